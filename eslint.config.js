@@ -1,0 +1,10 @@
+// The house style: neostandard for JavaScript and TypeScript, and no `any`.
+import neostandard from 'neostandard'
+
+export default [
+  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**'] }),
+  {
+    files: ['**/*.ts'],
+    rules: { '@typescript-eslint/no-explicit-any': 'error' },
+  },
+]

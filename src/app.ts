@@ -1,0 +1,83 @@
+/** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. */
+import { METHODS, type Server } from 'node:http'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { addCompanyScope } from './callers/companies.ts'
+import { limits, type Config } from './config.ts'
+import { describeEndpoints } from './endpoints/index.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { mirror } from './mirror/mirror.ts'
+import { addAccessLog } from './observe/access-log.ts'
+import { health } from './observe/health.ts'
+import { addOpenapi } from './pages/openapi.ts'
+import { Procore } from './procore/procore.ts'
+import { addRefusals, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
+import { requestId } from './request-id.ts'
+
+export interface App {
+  readonly fastify: FastifyInstance
+  readonly procore: Procore
+  readonly lifecycle: Lifecycle
+}
+
+/** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
+export async function buildApp (config: Config, log: FastifyBaseLogger): Promise<App> {
+  const fastify = createServer(log)
+  const lifecycle = new Lifecycle()
+  const procore = new Procore(config.procore, log)
+  const paths = collectPaths(fastify)
+
+  addAccessLog(fastify)
+  lifecycle.addHooks(fastify)
+  addRefusals(fastify)
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
+  })
+  await addOpenapi(fastify, config)
+  await fastify.register(health, { lifecycle, procore })
+  await fastify.register(async scope => {
+    addCompanyScope(scope, config.callers)
+    await scope.register(mirror, { endpoints: describeEndpoints(config.endpoints), bodies: config.bodies, procore })
+  })
+  refuseOtherMethods(fastify, paths())
+  fastify.addHook('onClose', () => procore.close())
+  return { fastify, procore, lifecycle }
+}
+
+function createServer (log: FastifyBaseLogger): FastifyInstance {
+  const fastify = Fastify({
+    loggerInstance: log,
+    // A request has one line, which the access log writes.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    requestIdHeader: false,
+    genReqId: requestId,
+    return503OnClosing: false,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // Bodies have limits of their own, which know the pauses that are not the caller's.
+    requestTimeout: 0,
+    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes },
+    clientErrorHandler: refuseUnparsed,
+    frameworkErrors: refuseEarly,
+  })
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
+  }
+  answerExpectations(fastify.server)
+  return fastify
+}
+
+/** Node would say `100 Continue` before anybody has judged the request; the reader of the body says it when the body is wanted. */
+function answerExpectations (server: Server): void {
+  server.on('checkContinue', (request, response) => server.emit('request', request, response))
+}
+
+/** Notes the methods of every route; what comes back tells those of every path so far. */
+function collectPaths (fastify: FastifyInstance): () => Map<string, Set<string>> {
+  const routes: Array<{ url: string, methods: string[] }> = []
+  fastify.addHook('onRoute', ({ url, method }) => { routes.push({ url, methods: [method].flat() }) })
+  return () => {
+    const paths = new Map<string, Set<string>>()
+    for (const { url, methods } of routes) paths.set(url, (paths.get(url) ?? new Set()).union(new Set(methods)))
+    return paths
+  }
+}

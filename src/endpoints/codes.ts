@@ -1,0 +1,24 @@
+/**
+ * The code sets of ISO 3166: countries (part 1, alpha-2) and their subdivisions (part 2, what follows the hyphen).
+ * Only sets are kept, since the objects of the package would stay on the heap and make every collection dearer.
+ */
+import { iso31661, iso31662 } from 'iso-3166'
+
+export const countryCodes: ReadonlySet<string> = new Set(
+  iso31661.filter(country => country.state === 'assigned').map(country => country.alpha2)
+)
+
+const subdivisions = new Set<string>()
+const suffixes = new Set<string>()
+for (const { code } of iso31662) {
+  subdivisions.add(code)
+  suffixes.add(code.slice(code.indexOf('-') + 1))
+}
+
+/** The parts after the hyphen of all ISO 3166-2 codes, of whatever country. */
+export const subdivisionCodes: ReadonlySet<string> = suffixes
+
+/** Whether `US` and `CA` make the ISO 3166-2 code `US-CA`. */
+export function isSubdivisionOf (country: string, subdivision: string): boolean {
+  return subdivisions.has(`${country}-${subdivision}`)
+}

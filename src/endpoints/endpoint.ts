@@ -1,0 +1,46 @@
+/**
+ * What a description of an endpoint of Procore's says. Route, validation, upstream request and OpenAPI follow from it.
+ */
+import type { TObject } from '@sinclair/typebox'
+
+/** The values of a record that were found valid, by field name. */
+export type Values = ReadonlyMap<string, unknown>
+
+/** A rule between fields. It is asked only with values that are valid by themselves, and says what is wrong or nothing. */
+export type Dependency = (values: Values) => { field: string, message: string } | undefined
+
+/** A file that a form may carry beside its fields, once. */
+export interface ImageField {
+  name: string
+  description: string
+}
+
+/** A body `{"<key>": {...}}`, or the form fields `<key>[...]`. */
+export interface RecordBody {
+  key: string
+  fields: TObject
+  image?: ImageField
+  dependencies: readonly Dependency[]
+}
+
+/** What Procore answers when it did what was asked. */
+export interface SuccessAnswer {
+  status: number
+  description: string
+  schema: TObject
+}
+
+export interface Endpoint {
+  /** Names the operation in scopes, OpenAPI and metrics. */
+  name: string
+  method: 'POST'
+  /** Our path and Procore's own; both have the same parameters. */
+  path: string
+  procorePath: string
+  summary: string
+  description: string
+  params: TObject
+  query: TObject
+  body: RecordBody
+  success: SuccessAnswer
+}

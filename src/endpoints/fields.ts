@@ -1,0 +1,42 @@
+/**
+ * The vocabulary that endpoints are described with: the few kinds of field that Procore has, as TypeBox schemas,
+ * and the formats that TypeBox is taught for them. It knows no endpoint and does no I/O.
+ */
+import { FormatRegistry, Type, type SchemaOptions } from '@sinclair/typebox'
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+import { countryCodes, subdivisionCodes } from './codes.ts'
+
+/** Ids are 64-bit at Procore and near 2^49; beyond 2^53-1 a number of JavaScript is no longer exact. */
+export const maxId = Number.MAX_SAFE_INTEGER
+
+/** Most bytes of UTF-8 that one text field may have, in a form or in JSON. */
+export const textMaxBytes = 65_536
+
+const email = fullFormats.email
+FormatRegistry.Set('email', value => email instanceof RegExp && email.test(value))
+FormatRegistry.Set('iso-3166-1-alpha-2', value => countryCodes.has(value))
+FormatRegistry.Set('iso-3166-2-subdivision', value => subdivisionCodes.has(value))
+
+type Options = SchemaOptions & { description: string }
+
+/** Free text; a string that is empty is a value. */
+export const text = (options: Options) => Type.String({ maxLength: textMaxBytes, ...options })
+
+export const emailAddress = (options: Options) => Type.String({ format: 'email', maxLength: textMaxBytes, ...options })
+
+/** An id of Procore's: 1 to 2^53-1. */
+export const id = (options: Options) => Type.Integer({ minimum: 1, maximum: maxId, ...options })
+
+/** A count or number of at least 0. */
+export const wholeNumber = (options: Options) => Type.Integer({ minimum: 0, maximum: maxId, ...options })
+
+export const flag = (options: Options) => Type.Boolean(options)
+
+export const countryCode = (options: Options) => Type.String({ format: 'iso-3166-1-alpha-2', ...options })
+
+export type StateCodes = 'iso' | 'any'
+
+/** `any` is for when Procore's own list of states differs from ISO 3166-2. */
+export const stateCode = (stateCodes: StateCodes, options: Options) => stateCodes === 'iso'
+  ? Type.String({ format: 'iso-3166-2-subdivision', ...options })
+  : Type.String({ pattern: '^[A-Z0-9]{1,3}$', ...options })

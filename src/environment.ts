@@ -1,0 +1,52 @@
+/**
+ * The environment variables of the service as one TypeBox schema: names, types, defaults and ranges.
+ * It knows nothing of what the values are used for.
+ */
+import { Type, type Static, type SchemaOptions } from '@sinclair/typebox'
+
+const choice = <const T extends readonly string[]>(values: T, options: SchemaOptions = {}) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
+const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
+const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
+const list = () => Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '' })
+
+const mebibyte = 1_048_576
+
+export const EnvironmentSchema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1' }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 3000 }),
+  PROCORE_API_URL: Type.String({ default: 'https://api.procore.com' }),
+  PROCORE_LOGIN_URL: Type.String({ default: 'https://login.procore.com' }),
+  PROCORE_ALLOW_HTTP: Type.Boolean({ default: false }),
+  PROCORE_CLIENT_ID: Type.String(),
+  PROCORE_CLIENT_SECRET: Type.String(),
+  PROCORE_COMPANY_IDS: list(),
+  CALLER_AUTH: choice(['none']),
+  UPLOAD_TIMEOUT_MS: milliseconds(300_000),
+  JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
+  AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
+  FORM_HOLD_BYTES: bytes(262_144, 1024 * mebibyte),
+  UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
+  UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
+  UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
+  STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
+  DRAIN_DELAY_MS: milliseconds(0, 0),
+  SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+})
+
+export type Environment = Static<typeof EnvironmentSchema>
+
+/** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */
+export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const
+
+/**
+ * Settings that are promised but not built yet. One that is set must stop the start: whoever set it relies on it,
+ * and a protection that is silently missing is worse than none.
+ */
+export const plannedVariables = [
+  'JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_COMPANIES_CLAIM', 'JWT_SCOPE_PREFIX', 'PERMISSION_TEMPLATE_IDS',
+  'TRUSTED_PROXIES', 'CALLER_RATE_PER_MINUTE', 'CALLER_CONCURRENT_UPLOADS', 'MAX_CONCURRENT_UPLOADS', 'REDIS_URL',
+  'IDEMPOTENCY_WITHOUT_REDIS', 'AVATAR_MAX_PIXELS', 'RATE_WAIT_MS', 'PROCORE_ALLOWANCE', 'CACHE_SECONDS', 'STATUS_PAGE',
+  'CORS_ORIGINS', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+] as const

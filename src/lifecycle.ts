@@ -1,0 +1,50 @@
+/**
+ * What the process is doing: starting, serving or stopping, and which requests are under way. Answers say `connection: close`
+ * while it stops, and what still waits when the grace ends is told so.
+ */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { Problem } from './problem.ts'
+import { sendProblem } from './refusals.ts'
+
+export class Lifecycle {
+  stopping = false
+  readonly #replies = new Set<FastifyReply>()
+  #idle: (() => void) | undefined
+
+  addHooks (app: FastifyInstance): void {
+    app.addHook('onRequest', (_request, reply, done) => {
+      this.#replies.add(reply)
+      reply.raw.once('close', () => this.#remove(reply))
+      done()
+    })
+    app.addHook('onSend', (_request, reply, payload, done) => {
+      if (this.stopping) reply.header('connection', 'close')
+      done(null, payload)
+    })
+  }
+
+  /** Resolves with true when the last request ended, with false when the time ran out before. */
+  whenIdle (graceMs: number): Promise<boolean> {
+    if (this.#replies.size === 0) return Promise.resolve(true)
+    return new Promise(resolve => {
+      const timer = setTimeout(() => resolve(false), graceMs)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+
+  /** Answers what is still waiting; a create that may have happened is told as such. */
+  refuseWaiting (): void {
+    for (const reply of this.#replies) {
+      const { standing } = reply.request.trail
+      if (!reply.sent) sendProblem(new Problem('stopping', 'This service is stopping.', standing === undefined ? {} : { outcome: standing }), reply.request, reply)
+    }
+  }
+
+  #remove (reply: FastifyReply): void {
+    this.#replies.delete(reply)
+    if (this.#replies.size === 0) this.#idle?.()
+  }
+}

@@ -1,0 +1,43 @@
+/** The process: environment, listen, signals, exit status. */
+import type { AddressInfo } from 'node:net'
+import closeWithGrace from 'close-with-grace'
+import { buildApp } from './app.ts'
+import { ConfigError, readConfig, type Config } from './config.ts'
+import { createLog } from './observe/log.ts'
+import { stop } from './stop.ts'
+
+const config = configOrExit()
+const log = createLog(config.log)
+const app = await buildApp(config, log)
+
+closeWithGrace({
+  // The steps of stopping keep times of their own; this is the end of all patience.
+  delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + 5000,
+  logger: log,
+  skip: ['SIGHUP', 'SIGUSR2', 'beforeExit'],
+}, async ({ err, signal }) => {
+  if (err !== undefined) log.fatal({ err }, 'unexpected error, stopping')
+  else log.info({ signal }, 'stopping')
+  await stop(app, config.shutdown)
+})
+
+if (config.callers.auth === 'none') log.warn('CALLER_AUTH=none: callers are not verified, the network is trusted')
+if (config.callers.companyIds.size === 0) log.warn('PROCORE_COMPANY_IDS is empty: every company may be addressed')
+app.procore.tokens.start()
+await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'server is listening' })
+log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
+
+function configOrExit (): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    process.exit(1)
+  }
+}
+
+function listeningUrl (address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return String(address)
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}

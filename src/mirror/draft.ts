@@ -1,0 +1,123 @@
+/**
+ * A record in the making: values are put in as they are read, in any order, and each is judged at once; what can only be judged
+ * at the end (what is missing, what depends on another field) is judged when the draft is finished.
+ */
+import { Problem, type Fault } from '../problem.ts'
+import { judgeField, missing, wrongType, type Complaint, type FieldShape, type Shape } from './shape.ts'
+import { fromText, unreadable } from './text.ts'
+
+/** Most faults that one answer tells. */
+const faultsMax = 50
+/** Longest name of an unknown field that an answer repeats, in characters. */
+const shownNameMaxLength = 256
+
+export class Draft {
+  readonly shape: Shape
+  readonly values = new Map<string, unknown>()
+  readonly #seen = new Set<string>()
+  readonly #known: Array<{ order: number, fault: Fault }> = []
+  readonly #faulty = new Set<string>()
+  readonly #unknown: Fault[] = []
+
+  constructor (shape: Shape) {
+    this.shape = shape
+  }
+
+  get isFaulty (): boolean {
+    return this.#known.length + this.#unknown.length > 0
+  }
+
+  /** Notes that a field came; the second time is a fault, and its value must not be put. */
+  comesFirst (name: string): boolean {
+    if (!this.#seen.has(name)) {
+      this.#seen.add(name)
+      return true
+    }
+    this.complain(name, { rule: 'duplicate', message: 'must be given once' })
+    return false
+  }
+
+  /** Puts a typed value, as JSON has them. */
+  put (field: FieldShape, value: unknown): void {
+    const complaint = judgeField(field, value)
+    if (complaint === undefined) this.values.set(field.name, value)
+    else this.complain(field.name, complaint)
+  }
+
+  /** Puts a value that came as text, as forms, queries and paths have them; returns whether a valid value stands now. */
+  putText (field: FieldShape, text: string, emptyIsAbsent: boolean): boolean {
+    if (text === '' && emptyIsAbsent && field.emptyIsAbsent) return false
+    const value = fromText(field, text)
+    if (value === unreadable) this.complain(field.name, wrongType(field))
+    else this.put(field, value)
+    return this.values.has(field.name)
+  }
+
+  /** Notes a fault of a field or the file of the record, once for each rule. */
+  complain (name: string, { rule, message }: Complaint): void {
+    if (this.#faulty.has(`${name} ${rule}`)) return
+    this.#faulty.add(name).add(`${name} ${rule}`)
+    const { fields, image } = this.shape
+    this.#known.push({ order: fields.get(name)?.order ?? image?.order ?? 0, fault: { in: this.shape.part, ...this.locate(name), rule, message } })
+  }
+
+  /** Notes a fault of the record itself or of what holds it. */
+  complainOf (pointer: string, field: string, { rule, message }: Complaint): void {
+    this.#known.push({ order: -1, fault: { in: this.shape.part, pointer, field, rule, message } })
+  }
+
+  /** Notes a field that the description does not have. `path` leads to it from the root of the part. */
+  refuse (path: readonly string[], field: string): void {
+    const shown = field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field
+    const fault: Fault = { in: this.shape.part, pointer: pointerTo(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
+    if (this.#unknown.length < faultsMax && !this.#unknown.some(({ pointer }) => pointer === fault.pointer)) this.#unknown.push(fault)
+  }
+
+  /** Judges what is settled although the end has not come: a dependency whose field was given can't be mended any more. */
+  judgeGiven (): void {
+    for (const dependency of this.shape.dependencies) {
+      const broken = dependency(this.values)
+      if (broken !== undefined && this.values.has(broken.field)) this.complain(broken.field, { rule: 'dependency', message: broken.message })
+    }
+  }
+
+  /** Judges what only the end can tell. */
+  finish (): void {
+    for (const field of this.shape.fields.values()) {
+      if (field.required && !this.values.has(field.name) && !this.#faulty.has(field.name)) this.complain(field.name, missing)
+    }
+    for (const dependency of this.shape.dependencies) {
+      const broken = dependency(this.values)
+      if (broken !== undefined && !this.#faulty.has(broken.field)) this.complain(broken.field, { rule: 'dependency', message: broken.message })
+    }
+  }
+
+  /** Pointer and form name of a field. */
+  locate (name: string): { pointer: string, field: string } {
+    const { key } = this.shape
+    return key === undefined
+      ? { pointer: pointerTo([name]), field: name }
+      : { pointer: pointerTo([key, name]), field: `${key}[${name}]` }
+  }
+
+  get knownFaults (): Fault[] {
+    return this.#known.toSorted((a, b) => a.order - b.order).map(({ fault }) => fault)
+  }
+
+  get unknownFaults (): readonly Fault[] {
+    return this.#unknown
+  }
+}
+
+/** JSON Pointer (RFC 6901 §3). */
+export function pointerTo (path: readonly string[]): string {
+  return path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** All faults of all parts as one problem: those of known fields in the order of the schema, then the unknown fields as they came. */
+export function faultsProblem (drafts: readonly Draft[]): Problem | undefined {
+  if (!drafts.some(draft => draft.isFaulty)) return undefined
+  const errors = [...drafts.flatMap(draft => draft.knownFaults), ...drafts.flatMap(draft => draft.unknownFaults)].slice(0, faultsMax)
+  const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
+  return new Problem('validation_failed', `The request has ${count}; nothing was created.`, { errors })
+}

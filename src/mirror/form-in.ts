@@ -1,0 +1,144 @@
+/**
+ * Turns the parts of a form into a draft of the record as they come, in any order: text is typed and judged at the end of its part,
+ * the image's type is told by its first bytes and its content handed on. It decides nothing about sending.
+ */
+import { isUtf8 } from 'node:buffer'
+import { textMaxBytes } from '../endpoints/fields.ts'
+import { Problem } from '../problem.ts'
+import type { Draft } from './draft.ts'
+import { readImageType, signatureBytes, type ImageType } from './image.ts'
+import type { PartSink } from './multipart.ts'
+import { malformed, readPartHead, type PartHead } from './part-head.ts'
+import { tooLong, type FieldShape } from './shape.ts'
+
+/** Told of what is valid, in the order in which it came. */
+export interface FormListener {
+  field (field: FieldShape, value: unknown): void
+  imageStart (type: ImageType): void
+  imageData (data: Buffer): void
+  imageEnd (): void
+}
+
+type Part =
+  | { kind: 'text', field: FieldShape, head: PartHead }
+  | { kind: 'image', head: PartHead, type: ImageType | undefined }
+  | { kind: 'ignored' }
+
+export class FormIn implements PartSink {
+  readonly #draft: Draft
+  readonly #imageMaxBytes: number
+  readonly #listener: FormListener
+  #part: Part = { kind: 'ignored' }
+  #bytes = 0
+  /** A text as it grows, or the first bytes of the image. */
+  #chunks: Buffer[] = []
+
+  constructor (draft: Draft, imageMaxBytes: number, listener: FormListener) {
+    this.#draft = draft
+    this.#imageMaxBytes = imageMaxBytes
+    this.#listener = listener
+  }
+
+  partStart (block: Buffer): void {
+    const head = readPartHead(block)
+    this.#bytes = 0
+    this.#chunks = []
+    this.#part = this.#recognize(head)
+  }
+
+  partData (data: Buffer): void {
+    const part = this.#part
+    this.#bytes += data.length
+    if (part.kind === 'text') this.#textData(part.field, data)
+    else if (part.kind === 'image') this.#imageData(part, data)
+  }
+
+  partEnd (): void {
+    const part = this.#part
+    if (part.kind === 'text') this.#textEnd(part.field, part.head)
+    else if (part.kind === 'image') this.#imageEnd(part)
+    this.#part = { kind: 'ignored' }
+    this.#chunks = []
+  }
+
+  #recognize (head: PartHead): Part {
+    const { shape } = this.#draft
+    const path = readName(head.name)
+    const name = path.length === 2 && path[0] === shape.key ? path[1] : undefined
+    const field = name === undefined ? undefined : shape.fields.get(name)
+    const isImage = name !== undefined && name === shape.image?.name
+    if (name === undefined || (field === undefined && !isImage)) {
+      this.#draft.refuse(path, head.name)
+      return { kind: 'ignored' }
+    }
+    if (!this.#draft.comesFirst(name)) return { kind: 'ignored' }
+    return field === undefined ? { kind: 'image', head, type: undefined } : { kind: 'text', field, head }
+  }
+
+  #textData (field: FieldShape, data: Buffer): void {
+    if (this.#bytes <= textMaxBytes) {
+      this.#chunks.push(data)
+      return
+    }
+    this.#draft.complain(field.name, tooLong)
+    this.#part = { kind: 'ignored' }
+    this.#chunks = []
+  }
+
+  #textEnd (field: FieldShape, { fileName }: PartHead): void {
+    if (fileName === 'given' || (fileName === 'empty' && this.#bytes > 0)) return this.#draft.complain(field.name, { rule: 'type', message: 'must be text, not a file' })
+    // A file input that was left alone.
+    if (fileName === 'empty') return
+    const bytes = Buffer.concat(this.#chunks)
+    if (!isUtf8(bytes)) throw malformed('A field of the form is not UTF-8.')
+    if (this.#draft.putText(field, bytes.toString('utf8'), true)) this.#listener.field(field, this.#draft.values.get(field.name))
+  }
+
+  #imageData (part: Part & { kind: 'image' }, data: Buffer): void {
+    if (part.head.fileName !== 'given') {
+      this.#complainOfImage({ rule: 'type', message: 'must be a file with a file name' })
+      this.#part = { kind: 'ignored' }
+      return
+    }
+    if (this.#bytes > this.#imageMaxBytes) throw new Problem('avatar_too_large', `The avatar has more than ${this.#imageMaxBytes} bytes.`)
+    if (part.type !== undefined) this.#listener.imageData(data)
+    else this.#imageHead(part, data)
+  }
+
+  /** The first bytes are kept until they settle the type; as a rule they all come at once. */
+  #imageHead (part: Part & { kind: 'image' }, data: Buffer): void {
+    this.#chunks.push(data)
+    if (this.#bytes >= signatureBytes) this.#imageStart(part)
+  }
+
+  #imageStart (part: Part & { kind: 'image' }): void {
+    const type = readImageType(Buffer.concat(this.#chunks, Math.min(this.#bytes, signatureBytes)))
+    if (type === undefined) throw new Problem('avatar_type', 'The avatar is no png, jpeg, gif, bmp or tiff image, whatever it is called.')
+    part.type = type
+    this.#listener.imageStart(type)
+    for (const chunk of this.#chunks) this.#listener.imageData(chunk)
+    this.#chunks = []
+  }
+
+  #imageEnd (part: Part & { kind: 'image' }): void {
+    if (this.#bytes === 0) {
+      // Browsers send a file input that was left alone as an empty part with an empty name.
+      if (part.head.fileName === 'given') this.#complainOfImage({ rule: 'size', message: 'must not be empty' })
+      return
+    }
+    if (part.type === undefined) this.#imageStart(part)
+    this.#listener.imageEnd()
+  }
+
+  #complainOfImage (complaint: Parameters<Draft['complain']>[1]): void {
+    const { image } = this.#draft.shape
+    if (image !== undefined) this.#draft.complain(image.name, complaint)
+  }
+}
+
+/** The steps of a name as Rails reads it: `user[email_address]` are `user` and `email_address`; any other form is one step. */
+function readName (name: string): string[] {
+  const match = /^([^[\]]+)((?:\[[^[\]]*\])+)$/.exec(name)
+  if (match?.[1] === undefined || match[2] === undefined) return [name]
+  return [match[1], ...match[2].slice(1, -1).split('][')]
+}

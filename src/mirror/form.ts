@@ -1,0 +1,149 @@
+/**
+ * The way of a form: hold, then stream. While all that was read fits the hold, nothing is sent; a form that ends inside it is
+ * judged whole and sent whole. A larger one flows through at the pace of the slower side while the rest of it is still judged,
+ * and its closing delimiter is written only once all of it is known to be valid; otherwise the upstream connection is destroyed.
+ */
+import { Readable } from 'node:stream'
+import { limits } from '../config.ts'
+import type { Verdict } from '../procore/outcome.ts'
+import { BodyReader } from './body-reader.ts'
+import { Draft, faultsProblem } from './draft.ts'
+import { FormIn, type FormListener } from './form-in.ts'
+import { FormOut } from './form-out.ts'
+import type { ImageType } from './image.ts'
+import { MultipartParser } from './multipart.ts'
+import type { FieldShape } from './shape.ts'
+import type { Visit } from './visit.ts'
+
+/** @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
+export function passForm (visit: Visit, boundary: string): Promise<Verdict> {
+  return new FormPassage(visit, boundary).pass()
+}
+
+class FormPassage implements FormListener {
+  readonly #visit: Visit
+  readonly #draft: Draft
+  readonly #parser: MultipartParser
+  readonly #reader: BodyReader
+  readonly #out: FormOut
+  /** What goes out: kept here while the form is held, pushed into the stream once it flows. */
+  #held: Buffer[] = []
+  #stream: Readable | undefined
+  #sending: Promise<Verdict> | undefined
+  #givenUp = false
+  /** Resolves when sending ended although the form has not. */
+  readonly #early = Promise.withResolvers<'early'>()
+
+  constructor (visit: Visit, boundary: string) {
+    this.#visit = visit
+    this.#draft = new Draft(visit.shape)
+    this.#out = new FormOut(visit.shape.key ?? '')
+    this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies.avatarMaxBytes, this), {
+      maxParts: limits.formMaxParts,
+      headMaxBytes: limits.partHeaderMaxBytes,
+      marginMaxBytes: limits.formMarginMaxBytes,
+    })
+    this.#reader = new BodyReader(visit.raw, visit.response, visit.bodies, chunk => this.#read(chunk))
+  }
+
+  async pass (): Promise<Verdict> {
+    const { trail } = this.#visit
+    trail.form = 'held'
+    try {
+      const end = await Promise.race([this.#reader.done, this.#early.promise])
+      if (end !== 'early') this.#finish()
+    } catch (error) {
+      this.#giveUp()
+      throw error
+    } finally {
+      this.#reader.stop()
+      trail.bytesIn = this.#reader.bytes
+    }
+    return this.#sending ?? this.#sendWhole()
+  }
+
+  #read (chunk: Buffer): void {
+    const { bodies } = this.#visit
+    this.#parser.write(chunk)
+    if (this.#isFaulty) this.#giveUp()
+    else if (this.#stream === undefined && this.#reader.bytes > bodies.formHoldBytes) this.#flow()
+    if (this.#reader.bytes > formMaxBytes(bodies.avatarMaxBytes)) this.#refuseEndless()
+  }
+
+  field ({ name }: FieldShape, value: unknown): void {
+    this.#put(this.#out.field(name, value))
+  }
+
+  imageStart (type: ImageType): void {
+    this.#put(this.#out.imageStart(this.#visit.shape.image?.name ?? '', type))
+  }
+
+  imageData (data: Buffer): void {
+    this.#put(data)
+  }
+
+  imageEnd (): void {
+    this.#put(this.#out.imageEnd())
+  }
+
+  get #isFaulty (): boolean {
+    return this.#draft.isFaulty || this.#visit.drafts.some(draft => draft.isFaulty)
+  }
+
+  /** Once a fault is known, nothing is kept or sent any more. */
+  #put (bytes: Buffer): void {
+    if (this.#isFaulty) return
+    if (this.#stream === undefined) this.#held.push(bytes)
+    else if (!this.#stream.push(bytes)) this.#reader.pause()
+  }
+
+  #flow (): void {
+    this.#draft.judgeGiven()
+    if (this.#draft.isFaulty) return
+    const { trail, send } = this.#visit
+    trail.form = 'streamed'
+    trail.standing = 'not_sent'
+    const stream = new Readable({ read: () => this.#reader.resume() })
+    stream.on('error', () => {})
+    this.#stream = stream
+    const held = this.#held.splice(0)
+    for (const bytes of held) this.#put(bytes)
+    this.#sending = send(stream, this.#out.contentType)
+    const settle = () => { if (!this.#givenUp) this.#early.resolve('early') }
+    this.#sending.then(settle, settle)
+  }
+
+  /** The form was read to its end: either it is valid, and the last delimiter goes out, or it never becomes complete. */
+  #finish (): void {
+    this.#parser.end()
+    this.#draft.finish()
+    const problem = faultsProblem([...this.#visit.drafts, this.#draft])
+    if (problem !== undefined) throw problem
+    this.#put(this.#out.close())
+    this.#stream?.push(null)
+  }
+
+  #sendWhole (): Promise<Verdict> {
+    this.#visit.trail.standing = 'not_sent'
+    return this.#visit.send(Buffer.concat(this.#held), this.#out.contentType)
+  }
+
+  /** Lets go of what is held, and destroys the upstream connection of a form that flowed. */
+  #giveUp (): void {
+    if (this.#givenUp) return
+    this.#givenUp = true
+    this.#held = []
+    this.#stream?.destroy(new Error('the form was given up'))
+    this.#reader.resume()
+  }
+
+  /** Only faults can make a form this large: all else has limits of its own, which are met before. */
+  #refuseEndless (): void {
+    throw faultsProblem([...this.#visit.drafts, this.#draft]) ?? new Error('a form without a fault is over its largest size')
+  }
+}
+
+/** The largest body that a form within all limits can have. */
+export function formMaxBytes (avatarMaxBytes: number): number {
+  return avatarMaxBytes + limits.formTextMaxBytes
+}

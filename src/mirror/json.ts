@@ -1,0 +1,80 @@
+/** The way of a JSON body: read whole within its limit, decoded strictly, judged field by field, and written anew from what is valid. */
+import { isUtf8 } from 'node:buffer'
+import { Problem } from '../problem.ts'
+import type { Verdict } from '../procore/outcome.ts'
+import { BodyReader } from './body-reader.ts'
+import { Draft, faultsProblem } from './draft.ts'
+import { missing } from './shape.ts'
+import type { Visit } from './visit.ts'
+
+/** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
+export async function passJson (visit: Visit): Promise<Verdict> {
+  const value = parse(await readWhole(visit))
+  const draft = draftOf(value, visit)
+  const problem = faultsProblem([...visit.drafts, draft])
+  if (problem !== undefined) throw problem
+  visit.trail.standing = 'not_sent'
+  const record = Object.fromEntries(draft.values)
+  return visit.send(Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record })), 'application/json')
+}
+
+async function readWhole ({ raw, response, bodies, trail }: Visit): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  const reader = new BodyReader(raw, response, bodies, chunk => {
+    if (reader.bytes > bodies.jsonMaxBytes) throw bodyTooLarge(bodies.jsonMaxBytes)
+    chunks.push(chunk)
+  })
+  try {
+    await reader.done
+  } finally {
+    trail.bytesIn = reader.bytes
+  }
+  return Buffer.concat(chunks)
+}
+
+export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
+
+/** JSON.parse takes what `toString` made of invalid UTF-8 for text, so bytes are judged first; RFC 8259 §8.1 allows refusing a byte order mark. */
+function parse (bytes: Buffer): unknown {
+  if (!isUtf8(bytes) || bytes.subarray(0, 3).equals(byteOrderMark)) throw new Problem('malformed_json', 'The body is not JSON in UTF-8 without a byte order mark.')
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    // The message of the SyntaxError quotes the body, so it goes nowhere.
+    throw new Problem('malformed_json', 'The body is not JSON.')
+  }
+}
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
+
+function draftOf (value: unknown, { shape }: Visit): Draft {
+  const draft = new Draft(shape)
+  const key = shape.key ?? ''
+  if (!isObject(value)) {
+    draft.complainOf('', '', { rule: 'type', message: 'must be an object' })
+    return draft
+  }
+  for (const name of Object.keys(value)) {
+    if (name !== key) draft.refuse([name], name)
+  }
+  const record = Object.hasOwn(value, key) ? value[key] : undefined
+  if (record === undefined) draft.complainOf(`/${key}`, key, missing)
+  else if (!isObject(record)) draft.complainOf(`/${key}`, key, { rule: 'type', message: 'must be an object' })
+  else fill(draft, record)
+  return draft
+}
+
+function fill (draft: Draft, record: Record<string, unknown>): void {
+  const { fields, image, key } = draft.shape
+  for (const [name, value] of Object.entries(record)) {
+    const field = fields.get(name)
+    if (field !== undefined) draft.put(field, value)
+    else if (name === image?.name) draft.complain(name, { rule: 'type', message: 'must be a file: send the request as multipart/form-data' })
+    else draft.refuse([key ?? '', name], `${key}[${name}]`)
+  }
+  draft.finish()
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

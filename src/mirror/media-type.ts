@@ -1,0 +1,31 @@
+/** Judges what a request says of its body before a byte of it is read: media type, encoding, declared size. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { Problem } from '../problem.ts'
+import { readParameters } from './parameters.ts'
+import { isUtf8Charset, malformed } from './part-head.ts'
+
+export type BodyKind = { kind: 'json' } | { kind: 'form', boundary: string }
+
+/** @throws {Problem} `unsupported_media_type`, or `malformed_form` for a form without a usable boundary */
+export function readBodyKind (headers: IncomingHttpHeaders): BodyKind {
+  const encoding = headers['content-encoding']
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') throw unsupported('A Content-Encoding is not supported.')
+  const text = headers['content-type']
+  if (text === undefined) throw unsupported('Send application/json or multipart/form-data.')
+  const isForm = /^\s*multipart\/form-data\s*(?:;|$)/i.test(text)
+  const mediaType = readParameters(text)
+  if (mediaType === undefined) throw isForm ? malformed('The parameters of the content type cannot be read.') : unsupported('The content type cannot be read.')
+  const charset = mediaType.parameters.get('charset')
+  if (charset !== undefined && !isUtf8Charset(charset)) throw unsupported('The charset must be UTF-8.')
+  if (mediaType.value === 'application/json') return { kind: 'json' }
+  if (mediaType.value === 'multipart/form-data') return { kind: 'form', boundary: readBoundary(mediaType.parameters.get('boundary')) }
+  throw unsupported('Send application/json or multipart/form-data.')
+}
+
+/** RFC 2046 §5.1.1: 1 to 70 characters of a set, the last one no space. */
+function readBoundary (boundary: string | undefined): string {
+  if (boundary === undefined || !/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) throw malformed('The content type has no usable boundary.')
+  return boundary
+}
+
+const unsupported = (detail: string) => new Problem('unsupported_media_type', detail)

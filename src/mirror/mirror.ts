@@ -1,0 +1,157 @@
+/**
+ * The engine: from the description of an endpoint it makes the routes that mirror it, under our path and under Procore's own.
+ * It judges path, query and body, hands what is valid to Procore, and relays the verdict.
+ */
+import multipart from '@fastify/multipart'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Config } from '../config.ts'
+import type { Endpoint } from '../endpoints/endpoint.ts'
+import { Problem } from '../problem.ts'
+import type { Procore } from '../procore/procore.ts'
+import { faultsProblem, type Draft } from './draft.ts'
+import { formMaxBytes, passForm } from './form.ts'
+import { bodyTooLarge, passJson } from './json.ts'
+import { readBodyKind, type BodyKind } from './media-type.ts'
+import { refusalProblem, relaySuccess } from './relay.ts'
+import { compileShape, type Shape } from './shape.ts'
+import { judgePath, judgeQuery, procorePath } from './target.ts'
+import type { Visit } from './visit.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The description that a mirrored route follows. */
+    endpoint?: Endpoint
+  }
+  interface FastifyRequest {
+    target: Target | null
+  }
+}
+
+/** What is known of a request before its body is read. */
+interface Target {
+  path: Draft
+  query: Draft
+  body: BodyKind
+}
+
+export interface MirrorOptions {
+  endpoints: readonly Endpoint[]
+  bodies: Config['bodies']
+  procore: Procore
+}
+
+/** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
+export async function mirror (app: FastifyInstance, { endpoints, bodies, procore }: MirrorOptions): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
+  await app.register(multipart)
+  app.decorateRequest('target', null)
+  for (const endpoint of endpoints) new Mount(endpoint, bodies, procore).register(app)
+}
+
+/** One endpoint with its compiled shapes. */
+class Mount {
+  readonly #endpoint: Endpoint
+  readonly #bodies: Config['bodies']
+  readonly #procore: Procore
+  readonly #path: Shape
+  readonly #query: Shape
+  readonly #body: Shape
+
+  constructor (endpoint: Endpoint, bodies: Config['bodies'], procore: Procore) {
+    this.#endpoint = endpoint
+    this.#bodies = bodies
+    this.#procore = procore
+    this.#path = compileShape('path', endpoint.params)
+    this.#query = compileShape('query', endpoint.query)
+    this.#body = compileShape('body', endpoint.body.fields, endpoint.body)
+  }
+
+  register (app: FastifyInstance): void {
+    const { method, path, procorePath } = this.#endpoint
+    for (const url of [path, procorePath]) {
+      app.route<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>({
+        method,
+        url,
+        config: { endpoint: this.#endpoint },
+        onRequest: async request => { request.target = this.#judgeTarget(request) },
+        handler: (request, reply) => this.#handle(request, reply),
+      })
+    }
+  }
+
+  /** All that can be judged before the body is read. A faulty company comes before what is wrong with the body. */
+  #judgeTarget (request: FastifyRequest<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>): Target {
+    const path = judgePath(this.#path, request.params)
+    const query = judgeQuery(this.#query, request.query)
+    const companyId = path.values.get('company_id')
+    if (typeof companyId === 'number') request.trail.companyId = companyId
+    if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
+    return pathFirst([path, query], () => {
+      const body = readBodyKind(request.headers)
+      this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
+      return { path, query, body }
+    })
+  }
+
+  #judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number): void {
+    const { jsonMaxBytes, avatarMaxBytes } = this.#bodies
+    if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLarge(jsonMaxBytes)
+    if (kind === 'form' && declaredBytes > formMaxBytes(avatarMaxBytes)) {
+      throw new Problem('avatar_too_large', `The form is larger than one with an avatar of ${avatarMaxBytes} bytes can be.`)
+    }
+  }
+
+  async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { target, trail } = request
+    if (target === null) throw new Error('the target was not judged')
+    const drafts = [target.path, target.query]
+    const visit = this.#visit(request, reply, target)
+    try {
+      const verdict = target.body.kind === 'json' ? await passJson(visit) : await passForm(visit, target.body.boundary)
+      if (verdict.kind === 'success') return relaySuccess(reply, verdict)
+      throw refusalProblem(verdict, this.#body)
+    } catch (error) {
+      const known = error instanceof Problem && trail.standing === undefined && isBodyFault(error) ? faultsOfPath(drafts, error) : error
+      throw known instanceof Problem && known.extras.outcome === undefined && trail.standing !== undefined ? known.withOutcome(trail.standing) : known
+    }
+  }
+
+  #visit (request: FastifyRequest, reply: FastifyReply, { path, query }: Target): Visit {
+    const { raw, trail } = request
+    return {
+      raw,
+      response: reply.raw,
+      bodies: this.#bodies,
+      shape: this.#body,
+      drafts: [path, query],
+      trail,
+      send: (body, contentType) => this.#procore.send({
+        method: this.#endpoint.method,
+        path: procorePath(this.#endpoint, path, query),
+        companyId: Number(path.values.get('company_id')),
+        contentType,
+        body,
+        trail,
+        callerGone: () => raw.socket.destroyed,
+      }),
+    }
+  }
+}
+
+function pathFirst<T> (drafts: readonly [path: Draft, query: Draft], judge: () => T): T {
+  try {
+    return judge()
+  } catch (error) {
+    throw faultsOfPath(drafts, error)
+  }
+}
+
+/** In the order of refusals a faulty path comes before any fault of the body's syntax. */
+function faultsOfPath (drafts: readonly Draft[], error: unknown): unknown {
+  return drafts[0]?.isFaulty === true ? faultsProblem(drafts) : error
+}
+
+function isBodyFault ({ code, status }: Problem): boolean {
+  return code !== 'validation_failed' && code !== 'request_timeout' && status < 500
+}

@@ -1,0 +1,33 @@
+/**
+ * Reads header values of the form `value; name=value; name="quoted"` (RFC 9110 §5.6.6), strictly: what is not of that form, or
+ * names a parameter twice, is not read at all, so that no other parser can read something else from it.
+ */
+
+export interface Parameterized {
+  /** In lower case. */
+  value: string
+  /** By name in lower case. */
+  parameters: ReadonlyMap<string, string>
+}
+
+const head = /^[ \t]*([!#$%&'*+.^_`|~\w/-]+)[ \t]*/y
+// Browsers put raw UTF-8 and, in old ones, single backslashes between the quotes; only an escaped quote must not end the string.
+const parameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w/:=?@-]+)))?[ \t]*/y
+
+/** Nothing when the value can't be read without doubt. */
+export function readParameters (text: string): Parameterized | undefined {
+  head.lastIndex = 0
+  const value = head.exec(text)?.[1]
+  if (value === undefined) return undefined
+  const parameters = new Map<string, string>()
+  parameter.lastIndex = head.lastIndex
+  while (parameter.lastIndex < text.length) {
+    const match = parameter.exec(text)
+    if (match === null) return undefined
+    const name = match[1]?.toLowerCase()
+    if (name === undefined) continue
+    if (parameters.has(name)) return undefined
+    parameters.set(name, match[2]?.replace(/\\(["\\])/g, '$1') ?? match[3] ?? '')
+  }
+  return { value: value.toLowerCase(), parameters }
+}

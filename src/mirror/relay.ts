@@ -1,0 +1,33 @@
+/** What the caller is told of Procore's verdict: a success byte for byte, a refusal as a problem that points at the inputs. */
+import type { FastifyReply } from 'fastify'
+import { Problem, type Fault, type ProblemExtras } from '../problem.ts'
+import { readMessages, type ProcoreMessage } from '../procore/messages.ts'
+import type { Refusal, Success } from '../procore/outcome.ts'
+import { pointerTo } from './draft.ts'
+import type { Shape } from './shape.ts'
+
+export function relaySuccess (reply: FastifyReply, { status, contentType, body }: Success): FastifyReply {
+  return reply.code(status).header('content-type', contentType).send(body)
+}
+
+/** Statuses whose bodies are about the inputs. */
+const validationStatuses = new Set([400, 409, 422])
+
+export function refusalProblem ({ status, body }: Refusal, shape: Shape): Problem {
+  const extras: ProblemExtras = { status, outcome: 'rejected', procore: body === undefined ? { status } : { status, body } }
+  if (validationStatuses.has(status)) {
+    const errors = readMessages(body).map(message => faultOf(message, shape))
+    if (errors.length > 0) extras.errors = errors
+  }
+  return new Problem('procore_rejected', `Procore refused the request with status ${status}.`, extras)
+}
+
+/** Procore names a field with or without its record; `base` is the record itself. */
+function faultOf ({ field, message }: ProcoreMessage, shape: Shape): Fault {
+  const key = shape.key ?? ''
+  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${key}\\.`), '')
+  const rule = 'procore'
+  if (name === undefined || name === '') return { in: 'body', pointer: '', field: '', rule, message }
+  if (name === 'base' || name === key) return { in: 'body', pointer: pointerTo([key]), field: key, rule, message }
+  return { in: 'body', pointer: pointerTo([key, name]), field: `${key}[${name}]`, rule, message }
+}

@@ -1,0 +1,49 @@
+/**
+ * One log line a request, written when its connection is done with it, so that callers who left are told of too.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Trail } from './trail.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    trail: Trail
+  }
+}
+
+/** What nginx calls a caller who left before the answer; it is logged, never sent. */
+const callerLeft = 499
+
+/** Must be the first hook of the application, since everything after it may write to the trail. */
+export function addAccessLog (app: FastifyInstance): void {
+  app.decorateRequest('trail')
+  app.addHook('onRequest', (request, reply, done) => {
+    request.trail = {}
+    reply.raw.once('close', () => writeLine(request, reply))
+    done()
+  })
+}
+
+function writeLine (request: FastifyRequest, reply: FastifyReply): void {
+  const { trail } = request
+  const status = reply.raw.writableFinished ? reply.statusCode : callerLeft
+  const line = {
+    method: request.method,
+    route: request.routeOptions.url,
+    status,
+    code: trail.code,
+    outcome: trail.outcome,
+    faults: trail.faults,
+    durationMs: tenths(reply.elapsedTime),
+    upstreamMs: trail.upstreamMs === undefined ? undefined : tenths(trail.upstreamMs),
+    upstreamStatus: trail.upstreamStatus,
+    bytesIn: trail.bytesIn,
+    bytesOut: Number(reply.getHeader('content-length') ?? 0),
+    form: trail.form,
+    companyId: trail.companyId,
+    procoreRequestId: trail.procoreRequestId,
+  }
+  if (status >= 500) request.log.warn(line, 'request')
+  else request.log.info(line, 'request')
+}
+
+const tenths = (ms: number) => Math.round(ms * 10) / 10

@@ -1,0 +1,23 @@
+/**
+ * What is noted about a request on its way, for its log line. Only ids, codes, sizes and times may be put in it:
+ * personal data and credentials have no place here, so that they can't reach a log.
+ */
+import type { Outcome, ProblemCode } from '../problem.ts'
+
+export interface Trail {
+  companyId?: number
+  bytesIn?: number
+  upstreamMs?: number
+  upstreamStatus?: number
+  procoreRequestId?: string | undefined
+  code?: ProblemCode
+  outcome?: Outcome
+  /** How a form went: held and sent whole, or streamed. */
+  form?: 'held' | 'streamed'
+  faults?: number
+  /**
+   * The outcome that the create would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
+   * `unknown` once a complete request was handed to the socket.
+   */
+  standing?: Outcome
+}

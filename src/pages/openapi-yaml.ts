@@ -1,0 +1,16 @@
+/** The OpenAPI document as the YAML that is committed, from a service that is built with defaults and never started. */
+import { fileURLToPath } from 'node:url'
+import { buildApp } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { createLog } from '../observe/log.ts'
+
+export const openapiFile = fileURLToPath(new URL('../../openapi/openapi.yaml', import.meta.url))
+
+export async function openapiYaml (): Promise<string> {
+  const config = readConfig({ PROCORE_CLIENT_ID: 'unused', PROCORE_CLIENT_SECRET: 'unused', CALLER_AUTH: 'none', LOG_LEVEL: 'silent' })
+  const { fastify } = await buildApp(config, createLog(config.log))
+  await fastify.ready()
+  const yaml = fastify.swagger({ yaml: true })
+  await fastify.close()
+  return yaml
+}

@@ -1,0 +1,35 @@
+/** The OpenAPI 3.1 document, made from the descriptions of the endpoints, and the route that serves it. */
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import type { Config } from '../config.ts'
+import { ProblemSchema } from '../problem.ts'
+import { version } from '../procore/identity.ts'
+import { operationSchema } from './operation.ts'
+
+export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {
+  app.addSchema({ ...ProblemSchema, $id: 'Problem' })
+  await app.register(swagger, {
+    refResolver: { buildLocalReference: json => String(json['$id']) },
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Procore backend for frontends',
+        version,
+        description: 'Creates people in the company directory of Procore for frontends that hold no Procore credentials.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      tags: [
+        { name: 'directory', description: 'The people in a company\'s directory, as Procore has them.' },
+        { name: 'operation', description: 'For those who run the service.' },
+      ],
+      servers: [{ url: '/' }],
+    },
+    transform: ({ schema, url, route }) => {
+      const endpoint = route.config?.endpoint
+      return { schema: endpoint === undefined ? schema : operationSchema(endpoint, url, config), url }
+    },
+  })
+  app.get('/openapi.json', {
+    schema: { operationId: 'openapi', summary: 'This document', tags: ['operation'], response: { 200: { type: 'object', additionalProperties: true } } },
+  }, async (_request, reply) => reply.header('cache-control', 'no-store').send(app.swagger()))
+}

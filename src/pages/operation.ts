@@ -1,0 +1,51 @@
+/** One mirrored endpoint as Fastify's route schema, from which the OpenAPI document is made: bodies of both media types and every answer. */
+import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
+import type { Config } from '../config.ts'
+import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { problemResponses } from './problem-examples.ts'
+
+export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
+  const { name, summary, description, params, query, body, success } = endpoint
+  const isOwnPath = url === endpoint.path
+  return {
+    operationId: isOwnPath ? name : `${name}-procore-path`,
+    summary,
+    description: isOwnPath ? description : `${description} The same route under Procore's own path.`,
+    tags: ['directory'],
+    params,
+    querystring: query,
+    body: { content: bodyContent(body, config) },
+    response: {
+      [success.status]: {
+        description: success.description,
+        headers: successHeaders,
+        content: { 'application/json': { schema: success.schema } },
+      },
+      ...problemResponses(),
+    },
+  }
+}
+
+const successHeaders = {
+  'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
+  'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
+}
+
+function bodyContent (body: RecordBody, { bodies }: Config): Record<string, { schema: TSchema }> {
+  const json = { schema: Type.Object({ [body.key]: Type.Object(body.fields.properties, { additionalProperties: false }) }, { additionalProperties: false }) }
+  return { 'application/json': json, 'multipart/form-data': { schema: formSchema(body, bodies.avatarMaxBytes) } }
+}
+
+/** The same fields under their form names, in any order, and the file. */
+function formSchema ({ key, fields, image }: RecordBody, imageMaxBytes: number): TObject {
+  const properties: Record<string, TSchema> = {}
+  for (const [name, field] of Object.entries(fields.properties)) properties[`${key}[${name}]`] = field
+  if (image !== undefined) {
+    properties[`${key}[${image.name}]`] = Type.Optional(Type.String({
+      format: 'binary',
+      description: `${image.description} At most ${imageMaxBytes} bytes by default.`,
+    }))
+  }
+  return Type.Object(properties, { additionalProperties: false })
+}

@@ -1,0 +1,21 @@
+/** What one HTTP exchange with Procore ended in, as it was really written and read; no judgement yet. */
+import type { IncomingHttpHeaders } from 'node:http'
+
+export interface Answer {
+  kind: 'answer'
+  status: number
+  headers: IncomingHttpHeaders
+  body: Buffer
+  /** The answer began before the last byte of the request was handed to the socket. */
+  early: boolean
+}
+
+export interface Breakdown {
+  kind: 'breakdown'
+  /** How far it came: no connection; the request partly written; all written and no answer; the answer partly read. */
+  at: 'connect' | 'request' | 'wait' | 'answer'
+  timeout: boolean
+  cause: Error
+}
+
+export type Exchange = Answer | Breakdown

@@ -1,0 +1,145 @@
+/**
+ * One HTTP exchange with Procore over undici's `dispatch`: it writes a request, reads the answer whole, keeps the time limits,
+ * and tells what happened. It never repeats anything and knows nothing of tokens or of what an answer means.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { Exchange } from './answer.ts'
+
+export interface ProcoreRequest {
+  method: Dispatcher.HttpMethod
+  path: string
+  /** Names and values in turn. */
+  headers: string[]
+  /** A stream goes out chunked, at the pace of the slower side. */
+  body: Buffer | Readable | null
+}
+
+export interface ExchangeLimits {
+  /** From the last byte sent until the answer is complete. */
+  timeoutMs: number
+  /** Longest pause in writing a stream that has bytes to write. */
+  idleTimeoutMs: number
+  /** From being asked until a connection takes the request. */
+  startTimeoutMs: number
+  answerMaxBytes: number
+}
+
+class TimeoutError extends Error {
+  override readonly name = 'TimeoutError'
+}
+
+/** Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket. */
+export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limits: ExchangeLimits, onSent: () => void): Promise<Exchange> {
+  const { body } = request
+  if (isStream(body) && body.destroyed) {
+    return Promise.resolve({ kind: 'breakdown', at: 'connect', timeout: false, cause: body.errored ?? new Error('the body was given up') })
+  }
+  return new Promise(resolve => {
+    const handler = new ExchangeHandler(request, limits, onSent, resolve)
+    dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
+  })
+}
+
+class ExchangeHandler implements Dispatcher.DispatchHandler {
+  readonly #request: ProcoreRequest
+  readonly #limits: ExchangeLimits
+  readonly #onSent: () => void
+  readonly #resolve: (exchange: Exchange) => void
+  #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #settled = false
+  #sent = false
+  #early = false
+  #timedOut = false
+  #status = 0
+  #headers: IncomingHttpHeaders = {}
+  #chunks: Buffer[] = []
+  #bytes = 0
+
+  constructor (request: ProcoreRequest, limits: ExchangeLimits, onSent: () => void, resolve: (exchange: Exchange) => void) {
+    this.#request = request
+    this.#limits = limits
+    this.#onSent = onSent
+    this.#resolve = resolve
+    this.#timer = setTimeout(() => this.#timeout(), limits.startTimeoutMs)
+    if (isStream(request.body)) request.body.once('error', error => this.onResponseError(null, error))
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // The request was given up while it waited for a connection: aborting here keeps every byte of it back.
+    if (this.#settled) return controller.abort(new TimeoutError('given up before it was sent'))
+    this.#arm(this.#limits.idleTimeoutMs)
+  }
+
+  onBodySent (): void {
+    this.#timer.refresh()
+  }
+
+  onRequestSent (): void {
+    this.#sent = true
+    this.#onSent()
+    this.#arm(this.#limits.timeoutMs)
+  }
+
+  onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return
+    this.#status = status
+    this.#headers = headers
+    this.#early = !this.#sent
+    if (this.#early) this.#arm(this.#limits.timeoutMs)
+  }
+
+  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#limits.answerMaxBytes) return controller.abort(new Error('the answer is over the limit'))
+    this.#chunks.push(chunk)
+  }
+
+  onResponseEnd (): void {
+    const body = this.#chunks.length === 1 && this.#chunks[0] !== undefined ? this.#chunks[0] : Buffer.concat(this.#chunks)
+    this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body, early: this.#early })
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController | null, cause: Error): void {
+    this.#settle({ kind: 'breakdown', at: this.#stage(), timeout: this.#timedOut, cause })
+  }
+
+  #stage (): 'connect' | 'request' | 'wait' | 'answer' {
+    if (this.#status !== 0) return 'answer'
+    if (this.#sent) return 'wait'
+    return this.#controller === undefined ? 'connect' : 'request'
+  }
+
+  #timeout (): void {
+    const { body } = this.#request
+    // A stream with nothing to write waits for the caller, whose own limit is kept where the caller is read.
+    if (this.#controller !== undefined && !this.#sent && this.#status === 0 && isStream(body) && body.readableLength === 0) {
+      this.#timer.refresh()
+      return
+    }
+    this.#timedOut = true
+    const error = new TimeoutError('the time limit of the exchange ran out')
+    this.onResponseError(null, error)
+    this.#controller?.abort(error)
+    if (isStream(body)) body.destroy(error)
+  }
+
+  #arm (ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#timeout(), ms)
+  }
+
+  #settle (exchange: Exchange): void {
+    if (this.#settled) return
+    this.#settled = true
+    clearTimeout(this.#timer)
+    this.#resolve(exchange)
+  }
+}
+
+function isStream (body: Buffer | Readable | null): body is Readable {
+  return body !== null && !Buffer.isBuffer(body)
+}

@@ -1,0 +1,61 @@
+/**
+ * The token request to Procore's login host: OAuth 2.0 client credentials (RFC 6749 §4.4) with the credentials in the body,
+ * as Procore asks for. It makes one attempt and tells what came of it.
+ */
+import * as oauth from 'oauth4webapi'
+import { fetch, type Dispatcher } from 'undici'
+import { limits, type Config } from '../config.ts'
+import { Problem } from '../problem.ts'
+import { userAgent } from './identity.ts'
+
+export interface Token {
+  value: string
+  /** Counted from when it was asked for, so that the time the answer took is on the safe side. */
+  issuedAtMs: number
+  lifetimeMs: number
+}
+
+/** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
+const unknownLifetimeMs = 300_000
+
+export type RequestToken = () => Promise<Token>
+
+/** @throws {Problem} `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`. */
+export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher): RequestToken {
+  const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
+  return async () => {
+    const issuedAtMs = Date.now()
+    try {
+      const client = { client_id: config.clientId.reveal() }
+      const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretPost(config.clientSecret.reveal()), {}, {
+        // Which hosts may be addressed without TLS was judged when the configuration was read.
+        [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
+        [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
+      })
+      const answer = await oauth.processClientCredentialsResponse(server, client, response)
+      return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
+    } catch (error) {
+      throw describe(error)
+    }
+  }
+}
+
+/** undici's own `fetch` on our own pool; a redirect would carry the secret to another host, so it is an error. */
+async function loginFetch (dispatcher: Dispatcher, url: string, body: string, headers: Record<string, string>): Promise<Response> {
+  const response = await fetch(url, {
+    dispatcher,
+    method: 'POST',
+    redirect: 'error',
+    headers: { ...headers, 'user-agent': userAgent },
+    body,
+    signal: AbortSignal.timeout(limits.tokenTimeoutMs),
+  })
+  return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
+}
+
+function describe (error: unknown): Problem {
+  const refused = error instanceof oauth.ResponseBodyError && error.status < 500 && error.status !== 429
+  return refused
+    ? new Problem('procore_unauthorized', 'Procore\'s login host does not accept the credentials of this service.', { outcome: 'not_sent', cause: error })
+    : new Problem('procore_unavailable', 'Procore\'s login host gave no token.', { outcome: 'not_sent', cause: error })
+}

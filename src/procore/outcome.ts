@@ -1,0 +1,112 @@
+/**
+ * The one place that decides what an exchange means for the caller: a success, a refusal of Procore's that the caller may
+ * read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
+ */
+import { Problem, type Outcome } from '../problem.ts'
+import type { Answer, Breakdown, Exchange } from './answer.ts'
+
+export interface Success {
+  kind: 'success'
+  status: number
+  contentType: string
+  body: Buffer
+}
+
+/** A 4xx that says something about the request. */
+export interface Refusal {
+  kind: 'refusal'
+  status: number
+  /** Parsed when it is JSON, else the text; nothing when there is none. */
+  body: unknown
+}
+
+export type Verdict = Success | Refusal
+
+/** Text of a refusal that is not JSON, beyond which it is cut. */
+const refusalTextMaxLength = 4096
+
+/** @throws {Problem} whatever is neither a success nor a refusal, with its `outcome` */
+export function judge (exchange: Exchange, streamed: boolean): Verdict {
+  if (exchange.kind === 'breakdown') throw breakdownProblem(exchange)
+  const { status } = exchange
+  if (status >= 200 && status < 300) return success(exchange)
+  if (status === 401) throw unauthorized(streamed)
+  if (status === 429) throw new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', ...retryAfter(exchange) })
+  if (status === 411 && streamed) {
+    throw new Problem('procore_bad_response', 'Procore does not take streamed forms.', { outcome: 'rejected' })
+  }
+  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(exchange) }
+  throw serverProblem(exchange)
+}
+
+function success (answer: Answer): Success {
+  const contentType = answer.headers['content-type']
+  const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
+  if (answer.early || !isJson || answer.headers['content-encoding'] !== undefined || parseJson(answer.body) === undefined) {
+    throw new Problem('procore_bad_response', 'Procore said that it did it, but its answer cannot be trusted.', { outcome: 'unknown' })
+  }
+  return { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body }
+}
+
+function unauthorized (streamed: boolean): Problem {
+  if (streamed) {
+    return new Problem('procore_unavailable', 'Procore refused the token of this service in the middle of a form; it is being renewed. Send the form again.',
+      { outcome: 'rejected', headers: { 'retry-after': '1' } })
+  }
+  return new Problem('procore_unauthorized', 'Procore refuses the token of this service.', { outcome: 'rejected' })
+}
+
+/** Any 3xx, and 5xx. Before the body was complete Procore can't have acted; after it only 503 with Retry-After says that it did not. */
+function serverProblem (answer: Answer): Problem {
+  const { status } = answer
+  const retry = retryAfter(answer)
+  const outcome: Outcome = answer.early ? 'not_sent' : status === 503 && retry.headers !== undefined ? 'rejected' : 'unknown'
+  if (status === 503) return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...retry })
+  if (status === 504) return new Problem('procore_timeout', 'Procore did not answer its own gateway in time.', { outcome })
+  return new Problem('procore_bad_response', 'Procore gave an answer that cannot be used.', { outcome })
+}
+
+function breakdownProblem ({ at, timeout, cause }: Breakdown): Problem {
+  const outcome: Outcome = at === 'connect' || at === 'request' ? 'not_sent' : 'unknown'
+  if (timeout) return new Problem('procore_timeout', timeoutDetail[at], { outcome, cause })
+  if (at === 'answer') return new Problem('procore_bad_response', 'The answer of Procore broke off.', { outcome, cause })
+  if (isGarbage(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
+  return new Problem('procore_unreachable', breakDetail[at], { outcome, cause })
+}
+
+const timeoutDetail = {
+  connect: 'No connection to Procore came free in time.',
+  request: 'Procore stopped reading the request.',
+  wait: 'Procore did not answer in time.',
+  answer: 'The answer of Procore did not end in time.',
+} as const
+
+const breakDetail = {
+  connect: 'No connection to Procore could be made.',
+  request: 'The connection to Procore was lost before the request was complete.',
+  wait: 'The connection to Procore was lost before any answer.',
+} as const
+
+function isGarbage (cause: Error): boolean {
+  return cause.name === 'HTTPParserError' || cause.name === 'HeadersOverflowError' || cause.name === 'ResponseExceededMaxSizeError'
+}
+
+function retryAfter ({ headers }: Answer): { headers?: Record<string, string> } {
+  const value = headers['retry-after']
+  if (value === undefined) return {}
+  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000)
+  return Number.isNaN(seconds) ? {} : { headers: { 'retry-after': String(Math.max(0, seconds)) } }
+}
+
+function readRefusal ({ body, headers }: Answer): unknown {
+  if (body.length === 0) return undefined
+  return parseJson(body) ?? (headers['content-type']?.startsWith('text/plain') === true ? body.toString('utf8').slice(0, refusalTextMaxLength) : undefined)
+}
+
+function parseJson (body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

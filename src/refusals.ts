@@ -1,0 +1,100 @@
+/**
+ * Where every failure becomes an answer: thrown Problems, errors of Fastify, requests that its parser could not read, and the
+ * unexpected, which is logged in full and told as `internal` without a word of its own.
+ */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { linger } from './linger.ts'
+import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
+import { requestId } from './request-id.ts'
+
+export function addRefusals (app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => refuse(error, request, reply))
+  app.setNotFoundHandler(() => { throw notFound() })
+  // Before its handler, Fastify would parse the body of a request that has no route, and find fault with that first.
+  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? notFound() : undefined))
+}
+
+const notFound = () => new Problem('not_found', 'There is no such route.')
+
+/** Answers every method that a known path does not have. To be called once, after all routes. */
+export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, methods] of paths) {
+    const problem = new Problem('method_not_allowed', 'The route does not have this method.', { headers: { allow: [...methods].join(', ') } })
+    app.route({
+      method: app.supportedMethods.filter(method => !methods.has(method)),
+      url,
+      schema: { hide: true },
+      onRequest: (_request, _reply, done) => done(problem),
+      handler: () => { throw problem },
+    })
+  }
+}
+
+/** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
+export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const status = error.statusCode === 414 ? 414 : 400
+  sendProblem(new Problem('bad_request', 'The URL cannot be read.', { status }), request, reply)
+}
+
+/** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. */
+export function refuseUnparsed (error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const problem = unparsedProblem(error.code)
+  const id = requestId({ headers: {} })
+  const body = problemBody(problem, id)
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+    `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)
+}
+
+function unparsedProblem (code: string | undefined): Problem {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('request_timeout', 'The request did not arrive in time.')
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('bad_request', 'The headers are too large.', { status: 431 })
+  return new Problem('bad_request', 'The request is not valid HTTP.')
+}
+
+function refuse (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (error instanceof CallerGone) {
+    reply.hijack()
+    reply.raw.destroy()
+    return
+  }
+  sendProblem(asProblem(error, request), request, reply)
+}
+
+function asProblem (error: unknown, request: FastifyRequest): Problem {
+  if (error instanceof Problem) {
+    if (error.status >= 500 && error.cause !== undefined) request.log.warn({ err: error.cause, code: error.code }, error.message)
+    return error
+  }
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
+  if (typeof status === 'number' && status >= 400 && status < 500) return new Problem('bad_request', 'The request cannot be served.', { status })
+  request.log.error({ err: error }, 'unexpected error')
+  const { standing } = request.trail
+  return new Problem('internal', 'An unexpected error happened here; it is in the log under the id of this request.', standing === undefined ? {} : { outcome: standing })
+}
+
+/** The one place that writes a problem as an answer of Fastify's. */
+export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  const { extras } = problem
+  noteProblem(problem, request)
+  // A body that was asked about and is not wanted does not come, and what comes next can't be told from it.
+  if (request.headers.expect !== undefined && !request.raw.complete) reply.header('connection', 'close')
+  linger(request.raw)
+  reply
+    .code(problem.status)
+    .headers({ ...extras.headers, 'content-type': problemMediaType, 'cache-control': 'no-store', 'x-request-id': request.id })
+  reply.send(problemBody(problem, request.id))
+}
+
+function noteProblem ({ code, extras }: Problem, { trail }: FastifyRequest): void {
+  // Requests that Fastify refuses before any hook runs have no trail.
+  if (trail === undefined) return
+  trail.code = code
+  if (extras.outcome !== undefined) trail.outcome = extras.outcome
+  if (extras.errors !== undefined) trail.faults = extras.errors.length
+}

@@ -1,0 +1,15 @@
+/** Ids of requests that come from outside, ours and Procore's: taken only when they are sane, since they end up in headers and logs. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+
+const sane = /^[\w.:/+=@-]{1,128}$/
+
+export function isSaneId (id: unknown): id is string {
+  return typeof id === 'string' && sane.test(id)
+}
+
+/** The caller's `X-Request-Id`, else a new one. */
+export function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const id = headers['x-request-id']
+  return isSaneId(id) ? id : randomUUID()
+}
