@@ -24,7 +24,7 @@ closeWithGrace({
 if (config.callers.auth === 'none') log.warn('CALLER_AUTH=none: callers are not verified, the network is trusted')
 if (config.callers.companyIds.size === 0) log.warn('PROCORE_COMPANY_IDS is empty: every company may be addressed')
 app.procore.tokens.start()
-await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'server is listening' })
+await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' })
 log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
 
 function configOrExit (): Config {

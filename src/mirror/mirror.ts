@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { Problem } from '../problem.ts'
+import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
@@ -87,11 +88,13 @@ class Mount {
     const companyId = path.values.get('company_id')
     if (typeof companyId === 'number') request.trail.companyId = companyId
     if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
-    return pathFirst([path, query], () => {
+    try {
       const body = readBodyKind(request.headers)
       this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
       return { path, query, body }
-    })
+    } catch (error) {
+      throw pathFirst([path, query], error)
+    }
   }
 
   #judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number): void {
@@ -105,15 +108,22 @@ class Mount {
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { target, trail } = request
     if (target === null) throw new Error('the target was not judged')
-    const drafts = [target.path, target.query]
-    const visit = this.#visit(request, reply, target)
     try {
-      const verdict = target.body.kind === 'json' ? await passJson(visit) : await passForm(visit, target.body.boundary)
+      const verdict = await this.#pass(this.#visit(request, reply, target), target)
       if (verdict.kind === 'success') return relaySuccess(reply, verdict)
       throw refusalProblem(verdict, this.#body)
     } catch (error) {
-      const known = error instanceof Problem && trail.standing === undefined && isBodyFault(error) ? faultsOfPath(drafts, error) : error
-      throw known instanceof Problem && known.extras.outcome === undefined && trail.standing !== undefined ? known.withOutcome(trail.standing) : known
+      throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.withOutcome(trail.standing) : error
+    } finally {
+      if (trail.procoreRequestId !== undefined) reply.header('procore-request-id', trail.procoreRequestId)
+    }
+  }
+
+  async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
+    try {
+      return await (body.kind === 'json' ? passJson(visit) : passForm(visit, body.boundary))
+    } catch (error) {
+      throw pathFirst([path, query], error)
     }
   }
 
@@ -139,19 +149,8 @@ class Mount {
   }
 }
 
-function pathFirst<T> (drafts: readonly [path: Draft, query: Draft], judge: () => T): T {
-  try {
-    return judge()
-  } catch (error) {
-    throw faultsOfPath(drafts, error)
-  }
-}
-
-/** In the order of refusals a faulty path comes before any fault of the body's syntax. */
-function faultsOfPath (drafts: readonly Draft[], error: unknown): unknown {
-  return drafts[0]?.isFaulty === true ? faultsProblem(drafts) : error
-}
-
-function isBodyFault ({ code, status }: Problem): boolean {
-  return code !== 'validation_failed' && code !== 'request_timeout' && status < 500
+/** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */
+function pathFirst (drafts: readonly [path: Draft, query: Draft], error: unknown): unknown {
+  const isAboutBody = error instanceof Problem && error.code !== 'validation_failed' && error.code !== 'request_timeout'
+  return isAboutBody && drafts[0].isFaulty ? faultsProblem(drafts) : error
 }

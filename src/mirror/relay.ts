@@ -7,7 +7,7 @@ import { pointerTo } from './draft.ts'
 import type { Shape } from './shape.ts'
 
 export function relaySuccess (reply: FastifyReply, { status, contentType, body }: Success): FastifyReply {
-  return reply.code(status).header('content-type', contentType).send(body)
+  return reply.code(status).header('content-type', contentType).header('cache-control', 'no-store').send(body)
 }
 
 /** Statuses whose bodies are about the inputs. */

@@ -9,7 +9,7 @@ export interface Trail {
   bytesIn?: number
   upstreamMs?: number
   upstreamStatus?: number
-  procoreRequestId?: string | undefined
+  procoreRequestId?: string
   code?: ProblemCode
   outcome?: Outcome
   /** How a form went: held and sent whole, or streamed. */

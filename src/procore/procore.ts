@@ -5,8 +5,9 @@
 import type { Readable } from 'node:stream'
 import type { Pool } from 'undici'
 import { limits, type Config } from '../config.ts'
-import { CallerGone } from '../problem.ts'
 import type { Trail } from '../observe/trail.ts'
+import { CallerGone } from '../problem.ts'
+import { isSaneId } from '../request-id.ts'
 import type { Exchange } from './answer.ts'
 import { openPool } from './connection.ts'
 import { exchange, type ProcoreRequest } from './exchange.ts'
@@ -90,7 +91,7 @@ export class Procore {
     if (result.kind === 'answer') {
       const requestId = result.headers['x-request-id']
       trail.upstreamStatus = result.status
-      trail.procoreRequestId = typeof requestId === 'string' ? requestId : undefined
+      if (isSaneId(requestId)) trail.procoreRequestId = requestId
     }
     return result
   }
