@@ -1,0 +1,182 @@
+/** What Procore answers to a request that was read whole: tokens, users, avatars. It writes nothing; an answer comes out. */
+import { randomBytes } from 'node:crypto'
+import { Directory, present, type Errors, type User, type Wish } from './directory.ts'
+import { parseForm } from './form.ts'
+import type { Received } from './recorder.ts'
+import type { Settings } from './settings.ts'
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: string | Buffer
+}
+
+export class Api {
+  settings: Settings
+  readonly directory = new Directory()
+  readonly #tokens = new Map<string, number>()
+  readonly #windows = new Map<number, { endsAtMs: number, used: number }>()
+
+  constructor (settings: Settings) {
+    this.settings = settings
+  }
+
+  /** Procore's clock, which need not be ours. */
+  now (): Date {
+    return new Date(Date.now() + this.settings.clockSkewSeconds * 1000)
+  }
+
+  revokeTokens (): void {
+    this.#tokens.clear()
+  }
+
+  answer (request: Received, origin: string): Answer {
+    const { pathname, searchParams } = new URL(request.path, origin)
+    if (pathname === '/oauth/token') return request.method === 'POST' ? this.#token(request) : json(404, { error: 'Not found' })
+    const avatar = /^\/avatars\/(\d+)$/.exec(pathname)
+    if (avatar !== null) return this.#avatar(Number(avatar[1]))
+    const path = /^\/rest\/v1\.[03]\/companies\/(\d+)\/users(\/inactive|\/\d+)?$/.exec(pathname)
+    if (path === null) return json(404, { errors: ['Not found'] })
+    const companyId = Number(path[1])
+    return this.#refuse(request, companyId) ?? this.#users(request, companyId, path[2], searchParams, origin)
+  }
+
+  #token ({ headers, body }: Received): Answer {
+    const type = headers['content-type'] ?? ''
+    const fields = type.startsWith('application/json') ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
+    if (fields.get('grant_type') !== 'client_credentials') return json(400, { error: 'unsupported_grant_type' })
+    const { clientId, clientSecret, invalidClientStatus, expiresInSeconds } = this.settings
+    if (fields.get('client_id') !== clientId || fields.get('client_secret') !== clientSecret) {
+      return json(invalidClientStatus, { error: 'invalid_client', error_description: 'Client authentication failed due to unknown client.' })
+    }
+    const token = `eyJ.${randomBytes(600).toString('base64url')}.${randomBytes(32).toString('base64url')}`
+    this.#tokens.set(token, Date.now() + expiresInSeconds * 1000)
+    return json(200, { access_token: token, token_type: 'bearer', expires_in: expiresInSeconds, created_at: Math.floor(this.now().getTime() / 1000) })
+  }
+
+  /** What is wrong with a request before its body counts. */
+  #refuse ({ headers }: Received, companyId: number): Answer | undefined {
+    if (headers['user-agent'] === undefined) return json(400, { message: 'User-Agent is required' })
+    const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
+    if ((this.#tokens.get(token ?? '') ?? 0) <= Date.now()) return json(401, this.#unauthorized())
+    const { missingCompanyHeaderStatus, forbiddenCompanyIds } = this.settings
+    if (headers['procore-company-id'] !== String(companyId)) return json(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
+    if (this.#isSpent(companyId)) return this.#rateLimited(companyId)
+    return forbiddenCompanyIds.includes(companyId) ? json(403, { errors: ['App is not connected to this company.'] }) : undefined
+  }
+
+  #unauthorized (): unknown {
+    const { unauthorizedKey: key } = this.settings
+    return { [key]: 'Invalid Token' }
+  }
+
+  #isSpent (companyId: number): boolean {
+    const now = Date.now()
+    const { rateLimit, rateWindowSeconds } = this.settings
+    let window = this.#windows.get(companyId)
+    if (window === undefined || window.endsAtMs <= now) {
+      window = { endsAtMs: Math.ceil(now / 1000) * 1000 + rateWindowSeconds * 1000, used: 0 }
+      this.#windows.set(companyId, window)
+    }
+    window.used++
+    return window.used > rateLimit
+  }
+
+  rateHeaders (companyId: number): Record<string, string> {
+    const window = this.#windows.get(companyId)
+    if (window === undefined) return {}
+    const { rateLimit, clockSkewSeconds } = this.settings
+    return {
+      'x-rate-limit-limit': String(rateLimit),
+      'x-rate-limit-remaining': String(Math.max(0, rateLimit - window.used)),
+      'x-rate-limit-reset': String(window.endsAtMs / 1000 + clockSkewSeconds),
+    }
+  }
+
+  #rateLimited (companyId: number): Answer {
+    const { rateLimitBody, rateLimitRetryAfter } = this.settings
+    const message = 'You have surpassed the max number of requests for an hour. Please wait until your limit resets.'
+    const answer = rateLimitBody === 'json' ? json(429, { message }) : { status: 429, headers: { 'content-type': 'text/plain' }, body: message }
+    const endsAtMs = this.#windows.get(companyId)?.endsAtMs ?? Date.now()
+    if (rateLimitRetryAfter) answer.headers['retry-after'] = String(Math.ceil((endsAtMs - Date.now()) / 1000))
+    return answer
+  }
+
+  #users (request: Received, companyId: number, rest: string | undefined, query: URLSearchParams, origin: string): Answer {
+    if (request.method === 'GET') return this.#read(companyId, rest, query, origin)
+    if (request.method !== 'POST' || rest !== undefined) return json(404, { errors: ['Not found'] })
+    const wish = this.#wish(request)
+    if ('status' in wish) return wish
+    if (wish.avatar !== undefined && wish.avatar.length > this.settings.maxAvatarBytes) return { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
+    if (this.settings.takenEmail === 409 && this.directory.isTaken(companyId, wish.values['email_address'])) return json(409, { code: 409, message: 'has already been taken', fields: 'email_address', reason: 'conflict', error: null })
+    const errors = this.directory.judge(companyId, wish, this.settings, query.get('run_configurable_validations') === 'true')
+    if (Object.keys(errors).length > 0) return json(422, { errors } satisfies { errors: Errors })
+    const user = this.directory.add(companyId, wish, this.now())
+    request.createdUserId = user.id
+    return json(201, present(user, origin))
+  }
+
+  #wish (request: Received): Wish | Answer {
+    const { headers, body } = request
+    const type = headers['content-type'] ?? ''
+    if (type.startsWith('application/json')) {
+      const record = parseObject(body)?.['user']
+      if (!isObject(record)) return json(400, { error: { code: 'BAD_REQUEST', message: 'param is missing or the value is empty: user' } })
+      request.json = { user: record }
+      return { values: this.directory.read(record) }
+    }
+    if (!type.startsWith('multipart/form-data')) return json(415, { message: 'Unsupported media type' })
+    try {
+      request.parts = parseForm(type, body)
+    } catch {
+      return json(400, { message: 'bad request body' })
+    }
+    const text = request.parts.filter(({ filename }) => filename === undefined)
+    const values = this.directory.read(Object.fromEntries(text.map(({ name, data }) => [/^user\[(\w+)\]$/.exec(name)?.[1] ?? '', data.toString()])))
+    const avatar = request.parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
+    return avatar === undefined ? { values } : { values, avatar: avatar.data }
+  }
+
+  #read (companyId: number, rest: string | undefined, query: URLSearchParams, origin: string): Answer {
+    const id = rest === undefined || rest === '/inactive' ? undefined : Number(rest.slice(1))
+    if (id !== undefined) {
+      const user = this.directory.users.get(id)
+      return user?.companyId === companyId ? json(200, present(user, origin)) : json(404, { errors: ['Not found'] })
+    }
+    const wanted = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (rest === '/inactive') && matches(user, query))
+    const page = Math.max(1, Number(query.get('page') ?? 1))
+    const perPage = Math.min(2000, Number(query.get('per_page') ?? 100))
+    const answer = json(200, wanted.slice((page - 1) * perPage, page * perPage).map(user => present(user, origin)))
+    Object.assign(answer.headers, { total: String(wanted.length), 'per-page': String(perPage) })
+    return answer
+  }
+
+  #avatar (id: number): Answer {
+    const avatar = this.directory.users.get(id)?.avatar
+    return avatar === undefined ? json(404, { errors: ['Not found'] }) : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
+  }
+}
+
+function matches ({ values }: User, query: URLSearchParams): boolean {
+  const search = query.get('filters[search]')?.toLowerCase()
+  const searched = [values['first_name'], values['last_name'], values['email_address']].map(value => String(value ?? '').toLowerCase())
+  if (search !== undefined && !searched.some(value => value.includes(search))) return false
+  return ['vendor_id', 'origin_id'].every(name => !query.has(`filters[${name}]`) || String(values[name]) === query.get(`filters[${name}]`))
+}
+
+export function json (status: number, body: unknown): Answer {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
+}
+
+function parseObject (body: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString())
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

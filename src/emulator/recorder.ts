@@ -1,0 +1,54 @@
+/** Keeps what the emulator received, as it came, so that tests can look at the bytes. */
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Part } from './form.ts'
+
+export interface Received {
+  method: string
+  /** Path and query. */
+  path: string
+  headers: IncomingMessage['headers']
+  rawHeaders: string[]
+  /** Whether the body came to its end. */
+  complete: boolean
+  body: Buffer
+  /** What was made of it. */
+  parts?: Part[]
+  json?: unknown
+  status?: number
+  createdUserId?: number
+}
+
+const receivedMax = 2000
+
+export class Recorder {
+  received: Received[] = []
+
+  open (request: IncomingMessage): Received {
+    const entry: Received = {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      headers: request.headers,
+      rawHeaders: request.rawHeaders,
+      complete: false,
+      body: Buffer.alloc(0),
+    }
+    this.received.push(entry)
+    if (this.received.length > receivedMax) this.received.shift()
+    return entry
+  }
+
+  /** The same without bytes, as JSON has it. */
+  describe (): unknown[] {
+    return this.received.map(({ body, parts, ...entry }) => ({
+      ...entry,
+      bodyBytes: body.length,
+      bodySha256: sha256(body),
+      parts: parts?.map(({ data, ...part }) => ({ ...part, bytes: data.length, sha256: sha256(data) })),
+    }))
+  }
+}
+
+export function sha256 (data: Buffer): string {
+  return createHash('sha256').update(data).digest('hex')
+}
