@@ -6,6 +6,7 @@ import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
@@ -110,12 +111,12 @@ class Mount {
     if (target === null) throw new Error('the target was not judged')
     try {
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
+      nameProcoreRequest(reply, trail)
       if (verdict.kind === 'success') return relaySuccess(reply, verdict)
       throw refusalProblem(verdict, this.#body)
     } catch (error) {
+      nameProcoreRequest(reply, trail)
       throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.withOutcome(trail.standing) : error
-    } finally {
-      if (trail.procoreRequestId !== undefined) reply.header('procore-request-id', trail.procoreRequestId)
     }
   }
 
@@ -147,6 +148,10 @@ class Mount {
       }),
     }
   }
+}
+
+function nameProcoreRequest (reply: FastifyReply, { procoreRequestId }: Trail): void {
+  if (procoreRequestId !== undefined) reply.header('procore-request-id', procoreRequestId)
 }
 
 /** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */

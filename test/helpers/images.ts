@@ -1,0 +1,69 @@
+/** Real images of a wanted size, made here, so that no file has to be kept: their pixels are noise and their comments zeros. */
+import { randomBytes } from 'node:crypto'
+import { crc32, deflateSync } from 'node:zlib'
+
+/** A PNG of noise with at least so many bytes: every decoder takes it. */
+export function png (minBytes = 300): Buffer {
+  const side = Math.ceil(Math.sqrt(minBytes / 3))
+  const rows = Buffer.alloc(side * (side * 3 + 1))
+  for (let y = 0; y < side; y++) randomBytes(side * 3).copy(rows, y * (side * 3 + 1) + 1)
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(side, 0)
+  header.writeUInt32BE(side, 4)
+  header.set([8, 2, 0, 0, 0], 8)
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))])
+}
+
+function chunk (type: string, data: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from(type), data])
+  const size = Buffer.alloc(4)
+  size.writeUInt32BE(data.length)
+  const sum = Buffer.alloc(4)
+  sum.writeUInt32BE(crc32(body))
+  return Buffer.concat([size, body, sum])
+}
+
+const tinyJpeg = Buffer.from('/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA=', 'base64')
+
+/** A JPEG of one pixel with as many comment segments (ITU T.81 §B.2.4.5) as the size takes. */
+export function jpeg (minBytes = tinyJpeg.length): Buffer {
+  const comments: Buffer[] = []
+  for (let bytes = tinyJpeg.length; bytes < minBytes; bytes += 65_537) {
+    comments.push(Buffer.concat([Buffer.from([0xff, 0xfe, 0xff, 0xff]), randomBytes(65_533).map(byte => byte === 0xff ? 0 : byte)]))
+  }
+  return Buffer.concat([tinyJpeg.subarray(0, 2), ...comments, tinyJpeg.subarray(2)])
+}
+
+export const gif = () => Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
+
+/** One white pixel. */
+export function bmp (): Buffer {
+  const image = Buffer.alloc(58)
+  image.write('BM')
+  image.writeUInt32LE(58, 2)
+  image.writeUInt32LE(54, 10)
+  image.writeUInt32LE(40, 14)
+  image.writeInt32LE(1, 18)
+  image.writeInt32LE(1, 22)
+  image.writeUInt16LE(1, 26)
+  image.writeUInt16LE(24, 28)
+  image.fill(0xff, 54)
+  return image
+}
+
+/** Little-endian, one strip of one grey pixel. */
+export function tiff (): Buffer {
+  const tags = [[256, 1], [257, 1], [258, 8], [259, 1], [262, 1], [273, 8], [278, 1], [279, 1]] as const
+  const image = Buffer.alloc(10 + 2 + tags.length * 12 + 4)
+  image.write('II*\0', 'latin1')
+  image.writeUInt32LE(10, 4)
+  image.writeUInt16LE(tags.length, 10)
+  tags.forEach(([tag, value], index) => {
+    const at = 12 + index * 12
+    image.writeUInt16LE(tag, at)
+    image.writeUInt16LE(3, at + 2)
+    image.writeUInt32LE(1, at + 4)
+    image.writeUInt16LE(value, at + 8)
+  })
+  return image
+}

@@ -1,0 +1,60 @@
+/** A service for one test: built from an environment as `npm start` would, listening on a free port, closed by the test that made it. */
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { buildApp, type App } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
+import type { Settings } from '../../src/emulator/settings.ts'
+import { createLog } from '../../src/observe/log.ts'
+
+export interface Service {
+  url: string
+  port: number
+  app: App
+  /** Log lines as objects. */
+  lines: Array<Record<string, unknown>>
+  emulator: Emulator
+  /** Where a user of company 101 is created. */
+  users: string
+}
+
+export interface ServiceOptions {
+  env?: Record<string, string>
+  emulator?: Partial<Settings>
+  /** A Procore that is not the emulator. */
+  procoreUrl?: string
+  /** Whether the first token is had before the test goes on. */
+  ready?: boolean
+}
+
+export async function startService (t: Test, options: ServiceOptions = {}): Promise<Service> {
+  const emulator = await emulate(t, options.emulator)
+  const procore = options.procoreUrl ?? emulator.url
+  const lines: Service['lines'] = []
+  const config = readConfig({
+    PROCORE_API_URL: procore,
+    PROCORE_LOGIN_URL: procore,
+    PROCORE_CLIENT_ID: emulator.settings.clientId,
+    PROCORE_CLIENT_SECRET: emulator.settings.clientSecret,
+    CALLER_AUTH: 'none',
+    PORT: '0',
+    LOG_LEVEL: 'trace',
+    ...options.env,
+  })
+  const app = await buildApp(config, createLog(config.log, { write: line => { lines.push(JSON.parse(line)) } }))
+  t.teardown(async () => {
+    app.fastify.server.closeAllConnections()
+    await app.fastify.close()
+  })
+  if (options.ready ?? true) await app.procore.tokens.get()
+  await app.fastify.listen({ ...config.listen })
+  const { port } = app.fastify.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+  return { url, port, app, lines, emulator, users: `${url}/companies/101/users` }
+}
+
+export async function emulate (t: Test, settings?: Partial<Settings>): Promise<Emulator> {
+  const emulator = await startEmulator(settings)
+  t.teardown(() => emulator.close())
+  return emulator
+}
