@@ -19,7 +19,7 @@ t.test('each rule at its field', async t => {
   for (const email of ['jane', 'jane@', 'jane@localhost', 'jane doe@example.com', 'jane@example.com\n', 'jané@example.com', '"jane"@example.com']) t.strictSame(await wrong({ ...jane, email_address: email }), one('email_address', 'format'), email)
   for (const value of [null, 1, true, {}, []]) t.strictSame(await wrong({ ...jane, first_name: value }), one('first_name', 'type'))
   for (const value of [null, '1', 1.5, true, [1]]) t.strictSame(await wrong({ ...jane, vendor_id: value }), one('vendor_id', 'type'))
-  for (const value of [0, -1, 9007199254740992, 12345678901234567890]) t.strictSame(await wrong({ ...jane, vendor_id: value }), one('vendor_id', 'size'))
+  for (const value of [0, -1, 9007199254740992, 2 ** 60]) t.strictSame(await wrong({ ...jane, vendor_id: value }), one('vendor_id', 'size'))
   for (const value of [null, 'true', 1, 0]) t.strictSame(await wrong({ ...jane, is_active: value }), one('is_active', 'type'))
   t.strictSame(await wrong({ ...jane, business_phone_extension: -1 }), one('business_phone_extension', 'size'))
   for (const code of ['us', 'UK', 'USA', '', 'XX', 'AN']) t.strictSame(await wrong({ ...jane, country_code: code }), one('country_code', 'format'), code)
