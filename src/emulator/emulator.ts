@@ -109,13 +109,14 @@ export class Emulator {
   #early (request: IncomingMessage, response: ServerResponse, received: Received, fault: Fault): void {
     const answer = faultAnswer(fault)
     received.status = answer.status
-    Object.assign(answer.headers, this.#commonHeaders(), { connection: 'close' })
-    const { socket } = request
-    response.once('finish', () => {
-      if (fault.lingerMs === undefined) socket.destroy()
-      else setTimeout(() => socket.destroy(), fault.lingerMs).unref()
-    })
-    if (fault.lingerMs !== undefined) request.resume()
+    Object.assign(answer.headers, this.#commonHeaders())
+    if (fault.lingerMs === undefined) {
+      // Node closes the socket with bytes unread, and so resets it.
+      answer.headers['connection'] = 'close'
+    } else {
+      request.on('error', () => {}).resume()
+      setTimeout(() => request.socket.destroy(), fault.lingerMs).unref()
+    }
     send(response, answer)
   }
 }

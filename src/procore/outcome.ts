@@ -31,7 +31,7 @@ export function judge (exchange: Exchange, streamed: boolean): Verdict {
   const { status } = exchange
   if (status >= 200 && status < 300) return success(exchange)
   if (status === 401) throw unauthorized(streamed)
-  if (status === 429) throw new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', ...retryAfter(exchange) })
+  if (status === 429) throw rateLimited(exchange)
   if (status === 411 && streamed) {
     throw new Problem('procore_bad_response', 'Procore does not take streamed forms.', { outcome: 'rejected' })
   }
@@ -89,6 +89,19 @@ const breakDetail = {
 
 function isGarbage (cause: Error): boolean {
   return cause.name === 'HTTPParserError' || cause.name === 'HeadersOverflowError' || cause.name === 'ResponseExceededMaxSizeError'
+}
+
+/** The shorter of Procore's two windows, for a 429 that says nothing of when to come again. */
+const shortWindowSeconds = 10
+
+/** Retry-After, else the reset of the window, on the clock of the same answer, since Procore's need not be ours. */
+function rateLimited (answer: Answer): Problem {
+  const reset = Number(answer.headers['x-rate-limit-reset'])
+  const now = Date.parse(answer.headers.date ?? '') / 1000
+  const untilReset = Math.max(1, Math.ceil(reset - (Number.isNaN(now) ? Date.now() / 1000 : now)))
+  const seconds = Number.isNaN(reset) ? shortWindowSeconds : untilReset
+  const { headers } = retryAfter(answer)
+  return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', headers: headers ?? { 'retry-after': String(seconds) } })
 }
 
 function retryAfter ({ headers }: Answer): { headers?: Record<string, string> } {

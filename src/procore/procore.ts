@@ -52,16 +52,10 @@ export class Procore {
 
   /** @throws {Problem} with the `outcome` of what was asked */
   async send (call: ProcoreCall): Promise<Verdict> {
-    let token = this.tokens.current() ?? await this.#waitForToken(call)
-    let answer = await this.#exchange(call, token)
-    if (isUnauthorized(answer)) {
-      this.tokens.reject(token)
+    let answer = await this.#attempt(call)
+    if (isUnauthorized(answer) && Buffer.isBuffer(call.body) && !call.callerGone()) {
       call.trail.standing = 'not_sent'
-      if (Buffer.isBuffer(call.body) && !call.callerGone()) {
-        token = await this.#waitForToken(call)
-        answer = await this.#exchange(call, token)
-        if (isUnauthorized(answer)) this.tokens.reject(token)
-      }
+      answer = await this.#attempt(call)
     }
     this.#sayNoChunked(answer, call)
     return judge(answer, !Buffer.isBuffer(call.body))
@@ -70,6 +64,15 @@ export class Procore {
   async close (): Promise<void> {
     this.tokens.stop()
     await Promise.all([this.#api.destroy(), this.#login.destroy()])
+  }
+
+  /** One exchange with the current token, whose fate it tells the tokens. */
+  async #attempt (call: ProcoreCall): Promise<Exchange> {
+    const token = this.tokens.current() ?? await this.#waitForToken(call)
+    const answer = await this.#exchange(call, token)
+    if (isUnauthorized(answer)) this.tokens.reject(token)
+    else if (answer.kind === 'answer') this.tokens.accept(token)
+    return answer
   }
 
   async #waitForToken (call: ProcoreCall): Promise<string> {

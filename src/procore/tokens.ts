@@ -23,6 +23,8 @@ export class Tokens {
   #timer: NodeJS.Timeout | undefined
   #failure: Problem | undefined
   #failures = 0
+  /** How many tokens in a row the API refused without ever having taken them. */
+  #refused = 0
   #retryAtMs = 0
   #stopped = false
   /** Whether a token was ever had. */
@@ -57,18 +59,21 @@ export class Tokens {
     return (await this.#begin()).value
   }
 
+  /** The API took this token: whatever was wrong with earlier ones is over. */
+  accept (value: string): void {
+    if (this.#refused > 0 && this.#current?.value === value) this.#refused = 0
+  }
+
   /** The API answered 401 to this token: it is dropped if it is still the current one, so that a crowd of 401s costs one renewal. */
   reject (value: string): void {
     const token = this.#current
     if (token?.value !== value) return
     this.#current = undefined
+    this.#refused++
     this.#log.warn({ ageMs: Date.now() - token.issuedAtMs }, 'Procore refused the token')
-    if (Date.now() - token.issuedAtMs < limits.tokenPauseMs) {
-      // A token that is refused as soon as it is issued would be fetched anew by every request: that counts as a failed attempt.
-      this.#fail(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.', { outcome: 'not_sent' }))
-    } else {
-      this.start()
-    }
+    // Where even new tokens are refused, a renewal for each would be a storm at the login host.
+    if (this.#refused > 1) this.#fail(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.', { outcome: 'not_sent' }))
+    else this.start()
   }
 
   #begin (): Promise<Token> {
@@ -99,7 +104,7 @@ export class Tokens {
   }
 
   #fail (problem: Problem): void {
-    const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
+    const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** Math.max(this.#failures, this.#refused - 2)) * (0.75 + Math.random() / 2)
     this.#failures = Math.min(this.#failures + 1, 16)
     this.#failure = problem
     this.#retryAtMs = Date.now() + pauseMs
