@@ -70,7 +70,7 @@ function breakdownProblem ({ at, timeout, cause }: Breakdown): Problem {
   const outcome: Outcome = at === 'connect' || at === 'request' ? 'not_sent' : 'unknown'
   if (timeout) return new Problem('procore_timeout', timeoutDetail[at], { outcome, cause })
   if (at === 'answer') return new Problem('procore_bad_response', 'The answer of Procore broke off.', { outcome, cause })
-  if (isGarbage(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
+  if (at !== 'connect' && !isLoss(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
   return new Problem('procore_unreachable', breakDetail[at], { outcome, cause })
 }
 
@@ -87,8 +87,9 @@ const breakDetail = {
   wait: 'The connection to Procore was lost before any answer.',
 } as const
 
-function isGarbage (cause: Error): boolean {
-  return cause.name === 'HTTPParserError' || cause.name === 'HeadersOverflowError' || cause.name === 'ResponseExceededMaxSizeError'
+/** The connection was lost, as against an answer that undici could not read: those errors are of the system or of the socket. */
+function isLoss (cause: Error): boolean {
+  return cause.name === 'SocketError' || ('syscall' in cause && 'code' in cause)
 }
 
 /** The shorter of Procore's two windows, for a 429 that says nothing of when to come again. */
