@@ -2,10 +2,9 @@
  * The environment variables of the service as one TypeBox schema: names, types, defaults and ranges.
  * It knows nothing of what the values are used for.
  */
-import { Type, type Static, type SchemaOptions } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
+import { choice } from './choice.ts'
 
-const choice = <const T extends readonly string[]>(values: T, options: SchemaOptions = {}) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
 const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
 const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
 const list = () => Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '' })

@@ -3,6 +3,7 @@
  * It knows nothing of HTTP servers or of Procore: a Problem is thrown anywhere and written in one place.
  */
 import { Type, type Static } from '@sinclair/typebox'
+import { choice } from './choice.ts'
 
 /** Every code with the status it has unless Procore's own status is passed on, and its title. */
 export const problemTable = {
@@ -43,14 +44,11 @@ const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(probl
 
 export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).filter(isProblemCode)
 
-export const RuleSchema = Type.Union([
-  Type.Literal('required'), Type.Literal('type'), Type.Literal('format'), Type.Literal('unknown'),
-  Type.Literal('duplicate'), Type.Literal('dependency'), Type.Literal('size'), Type.Literal('procore'),
-])
+export const RuleSchema = choice(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
 export type Rule = Static<typeof RuleSchema>
 
 export const FaultSchema = Type.Object({
-  in: Type.Union([Type.Literal('path'), Type.Literal('query'), Type.Literal('header'), Type.Literal('body')], { description: 'The part of the request that the pointer is into.' }),
+  in: choice(['path', 'query', 'header', 'body'], { description: 'The part of the request that the pointer is into.' }),
   pointer: Type.String({ description: 'JSON Pointer (RFC 6901) of the input.' }),
   field: Type.String({ description: 'The input as a form names it.' }),
   rule: RuleSchema,
@@ -59,7 +57,7 @@ export const FaultSchema = Type.Object({
 /** One faulty input. */
 export type Fault = Static<typeof FaultSchema>
 
-export const OutcomeSchema = Type.Union([Type.Literal('not_sent'), Type.Literal('rejected'), Type.Literal('unknown')])
+export const OutcomeSchema = choice(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
 /** What became of a create that failed: nothing complete left here, Procore refused it, or nobody can tell. */
 export type Outcome = Static<typeof OutcomeSchema>
 
@@ -68,7 +66,7 @@ export const ProblemSchema = Type.Object({
   title: Type.String(),
   status: Type.Integer(),
   detail: Type.String(),
-  code: Type.Union(problemCodes.map(code => Type.Literal(code))),
+  code: choice(problemCodes),
   request_id: Type.String(),
   errors: Type.Optional(Type.Array(FaultSchema, { maxItems: 50 })),
   outcome: Type.Optional(OutcomeSchema),

@@ -1,13 +1,14 @@
 /** `/livez` says that the process is up, `/readyz` whether it is able to serve. Neither asks another system. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { choice } from '../choice.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Procore } from '../procore/procore.ts'
 
 const LiveSchema = Type.Object({ status: Type.Literal('live') })
-const DependencySchema = Type.Object({ state: Type.Union([Type.Literal('up'), Type.Literal('down')]) })
+const DependencySchema = Type.Object({ state: choice(['up', 'down']) })
 const ReadySchema = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('starting'), Type.Literal('stopping')]),
+  status: choice(['ready', 'starting', 'stopping']),
   dependencies: Type.Object({ login: DependencySchema }),
 })
 

@@ -1,0 +1,85 @@
+// Each fault of the emulator as a caller meets it, for one request or at a rate, and the routes by which it is told.
+import t from 'tap'
+import { startEmulator } from '../../src/emulator/emulator.ts'
+import type { Fault } from '../../src/emulator/settings.ts'
+import { run } from '../helpers/process.ts'
+import { jane, send } from '../helpers/requests.ts'
+
+const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, { headers: { authorization: 'Bearer x', 'user-agent': 'test', 'content-type': 'application/json' }, body: JSON.stringify({ user: jane }) })
+
+t.test('what a caller meets', async t => {
+  const emulator = await startEmulator()
+  t.teardown(() => emulator.close())
+  const broken: Fault[] = [{ kind: 'reset-before-body' }, { kind: 'reset-in-body' }, { kind: 'reset-after-body' }, { kind: 'garbage' }, { kind: 'raw', raw: 'HTTP/1.1' }, { kind: 'truncate' }]
+  for (const fault of broken) {
+    emulator.faults.add(fault)
+    await t.rejects(create(emulator.url), fault.kind)
+    t.equal((await create(emulator.url)).status, 401, 'the next one is served')
+  }
+  for (const fault of [{ kind: 'status', status: 503, body: 'x', headers: { 'retry-after': '3' } }, { kind: 'early', status: 503, body: 'x', headers: { 'retry-after': '3' }, lingerMs: 50 }] as const) {
+    emulator.faults.add(fault)
+    t.match(await create(emulator.url), { status: 503, text: 'x', headers: { 'retry-after': '3' } }, fault.kind)
+  }
+  for (const kind of ['delay', 'slow'] as const) {
+    emulator.faults.add({ kind, delayMs: 1 })
+    t.equal((await create(emulator.url)).status, 401, kind)
+  }
+  for (const kind of ['silence', 'stall'] as const) {
+    emulator.faults.add({ kind })
+    await t.rejects(fetch(`${emulator.url}/rest/v1.3/companies/101/users`, { method: 'POST', body: 'x', signal: AbortSignal.timeout(100) }), kind)
+  }
+})
+
+t.test('how often a fault strikes', async t => {
+  const emulator = await startEmulator()
+  t.teardown(() => emulator.close())
+  const statuses = async (count: number) => {
+    const seen: number[] = []
+    for (let index = 0; index < count; index++) seen.push((await create(emulator.url)).status)
+    return seen
+  }
+  emulator.faults.add({ kind: 'status', status: 500, times: 2 })
+  t.strictSame(await statuses(3), [500, 500, 401])
+  emulator.faults.add({ kind: 'status', status: 500, rate: 1 })
+  t.strictSame(await statuses(3), [500, 500, 500])
+  emulator.faults.clear()
+  emulator.faults.add({ kind: 'status', status: 500, rate: 0 })
+  t.strictSame(await statuses(2), [401, 401])
+  emulator.faults.add({ kind: 'status', status: 500, on: 'token' })
+  emulator.faults.add({ kind: 'status', status: 500, path: '/companies/102/' })
+  emulator.faults.add({ kind: 'status', status: 500, method: 'GET' })
+  t.strictSame(await statuses(2), [401, 401])
+})
+
+t.test('as a program, told by its own routes', async t => {
+  const program = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
+  const url = await program.listening
+  const control = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body = '') => send(`${url}/__emulator${path}`, { method, body })
+  t.match(await control('GET', '/settings'), { status: 200, json: { clientId: 'me', rateLimit: 3600 } })
+  t.match(await control('PATCH', '/settings', '{"rateLimit":5}'), { status: 200, json: { rateLimit: 5 } })
+  t.equal((await control('PATCH', '/settings', '{"rateLimit":"x"}')).status, 422)
+  t.equal((await control('PATCH', '/settings', '{"colour":"red"}')).status, 422)
+  t.equal((await control('POST', '/faults', '{"kind":"status","status":503}')).status, 201)
+  t.equal((await control('POST', '/faults', '{"kind":"earthquake"}')).status, 422)
+  t.equal((await create(url)).status, 503)
+  t.equal((await control('POST', '/faults', '{"kind":"status","status":503,"rate":1}')).status, 201)
+  t.equal((await control('DELETE', '/faults')).status, 200)
+  t.equal((await create(url)).status, 401)
+  const requests = await control('GET', '/requests')
+  t.match(JSON.parse(requests.text), [{ method: 'POST', path: '/rest/v1.3/companies/101/users', complete: true, status: 503, bodyBytes: Number, bodySha256: /^[0-9a-f]{64}$/ }, { status: 401 }])
+  t.equal((await control('DELETE', '/requests')).status, 200)
+  t.strictSame(JSON.parse((await control('GET', '/requests')).text), [])
+  t.strictSame(JSON.parse((await control('GET', '/users')).text), [])
+  t.equal((await control('POST', '/tokens/revoke')).status, 200)
+  t.equal((await control('GET', '/nothing')).status, 404)
+  program.child.kill('SIGTERM')
+  t.equal((await program.exit).code, 0)
+})
+
+t.test('as a program, settings that are none', async t => {
+  for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
+    const program = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
+    t.equal((await program.exit).code, 1)
+    t.match(program.stderr(), /^EMULATOR_SETTINGS/)
+  }
+})
