@@ -1,0 +1,67 @@
+// The topology of docker-compose.yml on loopback: a real nginx with the gateway's own configuration, the service, the emulator.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { readConfig } from '../../src/config.ts'
+import { jpeg, png } from '../helpers/images.ts'
+import { hasNginx, startGateway } from '../helpers/nginx.ts'
+import { root } from '../helpers/process.ts'
+import { form, formPart, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+import { until } from '../helpers/until.ts'
+
+const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installed'
+
+t.test('JSON and forms through the gateway', { skip }, async t => {
+  const service = await startService(t)
+  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const users = `${gateway}/companies/101/users`
+  t.equal((await sendJson(users, { user: jane })).status, 201)
+  t.equal((await sendJson(`${gateway}/rest/v1.3/companies/101/users`, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
+  for (const [index, image] of [png(200_000), jpeg(9_000_000)].entries()) {
+    const reply = await sendForm(users, form([{ name: 'user[avatar]', filename: 'a', data: image }, { name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: `form${index}@example.com` }]))
+    t.equal(reply.status, 201)
+    t.ok(service.emulator.api.directory.users.get(Number(reply.json['id']))?.avatar?.equals(image))
+  }
+  t.match((await sendJson(users, { user: {} })).json, { code: 'validation_failed' })
+})
+
+t.test('only the mirrored routes are reachable', { skip }, async t => {
+  const service = await startService(t)
+  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/', '/companies/../livez', '/rest/..%2flivez']) {
+    t.equal((await send(`${gateway}${path}`, { method: 'GET' })).status, 404, path)
+  }
+})
+
+t.test('an upload is not buffered by the gateway: Procore sees it begin before it has ended', { skip }, async t => {
+  const service = await startService(t)
+  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const rest = Promise.withResolvers<void>()
+  const body = async function * () {
+    yield formPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })
+    await rest.promise
+    yield form(janeParts)
+  }
+  const reply = sendForm(`${gateway}/companies/101/users`, body())
+  await until(() => service.emulator.apiRequests.length === 1)
+  rest.resolve()
+  t.equal((await reply).status, 201)
+})
+
+t.test('a create whose answer was lost is not repeated by the gateway', { skip }, async t => {
+  const first = await startService(t)
+  const second = await startService(t, { procoreUrl: first.emulator.url })
+  const gateway = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
+  first.emulator.faults.add({ kind: 'reset-after-body' })
+  t.match((await sendJson(`${gateway}/companies/101/users`, { user: jane })).json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
+  t.equal(first.emulator.api.directory.users.size, 1)
+})
+
+t.test('docker-compose.yml gives the service settings that it takes', async t => {
+  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'))
+  t.strictSame(Object.keys(services), ['gateway', 'service', 'emulator'])
+  t.match(readConfig(services.service.environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
+  t.match(services.service, { read_only: true, cap_drop: ['ALL'] })
+})

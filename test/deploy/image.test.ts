@@ -1,0 +1,58 @@
+// What the Dockerfile's lines do, in a fresh directory, where no Docker engine is at hand: copied files, production dependencies only,
+// the start command with nothing between it and the signal, on a file system that is not written to.
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
+import { root, run, serviceEnvironment } from '../helpers/process.ts'
+import { jane, sendJson } from '../helpers/requests.ts'
+import { emulate } from '../helpers/service.ts'
+
+const exec = promisify(execFile)
+const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8')
+const lines = dockerfile.split('\n').filter(line => line !== '' && !line.startsWith('#'))
+const after = (start: string) => lines.filter(line => line.startsWith(start)).map(line => line.slice(start.length))
+
+t.test('the base is the pinned Node, and nobody is root', async t => {
+  t.strictSame(after('FROM '), [`node:${packageJson.devDependencies.node}-slim`])
+  t.strictSame(after('USER '), ['node'])
+  t.ok(lines.findIndex(line => line.startsWith('USER')) < lines.findIndex(line => line.startsWith('CMD')))
+})
+
+t.test('its lines make a service that starts, is healthy and stops on SIGTERM', { timeout: 110_000 }, async t => {
+  const app = t.testdir()
+  for (const copied of after('COPY ')) {
+    const [target = '', ...sources] = copied.split(' ').reverse()
+    for (const source of sources) {
+      await mkdir(join(app, target), { recursive: true })
+      await cp(join(root, source), sources.length === 1 ? join(app, target) : join(app, target, source), { recursive: true })
+    }
+  }
+  t.match(after('RUN '), [/^npm ci --omit=dev /])
+  await exec('npm', ['ci', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: app })
+  const modules = await readdir(join(app, 'node_modules'))
+  t.strictSame(modules.filter(name => ['tap', 'typescript', 'eslint', 'node'].includes(name)), [])
+
+  const contents = async () => (await readdir(app, { recursive: true })).sort()
+  const before = await contents()
+  const [, file = ''] = JSON.parse(after('CMD ')[0] ?? '[]')
+  const emulator = await emulate(t)
+  const service = run(t, file, { ...serviceEnvironment(emulator), NODE_ENV: 'production', HOST: '0.0.0.0' }, app)
+  const { port } = new URL(await service.listening)
+  t.equal((await sendJson(`http://127.0.0.1:${port}/companies/101/users`, { user: jane })).status, 201)
+
+  const health = JSON.parse(/\["node".+\]/.exec(dockerfile.slice(dockerfile.indexOf('HEALTHCHECK')))?.[0] ?? '[]')
+  const [code] = await once(spawn(process.execPath, health.slice(1), { cwd: app, env: { HOST: '0.0.0.0', PORT: port } }), 'exit')
+  t.equal(code, 0)
+  service.child.kill('SIGTERM')
+  t.equal((await service.exit).code, 0)
+  t.equal(service.stderr(), '')
+  t.strictSame(await contents(), before, 'nothing was written, so a read-only file system will do')
+})
+
+t.test('the image starts the very file that npm start does', async t => {
+  t.equal(JSON.parse(after('CMD ')[0] ?? '[]').join(' '), packageJson.scripts.start)
+})

@@ -1,0 +1,44 @@
+/** The gateway of deploy/nginx.conf as a real nginx on loopback, with only its addresses changed. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { root } from './process.ts'
+
+export const hasNginx = spawnSync('nginx', ['-v']).status === 0
+
+/** @param upstreams `host:port` of the services behind it; returns its address */
+export async function startGateway (t: Test, upstreams: string[]): Promise<string> {
+  const port = await freePort()
+  const directory = t.testdir()
+  const servers = upstreams.map(upstream => `server ${upstream};`).join(' ')
+  const config = (await readFile(join(root, 'deploy/nginx.conf'), 'utf8'))
+    .replace('server service:3000;', servers)
+    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
+    .replaceAll('/tmp/', `${directory}/`)
+    .replace('worker_processes auto;', 'worker_processes 1; daemon off;')
+  await writeFile(join(directory, 'nginx.conf'), config)
+  const nginx = spawn('nginx', ['-c', join(directory, 'nginx.conf'), '-e', 'stderr'], { stdio: 'inherit' })
+  t.teardown(async () => {
+    nginx.kill('SIGTERM')
+    if (nginx.exitCode === null) await once(nginx, 'exit')
+  })
+  const url = `http://127.0.0.1:${port}`
+  while (nginx.exitCode === null && !await answers(url)) await new Promise(resolve => setTimeout(resolve, 20))
+  return url
+}
+
+async function answers (url: string): Promise<boolean> {
+  return fetch(url).then(() => true, () => false)
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
