@@ -20,7 +20,7 @@ export interface App {
 }
 
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
-export async function buildApp (config: Config, log: FastifyBaseLogger): Promise<App> {
+export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const fastify = createServer(log)
   const lifecycle = new Lifecycle()
   const procore = new Procore(config.procore, log)
@@ -37,7 +37,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger): Promise
   await fastify.register(health, { lifecycle, procore })
   await fastify.register(async scope => {
     addCompanyScope(scope, config.callers)
-    await scope.register(mirror, { endpoints: describeEndpoints(config.endpoints), bodies: config.bodies, procore })
+    await scope.register(mirror, { endpoints, bodies: config.bodies, procore })
   })
   refuseOtherMethods(fastify, paths())
   fastify.addHook('onClose', () => procore.close())

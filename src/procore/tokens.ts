@@ -108,6 +108,8 @@ export class Tokens {
     this.#failures = Math.min(this.#failures + 1, 16)
     this.#failure = problem
     this.#retryAtMs = Date.now() + pauseMs
+    // What fails because the connections are being closed is no news.
+    if (this.#stopped) return
     this.#log.warn({ code: problem.code, err: problem.cause, pauseMs: Math.round(pauseMs) }, 'no token')
     this.#schedule(pauseMs)
   }

@@ -5,6 +5,7 @@ import { buildApp, type App } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import type { Settings } from '../../src/emulator/settings.ts'
+import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { createLog } from '../../src/observe/log.ts'
 
 export interface Service {
@@ -23,6 +24,8 @@ export interface ServiceOptions {
   emulator?: Partial<Settings>
   /** A Procore that is not the emulator. */
   procoreUrl?: string
+  /** Instead of those that the service mirrors. */
+  endpoints?: readonly Endpoint[]
   /** Whether the first token is had before the test goes on. */
   ready?: boolean
 }
@@ -41,7 +44,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     LOG_LEVEL: 'trace',
     ...options.env,
   })
-  const app = await buildApp(config, createLog(config.log, { write: line => { lines.push(JSON.parse(line)) } }))
+  const app = await buildApp(config, createLog(config.log, { write: line => { lines.push(JSON.parse(line)) } }), options.endpoints)
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()
     await app.fastify.close()
