@@ -5,6 +5,7 @@ import { addCompanyScope } from './callers/companies.ts'
 import { limits, type Config } from './config.ts'
 import { describeEndpoints } from './endpoints/index.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
 import { addAccessLog } from './observe/access-log.ts'
 import { health } from './observe/health.ts'
@@ -12,6 +13,7 @@ import { addOpenapi } from './pages/openapi.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
+import { MemoryKeys } from './state/memory-keys.ts'
 
 export interface App {
   readonly fastify: FastifyInstance
@@ -24,6 +26,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const fastify = createServer(log)
   const lifecycle = new Lifecycle()
   const procore = new Procore(config.procore, log)
+  const keys = new Keys(new MemoryKeys(), config.procore.clientSecret)
   const paths = collectPaths(fastify)
 
   addAccessLog(fastify)
@@ -37,7 +40,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   await fastify.register(health, { lifecycle, procore })
   await fastify.register(async scope => {
     addCompanyScope(scope, config.callers)
-    await scope.register(mirror, { endpoints, bodies: config.bodies, procore })
+    await scope.register(mirror, { endpoints, bodies: config.bodies, procore, keys })
   })
   refuseOtherMethods(fastify, paths())
   fastify.addHook('onClose', () => procore.close())

@@ -36,6 +36,25 @@ export const limits = Object.freeze({
   /** Pause between attempts at a token: first, and at most. */
   tokenPauseMs: 500,
   tokenPauseMaxMs: 30_000,
+  /** After so many failures in a row requests to a host are refused at once; then one may try at intervals from the first to the second. */
+  breakerFailures: 10,
+  breakerIntervalMs: 1_000,
+  breakerIntervalMaxMs: 30_000,
+  /** After a reset of Procore's allowance: how long one request goes ahead of the others to learn the new count. */
+  allowanceProbeMs: 1_000,
+  /** Requests that may wait for Procore's allowance or for a connection: of all companies, and of one. */
+  waitingMax: 1_024,
+  waitingOfCompanyMax: 256,
+  /** Companies whose allowance is remembered. */
+  companiesMax: 10_000,
+  /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
+  lookUpTimeoutMs: 5_000,
+  /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
+  keyLifetimeMs: 86_400_000,
+  keysMax: 100_000,
+  keysMaxBytes: 67_108_864,
+  /** How long an error in writing to Procore is held back, so that an answer that has arrived is read before it. */
+  writeErrorHoldMs: 100,
   /** What is read and thrown away of a body that was answered before its end. */
   lingerMaxBytes: 67_108_864,
   lingerTimeoutMs: 10_000,
@@ -55,6 +74,8 @@ export interface Config {
     readonly formHoldBytes: number
     readonly idleTimeoutMs: number
     readonly timeoutMs: number
+    /** Forms that may be streamed at a time. */
+    readonly maxUploads: number
   }
   readonly endpoints: { readonly stateCodes: StateCodes }
   readonly procore: {
@@ -65,6 +86,9 @@ export interface Config {
     readonly connections: number
     readonly timeoutMs: number
     readonly idleTimeoutMs: number
+    /** Longest wait for the allowance. */
+    readonly waitMs: number
+    readonly allowance: Environment['PROCORE_ALLOWANCE']
   }
   readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
 }
@@ -108,6 +132,7 @@ function shape (env: Environment, derived: { apiUrl: string, loginUrl: string, c
       formHoldBytes: env.FORM_HOLD_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
+      maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
     endpoints: { stateCodes: env.STATE_CODES },
     procore: {
@@ -118,6 +143,8 @@ function shape (env: Environment, derived: { apiUrl: string, loginUrl: string, c
       connections: env.UPSTREAM_CONNECTIONS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
+      waitMs: env.RATE_WAIT_MS,
+      allowance: env.PROCORE_ALLOWANCE,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
   }

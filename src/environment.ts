@@ -21,6 +21,7 @@ export const EnvironmentSchema = Type.Object({
   PROCORE_CLIENT_SECRET: Type.String(),
   PROCORE_COMPANY_IDS: list(),
   CALLER_AUTH: choice(['none']),
+  MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
@@ -28,6 +29,8 @@ export const EnvironmentSchema = Type.Object({
   UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
   UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
+  RATE_WAIT_MS: milliseconds(3_000, 0),
+  PROCORE_ALLOWANCE: choice(['company', 'service'], { default: 'company' }),
   STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
@@ -45,7 +48,7 @@ export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as c
  */
 export const plannedVariables = [
   'JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_COMPANIES_CLAIM', 'JWT_SCOPE_PREFIX', 'PERMISSION_TEMPLATE_IDS',
-  'TRUSTED_PROXIES', 'CALLER_RATE_PER_MINUTE', 'CALLER_CONCURRENT_UPLOADS', 'MAX_CONCURRENT_UPLOADS', 'REDIS_URL',
-  'IDEMPOTENCY_WITHOUT_REDIS', 'AVATAR_MAX_PIXELS', 'RATE_WAIT_MS', 'PROCORE_ALLOWANCE', 'CACHE_SECONDS', 'STATUS_PAGE',
+  'TRUSTED_PROXIES', 'CALLER_RATE_PER_MINUTE', 'CALLER_CONCURRENT_UPLOADS', 'REDIS_URL',
+  'IDEMPOTENCY_WITHOUT_REDIS', 'AVATAR_MAX_PIXELS', 'CACHE_SECONDS', 'STATUS_PAGE',
   'CORS_ORIGINS', 'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const

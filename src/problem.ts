@@ -81,6 +81,8 @@ export interface ProblemExtras {
   procore?: { status: number, body?: unknown }
   /** Response headers in lower case. */
   headers?: Record<string, string>
+  /** When a create with an unknown outcome was sent, by our own clock; for a later look-up, never told. */
+  sentAtMs?: number
   cause?: unknown
 }
 
@@ -98,9 +100,9 @@ export class Problem extends Error {
     this.extras = extras
   }
 
-  /** The same failure with the outcome of the create that it ended. */
-  withOutcome (outcome: Outcome): Problem {
-    return new Problem(this.code, this.message, { ...this.extras, outcome })
+  /** The same failure with more known of it. */
+  with (extras: ProblemExtras, more?: string): Problem {
+    return new Problem(this.code, more === undefined ? this.message : `${this.message} ${more}`, { ...this.extras, ...extras })
   }
 }
 

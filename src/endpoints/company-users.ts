@@ -133,5 +133,10 @@ export function createCompanyUser ({ stateCodes }: { stateCodes: StateCodes }): 
       dependencies: stateCodes === 'iso' ? [stateOfCountry, bidContactOfVendor] : [bidContactOfVendor],
     },
     success: { status: 201, description: 'The user was created.', schema: createdUser },
+    lookUp: {
+      lists: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
+      by: 'email_address',
+      shownAt: { vendor_id: ['vendor', 'id'] },
+    },
   }
 }

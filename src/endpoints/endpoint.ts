@@ -30,6 +30,16 @@ export interface SuccessAnswer {
   schema: TObject
 }
 
+/** Where a record would stand that was created although the answer was lost. */
+export interface LookUp {
+  /** Procore's lists, looked at in turn; they have the parameters of the endpoint's own path. */
+  lists: readonly string[]
+  /** The field that tells records apart; it is searched for, and must be exactly the same. */
+  by: string
+  /** Where a list shows a field that it does not show under its own name. */
+  shownAt?: Readonly<Record<string, readonly string[]>>
+}
+
 export interface Endpoint {
   /** Names the operation in scopes, OpenAPI and metrics. */
   name: string
@@ -43,4 +53,5 @@ export interface Endpoint {
   query: TObject
   body: RecordBody
   success: SuccessAnswer
+  lookUp?: LookUp
 }

@@ -3,6 +3,7 @@
  * judged whole and sent whole. A larger one flows through at the pace of the slower side while the rest of it is still judged,
  * and its closing delimiter is written only once all of it is known to be valid; otherwise the upstream connection is destroyed.
  */
+import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../config.ts'
 import type { Verdict } from '../procore/outcome.ts'
@@ -13,7 +14,7 @@ import { FormOut } from './form-out.ts'
 import type { ImageType } from './image.ts'
 import { MultipartParser } from './multipart.ts'
 import type { FieldShape } from './shape.ts'
-import type { Visit } from './visit.ts'
+import type { Outgoing, Visit } from './visit.ts'
 
 /** @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
 export function passForm (visit: Visit, boundary: string): Promise<Verdict> {
@@ -31,6 +32,9 @@ class FormPassage implements FormListener {
   #stream: Readable | undefined
   #sending: Promise<Verdict> | undefined
   #givenUp = false
+  #discarding = false
+  readonly #complete = Promise.withResolvers<string>()
+  readonly #hash: Hash | undefined
   /** Resolves when sending ended although the form has not. */
   readonly #early = Promise.withResolvers<'early'>()
 
@@ -38,6 +42,7 @@ class FormPassage implements FormListener {
     this.#visit = visit
     this.#draft = new Draft(visit.shape)
     this.#out = new FormOut(visit.shape.key ?? '')
+    this.#hash = visit.isKeyed ? createHash('sha256') : undefined
     this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies.avatarMaxBytes, this), {
       maxParts: limits.formMaxParts,
       headMaxBytes: limits.partHeaderMaxBytes,
@@ -79,6 +84,7 @@ class FormPassage implements FormListener {
   }
 
   imageData (data: Buffer): void {
+    this.#hash?.update(data)
     this.#put(data)
   }
 
@@ -90,9 +96,9 @@ class FormPassage implements FormListener {
     return this.#draft.isFaulty || this.#visit.drafts.some(draft => draft.isFaulty)
   }
 
-  /** Once a fault is known, nothing is kept or sent any more. */
+  /** Once a fault is known, or nothing needs to be sent, nothing is kept or sent any more. */
   #put (bytes: Buffer): void {
-    if (this.#isFaulty) return
+    if (this.#isFaulty || this.#discarding) return
     if (this.#stream === undefined) this.#held.push(bytes)
     else if (!this.#stream.push(bytes)) this.#reader.pause()
   }
@@ -100,7 +106,7 @@ class FormPassage implements FormListener {
   #flow (): void {
     this.#draft.judgeGiven()
     if (this.#draft.isFaulty) return
-    const { trail, send } = this.#visit
+    const { trail } = this.#visit
     trail.form = 'streamed'
     trail.standing = 'not_sent'
     const stream = new Readable({ read: () => this.#reader.resume() })
@@ -108,7 +114,7 @@ class FormPassage implements FormListener {
     this.#stream = stream
     const held = this.#held.splice(0)
     for (const bytes of held) this.#put(bytes)
-    this.#sending = send(stream, this.#out.contentType)
+    this.#sending = this.#visit.send(this.#outgoing(stream))
     const settle = () => { if (!this.#givenUp) this.#early.resolve('early') }
     this.#sending.then(settle, settle)
   }
@@ -119,13 +125,24 @@ class FormPassage implements FormListener {
     this.#draft.finish()
     const problem = faultsProblem([...this.#visit.drafts, this.#draft])
     if (problem !== undefined) throw problem
+    this.#complete.resolve(this.#hash?.digest('hex') ?? '')
     this.#put(this.#out.close())
     this.#stream?.push(null)
   }
 
+  #outgoing (body: Buffer | Readable): Outgoing {
+    return { body, contentType: this.#out.contentType, values: this.#draft.values, complete: this.#complete.promise, discard: () => this.#discard() }
+  }
+
+  #discard (): void {
+    this.#discarding = true
+    this.#stream?.destroy()
+    this.#reader.resume()
+  }
+
   #sendWhole (): Promise<Verdict> {
     this.#visit.trail.standing = 'not_sent'
-    return this.#visit.send(Buffer.concat(this.#held), this.#out.contentType)
+    return this.#visit.send(this.#outgoing(Buffer.concat(this.#held)))
   }
 
   /** Lets go of what is held, and destroys the upstream connection of a form that flowed. */

@@ -15,7 +15,8 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   if (problem !== undefined) throw problem
   visit.trail.standing = 'not_sent'
   const record = Object.fromEntries(draft.values)
-  return visit.send(Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record })), 'application/json')
+  const body = Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record }))
+  return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {} })
 }
 
 async function readWhole ({ raw, response, bodies, trail }: Visit): Promise<Buffer> {

@@ -6,17 +6,21 @@ import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
-import type { Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
+import type { Caller } from '../procore/caller.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
 import { bodyTooLarge, passJson } from './json.ts'
+import { readIdempotencyKey } from './idempotency-key.ts'
+import type { Keys } from './keyed.ts'
 import { readBodyKind, type BodyKind } from './media-type.ts'
-import { refusalProblem, relaySuccess } from './relay.ts'
+import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
-import { judgePath, judgeQuery, procorePath } from './target.ts'
+import { judgePath, judgeQuery } from './target.ts'
+import { overloaded, Uploads } from './uploads.ts'
+import { Upstream } from './upstream.ts'
 import type { Visit } from './visit.ts'
 
 declare module 'fastify' {
@@ -34,21 +38,24 @@ interface Target {
   path: Draft
   query: Draft
   body: BodyKind
+  key: string | undefined
 }
 
 export interface MirrorOptions {
   endpoints: readonly Endpoint[]
   bodies: Config['bodies']
   procore: Procore
+  keys: Keys
 }
 
 /** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
-export async function mirror (app: FastifyInstance, { endpoints, bodies, procore }: MirrorOptions): Promise<void> {
+export async function mirror (app: FastifyInstance, { endpoints, bodies, procore, keys }: MirrorOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   await app.register(multipart)
   app.decorateRequest('target', null)
-  for (const endpoint of endpoints) new Mount(endpoint, bodies, procore).register(app)
+  const uploads = new Uploads(bodies.maxUploads)
+  for (const endpoint of endpoints) new Mount(endpoint, bodies, procore, new Upstream(endpoint, procore, keys), uploads).register(app)
 }
 
 /** One endpoint with its compiled shapes. */
@@ -56,14 +63,18 @@ class Mount {
   readonly #endpoint: Endpoint
   readonly #bodies: Config['bodies']
   readonly #procore: Procore
+  readonly #upstream: Upstream
+  readonly #uploads: Uploads
   readonly #path: Shape
   readonly #query: Shape
   readonly #body: Shape
 
-  constructor (endpoint: Endpoint, bodies: Config['bodies'], procore: Procore) {
+  constructor (endpoint: Endpoint, bodies: Config['bodies'], procore: Procore, upstream: Upstream, uploads: Uploads) {
     this.#endpoint = endpoint
     this.#bodies = bodies
     this.#procore = procore
+    this.#upstream = upstream
+    this.#uploads = uploads
     this.#path = compileShape('path', endpoint.params)
     this.#query = compileShape('query', endpoint.query)
     this.#body = compileShape('body', endpoint.body.fields, endpoint.body)
@@ -92,7 +103,7 @@ class Mount {
     try {
       const body = readBodyKind(request.headers)
       this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
-      return { path, query, body }
+      return { path, query, body, key: readIdempotencyKey(request.headers) }
     } catch (error) {
       throw pathFirst([path, query], error)
     }
@@ -110,26 +121,43 @@ class Mount {
     const { target, trail } = request
     if (target === null) throw new Error('the target was not judged')
     try {
+      if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
-      nameProcoreRequest(reply, trail)
+      nameOrigin(reply, trail)
       if (verdict.kind === 'success') return relaySuccess(reply, verdict)
       throw refusalProblem(verdict, this.#body)
     } catch (error) {
-      nameProcoreRequest(reply, trail)
-      throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.withOutcome(trail.standing) : error
+      nameOrigin(reply, trail)
+      throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.with({ outcome: trail.standing }) : error
     }
   }
 
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
+    const leave = body.kind === 'form' && this.#mayStream(visit) ? this.#uploads.enter() : undefined
     try {
       return await (body.kind === 'json' ? passJson(visit) : passForm(visit, body.boundary))
     } catch (error) {
       throw pathFirst([path, query], error)
+    } finally {
+      leave?.()
     }
   }
 
-  #visit (request: FastifyRequest, reply: FastifyReply, { path, query }: Target): Visit {
+  /** A form that does not say its size may turn out to be larger than the hold. */
+  #mayStream ({ raw }: Visit): boolean {
+    return Number(raw.headers['content-length'] ?? Infinity) > this.#bodies.formHoldBytes
+  }
+
+  #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
     const { raw, trail } = request
+    const { socket } = raw
+    const caller: Caller = {
+      get gone () { return socket.destroyed },
+      whenGone: listener => {
+        socket.once('close', listener)
+        return () => socket.off('close', listener)
+      },
+    }
     return {
       raw,
       response: reply.raw,
@@ -137,21 +165,10 @@ class Mount {
       shape: this.#body,
       drafts: [path, query],
       trail,
-      send: (body, contentType) => this.#procore.send({
-        method: this.#endpoint.method,
-        path: procorePath(this.#endpoint, path, query),
-        companyId: Number(path.values.get('company_id')),
-        contentType,
-        body,
-        trail,
-        callerGone: () => raw.socket.destroyed,
-      }),
+      isKeyed: key !== undefined,
+      send: outgoing => this.#upstream.send(outgoing, { path, query, callerId: '', key, trail, caller }),
     }
   }
-}
-
-function nameProcoreRequest (reply: FastifyReply, { procoreRequestId }: Trail): void {
-  if (procoreRequestId !== undefined) reply.header('procore-request-id', procoreRequestId)
 }
 
 /** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */

@@ -1,12 +1,20 @@
 /** What the caller is told of Procore's verdict: a success byte for byte, a refusal as a problem that points at the inputs. */
 import type { FastifyReply } from 'fastify'
+import type { Trail } from '../observe/trail.ts'
 import { Problem, type Fault, type ProblemExtras } from '../problem.ts'
 import { readMessages, type ProcoreMessage } from '../procore/messages.ts'
 import type { Refusal, Success } from '../procore/outcome.ts'
 import { pointerTo } from './draft.ts'
 import type { Shape } from './shape.ts'
 
-export function relaySuccess (reply: FastifyReply, { status, contentType, body }: Success): FastifyReply {
+/** Which answer of Procore's this one goes back to, whatever it says. */
+export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }: Trail): void {
+  if (procoreRequestId !== undefined) reply.header('procore-request-id', procoreRequestId)
+  if (replayed === true) reply.header('idempotency-replayed', 'true')
+}
+
+export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered }: Success): FastifyReply {
+  if (recovered === true) reply.header('x-outcome', 'recovered')
   return reply.code(status).header('content-type', contentType).header('cache-control', 'no-store').send(body)
 }
 

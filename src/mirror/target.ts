@@ -1,5 +1,4 @@
 /** Path and query of a request, judged, and the path and query that Procore is asked with, made from the judged values. */
-import type { Endpoint } from '../endpoints/endpoint.ts'
 import { Draft } from './draft.ts'
 import type { Shape } from './shape.ts'
 
@@ -30,8 +29,8 @@ export function judgeQuery (shape: Shape, query: Texts): Draft {
 }
 
 /** Procore's path with the judged values in it; names and values are encoded, whatever they are. */
-export function procorePath ({ procorePath: template }: Endpoint, path: Draft, query: Draft): string {
+export function procorePath (template: string, path: Draft, query: ReadonlyMap<string, unknown>): string {
   const filled = template.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(path.values.get(name))))
-  const search = [...query.values].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')
+  const search = [...query].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')
   return search === '' ? filled : `${filled}?${search}`
 }

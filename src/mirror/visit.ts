@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
+import type { Values } from '../endpoints/endpoint.ts'
 import type { Trail } from '../observe/trail.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Draft } from './draft.ts'
@@ -16,5 +17,19 @@ export interface Visit {
   /** Path and query, judged already: their faults are told together with the body's. */
   drafts: readonly Draft[]
   trail: Trail
-  send (body: Buffer | Readable, contentType: string): Promise<Verdict>
+  /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
+  isKeyed: boolean
+  send (outgoing: Outgoing): Promise<Verdict>
+}
+
+/** What a way made of the body. */
+export interface Outgoing {
+  body: Buffer | Readable
+  contentType: string
+  /** What was validated; of a stream it is whole once it is complete. */
+  values: Values
+  /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */
+  complete: Promise<string>
+  /** What still comes of a stream need not be sent. */
+  discard (): void
 }

@@ -34,11 +34,14 @@ function writeLine (request: FastifyRequest, reply: FastifyReply): void {
     outcome: trail.outcome,
     faults: trail.faults,
     durationMs: tenths(reply.elapsedTime),
-    upstreamMs: trail.upstreamMs === undefined ? undefined : tenths(trail.upstreamMs),
+    waitMs: tenths(trail.waitMs),
+    upstreamMs: tenths(trail.upstreamMs),
     upstreamStatus: trail.upstreamStatus,
     bytesIn: trail.bytesIn,
     bytesOut: Number(reply.getHeader('content-length') ?? 0),
     form: trail.form,
+    lookUps: trail.lookUps,
+    replayed: trail.replayed,
     companyId: trail.companyId,
     procoreRequestId: trail.procoreRequestId,
   }
@@ -46,4 +49,4 @@ function writeLine (request: FastifyRequest, reply: FastifyReply): void {
   else request.log.info(line, 'request')
 }
 
-const tenths = (ms: number) => Math.round(ms * 10) / 10
+const tenths = (ms: number | undefined) => ms === undefined ? undefined : Math.round(ms * 10) / 10

@@ -9,7 +9,7 @@ const LiveSchema = Type.Object({ status: Type.Literal('live') })
 const DependencySchema = Type.Object({ state: choice(['up', 'down']) })
 const ReadySchema = Type.Object({
   status: choice(['ready', 'starting', 'stopping']),
-  dependencies: Type.Object({ login: DependencySchema }),
+  dependencies: Type.Object({ login: DependencySchema, api: DependencySchema }),
 })
 
 export interface HealthOptions {
@@ -28,7 +28,8 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { li
     const { tokens } = procore
     const status = lifecycle.stopping ? 'stopping' : tokens.ready ? 'ready' : 'starting'
     const login = { state: tokens.current() === undefined ? 'down' as const : 'up' as const }
+    const api = { state: procore.isDown ? 'down' as const : 'up' as const }
     // Once it was ready, an outage of Procore's is no reason to leave: the other replicas are no better off.
-    return reply.code(status === 'ready' ? 200 : 503).header('cache-control', 'no-store').send({ status, dependencies: { login } })
+    return reply.code(status === 'ready' ? 200 : 503).header('cache-control', 'no-store').send({ status, dependencies: { login, api } })
   })
 }

@@ -7,11 +7,17 @@ import type { Outcome, ProblemCode } from '../problem.ts'
 export interface Trail {
   companyId?: number
   bytesIn?: number
+  /** Waiting for Procore's allowance. */
+  waitMs?: number
   upstreamMs?: number
   upstreamStatus?: number
   procoreRequestId?: string
   code?: ProblemCode
-  outcome?: Outcome
+  outcome?: Outcome | 'recovered'
+  /** How many look-ups were made for a create with an unknown outcome. */
+  lookUps?: number
+  /** The answer to an earlier request with the same key was given again. */
+  replayed?: true
   /** How a form went: held and sent whole, or streamed. */
   form?: 'held' | 'streamed'
   faults?: number

@@ -14,7 +14,11 @@ export interface Breakdown {
   kind: 'breakdown'
   /** How far it came: no connection; the request partly written; all written and no answer; the answer partly read. */
   at: 'connect' | 'request' | 'wait' | 'answer'
+  /** The last byte of the request was handed to the socket. */
+  sent: boolean
   timeout: boolean
+  /** It was ended from this side, because the form was given up or the caller left: Procore is not to blame. */
+  givenUp: boolean
   cause: Error
 }
 

@@ -5,7 +5,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { CallerGone } from '../problem.ts'
 import type { Exchange } from './answer.ts'
+import type { Caller } from './caller.ts'
 
 export interface ProcoreRequest {
   method: Dispatcher.HttpMethod
@@ -30,14 +32,18 @@ class TimeoutError extends Error {
   override readonly name = 'TimeoutError'
 }
 
-/** Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket. */
-export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limits: ExchangeLimits, onSent: () => void): Promise<Exchange> {
+/**
+ * Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket;
+ * until then the exchange ends when the caller leaves, after it the answer is awaited all the same.
+ */
+export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limits: ExchangeLimits, caller: Caller, onSent: () => void): Promise<Exchange> {
   const { body } = request
   if (isStream(body) && body.destroyed) {
-    return Promise.resolve({ kind: 'breakdown', at: 'connect', timeout: false, cause: body.errored ?? new Error('the body was given up') })
+    return Promise.resolve({ kind: 'breakdown', at: 'connect', sent: false, timeout: false, givenUp: true, cause: body.errored ?? new Error('the body was given up') })
   }
   return new Promise(resolve => {
     const handler = new ExchangeHandler(request, limits, onSent, resolve)
+    handler.endWith(caller)
     dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
   })
 }
@@ -53,6 +59,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #sent = false
   #early = false
   #timedOut = false
+  #givenUp = false
+  #forgetCaller: (() => void) | undefined
   #status = 0
   #headers: IncomingHttpHeaders = {}
   #chunks: Buffer[] = []
@@ -64,7 +72,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#onSent = onSent
     this.#resolve = resolve
     this.#timer = setTimeout(() => this.#timeout(), limits.startTimeoutMs)
-    if (isStream(request.body)) request.body.once('error', error => this.onResponseError(null, error))
+    if (isStream(request.body)) request.body.once('error', error => this.#giveUp(error))
+  }
+
+  endWith (caller: Caller): void {
+    this.#forgetCaller = caller.whenGone(() => { if (!this.#sent) this.#giveUp(new CallerGone()) })
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -104,7 +116,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, cause: Error): void {
-    this.#settle({ kind: 'breakdown', at: this.#stage(), timeout: this.#timedOut, cause })
+    this.#settle({ kind: 'breakdown', at: this.#stage(), sent: this.#sent, timeout: this.#timedOut, givenUp: this.#givenUp, cause })
+  }
+
+  #giveUp (error: Error): void {
+    if (this.#settled) return
+    this.#givenUp = !this.#timedOut
+    this.onResponseError(null, error)
+    this.#controller?.abort(error)
   }
 
   #stage (): 'connect' | 'request' | 'wait' | 'answer' {
@@ -122,8 +141,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     }
     this.#timedOut = true
     const error = new TimeoutError('the time limit of the exchange ran out')
-    this.onResponseError(null, error)
-    this.#controller?.abort(error)
+    this.#giveUp(error)
     if (isStream(body)) body.destroy(error)
   }
 
@@ -136,6 +154,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
+    this.#forgetCaller?.()
     this.#resolve(exchange)
   }
 }

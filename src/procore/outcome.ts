@@ -4,12 +4,15 @@
  */
 import { Problem, type Outcome } from '../problem.ts'
 import type { Answer, Breakdown, Exchange } from './answer.ts'
+import { resetSeconds, retryAfterSeconds } from './clock.ts'
 
 export interface Success {
   kind: 'success'
   status: number
   contentType: string
   body: Buffer
+  /** Its answer was lost, and the look-up found what it made. */
+  recovered?: true
 }
 
 /** A 4xx that says something about the request. */
@@ -59,15 +62,15 @@ function unauthorized (streamed: boolean): Problem {
 /** Any 3xx, and 5xx. Before the body was complete Procore can't have acted; after it only 503 with Retry-After says that it did not. */
 function serverProblem (answer: Answer): Problem {
   const { status } = answer
-  const retry = retryAfter(answer)
-  const outcome: Outcome = answer.early ? 'not_sent' : status === 503 && retry.headers !== undefined ? 'rejected' : 'unknown'
-  if (status === 503) return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...retry })
+  const seconds = retryAfterSeconds(answer.headers, Date.now())
+  const outcome: Outcome = answer.early ? 'not_sent' : status === 503 && seconds !== undefined ? 'rejected' : 'unknown'
+  if (status === 503) return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...(seconds !== undefined && { headers: { 'retry-after': String(seconds) } }) })
   if (status === 504) return new Problem('procore_timeout', 'Procore did not answer its own gateway in time.', { outcome })
   return new Problem('procore_bad_response', 'Procore gave an answer that cannot be used.', { outcome })
 }
 
-function breakdownProblem ({ at, timeout, cause }: Breakdown): Problem {
-  const outcome: Outcome = at === 'connect' || at === 'request' ? 'not_sent' : 'unknown'
+function breakdownProblem ({ at, sent, timeout, cause }: Breakdown): Problem {
+  const outcome: Outcome = sent ? 'unknown' : 'not_sent'
   if (timeout) return new Problem('procore_timeout', timeoutDetail[at], { outcome, cause })
   if (at === 'answer') return new Problem('procore_bad_response', 'The answer of Procore broke off.', { outcome, cause })
   if (at !== 'connect' && !isLoss(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
@@ -92,24 +95,13 @@ function isLoss (cause: Error): boolean {
   return cause.name === 'SocketError' || ('syscall' in cause && 'code' in cause)
 }
 
-/** The shorter of Procore's two windows, for a 429 that says nothing of when to come again. */
+/** For a 429 that does not say when to come again: the shorter of Procore's two windows. */
 const shortWindowSeconds = 10
 
-/** Retry-After, else the reset of the window, on the clock of the same answer, since Procore's need not be ours. */
-function rateLimited (answer: Answer): Problem {
-  const reset = Number(answer.headers['x-rate-limit-reset'])
-  const now = Date.parse(answer.headers.date ?? '') / 1000
-  const untilReset = Math.max(1, Math.ceil(reset - (Number.isNaN(now) ? Date.now() / 1000 : now)))
-  const seconds = Number.isNaN(reset) ? shortWindowSeconds : untilReset
-  const { headers } = retryAfter(answer)
-  return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', headers: headers ?? { 'retry-after': String(seconds) } })
-}
-
-function retryAfter ({ headers }: Answer): { headers?: Record<string, string> } {
-  const value = headers['retry-after']
-  if (value === undefined) return {}
-  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000)
-  return Number.isNaN(seconds) ? {} : { headers: { 'retry-after': String(Math.max(0, seconds)) } }
+function rateLimited ({ headers }: Answer): Problem {
+  const nowMs = Date.now()
+  const seconds = retryAfterSeconds(headers, nowMs) ?? Math.max(1, resetSeconds(headers, nowMs) ?? shortWindowSeconds)
+  return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', headers: { 'retry-after': String(seconds) } })
 }
 
 function readRefusal ({ body, headers }: Answer): unknown {

@@ -1,20 +1,21 @@
 /**
- * The face of Procore to the rest of the service: a request goes in, and a success or a refusal comes out, or a Problem is thrown.
- * It puts in the token and the headers that Procore asks for, and repeats a request at most once, and only after a 401.
+ * The face of Procore to the rest of the service: a create goes in, and a success or a refusal comes out, or a Problem is thrown.
+ * Where nobody can tell what became of a create, it looks.
  */
 import type { Readable } from 'node:stream'
 import type { Pool } from 'undici'
 import { limits, type Config } from '../config.ts'
 import type { Trail } from '../observe/trail.ts'
-import { CallerGone } from '../problem.ts'
-import { isSaneId } from '../request-id.ts'
+import { Problem } from '../problem.ts'
 import type { Exchange } from './answer.ts'
+import type { Caller } from './caller.ts'
 import { openPool } from './connection.ts'
-import { exchange, type ProcoreRequest } from './exchange.ts'
-import { userAgent, via } from './identity.ts'
+import type { ProcoreRequest } from './exchange.ts'
 import { tokenRequest } from './login.ts'
-import { judge, type Verdict } from './outcome.ts'
-import { Tokens, type TokenLog } from './tokens.ts'
+import { findIn, type Finding, type Wanted } from './look-up.ts'
+import { judge, type Success, type Verdict } from './outcome.ts'
+import { Sender, type SenderLog } from './sender.ts'
+import { Tokens } from './tokens.ts'
 
 export interface ProcoreCall {
   method: ProcoreRequest['method']
@@ -24,13 +25,16 @@ export interface ProcoreCall {
   contentType: string
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
   body: Buffer | Readable
-  /** Where durations and ids are noted for the log. */
+  idempotencyToken?: string
   trail: Trail
-  /** Asked before anything is sent after a wait: nobody needs the answer once the caller is gone. */
-  callerGone: () => boolean
+  caller: Caller
+  /** What to look for when the outcome is unknown; asked only then, since a stream's values are known at its end. */
+  wanted?: () => Wanted
 }
 
-export interface ProcoreLog extends TokenLog {
+export type LookUpCall = Pick<ProcoreCall, 'companyId' | 'trail' | 'caller' | 'wanted'>
+
+export interface ProcoreLog extends SenderLog {
   error (fields: object, message: string): void
 }
 
@@ -40,6 +44,7 @@ export class Procore {
   readonly #log: ProcoreLog
   readonly #api: Pool
   readonly #login: Pool
+  readonly #sender: Sender
   #saidNoChunked = false
 
   constructor (config: Config['procore'], log: ProcoreLog) {
@@ -48,67 +53,76 @@ export class Procore {
     this.#api = openPool(config.apiUrl, config.connections)
     this.#login = openPool(config.loginUrl, 1)
     this.tokens = new Tokens(tokenRequest(config, this.#login), log)
+    this.#sender = new Sender(config, this.#api, this.tokens, log)
+  }
+
+  /** Whether the API host is taken to be down. */
+  get isDown (): boolean {
+    return this.#sender.breaker.isOpen
+  }
+
+  /** Whether no more requests can wait. */
+  get isFull (): boolean {
+    return this.#sender.isFull
   }
 
   /** @throws {Problem} with the `outcome` of what was asked */
   async send (call: ProcoreCall): Promise<Verdict> {
-    let answer = await this.#attempt(call)
-    if (isUnauthorized(answer) && Buffer.isBuffer(call.body) && !call.callerGone()) {
-      call.trail.standing = 'not_sent'
-      answer = await this.#attempt(call)
+    const { exchange, startedAtMs } = await this.#sender.send({ ...call, waitMs: this.#config.waitMs, timeoutMs: this.#config.timeoutMs })
+    this.#sayNoChunked(exchange, call)
+    try {
+      return judge(exchange, !Buffer.isBuffer(call.body))
+    } catch (error) {
+      if (!(error instanceof Problem) || error.extras.outcome !== 'unknown') throw error
+      return this.resolve(call, error, startedAtMs)
     }
-    this.#sayNoChunked(answer, call)
-    return judge(answer, !Buffer.isBuffer(call.body))
+  }
+
+  /**
+   * Looks for what an earlier request may have made.
+   * @param unknown the problem that stands unless it is found
+   * @param sentAtMs when the request was sent, by our own clock
+   * @throws {Problem} `unknown`, with what was looked at
+   */
+  async resolve ({ companyId, trail, caller, wanted }: LookUpCall, unknown: Problem, sentAtMs: number): Promise<Success> {
+    if (wanted === undefined) throw unknown.with({ sentAtMs })
+    const finding = await this.#lookUp({ companyId, trail, caller }, wanted(), sentAtMs)
+    if (finding.kind !== 'found') throw unknown.with({ sentAtMs }, findingDetail[finding.kind])
+    trail.outcome = 'recovered'
+    return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recovered: true }
   }
 
   async close (): Promise<void> {
     this.tokens.stop()
+    this.#sender.allowance.stop()
     await Promise.all([this.#api.destroy(), this.#login.destroy()])
   }
 
-  /** One exchange with the current token, whose fate it tells the tokens. */
-  async #attempt (call: ProcoreCall): Promise<Exchange> {
-    const token = this.tokens.current() ?? await this.#waitForToken(call)
-    const answer = await this.#exchange(call, token)
-    if (isUnauthorized(answer)) this.tokens.reject(token)
-    else if (answer.kind === 'answer') this.tokens.accept(token)
-    return answer
-  }
-
-  async #waitForToken (call: ProcoreCall): Promise<string> {
-    const token = await this.tokens.get()
-    if (call.callerGone()) throw new CallerGone()
-    return token
-  }
-
-  async #exchange (call: ProcoreCall, token: string): Promise<Exchange> {
-    const startedAt = performance.now()
-    const { trail, method, path, body } = call
-    const result = await exchange(this.#api, { method, path, body, headers: this.#headers(call, token) }, {
-      timeoutMs: this.#config.timeoutMs,
-      idleTimeoutMs: this.#config.idleTimeoutMs,
-      startTimeoutMs: limits.connectTimeoutMs * 2,
-      answerMaxBytes: limits.answerMaxBytes,
-    }, () => { trail.standing = 'unknown' })
-    trail.upstreamMs = (trail.upstreamMs ?? 0) + performance.now() - startedAt
-    if (result.kind === 'answer') {
-      const requestId = result.headers['x-request-id']
-      trail.upstreamStatus = result.status
-      if (isSaneId(requestId)) trail.procoreRequestId = requestId
+  /** All lists together have one time limit. What could not be read outweighs what was not found elsewhere. */
+  async #lookUp (call: Omit<LookUpCall, 'wanted'>, wanted: Wanted, sentAtMs: number): Promise<Finding> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<Finding>()
+    const timer = setTimeout(resolve, limits.lookUpTimeoutMs, { kind: 'unread' })
+    const deadlineMs = Date.now() + limits.lookUpTimeoutMs
+    let finding: Finding = { kind: 'absent' }
+    for (const path of wanted.lists) {
+      const next: Finding = call.caller.gone ? { kind: 'unread' } : await Promise.race([tooLate, this.#look(call, path, wanted, sentAtMs, deadlineMs - Date.now())])
+      if (next.kind === 'found' || (next.kind !== 'absent' && finding.kind !== 'unread')) finding = next
+      if (next.kind === 'found') break
     }
-    return result
+    clearTimeout(timer)
+    return finding
   }
 
-  /** Everything that Procore is told, and nothing else: no header of a caller's gets here. */
-  #headers ({ companyId, contentType }: ProcoreCall, token: string): string[] {
-    return [
-      'authorization', `Bearer ${token}`,
-      'procore-company-id', String(companyId),
-      'content-type', contentType,
-      'accept', 'application/json',
-      'user-agent', userAgent,
-      'via', via,
-    ]
+  async #look ({ companyId, trail, caller }: Omit<LookUpCall, 'wanted'>, path: string, wanted: Wanted, sentAtMs: number, leftMs: number): Promise<Finding> {
+    const timeoutMs = Math.max(1, leftMs)
+    trail.lookUps = (trail.lookUps ?? 0) + 1
+    try {
+      const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: {}, caller })
+      return exchange.kind === 'answer' ? findIn(exchange, wanted, Date.now() - sentAtMs) : { kind: 'unread' }
+    } catch {
+      // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
+      return { kind: 'unread' }
+    }
   }
 
   /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
@@ -119,6 +133,9 @@ export class Procore {
   }
 }
 
-function isUnauthorized (result: Exchange): boolean {
-  return result.kind === 'answer' && result.status === 401
-}
+/** What a caller is told of a look-up that did not settle the matter. */
+const findingDetail = {
+  absent: 'Procore was looked through, and has no such record.',
+  other: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
+  unread: 'Procore could not be looked through.',
+} as const

@@ -55,6 +55,7 @@ t.test('a create whose answer was lost is not repeated by the gateway', { skip }
   const second = await startService(t, { procoreUrl: first.emulator.url })
   const gateway = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
   first.emulator.faults.add({ kind: 'reset-after-body' })
+  first.emulator.faults.add({ kind: 'status', status: 403, method: 'GET', rate: 1 })
   t.match((await sendJson(`${gateway}/companies/101/users`, { user: jane })).json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
   t.equal(first.emulator.api.directory.users.size, 1)
 })

@@ -36,13 +36,16 @@ t.test('one line a request, with all that the one on call asks for', async t => 
 t.test('failures carry their code and outcome; theirs and ours are warnings', async t => {
   const service = await startService(t)
   await sendJson(service.users, { user: {} })
+  service.emulator.faults.add({ kind: 'reset-before-body' })
+  await sendJson(service.users, { user: jane })
   service.emulator.faults.add({ kind: 'reset-after-body' })
   await sendJson(service.users, { user: jane })
   await send(`${service.url}/nowhere`, { method: 'GET' })
   await send(service.users, { method: 'DELETE' })
   t.match(requestLines(service), [
     { level: 'info', status: 422, code: 'validation_failed', faults: 2 },
-    { level: 'warn', status: 502, code: 'procore_unreachable', outcome: 'unknown' },
+    { level: 'warn', status: 502, code: 'procore_unreachable', outcome: 'unknown', lookUps: 2 },
+    { level: 'info', status: 201, outcome: 'recovered', lookUps: 1 },
     { level: 'info', status: 404, code: 'not_found' },
     { level: 'info', status: 405, code: 'method_not_allowed' },
   ])

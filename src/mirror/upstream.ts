@@ -1,0 +1,75 @@
+/** From a validated body to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
+import { createHash } from 'node:crypto'
+import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Trail } from '../observe/trail.ts'
+import type { Caller } from '../procore/caller.ts'
+import type { Wanted } from '../procore/look-up.ts'
+import type { Verdict } from '../procore/outcome.ts'
+import type { Procore, ProcoreCall } from '../procore/procore.ts'
+import type { Draft } from './draft.ts'
+import type { Keys, KeyScope } from './keyed.ts'
+import { procorePath } from './target.ts'
+import type { Outgoing } from './visit.ts'
+
+/** What is known of a request beside its body. */
+export interface Envelope {
+  path: Draft
+  query: Draft
+  callerId: string
+  /** The caller's Idempotency-Key. */
+  key: string | undefined
+  trail: Trail
+  caller: Caller
+}
+
+export class Upstream {
+  readonly #endpoint: Endpoint
+  readonly #procore: Procore
+  readonly #keys: Keys
+
+  constructor (endpoint: Endpoint, procore: Procore, keys: Keys) {
+    this.#endpoint = endpoint
+    this.#procore = procore
+    this.#keys = keys
+  }
+
+  /** @throws {Problem} with its `outcome` */
+  send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
+    const { key, callerId, query } = envelope
+    const call = this.#call(outgoing, envelope)
+    if (key === undefined) return this.#procore.send(call)
+    const scope: KeyScope = { caller: callerId, companyId: call.companyId, endpoint: this.#endpoint.name, key }
+    return this.#keys.pass(scope, {
+      trail: call.trail,
+      send: () => this.#procore.send({ ...call, idempotencyToken: this.#keys.tokenOf(scope) }),
+      discard: outgoing.discard,
+      fingerprint: outgoing.complete.then(digest => fingerprint(outgoing, query, digest)),
+      resolve: (unknown, sentAtMs) => this.#procore.resolve(call, unknown, sentAtMs),
+    })
+  }
+
+  #call ({ body, contentType, values }: Outgoing, { path, query, trail, caller }: Envelope): ProcoreCall {
+    const { method, procorePath: template, lookUp } = this.#endpoint
+    return {
+      method,
+      path: procorePath(template, path, query.values),
+      companyId: Number(path.values.get('company_id')),
+      contentType,
+      body,
+      trail,
+      caller,
+      ...(lookUp !== undefined && { wanted: () => wantedOf(lookUp, path, values) }),
+    }
+  }
+}
+
+/** By what is meant, not by how it was written: JSON and a form with the same values and the same avatar are the same request. */
+function fingerprint ({ values }: Outgoing, query: Draft, imageDigest: string): string {
+  const sorted = [values, query.values].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify([...sorted, imageDigest])).digest('base64url')
+}
+
+function wantedOf ({ lists, by, shownAt = {} }: NonNullable<Endpoint['lookUp']>, path: Draft, values: Outgoing['values']): Wanted {
+  const search = new Map([['filters[search]', values.get(by)]])
+  return { lists: lists.map(list => procorePath(list, path, search)), by, values, shownAt }
+}

@@ -1,0 +1,121 @@
+/**
+ * What is known of one allowance of Procore's: how many requests remain until when, which of ours are under way, and whether
+ * Procore said to come back later. It answers when the next request may go; it makes nobody wait.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { limits } from '../config.ts'
+import type { Answer } from './answer.ts'
+import { resetSeconds, retryAfterSeconds } from './clock.ts'
+
+/** Why Procore said to come back later. */
+export type Block = 'rate' | 'unavailable'
+
+/** The shorter of Procore's two windows, for a 429 that does not say when to come again. */
+const shortWindowMs = 10_000
+
+interface Told { remaining: number, resetAtMs: number }
+
+export class AllowanceWindow {
+  /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
+  readonly #told = new Map<string, Told>()
+  #blockedUntilMs = 0
+  #block: Block = 'rate'
+  #underWay = 0
+  /** Counts the resets: an answer to a request from before the last one tells nothing of the new count. */
+  epoch = 0
+  /** Since a reset no answer has told the new count. */
+  #uncounted = false
+  #probeAtMs: number | undefined
+
+  /**
+   * When a request may go: a time that is not in the future means now. `certain` is false when an answer to a request that is
+   * under way may let it go earlier.
+   */
+  readyAt (nowMs: number, sentWhole: boolean): { atMs: number, certain: boolean } {
+    this.#forget(nowMs)
+    if (this.#blockedUntilMs > nowMs) return { atMs: this.#blockedUntilMs, certain: true }
+    let atMs = 0
+    let certain = false
+    for (const { remaining, resetAtMs } of this.#told.values()) {
+      if (remaining > this.#underWay || resetAtMs <= atMs) continue
+      atMs = resetAtMs
+      certain ||= remaining <= 0
+    }
+    if (atMs > 0) return { atMs, certain }
+    return { atMs: this.#uncounted ? this.#afterProbe(sentWhole) : 0, certain: false }
+  }
+
+  /** While the new count is unknown one request goes ahead; a stream is not waited for, since nobody knows when it ends. */
+  #afterProbe (sentWhole: boolean): number {
+    if (this.#probeAtMs === undefined) return 0
+    return sentWhole || this.#underWay > 0 ? this.#probeAtMs + limits.allowanceProbeMs : 0
+  }
+
+  /** A request goes out. */
+  enter (nowMs: number, sentWhole: boolean): void {
+    this.#underWay++
+    if (this.#uncounted && sentWhole) this.#probeAtMs ??= nowMs
+  }
+
+  /** A request came to its end: with an answer, or without one, in which case Procore may have counted it. */
+  leave (answer: Answer | undefined, epoch: number, nowMs: number): void {
+    this.#underWay--
+    this.#forget(nowMs)
+    // A 429 says by its own headers when to come again, and blocks.
+    const isNews = answer !== undefined && answer.status !== 429 && this.#read(answer.headers, nowMs)
+    if (!isNews) for (const told of this.#told.values()) told.remaining--
+    if (epoch !== this.epoch) return
+    if (answer !== undefined) this.#uncounted = false
+    this.#probeAtMs = undefined
+  }
+
+  /** Procore answered 429, or 503 with Retry-After: nothing goes until then. */
+  blockFor (answer: Answer, block: Block, nowMs: number): void {
+    const seconds = retryAfterSeconds(answer.headers, nowMs) ?? resetSeconds(answer.headers, nowMs)
+    const untilMs = nowMs + (seconds === undefined ? shortWindowMs : Math.max(1, seconds) * 1000)
+    if (untilMs <= this.#blockedUntilMs) return
+    this.#blockedUntilMs = untilMs
+    this.#block = block
+  }
+
+  /** Why nothing goes, if Procore said to come back later. */
+  blockedBy (nowMs: number): Block | undefined {
+    return this.#blockedUntilMs > nowMs ? this.#block : undefined
+  }
+
+  blockedMs (nowMs: number): number {
+    return Math.max(0, this.#blockedUntilMs - nowMs)
+  }
+
+  isIdle (nowMs: number): boolean {
+    this.#forget(nowMs)
+    return this.#underWay === 0 && this.#told.size === 0 && this.#blockedUntilMs <= nowMs
+  }
+
+  #read (headers: IncomingHttpHeaders, nowMs: number): boolean {
+    const remaining = headers['x-rate-limit-remaining']
+    const seconds = resetSeconds(headers, nowMs)
+    if (typeof remaining !== 'string' || !/^\d{1,12}$/.test(remaining) || seconds === undefined || seconds <= 0) return false
+    const name = `${String(headers['x-rate-limit-limit'])} ${String(headers['x-rate-limit-reset'])}`
+    const told = this.#told.get(name)
+    // Answers overtake each other: within one window the lowest count is the latest.
+    if (told === undefined) this.#told.set(name, { remaining: Number(remaining), resetAtMs: nowMs + seconds * 1000 })
+    else told.remaining = Math.min(told.remaining, Number(remaining))
+    return true
+  }
+
+  /** Lets go of windows and blocks that are over; from then on the count is unknown. */
+  #forget (nowMs: number): void {
+    let isOver = this.#blockedUntilMs > 0 && this.#blockedUntilMs <= nowMs
+    if (isOver) this.#blockedUntilMs = 0
+    for (const [name, { resetAtMs }] of this.#told) {
+      if (resetAtMs > nowMs) continue
+      this.#told.delete(name)
+      isOver = true
+    }
+    if (!isOver) return
+    this.epoch++
+    this.#uncounted = true
+    this.#probeAtMs = undefined
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Paces requests by what Procore allows each company: while something remains they go at once; while nothing does they wait in
+ * order as long as the wait is worth it, and are told exactly when to come again otherwise.
+ */
+import { limits, type Config } from '../config.ts'
+import { CallerGone, Problem } from '../problem.ts'
+import type { Answer } from './answer.ts'
+import type { Caller } from './caller.ts'
+import { WaitingLine } from './waiting-line.ts'
+import { AllowanceWindow, type Block } from './allowance-window.ts'
+
+export interface AllowanceRequest {
+  companyId: number
+  /** A stream can't be repeated and its end is not known, so it does not go ahead to learn the count. */
+  sentWhole: boolean
+  /** Longest wait, in milliseconds. */
+  waitMs: number
+  caller: Caller
+}
+
+/** Leave to send one request, to be handed back with what came of it. */
+export interface Ticket {
+  leave: (answer?: Answer) => void
+}
+
+interface Waiter {
+  companyId: number
+  sentWhole: boolean
+  deadlineMs: number
+  go: (ticket: Ticket) => void
+  refuse: (error: Error) => void
+}
+
+export class Allowance {
+  readonly #perCompany: boolean
+  readonly #buckets = new Map<number, Bucket>()
+  /** Of all companies together. */
+  readonly #count = { waiting: 0 }
+
+  constructor ({ allowance }: Pick<Config['procore'], 'allowance'>) {
+    this.#perCompany = allowance === 'company'
+  }
+
+  get waiting (): number {
+    return this.#count.waiting
+  }
+
+  /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
+  enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
+    return this.#bucket(request.companyId).enter(request)
+  }
+
+  /** Notes that Procore said to come back later. */
+  block (companyId: number, answer: Answer, block: Block): void {
+    this.#bucket(companyId).block(answer, block)
+  }
+
+  /** How long Procore said to leave the company alone, in milliseconds. */
+  blockedMs (companyId: number): number {
+    return this.#bucket(companyId).blockedMs
+  }
+
+  stop (): void {
+    for (const bucket of this.#buckets.values()) bucket.stop()
+  }
+
+  #bucket (companyId: number): Bucket {
+    const key = this.#perCompany ? companyId : 0
+    const known = this.#buckets.get(key)
+    if (known !== undefined) return known
+    if (this.#buckets.size >= limits.companiesMax) this.#forgetIdle()
+    const bucket = new Bucket(this.#count)
+    this.#buckets.set(key, bucket)
+    return bucket
+  }
+
+  #forgetIdle (): void {
+    const nowMs = Date.now()
+    for (const [key, bucket] of this.#buckets) if (bucket.isIdle(nowMs)) this.#buckets.delete(key)
+  }
+}
+
+class Bucket {
+  readonly #window = new AllowanceWindow()
+  readonly #line = new WaitingLine<Waiter>()
+  readonly #count: { waiting: number }
+  #timer: NodeJS.Timeout | undefined
+
+  constructor (count: { waiting: number }) {
+    this.#count = count
+  }
+
+  isIdle (nowMs: number): boolean {
+    return this.#line.size === 0 && this.#window.isIdle(nowMs)
+  }
+
+  enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
+    const nowMs = Date.now()
+    const ready = this.#window.readyAt(nowMs, request.sentWhole)
+    if (this.#line.size === 0 && ready.atMs <= nowMs) return this.#issue(request.sentWhole, nowMs)
+    if (ready.certain && ready.atMs - nowMs > request.waitMs) throw this.#tooLong(nowMs, ready.atMs)
+    return this.#wait(request, nowMs)
+  }
+
+  get blockedMs (): number {
+    return this.#window.blockedMs(Date.now())
+  }
+
+  block (answer: Answer, block: Block): void {
+    this.#window.blockFor(answer, block, Date.now())
+    this.#pump()
+  }
+
+  stop (): void {
+    clearTimeout(this.#timer)
+  }
+
+  async #wait ({ companyId, sentWhole, waitMs, caller }: AllowanceRequest, nowMs: number): Promise<Ticket> {
+    if (this.#count.waiting >= limits.waitingMax || this.#line.sizeOf(companyId) >= limits.waitingOfCompanyMax) {
+      throw new Problem('overloaded', 'Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent', headers: { 'retry-after': '1' } })
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Ticket>()
+    const waiter: Waiter = { companyId, sentWhole, deadlineMs: nowMs + waitMs, go: resolve, refuse: reject }
+    this.#line.add(companyId, waiter)
+    this.#count.waiting++
+    const forgetCaller = caller.whenGone(() => {
+      if (!this.#line.remove(companyId, waiter)) return
+      this.#count.waiting--
+      reject(new CallerGone())
+    })
+    this.#pump()
+    try {
+      return await promise
+    } finally {
+      forgetCaller()
+    }
+  }
+
+  #issue (sentWhole: boolean, nowMs: number): Ticket {
+    this.#window.enter(nowMs, sentWhole)
+    const { epoch } = this.#window
+    return {
+      leave: answer => {
+        this.#window.leave(answer, epoch, Date.now())
+        this.#pump()
+      },
+    }
+  }
+
+  /** Lets go whoever may go, refuses whoever waits in vain, and comes back when that may change. */
+  #pump (): void {
+    clearTimeout(this.#timer)
+    for (;;) {
+      const nowMs = Date.now()
+      const waiter = this.#line.first()
+      if (waiter === undefined) return
+      const { atMs, certain } = this.#window.readyAt(nowMs, waiter.sentWhole)
+      if (atMs > nowMs) {
+        this.#refuseVain(nowMs, atMs, certain)
+        this.#comeBack(nowMs, atMs)
+        return
+      }
+      this.#line.shift()
+      this.#count.waiting--
+      waiter.go(this.#issue(waiter.sentWhole, nowMs))
+    }
+  }
+
+  #refuseVain (nowMs: number, atMs: number, certain: boolean): void {
+    for (const waiter of [...this.#line]) {
+      if (waiter.deadlineMs > nowMs && (!certain || atMs <= waiter.deadlineMs)) continue
+      this.#line.remove(waiter.companyId, waiter)
+      this.#count.waiting--
+      waiter.refuse(this.#tooLong(nowMs, atMs))
+    }
+  }
+
+  #comeBack (nowMs: number, atMs: number): void {
+    let nextMs = atMs
+    for (const { deadlineMs } of this.#line) nextMs = Math.min(nextMs, deadlineMs)
+    if (this.#line.size > 0) this.#timer = setTimeout(() => this.#pump(), nextMs - nowMs)
+  }
+
+  #tooLong (nowMs: number, atMs: number): Problem {
+    const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
+    return this.#window.blockedBy(nowMs) === 'unavailable'
+      ? new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
+      : new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'not_sent', headers })
+  }
+}

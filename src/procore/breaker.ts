@@ -1,0 +1,42 @@
+/**
+ * Keeps requests from a host that is down: after a run of failures they are refused at once, and one at a time is let through at
+ * growing intervals to see whether the host is back. It decides nothing about what a failure is.
+ */
+import { limits } from '../config.ts'
+
+export class Breaker {
+  #failures = 0
+  #intervalMs: number = limits.breakerIntervalMs
+  #nextProbeAtMs = 0
+
+  /** Whether requests are being refused. */
+  get isOpen (): boolean {
+    return this.#failures >= limits.breakerFailures
+  }
+
+  /** How long until a request may be let through, in milliseconds; 0 when one may go now. */
+  get waitMs (): number {
+    return this.isOpen ? Math.max(0, this.#nextProbeAtMs - Date.now()) : 0
+  }
+
+  /** To be called when a request goes out: while the breaker is open it is the one that probes, and the next has its interval to wait. */
+  enter (): void {
+    if (!this.isOpen) return
+    this.#nextProbeAtMs = Date.now() + this.#intervalMs
+    this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breakerIntervalMaxMs)
+  }
+
+  succeed (): void {
+    this.#failures = 0
+    this.#intervalMs = limits.breakerIntervalMs
+  }
+
+  /** Returns whether this failure opened the breaker. */
+  fail (): boolean {
+    const wasOpen = this.isOpen
+    this.#failures = Math.min(this.#failures + 1, limits.breakerFailures)
+    if (wasOpen || !this.isOpen) return false
+    this.enter()
+    return true
+  }
+}

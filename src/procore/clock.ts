@@ -1,0 +1,27 @@
+/**
+ * Procore's clock as its `Date` headers tell it, in whole seconds. Whatever Procore says of points in time (resets, dates to come
+ * again, when a user was created) is compared on this clock, so that a difference between the two machines makes no wrong wait.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** What an answer's `Date` says, in seconds; our own clock where it says nothing. */
+export function dateSeconds (headers: IncomingHttpHeaders, nowMs: number): number {
+  const date = Date.parse(headers.date ?? '')
+  return Number.isNaN(date) ? Math.floor(nowMs / 1000) : date / 1000
+}
+
+/** `Retry-After` in seconds, at least 0 (RFC 9110 §10.2.3); a date counts from the answer's own `Date`. Nothing when it is neither. */
+export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
+  const value = headers['retry-after']
+  if (value === undefined) return undefined
+  if (/^\d{1,9}$/.test(value)) return Number(value)
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, date / 1000 - dateSeconds(headers, nowMs))
+}
+
+/** Seconds until `X-Rate-Limit-Reset`, which is in unix seconds of Procore's clock. */
+export function resetSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
+  const reset = headers['x-rate-limit-reset']
+  if (typeof reset !== 'string' || !/^\d{1,12}$/.test(reset)) return undefined
+  return Number(reset) - dateSeconds(headers, nowMs)
+}

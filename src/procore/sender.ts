@@ -1,0 +1,214 @@
+/**
+ * Sends one request to the API host and brings its answer: at Procore's pace, with the token, past a host that is down at once,
+ * and again at most once, when it is certain that Procore did not act. It does not know what an answer means for the caller.
+ */
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { limits, type Config } from '../config.ts'
+import type { Trail } from '../observe/trail.ts'
+import { CallerGone, Problem } from '../problem.ts'
+import { isSaneId } from '../request-id.ts'
+import { Allowance, type Ticket } from './allowance.ts'
+import type { Block } from './allowance-window.ts'
+import type { Answer, Exchange } from './answer.ts'
+import { Breaker } from './breaker.ts'
+import type { Caller } from './caller.ts'
+import { retryAfterSeconds } from './clock.ts'
+import { exchange, type ProcoreRequest } from './exchange.ts'
+import { userAgent, via } from './identity.ts'
+import type { Tokens } from './tokens.ts'
+
+export interface ApiRequest {
+  method: ProcoreRequest['method']
+  /** Path and query. */
+  path: string
+  companyId: number
+  contentType?: string
+  /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
+  body: Buffer | Readable | null
+  /** Sent as `Idempotency-Token`; Procore may make something of it. */
+  idempotencyToken?: string
+  /** Longest wait for the allowance, and from the last byte sent until the answer is complete. */
+  waitMs: number
+  timeoutMs: number
+  /** Where durations and ids are noted for the log. */
+  trail: Trail
+  caller: Caller
+}
+
+export interface Sent {
+  exchange: Exchange
+  /** When it was sent, by our own clock. */
+  startedAtMs: number
+}
+
+export interface SenderLog {
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+}
+
+export class Sender {
+  readonly allowance: Allowance
+  readonly breaker = new Breaker()
+  readonly #config: Config['procore']
+  readonly #api: Dispatcher
+  readonly #tokens: Tokens
+  readonly #log: SenderLog
+  /** Requests that are with the pool: on a connection or waiting for one. */
+  #underWay = 0
+
+  constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog) {
+    this.allowance = new Allowance(config)
+    this.#config = config
+    this.#api = api
+    this.#tokens = tokens
+    this.#log = log
+  }
+
+  /** Whether no more requests can wait. */
+  get isFull (): boolean {
+    return this.allowance.waiting >= limits.waitingMax || this.#underWay >= this.#config.connections + limits.waitingMax
+  }
+
+  /** @throws {Problem} `not_sent`, when nothing was sent; CallerGone */
+  async send (request: ApiRequest): Promise<Sent> {
+    const deadlineMs = Date.now() + request.waitMs
+    const first = await this.#attempt(request, request.waitMs)
+    const pause = this.#pauseBeforeRepeat(first.exchange, request.companyId)
+    if (pause === undefined || !isWhole(request) || request.caller.gone || Date.now() + pause > deadlineMs) return first
+    request.trail.standing = 'not_sent'
+    return this.#attempt(request, Math.max(0, deadlineMs - Date.now()))
+  }
+
+  /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
+  #pauseBeforeRepeat (result: Exchange, companyId: number): number | undefined {
+    if (result.kind !== 'answer') return undefined
+    if (result.status === 401) return 0
+    return blockOf(result) === undefined ? undefined : this.allowance.blockedMs(companyId)
+  }
+
+  async #attempt (request: ApiRequest, waitMs: number): Promise<Sent> {
+    const { companyId, caller, trail } = request
+    this.#refuseIfDown()
+    const ticket = await this.#enter(request, waitMs)
+    let answer: Answer | undefined
+    try {
+      const token = this.#tokens.current() ?? await untilGone(this.#tokens.get(), caller)
+      if (caller.gone) throw new CallerGone()
+      this.#refuseIfDown()
+      this.breaker.enter()
+      const startedAtMs = Date.now()
+      const result = await this.#exchange(request, token)
+      if (result.kind === 'answer') answer = result
+      this.#learn(result, token, companyId)
+      noteAnswer(result, trail)
+      return { exchange: result, startedAtMs }
+    } finally {
+      ticket.leave(answer)
+    }
+  }
+
+  async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
+    const ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
+    if (!(ticket instanceof Promise)) return ticket
+    const startedAt = performance.now()
+    try {
+      return await ticket
+    } finally {
+      trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt
+    }
+  }
+
+  async #exchange (request: ApiRequest, token: string): Promise<Exchange> {
+    const { trail, method, path, body, timeoutMs, caller } = request
+    const startedAt = performance.now()
+    this.#underWay++
+    try {
+      return await exchange(this.#api, { method, path, body, headers: headersOf(request, token) }, {
+        timeoutMs,
+        idleTimeoutMs: this.#config.idleTimeoutMs,
+        startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),
+        answerMaxBytes: limits.answerMaxBytes,
+      }, caller, () => { if (method !== 'GET') trail.standing = 'unknown' })
+    } finally {
+      this.#underWay--
+      trail.upstreamMs = (trail.upstreamMs ?? 0) + performance.now() - startedAt
+    }
+  }
+
+  /** What an exchange tells of the token, of the allowance and of the host. */
+  #learn (result: Exchange, token: string, companyId: number): void {
+    if (result.kind === 'answer') {
+      if (result.status === 401) this.#tokens.reject(token)
+      else this.#tokens.accept(token)
+      const block = blockOf(result)
+      if (block !== undefined) this.allowance.block(companyId, result, block)
+    }
+    const verdict = blameOf(result)
+    if (verdict === 'up') this.#sayUp()
+    else if (verdict === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+  }
+
+  #sayUp (): void {
+    if (this.breaker.isOpen) this.#log.info({}, 'the API host is back')
+    this.breaker.succeed()
+  }
+
+  #refuseIfDown (): void {
+    const { waitMs } = this.breaker
+    if (waitMs === 0) return
+    throw new Problem('procore_unavailable', 'Procore has failed repeatedly and is being left alone for a moment.', {
+      outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
+    })
+  }
+}
+
+function isWhole ({ body }: Pick<ApiRequest, 'body'>): boolean {
+  return body === null || Buffer.isBuffer(body)
+}
+
+/** A wait that ends when there is nobody left to wait for. */
+async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>()
+  const forget = caller.whenGone(() => reject(new CallerGone()))
+  try {
+    return await Promise.race([promise, gone])
+  } finally {
+    forget()
+  }
+}
+
+/** Whether Procore said to come back later, which it does before it acts. */
+function blockOf ({ status, headers }: Answer): Block | undefined {
+  if (status === 429) return 'rate'
+  return status === 503 && retryAfterSeconds(headers, Date.now()) !== undefined ? 'unavailable' : undefined
+}
+
+/** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */
+function blameOf (result: Exchange): 'up' | 'down' | undefined {
+  if (result.kind === 'answer') return result.status < 500 || blockOf(result) !== undefined ? 'up' : 'down'
+  // No connection came free in time: that is our own crowd.
+  if (result.givenUp || (result.at === 'connect' && result.timeout)) return undefined
+  return 'down'
+}
+
+function noteAnswer (result: Exchange, trail: Trail): void {
+  if (result.kind !== 'answer') return
+  const requestId = result.headers['x-request-id']
+  trail.upstreamStatus = result.status
+  if (isSaneId(requestId)) trail.procoreRequestId = requestId
+}
+
+/** Everything that Procore is told, and nothing else: no header of a caller's gets here. */
+function headersOf ({ companyId, contentType, idempotencyToken }: ApiRequest, token: string): string[] {
+  const headers = [
+    'authorization', `Bearer ${token}`,
+    'procore-company-id', String(companyId),
+    'accept', 'application/json',
+    'user-agent', userAgent,
+    'via', via,
+  ]
+  if (contentType !== undefined) headers.push('content-type', contentType)
+  if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
+  return headers
+}

@@ -1,0 +1,52 @@
+/**
+ * Requests that wait, in the order in which they came within a company, and in turn between companies, so that a crowd of one
+ * company does not hold up the others where all share one allowance.
+ */
+
+export class WaitingLine<Waiter> {
+  readonly #byCompany = new Map<number, Waiter[]>()
+  size = 0
+
+  sizeOf (companyId: number): number {
+    return this.#byCompany.get(companyId)?.length ?? 0
+  }
+
+  add (companyId: number, waiter: Waiter): void {
+    const line = this.#byCompany.get(companyId)
+    if (line === undefined) this.#byCompany.set(companyId, [waiter])
+    else line.push(waiter)
+    this.size++
+  }
+
+  /** The one whose turn it is; it stays in its place. */
+  first (): Waiter | undefined {
+    const [line] = this.#byCompany.values()
+    return line?.[0]
+  }
+
+  /** Takes the first away; its company has its next turn after all others. */
+  shift (): void {
+    const [entry] = this.#byCompany
+    if (entry === undefined) return
+    const [companyId, line] = entry
+    line.shift()
+    this.size--
+    this.#byCompany.delete(companyId)
+    if (line.length > 0) this.#byCompany.set(companyId, line)
+  }
+
+  /** Takes one out of its place; returns whether it was there. */
+  remove (companyId: number, waiter: Waiter): boolean {
+    const line = this.#byCompany.get(companyId)
+    const at = line?.indexOf(waiter) ?? -1
+    if (line === undefined || at < 0) return false
+    line.splice(at, 1)
+    this.size--
+    if (line.length === 0) this.#byCompany.delete(companyId)
+    return true
+  }
+
+  * [Symbol.iterator] (): Generator<Waiter> {
+    for (const line of this.#byCompany.values()) yield * line
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What is remembered of requests that carried an Idempotency-Key, as the mirror asks for it. Where it is kept, in this process or
+ * in a store that replicas share, is behind this interface.
+ */
+import type { ProblemCode } from '../problem.ts'
+import type { Verdict } from '../procore/outcome.ts'
+
+export interface AnsweredKey {
+  state: 'answered'
+  /** Of the request, so that another one under the same key is told apart. */
+  fingerprint: string
+  verdict: Verdict
+  procoreRequestId: string | undefined
+}
+
+/** The create may have happened: under this key it is looked up, and never made again. */
+export interface UnknownKey {
+  state: 'unknown'
+  fingerprint: string
+  sentAtMs: number
+  code: ProblemCode
+}
+
+export type KeyRecord = { state: 'running' } | AnsweredKey | UnknownKey
+
+export interface KeyStore {
+  /** Takes a key that is free, and tells nothing; or tells what stands under it. */
+  claim (id: string): Promise<KeyRecord | undefined>
+  /** Writes how the request ended that holds the key. */
+  settle (id: string, record: AnsweredKey | UnknownKey): Promise<void>
+  /** Makes the key free again: certainly nothing was created. */
+  release (id: string): Promise<void>
+}

@@ -1,0 +1,61 @@
+/** Idempotency keys in the memory of this process, bounded in number, bytes and time; the oldest that are settled go first. */
+import { limits } from '../config.ts'
+import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
+
+interface Kept {
+  record: KeyRecord
+  bytes: number
+  expiresAtMs: number
+}
+
+/** What a key takes beside its answer, roughly. */
+const recordBytes = 500
+
+export class MemoryKeys implements KeyStore {
+  /** In the order in which they were settled; running ones stand where they were claimed. */
+  readonly #kept = new Map<string, Kept>()
+  #bytes = 0
+
+  async claim (id: string): Promise<KeyRecord | undefined> {
+    const kept = this.#kept.get(id)
+    if (kept !== undefined && (kept.record.state === 'running' || kept.expiresAtMs > Date.now())) return kept.record
+    this.#put(id, { state: 'running' }, 0)
+    return undefined
+  }
+
+  async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
+    this.#put(id, record, record.state === 'answered' ? sizeOf(record.verdict) : 0)
+  }
+
+  async release (id: string): Promise<void> {
+    this.#remove(id)
+  }
+
+  #put (id: string, record: KeyRecord, answerBytes: number): void {
+    this.#remove(id)
+    const bytes = recordBytes + answerBytes
+    this.#kept.set(id, { record, bytes, expiresAtMs: Date.now() + limits.keyLifetimeMs })
+    this.#bytes += bytes
+    this.#shrink()
+  }
+
+  /** Running ones are never forgotten: their number is bounded by the requests under way. */
+  #shrink (): void {
+    for (const [id, { record, expiresAtMs }] of this.#kept) {
+      const isOver = this.#kept.size > limits.keysMax || this.#bytes > limits.keysMaxBytes || expiresAtMs <= Date.now()
+      if (!isOver) return
+      if (record.state !== 'running') this.#remove(id)
+    }
+  }
+
+  #remove (id: string): void {
+    const kept = this.#kept.get(id)
+    if (kept === undefined) return
+    this.#bytes -= kept.bytes
+    this.#kept.delete(id)
+  }
+}
+
+function sizeOf (verdict: AnsweredKey['verdict']): number {
+  return verdict.kind === 'success' ? verdict.body.length : Buffer.byteLength(JSON.stringify(verdict.body) ?? '')
+}
