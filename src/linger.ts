@@ -7,12 +7,26 @@ import { limits } from './config.ts'
 
 export function linger (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed) return
-  const timer = setTimeout(() => raw.socket.destroy(), limits.lingerTimeoutMs)
+  const { socket } = raw
   let bytes = 0
+  let isClosing = false
+  const timer = setTimeout(() => socket.destroy(), limits.lingerTimeoutMs)
+  // Node calls this after an answer that ends the connection; only our half of it may end while the caller still sends.
+  socket.destroySoon = () => {
+    isClosing = true
+    socket.end()
+  }
+  const finish = () => {
+    clearTimeout(timer)
+    Reflect.deleteProperty(socket, 'destroySoon')
+    if (isClosing) socket.destroySoon()
+  }
   raw.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > limits.lingerMaxBytes) raw.socket.destroy()
+    if (bytes > limits.lingerMaxBytes) socket.destroy()
   })
-  raw.once('close', () => clearTimeout(timer))
+  // A request whose answer is out is forgotten by the server: when its socket closes, it has no `close` of its own.
+  raw.once('end', finish)
+  socket.once('close', finish)
   raw.resume()
 }

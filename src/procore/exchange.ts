@@ -146,6 +146,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   #arm (ms: number): void {
+    if (this.#settled) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#timeout(), ms)
   }
