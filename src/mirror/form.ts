@@ -34,7 +34,7 @@ class FormPassage implements FormListener {
   #givenUp = false
   #discarding = false
   readonly #complete = Promise.withResolvers<string>()
-  readonly #hash: Hash | undefined
+  #hash: Hash | undefined
   /** Resolves when sending ended although the form has not. */
   readonly #early = Promise.withResolvers<'early'>()
 
@@ -42,7 +42,6 @@ class FormPassage implements FormListener {
     this.#visit = visit
     this.#draft = new Draft(visit.shape)
     this.#out = new FormOut(visit.shape.key ?? '')
-    this.#hash = visit.isKeyed ? createHash('sha256') : undefined
     this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies.avatarMaxBytes, this), {
       maxParts: limits.formMaxParts,
       headMaxBytes: limits.partHeaderMaxBytes,
@@ -80,6 +79,7 @@ class FormPassage implements FormListener {
   }
 
   imageStart (type: ImageType): void {
+    if (this.#visit.isKeyed) this.#hash = createHash('sha256')
     this.#put(this.#out.imageStart(this.#visit.shape.image?.name ?? '', type))
   }
 

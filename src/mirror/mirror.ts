@@ -120,6 +120,7 @@ class Mount {
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { target, trail } = request
     if (target === null) throw new Error('the target was not judged')
+    trail.running = true
     try {
       if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
@@ -129,6 +130,9 @@ class Mount {
     } catch (error) {
       nameOrigin(reply, trail)
       throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.with({ outcome: trail.standing }) : error
+    } finally {
+      trail.running = false
+      trail.whenEnded?.()
     }
   }
 

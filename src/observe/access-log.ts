@@ -18,7 +18,11 @@ export function addAccessLog (app: FastifyInstance): void {
   app.decorateRequest('trail')
   app.addHook('onRequest', (request, reply, done) => {
     request.trail = {}
-    reply.raw.once('close', () => writeLine(request, reply))
+    reply.raw.once('close', () => {
+      // The answer to a create that was sent is awaited although its caller left: the line tells how it ended.
+      if (request.trail.running === true) request.trail.whenEnded = () => setImmediate(writeLine, request, reply)
+      else writeLine(request, reply)
+    })
     done()
   })
 }

@@ -26,4 +26,7 @@ export interface Trail {
    * `unknown` once a complete request was handed to the socket.
    */
   standing?: Outcome
+  /** The request is still being worked on; whoever waits for its end is called then. */
+  running?: boolean
+  whenEnded?: () => void
 }

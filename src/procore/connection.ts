@@ -14,7 +14,7 @@ export function openPool (origin: string, connections: number): Pool {
     pipelining: 1,
     allowH2: false,
     connect: (options, callback) => connect(options, (...result) => {
-      if (result[1] !== null) holdWriteErrors(result[1])
+      if (result[0] === null) holdWriteErrors(result[1])
       callback(...result)
     }),
     // A POST on a connection that the other side has just closed is lost and can't be repeated, so ours must be the shorter life.
