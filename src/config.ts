@@ -36,6 +36,11 @@ export const limits = Object.freeze({
   /** Pause between attempts at a token: first, and at most. */
   tokenPauseMs: 500,
   tokenPauseMaxMs: 30_000,
+  /** How many tokens that the API refuses may be dropped in a row, and how soon one more. */
+  tokenDropsMax: 10,
+  tokenDropEveryMs: 1_000,
+  /** How often the log says that the credentials are refused. */
+  tokenComplaintMs: 60_000,
   /** After so many failures in a row requests to a host are refused at once; then one may try at intervals from the first to the second. */
   breakerFailures: 10,
   breakerIntervalMs: 1_000,

@@ -18,6 +18,8 @@ export function linger (raw: IncomingMessage): void {
   }
   const finish = () => {
     clearTimeout(timer)
+    // The socket may outlive this request by many others.
+    socket.off('close', finish)
     Reflect.deleteProperty(socket, 'destroySoon')
     if (isClosing) socket.destroySoon()
   }

@@ -17,11 +17,11 @@ import { startService } from './helpers/service.ts'
 
 const exec = promisify(execFile)
 
-const [demo = '', tests = '', curlForm = '', curlJson = '', emulator = '', start = '', openapi = ''] = blocks('sh')
+const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', openapi = ''] = blocks('sh')
 const [created = '', refused = ''] = blocks('json')
 
 t.test('all of its commands are known here', async t => {
-  t.equal(blocks('sh').length, 7)
+  t.equal(blocks('sh').length, 8)
   t.equal(tests, 'npm ci && npm test', 'which is running now')
 })
 
@@ -68,6 +68,12 @@ t.test('the demo taken apart, and started by npm', async t => {
   const service = shell(start.replaceAll('http://127.0.0.1:4010', upstream), root, { PORT: '0' })
   t.equal((await sendJson(`${await service.url}/companies/1234/users`, { user: { last_name: 'Doe', email_address: 'jane@example.com' } })).status, 201)
   t.equal(emulator, 'npm run emulator')
+})
+
+t.test('the soak, for some seconds: nothing lost, nothing double, no untrue answer', { timeout: 110_000 }, async t => {
+  const { stdout } = await exec('bash', ['-c', soak], { cwd: root, env: { ...process.env, SOAK_SECONDS: '5', SOAK_SEED: '1' } })
+  t.match(stdout, /[1-9]\d* creates, [1-9]\d* users held by Procore, 0 untrue answers/)
+  t.match(stdout, /201 {2}recovered/)
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {

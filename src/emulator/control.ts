@@ -11,6 +11,9 @@ export function control (emulator: Emulator, method: string, path: string, body:
       emulator.recorder.received = []
       return json(200, {})
     case 'GET /users': return json(200, [...emulator.api.directory.users.values()].map(({ avatar, ...user }) => ({ ...user, avatarBytes: avatar?.length ?? 0 })))
+    case 'DELETE /users':
+      emulator.api.directory.clear()
+      return json(200, {})
     case 'GET /settings': return json(200, emulator.settings)
     case 'PATCH /settings': return change(emulator, body)
     case 'POST /faults': return order(emulator, body)

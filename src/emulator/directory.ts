@@ -90,6 +90,11 @@ export class Directory {
     return user
   }
 
+  clear (): void {
+    this.users.clear()
+    this.#avatarBytes = 0
+  }
+
   list (companyId: number): User[] {
     return [...this.users.values()].filter(user => user.companyId === companyId)
   }

@@ -42,6 +42,10 @@ export interface Sent {
   startedAtMs: number
 }
 
+interface Attempt extends Sent {
+  token: string
+}
+
 export interface SenderLog {
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
@@ -74,20 +78,21 @@ export class Sender {
   async send (request: ApiRequest): Promise<Sent> {
     const deadlineMs = Date.now() + request.waitMs
     const first = await this.#attempt(request, request.waitMs)
-    const pause = this.#pauseBeforeRepeat(first.exchange, request.companyId)
+    const pause = this.#pauseBeforeRepeat(first, request.companyId)
     if (pause === undefined || !isWhole(request) || request.caller.gone || Date.now() + pause > deadlineMs) return first
     request.trail.standing = 'not_sent'
     return this.#attempt(request, Math.max(0, deadlineMs - Date.now()))
   }
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
-  #pauseBeforeRepeat (result: Exchange, companyId: number): number | undefined {
+  #pauseBeforeRepeat ({ exchange: result, token }: Attempt, companyId: number): number | undefined {
     if (result.kind !== 'answer') return undefined
-    if (result.status === 401) return 0
+    // The same token again would only be refused again.
+    if (result.status === 401) return this.#tokens.current() === token ? undefined : 0
     return blockOf(result) === undefined ? undefined : this.allowance.blockedMs(companyId)
   }
 
-  async #attempt (request: ApiRequest, waitMs: number): Promise<Sent> {
+  async #attempt (request: ApiRequest, waitMs: number): Promise<Attempt> {
     const { companyId, caller, trail } = request
     this.#refuseIfDown()
     const ticket = await this.#enter(request, waitMs)
@@ -102,7 +107,7 @@ export class Sender {
       if (result.kind === 'answer') answer = result
       this.#learn(result, token, companyId)
       noteAnswer(result, trail)
-      return { exchange: result, startedAtMs }
+      return { exchange: result, startedAtMs, token }
     } finally {
       ticket.leave(answer)
     }
@@ -140,7 +145,6 @@ export class Sender {
   #learn (result: Exchange, token: string, companyId: number): void {
     if (result.kind === 'answer') {
       if (result.status === 401) this.#tokens.reject(token)
-      else this.#tokens.accept(token)
       const block = blockOf(result)
       if (block !== undefined) this.allowance.block(companyId, result, block)
     }

@@ -1,7 +1,8 @@
 /**
  * The access token that all requests share: fetched once, renewed ahead of its end by one attempt at a time, and kept
  * in use while renewing fails and it is still valid. After a failed attempt there is a growing, jittered pause, in which
- * requests without a token are told the last failure at once instead of each making an attempt of its own.
+ * requests without a token are told the last failure at once instead of each making an attempt of its own. A token that the API
+ * refuses is dropped, but only so often: a company that is refused whatever the token must not cost the others theirs.
  */
 import { limits } from '../config.ts'
 import { Problem } from '../problem.ts'
@@ -23,9 +24,10 @@ export class Tokens {
   #timer: NodeJS.Timeout | undefined
   #failure: Problem | undefined
   #failures = 0
-  /** How many tokens in a row the API refused without ever having taken them. */
-  #refused = 0
+  #drops = 0
+  #droppedAtMs = 0
   #retryAtMs = 0
+  #quietUntilMs = 0
   #stopped = false
   /** Whether a token was ever had. */
   ready = false
@@ -59,21 +61,21 @@ export class Tokens {
     return (await this.#begin()).value
   }
 
-  /** The API took this token: whatever was wrong with earlier ones is over. */
-  accept (value: string): void {
-    if (this.#refused > 0 && this.#current?.value === value) this.#refused = 0
-  }
-
-  /** The API answered 401 to this token: it is dropped if it is still the current one, so that a crowd of 401s costs one renewal. */
+  /**
+   * The API answered 401 to this token: it is dropped if it is still the current one, so that a crowd of 401s costs one renewal.
+   * Past the allowed number of drops it is kept, and whoever was refused is told so.
+   */
   reject (value: string): void {
     const token = this.#current
     if (token?.value !== value) return
+    const nowMs = Date.now()
+    const drops = Math.max(0, this.#drops - (nowMs - this.#droppedAtMs) / limits.tokenDropEveryMs)
+    if (drops > limits.tokenDropsMax - 1) return this.#complain(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.'), 0)
+    this.#drops = drops + 1
+    this.#droppedAtMs = nowMs
     this.#current = undefined
-    this.#refused++
-    this.#log.warn({ ageMs: Date.now() - token.issuedAtMs }, 'Procore refused the token')
-    // Where even new tokens are refused, a renewal for each would be a storm at the login host.
-    if (this.#refused > 1) this.#fail(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.', { outcome: 'not_sent' }))
-    else this.start()
+    this.#log.warn({ ageMs: nowMs - token.issuedAtMs }, 'Procore refused the token')
+    this.start()
   }
 
   #begin (): Promise<Token> {
@@ -88,9 +90,7 @@ export class Tokens {
       this.#succeed(token)
       return token
     } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem('procore_unavailable', 'No token could be had.', { outcome: 'not_sent', cause: error })
-      this.#fail(problem)
-      throw problem
+      throw this.#fail(error instanceof Problem ? error : new Problem('procore_unavailable', 'No token could be had.', { outcome: 'not_sent', cause: error }))
     }
   }
 
@@ -103,15 +103,25 @@ export class Tokens {
     this.#schedule(token.lifetimeMs * limits.tokenRenewAt)
   }
 
-  #fail (problem: Problem): void {
-    const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** Math.max(this.#failures, this.#refused - 2)) * (0.75 + Math.random() / 2)
+  /** Returns the failure as requests are told it: without its cause, which is logged here, once for all of them. */
+  #fail (problem: Problem): Problem {
+    const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
     this.#failures = Math.min(this.#failures + 1, 16)
-    this.#failure = problem
+    this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
     this.#retryAtMs = Date.now() + pauseMs
     // What fails because the connections are being closed is no news.
-    if (this.#stopped) return
-    this.#log.warn({ code: problem.code, err: problem.cause, pauseMs: Math.round(pauseMs) }, 'no token')
+    if (!this.#stopped) this.#complain(problem, pauseMs)
     this.#schedule(pauseMs)
+    return this.#failure
+  }
+
+  /** Wrong credentials are wrong until somebody mends them, who needs to be told, but not at every attempt. */
+  #complain ({ code, cause }: Problem, pauseMs: number): void {
+    if (code === 'procore_unauthorized') {
+      if (Date.now() < this.#quietUntilMs) return
+      this.#quietUntilMs = Date.now() + limits.tokenComplaintMs
+    }
+    this.#log.warn({ code, err: cause, pauseMs: Math.round(pauseMs) }, 'no token')
   }
 
   #schedule (ms: number): void {

@@ -7,7 +7,7 @@ export const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
 /** The blocks of a language, in their order. */
 export function blocks (language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)\\n\`\`\`$`, 'gm'))].map(match => match[1] ?? '')
+  return [...readme.matchAll(/^```(\w*)\n([^]*?)\n```$/gm)].filter(([, name]) => name === language).map(match => match[2] ?? '')
 }
 
 /** The rows of the table whose first heading this is, cell by cell, without back quotes. */

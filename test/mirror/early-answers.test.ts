@@ -1,6 +1,7 @@
 // An answer that is given while the caller still uploads is read by the caller, whoever gave it and however the caller is built; its
 // connection is then reusable or properly closed. Callers and Procore are other processes, as they are in life.
 import { execFile } from 'node:child_process'
+import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Fault } from '../../src/emulator/settings.ts'
@@ -88,6 +89,22 @@ t.test('the connection is reusable once the rest of the body was thrown away', a
   await caller.until('"code":"not_found"')
   caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
   t.match(await caller.until('201 Created'), /^HTTP\/1\.1 404 /)
+  caller.socket.destroy()
+})
+
+t.test('refusals in a row on one connection leave no listeners on it', async t => {
+  const { app, port } = await startService(t)
+  const counts: number[] = []
+  app.fastify.server.on('request', ({ socket }: IncomingMessage) => { counts.push(socket.listenerCount('close')) })
+  const caller = new RawConnection(port)
+  for (let index = 0; index < 5; index++) {
+    caller.received = ''
+    caller.write('POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n')
+    await caller.until('"code":"not_found"')
+    caller.write(Buffer.alloc(1000))
+  }
+  await until(() => counts.length === 5)
+  t.equal(counts.at(-1), counts[0])
   caller.socket.destroy()
 })
 

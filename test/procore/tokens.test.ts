@@ -1,5 +1,6 @@
 // The token: one for all, renewed ahead by one attempt at a time, kept to its end, dropped on a 401, and never asked for by a crowd.
 import t from 'tap'
+import { limits } from '../../src/config.ts'
 import { Problem } from '../../src/problem.ts'
 import { Tokens } from '../../src/procore/tokens.ts'
 import { png } from '../helpers/images.ts'
@@ -22,10 +23,10 @@ t.test('a crowd without a token costs one request to the login host', async t =>
 t.test('a token that was revoked under a crowd costs one renewal, and every request ends well', async t => {
   const { users, emulator } = await startService(t)
   emulator.api.revokeTokens()
-  const replies = await Promise.all(Array.from({ length: 100 }, (_, index) => sendJson(users, create(index))))
+  const replies = await Promise.all(Array.from({ length: 500 }, (_, index) => sendJson(users, create(index))))
   t.ok(replies.every(({ status }) => status === 201))
   t.equal(emulator.tokenRequests.length, 2)
-  t.equal(emulator.api.directory.users.size, 100, 'none twice')
+  t.equal(emulator.api.directory.users.size, 500, 'none twice')
 })
 
 t.test('a held form is repeated after a 401, a streamed one is told to come again', async t => {
@@ -44,9 +45,18 @@ t.test('a held form is repeated after a 401, a streamed one is told to come agai
 t.test('a 401 that stays is procore_unauthorized after one repeat, and makes no storm at the login host', async t => {
   const { users, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '{"errors":"Invalid Token"}', rate: 1 })
-  for (let index = 0; index < 10; index++) t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized' })
-  t.ok(emulator.tokenRequests.length <= 3)
-  t.ok(emulator.apiRequests.length <= 4)
+  for (let index = 0; index < 30; index++) t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
+  t.ok(emulator.tokenRequests.length <= 1 + limits.tokenDropsMax)
+  t.ok(emulator.apiRequests.length <= 30 + limits.tokenDropsMax, 'the same token is not tried again')
+})
+
+t.test('a company that is refused whatever the token does not keep the others from theirs', async t => {
+  const { url, users, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'status', status: 401, body: '', rate: 1, path: '/companies/666/' })
+  for (let index = 0; index < 20; index++) {
+    t.match((await sendJson(`${url}/companies/666/users`, { user: jane })).json, { status: 502, code: 'procore_unauthorized' })
+    t.equal((await sendJson(users, create(index))).status, 201)
+  }
 })
 
 t.test('the very first token may be refused once, and the request still ends well', async t => {
@@ -80,6 +90,19 @@ t.test('a login host that is away or talks nonsense is procore_unavailable, and 
     t.equal(paused.headers['retry-after'], '1')
     t.equal(emulator.tokenRequests.length, 1, fault.kind)
   }
+})
+
+t.test('refused credentials are in the log once a minute, not at every attempt or request', async t => {
+  let now = 1_000_000
+  t.intercept(Date, 'now', { value: () => now })
+  const lines: string[] = []
+  const tokens = new Tokens(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { info: () => {}, warn: (_, message) => { lines.push(message) } })
+  for (let attempt = 0; attempt < 12; attempt++) {
+    await t.rejects(tokens.get(), { code: 'procore_unauthorized', cause: undefined })
+    now += 10_000
+  }
+  t.equal(lines.length, 2)
+  tokens.stop()
 })
 
 t.test('renewed ahead of its end', async t => {

@@ -1,0 +1,29 @@
+/** Numbers that look random and are the same for the same seed (mulberry32), so that a run can be made again. */
+export class Random {
+  #state: number
+
+  constructor (seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** From 0 up to, not including, 1. */
+  next (): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = this.#state
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+
+  below (limit: number): number {
+    return Math.floor(this.next() * limit)
+  }
+
+  chance (part: number): boolean {
+    return this.next() < part
+  }
+
+  pick<T> (choices: readonly [T, ...T[]]): T {
+    return choices[this.below(choices.length)] ?? choices[0]
+  }
+}

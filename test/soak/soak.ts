@@ -1,0 +1,151 @@
+/**
+ * `npm run soak`: creates of every kind against an emulated Procore that fails in one of five requests, and a ledger in the end: nothing
+ * lost, nothing double, no answer that was untrue. `SOAK_SECONDS` (default 180) and `SOAK_SEED` may be set; the same seed orders the
+ * same faults for the same creates. Exit status 1 when an answer was untrue or the service did not come back to rest.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { request, Agent } from 'undici'
+import type { Fault } from '../../src/emulator/settings.ts'
+import { png } from '../helpers/images.ts'
+import { boundary, form } from '../helpers/requests.ts'
+import { Ledger, type Entry, type Told } from './ledger.ts'
+import { Random } from './random.ts'
+
+const seconds = Number(process.env['SOAK_SECONDS'] ?? 180)
+const seed = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
+const random = new Random(seed)
+const concurrency = 24
+const batch = 240
+const images = { 'held form': png(20_000), 'streamed form': png(700_000) }
+const ways = ['JSON', 'held form', 'streamed form'] as const
+const agent = new Agent({ connections: concurrency * 2 })
+
+const faults: readonly [Fault, ...Fault[]] = [
+  { kind: 'reset-before-body' }, { kind: 'reset-in-body', bytes: 300 }, { kind: 'reset-after-body' }, { kind: 'truncate' }, { kind: 'garbage' },
+  { kind: 'silence' }, { kind: 'slow', delayMs: 1 }, { kind: 'delay', delayMs: 100 }, { kind: 'stall' },
+  { kind: 'status', status: 401, body: '{}' }, { kind: 'status', status: 401, body: '{}', times: 2 },
+  { kind: 'status', status: 429, body: '', headers: { 'retry-after': '1' } }, { kind: 'status', status: 429, body: '', headers: { 'retry-after': '60' } },
+  { kind: 'status', status: 503, body: '', headers: { 'retry-after': '1' } }, { kind: 'status', status: 503, body: '' },
+  { kind: 'status', status: 500, body: '{}' }, { kind: 'status', status: 422, body: '{}' }, { kind: 'status', status: 302, body: '' }, { kind: 'status', status: 201, body: '' },
+  { kind: 'early', status: 413, body: '{}' }, { kind: 'early', status: 500, body: '{}', lingerMs: 500 },
+]
+
+const emulator = await start('src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}' })
+const service = await start('src/main.ts', {
+  PORT: '0',
+  PROCORE_API_URL: emulator.url,
+  PROCORE_LOGIN_URL: emulator.url,
+  PROCORE_CLIENT_ID: 'demo-client',
+  PROCORE_CLIENT_SECRET: 'demo-secret',
+  CALLER_AUTH: 'none',
+  UPSTREAM_TIMEOUT_MS: '400',
+  UPLOAD_IDLE_TIMEOUT_MS: '400',
+  MAX_CONCURRENT_UPLOADS: '12',
+})
+
+const ledger = new Ledger()
+const endsAtMs = Date.now() + seconds * 1000
+let company = 1000
+process.stdout.write(`seed ${seed}, ${seconds} s, ${concurrency} callers at a time, a fault in one of five creates\n`)
+while (Date.now() < endsAtMs) await runBatch()
+const leftSockets = await atRest()
+process.stdout.write(`${ledger.toString()}\n${leftSockets} sockets of the service are left, ${memoryBytes() >> 20} MiB resident at the peak\n`)
+for (const { child } of [service, emulator]) child.kill('SIGTERM')
+const [code] = await once(service.child, 'exit')
+if (ledger.lies.length > 0 || leftSockets > 4 || code !== 0) process.exitCode = 1
+await agent.destroy()
+
+/** Procore holds avatars in memory, so it is emptied after each batch. */
+async function runBatch (): Promise<void> {
+  const waiting = Array.from({ length: batch }, () => plan())
+  const entries: Entry[] = []
+  await Promise.all(Array.from({ length: concurrency }, async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) entries.push(await next())
+  }))
+  // A create whose caller left may still be on its way.
+  await new Promise(resolve => setTimeout(resolve, 600))
+  const users: Array<{ companyId: number }> = JSON.parse(await control('GET', '/users'))
+  for (const entry of entries) ledger.enter(entry, users.filter(({ companyId }) => companyId === entry.company).length)
+  for (const path of ['/users', '/requests', '/faults']) await control('DELETE', path)
+}
+
+/** All that is random is drawn here, in order, whatever order the answers come in. */
+function plan (): () => Promise<Entry> {
+  const id = company++
+  const way = random.pick(ways)
+  const fault = random.chance(0.2) ? random.pick(faults) : undefined
+  const key = random.chance(0.5) ? `key-${seed}-${id}` : undefined
+  const leavesAfterMs = random.chance(0.03) ? random.below(60) : undefined
+  const revokes = random.chance(0.001)
+  return async () => {
+    if (revokes) await control('POST', '/tokens/revoke')
+    if (fault !== undefined) await control('POST', '/faults', JSON.stringify({ ...fault, path: `/companies/${id}/` }))
+    const entry: Entry = { company: id, way: `${way}${key === undefined ? '' : ' with a key'}`, fault: fault === undefined ? 'no fault' : JSON.stringify(fault), told: undefined, wasUnknown: false }
+    // As a careful caller does: without a key, again only when it is safe; with a key, until there is an answer.
+    for (let attempt = 0; attempt < 3; attempt++) {
+      entry.told = await create(id, way, key, leavesAfterMs)
+      entry.wasUnknown ||= entry.told === undefined || entry.told.outcome === 'unknown'
+      const isOver = entry.told === undefined || entry.told.status === 201 || (key === undefined ? entry.told.outcome !== 'not_sent' : entry.told.status === 422)
+      if (isOver) break
+    }
+    return entry
+  }
+}
+
+async function create (id: number, way: typeof ways[number], key: string | undefined, leavesAfterMs: number | undefined): Promise<Told | undefined> {
+  const user = { last_name: 'Doe', email_address: `jane${id}@example.com` }
+  const parts = Object.entries(user).map(([name, data]) => ({ name: `user[${name}]`, data }))
+  const [type, body] = way === 'JSON'
+    ? ['application/json', JSON.stringify({ user })]
+    : [`multipart/form-data; boundary=${boundary}`, form([{ name: 'user[avatar]', filename: 'a.png', data: images[way] }, ...parts])]
+  const signal = leavesAfterMs === undefined ? null : AbortSignal.timeout(leavesAfterMs)
+  try {
+    const answer = await request(`${service.url}/companies/${id}/users`, {
+      dispatcher: agent, method: 'POST', body, headers: { 'content-type': type, ...(key !== undefined && { 'idempotency-key': key }) }, signal,
+    })
+    const { code, outcome }: { code?: string, outcome?: string } = JSON.parse(await answer.body.text())
+    const recovered = answer.headers['x-outcome'] === undefined ? undefined : 'recovered'
+    return { status: answer.statusCode, code, outcome: answer.statusCode === 201 ? recovered : outcome }
+  } catch (error) {
+    if (signal?.aborted === true) return undefined
+    throw error
+  }
+}
+
+async function control (method: 'GET' | 'POST' | 'DELETE', path: string, body = ''): Promise<string> {
+  const answer = await request(`${emulator.url}/__emulator${path}`, { dispatcher: agent, method, body: body === '' ? null : body })
+  return answer.body.text()
+}
+
+/** Idle connections end by themselves within seconds. */
+async function atRest (): Promise<number> {
+  await agent.close()
+  let left = sockets()
+  for (let waitedMs = 0; waitedMs < 15_000 && left > 4; waitedMs += 200) {
+    await new Promise(resolve => setTimeout(resolve, 200))
+    left = sockets()
+  }
+  return left
+}
+
+/** Established connections of the service, by the kernel's table of its network namespace, which its own ports are looked up in. */
+function sockets (): number {
+  const ports = [service, emulator].map(({ url }) => Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0'))
+  const lines = readFileSync(`/proc/${service.child.pid}/net/tcp`, 'utf8').split('\n')
+  return lines.filter(line => / 01 /.test(line) && ports.some(port => line.includes(`:${port} `))).length
+}
+
+function memoryBytes (): number {
+  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+async function start (file: string, env: Record<string, string>): Promise<{ child: ChildProcess, url: string }> {
+  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  createInterface({ input: child.stdout }).on('line', line => { if (line.includes('"msg":"listening"')) resolve(JSON.parse(line).url) })
+  child.once('exit', code => reject(new Error(`${file} ended with ${code}`)))
+  return { child, url: await promise }
+}
