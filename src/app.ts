@@ -1,15 +1,19 @@
 /** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. */
 import { METHODS, type Server } from 'node:http'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { addCompanyScope } from './callers/companies.ts'
-import { limits, type Config } from './config.ts'
+import { Callers } from './callers/callers.ts'
+import { addCors } from './callers/cors.ts'
+import type { Config } from './config.ts'
+import { limits } from './limits.ts'
 import { describeEndpoints } from './endpoints/index.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
 import { addAccessLog } from './observe/access-log.ts'
+import { Audit } from './observe/audit.ts'
 import { health } from './observe/health.ts'
 import { addOpenapi } from './pages/openapi.ts'
+import { Problem } from './problem.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
@@ -19,14 +23,17 @@ export interface App {
   readonly fastify: FastifyInstance
   readonly procore: Procore
   readonly lifecycle: Lifecycle
+  readonly callers: Callers
 }
 
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
-  const fastify = createServer(log)
+  const fastify = createServer(log, config.callers.trustedProxies)
   const lifecycle = new Lifecycle()
-  const procore = new Procore(config.procore, log)
+  const procore = new Procore(config.procore, config.proxy, log)
+  const callers = new Callers(config.callers, config.proxy, log)
   const keys = new Keys(new MemoryKeys(), config.procore.clientSecret)
+  const audit = new Audit(log, config.procore.clientSecret)
   const paths = collectPaths(fastify)
 
   addAccessLog(fastify)
@@ -34,20 +41,23 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   addRefusals(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    done()
+    done(request.raw.rawHeaders.length > limits.headersMaxCount * 2 ? tooManyHeaders() : undefined)
   })
+  await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
-  await fastify.register(health, { lifecycle, procore })
+  await fastify.register(health, { lifecycle, procore, callers })
   await fastify.register(async scope => {
-    addCompanyScope(scope, config.callers)
-    await scope.register(mirror, { endpoints, bodies: config.bodies, procore, keys })
+    await callers.guard(scope)
+    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit })
   })
   refuseOtherMethods(fastify, paths())
-  fastify.addHook('onClose', () => procore.close())
-  return { fastify, procore, lifecycle }
+  fastify.addHook('onClose', async () => { await Promise.all([procore.close(), callers.close()]) })
+  return { fastify, procore, lifecycle, callers }
 }
 
-function createServer (log: FastifyBaseLogger): FastifyInstance {
+const tooManyHeaders = () => new Problem('bad_request', 'There are too many headers.', { status: 431 })
+
+function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]): FastifyInstance {
   const fastify = Fastify({
     loggerInstance: log,
     // A request has one line, which the access log writes.
@@ -55,10 +65,12 @@ function createServer (log: FastifyBaseLogger): FastifyInstance {
     requestIdHeader: false,
     genReqId: requestId,
     return503OnClosing: false,
+    // Addresses, never a count of hops (GHSA-3m5p-2c4r-xxw2).
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     // Bodies have limits of their own, which know the pauses that are not the caller's.
     requestTimeout: 0,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes },
+    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, connectionsCheckingInterval: limits.headersCheckMs },
     clientErrorHandler: refuseUnparsed,
     frameworkErrors: refuseEarly,
   })
@@ -66,6 +78,7 @@ function createServer (log: FastifyBaseLogger): FastifyInstance {
     if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
   }
   answerExpectations(fastify.server)
+  fastify.server.maxConnections = limits.connectionsMax
   return fastify
 }
 

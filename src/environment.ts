@@ -20,11 +20,21 @@ export const EnvironmentSchema = Type.Object({
   PROCORE_CLIENT_ID: Type.String(),
   PROCORE_CLIENT_SECRET: Type.String(),
   PROCORE_COMPANY_IDS: list(),
-  CALLER_AUTH: choice(['none']),
+  CALLER_AUTH: choice(['jwt', 'none']),
+  JWT_JWKS_URL: Type.String({ default: '' }),
+  JWT_ISSUER: Type.String({ default: '' }),
+  JWT_AUDIENCE: Type.String({ default: '' }),
+  JWT_COMPANIES_CLAIM: Type.String({ default: '' }),
+  JWT_SCOPE_PREFIX: Type.String({ default: '' }),
+  PERMISSION_TEMPLATE_IDS: list(),
+  TRUSTED_PROXIES: list(),
+  CALLER_RATE_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 600 }),
+  CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
   MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
+  AVATAR_MAX_PIXELS: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 50_000_000 }),
   FORM_HOLD_BYTES: bytes(262_144, 1024 * mebibyte),
   UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
@@ -34,6 +44,9 @@ export const EnvironmentSchema = Type.Object({
   STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
+  CORS_ORIGINS: list(),
+  HTTPS_PROXY: Type.String({ default: '' }),
+  NO_PROXY: Type.String({ default: '' }),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })
 
@@ -47,8 +60,5 @@ export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as c
  * and a protection that is silently missing is worse than none.
  */
 export const plannedVariables = [
-  'JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_COMPANIES_CLAIM', 'JWT_SCOPE_PREFIX', 'PERMISSION_TEMPLATE_IDS',
-  'TRUSTED_PROXIES', 'CALLER_RATE_PER_MINUTE', 'CALLER_CONCURRENT_UPLOADS', 'REDIS_URL',
-  'IDEMPOTENCY_WITHOUT_REDIS', 'AVATAR_MAX_PIXELS', 'CACHE_SECONDS', 'STATUS_PAGE',
-  'CORS_ORIGINS', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'REDIS_URL', 'IDEMPOTENCY_WITHOUT_REDIS', 'CACHE_SECONDS', 'STATUS_PAGE', 'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const

@@ -3,7 +3,7 @@
  * Closing at once would reset the connection, and the reset would reach the caller before the answer (RFC 9112 §9.6).
  */
 import type { IncomingMessage } from 'node:http'
-import { limits } from './config.ts'
+import { limits } from './limits.ts'
 
 export function linger (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed) return

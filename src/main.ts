@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { ConfigError, readConfig, type Config } from './config.ts'
+import { warnings } from './callers/warnings.ts'
 import { createLog } from './observe/log.ts'
 import { stop } from './stop.ts'
 
@@ -21,8 +22,10 @@ closeWithGrace({
   await stop(app, config.shutdown)
 })
 
-if (config.callers.auth === 'none') log.warn('CALLER_AUTH=none: callers are not verified, the network is trusted')
-if (config.callers.companyIds.size === 0) log.warn('PROCORE_COMPANY_IDS is empty: every company may be addressed')
+process.on('SIGHUP', () => app.procore.renewCredentials())
+
+for (const warning of warnings(config)) log.warn(warning)
+app.callers.keys?.start()
 app.procore.tokens.start()
 await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' })
 log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')

@@ -1,20 +1,37 @@
 /**
- * A value that must not be shown: it prints as `[secret]` in logs, JSON, templates and the inspector.
+ * A value that must not be shown: it prints as `[secret]` in logs, JSON, templates and the inspector. One that came from a file
+ * can be read again, so that a secret is changed without a restart.
  */
+import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 
 const mask = '[secret]'
 
 export class Secret {
-  readonly #value: string
+  #value: string
+  readonly #file: string | undefined
 
-  constructor (value: string) {
+  constructor (value: string, file?: string) {
     this.#value = value
+    this.#file = file
   }
 
   /** The value itself, for the one place that sends it. */
   reveal (): string {
     return this.#value
+  }
+
+  /** Reads the file again, if it came from one; returns whether the value is a new one. A file that can't be read or is empty changes nothing. */
+  reload (): boolean {
+    if (this.#file === undefined) return false
+    try {
+      const value = readSecretFile(this.#file)
+      if (value === '' || value === this.#value) return false
+      this.#value = value
+      return true
+    } catch {
+      return false
+    }
   }
 
   toString (): string {
@@ -28,4 +45,9 @@ export class Secret {
   [inspect.custom] (): string {
     return mask
   }
+}
+
+/** The content of a file without the white space around it. @throws when it can't be read */
+export function readSecretFile (path: string): string {
+  return readFileSync(path, 'utf8').trim()
 }

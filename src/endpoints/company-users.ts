@@ -4,7 +4,7 @@
 import { Type } from '@sinclair/typebox'
 import { isSubdivisionOf } from './codes.ts'
 import type { Dependency, Endpoint } from './endpoint.ts'
-import { countryCode, emailAddress, flag, id, stateCode, text, wholeNumber, type StateCodes } from './fields.ts'
+import { countryCode, emailAddress, flag, id, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
 
 const optional = Type.Optional
 
@@ -112,7 +112,7 @@ const createdUser = Type.Object({
 })
 
 /** The create of a company user; `stateCodes: 'any'` leaves the judging of states to Procore. */
-export function createCompanyUser ({ stateCodes }: { stateCodes: StateCodes }): Endpoint {
+export function createCompanyUser ({ stateCodes, permissionTemplateIds }: DescriptionOptions): Endpoint {
   return {
     name: 'create-company-user',
     method: 'POST',
@@ -131,6 +131,12 @@ export function createCompanyUser ({ stateCodes }: { stateCodes: StateCodes }): 
       fields: userFields(stateCodes),
       image: { name: 'avatar', description: 'A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form.' },
       dependencies: stateCodes === 'iso' ? [stateOfCountry, bidContactOfVendor] : [bidContactOfVendor],
+      restricted: {
+        fields: ['default_permission_template_id', 'company_permission_template_id'],
+        values: permissionTemplateIds,
+        code: 'template_not_allowed',
+        message: 'is not a permission template that callers may give',
+      },
     },
     success: { status: 201, description: 'The user was created.', schema: createdUser },
     lookUp: {

@@ -15,12 +15,22 @@ export interface ImageField {
   description: string
 }
 
+/** Fields whose values give privileges: the service account may give them all, its callers only some. */
+export interface Restriction {
+  fields: readonly string[]
+  /** The values that are allowed; empty: any. */
+  values: ReadonlySet<unknown>
+  code: 'template_not_allowed'
+  message: string
+}
+
 /** A body `{"<key>": {...}}`, or the form fields `<key>[...]`. */
 export interface RecordBody {
   key: string
   fields: TObject
   image?: ImageField
   dependencies: readonly Dependency[]
+  restricted?: Restriction
 }
 
 /** What Procore answers when it did what was asked. */

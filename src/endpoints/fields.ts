@@ -36,6 +36,13 @@ export const countryCode = (options: Options) => Type.String({ format: 'iso-3166
 
 export type StateCodes = 'iso' | 'any'
 
+/** What an operator decides about descriptions. */
+export interface DescriptionOptions {
+  readonly stateCodes: StateCodes
+  /** The only permission templates that callers may give; empty: any. */
+  readonly permissionTemplateIds: ReadonlySet<number>
+}
+
 /** `any` is for when Procore's own list of states differs from ISO 3166-2. */
 export const stateCode = (stateCodes: StateCodes, options: Options) => stateCodes === 'iso'
   ? Type.String({ format: 'iso-3166-2-subdivision', ...options })

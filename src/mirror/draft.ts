@@ -18,13 +18,20 @@ export class Draft {
   readonly #known: Array<{ order: number, fault: Fault }> = []
   readonly #faulty = new Set<string>()
   readonly #unknown: Fault[] = []
+  /** The first value that is valid, but not the caller's to give. */
+  #refusal: Problem | undefined
 
   constructor (shape: Shape) {
     this.shape = shape
   }
 
+  /** Whether it can't be sent any more. */
   get isFaulty (): boolean {
-    return this.#known.length + this.#unknown.length > 0
+    return this.#known.length + this.#unknown.length > 0 || this.#refusal !== undefined
+  }
+
+  get refusal (): Problem | undefined {
+    return this.#refusal
   }
 
   /** Notes that a field came; the second time is a fault, and its value must not be put. */
@@ -40,8 +47,10 @@ export class Draft {
   /** Puts a typed value, as JSON has them. */
   put (field: FieldShape, value: unknown): void {
     const complaint = judgeField(field, value)
-    if (complaint === undefined) this.values.set(field.name, value)
-    else this.complain(field.name, complaint)
+    if (complaint !== undefined) return this.complain(field.name, complaint)
+    const restriction = this.shape.restrictions.get(field.name)
+    if (restriction === undefined || restriction.values.has(value)) this.values.set(field.name, value)
+    else this.#refusal ??= new Problem(restriction.code, `${this.locate(field.name).field} ${restriction.message}.`)
   }
 
   /** Puts a value that came as text, as forms, queries and paths have them; returns whether a valid value stands now. */
@@ -114,10 +123,14 @@ export function pointerTo (path: readonly string[]): string {
   return path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-/** All faults of all parts as one problem: those of known fields in the order of the schema, then the unknown fields as they came. */
+/**
+ * All faults of all parts as one problem: those of known fields in the order of the schema, then the unknown fields as they came.
+ * What a caller may not give is told once there is nothing to mend.
+ */
 export function faultsProblem (drafts: readonly Draft[]): Problem | undefined {
   if (!drafts.some(draft => draft.isFaulty)) return undefined
   const errors = [...drafts.flatMap(draft => draft.knownFaults), ...drafts.flatMap(draft => draft.unknownFaults)].slice(0, faultsMax)
+  if (errors.length === 0) return drafts.find(draft => draft.refusal !== undefined)?.refusal
   const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
   return new Problem('validation_failed', `The request has ${count}; nothing was created.`, { errors })
 }

@@ -3,13 +3,17 @@
  * the image's type is told by its first bytes and its content handed on. It decides nothing about sending.
  */
 import { isUtf8 } from 'node:buffer'
+import type { Config } from '../config.ts'
 import { textMaxBytes } from '../endpoints/fields.ts'
 import { Problem } from '../problem.ts'
 import type { Draft } from './draft.ts'
+import { ImageSize } from './image-size.ts'
 import { readImageType, signatureBytes, type ImageType } from './image.ts'
 import type { PartSink } from './multipart.ts'
 import { malformed, readPartHead, type PartHead } from './part-head.ts'
 import { tooLong, type FieldShape } from './shape.ts'
+
+export type ImageLimits = Pick<Config['bodies'], 'avatarMaxBytes' | 'avatarMaxPixels'>
 
 /** Told of what is valid, in the order in which it came. */
 export interface FormListener {
@@ -21,21 +25,21 @@ export interface FormListener {
 
 type Part =
   | { kind: 'text', field: FieldShape, head: PartHead }
-  | { kind: 'image', head: PartHead, type: ImageType | undefined }
+  | { kind: 'image', head: PartHead, size: ImageSize | undefined }
   | { kind: 'ignored' }
 
 export class FormIn implements PartSink {
   readonly #draft: Draft
-  readonly #imageMaxBytes: number
+  readonly #limits: ImageLimits
   readonly #listener: FormListener
   #part: Part = { kind: 'ignored' }
   #bytes = 0
   /** A text as it grows, or the first bytes of the image. */
   #chunks: Buffer[] = []
 
-  constructor (draft: Draft, imageMaxBytes: number, listener: FormListener) {
+  constructor (draft: Draft, limits: ImageLimits, listener: FormListener) {
     this.#draft = draft
-    this.#imageMaxBytes = imageMaxBytes
+    this.#limits = limits
     this.#listener = listener
   }
 
@@ -72,7 +76,7 @@ export class FormIn implements PartSink {
       return { kind: 'ignored' }
     }
     if (!this.#draft.comesFirst(name)) return { kind: 'ignored' }
-    return field === undefined ? { kind: 'image', head, type: undefined } : { kind: 'text', field, head }
+    return field === undefined ? { kind: 'image', head, size: undefined } : { kind: 'text', field, head }
   }
 
   #textData (field: FieldShape, data: Buffer): void {
@@ -100,9 +104,10 @@ export class FormIn implements PartSink {
       this.#part = { kind: 'ignored' }
       return
     }
-    if (this.#bytes > this.#imageMaxBytes) throw new Problem('avatar_too_large', `The avatar has more than ${this.#imageMaxBytes} bytes.`)
-    if (part.type !== undefined) this.#listener.imageData(data)
-    else this.#imageHead(part, data)
+    const { avatarMaxBytes } = this.#limits
+    if (this.#bytes > avatarMaxBytes) throw new Problem('avatar_too_large', `The avatar has more than ${avatarMaxBytes} bytes.`)
+    if (part.size === undefined) this.#imageHead(part, data)
+    else this.#imageBody(part.size, data)
   }
 
   /** The first bytes are kept until they settle the type; as a rule they all come at once. */
@@ -114,10 +119,17 @@ export class FormIn implements PartSink {
   #imageStart (part: Part & { kind: 'image' }): void {
     const type = readImageType(Buffer.concat(this.#chunks, Math.min(this.#bytes, signatureBytes)))
     if (type === undefined) throw new Problem('avatar_type', 'The avatar is no png, jpeg, gif, bmp or tiff image, whatever it is called.')
-    part.type = type
+    part.size = new ImageSize(type)
     this.#listener.imageStart(type)
-    for (const chunk of this.#chunks) this.#listener.imageData(chunk)
+    for (const chunk of this.#chunks) this.#imageBody(part.size, chunk)
     this.#chunks = []
+  }
+
+  #imageBody (size: ImageSize, data: Buffer): void {
+    size.write(data)
+    const { avatarMaxPixels } = this.#limits
+    if (size.pixels !== undefined && size.pixels > avatarMaxPixels) throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
+    this.#listener.imageData(data)
   }
 
   #imageEnd (part: Part & { kind: 'image' }): void {
@@ -126,7 +138,7 @@ export class FormIn implements PartSink {
       if (part.head.fileName === 'given') this.#complainOfImage({ rule: 'size', message: 'must not be empty' })
       return
     }
-    if (part.type === undefined) this.#imageStart(part)
+    if (part.size === undefined) this.#imageStart(part)
     this.#listener.imageEnd()
   }
 

@@ -5,7 +5,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { limits } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
@@ -42,7 +42,7 @@ class FormPassage implements FormListener {
     this.#visit = visit
     this.#draft = new Draft(visit.shape)
     this.#out = new FormOut(visit.shape.key ?? '')
-    this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies.avatarMaxBytes, this), {
+    this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies, this), {
       maxParts: limits.formMaxParts,
       headMaxBytes: limits.partHeaderMaxBytes,
       marginMaxBytes: limits.formMarginMaxBytes,

@@ -5,17 +5,17 @@
 
 export interface ImageType {
   mediaType: string
-  extension: string
+  extension: 'png' | 'jpg' | 'gif' | 'bmp' | 'tiff'
 }
 
 /** How many bytes settle the type of every image. */
 export const signatureBytes = 18
 
-const png = { mediaType: 'image/png', extension: 'png' }
-const jpeg = { mediaType: 'image/jpeg', extension: 'jpg' }
-const gif = { mediaType: 'image/gif', extension: 'gif' }
-const bmp = { mediaType: 'image/bmp', extension: 'bmp' }
-const tiff = { mediaType: 'image/tiff', extension: 'tiff' }
+const png: ImageType = { mediaType: 'image/png', extension: 'png' }
+const jpeg: ImageType = { mediaType: 'image/jpeg', extension: 'jpg' }
+const gif: ImageType = { mediaType: 'image/gif', extension: 'gif' }
+const bmp: ImageType = { mediaType: 'image/bmp', extension: 'bmp' }
+const tiff: ImageType = { mediaType: 'image/tiff', extension: 'tiff' }
 
 /** Sizes that the second header of a BMP may have; two letters alone would take a text for an image. */
 const bmpHeaderBytes = new Set([12, 40, 52, 56, 64, 108, 124])

@@ -6,6 +6,7 @@ import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Audit } from '../observe/audit.ts'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../procore/caller.ts'
 import type { Verdict } from '../procore/outcome.ts'
@@ -24,10 +25,6 @@ import { Upstream } from './upstream.ts'
 import type { Visit } from './visit.ts'
 
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** The description that a mirrored route follows. */
-    endpoint?: Endpoint
-  }
   interface FastifyRequest {
     target: Target | null
   }
@@ -44,18 +41,27 @@ interface Target {
 export interface MirrorOptions {
   endpoints: readonly Endpoint[]
   bodies: Config['bodies']
+  /** Forms that one caller may stream at a time. */
+  maxUploadsOfCaller: number
   procore: Procore
   keys: Keys
+  audit: Audit
 }
 
 /** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
-export async function mirror (app: FastifyInstance, { endpoints, bodies, procore, keys }: MirrorOptions): Promise<void> {
+export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, ...rest }: MirrorOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   await app.register(multipart)
   app.decorateRequest('target', null)
-  const uploads = new Uploads(bodies.maxUploads)
-  for (const endpoint of endpoints) new Mount(endpoint, bodies, procore, new Upstream(endpoint, procore, keys), uploads).register(app)
+  const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
+  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
+}
+
+interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore'> {
+  endpoint: Endpoint
+  uploads: Uploads
+  upstream: Upstream
 }
 
 /** One endpoint with its compiled shapes. */
@@ -69,7 +75,7 @@ class Mount {
   readonly #query: Shape
   readonly #body: Shape
 
-  constructor (endpoint: Endpoint, bodies: Config['bodies'], procore: Procore, upstream: Upstream, uploads: Uploads) {
+  constructor ({ endpoint, bodies, procore, upstream, uploads }: MountOptions) {
     this.#endpoint = endpoint
     this.#bodies = bodies
     this.#procore = procore
@@ -137,7 +143,7 @@ class Mount {
   }
 
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
-    const leave = body.kind === 'form' && this.#mayStream(visit) ? this.#uploads.enter() : undefined
+    const leave = body.kind === 'form' && this.#mayStream(visit) ? this.#uploads.enter(visit.callerId) : undefined
     try {
       return await (body.kind === 'json' ? passJson(visit) : passForm(visit, body.boundary))
     } catch (error) {
@@ -153,7 +159,7 @@ class Mount {
   }
 
   #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
-    const { raw, trail } = request
+    const { raw, trail, callerId, identity } = request
     const { socket } = raw
     const caller: Caller = {
       get gone () { return socket.destroyed },
@@ -164,13 +170,14 @@ class Mount {
     }
     return {
       raw,
+      callerId,
       response: reply.raw,
       bodies: this.#bodies,
       shape: this.#body,
       drafts: [path, query],
       trail,
       isKeyed: key !== undefined,
-      send: outgoing => this.#upstream.send(outgoing, { path, query, callerId: '', key, trail, caller }),
+      send: outgoing => this.#upstream.send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
     }
   }
 }

@@ -5,7 +5,7 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
-import type { Dependency, RecordBody } from '../endpoints/endpoint.ts'
+import type { Dependency, RecordBody, Restriction } from '../endpoints/endpoint.ts'
 import { textMaxBytes } from '../endpoints/fields.ts'
 import type { Fault, Rule } from '../problem.ts'
 
@@ -33,6 +33,8 @@ export interface Shape {
   /** Name and place of the file that a form may carry. */
   image: { name: string, order: number } | undefined
   dependencies: readonly Dependency[]
+  /** By field name. */
+  restrictions: ReadonlyMap<string, Restriction>
 }
 
 export function compileShape (part: Fault['in'], schema: TObject, body?: RecordBody): Shape {
@@ -42,7 +44,12 @@ export function compileShape (part: Fault['in'], schema: TObject, body?: RecordB
     fields.set(name, compileField(name, field, fields.size, required.has(name)))
   }
   const image = body?.image === undefined ? undefined : { name: body.image.name, order: fields.size }
-  return { part, key: body?.key, fields, image, dependencies: body?.dependencies ?? [] }
+  return { part, key: body?.key, fields, image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
+}
+
+function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction> {
+  const restricted = body?.restricted
+  return new Map(restricted === undefined || restricted.values.size === 0 ? [] : restricted.fields.map(name => [name, restricted]))
 }
 
 function compileField (name: string, schema: TSchema, order: number, required: boolean): FieldShape {

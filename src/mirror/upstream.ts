@@ -1,7 +1,9 @@
 /** From a validated body to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
 import { createHash } from 'node:crypto'
 import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Audit } from '../observe/audit.ts'
 import type { Trail } from '../observe/trail.ts'
+import { Problem } from '../problem.ts'
 import type { Caller } from '../procore/caller.ts'
 import type { Wanted } from '../procore/look-up.ts'
 import type { Verdict } from '../procore/outcome.ts'
@@ -15,30 +17,64 @@ import type { Outgoing } from './visit.ts'
 export interface Envelope {
   path: Draft
   query: Draft
-  callerId: string
+  /** Whose Idempotency-Key it is: only a verified subject tells callers apart, since an address may change between two tries. */
+  subject: string
   /** The caller's Idempotency-Key. */
   key: string | undefined
   trail: Trail
   caller: Caller
+  requestId: string
+  route: string | undefined
 }
 
 export class Upstream {
   readonly #endpoint: Endpoint
   readonly #procore: Procore
   readonly #keys: Keys
+  readonly #audit: Audit
 
-  constructor (endpoint: Endpoint, procore: Procore, keys: Keys) {
+  constructor (endpoint: Endpoint, procore: Procore, keys: Keys, audit: Audit) {
     this.#endpoint = endpoint
     this.#procore = procore
     this.#keys = keys
+    this.#audit = audit
   }
 
-  /** @throws {Problem} with its `outcome` */
-  send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
-    const { key, callerId, query } = envelope
+  /** Sends it, and notes in the audit trail what came of it. @throws {Problem} with its `outcome` */
+  async send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
+    try {
+      const verdict = await this.#pass(outgoing, envelope)
+      const outcome = verdict.kind === 'refusal' ? 'rejected' : envelope.trail.replayed === true ? 'replayed' : verdict.recovered === true ? 'recovered' : 'created'
+      this.#note(outgoing, envelope, outcome, verdict)
+      return verdict
+    } catch (error) {
+      const problem = error instanceof Problem ? error : undefined
+      this.#note(outgoing, envelope, problem?.extras.outcome ?? envelope.trail.standing ?? 'not_sent', { status: problem?.status })
+      throw error
+    }
+  }
+
+  #note ({ values }: Outgoing, { subject, path, trail, requestId, route }: Envelope, outcome: string, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
+    const { name, lookUp } = this.#endpoint
+    this.#audit.write({
+      subject,
+      companyId: Number(path.values.get('company_id')),
+      operation: name,
+      route,
+      outcome,
+      status,
+      recordId,
+      requestId,
+      procoreRequestId: trail.procoreRequestId,
+      identifier: lookUp === undefined ? undefined : values.get(lookUp.by),
+    })
+  }
+
+  #pass (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
+    const { key, subject, query } = envelope
     const call = this.#call(outgoing, envelope)
     if (key === undefined) return this.#procore.send(call)
-    const scope: KeyScope = { caller: callerId, companyId: call.companyId, endpoint: this.#endpoint.name, key }
+    const scope: KeyScope = { caller: subject, companyId: call.companyId, endpoint: this.#endpoint.name, key }
     return this.#keys.pass(scope, {
       trail: call.trail,
       send: () => this.#procore.send({ ...call, idempotencyToken: this.#keys.tokenOf(scope) }),

@@ -10,6 +10,8 @@ import type { Shape } from './shape.ts'
 
 export interface Visit {
   raw: IncomingMessage
+  /** By whom limits count; nothing where callers can't be told apart. */
+  callerId: string | undefined
   response: ServerResponse
   bodies: Config['bodies']
   /** The shape of the body. */

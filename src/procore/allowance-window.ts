@@ -3,7 +3,7 @@
  * Procore said to come back later. It answers when the next request may go; it makes nobody wait.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { limits } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { Answer } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
 

@@ -2,7 +2,8 @@
  * Paces requests by what Procore allows each company: while something remains they go at once; while nothing does they wait in
  * order as long as the wait is worth it, and are told exactly when to come again otherwise.
  */
-import { limits, type Config } from '../config.ts'
+import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { Answer } from './answer.ts'
 import type { Caller } from './caller.ts'

@@ -2,7 +2,7 @@
  * Keeps requests from a host that is down: after a run of failures they are refused at once, and one at a time is let through at
  * growing intervals to see whether the host is back. It decides nothing about what a failure is.
  */
-import { limits } from '../config.ts'
+import { limits } from '../limits.ts'
 
 export class Breaker {
   #failures = 0

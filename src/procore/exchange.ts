@@ -10,6 +10,7 @@ import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 
 export interface ProcoreRequest {
+  origin: string
   method: Dispatcher.HttpMethod
   path: string
   /** Names and values in turn. */

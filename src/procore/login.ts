@@ -4,7 +4,8 @@
  */
 import * as oauth from 'oauth4webapi'
 import { fetch, type Dispatcher } from 'undici'
-import { limits, type Config } from '../config.ts'
+import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { userAgent } from './identity.ts'
 
@@ -20,24 +21,37 @@ const unknownLifetimeMs = 300_000
 
 export type RequestToken = () => Promise<Token>
 
-/** @throws {Problem} `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`. */
+/**
+ * Credentials that are refused are read again from their files, and tried once more if they are new.
+ * @throws {Problem} `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`.
+ */
 export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher): RequestToken {
-  const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
   return async () => {
-    const issuedAtMs = Date.now()
     try {
-      const client = { client_id: config.clientId.reveal() }
-      const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretPost(config.clientSecret.reveal()), {}, {
-        // Which hosts may be addressed without TLS was judged when the configuration was read.
-        [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
-        [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
-      })
-      const answer = await oauth.processClientCredentialsResponse(server, client, response)
-      return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
+      return await attempt(config, dispatcher)
     } catch (error) {
-      throw describe(error)
+      if (!isRefusal(error) || !reloadCredentials(config)) throw describe(error)
     }
+    return attempt(config, dispatcher).catch(error => { throw describe(error) })
   }
+}
+
+/** Reads the credentials from their files again; returns whether any is new. */
+export function reloadCredentials ({ clientId, clientSecret }: Config['procore']): boolean {
+  return [clientId, clientSecret].map(secret => secret.reload()).includes(true)
+}
+
+async function attempt (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+  const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
+  const issuedAtMs = Date.now()
+  const client = { client_id: config.clientId.reveal() }
+  const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretPost(config.clientSecret.reveal()), {}, {
+    // Which hosts may be addressed without TLS was judged when the configuration was read.
+    [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
+    [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
+  })
+  const answer = await oauth.processClientCredentialsResponse(server, client, response)
+  return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
 }
 
 /** undici's own `fetch` on our own pool; a redirect would carry the secret to another host, so it is an error. */
@@ -53,9 +67,12 @@ async function loginFetch (dispatcher: Dispatcher, url: string, body: string, he
   return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
 }
 
+function isRefusal (error: unknown): boolean {
+  return error instanceof oauth.ResponseBodyError && error.status < 500 && error.status !== 429
+}
+
 function describe (error: unknown): Problem {
-  const refused = error instanceof oauth.ResponseBodyError && error.status < 500 && error.status !== 429
-  return refused
+  return isRefusal(error)
     ? new Problem('procore_unauthorized', 'Procore\'s login host does not accept the credentials of this service.', { outcome: 'not_sent', cause: error })
     : new Problem('procore_unavailable', 'Procore\'s login host gave no token.', { outcome: 'not_sent', cause: error })
 }

@@ -11,6 +11,8 @@ export interface Success {
   status: number
   contentType: string
   body: Buffer
+  /** The `id` of the record in it. */
+  recordId: number | string | undefined
   /** Its answer was lost, and the look-up found what it made. */
   recovered?: true
 }
@@ -45,10 +47,16 @@ export function judge (exchange: Exchange, streamed: boolean): Verdict {
 function success (answer: Answer): Success {
   const contentType = answer.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
-  if (answer.early || !isJson || answer.headers['content-encoding'] !== undefined || parseJson(answer.body) === undefined) {
+  const value = isJson ? parseJson(answer.body) : undefined
+  if (answer.early || answer.headers['content-encoding'] !== undefined || value === undefined) {
     throw new Problem('procore_bad_response', 'Procore said that it did it, but its answer cannot be trusted.', { outcome: 'unknown' })
   }
-  return { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body }
+  return { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body, recordId: recordIdOf(value) }
+}
+
+export function recordIdOf (value: unknown): number | string | undefined {
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
+  return typeof id === 'number' || typeof id === 'string' ? id : undefined
 }
 
 function unauthorized (streamed: boolean): Problem {

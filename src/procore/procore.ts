@@ -3,17 +3,18 @@
  * Where nobody can tell what became of a create, it looks.
  */
 import type { Readable } from 'node:stream'
-import type { Pool } from 'undici'
-import { limits, type Config } from '../config.ts'
+import type { Dispatcher } from 'undici'
+import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
-import { openPool } from './connection.ts'
+import { openConnections, type Proxy } from '../connections.ts'
 import type { ProcoreRequest } from './exchange.ts'
-import { tokenRequest } from './login.ts'
+import { reloadCredentials, tokenRequest } from './login.ts'
 import { findIn, type Finding, type Wanted } from './look-up.ts'
-import { judge, type Success, type Verdict } from './outcome.ts'
+import { judge, recordIdOf, type Success, type Verdict } from './outcome.ts'
 import { Sender, type SenderLog } from './sender.ts'
 import { Tokens } from './tokens.ts'
 
@@ -42,16 +43,16 @@ export class Procore {
   readonly tokens: Tokens
   readonly #config: Config['procore']
   readonly #log: ProcoreLog
-  readonly #api: Pool
-  readonly #login: Pool
+  readonly #api: Dispatcher
+  readonly #login: Dispatcher
   readonly #sender: Sender
   #saidNoChunked = false
 
-  constructor (config: Config['procore'], log: ProcoreLog) {
+  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog) {
     this.#config = config
     this.#log = log
-    this.#api = openPool(config.apiUrl, config.connections)
-    this.#login = openPool(config.loginUrl, 1)
+    this.#api = openConnections(config.apiUrl, config.connections, proxy)
+    this.#login = openConnections(config.loginUrl, 1, proxy)
     this.tokens = new Tokens(tokenRequest(config, this.#login), log)
     this.#sender = new Sender(config, this.#api, this.tokens, log)
   }
@@ -89,7 +90,14 @@ export class Procore {
     const finding = await this.#lookUp({ companyId, trail, caller }, wanted(), sentAtMs)
     if (finding.kind !== 'found') throw unknown.with({ sentAtMs }, findingDetail[finding.kind])
     trail.outcome = 'recovered'
-    return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recovered: true }
+    return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recordId: recordIdOf(finding.record), recovered: true }
+  }
+
+  /** Reads the credentials again from where they came from, and asks for a token with them if they are new. */
+  renewCredentials (): void {
+    if (!reloadCredentials(this.#config)) return
+    this.#log.info({}, 'credentials read again')
+    this.tokens.start()
   }
 
   async close (): Promise<void> {

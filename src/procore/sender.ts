@@ -4,7 +4,8 @@
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { limits, type Config } from '../config.ts'
+import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import { isSaneId } from '../request-id.ts'
@@ -129,7 +130,7 @@ export class Sender {
     const startedAt = performance.now()
     this.#underWay++
     try {
-      return await exchange(this.#api, { method, path, body, headers: headersOf(request, token) }, {
+      return await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token) }, {
         timeoutMs,
         idleTimeoutMs: this.#config.idleTimeoutMs,
         startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),

@@ -4,7 +4,7 @@
  * requests without a token are told the last failure at once instead of each making an attempt of its own. A token that the API
  * refuses is dropped, but only so often: a company that is refused whatever the token must not cost the others theirs.
  */
-import { limits } from '../config.ts'
+import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { RequestToken, Token } from './login.ts'
 

@@ -1,5 +1,5 @@
 /** Idempotency keys in the memory of this process, bounded in number, bytes and time; the oldest that are settled go first. */
-import { limits } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 
 interface Kept {

@@ -1,7 +1,7 @@
 // Idempotency-Key: the first request under a key is sent, all others get what became of it, and what may have happened is never made again.
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { limits } from '../../src/config.ts'
+import { limits } from '../../src/limits.ts'
 import { MemoryKeys } from '../../src/state/memory-keys.ts'
 import { png } from '../helpers/images.ts'
 import { form, jane, janeParts, RawConnection, sendForm, sendJson, type FormPart } from '../helpers/requests.ts'
@@ -198,7 +198,7 @@ t.test('keys in memory are bounded in number, bytes and time; the oldest go firs
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   const keys = new MemoryKeys()
-  const answered = (bytes: number) => ({ state: 'answered' as const, fingerprint: 'f', procoreRequestId: undefined, verdict: { kind: 'success' as const, status: 201, contentType: 'application/json', body: Buffer.alloc(bytes) } })
+  const answered = (bytes: number) => ({ state: 'answered' as const, fingerprint: 'f', procoreRequestId: undefined, verdict: { kind: 'success' as const, status: 201, contentType: 'application/json', recordId: 1, body: Buffer.alloc(bytes) } })
   await keys.claim('running')
   for (const name of ['one', 'two', 'three']) {
     await keys.claim(name)

@@ -1,7 +1,7 @@
 // A host that is down is left alone: after a run of failures requests are refused at once, one probes at growing intervals, and
 // /readyz tells of it without failing.
 import t from 'tap'
-import { limits } from '../../src/config.ts'
+import { limits } from '../../src/limits.ts'
 import { Breaker } from '../../src/procore/breaker.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'

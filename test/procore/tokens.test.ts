@@ -1,6 +1,6 @@
 // The token: one for all, renewed ahead by one attempt at a time, kept to its end, dropped on a 401, and never asked for by a crowd.
 import t from 'tap'
-import { limits } from '../../src/config.ts'
+import { limits } from '../../src/limits.ts'
 import { Problem } from '../../src/problem.ts'
 import { Tokens } from '../../src/procore/tokens.ts'
 import { png } from '../helpers/images.ts'

@@ -1,14 +1,34 @@
 /**
- * The connections to Procore's two hosts, owned here so that nothing about them is left to defaults:
+ * The connections to other hosts, owned here so that nothing about them is left to defaults:
  * certificates are verified, redirects are not followed, HTTP/2 is off, idle connections are closed by us first.
  */
 import type { Socket } from 'node:net'
-import { Pool, buildConnector } from 'undici'
-import { limits } from '../config.ts'
+import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
+import { limits } from './limits.ts'
 
-/** A pool for one origin. Answers are not timed here: an exchange keeps its own limits. */
-export function openPool (origin: string, connections: number): Pool {
-  const connect = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+export interface Proxy {
+  /** Empty: none. */
+  readonly url: string
+  /** Hosts that are reached without it, as in `NO_PROXY`. */
+  readonly except: string
+}
+
+/** Connections to one origin, which has to be named in every request. Answers are not timed here: an exchange keeps its own limits. */
+export function openConnections (origin: string, connections: number, proxy: Proxy): Dispatcher {
+  const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+  if (proxy.url === '') return openPool(origin, connections, direct)
+  return new EnvHttpProxyAgent({
+    httpsProxy: proxy.url,
+    // `http:` is for hosts of this machine, or of a network that the operator trusts.
+    httpProxy: '',
+    noProxy: proxy.except,
+    connectTimeout: limits.connectTimeoutMs,
+    requestTls: { rejectUnauthorized: true },
+    factory: (url, { connect }: Pool.Options) => openPool(url, connections, typeof connect === 'function' ? connect : direct),
+  })
+}
+
+function openPool (origin: string | URL, connections: number, connect: buildConnector.connector): Pool {
   return new Pool(origin, {
     connections,
     pipelining: 1,

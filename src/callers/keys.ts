@@ -1,0 +1,96 @@
+/**
+ * The public keys of whoever issues the callers' tokens: fetched from the JWKS URL, renewed at intervals and when a token names a key
+ * that is not among them, and kept in use while the issuer is away. Attempts are shared, and after each there is a pause.
+ */
+import { createRemoteJWKSet, customFetch, errors, type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet } from 'jose'
+import { fetch, type Dispatcher } from 'undici'
+import { openConnections, type Proxy } from '../connections.ts'
+import { limits } from '../limits.ts'
+import { Problem } from '../problem.ts'
+
+export interface KeysLog {
+  warn (fields: object, message: string): void
+}
+
+export class IssuerKeys {
+  readonly #set: RemoteJWKSet
+  readonly #log: KeysLog
+  readonly #dispatcher: Dispatcher
+  #closed = false
+  #attempt: Promise<boolean> | undefined
+  #attemptedAtMs = -Infinity
+  /** Whether the last attempt brought keys. */
+  isUp = false
+
+  constructor (url: string, proxy: Proxy, log: KeysLog) {
+    this.#log = log
+    const dispatcher = openConnections(new URL(url).origin, 1, proxy)
+    this.#dispatcher = dispatcher
+    // When to fetch is decided here, since jose would ask again for every request while the issuer is away.
+    this.#set = createRemoteJWKSet(new URL(url), {
+      timeoutDuration: limits.keysTimeoutMs,
+      cooldownDuration: Infinity,
+      cacheMaxAge: Infinity,
+      [customFetch]: async (resource, { headers, signal }) => {
+        const answer = await fetch(resource, { dispatcher, headers: [...headers], signal, redirect: 'error' })
+        return new Response(await answer.text(), { status: answer.status })
+      },
+    })
+  }
+
+  /** Makes the first attempt, so that the first caller need not wait for it. */
+  start (): void {
+    this.#fetch().catch(() => {})
+  }
+
+  async close (): Promise<void> {
+    this.#closed = true
+    await this.#dispatcher.destroy()
+  }
+
+  /** The key that verifies a token. @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose's */
+  readonly find = async (header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> => {
+    if (this.#set.jwks() === undefined) await this.#renew()
+    else if (this.#ageMs > limits.keysRenewMs) this.start()
+    if (this.#set.jwks() === undefined) throw this.#unavailable()
+    try {
+      return await this.#set(header, token)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
+      await this.#renew()
+      // The issuer may have new keys that can't be had now: then nobody can say that the token is wrong.
+      if (!this.isUp) throw this.#unavailable()
+      return this.#set(header, token)
+    }
+  }
+
+  get #ageMs (): number {
+    return Date.now() - this.#attemptedAtMs
+  }
+
+  async #renew (): Promise<void> {
+    if (this.#attempt !== undefined || this.#ageMs >= limits.keysPauseMs) await this.#fetch()
+  }
+
+  #fetch (): Promise<boolean> {
+    this.#attempt ??= this.#try().finally(() => { this.#attempt = undefined })
+    return this.#attempt
+  }
+
+  async #try (): Promise<boolean> {
+    this.#attemptedAtMs = Date.now()
+    try {
+      await this.#set.reload()
+      this.isUp = true
+    } catch (error) {
+      this.isUp = false
+      // What fails because the connections are being closed is no news.
+      if (!this.#closed) this.#log.warn({ err: error }, 'no keys to verify callers with')
+    }
+    return this.isUp
+  }
+
+  #unavailable (): Problem {
+    return new Problem('identity_unavailable', 'The keys to verify callers with can\'t be had.', { headers: { 'retry-after': String(Math.ceil(limits.keysPauseMs / 1000)) } })
+  }
+}

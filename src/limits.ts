@@ -1,0 +1,72 @@
+/** Every limit that no variable changes, with its reason: sizes, counts, waits and retries that a reader must be able to find. */
+
+export const limits = Object.freeze({
+  /** Parts of one form, known or not. */
+  formMaxParts: 64,
+  /** Header lines of one part. */
+  partHeaderMaxBytes: 8192,
+  /** What may stand before the first and after the last delimiter of a form, each. */
+  formMarginMaxBytes: 16_384,
+  /** All that a form may hold beside the avatar: texts, headers, delimiters and margins. */
+  formTextMaxBytes: 64 * (65_536 + 8192 + 128) + 2 * 16_384,
+  /** Largest answer of Procore's that is read. */
+  answerMaxBytes: 8_388_608,
+  /** Largest header block, of a caller's request and of Procore's answer. */
+  headersMaxBytes: 16_384,
+  headersMaxCount: 128,
+  /** Longest time for the header block of a caller's request, and how often it is looked at. */
+  headersTimeoutMs: 10_000,
+  headersCheckMs: 1_000,
+  /** Connections of callers; one more is closed at once. */
+  connectionsMax: 20_000,
+  /** Idle connections of callers; longer than gateways keep theirs, so that the gateway closes first. */
+  keepAliveTimeoutMs: 72_000,
+  /** Idle connections to Procore; shorter than load balancers keep theirs, so that we close first. */
+  upstreamKeepAliveMs: 4_000,
+  connectTimeoutMs: 5_000,
+  tokenTimeoutMs: 10_000,
+  /** A token is renewed when this part of its life is over. */
+  tokenRenewAt: 0.8,
+  /** Pause between attempts at a token: first, and at most. */
+  tokenPauseMs: 500,
+  tokenPauseMaxMs: 30_000,
+  /** How many tokens that the API refuses may be dropped in a row, and how soon one more. */
+  tokenDropsMax: 10,
+  tokenDropEveryMs: 1_000,
+  /** How often the log says that the credentials are refused. */
+  tokenComplaintMs: 60_000,
+  /** Keys of the callers' issuer: time for one attempt, pause after one, and when they are renewed without need. */
+  keysTimeoutMs: 5_000,
+  keysPauseMs: 10_000,
+  keysRenewMs: 600_000,
+  /** How far the issuer's clock may differ from ours. */
+  tokenLeewayMs: 5_000,
+  /** How long a verified token is not verified again, and how many are remembered. */
+  identityLifetimeMs: 300_000,
+  identitiesMax: 20_000,
+  subjectMaxLength: 255,
+  /** Callers whose rate is counted; the one that called longest ago is forgotten first. */
+  callersMax: 20_000,
+  /** After so many failures in a row requests to a host are refused at once; then one may try at intervals from the first to the second. */
+  breakerFailures: 10,
+  breakerIntervalMs: 1_000,
+  breakerIntervalMaxMs: 30_000,
+  /** After a reset of Procore's allowance: how long one request goes ahead of the others to learn the new count. */
+  allowanceProbeMs: 1_000,
+  /** Requests that may wait for Procore's allowance or for a connection: of all companies, and of one. */
+  waitingMax: 1_024,
+  waitingOfCompanyMax: 256,
+  /** Companies whose allowance is remembered. */
+  companiesMax: 10_000,
+  /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
+  lookUpTimeoutMs: 5_000,
+  /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
+  keyLifetimeMs: 86_400_000,
+  keysMax: 100_000,
+  keysMaxBytes: 67_108_864,
+  /** How long an error in writing to Procore is held back, so that an answer that has arrived is read before it. */
+  writeErrorHoldMs: 100,
+  /** What is read and thrown away of a body that was answered before its end. */
+  lingerMaxBytes: 67_108_864,
+  lingerTimeoutMs: 10_000,
+})

@@ -1,0 +1,46 @@
+/**
+ * The audit trail: one line for each create that was valid, on a logger of its own name and at whatever level the log is. It says who
+ * made what where, and names the person only by a keyed hash, so that a line can be found for an address but no address from a line.
+ */
+import { createHmac, hkdfSync } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Secret } from '../secret.ts'
+
+export interface AuditEntry {
+  subject: string
+  companyId: number
+  /** The operation's name. */
+  operation: string
+  route: string | undefined
+  /** `created`, `replayed`, or what became of it instead. */
+  outcome: string
+  /** Nothing when the caller left before there was an answer. */
+  status: number | undefined
+  /** Of the record at Procore. */
+  recordId: number | string | undefined
+  requestId: string
+  procoreRequestId: string | undefined
+  /** What tells the record apart, such as the e-mail address; only its fingerprint is written. */
+  identifier: unknown
+}
+
+export class Audit {
+  readonly #log: FastifyBaseLogger
+  readonly #key: Buffer
+
+  /** The key follows from the secret, so fingerprints change with it. */
+  constructor (log: FastifyBaseLogger, secret: Secret) {
+    this.#log = log.child({ name: 'audit' }, { level: 'info' })
+    this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32))
+  }
+
+  write ({ identifier, ...entry }: AuditEntry): void {
+    this.#log.info({ ...entry, fingerprint: this.fingerprint(identifier) }, 'create')
+  }
+
+  /** The same for the same address, whatever its case. */
+  fingerprint (identifier: unknown): string | undefined {
+    if (typeof identifier !== 'string') return undefined
+    return createHmac('sha256', this.#key).update(identifier.toLowerCase()).digest('base64url')
+  }
+}

@@ -1,0 +1,64 @@
+/** An issuer of callers' tokens: a JWKS on a real socket, and what signs with its keys. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import type { Test } from 'tap'
+
+export interface Issuer {
+  /** What the service needs to verify its tokens. */
+  env: Record<string, string>
+  /** How often the keys were asked for. */
+  asked: number
+  /** Whether it answers with an error. */
+  down: boolean
+  sign (claims?: JWTPayload, options?: SignOptions): Promise<string>
+  /** Adds a key that later tokens are signed with. */
+  rotate (algorithm?: string): Promise<void>
+}
+
+export interface SignOptions {
+  issuer?: string
+  audience?: string
+  /** Seconds from now. */
+  expiresIn?: number
+  notBeforeIn?: number
+}
+
+const name = 'https://issuer.example.com/'
+const audience = 'procore-bff'
+
+export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer> {
+  const keys: object[] = []
+  let current: { algorithm: string, kid: string, key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'] }
+  const issuer: Issuer = {
+    env: {},
+    asked: 0,
+    down: false,
+    sign: async (claims = {}, { issuer = name, audience: to = audience, expiresIn = 600, notBeforeIn = 0 } = {}) => {
+      const nowSeconds = Math.floor(Date.now() / 1000)
+      return new SignJWT({ sub: 'caller', ...claims }).setProtectedHeader({ alg: current.algorithm, kid: current.kid })
+        .setIssuer(issuer).setAudience(to).setExpirationTime(nowSeconds + expiresIn).setNotBefore(nowSeconds + notBeforeIn).sign(current.key)
+    },
+    rotate: async (algorithm = 'ES256') => {
+      const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true })
+      current = { algorithm, kid: `key-${keys.length}`, key: privateKey }
+      keys.push({ ...await exportJWK(publicKey), kid: current.kid, alg: algorithm, use: 'sig' })
+    },
+  }
+  await issuer.rotate(algorithm)
+  const server = createServer((_request, response) => {
+    issuer.asked++
+    if (issuer.down) response.writeHead(503).end('away')
+    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`, JWT_ISSUER: name, JWT_AUDIENCE: audience }
+  return issuer
+}
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
