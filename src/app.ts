@@ -13,9 +13,8 @@ import { addAccessLog } from './observe/access-log.ts'
 import { Audit } from './observe/audit.ts'
 import { health } from './observe/health.ts'
 import { addOpenapi } from './pages/openapi.ts'
-import { Problem } from './problem.ts'
 import { Procore } from './procore/procore.ts'
-import { addRefusals, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
+import { addRefusals, findDoubtful, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
 
@@ -41,7 +40,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   addRefusals(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    done(request.raw.rawHeaders.length > limits.headersMaxCount * 2 ? tooManyHeaders() : undefined)
+    done(findDoubtful(request.raw))
   })
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
@@ -54,8 +53,6 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   fastify.addHook('onClose', async () => { await Promise.all([procore.close(), callers.close()]) })
   return { fastify, procore, lifecycle, callers }
 }
-
-const tooManyHeaders = () => new Problem('bad_request', 'There are too many headers.', { status: 431 })
 
 function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]): FastifyInstance {
   const fastify = Fastify({

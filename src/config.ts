@@ -5,11 +5,12 @@
 import envSchema from 'env-schema'
 import type { DescriptionOptions } from './endpoints/fields.ts'
 import { EnvironmentSchema, fileVariables, plannedVariables, type Environment } from './environment.ts'
+import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
 import { readValues, type JwtConfig, type Values, type Variables } from './values.ts'
 
 export interface Config {
-  readonly listen: { readonly host: string, readonly port: number }
+  readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
   readonly log: { readonly level: Environment['LOG_LEVEL'] }
   readonly callers: {
     /** How callers are verified; nothing when the network is trusted. */
@@ -145,7 +146,7 @@ function describeFault ({ instancePath, keyword, message, params }: SchemaFault)
 
 function shape (env: Environment, values: Values, variables: Variables): Config {
   return {
-    listen: { host: env.HOST, port: env.PORT },
+    listen: { host: env.HOST, port: env.PORT, backlog: limits.listenBacklog },
     log: { level: env.LOG_LEVEL },
     callers: {
       jwt: values.jwt,

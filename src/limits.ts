@@ -19,6 +19,8 @@ export const limits = Object.freeze({
   headersCheckMs: 1_000,
   /** Connections of callers; one more is closed at once. */
   connectionsMax: 20_000,
+  /** Connections that wait to be accepted; the kernel may allow fewer. */
+  listenBacklog: 4_096,
   /** Idle connections of callers; longer than gateways keep theirs, so that the gateway closes first. */
   keepAliveTimeoutMs: 72_000,
   /** Idle connections to Procore; shorter than load balancers keep theirs, so that we close first. */

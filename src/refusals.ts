@@ -2,9 +2,10 @@
  * Where every failure becomes an answer: thrown Problems, errors of Fastify, requests that its parser could not read, and the
  * unexpected, which is logged in full and told as `internal` without a word of its own.
  */
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { limits } from './limits.ts'
 import { linger } from './linger.ts'
 import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
 import { requestId } from './request-id.ts'
@@ -36,6 +37,16 @@ export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<str
 export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const status = error.statusCode === 414 ? 414 : 400
   sendProblem(new Problem('bad_request', 'The URL cannot be read.', { status }), request, reply)
+}
+
+/** What Node's parser lets through although a gateway may read it in another way; nothing when there is no doubt. */
+export function findDoubtful ({ rawHeaders, headers, url }: IncomingMessage): Problem | undefined {
+  if (rawHeaders.length > limits.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
+  const coding = headers['transfer-encoding']
+  // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return new Problem('bad_request', 'Only the transfer coding chunked is supported.')
+  // RFC 9112 §3.2: a target has no fragment.
+  return url?.includes('#') === true ? new Problem('bad_request', 'The URL cannot be read.') : undefined
 }
 
 /** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. */
@@ -87,7 +98,7 @@ export function sendProblem (problem: Problem, request: FastifyRequest, reply: F
   linger(request.raw)
   reply
     .code(problem.status)
-    .headers({ ...extras.headers, 'content-type': problemMediaType, 'cache-control': 'no-store', 'x-request-id': request.id })
+    .headers({ ...extras.headers, 'content-type': problemMediaType, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': request.id })
   reply.send(problemBody(problem, request.id))
 }
 

@@ -1,4 +1,5 @@
 /** The OpenAPI 3.1 document, made from the descriptions of the endpoints, and the route that serves it. */
+import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
@@ -29,7 +30,10 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
       return { schema: endpoint === undefined ? schema : operationSchema(endpoint, url, config), url }
     },
   })
-  app.get('/openapi.json', {
-    schema: { operationId: 'openapi', summary: 'This document', tags: ['operation'], response: { 200: { type: 'object', additionalProperties: true } } },
-  }, async (_request, reply) => reply.header('cache-control', 'no-store').send(app.swagger()))
+  await app.register(async pages => {
+    await pages.register(helmet)
+    pages.get('/openapi.json', {
+      schema: { operationId: 'openapi', summary: 'This document', tags: ['operation'], response: { 200: { type: 'object', additionalProperties: true } } },
+    }, async (_request, reply) => reply.header('cache-control', 'no-store').send(app.swagger()))
+  })
 }

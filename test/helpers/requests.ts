@@ -95,9 +95,9 @@ export class RawConnection {
     return this.received
   }
 
-  /** What came once it holds this text. */
-  async until (text: string): Promise<string> {
-    while (!this.received.includes(text)) await Promise.race([once(this.socket, 'data'), once(this.socket, 'close').then(() => { throw new Error(`closed before ${text}: ${this.received}`) })])
+  /** What came once it holds this text so many times. */
+  async until (text: string, times = 1): Promise<string> {
+    while (this.received.split(text).length <= times) await Promise.race([once(this.socket, 'data'), once(this.socket, 'close').then(() => { throw new Error(`closed before ${text}: ${this.received}`) })])
     return this.received
   }
 }
