@@ -19,7 +19,16 @@ export type Body = string | Buffer | AsyncIterable<Buffer>
 /** A POST unless another method is named; what is iterated goes out chunked. */
 export async function send (url: string, { method = 'POST', headers = {}, body = '' }: { method?: Dispatcher.HttpMethod, headers?: Record<string, string>, body?: Body }): Promise<Reply> {
   const answer = await request(url, { method, headers, body: typeof body === 'string' || Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false }) })
-  return reply(answer.statusCode, answer.headers, await answer.body.text())
+  return refuseLeak(url, reply(answer.statusCode, answer.headers, await answer.body.text()))
+}
+
+/** The secrets and tokens of tests: the emulator's and those of an issuer of JWTs. */
+export const credentials = /demo-secret|second-secret|hunter2|eyJ\.|eyJhbGciOi/
+
+/** No answer of the service may ever hold a credential, whatever a test looks at. */
+function refuseLeak (url: string, answer: Reply): Reply {
+  if (!/\/(__emulator|oauth)\//.test(url) && credentials.test(JSON.stringify([answer.headers, answer.text]))) throw new Error(`a credential in the answer of ${url}`)
+  return answer
 }
 
 export function sendJson (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> {

@@ -7,6 +7,7 @@ import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import type { Settings } from '../../src/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { createLog } from '../../src/observe/log.ts'
+import { credentials } from './requests.ts'
 
 export interface Service {
   url: string
@@ -48,12 +49,19 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()
     await app.fastify.close()
+    const leak = leakIn(lines)
+    if (leak !== undefined) throw new Error(`a credential or an address in the log: ${leak}`)
   })
   if (options.ready ?? true) await app.procore.tokens.get()
   await app.fastify.listen({ ...config.listen })
   const { port } = app.fastify.server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   return { url, port, app, lines, emulator, users: `${url}/companies/101/users` }
+}
+
+/** The first line that holds the client's secret, a token of Procore's or of a caller's, or an e-mail address: all of a test's traffic is looked at. */
+function leakIn (lines: Service['lines']): string | undefined {
+  return lines.map(line => JSON.stringify(line)).find(line => credentials.test(line) || line.includes('@example.com'))
 }
 
 export async function emulate (t: Test, settings?: Partial<Settings>): Promise<Emulator> {

@@ -14,12 +14,14 @@ setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
 const big = form([{ name: 'user[avatar]', filename: 'a.png', data: png(6_000_000) }, ...janeParts])
+/** More than sockets and kernels take in while an answer is on its way, which must come before the last byte is handed over. */
+const huge = form([{ name: 'user[avatar]', filename: 'a.png', data: png(25_000_000) }, ...janeParts])
 const small = form([{ name: 'user[avatar]', filename: 'a.png', data: png(5_000) }, ...janeParts])
 const close = { connection: 'close' }
 const ways = {
   JSON: (url: string) => send(url, { headers: { 'content-type': 'application/json', ...close }, body: JSON.stringify({ user: jane }) }),
   'held form': (url: string) => send(url, { headers: { 'content-type': `multipart/form-data; boundary=${boundary}`, ...close }, body: small }),
-  'streamed form': (url: string) => send(url, { headers: { 'content-type': `multipart/form-data; boundary=${boundary}`, ...close }, body: big }),
+  'streamed form': (url: string, body = big) => send(url, { headers: { 'content-type': `multipart/form-data; boundary=${boundary}`, ...close }, body }),
 }
 type Way = keyof typeof ways
 
@@ -88,7 +90,7 @@ t.test('the emulator misbehaves', async t => {
   const emulator = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0' })
   const upstream = await emulator.listening
   const control = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown) => JSON.parse((await send(`${upstream}/__emulator${path}`, { method, headers: close, body: body === undefined ? '' : JSON.stringify(body) })).text)
-  const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_WAIT_MS: '2500' } })
+  const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_WAIT_MS: '2500', AVATAR_MAX_BYTES: '30000000' } })
   const users = (company: number) => `${service.url}/companies/${company}/users`
   const sockets = () => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
   let company = 1000
@@ -104,7 +106,7 @@ t.test('the emulator misbehaves', async t => {
         await control('DELETE', '/faults')
         await control('DELETE', '/requests')
         for (const fault of faults) await control('POST', '/faults', fault)
-        const reply = await ways[way](users(company))
+        const reply = await (way === 'streamed form' && name.startsWith('an early') ? ways[way](users(company), huge) : ways[way](users(company)))
         check(t, reply, way === 'streamed form' ? streamed : whole)
         await control('DELETE', '/faults')
         const requests: Array<{ method: string, path: string, complete: boolean }> = await control('GET', '/requests')

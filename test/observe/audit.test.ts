@@ -1,0 +1,37 @@
+// The audit trail: one line for each create that was valid, at any level of the log, and no address in it.
+import t from 'tap'
+import { bearer, startIssuer } from '../helpers/issuer.ts'
+import { png } from '../helpers/images.ts'
+import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
+import { startService, type Service } from '../helpers/service.ts'
+
+const audited = ({ lines }: Service) => lines.filter(({ name }) => name === 'audit')
+
+t.test('who made what where, and what became of it', async t => {
+  const issuer = await startIssuer(t)
+  const service = await startService(t, { env: { ...issuer.env, LOG_LEVEL: 'error' } })
+  const { users, emulator } = service
+  const headers = bearer(await issuer.sign({ sub: 'anna' }))
+  const created = await sendJson(users, { user: jane }, { ...headers, 'x-request-id': 'ticket-1', 'idempotency-key': 'k' })
+  await sendJson(users, { user: jane }, { ...headers, 'idempotency-key': 'k' })
+  await sendJson(users, { user: { ...jane, email_address: jane.email_address.toUpperCase() } }, headers)
+  await sendJson(users, { user: {} }, headers)
+  emulator.faults.add({ kind: 'reset-after-body' })
+  await sendForm(users.replace('101', '102'), form([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }]), headers)
+  emulator.faults.add({ kind: 'status', status: 500, body: '' })
+  await sendJson(users.replace('101', '103'), { user: jane }, headers)
+  await sendForm(users.replace('101', '104'), form([{ name: 'user[avatar]', filename: 'a.png', data: png(500_000) }, { name: 'user[last_name]', data: 'Doe' }]), headers)
+  const line = { level: 'info', msg: 'create', subject: 'anna', companyId: 101, operation: 'create-company-user', route: '/companies/:company_id/users' }
+  t.match(audited(service), [
+    { ...line, outcome: 'created', status: 201, recordId: created.json['id'], requestId: 'ticket-1', procoreRequestId: created.headers['procore-request-id'] },
+    { ...line, outcome: 'replayed', status: 201, recordId: created.json['id'] },
+    { ...line, outcome: 'rejected', status: 422, recordId: undefined },
+    { ...line, companyId: 102, outcome: 'recovered', status: 201, recordId: Number },
+    { ...line, companyId: 103, outcome: 'unknown', status: 502 },
+    { ...line, companyId: 104, outcome: 'not_sent' },
+  ])
+  const fingerprints = audited(service).map(({ fingerprint }) => fingerprint)
+  t.match(fingerprints[0], /^[\w-]{43}$/)
+  t.equal(new Set(fingerprints.slice(0, 5)).size, 1, 'the same address, whatever its case')
+  t.notMatch(JSON.stringify(service.lines), /jane|example\.com|Doe/i)
+})

@@ -1,0 +1,60 @@
+// Every way of sending against every fault, at the most talkative level of the log, with values that can be found again: no line holds
+// one of them, and no answer holds a credential. (The helpers look for credentials in all traffic of all other tests, too.)
+import { inspect } from 'node:util'
+import t from 'tap'
+import { readConfig } from '../../src/config.ts'
+import type { Fault } from '../../src/emulator/settings.ts'
+import { png } from '../helpers/images.ts'
+import { bearer, startIssuer } from '../helpers/issuer.ts'
+import { form, sendForm, sendJson } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+
+const user = {
+  first_name: 'Zzfirst',
+  last_name: 'Zzlast',
+  email_address: 'zzmail@zzhost.example',
+  mobile_phone: 'zz-555-1',
+  business_phone: 'zz-555-2',
+  fax_number: 'zz-555-3',
+  notes: 'zznotes',
+  address: 'zzstreet',
+  city: 'zzcity',
+  email_signature: 'zzsignature',
+  origin_data: 'zzorigin',
+}
+const faults: Fault[] = [
+  ...(['reset-before-body', 'reset-after-body', 'truncate', 'garbage', 'silence', 'stall'] as const).map(kind => ({ kind })),
+  { kind: 'raw', raw: 'HTTP/1.1 201 zzraw\r\nzz: zzraw\r\ncontent-length: zzraw\r\n\r\n' },
+  ...[201, 302, 400, 401, 403, 409, 422, 429, 500, 503].map(status => ({ kind: 'status' as const, status, body: '{"errors":{"zzfield":["zzmessage"]},"message":"zzmessage"}', headers: { location: 'http://zzhost.example/', 'x-zz': 'zzheader' } })),
+  { kind: 'early', status: 413, body: 'zzbody' },
+]
+
+t.test('no line of the log holds anything that a caller or Procore sent', async t => {
+  const issuer = await startIssuer(t)
+  const { url, lines, emulator } = await startService(t, { env: { ...issuer.env, UPSTREAM_TIMEOUT_MS: '150', UPLOAD_IDLE_TIMEOUT_MS: '150', RATE_WAIT_MS: '0' } })
+  const headers = { ...bearer(await issuer.sign({ email: 'zzmail@zzhost.example', name: 'Zzname' })), cookie: 'zzcookie=1', 'user-agent': 'zzagent', referer: 'http://zzhost.example' }
+  const parts = Object.entries(user).map(([name, data]) => ({ name: `user[${name}]`, data }))
+  const avatar = { name: 'user[avatar]', filename: 'zzname.png', data: png(500_000) }
+  let company = 1
+  for (const fault of [undefined, ...faults]) {
+    for (const way of ['json', 'held', 'streamed']) {
+      const users = `${url}/companies/${company++}/users`
+      emulator.faults.clear()
+      if (fault !== undefined) emulator.faults.add(fault)
+      const more = { ...headers, 'idempotency-key': `zzkey${company}` }
+      await (way === 'json' ? sendJson(users, { user }, more) : sendForm(users, form(way === 'held' ? parts : [avatar, ...parts]), more))
+    }
+  }
+  await sendJson(`${url}/companies/zzcompany/users?zzquery=zzquery`, { zzkey: { zzfield: 'zz' }, user: { ...user, country_code: 'zz' } }, headers)
+  await sendJson(`${url}/companies/1/users`, '{"user":{"last_name":"zzlast"', headers)
+  await sendForm(`${url}/companies/1/users`, form([{ name: 'user[zzfield]', data: 'zz' }, { name: 'user[avatar]', filename: 'zz.svg', data: '<svg>zz</svg>' }]), headers)
+  await sendJson(`${url}/companies/1/users`, { user }, bearer('zztoken.zztoken.zztoken'))
+  t.ok(lines.length > 60)
+  t.strictSame(lines.map(line => JSON.stringify(line)).filter(line => /zz/i.test(line.replace(/"fingerprint":"[\w-]*"/, ''))), [])
+})
+
+t.test('a configuration prints without its secrets, and they can not be listed', async t => {
+  const config = readConfig({ CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'zzclient', PROCORE_CLIENT_SECRET: 'zzsecret' })
+  t.notMatch(`${JSON.stringify(config)} ${inspect(config, { depth: 9, showHidden: true })} ${String(config.procore.clientSecret)}`, /zz/)
+  t.strictSame([...Object.keys(config.procore.clientSecret), ...Object.getOwnPropertyNames(config.procore.clientSecret)], [])
+})
