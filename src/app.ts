@@ -67,7 +67,7 @@ function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     // Bodies have limits of their own, which know the pauses that are not the caller's.
     requestTimeout: 0,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, connectionsCheckingInterval: limits.headersCheckMs },
+    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.headersCheckMs },
     clientErrorHandler: refuseUnparsed,
     frameworkErrors: refuseEarly,
   })
@@ -76,12 +76,16 @@ function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]
   }
   answerExpectations(fastify.server)
   fastify.server.maxConnections = limits.connectionsMax
+  // Requests in a pipeline each listen for the end of the same connection.
+  fastify.server.on('connection', socket => socket.setMaxListeners(0))
+  fastify.server.on('connect', (_request, socket) => refuseUnparsed.call(fastify, new Error('CONNECT'), socket))
   return fastify
 }
 
 /** Node would say `100 Continue` before anybody has judged the request; the reader of the body says it when the body is wanted. */
 function answerExpectations (server: Server): void {
-  server.on('checkContinue', (request, response) => server.emit('request', request, response))
+  // RFC 9110 §10.1.1: what is not known may be ignored, and Node's own 417 would be an answer without a word.
+  for (const event of ['checkContinue', 'checkExpectation']) server.on(event, (request, response) => server.emit('request', request, response))
 }
 
 /** Notes the methods of every route; what comes back tells those of every path so far. */

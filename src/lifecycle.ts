@@ -38,8 +38,13 @@ export class Lifecycle {
   /** Answers what is still waiting; a create that may have happened is told as such. */
   refuseWaiting (): void {
     for (const reply of this.#replies) {
-      const { standing } = reply.request.trail
-      if (!reply.sent) sendProblem(new Problem('stopping', 'This service is stopping.', standing === undefined ? {} : { outcome: standing }), reply.request, reply)
+      if (reply.sent) continue
+      const { trail } = reply.request
+      const outcome = trail.standing === undefined ? {} : { outcome: trail.standing }
+      sendProblem(new Problem('stopping', 'This service is stopping.', outcome), reply.request, reply)
+      // What it was told must stay true while its answer leaves.
+      trail.dismissed = true
+      trail.whenDismissed?.()
     }
   }
 

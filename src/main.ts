@@ -27,7 +27,7 @@ process.on('SIGHUP', () => app.procore.renewCredentials())
 for (const warning of warnings(config)) log.warn(warning)
 app.callers.keys?.start()
 app.procore.tokens.start()
-await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' })
+await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(failToListen)
 log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
 
 function configOrExit (): Config {
@@ -38,6 +38,11 @@ function configOrExit (): Config {
     for (const fault of error.faults) process.stderr.write(`${fault}\n`)
     process.exit(1)
   }
+}
+
+function failToListen (error: unknown): never {
+  process.stderr.write(`HOST, PORT: can't listen there (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})\n`)
+  process.exit(1)
 }
 
 function listeningUrl (address: AddressInfo | string | null): string {

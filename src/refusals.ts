@@ -3,7 +3,7 @@
  * unexpected, which is logged in full and told as `internal` without a word of its own.
  */
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from './limits.ts'
 import { linger } from './linger.ts'
@@ -36,11 +36,15 @@ export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<str
 /** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
 export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const status = error.statusCode === 414 ? 414 : 400
-  sendProblem(new Problem('bad_request', 'The URL cannot be read.', { status }), request, reply)
+  const problem = new Problem('bad_request', 'The URL cannot be read.', { status })
+  request.log.info({ method: request.method, status, code: problem.code }, 'request')
+  sendProblem(problem, request, reply)
 }
 
 /** What Node's parser lets through although a gateway may read it in another way; nothing when there is no doubt. */
-export function findDoubtful ({ rawHeaders, headers, url }: IncomingMessage): Problem | undefined {
+export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: IncomingMessage): Problem | undefined {
+  // RFC 9112 §3.2.
+  if (httpVersion === '1.1' && headers.host === undefined) return new Problem('bad_request', 'The request has no Host.')
   if (rawHeaders.length > limits.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
   const coding = headers['transfer-encoding']
   // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.
@@ -50,13 +54,14 @@ export function findDoubtful ({ rawHeaders, headers, url }: IncomingMessage): Pr
 }
 
 /** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. */
-export function refuseUnparsed (error: Error & { code?: string }, socket: Socket): void {
+export function refuseUnparsed (this: Pick<FastifyInstance, 'log'>, error: Error & { code?: string }, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }
   const problem = unparsedProblem(error.code)
   const id = requestId({ headers: {} })
+  this.log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
   const body = problemBody(problem, id)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)

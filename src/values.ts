@@ -106,7 +106,7 @@ class Reader {
 
   #list (name: Name, isValid: (item: string) => boolean, what: string): string[] {
     const items = this.#text(name).split(',').map(item => item.trim()).filter(item => item !== '')
-    if (!items.every(isValid)) this.#faults.push(`${name}: must be ${what}, separated by commas`)
+    if (!items.every(isValid) || (items.length === 0 && this.#text(name) !== '')) this.#faults.push(`${name}: must be ${what}, separated by commas`)
     return items
   }
 }

@@ -11,6 +11,7 @@ import type { Identity } from './identity.ts'
 export function judgeCompany (text: string | undefined, { companies }: Identity, companyIds: ReadonlySet<number>): void {
   if (text === undefined || !/^\d+$/.test(text)) return
   const id = Number(text)
+  if (id < 1 || !Number.isSafeInteger(id)) return
   if (companyIds.size > 0 && !companyIds.has(id)) throw new Problem('company_not_allowed', 'This service may not address this company.')
   if (companies !== undefined && !companies.has(id)) throw new Problem('company_not_allowed', 'This caller may not address this company.')
 }

@@ -40,7 +40,7 @@ export class BodyReader {
 
   #start (response: ServerResponse): void {
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
-    if (this.#raw.headers.expect !== undefined) response.writeContinue()
+    if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
     this.#raw.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
   }
 

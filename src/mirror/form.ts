@@ -127,11 +127,11 @@ class FormPassage implements FormListener {
     if (problem !== undefined) throw problem
     this.#complete.resolve(this.#hash?.digest('hex') ?? '')
     this.#put(this.#out.close())
-    this.#stream?.push(null)
+    if (!this.#discarding) this.#stream?.push(null)
   }
 
   #outgoing (body: Buffer | Readable): Outgoing {
-    return { body, contentType: this.#out.contentType, values: this.#draft.values, complete: this.#complete.promise, discard: () => this.#discard() }
+    return { body, contentType: this.#out.contentType, values: this.#draft.values, complete: this.#complete.promise, discard: () => this.#discard(), halt: () => { this.#discarding = true } }
   }
 
   #discard (): void {

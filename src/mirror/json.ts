@@ -16,7 +16,7 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   visit.trail.standing = 'not_sent'
   const record = Object.fromEntries(draft.values)
   const body = Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record }))
-  return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {} })
+  return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {}, halt: () => {} })
 }
 
 async function readWhole ({ raw, response, bodies, trail }: Visit): Promise<Buffer> {

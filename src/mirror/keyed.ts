@@ -64,7 +64,8 @@ export class Keys {
     if (earlier.state === 'running') throw new Problem('idempotency_in_progress', 'A request with this key is still running.')
     request.discard()
     const fingerprint = await request.fingerprint
-    if (earlier.fingerprint !== fingerprint) throw new Problem('idempotency_key_reused', 'This key was used for a different request.')
+    // A form that was answered before its end has none; whatever comes under its key is looked up, not sent.
+    if (earlier.fingerprint !== '' && earlier.fingerprint !== fingerprint) throw new Problem('idempotency_key_reused', 'This key was used for a different request.')
     const { trail } = request
     trail.replayed = true
     if (earlier.state === 'answered') {
@@ -89,7 +90,7 @@ export class Keys {
     if (outcome !== 'unknown') return this.#store.release(id)
     const code = error instanceof Problem ? error.code : 'internal'
     const sentAtMs = error instanceof Problem ? error.extras.sentAtMs ?? startedAtMs : startedAtMs
-    await this.#store.settle(id, { state: 'unknown', fingerprint: await fingerprint, sentAtMs, code })
+    await this.#store.settle(id, { state: 'unknown', fingerprint: await Promise.race([fingerprint, '']), sentAtMs, code })
   }
 }
 

@@ -13,7 +13,7 @@ export function readBodyKind (headers: IncomingHttpHeaders): BodyKind {
   const text = headers['content-type']
   if (text === undefined) throw unsupported('Send application/json or multipart/form-data.')
   const isForm = /^\s*multipart\/form-data\s*(?:;|$)/i.test(text)
-  const mediaType = readParameters(text)
+  const mediaType = readParameters(text, true)
   if (mediaType === undefined) throw isForm ? malformed('The parameters of the content type cannot be read.') : unsupported('The content type cannot be read.')
   const charset = mediaType.parameters.get('charset')
   if (charset !== undefined && !isUtf8Charset(charset)) throw unsupported('The charset must be UTF-8.')

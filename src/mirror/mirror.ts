@@ -8,9 +8,9 @@ import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../procore/caller.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
+import { watchCaller } from './caller-watch.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
 import { bodyTooLarge, passJson } from './json.ts'
@@ -160,14 +160,7 @@ class Mount {
 
   #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
     const { raw, trail, callerId, identity } = request
-    const { socket } = raw
-    const caller: Caller = {
-      get gone () { return socket.destroyed },
-      whenGone: listener => {
-        socket.once('close', listener)
-        return () => socket.off('close', listener)
-      },
-    }
+    const caller = watchCaller(raw.socket, trail)
     return {
       raw,
       callerId,

@@ -1,8 +1,8 @@
 /**
  * A strict, incremental parser of multipart bodies (RFC 2046 §5.1, RFC 7578): bytes are pushed in as they come and parts come out
- * by calls to a sink, in order and without copying. It holds at most one header block and one delimiter, so its memory is bounded
+ * by calls to a sink, in order and without copying. It holds at most one header block and what follows the last delimiter, so its memory is bounded
  * whatever is sent, and it refuses what parsers disagree about: lines that end in a bare LF, text after a delimiter, a form that
- * is cut off. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
+ * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
 import { malformed } from './part-head.ts'
 
@@ -24,6 +24,8 @@ export interface MultipartLimits {
 const lineBreak = Buffer.from('\r\n')
 const headEnd = Buffer.from('\r\n\r\n')
 const cr = 0x0d
+/** How much of the epilogue has to show the end of the last delimiter's line. */
+const epilogueHeadBytes = 256
 const empty = Buffer.alloc(0)
 
 type State = 'preamble' | 'data' | 'delimiter' | 'head' | 'epilogue'
@@ -42,6 +44,8 @@ export class MultipartParser {
   #spent = lineBreak.length
   #parts = 0
   #marginBytes = 0
+  /** Copies are not needed: it is judged before the last chunk of the body is let go. */
+  readonly #epilogue: Buffer[] = []
 
   /** @param boundary 1 to 70 characters, as in the content type */
   constructor (boundary: string, sink: PartSink, limits: MultipartLimits) {
@@ -59,6 +63,9 @@ export class MultipartParser {
   /** @throws {Problem} `malformed_form` when the last delimiter has not come */
   end (): void {
     if (this.#state !== 'epilogue') throw malformed('The form is cut off: its last delimiter is missing.')
+    const epilogue = Buffer.concat(this.#epilogue)
+    // RFC 2046 §5.1.1 has it ignored, but some parsers read on: what another would take for a part must not be lost without a word.
+    if (epilogue.includes(this.#delimiter) || !/^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epilogueHeadBytes))) throw malformed('Something follows the last delimiter of the form.')
   }
 
   /** Takes what belongs to the current state and returns what follows it. */
@@ -73,6 +80,7 @@ export class MultipartParser {
         return this.#head(chunk)
       case 'epilogue':
         this.#margin(chunk.length)
+        this.#epilogue.push(chunk)
         return empty
     }
   }
@@ -166,6 +174,8 @@ export class MultipartParser {
       this.#held = block
       return empty
     }
+    // A delimiter among the headers would be one to a parser that looks for lines.
+    if (Buffer.concat([lineBreak, block.subarray(0, at)]).includes(this.#delimiter)) throw malformed('A part has the boundary among its headers.')
     this.#state = 'data'
     this.#hold(lineBreak, lineBreak.length)
     this.#sink.partStart(block.subarray(0, at))

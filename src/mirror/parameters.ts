@@ -12,21 +12,25 @@ export interface Parameterized {
 
 const head = /^[ \t]*([!#$%&'*+.^_`|~\w/-]+)[ \t]*/y
 // Browsers put raw UTF-8 and, in old ones, single backslashes between the quotes; only an escaped quote must not end the string.
-const parameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w/:=?@-]+)))?[ \t]*/y
+const parameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w-]+)))?[ \t]*/y
+/** Boundaries are often not quoted although they should be, such as `----=_Part_1`. */
+const looseParameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w/:=?@-]+)))?[ \t]*/y
 
-/** Nothing when the value can't be read without doubt. */
-export function readParameters (text: string): Parameterized | undefined {
+/** Nothing when the value can't be read without doubt; `isLoose` takes values without quotes that are no tokens. */
+export function readParameters (text: string, isLoose = false): Parameterized | undefined {
   head.lastIndex = 0
   const value = head.exec(text)?.[1]
   if (value === undefined) return undefined
   const parameters = new Map<string, string>()
-  parameter.lastIndex = head.lastIndex
-  while (parameter.lastIndex < text.length) {
-    const match = parameter.exec(text)
+  const one = isLoose ? looseParameter : parameter
+  one.lastIndex = head.lastIndex
+  while (one.lastIndex < text.length) {
+    const match = one.exec(text)
     if (match === null) return undefined
     const name = match[1]?.toLowerCase()
-    if (name === undefined) continue
-    if (parameters.has(name)) return undefined
+    // RFC 9110 §5.6.6 allows an empty parameter anywhere, but some parsers stop at one that is not the last.
+    if (name === undefined && one.lastIndex === text.length) break
+    if (name === undefined || parameters.has(name)) return undefined
     parameters.set(name, match[2]?.replace(/\\(["\\])/g, '$1') ?? match[3] ?? '')
   }
   return { value: value.toLowerCase(), parameters }

@@ -40,7 +40,8 @@ function readLines (block: string): Map<string, string> {
 function readDisposition (text: string): PartHead {
   const disposition = readParameters(text)
   const name = disposition?.parameters.get('name')
-  if (disposition?.value !== 'form-data' || name === undefined) throw malformed('A part has a bad Content-Disposition header.')
+  // Some parsers lose a part whose last parameter is an empty one.
+  if (disposition?.value !== 'form-data' || name === undefined || text.trimEnd().endsWith(';')) throw malformed('A part has a bad Content-Disposition header.')
   // RFC 7578 §4.2 forbids `filename*`, but Python's urllib3 sent it for years; the name itself is not used.
   const fileName = disposition.parameters.get('filename') ?? disposition.parameters.get('filename*')
   return { name, fileName: fileName === undefined ? 'none' : fileName === '' ? 'empty' : 'given' }

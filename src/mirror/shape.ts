@@ -66,6 +66,8 @@ export function judgeField (field: FieldShape, value: unknown): Complaint | unde
     if (complaint !== undefined) return complaint
   }
   if (field.check.Check(value)) return undefined
+  // Digits without end are read as infinity.
+  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) return complain(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
   return complain(field, field.check.Errors(value).First()?.type)
 }
 

@@ -84,7 +84,7 @@ export class Upstream {
     })
   }
 
-  #call ({ body, contentType, values }: Outgoing, { path, query, trail, caller }: Envelope): ProcoreCall {
+  #call ({ body, contentType, values, halt }: Outgoing, { path, query, trail, caller }: Envelope): ProcoreCall {
     const { method, procorePath: template, lookUp } = this.#endpoint
     return {
       method,
@@ -92,6 +92,7 @@ export class Upstream {
       companyId: Number(path.values.get('company_id')),
       contentType,
       body,
+      halt,
       trail,
       caller,
       ...(lookUp !== undefined && { wanted: () => wantedOf(lookUp, path, values) }),

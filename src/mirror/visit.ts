@@ -34,4 +34,6 @@ export interface Outgoing {
   complete: Promise<string>
   /** What still comes of a stream need not be sent. */
   discard (): void
+  /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
+  halt (): void
 }

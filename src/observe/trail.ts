@@ -28,5 +28,8 @@ export interface Trail {
   standing?: Outcome
   /** The request is still being worked on; whoever waits for its end is called then. */
   running?: boolean
+  /** It was answered although it is still being worked on: nothing of it may become complete any more. */
+  dismissed?: true
+  whenDismissed?: () => void
   whenEnded?: () => void
 }

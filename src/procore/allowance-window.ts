@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { limits } from '../limits.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, Exchange } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
 
 /** Why Procore said to come back later. */
@@ -12,6 +12,14 @@ export type Block = 'rate' | 'unavailable'
 
 /** The shorter of Procore's two windows, for a 429 that does not say when to come again. */
 const shortWindowMs = 10_000
+
+/** A request that is under way. */
+export interface Entry {
+  epoch: number
+  number: number
+  /** No other was under way when it went out. */
+  first: boolean
+}
 
 interface Told { remaining: number, resetAtMs: number }
 
@@ -21,6 +29,7 @@ export class AllowanceWindow {
   #blockedUntilMs = 0
   #block: Block = 'rate'
   #underWay = 0
+  #entered = 0
   /** Counts the resets: an answer to a request from before the last one tells nothing of the new count. */
   epoch = 0
   /** Since a reset no answer has told the new count. */
@@ -29,9 +38,9 @@ export class AllowanceWindow {
 
   /**
    * When a request may go: a time that is not in the future means now. `certain` is false when an answer to a request that is
-   * under way may let it go earlier.
+   * under way may let it go earlier; `probing` says that nothing is known to be spent.
    */
-  readyAt (nowMs: number, sentWhole: boolean): { atMs: number, certain: boolean } {
+  readyAt (nowMs: number, sentWhole: boolean): { atMs: number, certain: boolean, probing?: true } {
     this.#forget(nowMs)
     if (this.#blockedUntilMs > nowMs) return { atMs: this.#blockedUntilMs, certain: true }
     let atMs = 0
@@ -42,7 +51,7 @@ export class AllowanceWindow {
       certain ||= remaining <= 0
     }
     if (atMs > 0) return { atMs, certain }
-    return { atMs: this.#uncounted ? this.#afterProbe(sentWhole) : 0, certain: false }
+    return this.#uncounted ? { atMs: this.#afterProbe(sentWhole), certain: false, probing: true } : { atMs: 0, certain: false }
   }
 
   /** While the new count is unknown one request goes ahead; a stream is not waited for, since nobody knows when it ends. */
@@ -51,19 +60,23 @@ export class AllowanceWindow {
     return sentWhole || this.#underWay > 0 ? this.#probeAtMs + limits.allowanceProbeMs : 0
   }
 
-  /** A request goes out. */
-  enter (nowMs: number, sentWhole: boolean): void {
+  /** A request goes out; what comes back is to be handed to `leave`. */
+  enter (nowMs: number, sentWhole: boolean): Entry {
     this.#underWay++
+    this.#entered++
     if (this.#uncounted && sentWhole) this.#probeAtMs ??= nowMs
+    return { epoch: this.epoch, number: this.#entered, first: this.#underWay === 1 }
   }
 
-  /** A request came to its end: with an answer, or without one, in which case Procore may have counted it. */
-  leave (answer: Answer | undefined, epoch: number, nowMs: number): void {
+  /** A request came to its end: with an answer, without one, in which case Procore may have counted it, or without having left. */
+  leave (result: Exchange | undefined, { epoch, number, first }: Entry, nowMs: number): void {
     this.#underWay--
     this.#forget(nowMs)
+    const answer = result?.kind === 'answer' ? result : undefined
+    const isCounted = answer !== undefined || (result?.kind === 'breakdown' && result.sent)
     // A 429 says by its own headers when to come again, and blocks.
-    const isNews = answer !== undefined && answer.status !== 429 && this.#read(answer.headers, nowMs)
-    if (!isNews) for (const told of this.#told.values()) told.remaining--
+    const isNews = answer !== undefined && answer.status !== 429 && this.#read(answer.headers, nowMs, first && number === this.#entered)
+    if (!isNews && isCounted) for (const told of this.#told.values()) told.remaining--
     if (epoch !== this.epoch) return
     if (answer !== undefined) this.#uncounted = false
     this.#probeAtMs = undefined
@@ -87,19 +100,18 @@ export class AllowanceWindow {
     return Math.max(0, this.#blockedUntilMs - nowMs)
   }
 
-  isIdle (nowMs: number): boolean {
-    this.#forget(nowMs)
-    return this.#underWay === 0 && this.#told.size === 0 && this.#blockedUntilMs <= nowMs
+  get isBusy (): boolean {
+    return this.#underWay > 0
   }
 
-  #read (headers: IncomingHttpHeaders, nowMs: number): boolean {
+  #read (headers: IncomingHttpHeaders, nowMs: number, wasAlone: boolean): boolean {
     const remaining = headers['x-rate-limit-remaining']
     const seconds = resetSeconds(headers, nowMs)
     if (typeof remaining !== 'string' || !/^\d{1,12}$/.test(remaining) || seconds === undefined || seconds <= 0) return false
     const name = `${String(headers['x-rate-limit-limit'])} ${String(headers['x-rate-limit-reset'])}`
     const told = this.#told.get(name)
-    // Answers overtake each other: within one window the lowest count is the latest.
-    if (told === undefined) this.#told.set(name, { remaining: Number(remaining), resetAtMs: nowMs + seconds * 1000 })
+    // Answers overtake each other: within one window the lowest count is the latest, unless there was no other.
+    if (told === undefined || wasAlone) this.#told.set(name, { remaining: Number(remaining), resetAtMs: nowMs + seconds * 1000 })
     else told.remaining = Math.min(told.remaining, Number(remaining))
     return true
   }

@@ -5,7 +5,7 @@
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import { CallerGone, Problem } from '../problem.ts'
-import type { Answer } from './answer.ts'
+import type { Answer, Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { AllowanceWindow, type Block } from './allowance-window.ts'
@@ -21,7 +21,7 @@ export interface AllowanceRequest {
 
 /** Leave to send one request, to be handed back with what came of it. */
 export interface Ticket {
-  leave: (answer?: Answer) => void
+  leave: (result?: Exchange) => void
 }
 
 interface Waiter {
@@ -69,15 +69,20 @@ export class Allowance {
     const key = this.#perCompany ? companyId : 0
     const known = this.#buckets.get(key)
     if (known !== undefined) return known
-    if (this.#buckets.size >= limits.companiesMax) this.#forgetIdle()
+    if (this.#buckets.size >= limits.companiesMax) this.#forgetOldest()
     const bucket = new Bucket(this.#count)
     this.#buckets.set(key, bucket)
     return bucket
   }
 
-  #forgetIdle (): void {
-    const nowMs = Date.now()
-    for (const [key, bucket] of this.#buckets) if (bucket.isIdle(nowMs)) this.#buckets.delete(key)
+  /** What it knew will be told again by Procore's next answer. */
+  #forgetOldest (): void {
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.isBusy) continue
+      bucket.stop()
+      this.#buckets.delete(key)
+      return
+    }
   }
 }
 
@@ -91,8 +96,8 @@ class Bucket {
     this.#count = count
   }
 
-  isIdle (nowMs: number): boolean {
-    return this.#line.size === 0 && this.#window.isIdle(nowMs)
+  get isBusy (): boolean {
+    return this.#line.size > 0 || this.#window.isBusy
   }
 
   enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
@@ -100,7 +105,8 @@ class Bucket {
     const ready = this.#window.readyAt(nowMs, request.sentWhole)
     if (this.#line.size === 0 && ready.atMs <= nowMs) return this.#issue(request.sentWhole, nowMs)
     if (ready.certain && ready.atMs - nowMs > request.waitMs) throw this.#tooLong(nowMs, ready.atMs)
-    return this.#wait(request, nowMs)
+    // A probe is over within its own time, however short a wait is worth it.
+    return this.#wait(request, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.allowanceProbeMs : 0))
   }
 
   get blockedMs (): number {
@@ -116,12 +122,12 @@ class Bucket {
     clearTimeout(this.#timer)
   }
 
-  async #wait ({ companyId, sentWhole, waitMs, caller }: AllowanceRequest, nowMs: number): Promise<Ticket> {
+  async #wait ({ companyId, sentWhole, caller }: AllowanceRequest, deadlineMs: number): Promise<Ticket> {
     if (this.#count.waiting >= limits.waitingMax || this.#line.sizeOf(companyId) >= limits.waitingOfCompanyMax) {
       throw new Problem('overloaded', 'Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent', headers: { 'retry-after': '1' } })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>()
-    const waiter: Waiter = { companyId, sentWhole, deadlineMs: nowMs + waitMs, go: resolve, refuse: reject }
+    const waiter: Waiter = { companyId, sentWhole, deadlineMs, go: resolve, refuse: reject }
     this.#line.add(companyId, waiter)
     this.#count.waiting++
     const forgetCaller = caller.whenGone(() => {
@@ -138,11 +144,10 @@ class Bucket {
   }
 
   #issue (sentWhole: boolean, nowMs: number): Ticket {
-    this.#window.enter(nowMs, sentWhole)
-    const { epoch } = this.#window
+    const entry = this.#window.enter(nowMs, sentWhole)
     return {
-      leave: answer => {
-        this.#window.leave(answer, epoch, Date.now())
+      leave: result => {
+        this.#window.leave(result, entry, Date.now())
         this.#pump()
       },
     }

@@ -6,8 +6,10 @@ export interface Answer {
   status: number
   headers: IncomingHttpHeaders
   body: Buffer
-  /** The answer began before the last byte of the request was handed to the socket. */
+  /** It came to its end before the last byte of the request was handed to the socket. */
   early: boolean
+  /** When it began, by our own clock: its `Date` is of that moment. */
+  atMs: number
 }
 
 export interface Breakdown {

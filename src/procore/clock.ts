@@ -15,7 +15,8 @@ export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number):
   const value = headers['retry-after']
   if (value === undefined) return undefined
   if (/^\d{1,9}$/.test(value)) return Number(value)
-  const date = Date.parse(value)
+  // Date.parse takes much for a date that is none, such as `1.5`.
+  const date = /^[A-Z][a-z]{2}/.test(value) ? Date.parse(value) : NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date / 1000 - dateSeconds(headers, nowMs))
 }
 

@@ -17,6 +17,8 @@ export interface ProcoreRequest {
   headers: string[]
   /** A stream goes out chunked, at the pace of the slower side. */
   body: Buffer | Readable | null
+  /** Keeps a stream from ever becoming complete, without ending it: an answer came before its end. */
+  halt?: () => void
 }
 
 export interface ExchangeLimits {
@@ -45,7 +47,8 @@ export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limit
   return new Promise(resolve => {
     const handler = new ExchangeHandler(request, limits, onSent, resolve)
     handler.endWith(caller)
-    dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler)
+    const { origin, method, path, headers } = request
+    dispatcher.dispatch({ origin, method, path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler)
   })
 }
 
@@ -58,7 +61,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #sent = false
-  #early = false
+  #atMs = 0
   #timedOut = false
   #givenUp = false
   #forgetCaller: (() => void) | undefined
@@ -101,8 +104,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#status = status
     this.#headers = headers
-    this.#early = !this.#sent
-    if (this.#early) this.#arm(this.#limits.timeoutMs)
+    this.#atMs = Date.now()
+    if (this.#sent) return
+    // The answer stands, so what has not left need not leave; a request that became complete now would make it untrue.
+    this.#request.halt?.()
+    this.#arm(this.#limits.timeoutMs)
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -113,7 +119,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   onResponseEnd (): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] !== undefined ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body, early: this.#early })
+    this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body, early: !this.#sent, atMs: this.#atMs })
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, cause: Error): void {

@@ -51,6 +51,7 @@ async function attempt (config: Config['procore'], dispatcher: Dispatcher): Prom
     [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
   })
   const answer = await oauth.processClientCredentialsResponse(server, client, response)
+  if (answer.expires_in !== undefined && answer.expires_in <= 0) throw new Error('the login host gave a token that is over')
   return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
 }
 
@@ -67,8 +68,10 @@ async function loginFetch (dispatcher: Dispatcher, url: string, body: string, he
   return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
 }
 
+/** An error body (RFC 6749 §5.2), or a challenge beside it, which Doorkeeper sends along. */
 function isRefusal (error: unknown): boolean {
-  return error instanceof oauth.ResponseBodyError && error.status < 500 && error.status !== 429
+  const isAnswer = error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError
+  return isAnswer && error.status < 500 && error.status !== 429
 }
 
 function describe (error: unknown): Problem {

@@ -22,11 +22,11 @@ export type Finding = { kind: 'found', record: Json } | { kind: 'absent' } | { k
 
 type Json = Record<string, unknown>
 
-/** Judges one list. `agoMs` is how long before the answer was read the create was sent. */
-export function findIn ({ status, body, headers }: Answer, { by, values, shownAt }: Wanted, agoMs: number): Finding {
+/** Judges one list. `agoMs` is how long before its answer began the create was sent. */
+export function findIn ({ status, body, headers, atMs }: Answer, { by, values, shownAt }: Wanted, agoMs: number): Finding {
   const list = status === 200 ? parseList(body) : undefined
   if (list === undefined) return { kind: 'unread' }
-  const sinceSeconds = Math.floor(dateSeconds(headers, Date.now()) - agoMs / 1000)
+  const sinceSeconds = Math.floor(dateSeconds(headers, atMs) - agoMs / 1000)
   const same = list.filter(record => record[by] === values.get(by))
   const record = same.find(candidate => createdSeconds(candidate) >= sinceSeconds && agrees(candidate, values, shownAt))
   if (record !== undefined) return { kind: 'found', record }

@@ -48,10 +48,14 @@ function success (answer: Answer): Success {
   const contentType = answer.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
   const value = isJson ? parseJson(answer.body) : undefined
-  if (answer.early || answer.headers['content-encoding'] !== undefined || value === undefined) {
+  if (answer.early || !isPlain(answer.headers['content-encoding']) || value === undefined) {
     throw new Problem('procore_bad_response', 'Procore said that it did it, but its answer cannot be trusted.', { outcome: 'unknown' })
   }
   return { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body, recordId: recordIdOf(value) }
+}
+
+function isPlain (encoding: string | undefined): boolean {
+  return encoding === undefined || encoding.trim().toLowerCase() === 'identity'
 }
 
 export function recordIdOf (value: unknown): number | string | undefined {
@@ -100,7 +104,7 @@ const breakDetail = {
 
 /** The connection was lost, as against an answer that undici could not read: those errors are of the system or of the socket. */
 function isLoss (cause: Error): boolean {
-  return cause.name === 'SocketError' || ('syscall' in cause && 'code' in cause)
+  return cause.name === 'SocketError' || cause.name === 'ClientDestroyedError' || ('syscall' in cause && 'code' in cause)
 }
 
 /** For a 429 that does not say when to come again: the shorter of Procore's two windows. */
@@ -108,7 +112,7 @@ const shortWindowSeconds = 10
 
 function rateLimited ({ headers }: Answer): Problem {
   const nowMs = Date.now()
-  const seconds = retryAfterSeconds(headers, nowMs) ?? Math.max(1, resetSeconds(headers, nowMs) ?? shortWindowSeconds)
+  const seconds = Math.max(1, Math.ceil(retryAfterSeconds(headers, nowMs) ?? resetSeconds(headers, nowMs) ?? shortWindowSeconds))
   return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', headers: { 'retry-after': String(seconds) } })
 }
 

@@ -26,6 +26,8 @@ export interface ProcoreCall {
   contentType: string
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
   body: Buffer | Readable
+  /** Keeps a stream from ever becoming complete. */
+  halt?: () => void
   idempotencyToken?: string
   trail: Trail
   caller: Caller
@@ -113,6 +115,7 @@ export class Procore {
     const deadlineMs = Date.now() + limits.lookUpTimeoutMs
     let finding: Finding = { kind: 'absent' }
     for (const path of wanted.lists) {
+      if (deadlineMs <= Date.now()) break
       const next: Finding = call.caller.gone ? { kind: 'unread' } : await Promise.race([tooLate, this.#look(call, path, wanted, sentAtMs, deadlineMs - Date.now())])
       if (next.kind === 'found' || (next.kind !== 'absent' && finding.kind !== 'unread')) finding = next
       if (next.kind === 'found') break
@@ -126,7 +129,7 @@ export class Procore {
     trail.lookUps = (trail.lookUps ?? 0) + 1
     try {
       const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: {}, caller })
-      return exchange.kind === 'answer' ? findIn(exchange, wanted, Date.now() - sentAtMs) : { kind: 'unread' }
+      return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs) : { kind: 'unread' }
     } catch {
       // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
       return { kind: 'unread' }

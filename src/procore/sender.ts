@@ -27,6 +27,8 @@ export interface ApiRequest {
   contentType?: string
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
   body: Buffer | Readable | null
+  /** Keeps a stream from ever becoming complete. */
+  halt?: () => void
   /** Sent as `Idempotency-Token`; Procore may make something of it. */
   idempotencyToken?: string
   /** Longest wait for the allowance, and from the last byte sent until the answer is complete. */
@@ -45,6 +47,8 @@ export interface Sent {
 
 interface Attempt extends Sent {
   token: string
+  /** For the allowance. */
+  waitedMs: number
 }
 
 export interface SenderLog {
@@ -77,12 +81,13 @@ export class Sender {
 
   /** @throws {Problem} `not_sent`, when nothing was sent; CallerGone */
   async send (request: ApiRequest): Promise<Sent> {
-    const deadlineMs = Date.now() + request.waitMs
     const first = await this.#attempt(request, request.waitMs)
-    const pause = this.#pauseBeforeRepeat(first, request.companyId)
-    if (pause === undefined || !isWhole(request) || request.caller.gone || Date.now() + pause > deadlineMs) return first
+    const pauseMs = this.#pauseBeforeRepeat(first, request.companyId)
+    // Only waiting counts: how long Procore took to answer is no reason to give up.
+    const leftMs = Math.max(0, request.waitMs - first.waitedMs)
+    if (pauseMs === undefined || !isWhole(request) || request.caller.gone || pauseMs > leftMs) return first
     request.trail.standing = 'not_sent'
-    return this.#attempt(request, Math.max(0, deadlineMs - Date.now()))
+    return this.#attempt(request, leftMs)
   }
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
@@ -96,22 +101,29 @@ export class Sender {
   async #attempt (request: ApiRequest, waitMs: number): Promise<Attempt> {
     const { companyId, caller, trail } = request
     this.#refuseIfDown()
+    // Whoever has no token must not hold a place of the allowance meanwhile.
+    await this.#token(caller)
+    const enteredAtMs = Date.now()
     const ticket = await this.#enter(request, waitMs)
-    let answer: Answer | undefined
+    const waitedMs = Date.now() - enteredAtMs
+    let result: Exchange | undefined
     try {
-      const token = this.#tokens.current() ?? await untilGone(this.#tokens.get(), caller)
+      const token = await this.#token(caller)
       if (caller.gone) throw new CallerGone()
       this.#refuseIfDown()
       this.breaker.enter()
       const startedAtMs = Date.now()
-      const result = await this.#exchange(request, token)
-      if (result.kind === 'answer') answer = result
+      result = await this.#exchange(request, token)
       this.#learn(result, token, companyId)
       noteAnswer(result, trail)
-      return { exchange: result, startedAtMs, token }
+      return { exchange: result, startedAtMs, token, waitedMs }
     } finally {
-      ticket.leave(answer)
+      ticket.leave(result)
     }
+  }
+
+  #token (caller: Caller): string | Promise<string> {
+    return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
   }
 
   async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
@@ -126,11 +138,11 @@ export class Sender {
   }
 
   async #exchange (request: ApiRequest, token: string): Promise<Exchange> {
-    const { trail, method, path, body, timeoutMs, caller } = request
+    const { trail, method, path, body, halt, timeoutMs, caller } = request
     const startedAt = performance.now()
     this.#underWay++
     try {
-      return await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token) }, {
+      return await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), ...(halt !== undefined && { halt }) }, {
         timeoutMs,
         idleTimeoutMs: this.#config.idleTimeoutMs,
         startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),

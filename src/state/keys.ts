@@ -16,6 +16,7 @@ export interface AnsweredKey {
 /** The create may have happened: under this key it is looked up, and never made again. */
 export interface UnknownKey {
   state: 'unknown'
+  /** Empty when the request was not read to its end. */
   fingerprint: string
   sentAtMs: number
   code: ProblemCode

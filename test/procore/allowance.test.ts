@@ -112,15 +112,13 @@ t.test('waiting is bounded: past it is overloaded, at once', async t => {
 t.test('answers that overtake each other: within one window the lowest count is the latest', async t => {
   const window = new AllowanceWindow()
   const nowMs = 1_000_000
-  const answer = (remaining: number, reset = 1060): Answer => ({ kind: 'answer', status: 201, early: false, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': '10', 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } })
-  for (let index = 0; index < 3; index++) window.enter(nowMs, true)
-  window.leave(answer(0), window.epoch, nowMs)
-  window.leave(answer(2), window.epoch, nowMs)
-  window.leave(answer(1), window.epoch, nowMs)
+  const answer = (remaining: number, reset = 1060): Answer => ({ kind: 'answer', status: 201, early: false, atMs: 0, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': '10', 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } })
+  const entries = [window.enter(nowMs, true), window.enter(nowMs, true), window.enter(nowMs, true)]
+  for (const [index, remaining] of [0, 2, 1].entries()) window.leave(answer(remaining), entries[index] ?? window.enter(nowMs, true), nowMs)
   t.strictSame(window.readyAt(nowMs, true), { atMs: nowMs + 60_000, certain: true })
-  t.strictSame(window.readyAt(nowMs + 60_001, true), { atMs: 0, certain: false }, 'the first goes ahead')
+  t.match(window.readyAt(nowMs + 60_001, true), { atMs: 0, certain: false }, 'the first goes ahead')
   window.enter(nowMs + 60_001, true)
-  t.strictSame(window.readyAt(nowMs + 60_002, true), { atMs: nowMs + 61_001, certain: false }, 'the others wait a second at most')
+  t.match(window.readyAt(nowMs + 60_002, true), { atMs: nowMs + 61_001, certain: false }, 'the others wait a second at most')
   t.strictSame(window.readyAt(nowMs + 61_001, true).atMs <= nowMs + 61_001, true)
 })
 
@@ -128,8 +126,8 @@ t.test('of two windows the stricter one counts, until its own reset', async t =>
   const window = new AllowanceWindow()
   const nowMs = 1_000_000
   const tell = (limit: number, remaining: number, reset: number) => {
-    window.enter(nowMs, true)
-    window.leave({ kind: 'answer', status: 201, early: false, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': String(limit), 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } }, window.epoch, nowMs)
+    const entry = window.enter(nowMs, true)
+    window.leave({ kind: 'answer', status: 201, early: false, atMs: 0, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': String(limit), 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } }, entry, nowMs)
   }
   tell(25, 0, 1005)
   tell(3600, 500, 2000)

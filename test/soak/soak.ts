@@ -3,16 +3,15 @@
  * lost, nothing double, no answer that was untrue. `SOAK_SECONDS` (default 180) and `SOAK_SEED` may be set; the same seed orders the
  * same faults for the same creates. Exit status 1 when an answer was untrue or the service did not come back to rest.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { request, Agent } from 'undici'
 import type { Fault } from '../../src/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
+import { startProgram } from '../helpers/program.ts'
 import { boundary, form } from '../helpers/requests.ts'
 import { Ledger, type Entry, type Told } from './ledger.ts'
-import { Random } from './random.ts'
+import { Random } from '../helpers/random.ts'
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 180)
 const seed = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
@@ -33,8 +32,8 @@ const faults: readonly [Fault, ...Fault[]] = [
   { kind: 'early', status: 413, body: '{}' }, { kind: 'early', status: 500, body: '{}', lingerMs: 500 },
 ]
 
-const emulator = await start('src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}' })
-const service = await start('src/main.ts', {
+const emulator = await startProgram('src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}' })
+const service = await startProgram('src/main.ts', {
   PORT: '0',
   PROCORE_API_URL: emulator.url,
   PROCORE_LOGIN_URL: emulator.url,
@@ -140,12 +139,4 @@ function sockets (): number {
 
 function memoryBytes (): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8'))?.[1]) * 1024
-}
-
-async function start (file: string, env: Record<string, string>): Promise<{ child: ChildProcess, url: string }> {
-  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  createInterface({ input: child.stdout }).on('line', line => { if (line.includes('"msg":"listening"')) resolve(JSON.parse(line).url) })
-  child.once('exit', code => reject(new Error(`${file} ended with ${code}`)))
-  return { child, url: await promise }
 }
