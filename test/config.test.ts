@@ -77,6 +77,29 @@ t.test('lists and other types', async t => {
   t.match(config, { endpoints: { stateCodes: 'any' }, listen: { port: 0 }, shutdown: { drainDelayMs: 5000 } })
 })
 
+t.test('a list that is set and holds nothing is a fault: it was meant to limit something', async t => {
+  for (const name of ['PROCORE_COMPANY_IDS', 'PERMISSION_TEMPLATE_IDS', 'TRUSTED_PROXIES', 'CORS_ORIGINS']) {
+    for (const value of [',', ' , ', ' ']) t.match(faultsOf({ ...needed, [name]: value }), [new RegExp(`^${name}: must be `)], name)
+  }
+})
+
+t.test('what verifies callers is required together, and may be http: on this machine only', async t => {
+  const jwt = { ...needed, CALLER_AUTH: 'jwt' }
+  t.strictSame(faultsOf(jwt).map(fault => fault.split(':')[0]), ['JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE'])
+  const whole = { ...jwt, JWT_JWKS_URL: 'https://issuer.example.com/jwks?x=1', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' }
+  t.strictSame(faultsOf(whole), [])
+  t.match(readConfig(whole).callers.jwt, { jwksUrl: 'https://issuer.example.com/jwks?x=1', issuer: 'i', audience: 'a', companiesClaim: '', scopePrefix: '' })
+  t.strictSame(faultsOf({ ...whole, JWT_JWKS_URL: 'http://127.0.0.1:1/jwks' }), [])
+  t.strictSame(faultsOf({ ...whole, JWT_JWKS_URL: 'http://issuer.example.com/jwks' }).length, 1)
+})
+
+t.test('networks, origins and a proxy', async t => {
+  t.strictSame(faultsOf({ ...needed, TRUSTED_PROXIES: '10.0.0.0/8, 127.0.0.1, ::1, fd00::/8', CORS_ORIGINS: 'https://a.example.com,http://localhost:5173', HTTPS_PROXY: 'http://user:pass@proxy:3128' }), [])
+  for (const value of ['10.0.0.0/33', 'all', '1', 'loopback', '10.0.0.0/8/8', 'true']) t.strictSame(faultsOf({ ...needed, TRUSTED_PROXIES: value }).length, 1, value)
+  for (const value of ['*', 'a.example.com', 'https://a.example.com/', 'https://a.example.com/x', 'null']) t.strictSame(faultsOf({ ...needed, CORS_ORIGINS: value }).length, 1, value)
+  t.strictSame(faultsOf({ ...needed, HTTPS_PROXY: 'proxy:3128' }).length, 1)
+})
+
 t.test('secrets from files', async t => {
   const directory = t.testdir({ secret: 'hunter2\n', empty: '\n' })
   const { PROCORE_CLIENT_SECRET: _, ...rest } = needed
@@ -109,7 +132,7 @@ t.test('the process: an address that is taken is exit status 1 and one clear lin
   const { port } = new URL(await first.listening)
   const second = run(t, 'src/main.ts', { ...needed, PORT: port, PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
   t.equal((await second.exit).code, 1)
-  t.match([...second.lines, second.stderr()].join('\n'), /EADDRINUSE/)
+  t.match(second.stderr(), /^HOST, PORT: [^\n]*EADDRINUSE[^\n]*\n$/)
 })
 
 t.test('the process: secrets from files, and no secret in its environment', async t => {

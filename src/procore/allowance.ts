@@ -46,6 +46,11 @@ export class Allowance {
     return this.#count.waiting
   }
 
+  /** How many companies are remembered. */
+  get companies (): number {
+    return this.#buckets.size
+  }
+
   /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
   enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
     return this.#bucket(request.companyId).enter(request)

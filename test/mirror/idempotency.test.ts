@@ -212,3 +212,14 @@ t.test('keys in memory are bounded in number, bytes and time; the oldest go firs
   now += limits.keyLifetimeMs
   t.equal(await keys.claim('three'), undefined, 'a day later')
 })
+
+t.test('a streamed form that was answered with a success before its end: unknown at once, and its key looks and never creates', async t => {
+  const service = await startService(t)
+  const { users, emulator } = service
+  emulator.faults.add({ kind: 'early', status: 201, body: '{"id":1}', lingerMs: 2000 })
+  const body = form([avatar(png(5_000_000)), ...janeParts])
+  t.match((await sendForm(users, body, key('early'))).json, { status: 502, code: 'procore_bad_response', outcome: 'unknown' })
+  t.match((await sendForm(users, body, key('early'))).json, { status: 502, outcome: 'unknown' })
+  t.match((await sendJson(users, { user: jane }, key('early'))).json, { outcome: 'unknown' })
+  t.equal(creates(service).length, 1)
+})

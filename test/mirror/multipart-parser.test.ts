@@ -70,3 +70,18 @@ t.test('malformed', async t => {
     for (const size of [1, 2, 3, 7, 1000]) t.throws(() => parse('b', cut(Buffer.from(text), size)), { code: 'malformed_form' }, `${name} in pieces of ${size}`)
   }
 })
+
+t.test('what other parsers would read on, stop at or lose is refused', async t => {
+  const part = '--b\r\nA: 1\r\n\r\nx\r\n'
+  const refused: Record<string, string> = {
+    'a part after the last delimiter': `${part}--b--\r\n${part}--b--\r\n`,
+    'text on the line of the last delimiter': `${part}--b--x\r\n`,
+    'a bare LF after the last delimiter': `${part}--b--\nx`,
+    'a delimiter as the first header': '--b\r\n--b--A: 1\r\n\r\nx\r\n--b--\r\n',
+    'a delimiter among the headers': '--b\r\nA: 1\r\n--b--B: 2\r\n\r\nx\r\n--b--\r\n',
+  }
+  for (const [name, bytes] of Object.entries(refused)) {
+    for (const size of [1, 5, bytes.length]) t.throws(() => parse('b', cut(Buffer.from(bytes), size)), { code: 'malformed_form' }, name)
+  }
+  for (const end of ['', '\r\n', '  \t\r\nepilogue', ' ']) t.equal(parse('b', [Buffer.from(`${part}--b--${end}`)]).length, 1, JSON.stringify(end))
+})

@@ -1,9 +1,12 @@
 // Procore's allowance: nothing is sent that would be refused, what waits waits in order and not too long, and nobody waits for another company.
 import t from 'tap'
+import { limits } from '../../src/limits.ts'
+import { Allowance } from '../../src/procore/allowance.ts'
 import type { Answer } from '../../src/procore/answer.ts'
 import { AllowanceWindow } from '../../src/procore/allowance-window.ts'
 import { WaitingLine } from '../../src/procore/waiting-line.ts'
-import { jane, RawConnection, sendJson, type Reply } from '../helpers/requests.ts'
+import { png } from '../helpers/images.ts'
+import { form, jane, RawConnection, sendForm, sendJson, type Reply } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
@@ -149,4 +152,53 @@ t.test('companies that share one line take turns', async t => {
   }
   t.strictSame(order, ['a1', 'b1', 'c1', 'a3', 'b2'])
   t.equal(line.size, 0)
+})
+
+t.test('what never reached Procore whole is not counted, so that faulty forms can not lock a company out', async t => {
+  const service = await startService(t, { emulator: { rateLimit: 5, rateWindowSeconds: 60 } })
+  t.equal((await sendJson(service.users, user(0))).status, 201)
+  const faulty = form([{ name: 'user[avatar]', filename: 'a.png', data: png(600_000) }, { name: 'user[last_name]', data: 'Doe' }])
+  for (let index = 0; index < 6; index++) t.equal((await sendForm(service.users, faulty)).status, 422)
+  t.equal((await sendJson(service.users, user(1))).status, 201)
+})
+
+t.test('an outage of the login host spends no allowance', async t => {
+  const service = await startService(t, { emulator: { rateLimit: 5, rateWindowSeconds: 60 } })
+  t.equal((await sendJson(service.users, user(0))).status, 201)
+  service.emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token', rate: 1 })
+  service.emulator.api.revokeTokens()
+  for (let index = 1; index < 10; index++) t.match((await sendJson(service.users, user(index))).json, { status: 503, code: 'procore_unavailable' })
+  service.emulator.faults.clear()
+  await service.app.procore.tokens.get().catch(() => {})
+  await until(() => service.app.procore.tokens.current() !== undefined)
+  t.equal((await sendJson(service.users, user(20))).status, 201)
+})
+
+t.test('a token that is refused is renewed and the request repeated, even if nobody may wait for the allowance', async t => {
+  const { users, emulator } = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  emulator.api.revokeTokens()
+  t.equal((await sendJson(users, user(0))).status, 201)
+})
+
+t.test('with no wait at all a crowd that arrives with a new window still waits for the one that goes ahead', async t => {
+  const window = { rateLimit: 40, rateWindowSeconds: 1 }
+  const service = await startService(t, { env: { RATE_WAIT_MS: '0' }, emulator: window })
+  await sendJson(service.users, user(0))
+  await new Promise(resolve => setTimeout(resolve, 2100))
+  const replies = await crowd(service.users, 10, 1)
+  t.equal(count(replies, 201), 10)
+})
+
+t.test('companies beyond those that are remembered push out the oldest that has nothing under way', async t => {
+  const allowance = new Allowance({ allowance: 'company' })
+  const caller = { gone: false, whenGone: () => () => {} }
+  const first = await allowance.enter({ companyId: 1, sentWhole: true, waitMs: 0, caller })
+  const startedAt = process.cpuUsage().user
+  for (let companyId = 2; companyId < limits.companiesMax * 3; companyId++) {
+    const ticket = await allowance.enter({ companyId, sentWhole: true, waitMs: 0, caller })
+    ticket.leave()
+  }
+  t.equal(allowance.companies, limits.companiesMax)
+  t.ok(process.cpuUsage().user - startedAt < 5_000_000, 'without looking at all of them each time')
+  first.leave()
 })

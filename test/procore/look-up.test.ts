@@ -68,6 +68,7 @@ t.test('it has its own time limit', async t => {
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'silence', method: 'GET', rate: 1 })
   t.match((await sendJson(users, { user: jane })).json, { status: 502, outcome: 'unknown', detail: /could not be looked through\.$/ })
+  t.equal(emulator.apiRequests.filter(({ method }) => method === 'GET').length, 1, 'nothing is asked when it is over')
 })
 
 t.test('it obeys the allowance', async t => {
@@ -89,4 +90,13 @@ t.test('it is not made when the caller is gone, but the answer was awaited', asy
   await until(() => lines.some(({ msg }) => msg === 'request'))
   t.match(lines.filter(({ msg }) => msg === 'request'), [{ status: 499, code: 'procore_timeout', outcome: 'unknown' }])
   t.strictSame(lookUps(emulator), [])
+})
+
+t.test('a listing that comes slowly makes no older user ours', async t => {
+  const { users, emulator } = await startService(t)
+  t.equal((await sendJson(users, { user: jane })).status, 201)
+  await new Promise(resolve => setTimeout(resolve, 2100))
+  emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'POST' })
+  emulator.faults.add({ kind: 'slow', delayMs: 3, method: 'GET' })
+  t.match((await sendJson(users, { user: jane })).json, { status: 502, outcome: 'unknown' })
 })

@@ -78,6 +78,19 @@ t.test('credentials that are refused', async t => {
   }
 })
 
+t.test('credentials that are refused with a challenge beside the error, as Doorkeeper does', async t => {
+  const { users, emulator } = await startService(t, { ready: false })
+  emulator.faults.add({ kind: 'status', status: 401, body: '{"error":"invalid_client"}', headers: { 'www-authenticate': 'Bearer realm="Doorkeeper", error="invalid_client"' }, on: 'token', rate: 1 })
+  t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
+})
+
+t.test('a token that is over when it comes makes no storm', async t => {
+  const { users, emulator } = await startService(t, { ready: false })
+  emulator.faults.add({ kind: 'status', status: 200, body: '{"access_token":"a","token_type":"bearer","expires_in":0}', on: 'token', rate: 1 })
+  for (let index = 0; index < 5; index++) t.match((await sendJson(users, { user: jane })).json, { status: 503, code: 'procore_unavailable' })
+  t.ok(emulator.tokenRequests.length <= 2)
+})
+
 t.test('a login host that is away or talks nonsense is procore_unavailable, and not asked by every request', async t => {
   const faults = [{ kind: 'status', status: 503, body: '' }, { kind: 'status', status: 200, body: '{}' }, { kind: 'status', status: 200, body: '<html>' }, { kind: 'reset-before-body' }, { kind: 'garbage' }, { kind: 'status', status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }] as const
   for (const fault of faults) {
