@@ -61,7 +61,8 @@ export function refuseUnparsed (this: Pick<FastifyInstance, 'log'>, error: Error
   }
   const problem = unparsedProblem(error.code)
   const id = requestId({ headers: {} })
-  this.log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
+  // One that is cut off in its body has a line of its own.
+  if (error.code !== 'HPE_INVALID_EOF_STATE') this.log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
   const body = problemBody(problem, id)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)

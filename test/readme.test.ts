@@ -17,11 +17,11 @@ import { startService } from './helpers/service.ts'
 
 const exec = promisify(execFile)
 
-const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', openapi = ''] = blocks('sh')
+const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', openapi = ''] = blocks('sh')
 const [created = '', refused = ''] = blocks('json')
 
 t.test('all of its commands are known here', async t => {
-  t.equal(blocks('sh').length, 8)
+  t.equal(blocks('sh').length, 9)
   t.equal(tests, 'npm ci && npm test', 'which is running now')
 })
 
@@ -74,6 +74,11 @@ t.test('the soak, for some seconds: nothing lost, nothing double, no untrue answ
   const { stdout } = await exec('bash', ['-c', soak], { cwd: root, env: { ...process.env, SOAK_SECONDS: '5', SOAK_SEED: '1' } })
   t.match(stdout, /[1-9]\d* creates, [1-9]\d* users held by Procore, 0 untrue answers/)
   t.match(stdout, /201 {2}recovered/)
+})
+
+t.test('the fuzzing, for some seconds', { timeout: 110_000 }, async t => {
+  const { stdout } = await exec('bash', ['-c', fuzz], { cwd: root, env: { ...process.env, FUZZ_COUNT: '2000', FUZZ_SEED: '1' } })
+  t.match(stdout, /^0 findings/m)
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {

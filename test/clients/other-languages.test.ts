@@ -53,7 +53,7 @@ const forms: Record<string, { contentType: string, body: Buffer }> = {
       ['Content-Disposition: form-data; name="user[last_name]"', 'Doe'],
       ['Content-Disposition: form-data; name="user[email_address]"', 'jane@example.com'],
       ['Content-Disposition: form-data; name="user[avatar]"; filename="a.png"', image],
-    ], { preamble: 'This is a message in MIME format.\r\n--edge\r\n', epilogue: '\r\nthe end\r\n--edges\r\n' }),
+    ], { preamble: 'This is a message in MIME format.\r\n--edge\r\n', epilogue: '\r\nthe end\r\n--edge\r\n' }),
   },
   'a boundary of 70 characters': {
     contentType: `multipart/form-data; boundary="${boundary70}"`,

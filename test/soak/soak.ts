@@ -4,7 +4,7 @@
  * same faults for the same creates. Exit status 1 when an answer was untrue or the service did not come back to rest.
  */
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { request, Agent } from 'undici'
 import type { Fault } from '../../src/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
@@ -46,6 +46,7 @@ const service = await startProgram('src/main.ts', {
 })
 
 const ledger = new Ledger()
+const filesAtStart = openFiles()
 const endsAtMs = Date.now() + seconds * 1000
 let company = 1000
 process.stdout.write(`seed ${seed}, ${seconds} s, ${concurrency} callers at a time, a fault in one of five creates\n`)
@@ -122,19 +123,17 @@ async function control (method: 'GET' | 'POST' | 'DELETE', path: string, body = 
 /** Idle connections end by themselves within seconds. */
 async function atRest (): Promise<number> {
   await agent.close()
-  let left = sockets()
+  let left = openFiles() - filesAtStart
   for (let waitedMs = 0; waitedMs < 15_000 && left > 4; waitedMs += 200) {
     await new Promise(resolve => setTimeout(resolve, 200))
-    left = sockets()
+    left = openFiles() - filesAtStart
   }
   return left
 }
 
-/** Established connections of the service, by the kernel's table of its network namespace, which its own ports are looked up in. */
-function sockets (): number {
-  const ports = [service, emulator].map(({ url }) => Number(new URL(url).port).toString(16).toUpperCase().padStart(4, '0'))
-  const lines = readFileSync(`/proc/${service.child.pid}/net/tcp`, 'utf8').split('\n')
-  return lines.filter(line => / 01 /.test(line) && ports.some(port => line.includes(`:${port} `))).length
+/** Open files of the service, of which only its connections come and go. */
+function openFiles (): number {
+  return readdirSync(`/proc/${service.child.pid}/fd`).length
 }
 
 function memoryBytes (): number {
