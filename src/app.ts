@@ -16,22 +16,27 @@ import { addOpenapi } from './pages/openapi.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, findDoubtful, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
+import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
+import { openShared } from './state/shared.ts'
 
 export interface App {
   readonly fastify: FastifyInstance
   readonly procore: Procore
   readonly lifecycle: Lifecycle
   readonly callers: Callers
+  /** What replicas share, if they do. */
+  readonly store: SharedStore | undefined
 }
 
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const fastify = createServer(log, config.callers.trustedProxies)
   const lifecycle = new Lifecycle()
-  const procore = new Procore(config.procore, config.proxy, log)
+  const shared = openShared(config, log)
+  const procore = new Procore(config.procore, config.proxy, log, shared)
   const callers = new Callers(config.callers, config.proxy, log)
-  const keys = new Keys(new MemoryKeys(), config.procore.clientSecret)
+  const keys = new Keys(shared?.keys ?? new MemoryKeys(), config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
   const paths = collectPaths(fastify)
 
@@ -44,14 +49,14 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   })
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
-  await fastify.register(health, { lifecycle, procore, callers })
+  await fastify.register(health, { lifecycle, procore, callers, store: shared?.store })
   await fastify.register(async scope => {
-    await callers.guard(scope)
+    await callers.guard(scope, shared?.store)
     await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit })
   })
   refuseOtherMethods(fastify, paths())
-  fastify.addHook('onClose', async () => { await Promise.all([procore.close(), callers.close()]) })
-  return { fastify, procore, lifecycle, callers }
+  fastify.addHook('onClose', async () => { await Promise.all([procore.close(), callers.close(), shared?.close()]) })
+  return { fastify, procore, lifecycle, callers, store: shared?.store }
 }
 
 function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]): FastifyInstance {

@@ -37,6 +37,12 @@ export interface Config {
     readonly maxUploads: number
   }
   readonly endpoints: DescriptionOptions
+  readonly state: {
+    /** Of the store that replicas share; nothing: this process remembers alone. It may hold a password. */
+    readonly redisUrl: Secret | undefined
+    /** What becomes of requests with an Idempotency-Key while the store is away. */
+    readonly withoutStore: Environment['IDEMPOTENCY_WITHOUT_REDIS']
+  }
   /** How outgoing connections leave: empty for no proxy; hosts beside it as in `NO_PROXY`. */
   readonly proxy: { readonly url: string, readonly except: string }
   readonly procore: {
@@ -107,7 +113,7 @@ function readSecret (name: string, path: string, faults: string[]): string {
 }
 
 /** Names that are ours by prefix; Kubernetes adds `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` of its own for a service of that name. */
-const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|TRUSTED|CORS|PERMISSION)_/
+const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION)_/
 const injected = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
 function refuseUnknown (variables: Variables, faults: string[]): void {
@@ -166,6 +172,7 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: values.permissionTemplateIds },
+    state: { redisUrl: values.redisUrl === '' ? undefined : new Secret(values.redisUrl), withoutStore: env.IDEMPOTENCY_WITHOUT_REDIS },
     proxy: { url: values.proxyUrl, except: env.NO_PROXY },
     procore: {
       apiUrl: values.apiUrl,

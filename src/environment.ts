@@ -32,6 +32,8 @@ export const EnvironmentSchema = Type.Object({
   CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
   MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),
+  REDIS_URL: Type.String({ default: '' }),
+  IDEMPOTENCY_WITHOUT_REDIS: choice(['refuse', 'proceed'], { default: 'refuse' }),
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
   AVATAR_MAX_PIXELS: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 50_000_000 }),
@@ -60,5 +62,5 @@ export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as c
  * and a protection that is silently missing is worse than none.
  */
 export const plannedVariables = [
-  'REDIS_URL', 'IDEMPOTENCY_WITHOUT_REDIS', 'CACHE_SECONDS', 'STATUS_PAGE', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'CACHE_SECONDS', 'STATUS_PAGE', 'OTEL_EXPORTER_OTLP_ENDPOINT',
 ] as const

@@ -55,6 +55,8 @@ export const limits = Object.freeze({
   breakerIntervalMaxMs: 30_000,
   /** After a reset of Procore's allowance: how long one request goes ahead of the others to learn the new count. */
   allowanceProbeMs: 1_000,
+  /** How soon a replica asks again while another one finds out what remains. */
+  allowanceAskMs: 100,
   /** Requests that may wait for Procore's allowance or for a connection: of all companies, and of one. */
   waitingMax: 1_024,
   waitingOfCompanyMax: 256,
@@ -66,6 +68,24 @@ export const limits = Object.freeze({
   keyLifetimeMs: 86_400_000,
   keysMax: 100_000,
   keysMaxBytes: 67_108_864,
+  /** The store that replicas share: time for one call and for a connection, calls at a time, and how often it is asked for while it is away. */
+  storeTimeoutMs: 100,
+  storeConnectTimeoutMs: 2_000,
+  storeCallsMax: 2_000,
+  storeProbeMs: 1_000,
+  /** How long a replica may be silent before what it holds counts as lost, and how often it speaks. */
+  leaseMs: 30_000,
+  leaseRenewMs: 10_000,
+  /** How long a streamed request may be under way before another replica takes it for lost. */
+  streamLeaseMs: 600_000,
+  /** Ends of keys that could not be written: how often each is tried again, and how many may wait. */
+  settleTriesMax: 60,
+  settlesWaitingMax: 1_000,
+  /** How long one replica has for asking for the token that all will use, and how often the others look. */
+  tokenLockMs: 15_000,
+  tokenLookMs: 100,
+  /** How long what is known of an allowance stays in the store when nothing is heard of it. */
+  allowanceLifetimeMs: 7_200_000,
   /** How long an error in writing to Procore is held back, so that an answer that has arrived is read before it. */
   writeErrorHoldMs: 100,
   /** What is read and thrown away of a body that was answered before its end. */

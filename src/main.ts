@@ -26,6 +26,7 @@ process.on('SIGHUP', () => app.procore.renewCredentials())
 
 for (const warning of warnings(config)) log.warn(warning)
 app.callers.keys?.start()
+await app.store?.start()
 app.procore.tokens.start()
 await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(failToListen)
 log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')

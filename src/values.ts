@@ -22,6 +22,7 @@ export interface Values {
   apiUrl: string
   loginUrl: string
   proxyUrl: string
+  redisUrl: string
   companyIds: ReadonlySet<number>
   permissionTemplateIds: ReadonlySet<number>
   trustedProxies: readonly string[]
@@ -49,6 +50,7 @@ class Reader {
       apiUrl: this.#origin('PROCORE_API_URL'),
       loginUrl: this.#origin('PROCORE_LOGIN_URL'),
       proxyUrl: this.#proxy('HTTPS_PROXY'),
+      redisUrl: this.#redis('REDIS_URL'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
       trustedProxies: this.#list('TRUSTED_PROXIES', isNetwork, 'addresses or networks'),
@@ -97,6 +99,13 @@ class Reader {
     const text = this.#text(name)
     const url = URL.parse(text)
     if (text !== '' && (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))) this.#faults.push(`${name}: must be an http: or https: URL`)
+    return text
+  }
+
+  #redis (name: Name): string {
+    const text = this.#text(name)
+    const protocol = URL.parse(text)?.protocol
+    if (text !== '' && protocol !== 'redis:' && protocol !== 'rediss:') this.#faults.push(`${name}: must be a redis: or rediss: URL`)
     return text
   }
 

@@ -9,8 +9,10 @@ import type { Proxy } from '../connections.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
+import type { SharedStore } from '../state/redis.ts'
 import { anybody, Identities, type Identity } from './identity.ts'
 import { IssuerKeys, type KeysLog } from './keys.ts'
+import { rateStore } from './rate-store.ts'
 import { judgeCompany, judgeOperation } from './scope.ts'
 
 declare module 'fastify' {
@@ -43,13 +45,13 @@ export class Callers {
     await this.keys?.close()
   }
 
-  /** Guards every route of this scope. */
-  async guard (scope: FastifyInstance): Promise<void> {
+  /** Guards every route of this scope; the store counts for all replicas. */
+  async guard (scope: FastifyInstance, store: SharedStore | undefined): Promise<void> {
     const { ratePerMinute } = this.#config
     scope.decorateRequest('identity')
     scope.decorateRequest('callerId')
     scope.addHook('onRequest', (request, _reply, done) => this.#identify(request, done))
-    if (ratePerMinute > 0 && areTold(this.#config)) await addRate(scope, ratePerMinute)
+    if (ratePerMinute > 0 && areTold(this.#config)) await addRate(scope, ratePerMinute, store)
     scope.addHook('onRequest', (request, _reply, done) => done(this.#judge(request)))
   }
 
@@ -87,12 +89,13 @@ export function areTold ({ jwt, trustedProxies }: ConfigOfCallers): boolean {
   return jwt !== undefined || trustedProxies.length > 0
 }
 
-async function addRate (scope: FastifyInstance, ratePerMinute: number): Promise<void> {
+async function addRate (scope: FastifyInstance, ratePerMinute: number, store: SharedStore | undefined): Promise<void> {
   await scope.register(rateLimit, {
     global: false,
     max: ratePerMinute,
     timeWindow: 60_000,
     cache: limits.callersMax,
+    ...(store !== undefined && { store: rateStore(store) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),

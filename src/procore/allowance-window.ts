@@ -2,16 +2,8 @@
  * What is known of one allowance of Procore's: how many requests remain until when, which of ours are under way, and whether
  * Procore said to come back later. It answers when the next request may go; it makes nobody wait.
  */
-import type { IncomingHttpHeaders } from 'node:http'
 import { limits } from '../limits.ts'
-import type { Answer, Exchange } from './answer.ts'
-import { resetSeconds, retryAfterSeconds } from './clock.ts'
-
-/** Why Procore said to come back later. */
-export type Block = 'rate' | 'unavailable'
-
-/** The shorter of Procore's two windows, for a 429 that does not say when to come again. */
-const shortWindowMs = 10_000
+import type { AllowanceNews, Block, BlockKind, ToldWindow } from './allowance-news.ts'
 
 /** A request that is under way. */
 export interface Entry {
@@ -27,7 +19,7 @@ export class AllowanceWindow {
   /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
   readonly #told = new Map<string, Told>()
   #blockedUntilMs = 0
-  #block: Block = 'rate'
+  #block: BlockKind = 'rate'
   #underWay = 0
   #entered = 0
   /** Counts the resets: an answer to a request from before the last one tells nothing of the new count. */
@@ -35,6 +27,7 @@ export class AllowanceWindow {
   /** Since a reset no answer has told the new count. */
   #uncounted = false
   #probeAtMs: number | undefined
+  #heldUntilMs = 0
 
   /**
    * When a request may go: a time that is not in the future means now. `certain` is false when an answer to a request that is
@@ -51,6 +44,7 @@ export class AllowanceWindow {
       certain ||= remaining <= 0
     }
     if (atMs > 0) return { atMs, certain }
+    if (this.#heldUntilMs > nowMs) return { atMs: this.#heldUntilMs, certain: false, probing: true }
     return this.#uncounted ? { atMs: this.#afterProbe(sentWhole), certain: false, probing: true } : { atMs: 0, certain: false }
   }
 
@@ -69,30 +63,30 @@ export class AllowanceWindow {
   }
 
   /** A request came to its end: with an answer, without one, in which case Procore may have counted it, or without having left. */
-  leave (result: Exchange | undefined, { epoch, number, first }: Entry, nowMs: number): void {
+  leave ({ isAnswered, isCounted, told }: AllowanceNews, { epoch, number, first }: Entry, nowMs: number): void {
     this.#underWay--
     this.#forget(nowMs)
-    const answer = result?.kind === 'answer' ? result : undefined
-    const isCounted = answer !== undefined || (result?.kind === 'breakdown' && result.sent)
-    // A 429 says by its own headers when to come again, and blocks.
-    const isNews = answer !== undefined && answer.status !== 429 && this.#read(answer.headers, nowMs, first && number === this.#entered)
-    if (!isNews && isCounted) for (const told of this.#told.values()) told.remaining--
+    if (told !== undefined) this.#read(told, nowMs, first && number === this.#entered)
+    else if (isCounted) for (const window of this.#told.values()) window.remaining--
     if (epoch !== this.epoch) return
-    if (answer !== undefined) this.#uncounted = false
+    if (isAnswered) this.#uncounted = false
     this.#probeAtMs = undefined
   }
 
-  /** Procore answered 429, or 503 with Retry-After: nothing goes until then. */
-  blockFor (answer: Answer, block: Block, nowMs: number): void {
-    const seconds = retryAfterSeconds(answer.headers, nowMs) ?? resetSeconds(answer.headers, nowMs)
-    const untilMs = nowMs + (seconds === undefined ? shortWindowMs : Math.max(1, seconds) * 1000)
-    if (untilMs <= this.#blockedUntilMs) return
-    this.#blockedUntilMs = untilMs
-    this.#block = block
+  /** Procore said to come back later: nothing goes until then. */
+  blockFor ({ kind, ms }: Block, nowMs: number): void {
+    if (nowMs + ms <= this.#blockedUntilMs) return
+    this.#blockedUntilMs = nowMs + ms
+    this.#block = kind
+  }
+
+  /** Another replica is about to learn more: nothing goes for a moment. */
+  holdFor (ms: number, nowMs: number): void {
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + ms)
   }
 
   /** Why nothing goes, if Procore said to come back later. */
-  blockedBy (nowMs: number): Block | undefined {
+  blockedBy (nowMs: number): BlockKind | undefined {
     return this.#blockedUntilMs > nowMs ? this.#block : undefined
   }
 
@@ -104,16 +98,11 @@ export class AllowanceWindow {
     return this.#underWay > 0
   }
 
-  #read (headers: IncomingHttpHeaders, nowMs: number, wasAlone: boolean): boolean {
-    const remaining = headers['x-rate-limit-remaining']
-    const seconds = resetSeconds(headers, nowMs)
-    if (typeof remaining !== 'string' || !/^\d{1,12}$/.test(remaining) || seconds === undefined || seconds <= 0) return false
-    const name = `${String(headers['x-rate-limit-limit'])} ${String(headers['x-rate-limit-reset'])}`
+  #read ({ name, remaining, resetMs }: ToldWindow, nowMs: number, wasAlone: boolean): void {
     const told = this.#told.get(name)
     // Answers overtake each other: within one window the lowest count is the latest, unless there was no other.
-    if (told === undefined || wasAlone) this.#told.set(name, { remaining: Number(remaining), resetAtMs: nowMs + seconds * 1000 })
-    else told.remaining = Math.min(told.remaining, Number(remaining))
-    return true
+    if (told === undefined || wasAlone) this.#told.set(name, { remaining, resetAtMs: nowMs + resetMs })
+    else told.remaining = Math.min(told.remaining, remaining)
   }
 
   /** Lets go of windows and blocks that are over; from then on the count is unknown. */

@@ -5,15 +5,19 @@
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import { CallerGone, Problem } from '../problem.ts'
-import type { Answer, Exchange } from './answer.ts'
+import type { SharedAllowance } from '../state/shared-allowance.ts'
+import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { WaitingLine } from './waiting-line.ts'
-import { AllowanceWindow, type Block } from './allowance-window.ts'
+import { newsOf, type Block, type BlockKind } from './allowance-news.ts'
+import { AllowanceWindow } from './allowance-window.ts'
 
 export interface AllowanceRequest {
   companyId: number
   /** A stream can't be repeated and its end is not known, so it does not go ahead to learn the count. */
   sentWhole: boolean
+  /** After this time it is not under way any more, whatever became of it. */
+  lifetimeMs: number
   /** Longest wait, in milliseconds. */
   waitMs: number
   caller: Caller
@@ -34,12 +38,15 @@ interface Waiter {
 
 export class Allowance {
   readonly #perCompany: boolean
+  readonly #shared: SharedAllowance | undefined
   readonly #buckets = new Map<number, Bucket>()
   /** Of all companies together. */
   readonly #count = { waiting: 0 }
 
-  constructor ({ allowance }: Pick<Config['procore'], 'allowance'>) {
+  /** @param shared what other replicas know of it */
+  constructor ({ allowance }: Pick<Config['procore'], 'allowance'>, shared?: SharedAllowance) {
     this.#perCompany = allowance === 'company'
+    this.#shared = shared
   }
 
   get waiting (): number {
@@ -53,12 +60,34 @@ export class Allowance {
 
   /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
   enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
-    return this.#bucket(request.companyId).enter(request)
+    const bucket = this.#bucket(request.companyId)
+    return this.#shared === undefined ? bucket.enter(request) : this.#enterShared(request, bucket, this.#shared)
+  }
+
+  /** First as far as this replica knows, then as far as all know; what the others know is learnt, and waited for here. */
+  async #enterShared (request: AllowanceRequest, bucket: Bucket, shared: SharedAllowance): Promise<Ticket> {
+    const startedAtMs = Date.now()
+    for (;;) {
+      const waitMs = Math.max(0, request.waitMs - (Date.now() - startedAtMs))
+      const ticket = await bucket.enter({ ...request, waitMs })
+      const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole, request.lifetimeMs)
+      if (entrance === undefined) return ticket
+      if (entrance.isOpen) {
+        return {
+          leave: result => {
+            ticket.leave(result)
+            entrance.leave(newsOf(result, Date.now()))
+          },
+        }
+      }
+      ticket.leave()
+      bucket.learn(entrance)
+    }
   }
 
   /** Notes that Procore said to come back later. */
-  block (companyId: number, answer: Answer, block: Block): void {
-    this.#bucket(companyId).block(answer, block)
+  block (companyId: number, block: Block): void {
+    this.#bucket(companyId).block(block)
   }
 
   /** How long Procore said to leave the company alone, in milliseconds. */
@@ -70,8 +99,12 @@ export class Allowance {
     for (const bucket of this.#buckets.values()) bucket.stop()
   }
 
+  #keyOf (companyId: number): number {
+    return this.#perCompany ? companyId : 0
+  }
+
   #bucket (companyId: number): Bucket {
-    const key = this.#perCompany ? companyId : 0
+    const key = this.#keyOf(companyId)
     const known = this.#buckets.get(key)
     if (known !== undefined) return known
     if (this.#buckets.size >= limits.companiesMax) this.#forgetOldest()
@@ -118,9 +151,15 @@ class Bucket {
     return this.#window.blockedMs(Date.now())
   }
 
-  block (answer: Answer, block: Block): void {
-    this.#window.blockFor(answer, block, Date.now())
+  block (block: Block): void {
+    this.#window.blockFor(block, Date.now())
     this.#pump()
+  }
+
+  /** What other replicas know. */
+  learn ({ ms, why }: { ms: number, why: BlockKind | 'probe' }): void {
+    if (why === 'probe') this.#window.holdFor(ms, Date.now())
+    else this.#window.blockFor({ kind: why, ms }, Date.now())
   }
 
   stop (): void {
@@ -152,7 +191,8 @@ class Bucket {
     const entry = this.#window.enter(nowMs, sentWhole)
     return {
       leave: result => {
-        this.#window.leave(result, entry, Date.now())
+        const nowMs = Date.now()
+        this.#window.leave(newsOf(result, nowMs), entry, nowMs)
         this.#pump()
       },
     }

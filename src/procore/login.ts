@@ -19,7 +19,8 @@ export interface Token {
 /** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
 const unknownLifetimeMs = 300_000
 
-export type RequestToken = () => Promise<Token>
+/** @param replaced the token that is no longer wanted, if there was one */
+export type RequestToken = (replaced: string | undefined) => Promise<Token>
 
 /**
  * Credentials that are refused are read again from their files, and tried once more if they are new.

@@ -8,11 +8,12 @@ import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import type { Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
+import type { SharedAllowance } from '../state/shared-allowance.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { openConnections, type Proxy } from '../connections.ts'
 import type { ProcoreRequest } from './exchange.ts'
-import { reloadCredentials, tokenRequest } from './login.ts'
+import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
 import { findIn, type Finding, type Wanted } from './look-up.ts'
 import { judge, recordIdOf, type Success, type Verdict } from './outcome.ts'
 import { Sender, type SenderLog } from './sender.ts'
@@ -41,6 +42,12 @@ export interface ProcoreLog extends SenderLog {
   error (fields: object, message: string): void
 }
 
+/** What several replicas do as one. */
+export interface SharedByReplicas {
+  tokenRequest (request: RequestToken): RequestToken
+  allowance: SharedAllowance
+}
+
 export class Procore {
   readonly tokens: Tokens
   readonly #config: Config['procore']
@@ -50,13 +57,14 @@ export class Procore {
   readonly #sender: Sender
   #saidNoChunked = false
 
-  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog) {
+  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog, shared?: SharedByReplicas) {
     this.#config = config
     this.#log = log
     this.#api = openConnections(config.apiUrl, config.connections, proxy)
     this.#login = openConnections(config.loginUrl, 1, proxy)
-    this.tokens = new Tokens(tokenRequest(config, this.#login), log)
-    this.#sender = new Sender(config, this.#api, this.tokens, log)
+    const request = tokenRequest(config, this.#login)
+    this.tokens = new Tokens(shared?.tokenRequest(request) ?? request, log)
+    this.#sender = new Sender(config, this.#api, this.tokens, log, shared?.allowance)
   }
 
   /** Whether the API host is taken to be down. */

@@ -8,13 +8,13 @@ import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import type { Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
+import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
 import { Allowance, type Ticket } from './allowance.ts'
-import type { Block } from './allowance-window.ts'
-import type { Answer, Exchange } from './answer.ts'
+import { blockOf } from './allowance-news.ts'
+import type { Exchange } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import type { Caller } from './caller.ts'
-import { retryAfterSeconds } from './clock.ts'
 import { exchange, type ProcoreRequest } from './exchange.ts'
 import { userAgent, via } from './identity.ts'
 import type { Tokens } from './tokens.ts'
@@ -66,8 +66,8 @@ export class Sender {
   /** Requests that are with the pool: on a connection or waiting for one. */
   #underWay = 0
 
-  constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog) {
-    this.allowance = new Allowance(config)
+  constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog, shared?: SharedAllowance) {
+    this.allowance = new Allowance(config, shared)
     this.#config = config
     this.#api = api
     this.#tokens = tokens
@@ -95,7 +95,7 @@ export class Sender {
     if (result.kind !== 'answer') return undefined
     // The same token again would only be refused again.
     if (result.status === 401) return this.#tokens.current() === token ? undefined : 0
-    return blockOf(result) === undefined ? undefined : this.allowance.blockedMs(companyId)
+    return blockOf(result, Date.now()) === undefined ? undefined : this.allowance.blockedMs(companyId)
   }
 
   async #attempt (request: ApiRequest, waitMs: number): Promise<Attempt> {
@@ -126,8 +126,10 @@ export class Sender {
     return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
   }
 
-  async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
-    const ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
+  async #enter ({ companyId, body, caller, trail, timeoutMs }: ApiRequest, waitMs: number): Promise<Ticket> {
+    const sentWhole = isWhole({ body })
+    const lifetimeMs = sentWhole ? timeoutMs + limits.leaseMs : limits.streamLeaseMs
+    const ticket = this.allowance.enter({ companyId, sentWhole, lifetimeMs, waitMs, caller })
     if (!(ticket instanceof Promise)) return ticket
     const startedAt = performance.now()
     try {
@@ -158,8 +160,8 @@ export class Sender {
   #learn (result: Exchange, token: string, companyId: number): void {
     if (result.kind === 'answer') {
       if (result.status === 401) this.#tokens.reject(token)
-      const block = blockOf(result)
-      if (block !== undefined) this.allowance.block(companyId, result, block)
+      const block = blockOf(result, Date.now())
+      if (block !== undefined) this.allowance.block(companyId, block)
     }
     const verdict = blameOf(result)
     if (verdict === 'up') this.#sayUp()
@@ -195,15 +197,9 @@ async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
   }
 }
 
-/** Whether Procore said to come back later, which it does before it acts. */
-function blockOf ({ status, headers }: Answer): Block | undefined {
-  if (status === 429) return 'rate'
-  return status === 503 && retryAfterSeconds(headers, Date.now()) !== undefined ? 'unavailable' : undefined
-}
-
 /** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */
 function blameOf (result: Exchange): 'up' | 'down' | undefined {
-  if (result.kind === 'answer') return result.status < 500 || blockOf(result) !== undefined ? 'up' : 'down'
+  if (result.kind === 'answer') return result.status < 500 || blockOf(result, Date.now()) !== undefined ? 'up' : 'down'
   // No connection came free in time: that is our own crowd.
   if (result.givenUp || (result.at === 'connect' && result.timeout)) return undefined
   return 'down'

@@ -20,6 +20,8 @@ export class Tokens {
   readonly #request: RequestToken
   readonly #log: TokenLog
   #current: Token | undefined
+  /** The last one that was current, dropped or not: the next has to be another. */
+  #latest: string | undefined
   #attempt: Promise<Token> | undefined
   #timer: NodeJS.Timeout | undefined
   #failure: Problem | undefined
@@ -86,7 +88,7 @@ export class Tokens {
   async #try (): Promise<Token> {
     clearTimeout(this.#timer)
     try {
-      const token = await this.#request()
+      const token = await this.#request(this.#latest)
       this.#succeed(token)
       return token
     } catch (error) {
@@ -96,6 +98,7 @@ export class Tokens {
 
   #succeed (token: Token): void {
     this.#current = token
+    this.#latest = token.value
     this.#failure = undefined
     this.#failures = 0
     this.ready = true

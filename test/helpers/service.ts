@@ -52,6 +52,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     const leak = leakIn(lines)
     if (leak !== undefined) throw new Error(`a credential or an address in the log: ${leak}`)
   })
+  await app.store?.start()
   if (options.ready ?? true) await app.procore.tokens.get()
   await app.fastify.listen({ ...config.listen })
   const { port } = app.fastify.server.address() as AddressInfo

@@ -3,6 +3,7 @@ import t from 'tap'
 import { limits } from '../../src/limits.ts'
 import { Allowance } from '../../src/procore/allowance.ts'
 import type { Answer } from '../../src/procore/answer.ts'
+import { newsOf } from '../../src/procore/allowance-news.ts'
 import { AllowanceWindow } from '../../src/procore/allowance-window.ts'
 import { WaitingLine } from '../../src/procore/waiting-line.ts'
 import { png } from '../helpers/images.ts'
@@ -117,7 +118,7 @@ t.test('answers that overtake each other: within one window the lowest count is 
   const nowMs = 1_000_000
   const answer = (remaining: number, reset = 1060): Answer => ({ kind: 'answer', status: 201, early: false, atMs: 0, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': '10', 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } })
   const entries = [window.enter(nowMs, true), window.enter(nowMs, true), window.enter(nowMs, true)]
-  for (const [index, remaining] of [0, 2, 1].entries()) window.leave(answer(remaining), entries[index] ?? window.enter(nowMs, true), nowMs)
+  for (const [index, remaining] of [0, 2, 1].entries()) window.leave(newsOf(answer(remaining), nowMs), entries[index] ?? window.enter(nowMs, true), nowMs)
   t.strictSame(window.readyAt(nowMs, true), { atMs: nowMs + 60_000, certain: true })
   t.match(window.readyAt(nowMs + 60_001, true), { atMs: 0, certain: false }, 'the first goes ahead')
   window.enter(nowMs + 60_001, true)
@@ -130,7 +131,7 @@ t.test('of two windows the stricter one counts, until its own reset', async t =>
   const nowMs = 1_000_000
   const tell = (limit: number, remaining: number, reset: number) => {
     const entry = window.enter(nowMs, true)
-    window.leave({ kind: 'answer', status: 201, early: false, atMs: 0, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': String(limit), 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } }, entry, nowMs)
+    window.leave(newsOf({ kind: 'answer', status: 201, early: false, atMs: 0, body: Buffer.alloc(0), headers: { date: new Date(nowMs).toUTCString(), 'x-rate-limit-limit': String(limit), 'x-rate-limit-remaining': String(remaining), 'x-rate-limit-reset': String(reset) } }, nowMs), entry, nowMs)
   }
   tell(25, 0, 1005)
   tell(3600, 500, 2000)
@@ -192,10 +193,10 @@ t.test('with no wait at all a crowd that arrives with a new window still waits f
 t.test('companies beyond those that are remembered push out the oldest that has nothing under way', async t => {
   const allowance = new Allowance({ allowance: 'company' })
   const caller = { gone: false, whenGone: () => () => {} }
-  const first = await allowance.enter({ companyId: 1, sentWhole: true, waitMs: 0, caller })
+  const first = await allowance.enter({ companyId: 1, sentWhole: true, lifetimeMs: 1000, waitMs: 0, caller })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < limits.companiesMax * 3; companyId++) {
-    const ticket = await allowance.enter({ companyId, sentWhole: true, waitMs: 0, caller })
+    const ticket = await allowance.enter({ companyId, sentWhole: true, lifetimeMs: 1000, waitMs: 0, caller })
     ticket.leave()
   }
   t.equal(allowance.companies, limits.companiesMax)

@@ -1,0 +1,100 @@
+/**
+ * Idempotency keys that replicas share. A key is held by a lease that its replica extends; one that was lost with its replica counts
+ * as unknown, never as free. Records are sealed, since answers hold personal data; one that does not open counts as unknown, too.
+ */
+import { randomUUID } from 'node:crypto'
+import { limits } from '../limits.ts'
+import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
+import { fromStored, toStored } from './stored-key.ts'
+import { StoreAway, type SharedStore } from './redis.ts'
+import type { Seal } from './seal.ts'
+
+/** Ends one key in the store. */
+type Ending = () => Promise<unknown>
+
+export class RedisKeys implements KeyStore {
+  readonly #store: SharedStore
+  readonly #seal: Seal
+  /** What this replica runs: the holder's name by key. */
+  readonly #held = new Map<string, string>()
+  readonly #renewal: NodeJS.Timeout
+  #waiting = 0
+
+  constructor (store: SharedStore, seal: Seal) {
+    this.#store = store
+    this.#seal = seal
+    this.#renewal = setInterval(() => this.#extend(), limits.leaseRenewMs).unref()
+  }
+
+  close (): void {
+    clearInterval(this.#renewal)
+  }
+
+  /** @throws {StoreAway} */
+  async claim (id: string): Promise<KeyRecord | undefined> {
+    const holder = randomUUID()
+    try {
+      const found = await this.#store.script('claim-key', [keyOf(id)], [holder, limits.leaseMs, limits.keyLifetimeMs])
+      if (Array.isArray(found)) return this.#read(id, found)
+      this.#held.set(id, holder)
+      return undefined
+    } catch (error) {
+      // The call may have been carried out although its answer was lost.
+      void this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]))
+      throw error
+    }
+  }
+
+  async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
+    const holder = this.#held.get(id) ?? ''
+    const sealed = this.#seal.close(id, toStored(record))
+    await this.#end(id, holder, () => this.#store.script('settle-key', [keyOf(id)], [holder, sealed, limits.keyLifetimeMs]))
+  }
+
+  async release (id: string): Promise<void> {
+    const holder = this.#held.get(id)
+    if (holder !== undefined) await this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]))
+  }
+
+  #read (id: string, [state, sealed, agoMs]: readonly unknown[]): KeyRecord {
+    if (state === 'running') return { state: 'running' }
+    const record = typeof sealed === 'string' && sealed !== '' ? this.#open(id, sealed) : undefined
+    // Nobody can tell what became of it: its replica died, or the secret was changed since.
+    return record ?? { state: 'unknown', fingerprint: '', sentAtMs: Date.now() - Number(agoMs), code: 'procore_unreachable' }
+  }
+
+  #open (id: string, sealed: string): AnsweredKey | UnknownKey | undefined {
+    return fromStored(this.#seal.open(id, sealed))
+  }
+
+  /** What can't be written now is tried again for a while; meanwhile the lease goes on. */
+  async #end (id: string, holder: string, ending: Ending): Promise<void> {
+    try {
+      await ending()
+      this.#forget(id, holder)
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error
+      if (this.#waiting < limits.settlesWaitingMax) void this.#endLater(ending).then(() => this.#forget(id, holder))
+      else this.#forget(id, holder)
+    }
+  }
+
+  async #endLater (ending: Ending): Promise<void> {
+    this.#waiting++
+    for (let tries = 0; tries < limits.settleTriesMax; tries++) {
+      await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
+      if (await ending().then(() => true, () => false)) break
+    }
+    this.#waiting--
+  }
+
+  #forget (id: string, holder: string): void {
+    if (this.#held.get(id) === holder) this.#held.delete(id)
+  }
+
+  #extend (): void {
+    for (const [id, holder] of this.#held) this.#store.script('extend-key', [keyOf(id)], [holder, limits.leaseMs]).catch(() => {})
+  }
+}
+
+const keyOf = (id: string) => `key:${id}`

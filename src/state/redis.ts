@@ -1,0 +1,131 @@
+/**
+ * The connection to the store that replicas share. Calls are bounded in time and number; when one fails the store counts as away, calls
+ * fail at once, and a small write finds out when it is back. It knows nothing of what is stored.
+ */
+import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
+import { limits } from '../limits.ts'
+import type { Secret } from '../secret.ts'
+
+export interface StateLog {
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+}
+
+/** The store is away, slow or full: whoever asked goes on without it. */
+export class StoreAway extends Error {
+  override readonly name = 'StoreAway'
+
+  constructor (cause?: unknown) {
+    super('the shared store is away', { cause })
+  }
+}
+
+type Reply = string | number | null | Reply[]
+
+const scripts = ['claim-key', 'settle-key', 'release-key', 'extend-key', 'enter-allowance', 'leave-allowance', 'unlock'] as const
+export type ScriptName = typeof scripts[number]
+
+/** Stands before every key of ours. */
+export const keyPrefix = 'procore-bff:'
+
+export class SharedStore {
+  /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
+  readonly client: Redis
+  readonly #log: StateLog
+  #isUp = false
+  #underWay = 0
+  #probe: NodeJS.Timeout | undefined
+  #closed = false
+  /** Since when it is up or away, by our own clock. */
+  sinceMs = Date.now()
+
+  constructor (url: Secret, log: StateLog) {
+    this.#log = log
+    this.client = new Redis(url.reveal(), {
+      lazyConnect: true,
+      commandTimeout: limits.storeTimeoutMs,
+      connectTimeout: limits.storeConnectTimeoutMs,
+      // A call that could not be made at once is not wanted later, and one that may have been made must not be made again.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      enableAutoPipelining: true,
+      retryStrategy: attempts => Math.min(attempts * 100, limits.storeProbeMs),
+    })
+    for (const name of scripts) {
+      this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys: name.endsWith('allowance') ? 2 : 1 })
+    }
+    this.client.on('error', error => this.#goAway(error))
+    this.client.on('close', () => this.#goAway(new Error('the connection was closed')))
+    this.client.on('ready', () => { void this.#find() })
+  }
+
+  get isUp (): boolean {
+    return this.#isUp
+  }
+
+  /** Connects, and resolves when it is known whether the store can be used now. */
+  async start (): Promise<void> {
+    await this.client.connect().then(() => this.#find(), error => this.#goAway(error))
+  }
+
+  async close (): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#probe)
+    this.client.disconnect()
+  }
+
+  /** @throws {StoreAway} */
+  async run<T> (call: (client: Redis) => Promise<T>): Promise<T> {
+    if (!this.#isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
+    this.#underWay++
+    try {
+      return await call(this.client)
+    } catch (error) {
+      this.#goAway(error)
+      throw new StoreAway(error)
+    } finally {
+      this.#underWay--
+    }
+  }
+
+  /** Runs one of the scripts beside this file, as one step of Redis'. @throws {StoreAway} */
+  script (name: ScriptName, keys: readonly string[], values: ReadonlyArray<string | number>): Promise<Reply> {
+    return this.run(client => {
+      const command: unknown = Reflect.get(client, name)
+      if (typeof command !== 'function') throw new TypeError(`no script ${name}`)
+      return command.call(client, ...keys.map(key => `${keyPrefix}${key}`), ...values)
+    })
+  }
+
+  #goAway (error: unknown): void {
+    if (this.#closed) return
+    if (this.#isUp || this.#probe === undefined) {
+      this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
+      this.sinceMs = Date.now()
+    }
+    this.#isUp = false
+    this.#askLater()
+  }
+
+  #askLater (): void {
+    clearTimeout(this.#probe)
+    this.#probe = setTimeout(() => { void this.#find() }, limits.storeProbeMs).unref()
+  }
+
+  /** A write, since a store that is full still answers. */
+  async #find (): Promise<void> {
+    if (this.#closed || this.#isUp) return
+    try {
+      await this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000)
+    } catch (error) {
+      this.#goAway(error)
+      return
+    }
+    clearTimeout(this.#probe)
+    this.#isUp = true
+    this.sinceMs = Date.now()
+    this.#log.info({}, 'the shared store is in use')
+  }
+}

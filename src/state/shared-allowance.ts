@@ -1,0 +1,40 @@
+/**
+ * Procore's allowance as all replicas see it: a request that may go as far as this replica knows asks here whether it may go as far as
+ * all know. It makes nobody wait, and knows nothing while the store is away.
+ */
+import { randomUUID } from 'node:crypto'
+import { limits } from '../limits.ts'
+import type { AllowanceNews, BlockKind } from '../procore/allowance-news.ts'
+import type { SharedStore } from './redis.ts'
+
+/** Leave to send, or when to ask again: nothing remains, Procore said to come later, or another request is finding out. */
+export type Entrance = { isOpen: true, leave: (news: AllowanceNews) => void } | { isOpen: false, ms: number, why: BlockKind | 'probe' }
+
+export class SharedAllowance {
+  readonly #store: SharedStore
+
+  constructor (store: SharedStore) {
+    this.#store = store
+  }
+
+  /** @param name of whose allowance it is. Nothing when the store is away. */
+  async enter (name: number, sentWhole: boolean, lifetimeMs: number): Promise<Entrance | undefined> {
+    const id = randomUUID()
+    const keys = [`allowance:{${name}}`, `under-way:{${name}}`]
+    try {
+      const reply = await this.#store.script('enter-allowance', keys, [id, lifetimeMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
+      const [isOpen, value, why] = Array.isArray(reply) ? reply : []
+      if (isOpen === 1) return { isOpen: true, leave: news => this.#leave(keys, id, Number(value), news) }
+      return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
+    } catch {
+      return undefined
+    }
+  }
+
+  #leave (keys: readonly string[], id: string, epoch: number, { isAnswered, isCounted, told, block }: AllowanceNews): void {
+    // Nobody waits for it: what is lost with the store ends by its lease.
+    this.#store.script('leave-allowance', keys, [
+      id, epoch, isAnswered ? '1' : '0', isCounted ? '1' : '0', told?.name ?? '', told?.remaining ?? 0, Math.ceil(told?.resetMs ?? 0), Math.ceil(block?.ms ?? 0), block?.kind ?? '', limits.allowanceLifetimeMs,
+    ]).catch(() => {})
+  }
+}

@@ -1,0 +1,64 @@
+/** A real Redis of a test's own, on a free port, that can be killed, stopped and started again. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
+
+export class TestRedis {
+  readonly port: number
+  readonly #arguments: readonly string[]
+  #child: ChildProcess | undefined
+  /** For looking at what the service stored. */
+  readonly client: Redis
+
+  constructor (port: number, directory: string, more: readonly string[], password: string | undefined) {
+    this.port = port
+    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--loglevel', 'warning', ...more]
+    this.client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, ...(password !== undefined && { password }) })
+    this.client.on('error', () => {})
+  }
+
+  async start (): Promise<void> {
+    this.#child = spawn('redis-server', this.#arguments, { stdio: 'ignore' })
+    if (this.client.status === 'wait') await this.client.connect().catch(() => {})
+    while (this.client.status !== 'ready') await new Promise(resolve => setTimeout(resolve, 10))
+  }
+
+  async kill (): Promise<void> {
+    if (this.#child === undefined) return
+    const exit = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await exit
+  }
+
+  pause (): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume (): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  get url (): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+}
+
+export async function startRedis (t: Test, { more = [], password }: { more?: readonly string[], password?: string } = {}): Promise<TestRedis> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  const redis = new TestRedis(port, t.testdir(), password === undefined ? more : [...more, '--requirepass', password], password)
+  await redis.start()
+  t.teardown(async () => {
+    redis.client.disconnect()
+    redis.resume()
+    await redis.kill()
+  })
+  return redis
+}
