@@ -40,7 +40,7 @@ export class RedisKeys implements KeyStore {
       return undefined
     } catch (error) {
       // The call may have been carried out although its answer was lost.
-      void this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]))
+      this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder])).catch(() => {})
       throw error
     }
   }
@@ -74,7 +74,7 @@ export class RedisKeys implements KeyStore {
       this.#forget(id, holder)
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error
-      if (this.#waiting < limits.settlesWaitingMax) void this.#endLater(ending).then(() => this.#forget(id, holder))
+      if (this.#waiting < limits.settlesWaitingMax) this.#endLater(ending).then(() => this.#forget(id, holder), () => {})
       else this.#forget(id, holder)
     }
   }

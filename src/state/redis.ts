@@ -36,6 +36,7 @@ export class SharedStore {
   #isUp = false
   #underWay = 0
   #probe: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
   #closed = false
   /** Since when it is up or away, by our own clock. */
   sinceMs = Date.now()
@@ -58,7 +59,7 @@ export class SharedStore {
     }
     this.client.on('error', error => this.#goAway(error))
     this.client.on('close', () => this.#goAway(new Error('the connection was closed')))
-    this.client.on('ready', () => { void this.#find() })
+    this.client.on('ready', () => this.#look())
   }
 
   get isUp (): boolean {
@@ -67,7 +68,7 @@ export class SharedStore {
 
   /** Connects, and resolves when it is known whether the store can be used now. */
   async start (): Promise<void> {
-    await this.client.connect().then(() => this.#find(), error => this.#goAway(error))
+    await this.client.connect().then(() => this.#look(), error => this.#goAway(error))
   }
 
   async close (): Promise<void> {
@@ -111,7 +112,13 @@ export class SharedStore {
 
   #askLater (): void {
     clearTimeout(this.#probe)
-    this.#probe = setTimeout(() => { void this.#find() }, limits.storeProbeMs).unref()
+    this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
+  }
+
+  /** One look at a time. */
+  #look (): Promise<void> {
+    this.#looking ??= this.#find().finally(() => { this.#looking = undefined })
+    return this.#looking
   }
 
   /** A write, since a store that is full still answers. */

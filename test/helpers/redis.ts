@@ -28,7 +28,7 @@ export class TestRedis {
   }
 
   async kill (): Promise<void> {
-    if (this.#child === undefined) return
+    if (this.#child === undefined || this.#child.signalCode !== null) return
     const exit = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await exit

@@ -1,3 +1,4 @@
+#!lua
 -- Takes an idempotency key that is free, or tells what stands under it. One whose holder has not extended its lease is lost: the
 -- replica that held it died, and nobody knows what became of its request.
 -- KEYS[1] the key; ARGV: holder, lease in ms, life of the key in ms. Answers nil when it was free, else { state, sealed record or '', start in ms }.

@@ -1,3 +1,4 @@
+#!lua
 -- Lets a request of any replica go if Procore's allowance has room beside those that are under way, or tells when to come again.
 -- KEYS[1] what is known, as JSON; KEYS[2] the requests under way, by the time at which they count as lost.
 -- ARGV: the request, its lease in ms, '1' if it is sent whole, how long one goes ahead after a reset in ms, life of the keys in ms,

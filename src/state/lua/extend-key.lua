@@ -1,3 +1,4 @@
+#!lua
 -- Says that the holder of a key is still alive.
 -- KEYS[1] the key; ARGV: holder, lease in ms. Answers 1 when the lease was extended.
 local found = redis.call('HMGET', KEYS[1], 'state', 'holder')

@@ -1,3 +1,4 @@
+#!lua
 -- Notes what the end of a request told of the allowance.
 -- KEYS as in enter-allowance. ARGV: the request, its epoch, '1' if an answer came, '1' if Procore may have counted it,
 -- name of the window that the answer told of or '', what remains of it, ms to its reset, ms of a block or 0, its kind, life of the keys in ms.

@@ -1,3 +1,4 @@
+#!lua
 -- Makes a key free again that this holder is running: certainly nothing was created.
 -- KEYS[1] the key; ARGV: holder. Answers 1 when it is free.
 local found = redis.call('HMGET', KEYS[1], 'state', 'holder')

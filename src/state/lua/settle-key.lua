@@ -1,3 +1,4 @@
+#!lua
 -- Writes how the request ended that holds the key. One that another replica is running is left alone.
 -- KEYS[1] the key; ARGV: holder, sealed record, life of the key in ms. Answers 1 when it was written.
 local found = redis.call('HMGET', KEYS[1], 'state', 'holder', 'lease', 'started')

@@ -1,3 +1,4 @@
+#!lua
 -- Gives a lock up that this holder still has.
 -- KEYS[1] the lock; ARGV: holder.
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end

@@ -1,0 +1,142 @@
+// A Redis that is away, slow, full or emptied: the service goes on with its own memory, says so once, and comes back to it by itself.
+import t, { type Test } from 'tap'
+import { limits } from '../../src/limits.ts'
+import { hasRedis, startRedis, type TestRedis } from '../helpers/redis.ts'
+import { jane, send, sendJson } from '../helpers/requests.ts'
+import { startService, type Service } from '../helpers/service.ts'
+import { until } from '../helpers/until.ts'
+
+const skip = hasRedis ? false : 'redis-server is not installed'
+const key = (value: string) => ({ 'idempotency-key': value })
+let people = 0
+const somebody = () => ({ user: { ...jane, email_address: `jane${people++}@example.com` } })
+const said = ({ lines }: Service, message: RegExp) => lines.filter(({ msg }) => message.test(String(msg))).length
+const isAway = ({ app }: Service) => app.store?.isUp === false
+const isBack = ({ app }: Service) => app.store?.isUp === true
+
+/** What holds while it is away: creates go on, keyed ones are refused before they are sent, and the operator is told. */
+async function goesOn (test: Test, service: Service): Promise<void> {
+  const { users, url, emulator } = service
+  test.equal((await sendJson(users, somebody())).status, 201)
+  await until(() => isAway(service))
+  const before = emulator.apiRequests.length
+  test.match(await sendJson(users, somebody(), key('away')), { status: 503, json: { code: 'overloaded', outcome: 'not_sent' }, headers: { 'retry-after': '1' } })
+  test.equal(emulator.apiRequests.length, before)
+  const ready = await send(`${url}/readyz`, { method: 'GET' })
+  test.match(ready, { status: 200, json: { dependencies: { redis: { state: 'down' } } } })
+}
+
+async function comesBack (test: Test, service: Service): Promise<void> {
+  await until(() => isBack(service))
+  test.match((await send(`${service.url}/readyz`, { method: 'GET' })).json, { dependencies: { redis: { state: 'up' } } })
+  test.equal((await sendJson(service.users, somebody(), key(`back-${people}`))).status, 201)
+}
+
+const outages: Record<string, { begin: (redis: TestRedis) => unknown, end: (redis: TestRedis) => unknown }> = {
+  'killed and started again': { begin: redis => redis.kill(), end: redis => redis.start() },
+  'stopped in its tracks': { begin: redis => redis.pause(), end: redis => redis.resume() },
+  full: {
+    begin: redis => redis.client.config('SET', 'maxmemory', '1'),
+    end: redis => redis.client.config('SET', 'maxmemory', '0'),
+  },
+}
+
+for (const [name, { begin, end }] of Object.entries(outages)) {
+  t.test(name, { skip }, async t => {
+    const redis = await startRedis(t, { more: ['--maxmemory-policy', 'noeviction'] })
+    const service = await startService(t, { env: { REDIS_URL: redis.url } })
+    t.equal((await sendJson(service.users, somebody(), key('before'))).status, 201)
+    await begin(redis)
+    await goesOn(t, service)
+    await new Promise(resolve => setTimeout(resolve, limits.storeProbeMs * 1.5))
+    await goesOn(t, service)
+    t.equal(said(service, /store is away/), 1, 'said once')
+    await end(redis)
+    await comesBack(t, service)
+    t.equal(said(service, /store is in use/), 2)
+  })
+}
+
+t.test('connections that are cut are made again, and nobody notices more than a moment', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  for (let index = 0; index < 3; index++) {
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    t.equal((await sendJson(service.users, somebody())).status, 201)
+    await until(() => isBack(service))
+  }
+  await comesBack(t, service)
+})
+
+t.test('a wrong password: it serves without, and says so', { skip }, async t => {
+  const redis = await startRedis(t, { password: 'hunter2' })
+  const service = await startService(t, { env: { REDIS_URL: redis.url.replace('://', '://:hunter2-wrong@') } })
+  await goesOn(t, service)
+  t.ok(said(service, /store is away/) >= 1)
+  const right = await startService(t, { env: { REDIS_URL: redis.url.replace('://', '://:hunter2@') } })
+  await comesBack(t, right)
+})
+
+t.test('not there at the start', { skip }, async t => {
+  const redis = await startRedis(t)
+  await redis.kill()
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  await goesOn(t, service)
+  await redis.start()
+  await comesBack(t, service)
+})
+
+t.test('emptied under load: no create fails', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  const load = Promise.all(Array.from({ length: 100 }, async (_, index) => {
+    await new Promise(resolve => setTimeout(resolve, index * 3))
+    return (await sendJson(service.users, somebody(), index % 2 === 0 ? key(`load-${index}`) : {})).status
+  }))
+  for (let index = 0; index < 10; index++) await redis.client.flushall()
+  t.strictSame(new Set(await load), new Set([201]))
+  t.equal(service.emulator.api.directory.users.size, 100)
+})
+
+t.test('IDEMPOTENCY_WITHOUT_REDIS=proceed: keyed requests go on with this replica\'s memory', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url, IDEMPOTENCY_WITHOUT_REDIS: 'proceed' } })
+  await redis.kill()
+  const person = somebody()
+  const first = await sendJson(service.users, person, key('a'))
+  t.equal(first.status, 201)
+  t.match(await sendJson(service.users, person, key('a')), { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true' } })
+})
+
+t.test('away while a keyed create is under way: it is answered, and its answer stands under the key once the store is back', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  service.emulator.faults.add({ kind: 'delay', delayMs: 500 })
+  const person = somebody()
+  const create = sendJson(service.users, person, key('a'))
+  await until(() => service.emulator.apiRequests.length === 1)
+  await redis.kill()
+  const created = await create
+  t.equal(created.status, 201)
+  await redis.start()
+  await until(() => isBack(service))
+  const repeat = () => sendJson(service.users, person, key('a'))
+  let again = await repeat()
+  while (again.status === 409) again = await repeat()
+  t.match(again, { status: 201, text: created.text, headers: { 'idempotency-replayed': 'true' } })
+  t.equal(service.emulator.api.directory.users.size, 1)
+})
+
+t.test('a claim whose answer was lost leaves the key free', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  const person = somebody()
+  redis.pause()
+  t.equal((await sendJson(service.users, person, key('a'))).status, 503)
+  redis.resume()
+  await until(() => isBack(service))
+  let again = await sendJson(service.users, person, key('a'))
+  while (again.status === 409) again = await sendJson(service.users, person, key('a'))
+  t.equal(again.status, 201)
+  t.equal(again.headers['idempotency-replayed'], undefined)
+})
