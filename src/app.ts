@@ -6,6 +6,7 @@ import { addCors } from './callers/cors.ts'
 import type { Config } from './config.ts'
 import { limits } from './limits.ts'
 import { describeEndpoints } from './endpoints/index.ts'
+import { linger } from './linger.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
@@ -32,6 +33,8 @@ export interface App {
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const fastify = createServer(log, config.callers.trustedProxies)
+  const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
+  fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
   const lifecycle = new Lifecycle()
   const shared = openShared(config, log)
   const procore = new Procore(config.procore, config.proxy, log, shared)
@@ -46,6 +49,10 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done(findDoubtful(request.raw))
+  })
+  fastify.addHook('onSend', (request, _reply, payload, done) => {
+    linger(request.raw)
+    done(null, payload)
   })
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
@@ -96,7 +103,8 @@ function answerExpectations (server: Server): void {
 /** Notes the methods of every route; what comes back tells those of every path so far. */
 function collectPaths (fastify: FastifyInstance): () => Map<string, Set<string>> {
   const routes: Array<{ url: string, methods: string[] }> = []
-  fastify.addHook('onRoute', ({ url, method }) => { routes.push({ url, methods: [method].flat() }) })
+  // The one route of @fastify/cors is a path of nobody's.
+  fastify.addHook('onRoute', ({ url, method }) => { if (url !== '*') routes.push({ url, methods: [method].flat() }) })
   return () => {
     const paths = new Map<string, Set<string>>()
     for (const { url, methods } of routes) paths.set(url, (paths.get(url) ?? new Set()).union(new Set(methods)))

@@ -44,7 +44,7 @@ export interface Config {
     readonly withoutStore: Environment['IDEMPOTENCY_WITHOUT_REDIS']
   }
   /** How outgoing connections leave: empty for no proxy; hosts beside it as in `NO_PROXY`. */
-  readonly proxy: { readonly url: string, readonly except: string }
+  readonly proxy: { readonly url: Secret, readonly except: string }
   readonly procore: {
     readonly apiUrl: string
     readonly loginUrl: string
@@ -173,7 +173,7 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
     },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: values.permissionTemplateIds },
     state: { redisUrl: values.redisUrl === '' ? undefined : new Secret(values.redisUrl), withoutStore: env.IDEMPOTENCY_WITHOUT_REDIS },
-    proxy: { url: values.proxyUrl, except: env.NO_PROXY },
+    proxy: { url: new Secret(values.proxyUrl), except: env.NO_PROXY },
     procore: {
       apiUrl: values.apiUrl,
       loginUrl: values.loginUrl,

@@ -5,10 +5,11 @@
 import type { Socket } from 'node:net'
 import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { limits } from './limits.ts'
+import type { Secret } from './secret.ts'
 
 export interface Proxy {
-  /** Empty: none. */
-  readonly url: string
+  /** Empty: none. It may hold a password. */
+  readonly url: Secret
   /** Hosts that are reached without it, as in `NO_PROXY`. */
   readonly except: string
 }
@@ -16,9 +17,9 @@ export interface Proxy {
 /** Connections to one origin, which has to be named in every request. Answers are not timed here: an exchange keeps its own limits. */
 export function openConnections (origin: string, connections: number, proxy: Proxy): Dispatcher {
   const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
-  if (proxy.url === '') return openPool(origin, connections, direct)
+  if (proxy.url.reveal() === '') return openPool(origin, connections, direct)
   return new EnvHttpProxyAgent({
-    httpsProxy: proxy.url,
+    httpsProxy: proxy.url.reveal(),
     // `http:` is for hosts of this machine, or of a network that the operator trusts.
     httpProxy: '',
     noProxy: proxy.except,

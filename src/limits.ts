@@ -9,6 +9,8 @@ export const limits = Object.freeze({
   formMarginMaxBytes: 16_384,
   /** All that a form may hold beside the avatar: texts, headers, delimiters and margins. */
   formTextMaxBytes: 64 * (65_536 + 8192 + 128) + 2 * 16_384,
+  /** All bodies together that are read whole or held, of all callers. */
+  heldMaxBytes: 268_435_456,
   /** Largest answer of Procore's that is read. */
   answerMaxBytes: 8_388_608,
   /** Largest header block, of a caller's request and of Procore's answer. */
@@ -17,6 +19,10 @@ export const limits = Object.freeze({
   /** Longest time for the header block of a caller's request, and how often it is looked at. */
   headersTimeoutMs: 10_000,
   headersCheckMs: 1_000,
+  /** How long a connection may go on that was told that its request is not HTTP. */
+  farewellMs: 1_000,
+  /** How long a caller may leave an answer unread, beyond all waits of the request itself. */
+  unreadTimeoutMs: 60_000,
   /** Connections of callers; one more is closed at once. */
   connectionsMax: 20_000,
   /** Connections that wait to be accepted; the kernel may allow fewer. */

@@ -5,8 +5,11 @@
 import type { IncomingMessage } from 'node:http'
 import { limits } from './limits.ts'
 
+const lingering = new WeakSet<IncomingMessage>()
+
 export function linger (raw: IncomingMessage): void {
-  if (raw.complete || raw.destroyed) return
+  if (raw.complete || raw.destroyed || lingering.has(raw)) return
+  lingering.add(raw)
   const { socket } = raw
   let bytes = 0
   let isClosing = false

@@ -41,11 +41,26 @@ export function refuseEarly (error: FastifyError, request: FastifyRequest, reply
   sendProblem(problem, request, reply)
 }
 
+/** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
+const singletons = new Set(['host', 'authorization', 'content-type'])
+
+function hasDoubles (rawHeaders: readonly string[]): boolean {
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? ''
+    if (!singletons.has(name)) continue
+    if (seen.has(name)) return true
+    seen.add(name)
+  }
+  return false
+}
+
 /** What Node's parser lets through although a gateway may read it in another way; nothing when there is no doubt. */
 export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: IncomingMessage): Problem | undefined {
   // RFC 9112 §3.2.
   if (httpVersion === '1.1' && headers.host === undefined) return new Problem('bad_request', 'The request has no Host.')
   if (rawHeaders.length > limits.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
+  if (hasDoubles(rawHeaders) || (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host))) return new Problem('bad_request', 'A header that may stand once is doubled or not valid.')
   const coding = headers['transfer-encoding']
   // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return new Problem('bad_request', 'Only the transfer coding chunked is supported.')
@@ -66,6 +81,9 @@ export function refuseUnparsed (this: Pick<FastifyInstance, 'log'>, error: Error
   const body = problemBody(problem, id)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)
+  // Whoever does not close its side keeps a connection that nobody reads any more.
+  const timer = setTimeout(() => socket.destroy(), limits.farewellMs).unref()
+  socket.once('close', () => clearTimeout(timer))
 }
 
 function unparsedProblem (code: string | undefined): Problem {

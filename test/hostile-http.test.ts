@@ -1,11 +1,17 @@
 // Bytes that are no honest HTTP: each is refused or ended within a bounded time, nothing of it reaches Procore, and others are served.
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { limits } from '../src/limits.ts'
 import { jane, RawConnection, send, sendJson } from './helpers/requests.ts'
 import { startService } from './helpers/service.ts'
 import { until } from './helpers/until.ts'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
 
 const body = JSON.stringify({ user: jane })
 const post = (headers: string, rest: string, target = '/companies/101/users') => `POST ${target} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}\r\n${rest}`
@@ -38,6 +44,10 @@ const refused: Record<string, [request: string, statuses: readonly number[]]> = 
   'a chunk longer than it says': [post(chunked, `1\r\n${body}\r\n0\r\n\r\n`), [400]],
   'a chunk size that ends in a bare LF': [post(chunked, `${body.length.toString(16)}\n${body}\r\n0\r\n\r\n`), [400]],
   'endless chunk extensions': [post(chunked, `1;${'a'.repeat(40_000)}\r\n`), [400, 413]],
+  'two hosts': ['GET /livez HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n', [400]],
+  'a host that is none': ['GET /livez HTTP/1.1\r\nhost: a b/@\r\n\r\n', [400]],
+  'two content types': [post(`content-type: multipart/form-data\r\ncontent-length: ${body.length}\r\n`, body), [400]],
+  'two tokens': [post(`authorization: Bearer a\r\nauthorization: Bearer b\r\ncontent-length: ${body.length}\r\n`, body), [400]],
   'no host': [`POST /companies/101/users HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`, [400]],
   'an HTTP version that is none': ['GET /livez HTTP/9.9\r\nhost: x\r\n\r\n', [400]],
   'HTTP/2 without asking': ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
@@ -130,4 +140,44 @@ t.test('two thousand slow connections leave others their normal speed, and are e
   // Headers that never end have ten seconds.
   await until(() => slow.every(({ socket }) => socket.closed))
   t.match(slow.at(-1)?.received, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
+})
+
+t.test('who is told that this is not HTTP and keeps its own side open is cut off', async t => {
+  const { port, app } = await startService(t)
+  const connections = () => new Promise<number>(resolve => app.fastify.server.getConnections((_error, count) => resolve(count)))
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.on('error', () => {}).resume().write('not HTTP\r\n\r\n')
+  await once(socket, 'end')
+  t.equal(await connections(), 1)
+  while (await connections() > 0) await new Promise(resolve => setTimeout(resolve, 20))
+  socket.destroy()
+})
+
+t.test('a body that nobody asked for is thrown away up to a cap, on an answer that was no refusal too', async t => {
+  const { port } = await startService(t)
+  const caller = new RawConnection(port)
+  caller.write('GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n')
+  await caller.until('"status":"live"')
+  const chunk = Buffer.alloc(1_048_576)
+  while (!caller.socket.closed) {
+    caller.write(chunk)
+    await until(() => caller.socket.closed || caller.socket.writableLength < 4_000_000)
+  }
+  t.ok(caller.socket.bytesWritten < 200_000_000)
+})
+
+t.test('tiny chunks cost no more memory than their bytes', async t => {
+  const { port, users } = await startService(t)
+  const tiny = Buffer.from('1\r\n \r\n'.repeat(60_000))
+  const bytes = () => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
+  const callers = Array.from({ length: 8 }, () => new RawConnection(port).write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n'))
+  await until(() => callers.every(({ socket }) => !socket.connecting))
+  collect()
+  const before = bytes()
+  for (const caller of callers) caller.write(tiny)
+  await until(() => callers.every(({ socket }) => socket.writableLength === 0))
+  t.equal((await sendJson(users, { user: jane })).status, 201)
+  collect()
+  t.ok(bytes() - before < 8_000_000, `${bytes() - before} bytes for ${8 * 60_000} chunks`)
+  for (const { socket } of callers) socket.destroy()
 })

@@ -54,8 +54,10 @@ export class Identities {
 
   async #verify (token: string, digest: string): Promise<Identity> {
     const { payload } = await jwtVerify(token, this.#keys.find, { ...this.#options, currentDate: new Date(Date.now()) }).catch(error => { throw describe(error) })
-    const { sub = '', exp = 0 } = payload
-    if (sub === '' || sub.length > limits.subjectMaxLength) throw invalidToken()
+    const { exp = 0 } = payload
+    // A claim can be any JSON, whatever its type says.
+    const sub: unknown = payload.sub
+    if (typeof sub !== 'string' || sub.trim() === '' || sub.length > limits.subjectMaxLength) throw invalidToken()
     const identity = this.#read(sub, payload)
     this.#remember(digest, identity, Math.min(Date.now() + limits.identityLifetimeMs, exp * 1000))
     return identity

@@ -2,12 +2,13 @@
 import type { Config } from '../config.ts'
 import { areTold } from './callers.ts'
 
-export function warnings ({ callers, endpoints }: Config): string[] {
+export function warnings ({ callers, endpoints, bodies, procore }: Config): string[] {
   const { jwt, companyIds, ratePerMinute } = callers
   const found: string[] = []
   if (jwt === undefined) found.push('CALLER_AUTH=none: callers are not verified, the network is trusted')
   if (!areTold(callers)) found.push(`callers can't be told apart: ${ratePerMinute > 0 ? 'CALLER_RATE_PER_MINUTE and ' : ''}CALLER_CONCURRENT_UPLOADS are off`)
   if (companyIds.size === 0 && (jwt === undefined || jwt.companiesClaim === '')) found.push('PROCORE_COMPANY_IDS is empty: every company may be addressed')
   if (endpoints.permissionTemplateIds.size === 0) found.push('PERMISSION_TEMPLATE_IDS is empty: callers may give any permission template')
+  if (bodies.maxUploads >= procore.connections) found.push('MAX_CONCURRENT_UPLOADS is not below UPSTREAM_CONNECTIONS: uploads can take every connection from the rest')
   return found
 }

@@ -45,8 +45,9 @@ export class Api {
     const type = headers['content-type'] ?? ''
     const fields = type.startsWith('application/json') ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
     if (fields.get('grant_type') !== 'client_credentials') return json(400, { error: 'unsupported_grant_type' })
-    const { clientId, clientSecret, invalidClientStatus, expiresInSeconds } = this.settings
-    if (fields.get('client_id') !== clientId || fields.get('client_secret') !== clientSecret) {
+    const { clientId, clientSecret, nextClientSecret, invalidClientStatus, expiresInSeconds } = this.settings
+    const secrets = [clientSecret, nextClientSecret].filter(secret => secret !== '')
+    if (fields.get('client_id') !== clientId || !secrets.includes(String(fields.get('client_secret')))) {
       return json(invalidClientStatus, { error: 'invalid_client', error_description: 'Client authentication failed due to unknown client.' })
     }
     const token = `eyJ.${randomBytes(600).toString('base64url')}.${randomBytes(32).toString('base64url')}`

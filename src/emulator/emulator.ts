@@ -115,7 +115,7 @@ export class Emulator {
       answer.headers['connection'] = 'close'
     } else {
       request.on('error', () => {}).resume()
-      setTimeout(() => request.socket.destroy(), fault.lingerMs).unref()
+      setTimeout(() => { if (!request.complete) request.socket.destroy() }, fault.lingerMs).unref()
     }
     send(response, answer)
   }

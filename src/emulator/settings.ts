@@ -4,6 +4,8 @@ import { Type, type Static } from '@sinclair/typebox'
 export const SettingsSchema = Type.Object({
   clientId: Type.String(),
   clientSecret: Type.String(),
+  /** Another one that is valid beside it, while secrets are changed; empty: none. */
+  nextClientSecret: Type.String(),
   /** Life of a token; 5400 today, and announced otherwise before. */
   expiresInSeconds: Type.Integer({ minimum: 1 }),
   /** The status of `invalid_client`: 401 by RFC 6749, 400 where no credentials were in a header. */
@@ -34,6 +36,7 @@ export type Settings = Static<typeof SettingsSchema>
 export const defaultSettings: Settings = {
   clientId: 'demo-client',
   clientSecret: 'demo-secret',
+  nextClientSecret: '',
   expiresInSeconds: 5400,
   invalidClientStatus: 401,
   takenEmail: 422,

@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import { textMaxBytes } from '../endpoints/fields.ts'
 import { Problem } from '../problem.ts'
 import type { Draft } from './draft.ts'
+import { Gathered } from './gathered.ts'
 import { ImageSize } from './image-size.ts'
 import { readImageType, signatureBytes, type ImageType } from './image.ts'
 import type { PartSink } from './multipart.ts'
@@ -35,7 +36,7 @@ export class FormIn implements PartSink {
   #part: Part = { kind: 'ignored' }
   #bytes = 0
   /** A text as it grows, or the first bytes of the image. */
-  #chunks: Buffer[] = []
+  #kept = new Gathered()
 
   constructor (draft: Draft, limits: ImageLimits, listener: FormListener) {
     this.#draft = draft
@@ -46,7 +47,7 @@ export class FormIn implements PartSink {
   partStart (block: Buffer): void {
     const head = readPartHead(block)
     this.#bytes = 0
-    this.#chunks = []
+    this.#kept = new Gathered()
     this.#part = this.#recognize(head)
   }
 
@@ -62,7 +63,7 @@ export class FormIn implements PartSink {
     if (part.kind === 'text') this.#textEnd(part.field, part.head)
     else if (part.kind === 'image') this.#imageEnd(part)
     this.#part = { kind: 'ignored' }
-    this.#chunks = []
+    this.#kept = new Gathered()
   }
 
   #recognize (head: PartHead): Part {
@@ -81,19 +82,19 @@ export class FormIn implements PartSink {
 
   #textData (field: FieldShape, data: Buffer): void {
     if (this.#bytes <= textMaxBytes) {
-      this.#chunks.push(data)
+      this.#kept.add(data)
       return
     }
     this.#draft.complain(field.name, tooLong)
     this.#part = { kind: 'ignored' }
-    this.#chunks = []
+    this.#kept = new Gathered()
   }
 
   #textEnd (field: FieldShape, { fileName }: PartHead): void {
     if (fileName === 'given' || (fileName === 'empty' && this.#bytes > 0)) return this.#draft.complain(field.name, { rule: 'type', message: 'must be text, not a file' })
     // A file input that was left alone.
     if (fileName === 'empty') return
-    const bytes = Buffer.concat(this.#chunks)
+    const { bytes } = this.#kept
     if (!isUtf8(bytes)) throw malformed('A field of the form is not UTF-8.')
     if (this.#draft.putText(field, bytes.toString('utf8'), true)) this.#listener.field(field, this.#draft.values.get(field.name))
   }
@@ -112,23 +113,24 @@ export class FormIn implements PartSink {
 
   /** The first bytes are kept until they settle the type; as a rule they all come at once. */
   #imageHead (part: Part & { kind: 'image' }, data: Buffer): void {
-    this.#chunks.push(data)
+    this.#kept.add(data)
     if (this.#bytes >= signatureBytes) this.#imageStart(part)
   }
 
   #imageStart (part: Part & { kind: 'image' }): void {
-    const type = readImageType(Buffer.concat(this.#chunks, Math.min(this.#bytes, signatureBytes)))
+    const type = readImageType(this.#kept.bytes.subarray(0, signatureBytes))
     if (type === undefined) throw new Problem('avatar_type', 'The avatar is no png, jpeg, gif, bmp or tiff image, whatever it is called.')
     part.size = new ImageSize(type)
     this.#listener.imageStart(type)
-    for (const chunk of this.#chunks) this.#imageBody(part.size, chunk)
-    this.#chunks = []
+    const { bytes } = this.#kept
+    this.#kept = new Gathered()
+    this.#imageBody(part.size, bytes)
   }
 
   #imageBody (size: ImageSize, data: Buffer): void {
     size.write(data)
     const { avatarMaxPixels } = this.#limits
-    if (size.pixels !== undefined && size.pixels > avatarMaxPixels) throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
+    if (size.pixels > avatarMaxPixels) throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
     this.#listener.imageData(data)
   }
 

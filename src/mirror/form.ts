@@ -12,6 +12,7 @@ import { Draft, faultsProblem } from './draft.ts'
 import { FormIn, type FormListener } from './form-in.ts'
 import { FormOut } from './form-out.ts'
 import type { ImageType } from './image.ts'
+import { Gathered } from './gathered.ts'
 import { MultipartParser } from './multipart.ts'
 import type { FieldShape } from './shape.ts'
 import type { Outgoing, Visit } from './visit.ts'
@@ -28,7 +29,7 @@ class FormPassage implements FormListener {
   readonly #reader: BodyReader
   readonly #out: FormOut
   /** What goes out: kept here while the form is held, pushed into the stream once it flows. */
-  #held: Buffer[] = []
+  #held = new Gathered()
   #stream: Readable | undefined
   #sending: Promise<Verdict> | undefined
   #givenUp = false
@@ -99,8 +100,20 @@ class FormPassage implements FormListener {
   /** Once a fault is known, or nothing needs to be sent, nothing is kept or sent any more. */
   #put (bytes: Buffer): void {
     if (this.#isFaulty || this.#discarding) return
-    if (this.#stream === undefined) this.#held.push(bytes)
+    if (this.#stream === undefined) this.#hold(bytes)
     else if (!this.#stream.push(bytes)) this.#reader.pause()
+  }
+
+  #hold (bytes: Buffer): void {
+    this.#visit.held.take(bytes.length)
+    this.#held.add(bytes)
+  }
+
+  #letGo (): Buffer {
+    const { bytes } = this.#held
+    this.#visit.held.give(bytes.length)
+    this.#held = new Gathered()
+    return bytes
   }
 
   #flow (): void {
@@ -112,8 +125,7 @@ class FormPassage implements FormListener {
     const stream = new Readable({ read: () => this.#reader.resume() })
     stream.on('error', () => {})
     this.#stream = stream
-    const held = this.#held.splice(0)
-    for (const bytes of held) this.#put(bytes)
+    this.#put(this.#letGo())
     this.#sending = this.#visit.send(this.#outgoing(stream))
     const settle = () => { if (!this.#givenUp) this.#early.resolve('early') }
     this.#sending.then(settle, settle)
@@ -142,14 +154,14 @@ class FormPassage implements FormListener {
 
   #sendWhole (): Promise<Verdict> {
     this.#visit.trail.standing = 'not_sent'
-    return this.#visit.send(this.#outgoing(Buffer.concat(this.#held)))
+    return this.#visit.send(this.#outgoing(this.#letGo()))
   }
 
   /** Lets go of what is held, and destroys the upstream connection of a form that flowed. */
   #giveUp (): void {
     if (this.#givenUp) return
     this.#givenUp = true
-    this.#held = []
+    this.#letGo()
     this.#stream?.destroy(new Error('the form was given up'))
     this.#reader.resume()
   }

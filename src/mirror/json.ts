@@ -4,6 +4,7 @@ import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
+import { Gathered } from './gathered.ts'
 import { missing } from './shape.ts'
 import type { Visit } from './visit.ts'
 
@@ -19,18 +20,20 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {}, halt: () => {} })
 }
 
-async function readWhole ({ raw, response, bodies, trail }: Visit): Promise<Buffer> {
-  const chunks: Buffer[] = []
+async function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {
+  const gathered = new Gathered()
   const reader = new BodyReader(raw, response, bodies, chunk => {
     if (reader.bytes > bodies.jsonMaxBytes) throw bodyTooLarge(bodies.jsonMaxBytes)
-    chunks.push(chunk)
+    held.take(chunk.length)
+    gathered.add(chunk)
   })
   try {
     await reader.done
   } finally {
     trail.bytesIn = reader.bytes
+    held.give(gathered.length)
   }
-  return Buffer.concat(chunks)
+  return gathered.bytes
 }
 
 export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)

@@ -7,12 +7,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
+import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { watchCaller } from './caller-watch.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
+import { HeldBytes } from './held-bytes.ts'
 import { bodyTooLarge, passJson } from './json.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import type { Keys } from './keyed.ts'
@@ -55,12 +57,14 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   await app.register(multipart)
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
-  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
+  const held = new HeldBytes(limits.heldMaxBytes)
+  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
 }
 
 interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore'> {
   endpoint: Endpoint
   uploads: Uploads
+  held: HeldBytes
   upstream: Upstream
 }
 
@@ -71,16 +75,18 @@ class Mount {
   readonly #procore: Procore
   readonly #upstream: Upstream
   readonly #uploads: Uploads
+  readonly #held: HeldBytes
   readonly #path: Shape
   readonly #query: Shape
   readonly #body: Shape
 
-  constructor ({ endpoint, bodies, procore, upstream, uploads }: MountOptions) {
+  constructor ({ endpoint, bodies, procore, upstream, uploads, held }: MountOptions) {
     this.#endpoint = endpoint
     this.#bodies = bodies
     this.#procore = procore
     this.#upstream = upstream
     this.#uploads = uploads
+    this.#held = held
     this.#path = compileShape('path', endpoint.params)
     this.#query = compileShape('query', endpoint.query)
     this.#body = compileShape('body', endpoint.body.fields, endpoint.body)
@@ -166,6 +172,7 @@ class Mount {
       callerId,
       response: reply.raw,
       bodies: this.#bodies,
+      held: this.#held,
       shape: this.#body,
       drafts: [path, query],
       trail,

@@ -4,6 +4,7 @@
  * whatever is sent, and it refuses what parsers disagree about: lines that end in a bare LF, text after a delimiter, a form that
  * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
+import { Gathered } from './gathered.ts'
 import { malformed } from './part-head.ts'
 
 export interface PartSink {
@@ -44,8 +45,7 @@ export class MultipartParser {
   #spent = lineBreak.length
   #parts = 0
   #marginBytes = 0
-  /** Copies are not needed: it is judged before the last chunk of the body is let go. */
-  readonly #epilogue: Buffer[] = []
+  readonly #epilogue = new Gathered()
 
   /** @param boundary 1 to 70 characters, as in the content type */
   constructor (boundary: string, sink: PartSink, limits: MultipartLimits) {
@@ -63,7 +63,7 @@ export class MultipartParser {
   /** @throws {Problem} `malformed_form` when the last delimiter has not come */
   end (): void {
     if (this.#state !== 'epilogue') throw malformed('The form is cut off: its last delimiter is missing.')
-    const epilogue = Buffer.concat(this.#epilogue)
+    const epilogue = this.#epilogue.bytes
     // RFC 2046 §5.1.1 has it ignored, but some parsers read on: what another would take for a part must not be lost without a word.
     if (epilogue.includes(this.#delimiter) || !/^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epilogueHeadBytes))) throw malformed('Something follows the last delimiter of the form.')
   }
@@ -80,7 +80,7 @@ export class MultipartParser {
         return this.#head(chunk)
       case 'epilogue':
         this.#margin(chunk.length)
-        this.#epilogue.push(chunk)
+        this.#epilogue.add(chunk)
         return empty
     }
   }

@@ -6,6 +6,7 @@ import type { Values } from '../endpoints/endpoint.ts'
 import type { Trail } from '../observe/trail.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Draft } from './draft.ts'
+import type { HeldBytes } from './held-bytes.ts'
 import type { Shape } from './shape.ts'
 
 export interface Visit {
@@ -14,6 +15,8 @@ export interface Visit {
   callerId: string | undefined
   response: ServerResponse
   bodies: Config['bodies']
+  /** What all bodies together may take. */
+  held: HeldBytes
   /** The shape of the body. */
   shape: Shape
   /** Path and query, judged already: their faults are told together with the body's. */

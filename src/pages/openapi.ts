@@ -31,9 +31,14 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
     },
   })
   await app.register(async pages => {
+    let document: Buffer | undefined
     await pages.register(helmet)
     pages.get('/openapi.json', {
       schema: { operationId: 'openapi', summary: 'This document', tags: ['operation'], response: { 200: { type: 'object', additionalProperties: true } } },
-    }, async (_request, reply) => reply.header('cache-control', 'no-store').send(app.swagger()))
+    }, async (_request, reply) => {
+      // Made once: whoever asks a thousand times and reads nothing must not cost a thousand copies.
+      document ??= Buffer.from(JSON.stringify(app.swagger()))
+      return reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(document)
+    })
   })
 }

@@ -28,10 +28,12 @@ export type RequestToken = (replaced: string | undefined) => Promise<Token>
  */
 export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher): RequestToken {
   return async () => {
+    const used = config.clientSecret.reveal()
     try {
       return await attempt(config, dispatcher)
     } catch (error) {
-      if (!isRefusal(error) || !reloadCredentials(config)) throw describe(error)
+      // They may have been read again while this attempt was under way.
+      if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw describe(error)
     }
     return attempt(config, dispatcher).catch(error => { throw describe(error) })
   }

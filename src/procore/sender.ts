@@ -99,7 +99,7 @@ export class Sender {
   }
 
   async #attempt (request: ApiRequest, waitMs: number): Promise<Attempt> {
-    const { companyId, caller, trail } = request
+    const { caller, trail } = request
     this.#refuseIfDown()
     // Whoever has no token must not hold a place of the allowance meanwhile.
     await this.#token(caller)
@@ -114,7 +114,7 @@ export class Sender {
       this.breaker.enter()
       const startedAtMs = Date.now()
       result = await this.#exchange(request, token)
-      this.#learn(result, token, companyId)
+      this.#learn(result, token, request)
       noteAnswer(result, trail)
       return { exchange: result, startedAtMs, token, waitedMs }
     } finally {
@@ -157,13 +157,13 @@ export class Sender {
   }
 
   /** What an exchange tells of the token, of the allowance and of the host. */
-  #learn (result: Exchange, token: string, companyId: number): void {
+  #learn (result: Exchange, token: string, request: ApiRequest): void {
     if (result.kind === 'answer') {
       if (result.status === 401) this.#tokens.reject(token)
       const block = blockOf(result, Date.now())
-      if (block !== undefined) this.allowance.block(companyId, block)
+      if (block !== undefined) this.allowance.block(request.companyId, block)
     }
-    const verdict = blameOf(result)
+    const verdict = blameOf(result, isWhole(request))
     if (verdict === 'up') this.#sayUp()
     else if (verdict === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
   }
@@ -198,10 +198,10 @@ async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
 }
 
 /** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */
-function blameOf (result: Exchange): 'up' | 'down' | undefined {
+function blameOf (result: Exchange, isWhole: boolean): 'up' | 'down' | undefined {
   if (result.kind === 'answer') return result.status < 500 || blockOf(result, Date.now()) !== undefined ? 'up' : 'down'
-  // No connection came free in time: that is our own crowd.
-  if (result.givenUp || (result.at === 'connect' && result.timeout)) return undefined
+  // No connection came free in time: that is our own crowd. And a form that is cut off may be its caller's fault as well as Procore's.
+  if (result.givenUp || (result.at === 'connect' && result.timeout) || (result.at === 'request' && !isWhole)) return undefined
   return 'down'
 }
 

@@ -49,3 +49,9 @@ t.test('answers can not be taken for pages', async t => {
   t.match(reply.headers, { 'content-type': 'application/problem+json; charset=utf-8', 'x-content-type-options': 'nosniff' })
   t.match((await send(`${url}/openapi.json`, { method: 'GET' })).headers, { 'content-security-policy': String, 'x-content-type-options': 'nosniff', 'x-frame-options': String })
 })
+
+t.test('a route that is not there stays one', async t => {
+  const { url } = await startService(t, { env: { CORS_ORIGINS: origin } })
+  t.match(await send(`${url}/nowhere`, { method: 'GET' }), { status: 404, json: { code: 'not_found' } })
+  t.match(await send(`${url}/companies/101/users`, { method: 'DELETE' }), { status: 405, headers: { allow: 'POST' } })
+})

@@ -32,6 +32,7 @@ t.test('what is not a valid token of this issuer for this service is refused bef
     'another key': await stranger.sign(),
     'no subject': await issuer.sign({ sub: '' }),
     'a subject that is too long': await issuer.sign({ sub: 'x'.repeat(limits.subjectMaxLength + 1) }),
+    ...Object.fromEntries(await Promise.all(['null', '42', 'true', '["x"]', '{"a":1}', '" "'].map(async sub => [`sub ${sub}`, await issuer.sign(JSON.parse(`{"sub":${sub}}`))]))),
     'no expiry': `${head}.${encode({ ...claims, exp: undefined })}.${signature}`,
     'a changed payload': `${head}.${encode({ ...claims, sub: 'admin' })}.${signature}`,
     'no signature': `${head}.${payload}.`,

@@ -15,7 +15,7 @@ const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installe
 
 t.test('JSON and forms through the gateway', { skip }, async t => {
   const service = await startService(t)
-  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const users = `${gateway}/companies/101/users`
   t.equal((await sendJson(users, { user: jane })).status, 201)
   t.equal((await sendJson(`${gateway}/rest/v1.3/companies/101/users`, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
@@ -29,7 +29,7 @@ t.test('JSON and forms through the gateway', { skip }, async t => {
 
 t.test('only the mirrored routes are reachable', { skip }, async t => {
   const service = await startService(t)
-  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/', '/companies/../livez', '/rest/..%2flivez']) {
     t.equal((await send(`${gateway}${path}`, { method: 'GET' })).status, 404, path)
   }
@@ -37,7 +37,7 @@ t.test('only the mirrored routes are reachable', { skip }, async t => {
 
 t.test('an upload is not buffered by the gateway: Procore sees it begin before it has ended', { skip }, async t => {
   const service = await startService(t)
-  const gateway = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const rest = Promise.withResolvers<void>()
   const body = async function * () {
     yield formPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })
@@ -53,7 +53,7 @@ t.test('an upload is not buffered by the gateway: Procore sees it begin before i
 t.test('a create whose answer was lost is not repeated by the gateway', { skip }, async t => {
   const first = await startService(t)
   const second = await startService(t, { procoreUrl: first.emulator.url })
-  const gateway = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
   first.emulator.faults.add({ kind: 'reset-after-body' })
   first.emulator.faults.add({ kind: 'status', status: 403, method: 'GET', rate: 1 })
   t.match((await sendJson(`${gateway}/companies/101/users`, { user: jane })).json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
@@ -62,7 +62,9 @@ t.test('a create whose answer was lost is not repeated by the gateway', { skip }
 
 t.test('docker-compose.yml gives the service settings that it takes', async t => {
   const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'))
-  t.strictSame(Object.keys(services), ['gateway', 'service', 'emulator'])
-  t.match(readConfig(services.service.environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
-  t.match(services.service, { read_only: true, cap_drop: ['ALL'] })
+  t.strictSame(Object.keys(services), ['gateway', 'service-1', 'service-2', 'service-3', 'redis', 'emulator'])
+  const { command } = services.redis
+  t.ok(['--requirepass', '--appendonly', 'noeviction'].every(word => command.includes(word)))
+  for (const name of ['service-1', 'service-2', 'service-3']) t.match(readConfig(services[name].environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
+  t.match(services['service-1'], { read_only: true, cap_drop: ['ALL'] })
 })

@@ -1,5 +1,5 @@
 /** The gateway of deploy/nginx.conf as a real nginx on loopback, with only its addresses changed. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
@@ -9,25 +9,46 @@ import { root } from './process.ts'
 
 export const hasNginx = spawnSync('nginx', ['-v']).status === 0
 
-/** @param upstreams `host:port` of the services behind it; returns its address */
-export async function startGateway (t: Test, upstreams: string[]): Promise<string> {
+export interface Gateway {
+  url: string
+  /** Reloads it with this replica marked as down, or with none, and resolves when no worker has the old configuration any more. */
+  takeOut (upstream?: string): Promise<void>
+}
+
+/** @param upstreams `host:port` of the services behind it */
+export async function startGateway (t: Test, upstreams: string[]): Promise<Gateway> {
   const port = await freePort()
   const directory = t.testdir()
-  const servers = upstreams.map(upstream => `server ${upstream};`).join(' ')
-  const config = (await readFile(join(root, 'deploy/nginx.conf'), 'utf8'))
-    .replace('server service:3000;', servers)
-    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
-    .replaceAll('/tmp/', `${directory}/`)
-    .replace('worker_processes auto;', 'worker_processes 1; daemon off;')
-  await writeFile(join(directory, 'nginx.conf'), config)
-  const nginx = spawn('nginx', ['-c', join(directory, 'nginx.conf'), '-e', 'stderr'], { stdio: 'inherit' })
+  const file = join(directory, 'nginx.conf')
+  const write = async (down?: string) => {
+    const servers = upstreams.map(upstream => `server ${upstream}${upstream === down ? ' down' : ''};`).join(' ')
+    await writeFile(file, (await readFile(join(root, 'deploy/nginx.conf'), 'utf8'))
+      .replace(/server service-1:3000;[^#]*server service-3:3000;/, servers)
+      .replace('listen 8080;', `listen 127.0.0.1:${port};`)
+      .replaceAll('/tmp/', `${directory}/`)
+      .replace('worker_processes auto;', 'worker_processes 1; daemon off;'))
+  }
+  await write()
+  const nginx = spawn('nginx', ['-c', file, '-e', 'stderr'], { stdio: 'inherit' })
   t.teardown(async () => {
     nginx.kill('SIGTERM')
     if (nginx.exitCode === null) await once(nginx, 'exit')
   })
   const url = `http://127.0.0.1:${port}`
   while (nginx.exitCode === null && !await answers(url)) await new Promise(resolve => setTimeout(resolve, 20))
-  return url
+  return {
+    url,
+    takeOut: async down => {
+      const before = await workers(nginx)
+      await write(down)
+      nginx.kill('SIGHUP')
+      while ((await workers(nginx)).every(pid => before.includes(pid))) await new Promise(resolve => setTimeout(resolve, 20))
+    },
+  }
+}
+
+async function workers ({ pid }: ChildProcess): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')
 }
 
 async function answers (url: string): Promise<boolean> {

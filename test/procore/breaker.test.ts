@@ -3,7 +3,8 @@
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
 import { Breaker } from '../../src/procore/breaker.ts'
-import { jane, send, sendJson } from '../helpers/requests.ts'
+import { png } from '../helpers/images.ts'
+import { form, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('after a run of failures nothing is sent, until a probe succeeds', async t => {
@@ -61,4 +62,14 @@ t.test('the intervals grow to a limit, and one probe at a time is let through', 
   breaker.succeed()
   t.notOk(breaker.isOpen)
   t.equal(breaker.waitMs, 0)
+})
+
+t.test('forms that are cut off say nothing of the host: no caller can shut it for the others', async t => {
+  const { url, emulator } = await startService(t)
+  const large = form([{ name: 'user[avatar]', filename: 'a.png', data: png(600_000) }, ...janeParts])
+  for (let index = 0; index < 12; index++) {
+    emulator.faults.add({ kind: 'reset-in-body', bytes: 1000 })
+    t.match((await sendForm(`${url}/companies/${index + 1}/users`, large)).json, { code: 'procore_unreachable', outcome: 'not_sent' })
+  }
+  t.equal((await sendJson(`${url}/companies/101/users`, { user: jane })).status, 201)
 })

@@ -48,3 +48,41 @@ t.test('SIGHUP has it read at once, by a process that goes on', async t => {
   t.equal((await program.exit).code, 0)
   t.notMatch(program.lines.join('\n'), /demo-secret|second-secret/)
 })
+
+t.test('read again while an attempt with the old ones is under way: the request ends well', async t => {
+  const directory = t.testdir({ secret: 'demo-secret' })
+  const { users, emulator, app } = await startService(t, { env: { PROCORE_CLIENT_SECRET: '', PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` } })
+  emulator.settings = { ...emulator.settings, clientSecret: 'second-secret' }
+  emulator.api.revokeTokens()
+  emulator.faults.add({ kind: 'delay', delayMs: 300, on: 'token' })
+  const create = sendJson(users, { user: jane })
+  await until(() => emulator.tokenRequests.length === 2)
+  writeFileSync(`${directory}/secret`, 'second-secret')
+  app.procore.renewCredentials()
+  t.equal((await create).status, 201)
+})
+
+t.test('changed under load while both are valid: no request fails', async t => {
+  const emulator = await emulate(t, { nextClientSecret: 'second-secret' })
+  const directory = t.testdir({ secret: 'demo-secret' })
+  const { PROCORE_CLIENT_SECRET: _, ...env } = serviceEnvironment(emulator)
+  const program = run(t, 'src/main.ts', { ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
+  const url = await program.listening
+  const load = new AbortController()
+  const statuses = new Set<number>()
+  let index = 0
+  const loops = Array.from({ length: 8 }, async () => {
+    while (!load.signal.aborted) statuses.add((await sendJson(`${url}/companies/101/users`, create(index++))).status)
+  })
+  await until(() => index > 50)
+  writeFileSync(`${directory}/secret`, 'second-secret')
+  program.child.kill('SIGHUP')
+  await until(() => emulator.tokenRequests.length === 2)
+  emulator.settings = { ...emulator.settings, clientSecret: 'second-secret', nextClientSecret: '' }
+  emulator.api.revokeTokens()
+  const revokedAt = index
+  await until(() => index > revokedAt + 50)
+  load.abort()
+  await Promise.all(loops)
+  t.strictSame([...statuses], [201])
+})

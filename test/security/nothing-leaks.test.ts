@@ -7,7 +7,8 @@ import type { Fault } from '../../src/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { form, sendForm, sendJson } from '../helpers/requests.ts'
-import { startService } from '../helpers/service.ts'
+import { run, serviceEnvironment } from '../helpers/process.ts'
+import { emulate, startService } from '../helpers/service.ts'
 
 const user = {
   first_name: 'Zzfirst',
@@ -54,7 +55,16 @@ t.test('no line of the log holds anything that a caller or Procore sent', async 
 })
 
 t.test('a configuration prints without its secrets, and they can not be listed', async t => {
-  const config = readConfig({ CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'zzclient', PROCORE_CLIENT_SECRET: 'zzsecret' })
+  const config = readConfig({ CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'zzclient', PROCORE_CLIENT_SECRET: 'zzsecret', HTTPS_PROXY: 'http://user:zzproxy@proxy:1', REDIS_URL: 'redis://:zzredis@redis' })
   t.notMatch(`${JSON.stringify(config)} ${inspect(config, { depth: 9, showHidden: true })} ${String(config.procore.clientSecret)}`, /zz/)
   t.strictSame([...Object.keys(config.procore.clientSecret), ...Object.getOwnPropertyNames(config.procore.clientSecret)], [])
+})
+
+t.test('an error that nobody caught ends the process with a line that names it, and no secret', async t => {
+  const emulator = await emulate(t)
+  const crash = 'data:text/javascript,setTimeout(()=>{Promise.reject(Object.assign(new Error("uncaught"),{headers:{authorization:"Bearer zztoken"},body:"zzbody"}))},1500)'
+  const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), NODE_OPTIONS: `--import=${crash}` })
+  t.equal((await program.exit).code, 1)
+  t.match(program.lines.join('\n'), /"level":"fatal"[^\n]*"message":"uncaught"/)
+  t.notMatch(program.lines.join('\n') + program.stderr(), /zztoken|zzbody|demo-secret/)
 })

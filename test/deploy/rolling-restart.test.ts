@@ -1,0 +1,71 @@
+// Three replicas behind the gateway, restarted one after the other under load: no create fails and none is made twice.
+import t from 'tap'
+import { png } from '../helpers/images.ts'
+import { hasNginx, startGateway } from '../helpers/nginx.ts'
+import { run, serviceEnvironment, type Program } from '../helpers/process.ts'
+import { hasRedis, startRedis } from '../helpers/redis.ts'
+import { form, formPart, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { emulate } from '../helpers/service.ts'
+
+const skip = (!hasNginx || !hasRedis) && process.env['CI'] !== 'true' && 'nginx or redis-server is not installed'
+
+t.test('zero failed, zero doubled', { skip, timeout: 110_000 }, async t => {
+  const emulator = await emulate(t, { rateLimit: 1_000_000 })
+  const redis = await startRedis(t)
+  const start = async (port = '0') => {
+    const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' })
+    const url = await program.listening
+    while ((await send(`${url}/readyz`, { method: 'GET' })).status !== 200) await new Promise(resolve => setTimeout(resolve, 20))
+    return { program, host: new URL(url).host }
+  }
+  const replicas: Array<{ program: Program, host: string }> = [await start(), await start(), await start()]
+  const gateway = await startGateway(t, replicas.map(({ host }) => host))
+  const users = `${gateway.url}/companies/101/users`
+
+  let created = 0
+  let uploads = 0
+  const load = new AbortController()
+  const failures: string[] = []
+  const person = (index: number) => ({ last_name: 'Doe', email_address: `jane${index}@example.com` })
+  const note = (reply: { status: number, text: string }) => { if (reply.status !== 201) failures.push(`${reply.status} ${reply.text}`) }
+  // A gateway that is reloaded closes idle connections of its callers, which is theirs to cope with: here each request has its own.
+  const create = async () => {
+    while (!load.signal.aborted) {
+      const index = created++
+      note(await sendJson(users, { user: person(index) }, { connection: 'close', ...(index % 2 === 0 && { 'idempotency-key': `key-${index}` }) }))
+    }
+  }
+  /** An upload of about a second, so that some are under way whenever a replica stops. */
+  const upload = async () => {
+    while (!load.signal.aborted) {
+      uploads++
+      const { last_name: lastName, email_address: email } = person(created++)
+      const body = form([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }])
+      const fields = [formPart({ name: 'user[last_name]', data: lastName }), formPart({ name: 'user[email_address]', data: email })]
+      note(await sendForm(users, slowly(Buffer.concat([...fields, body])), { connection: 'close' }))
+    }
+  }
+  const loops = [...Array.from({ length: 8 }, create), ...Array.from({ length: 4 }, upload)]
+  for (const [index, replica] of replicas.entries()) {
+    await gateway.takeOut(replica.host)
+    replica.program.child.kill('SIGTERM')
+    t.strictSame(await replica.program.exit, { code: 0, signal: null })
+    replicas[index] = await start(new URL(`http://${replica.host}`).port)
+    await gateway.takeOut()
+  }
+  load.abort()
+  await Promise.all(loops)
+  t.strictSame(failures, [])
+  t.ok(uploads > 8, `${uploads} uploads`)
+  t.equal(emulator.api.directory.users.size, created)
+  t.equal(emulator.apiRequests.filter(({ status }) => status === 422).length, 0, 'none was sent twice')
+  t.equal(emulator.tokenRequests.length, 1, 'one token for all of them')
+})
+
+async function * slowly (body: Buffer): AsyncGenerator<Buffer> {
+  const size = Math.ceil(body.length / 20)
+  for (let at = 0; at < body.length; at += size) {
+    yield body.subarray(at, at + size)
+    await new Promise(resolve => setTimeout(resolve, 40))
+  }
+}
