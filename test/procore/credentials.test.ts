@@ -77,11 +77,13 @@ t.test('changed under load while both are valid: no request fails', async t => {
   await until(() => index > 50)
   writeFileSync(`${directory}/secret`, 'second-secret')
   program.child.kill('SIGHUP')
-  await until(() => emulator.tokenRequests.length === 2)
+  await until(() => program.lines.filter(line => line.includes('token renewed')).length === 2)
+  // Whatever went out with the first token has ended when so many others have begun.
+  const renewedAt = index
+  await until(() => index > renewedAt + 50)
   emulator.settings = { ...emulator.settings, clientSecret: 'second-secret', nextClientSecret: '' }
   emulator.api.revokeTokens()
-  const revokedAt = index
-  await until(() => index > revokedAt + 50)
+  await until(() => index > renewedAt + 150)
   load.abort()
   await Promise.all(loops)
   t.strictSame([...statuses], [201])

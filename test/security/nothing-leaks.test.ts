@@ -62,8 +62,8 @@ t.test('a configuration prints without its secrets, and they can not be listed',
 
 t.test('an error that nobody caught ends the process with a line that names it, and no secret', async t => {
   const emulator = await emulate(t)
-  const crash = 'data:text/javascript,setTimeout(()=>{Promise.reject(Object.assign(new Error("uncaught"),{headers:{authorization:"Bearer zztoken"},body:"zzbody"}))},1500)'
-  const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), NODE_OPTIONS: `--import=${crash}` })
+  const directory = t.testdir({ 'crash.mjs': 'setTimeout(() => { Promise.reject(Object.assign(new Error("uncaught"), { headers: { authorization: "Bearer zztoken" }, body: "zzbody" })) }, 1500)' })
+  const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), NODE_OPTIONS: `--import=${directory}/crash.mjs` })
   t.equal((await program.exit).code, 1)
   t.match(program.lines.join('\n'), /"level":"fatal"[^\n]*"message":"uncaught"/)
   t.notMatch(program.lines.join('\n') + program.stderr(), /zztoken|zzbody|demo-secret/)
