@@ -1,20 +1,21 @@
 /**
  * `npm run bench`: creates by JSON with 1, 2 and 4 replicas, without and with the Redis that they share, without and with a key. It prints
- * a table (medians of several rounds, in turn) and writes bench/results/scale.json. `BENCH_SECONDS` (default 3) is the time of a round.
- * The load, the upstream, Redis and all replicas share the cores of this machine, so rates show what a create costs, not how far replicas
- * scale; the CPU of a create is counted by the kernel for the replicas alone.
+ * a table (medians of several rounds, in turn) and writes bench/results/scale.json. `BENCH_SECONDS` (default 3) is the time of a round,
+ * `BENCH_ROUNDS` (3) how many there are, `BENCH_RESULTS` another folder. The load, the upstream, Redis and all replicas share the cores of this machine,
+ * so rates show what a create costs, not how far replicas scale; the CPU of a create is counted by the kernel for the replicas alone.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { Pool } from 'undici'
 import { startProgram } from '../test/helpers/program.ts'
 
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
-const rounds = 3
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 const concurrency = 64
 const body = JSON.stringify({ user: { last_name: 'Doe', first_name: 'Jane', email_address: 'jane.doe@example.com', job_title: 'QA Manager', address: '6305 Carpinteria Ave', city: 'Carpinteria', country_code: 'US', state_code: 'CA', notes: 'n'.repeat(200) } })
 
@@ -120,7 +121,7 @@ function report (): void {
   for (const { replicas, redis, keyed, createsPerSecond, cpuMicros, redisCommands, redisMicros } of rows) {
     process.stdout.write(`| ${replicas} | ${redis ? 'yes' : 'no'} | ${keyed ? 'yes' : 'no'} | ${createsPerSecond} | ${(cpuMicros / baseMicros).toFixed(2)} | ${redis ? redisCommands : '-'} | ${redis ? `${redisMicros} µs` : '-'} |\n`)
   }
-  const directory = new URL('results/', import.meta.url)
+  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(directory, { recursive: true })
-  writeFileSync(new URL('scale.json', directory), `${JSON.stringify({ node: process.version, cores: cpus().length, seconds, rounds, concurrency, rows, raw: [...results.values()] }, undefined, 2)}\n`)
+  writeFileSync(join(directory, 'scale.json'), `${JSON.stringify({ node: process.version, cores: cpus().length, seconds, rounds, concurrency, rows, raw: [...results.values()] }, undefined, 2)}\n`)
 }

@@ -17,11 +17,11 @@ import { startService } from './helpers/service.ts'
 
 const exec = promisify(execFile)
 
-const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', openapi = ''] = blocks('sh')
+const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', bench = '', openapi = ''] = blocks('sh')
 const [created = '', refused = ''] = blocks('json')
 
 t.test('all of its commands are known here', async t => {
-  t.equal(blocks('sh').length, 9)
+  t.equal(blocks('sh').length, 10)
   t.equal(tests, 'npm ci && npm test', 'which is running now')
 })
 
@@ -79,6 +79,19 @@ t.test('the soak, for some seconds: nothing lost, nothing double, no untrue answ
 t.test('the fuzzing, for some seconds', { timeout: 110_000 }, async t => {
   const { stdout } = await exec('bash', ['-c', fuzz], { cwd: root, env: { ...process.env, FUZZ_COUNT: '2000', FUZZ_SEED: '1' } })
   t.match(stdout, /^0 findings/m)
+})
+
+t.test('the benchmark, for a moment, writes the table that stands here', { timeout: 110_000 }, async t => {
+  const { stdout } = await exec('bash', ['-c', bench], { cwd: root, env: { ...process.env, BENCH_SECONDS: '0.2', BENCH_ROUNDS: '1', BENCH_RESULTS: t.testdir() } })
+  const heads = stdout.split('\n').filter(line => line.startsWith('| replicas |'))
+  t.equal(heads.length, 1)
+  t.ok(readme.includes(heads[0] ?? '?'))
+})
+
+t.test('the figures of the table are those of the results that are kept', async t => {
+  const { rows }: { rows: Array<Record<string, number | boolean>> } = JSON.parse(await readFile(join(root, 'bench/results/scale.json'), 'utf8'))
+  const base = Number(rows[0]?.['cpuMicros'])
+  t.strictSame(table('replicas').map(([replicas, redis, key, rate, ratio]) => [replicas, redis, key, rate, ratio]), rows.map(({ replicas, redis, keyed, createsPerSecond, cpuMicros }) => [String(replicas), redis === true ? 'yes' : 'no', keyed === true ? 'yes' : 'no', String(createsPerSecond), (Number(cpuMicros) / base).toFixed(2)]))
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {
