@@ -58,11 +58,16 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   await addOpenapi(fastify, config)
   await fastify.register(health, { lifecycle, procore, callers, store: shared?.store })
   await fastify.register(async scope => {
-    await callers.guard(scope, shared?.store)
+    await callers.guard(scope, shared)
     await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit })
   })
   refuseOtherMethods(fastify, paths())
-  fastify.addHook('onClose', async () => { await Promise.all([procore.close(), callers.close(), shared?.close()]) })
+  fastify.addHook('onClose', async () => {
+    await Promise.all([procore.close(), callers.close()])
+    // What ended with the connections to Procore has to be written under its keys first.
+    await new Promise(resolve => setImmediate(resolve))
+    await shared?.close()
+  })
   return { fastify, procore, lifecycle, callers, store: shared?.store }
 }
 

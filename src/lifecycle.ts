@@ -14,7 +14,12 @@ export class Lifecycle {
   addHooks (app: FastifyInstance): void {
     app.addHook('onRequest', (_request, reply, done) => {
       this.#replies.add(reply)
-      reply.raw.once('close', () => this.#remove(reply))
+      reply.raw.once('close', () => {
+        // A create that was sent is awaited although its caller left.
+        const { trail } = reply.request
+        if (trail.running === true) (trail.whenEnded ??= []).push(() => this.#remove(reply))
+        else this.#remove(reply)
+      })
       done()
     })
     app.addHook('onSend', (_request, reply, payload, done) => {

@@ -87,6 +87,8 @@ export const limits = Object.freeze({
   /** Ends of keys that could not be written: how often each is tried again, and how many may wait. */
   settleTriesMax: 60,
   settlesWaitingMax: 1_000,
+  /** Largest answer that is kept in the store, sealed. */
+  storedMaxBytes: 1_048_576,
   /** How long one replica has for asking for the token that all will use, and how often the others look. */
   tokenLockMs: 15_000,
   tokenLookMs: 100,

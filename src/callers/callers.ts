@@ -27,6 +27,12 @@ declare module 'fastify' {
   }
 }
 
+/** How replicas count together. */
+interface RateSharing {
+  store: SharedStore
+  nameOf (callerId: string): string
+}
+
 type ConfigOfCallers = Config['callers']
 
 export class Callers {
@@ -46,7 +52,7 @@ export class Callers {
   }
 
   /** Guards every route of this scope; the store counts for all replicas. */
-  async guard (scope: FastifyInstance, store: SharedStore | undefined): Promise<void> {
+  async guard (scope: FastifyInstance, store: RateSharing | undefined): Promise<void> {
     const { ratePerMinute } = this.#config
     scope.decorateRequest('identity')
     scope.decorateRequest('callerId')
@@ -89,13 +95,13 @@ export function areTold ({ jwt, trustedProxies }: ConfigOfCallers): boolean {
   return jwt !== undefined || trustedProxies.length > 0
 }
 
-async function addRate (scope: FastifyInstance, ratePerMinute: number, store: SharedStore | undefined): Promise<void> {
+async function addRate (scope: FastifyInstance, ratePerMinute: number, store: RateSharing | undefined): Promise<void> {
   await scope.register(rateLimit, {
     global: false,
     max: ratePerMinute,
     timeWindow: 60_000,
     cache: limits.callersMax,
-    ...(store !== undefined && { store: rateStore(store) }),
+    ...(store !== undefined && { store: rateStore(store.store, store.nameOf) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),

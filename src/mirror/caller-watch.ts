@@ -11,6 +11,8 @@ export function watchCaller (socket: Socket, trail: Trail): Caller {
       return socket.destroyed || trail.dismissed === true
     },
     whenGone: listener => {
+      // A connection that is closed has no more events.
+      if (socket.destroyed) queueMicrotask(listener)
       listeners.add(listener)
       socket.once('close', listener)
       return () => {

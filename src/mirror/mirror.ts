@@ -144,7 +144,7 @@ class Mount {
       throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.with({ outcome: trail.standing }) : error
     } finally {
       trail.running = false
-      trail.whenEnded?.()
+      for (const listener of trail.whenEnded ?? []) listener()
     }
   }
 

@@ -20,7 +20,7 @@ export function addAccessLog (app: FastifyInstance): void {
     request.trail = {}
     reply.raw.once('close', () => {
       // The answer to a create that was sent is awaited although its caller left: the line tells how it ended.
-      if (request.trail.running === true) request.trail.whenEnded = () => setImmediate(writeLine, request, reply)
+      if (request.trail.running === true) (request.trail.whenEnded ??= []).push(() => setImmediate(writeLine, request, reply))
       else writeLine(request, reply)
     })
     done()

@@ -31,5 +31,5 @@ export interface Trail {
   /** It was answered although it is still being worked on: nothing of it may become complete any more. */
   dismissed?: true
   whenDismissed?: () => void
-  whenEnded?: () => void
+  whenEnded?: Array<() => void>
 }

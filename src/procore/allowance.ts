@@ -67,9 +67,12 @@ export class Allowance {
   /** First as far as this replica knows, then as far as all know; what the others know is learnt, and waited for here. */
   async #enterShared (request: AllowanceRequest, bucket: Bucket, shared: SharedAllowance): Promise<Ticket> {
     const startedAtMs = Date.now()
-    for (;;) {
-      const waitMs = Math.max(0, request.waitMs - (Date.now() - startedAtMs))
-      const ticket = await bucket.enter({ ...request, waitMs })
+    // What others find out is found out within its own time, however short a wait is worth it.
+    const deadlineMs = startedAtMs + Math.max(request.waitMs, limits.allowanceProbeMs)
+    for (let isFirst = true; ; isFirst = false) {
+      if (request.caller.gone) throw new CallerGone()
+      if (!isFirst && Date.now() >= deadlineMs) throw bucket.refusal()
+      const ticket = await bucket.enter({ ...request, waitMs: Math.max(0, startedAtMs + request.waitMs - Date.now()) })
       const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole, request.lifetimeMs)
       if (entrance === undefined) return ticket
       if (entrance.isOpen) {
@@ -154,6 +157,12 @@ class Bucket {
   block (block: Block): void {
     this.#window.blockFor(block, Date.now())
     this.#pump()
+  }
+
+  /** For whoever waited in vain. */
+  refusal (): Problem {
+    const nowMs = Date.now()
+    return this.#tooLong(nowMs, Math.max(nowMs, this.#window.readyAt(nowMs, true).atMs))
   }
 
   /** What other replicas know. */

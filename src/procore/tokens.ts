@@ -103,7 +103,7 @@ export class Tokens {
     this.#failures = 0
     this.ready = true
     this.#log.info({ lifetimeMs: token.lifetimeMs }, 'token renewed')
-    this.#schedule(Math.max(limits.tokenPauseMs, token.lifetimeMs * limits.tokenRenewAt))
+    this.#schedule(Math.max(limits.tokenPauseMs, token.issuedAtMs + token.lifetimeMs * limits.tokenRenewAt - Date.now()))
   }
 
   /** Returns the failure as requests are told it: without its cause, which is logged here, once for all of them. */

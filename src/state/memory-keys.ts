@@ -16,9 +16,15 @@ export class MemoryKeys implements KeyStore {
   readonly #kept = new Map<string, Kept>()
   #bytes = 0
 
-  async claim (id: string): Promise<KeyRecord | undefined> {
+  /** What stands under a key, without taking it. */
+  peek (id: string): KeyRecord | undefined {
     const kept = this.#kept.get(id)
-    if (kept !== undefined && (kept.record.state === 'running' || kept.expiresAtMs > Date.now())) return kept.record
+    return kept !== undefined && (kept.record.state === 'running' || kept.expiresAtMs > Date.now()) ? kept.record : undefined
+  }
+
+  async claim (id: string): Promise<KeyRecord | undefined> {
+    const found = this.peek(id)
+    if (found !== undefined) return found
     this.#put(id, { state: 'running' }, 0)
     return undefined
   }

@@ -6,11 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { limits } from '../limits.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 import { fromStored, toStored } from './stored-key.ts'
-import { StoreAway, type SharedStore } from './redis.ts'
+import type { SharedStore } from './redis.ts'
 import type { Seal } from './seal.ts'
-
-/** Ends one key in the store. */
-type Ending = () => Promise<unknown>
 
 export class RedisKeys implements KeyStore {
   readonly #store: SharedStore
@@ -18,7 +15,6 @@ export class RedisKeys implements KeyStore {
   /** What this replica runs: the holder's name by key. */
   readonly #held = new Map<string, string>()
   readonly #renewal: NodeJS.Timeout
-  #waiting = 0
 
   constructor (store: SharedStore, seal: Seal) {
     this.#store = store
@@ -33,6 +29,7 @@ export class RedisKeys implements KeyStore {
   /** @throws {StoreAway} */
   async claim (id: string): Promise<KeyRecord | undefined> {
     const holder = randomUUID()
+    const wasUp = this.#store.isUp
     try {
       const found = await this.#store.script('claim-key', [keyOf(id)], [holder, limits.leaseMs, limits.keyLifetimeMs])
       if (Array.isArray(found)) return this.#read(id, found)
@@ -40,20 +37,20 @@ export class RedisKeys implements KeyStore {
       return undefined
     } catch (error) {
       // The call may have been carried out although its answer was lost.
-      this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder])).catch(() => {})
+      if (wasUp) this.#store.eventually(() => this.#store.script('release-key', [keyOf(id)], [holder]), false).catch(() => {})
       throw error
     }
   }
 
   async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
     const holder = this.#held.get(id) ?? ''
-    const sealed = this.#seal.close(id, toStored(record))
-    await this.#end(id, holder, () => this.#store.script('settle-key', [keyOf(id)], [holder, sealed, limits.keyLifetimeMs]))
+    const sealed = this.#close(id, record)
+    await this.#end(id, holder, () => this.#store.script('settle-key', [keyOf(id)], [holder, sealed, limits.keyLifetimeMs]), true)
   }
 
   async release (id: string): Promise<void> {
     const holder = this.#held.get(id)
-    if (holder !== undefined) await this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]))
+    if (holder !== undefined) await this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]), true)
   }
 
   #read (id: string, [state, sealed, agoMs]: readonly unknown[]): KeyRecord {
@@ -67,25 +64,19 @@ export class RedisKeys implements KeyStore {
     return fromStored(this.#seal.open(id, sealed))
   }
 
-  /** What can't be written now is tried again for a while; meanwhile the lease goes on. */
-  async #end (id: string, holder: string, ending: Ending): Promise<void> {
-    try {
-      await ending()
-      this.#forget(id, holder)
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error
-      if (this.#waiting < limits.settlesWaitingMax) this.#endLater(ending).then(() => this.#forget(id, holder), () => {})
-      else this.#forget(id, holder)
-    }
+  /** Meanwhile the lease goes on. */
+  #end (id: string, holder: string, ending: () => Promise<unknown>, isImportant: boolean): Promise<void> {
+    const ended = this.#store.eventually(ending, isImportant).finally(() => this.#forget(id, holder))
+    // What waits for the store to come back must not hold the answer up.
+    return Promise.race([ended, new Promise<void>(resolve => { setTimeout(resolve, limits.storeTimeoutMs * 2).unref() })])
   }
 
-  async #endLater (ending: Ending): Promise<void> {
-    this.#waiting++
-    for (let tries = 0; tries < limits.settleTriesMax; tries++) {
-      await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
-      if (await ending().then(() => true, () => false)) break
-    }
-    this.#waiting--
+  /** A large answer would keep the store from everything else: it is looked up again instead. */
+  #close (id: string, record: AnsweredKey | UnknownKey): string {
+    const sealed = this.#seal.close(id, toStored(record))
+    if (sealed.length <= limits.storedMaxBytes) return sealed
+    const unknown: UnknownKey = { state: 'unknown', fingerprint: record.fingerprint, sentAtMs: Date.now() - limits.lookUpTimeoutMs, code: 'procore_bad_response' }
+    return this.#seal.close(id, toStored(unknown))
   }
 
   #forget (id: string, holder: string): void {

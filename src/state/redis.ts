@@ -26,6 +26,9 @@ type Reply = string | number | null | Reply[]
 const scripts = ['claim-key', 'settle-key', 'release-key', 'extend-key', 'enter-allowance', 'leave-allowance', 'unlock'] as const
 export type ScriptName = typeof scripts[number]
 
+/** After so many looks in vain a new connection is made. */
+const looksPerConnection = 5
+
 /** Stands before every key of ours. */
 export const keyPrefix = 'procore-bff:'
 
@@ -35,6 +38,8 @@ export class SharedStore {
   readonly #log: StateLog
   #isUp = false
   #underWay = 0
+  #later = 0
+  #failedLooks = 0
   #probe: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #closed = false
@@ -52,6 +57,8 @@ export class SharedStore {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       enableAutoPipelining: true,
+      // After a failover the address is another server's, or this one has become a replica.
+      reconnectOnError: error => error.message.startsWith('READONLY'),
       retryStrategy: attempts => Math.min(attempts * 100, limits.storeProbeMs),
     })
     for (const name of scripts) {
@@ -100,6 +107,36 @@ export class SharedStore {
     })
   }
 
+  /**
+   * Makes a call that may come later, when the store is back: tries are counted only while it is there.
+   * @param isImportant whether it may take a place that is kept from the others
+   */
+  async eventually (call: () => Promise<unknown>, isImportant: boolean): Promise<void> {
+    try {
+      await call()
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error
+      if (this.#later < (isImportant ? 2 : 1) * limits.settlesWaitingMax) await this.#again(call)
+    }
+  }
+
+  /** Resolves when no call is under way, within the time of one. */
+  async quiet (): Promise<void> {
+    const endsAtMs = Date.now() + limits.storeTimeoutMs
+    while (this.#underWay > 0 && Date.now() < endsAtMs) await new Promise(resolve => setTimeout(resolve, 5))
+  }
+
+  async #again (call: () => Promise<unknown>): Promise<void> {
+    this.#later++
+    for (let tries = 0; tries < limits.settleTriesMax && !this.#closed;) {
+      await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
+      if (!this.#isUp) continue
+      tries++
+      if (await call().then(() => true, () => false)) break
+    }
+    this.#later--
+  }
+
   #goAway (error: unknown): void {
     if (this.#closed) return
     if (this.#isUp || this.#probe === undefined) {
@@ -128,8 +165,12 @@ export class SharedStore {
       await this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000)
     } catch (error) {
       this.#goAway(error)
+      this.#failedLooks++
+      // A connection that stays silent may lead nowhere any more.
+      if (this.#failedLooks % looksPerConnection === 0) this.client.disconnect(true)
       return
     }
+    this.#failedLooks = 0
     clearTimeout(this.#probe)
     this.#isUp = true
     this.sinceMs = Date.now()

@@ -2,7 +2,7 @@
  * Encrypts what leaves this process for the shared store: answers hold personal data, and a token is a credential. The key follows
  * from the client's secret and its id stands before the text, so that after a change of the secret old texts are told from broken ones.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { Secret } from '../secret.ts'
 
 const nonceBytes = 12
@@ -27,6 +27,13 @@ export class Seal {
       this.#keyId = createHash('sha256').update(this.#key).digest('base64url').slice(0, 8)
     }
     return this.#keyId
+  }
+
+  /** A name for what must not be readable as a name. */
+  nameOf (text: string): string {
+    // Asked for first, so that the key is the present secret's.
+    const { keyId } = this
+    return createHmac('sha256', this.#key).update(`${keyId} ${text}`).digest('base64url')
   }
 
   /** @param name of what is stored, which is bound to it: a text under another name does not open */

@@ -27,14 +27,16 @@ export class SharedAllowance {
       if (isOpen === 1) return { isOpen: true, leave: news => this.#leave(keys, id, Number(value), news) }
       return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
     } catch {
+      // The call may have been carried out although its answer was lost.
+      this.#leave(keys, id, -1, { isAnswered: false, isCounted: false, told: undefined, block: undefined })
       return undefined
     }
   }
 
   #leave (keys: readonly string[], id: string, epoch: number, { isAnswered, isCounted, told, block }: AllowanceNews): void {
     // Nobody waits for it: what is lost with the store ends by its lease.
-    this.#store.script('leave-allowance', keys, [
+    this.#store.eventually(() => this.#store.script('leave-allowance', keys, [
       id, epoch, isAnswered ? '1' : '0', isCounted ? '1' : '0', told?.name ?? '', told?.remaining ?? 0, Math.ceil(told?.resetMs ?? 0), Math.ceil(block?.ms ?? 0), block?.kind ?? '', limits.allowanceLifetimeMs,
-    ]).catch(() => {})
+    ]), false).catch(() => {})
   }
 }

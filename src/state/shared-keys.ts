@@ -1,20 +1,21 @@
 /**
  * Idempotency keys where a shared store is configured: in it while it is there; while it is away, keyed requests are refused, or go on
- * with this replica's own memory, as the operator chose.
+ * with this replica's own memory, as the operator chose. What this replica runs or settled itself it knows in any case.
  */
 import type { Config } from '../config.ts'
 import { Problem } from '../problem.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
+import type { MemoryKeys } from './memory-keys.ts'
 import { StoreAway } from './redis.ts'
 
 export class SharedKeys implements KeyStore {
   readonly #shared: KeyStore
-  readonly #own: KeyStore
+  readonly #own: MemoryKeys
   readonly #mode: Config['state']['withoutStore']
-  /** Keys that were claimed in this replica's own memory. */
-  readonly #claimedHere = new Set<string>()
+  /** What this replica runs, and whether the shared store knows of it. */
+  readonly #running = new Map<string, 'shared' | 'own'>()
 
-  constructor (shared: KeyStore, own: KeyStore, mode: Config['state']['withoutStore']) {
+  constructor (shared: KeyStore, own: MemoryKeys, mode: Config['state']['withoutStore']) {
     this.#shared = shared
     this.#own = own
     this.#mode = mode
@@ -22,26 +23,40 @@ export class SharedKeys implements KeyStore {
 
   /** @throws {Problem} `overloaded`, `not_sent` */
   async claim (id: string): Promise<KeyRecord | undefined> {
+    if (this.#running.has(id)) return { state: 'running' }
+    const known = this.#own.peek(id)
+    if (known !== undefined) return known
+    this.#running.set(id, 'shared')
+    const found = await this.#claim(id).catch(error => {
+      this.#running.delete(id)
+      throw error
+    })
+    if (found !== undefined) this.#running.delete(id)
+    return found
+  }
+
+  async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
+    const where = this.#running.get(id)
+    await this.#own.settle(id, record)
+    this.#running.delete(id)
+    if (where !== 'own') await this.#shared.settle(id, record)
+  }
+
+  async release (id: string): Promise<void> {
+    const where = this.#running.get(id)
+    await this.#own.release(id)
+    this.#running.delete(id)
+    if (where !== 'own') await this.#shared.release(id)
+  }
+
+  async #claim (id: string): Promise<KeyRecord | undefined> {
     try {
       return await this.#shared.claim(id)
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error
       if (this.#mode === 'refuse') throw new Problem('overloaded', 'The store of idempotency keys is away.', { outcome: 'not_sent', headers: { 'retry-after': '1' } })
-      const found = await this.#own.claim(id)
-      if (found === undefined) this.#claimedHere.add(id)
-      return found
+      this.#running.set(id, 'own')
+      return undefined
     }
-  }
-
-  settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
-    return this.#storeOf(id).settle(id, record)
-  }
-
-  release (id: string): Promise<void> {
-    return this.#storeOf(id).release(id)
-  }
-
-  #storeOf (id: string): KeyStore {
-    return this.#claimedHere.delete(id) ? this.#own : this.#shared
   }
 }

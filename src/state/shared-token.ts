@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { limits } from '../limits.ts'
+import { Problem } from '../problem.ts'
 import type { RequestToken, Token } from '../procore/login.ts'
 import { keyPrefix, StoreAway, type SharedStore } from './redis.ts'
 import type { Seal } from './seal.ts'
@@ -35,13 +36,22 @@ class SharedToken {
     this.#seal = seal
   }
 
+  /** Whoever has the lock asks; when it got none, the next one has the lock. */
   async take (replaced: string | undefined, request: RequestToken): Promise<Token> {
-    const known = await this.#read(replaced)
-    if (known !== undefined) return known
     const holder = randomUUID()
     const lock = `token-lock:${this.#seal.keyId}`
-    const isLocked = await this.#store.run(client => client.set(`${keyPrefix}${lock}`, holder, 'PX', limits.tokenLockMs, 'NX'))
-    if (isLocked === null) return await this.#wait(replaced) ?? request(replaced)
+    const endsAtMs = Date.now() + limits.tokenLockMs
+    do {
+      const known = await this.#read(replaced)
+      if (known !== undefined) return known
+      const isLocked = await this.#store.run(client => client.set(`${keyPrefix}${lock}`, holder, 'PX', limits.tokenLockMs, 'NX'))
+      if (isLocked !== null) return await this.#takeLocked(replaced, request, lock, holder)
+      await sleep(limits.tokenLookMs * (0.5 + Math.random()))
+    } while (Date.now() < endsAtMs)
+    throw new Problem('procore_unavailable', 'No replica got a token in time.', { outcome: 'not_sent' })
+  }
+
+  async #takeLocked (replaced: string | undefined, request: RequestToken, lock: string, holder: string): Promise<Token> {
     try {
       return await this.#read(replaced) ?? await this.#renew(replaced, request)
     } finally {
@@ -55,18 +65,6 @@ class SharedToken {
     const name = this.#name
     await this.#store.run(client => client.set(`${keyPrefix}${name}`, this.#seal.close(name, token), 'PX', Math.max(1, Math.ceil(token.lifetimeMs)))).catch(() => {})
     return token
-  }
-
-  /** Another replica is asking. Nothing when it got none in its time. */
-  async #wait (replaced: string | undefined): Promise<Token | undefined> {
-    for (let waitedMs = 0; waitedMs < limits.tokenTimeoutMs; waitedMs += limits.tokenLookMs) {
-      await sleep(limits.tokenLookMs)
-      const token = await this.#read(replaced)
-      if (token !== undefined) return token
-      const lock = await this.#store.run(client => client.exists(`${keyPrefix}token-lock:${this.#seal.keyId}`))
-      if (lock === 0) return this.#read(replaced)
-    }
-    return undefined
   }
 
   async #read (replaced: string | undefined): Promise<Token | undefined> {

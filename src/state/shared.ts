@@ -13,6 +13,8 @@ import { sharedTokenRequest } from './shared-token.ts'
 export interface Shared extends SharedByReplicas {
   store: SharedStore
   keys: KeyStore
+  /** A name that says nothing of a caller. */
+  nameOf (callerId: string): string
   close (): Promise<void>
 }
 
@@ -23,11 +25,13 @@ export function openShared ({ state, procore }: Pick<Config, 'state' | 'procore'
   const keys = new RedisKeys(store, seal)
   return {
     store,
+    nameOf: callerId => seal.nameOf(callerId),
     keys: new SharedKeys(keys, new MemoryKeys(), state.withoutStore),
     allowance: new SharedAllowance(store),
     tokenRequest: request => sharedTokenRequest(store, seal, request),
     close: async () => {
       keys.close()
+      await store.quiet()
       await store.close()
     },
   }

@@ -140,3 +140,17 @@ t.test('a claim whose answer was lost leaves the key free', { skip }, async t =>
   t.equal(again.status, 201)
   t.equal(again.headers['idempotency-replayed'], undefined)
 })
+
+t.test('IDEMPOTENCY_WITHOUT_REDIS=proceed: what this replica runs it does not send again, whatever becomes of the store', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url, IDEMPOTENCY_WITHOUT_REDIS: 'proceed' } })
+  service.emulator.faults.add({ kind: 'delay', delayMs: 500 })
+  const person = somebody()
+  const first = sendJson(service.users, person, key('a'))
+  await until(() => service.emulator.apiRequests.length === 1)
+  await redis.kill()
+  t.equal((await sendJson(service.users, person, key('a'))).status, 409)
+  t.equal((await first).status, 201)
+  t.match(await sendJson(service.users, person, key('a')), { status: 201, headers: { 'idempotency-replayed': 'true' } })
+  t.equal(service.emulator.apiRequests.length, 1)
+})

@@ -1,10 +1,11 @@
 // Replicas that share a Redis act as one: keys with their answers, the allowance, rates, and one token for all.
 import t, { type Test } from 'tap'
 import { limits } from '../../src/limits.ts'
+import { stop } from '../../src/stop.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
-import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
+import { form, jane, janeParts, RawConnection, sendForm, sendJson } from '../helpers/requests.ts'
 import { emulate, startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
@@ -50,7 +51,7 @@ t.test('a crowd at three replicas with one key makes one user', { skip }, async 
 })
 
 t.test('a key whose replica died counts as unknown once its lease is over: looked up, never made again', { skip }, async t => {
-  const { redis, emulator, first, second } = await startReplicas(t, 2)
+  const { redis, emulator, replicas, first, second } = await startReplicas(t, 3)
   emulator.faults.add({ kind: 'silence' })
   const dying = sendJson(first.users, user(1), key('a')).catch(() => {})
   await until(() => emulator.api.directory.users.size === 1)
@@ -65,7 +66,7 @@ t.test('a key whose replica died counts as unknown once its lease is over: looke
   t.equal(emulator.apiRequests.filter(({ method }) => method === 'POST').length, 1)
   emulator.api.directory.clear()
   await redis.client.hset(name, 'state', 'running', 'lease', 1)
-  t.match((await sendJson(second.users, user(1), key('a'))).json, { outcome: 'unknown' }, 'not free')
+  t.match((await sendJson(replicas[2]?.users ?? '', user(1), key('a'))).json, { outcome: 'unknown' }, 'not free')
   first.app.fastify.server.closeAllConnections()
   await dying
 })
@@ -130,4 +131,45 @@ t.test('rates of callers are counted together', { skip }, async t => {
   const headers = bearer(await issuer.sign())
   for (const { users } of [first, second, first]) t.equal((await sendJson(users, { user: {} }, headers)).status, 422)
   t.match(await sendJson(second.users, { user: {} }, headers), { status: 429, json: { code: 'too_many_requests' }, headers: { 'ratelimit-remaining': '0' } })
+})
+
+t.test('who waits for what others find out waits no longer than RATE_WAIT_MS', { skip }, async t => {
+  const { emulator, first, second } = await startReplicas(t, 2, { env: { RATE_WAIT_MS: '300' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
+  t.equal((await sendJson(first.users, user(0))).status, 201)
+  emulator.faults.add({ kind: 'delay', delayMs: 3000 })
+  const slow = sendJson(first.users, user(1))
+  await until(() => emulator.apiRequests.length === 2)
+  const refused = await sendJson(second.users, user(2))
+  t.match(refused, { status: 429, json: { code: 'procore_rate_limited', outcome: 'not_sent' } })
+  t.equal(emulator.apiRequests.length, 2, 'while the last one was still under way')
+  t.equal((await slow).status, 201)
+})
+
+t.test('after the store was emptied one request finds out what remains, and none is refused by Procore', { skip }, async t => {
+  const { redis, emulator, replicas } = await startReplicas(t, 3, { env: { RATE_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
+  t.equal((await sendJson(replicas[0]?.users ?? '', user(0))).status, 201)
+  await redis.client.flushall()
+  const replies = await Promise.all(Array.from({ length: 45 }, (_, index) => sendJson(replicas[index % 3]?.users ?? '', user(index + 1))))
+  t.equal(replies.filter(({ status }) => status === 201).length, 19)
+  t.equal(emulator.apiRequests.filter(({ status }) => status === 429).length, 0)
+})
+
+t.test('a replica that stops writes first what became of a create whose caller left', { skip }, async t => {
+  const { emulator, first, second } = await startReplicas(t, 2)
+  emulator.faults.add({ kind: 'delay', delayMs: 500 })
+  const body = JSON.stringify(user(1))
+  const caller = new RawConnection(first.port)
+  caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\nidempotency-key: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  await until(() => emulator.apiRequests.length === 1)
+  caller.socket.destroy()
+  await stop(first.app, { drainDelayMs: 0, graceMs: 5000 })
+  t.match(await sendJson(second.users, user(1), key('a')), { status: 201, headers: { 'idempotency-replayed': 'true' } })
+  t.equal(emulator.apiRequests.length, 1)
+})
+
+t.test('no name in the store tells who a caller is', { skip }, async t => {
+  const issuer = await startIssuer(t)
+  const { redis, first } = await startReplicas(t, 2, { env: issuer.env })
+  t.equal((await sendJson(first.users, user(1), bearer(await issuer.sign({ sub: 'subject-of-a-caller' })))).status, 201)
+  t.notMatch((await redis.client.keys('*')).join(), /subject/)
 })

@@ -9,7 +9,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local underWay = redis.call('ZCARD', KEYS[2])
 local text = redis.call('GET', KEYS[1])
-local known = text and cjson.decode(text) or { epoch = 0, told = {} }
+local known = text and cjson.decode(text) or { epoch = 0, told = {}, uncounted = true }
 local isOver = false
 if known.blockedUntil and known.blockedUntil <= now then
   known.blockedUntil = nil

@@ -6,7 +6,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREM', KEYS[2], ARGV[1])
 local text = redis.call('GET', KEYS[1])
-local known = text and cjson.decode(text) or { epoch = 0, told = {} }
+local known = text and cjson.decode(text) or { epoch = 0, told = {}, uncounted = true }
 if ARGV[5] ~= '' then
   local remaining = tonumber(ARGV[6])
   local told = known.told[ARGV[5]]
