@@ -12,7 +12,7 @@ export function watchCaller (socket: Socket, trail: Trail): Caller {
     },
     whenGone: listener => {
       // A connection that is closed has no more events.
-      if (socket.destroyed) queueMicrotask(listener)
+      if (socket.destroyed) queueMicrotask(() => { if (listeners.has(listener)) listener() })
       listeners.add(listener)
       socket.once('close', listener)
       return () => {

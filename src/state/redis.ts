@@ -43,8 +43,6 @@ export class SharedStore {
   #probe: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #closed = false
-  /** Since when it is up or away, by our own clock. */
-  sinceMs = Date.now()
 
   constructor (url: Secret, log: StateLog) {
     this.#log = log
@@ -139,10 +137,7 @@ export class SharedStore {
 
   #goAway (error: unknown): void {
     if (this.#closed) return
-    if (this.#isUp || this.#probe === undefined) {
-      this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
-      this.sinceMs = Date.now()
-    }
+    if (this.#isUp || this.#probe === undefined) this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
     this.#isUp = false
     this.#askLater()
   }
@@ -173,7 +168,6 @@ export class SharedStore {
     this.#failedLooks = 0
     clearTimeout(this.#probe)
     this.#isUp = true
-    this.sinceMs = Date.now()
     this.#log.info({}, 'the shared store is in use')
   }
 }

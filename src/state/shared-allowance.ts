@@ -20,6 +20,7 @@ export class SharedAllowance {
   /** @param name of whose allowance it is. Nothing when the store is away. */
   async enter (name: number, sentWhole: boolean, lifetimeMs: number): Promise<Entrance | undefined> {
     const id = randomUUID()
+    const wasUp = this.#store.isUp
     const keys = [`allowance:{${name}}`, `under-way:{${name}}`]
     try {
       const reply = await this.#store.script('enter-allowance', keys, [id, lifetimeMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
@@ -28,15 +29,20 @@ export class SharedAllowance {
       return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
     } catch {
       // The call may have been carried out although its answer was lost.
-      this.#leave(keys, id, -1, { isAnswered: false, isCounted: false, told: undefined, block: undefined })
+      if (wasUp) this.#leave(keys, id, -1, { isAnswered: false, isCounted: false, told: undefined, block: undefined })
       return undefined
     }
   }
 
   #leave (keys: readonly string[], id: string, epoch: number, { isAnswered, isCounted, told, block }: AllowanceNews): void {
-    // Nobody waits for it: what is lost with the store ends by its lease.
-    this.#store.eventually(() => this.#store.script('leave-allowance', keys, [
-      id, epoch, isAnswered ? '1' : '0', isCounted ? '1' : '0', told?.name ?? '', told?.remaining ?? 0, Math.ceil(told?.resetMs ?? 0), Math.ceil(block?.ms ?? 0), block?.kind ?? '', limits.allowanceLifetimeMs,
-    ]), false).catch(() => {})
+    const atMs = Date.now()
+    // Nobody waits for it: what is lost with the store ends by its lease. What is written late is told as it stands then.
+    this.#store.eventually(() => {
+      const resetMs = Math.max(0, Math.ceil((told?.resetMs ?? 0) - (Date.now() - atMs)))
+      const blockMs = Math.max(0, Math.ceil((block?.ms ?? 0) - (Date.now() - atMs)))
+      return this.#store.script('leave-allowance', keys, [
+        id, epoch, isAnswered ? '1' : '0', isCounted ? '1' : '0', resetMs > 0 ? told?.name ?? '' : '', told?.remaining ?? 0, resetMs, blockMs, block?.kind ?? '', limits.allowanceLifetimeMs,
+      ])
+    }, false).catch(() => {})
   }
 }

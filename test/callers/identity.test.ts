@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
+import { skipTime } from '../helpers/clock.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
@@ -71,9 +72,7 @@ t.test('the clock of the issuer may differ by some seconds', async t => {
 })
 
 t.test('keys: a crowd costs one request, a new key is found, an unknown one is looked for once in a while', async t => {
-  let skipMs = 0
-  const now = Date.now.bind(Date)
-  t.intercept(Date, 'now', { value: () => now() + skipMs })
+  const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
   const create = (token: string, company: number) => sendJson(`${url}/companies/${company}/users`, { user: jane }, bearer(token))
@@ -85,7 +84,7 @@ t.test('keys: a crowd costs one request, a new key is found, an unknown one is l
   await issuer.rotate()
   const rotated = await issuer.sign()
   t.equal((await create(rotated, 30)).status, 401, 'in the pause after the last attempt')
-  skipMs += limits.keysPauseMs
+  skip(limits.keysPauseMs)
   t.equal((await create(rotated, 31)).status, 201)
   t.equal(issuer.asked, 2)
 
@@ -96,9 +95,7 @@ t.test('keys: a crowd costs one request, a new key is found, an unknown one is l
 })
 
 t.test('keys stay in use while the issuer is away; without any, callers are told so', async t => {
-  let skipMs = 0
-  const now = Date.now.bind(Date)
-  t.intercept(Date, 'now', { value: () => now() + skipMs })
+  const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { users, url } = await startService(t, { env: issuer.env })
   issuer.down = true
@@ -109,23 +106,21 @@ t.test('keys stay in use while the issuer is away; without any, callers are told
   t.equal(issuer.asked, 1, 'not asked by every request')
 
   issuer.down = false
-  skipMs += limits.keysPauseMs
+  skip(limits.keysPauseMs)
   t.equal((await sendJson(users, { user: jane }, bearer(await issuer.sign()))).status, 201)
   issuer.down = true
-  skipMs += limits.keysRenewMs
+  skip(limits.keysRenewMs)
   const later = await issuer.sign({}, { expiresIn: 86_400 })
   t.equal((await sendJson(users.replace('101', '102'), { user: jane }, bearer(later))).status, 201)
   await until(() => issuer.asked === 3)
 
   await issuer.rotate()
-  skipMs += limits.keysPauseMs
+  skip(limits.keysPauseMs)
   t.match((await sendJson(users, { user: jane }, bearer(await issuer.sign({}, { expiresIn: 86_400 })))).json, { code: 'identity_unavailable' }, 'its key may be a new one')
 })
 
 t.test('a verified token is not verified again for five minutes, and never past its expiry', async t => {
-  let skipMs = 0
-  const now = Date.now.bind(Date)
-  t.intercept(Date, 'now', { value: () => now() + skipMs })
+  const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url, app } = await startService(t, { env: issuer.env })
   const { keys } = app.callers
@@ -141,11 +136,11 @@ t.test('a verified token is not verified again for five minutes, and never past 
   t.equal(verified, 2)
   t.equal(await create(long, 3), 201)
   t.equal(verified, 2)
-  skipMs += 61_000 + limits.tokenLeewayMs
+  skip(61_000 + limits.tokenLeewayMs)
   t.equal(await create(long, 4), 201)
   t.equal(await create(short, 5), 401)
   t.equal(verified, 3, 'the one that is over')
-  skipMs += limits.identityLifetimeMs
+  skip(limits.identityLifetimeMs)
   t.equal(await create(long, 6), 201)
   t.equal(verified, 4)
 })

@@ -6,7 +6,7 @@ import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
-const skip = hasRedis ? false : 'redis-server is not installed'
+const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const key = (value: string) => ({ 'idempotency-key': value })
 let people = 0
 const somebody = () => ({ user: { ...jane, email_address: `jane${people++}@example.com` } })

@@ -9,7 +9,7 @@ import { form, jane, janeParts, RawConnection, sendForm, sendJson } from '../hel
 import { emulate, startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
-const skip = hasRedis ? false : 'redis-server is not installed'
+const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const key = (value: string) => ({ 'idempotency-key': value })
 const user = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
 
@@ -115,10 +115,11 @@ t.test('together they do not send more than Procore allows, and all see that not
 })
 
 t.test('a block that one replica was told holds for all', { skip }, async t => {
-  const { emulator, first, second } = await startReplicas(t, 2)
+  const { redis, emulator, first, second } = await startReplicas(t, 2)
   emulator.faults.add({ kind: 'status', status: 503, body: '', headers: { 'retry-after': '30' } })
   t.match((await sendJson(first.users, user(1))).json, { code: 'procore_unavailable', outcome: 'rejected' })
-  await until(() => first.app.procore.isFull === false)
+  // What a request leaves behind is written after its answer.
+  while (!(await redis.client.get('procore-bff:allowance:{101}'))?.includes('unavailable')) await new Promise(resolve => setImmediate(resolve))
   const reply = await sendJson(second.users, user(1))
   t.match(reply, { status: 503, json: { code: 'procore_unavailable', outcome: 'not_sent' } })
   t.ok(Number(reply.headers['retry-after']) > 25)
