@@ -82,8 +82,6 @@ export const limits = Object.freeze({
   /** How long a replica may be silent before what it holds counts as lost, and how often it speaks. */
   leaseMs: 30_000,
   leaseRenewMs: 10_000,
-  /** How long a streamed request may be under way before another replica takes it for lost. */
-  streamLeaseMs: 600_000,
   /** Ends of keys that could not be written: how often each is tried again, and how many may wait. */
   settleTriesMax: 60,
   settlesWaitingMax: 1_000,

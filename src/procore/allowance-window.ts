@@ -59,6 +59,8 @@ export class AllowanceWindow {
     this.#underWay++
     this.#entered++
     if (this.#uncounted && sentWhole) this.#probeAtMs ??= nowMs
+    // It asks the other replicas; until it knows, the others need not ask as well.
+    if (this.#heldUntilMs > 0) this.holdFor(limits.storeTimeoutMs, nowMs)
     return { epoch: this.epoch, number: this.#entered, first: this.#underWay === 1 }
   }
 
@@ -80,9 +82,16 @@ export class AllowanceWindow {
     this.#block = kind
   }
 
-  /** Another replica is about to learn more: nothing goes for a moment. */
+  /** Another replica is about to learn more: nothing goes for a moment, and then one goes to ask. */
   holdFor (ms: number, nowMs: number): void {
     this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + ms)
+  }
+
+  /** The other replicas let requests go. Returns whether any were held. */
+  release (): boolean {
+    const wasHeld = this.#heldUntilMs > 0
+    this.#heldUntilMs = 0
+    return wasHeld
   }
 
   /** Why nothing goes, if Procore said to come back later. */

@@ -9,15 +9,13 @@ import type { SharedAllowance } from '../state/shared-allowance.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { WaitingLine } from './waiting-line.ts'
-import { newsOf, type Block, type BlockKind } from './allowance-news.ts'
+import { newsOf, type AllowanceNews, type Block, type BlockKind } from './allowance-news.ts'
 import { AllowanceWindow } from './allowance-window.ts'
 
 export interface AllowanceRequest {
   companyId: number
   /** A stream can't be repeated and its end is not known, so it does not go ahead to learn the count. */
   sentWhole: boolean
-  /** After this time it is not under way any more, whatever became of it. */
-  lifetimeMs: number
   /** Longest wait, in milliseconds. */
   waitMs: number
   caller: Caller
@@ -30,6 +28,7 @@ export interface Ticket {
 
 interface Waiter {
   companyId: number
+  number: number
   sentWhole: boolean
   deadlineMs: number
   go: (ticket: Ticket) => void
@@ -69,22 +68,18 @@ export class Allowance {
     const startedAtMs = Date.now()
     // What others find out is found out within its own time, however short a wait is worth it.
     const deadlineMs = startedAtMs + Math.max(request.waitMs, limits.allowanceProbeMs)
+    const number = bucket.takeNumber()
     for (let isFirst = true; ; isFirst = false) {
       if (request.caller.gone) throw new CallerGone()
       if (!isFirst && Date.now() >= deadlineMs) throw bucket.refusal()
-      const ticket = await bucket.enter({ ...request, waitMs: Math.max(0, startedAtMs + request.waitMs - Date.now()) })
-      const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole, request.lifetimeMs)
-      if (entrance === undefined) return ticket
-      if (entrance.isOpen) {
-        return {
-          leave: result => {
-            ticket.leave(result)
-            entrance.leave(newsOf(result, Date.now()))
-          },
-        }
+      const ticket = await bucket.enter({ ...request, waitMs: Math.max(0, startedAtMs + request.waitMs - Date.now()) }, number)
+      const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole)
+      if (entrance === undefined || entrance.isOpen) {
+        bucket.open()
+        return entrance === undefined ? ticket : bothTickets(ticket, entrance.leave)
       }
-      ticket.leave()
       bucket.learn(entrance)
+      ticket.leave()
     }
   }
 
@@ -127,11 +122,22 @@ export class Allowance {
   }
 }
 
+/** Of this replica and of all. */
+function bothTickets (own: Ticket, leaveShared: (news: AllowanceNews) => void): Ticket {
+  return {
+    leave: result => {
+      own.leave(result)
+      leaveShared(newsOf(result, Date.now()))
+    },
+  }
+}
+
 class Bucket {
   readonly #window = new AllowanceWindow()
   readonly #line = new WaitingLine<Waiter>()
   readonly #count: { waiting: number }
   #timer: NodeJS.Timeout | undefined
+  #numbers = 0
 
   constructor (count: { waiting: number }) {
     this.#count = count
@@ -141,13 +147,18 @@ class Bucket {
     return this.#line.size > 0 || this.#window.isBusy
   }
 
-  enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
+  /** Of a request that may come more than once, and keeps its place. */
+  takeNumber (): number {
+    return this.#numbers++
+  }
+
+  enter (request: AllowanceRequest, number = this.takeNumber()): Promise<Ticket> | Ticket {
     const nowMs = Date.now()
     const ready = this.#window.readyAt(nowMs, request.sentWhole)
     if (this.#line.size === 0 && ready.atMs <= nowMs) return this.#issue(request.sentWhole, nowMs)
     if (ready.certain && ready.atMs - nowMs > request.waitMs) throw this.#tooLong(nowMs, ready.atMs)
     // A probe is over within its own time, however short a wait is worth it.
-    return this.#wait(request, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.allowanceProbeMs : 0))
+    return this.#wait(request, number, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.allowanceProbeMs : 0))
   }
 
   get blockedMs (): number {
@@ -171,16 +182,21 @@ class Bucket {
     else this.#window.blockFor({ kind: why, ms }, Date.now())
   }
 
+  /** Other replicas make nobody wait any more: whoever waited for them may go and ask. */
+  open (): void {
+    if (this.#window.release()) this.#pump()
+  }
+
   stop (): void {
     clearTimeout(this.#timer)
   }
 
-  async #wait ({ companyId, sentWhole, caller }: AllowanceRequest, deadlineMs: number): Promise<Ticket> {
+  async #wait ({ companyId, sentWhole, caller }: AllowanceRequest, number: number, deadlineMs: number): Promise<Ticket> {
     if (this.#count.waiting >= limits.waitingMax || this.#line.sizeOf(companyId) >= limits.waitingOfCompanyMax) {
       throw new Problem('overloaded', 'Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent', headers: { 'retry-after': '1' } })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>()
-    const waiter: Waiter = { companyId, sentWhole, deadlineMs, go: resolve, refuse: reject }
+    const waiter: Waiter = { companyId, number, sentWhole, deadlineMs, go: resolve, refuse: reject }
     this.#line.add(companyId, waiter)
     this.#count.waiting++
     const forgetCaller = caller.whenGone(() => {

@@ -126,10 +126,8 @@ export class Sender {
     return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
   }
 
-  async #enter ({ companyId, body, caller, trail, timeoutMs }: ApiRequest, waitMs: number): Promise<Ticket> {
-    const sentWhole = isWhole({ body })
-    const lifetimeMs = sentWhole ? timeoutMs + limits.leaseMs : limits.streamLeaseMs
-    const ticket = this.allowance.enter({ companyId, sentWhole, lifetimeMs, waitMs, caller })
+  async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
+    const ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
     if (!(ticket instanceof Promise)) return ticket
     const startedAt = performance.now()
     try {

@@ -1,9 +1,9 @@
 /**
- * Requests that wait, in the order in which they came within a company, and in turn between companies, so that a crowd of one
+ * Requests that wait, in the order of their numbers within a company, and in turn between companies, so that a crowd of one
  * company does not hold up the others where all share one allowance.
  */
 
-export class WaitingLine<Waiter> {
+export class WaitingLine<Waiter extends { readonly number: number }> {
   readonly #byCompany = new Map<number, Waiter[]>()
   size = 0
 
@@ -12,9 +12,11 @@ export class WaitingLine<Waiter> {
   }
 
   add (companyId: number, waiter: Waiter): void {
-    const line = this.#byCompany.get(companyId)
-    if (line === undefined) this.#byCompany.set(companyId, [waiter])
-    else line.push(waiter)
+    const line = this.#byCompany.get(companyId) ?? []
+    // Nearly always the last; one that comes again keeps its place.
+    const at = line.findLastIndex(({ number }) => number < waiter.number) + 1
+    this.#byCompany.set(companyId, line)
+    line.splice(at, 0, waiter)
     this.size++
   }
 

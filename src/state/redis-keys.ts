@@ -30,8 +30,13 @@ export class RedisKeys implements KeyStore {
   async claim (id: string): Promise<KeyRecord | undefined> {
     const holder = randomUUID()
     const wasUp = this.#store.isUp
+    const claim = () => this.#store.script('claim-key', [keyOf(id)], [holder, limits.leaseMs, limits.keyLifetimeMs])
     try {
-      const found = await this.#store.script('claim-key', [keyOf(id)], [holder, limits.leaseMs, limits.keyLifetimeMs])
+      // The same holder may claim again what it may already hold.
+      const found = await claim().catch(async error => {
+        if (wasUp && await this.#store.isBack()) return claim()
+        throw error
+      })
       if (Array.isArray(found)) return this.#read(id, found)
       this.#held.set(id, holder)
       return undefined

@@ -23,8 +23,9 @@ export class StoreAway extends Error {
 
 type Reply = string | number | null | Reply[]
 
-const scripts = ['claim-key', 'settle-key', 'release-key', 'extend-key', 'enter-allowance', 'leave-allowance', 'unlock'] as const
-export type ScriptName = typeof scripts[number]
+/** Each is a file under `lua/`, with its number of keys. */
+const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'enter-allowance': 2, 'leave-allowance': 2, 'extend-allowance': 1, unlock: 1 } as const
+export type ScriptName = keyof typeof scripts
 
 /** After so many looks in vain a new connection is made. */
 const looksPerConnection = 5
@@ -48,7 +49,6 @@ export class SharedStore {
     this.#log = log
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,
-      commandTimeout: limits.storeTimeoutMs,
       connectTimeout: limits.storeConnectTimeoutMs,
       // A call that could not be made at once is not wanted later, and one that may have been made must not be made again.
       enableOfflineQueue: false,
@@ -59,8 +59,8 @@ export class SharedStore {
       reconnectOnError: error => error.message.startsWith('READONLY'),
       retryStrategy: attempts => Math.min(attempts * 100, limits.storeProbeMs),
     })
-    for (const name of scripts) {
-      this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys: name.endsWith('allowance') ? 2 : 1 })
+    for (const [name, numberOfKeys] of Object.entries(scripts)) {
+      this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys })
     }
     this.client.on('error', error => this.#goAway(error))
     this.client.on('close', () => this.#goAway(new Error('the connection was closed')))
@@ -87,7 +87,7 @@ export class SharedStore {
     if (!this.#isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
     this.#underWay++
     try {
-      return await call(this.client)
+      return await withinTime(call(this.client))
     } catch (error) {
       this.#goAway(error)
       throw new StoreAway(error)
@@ -118,6 +118,12 @@ export class SharedStore {
     }
   }
 
+  /** Whether the store can be used, or turns out to within the time of one call: a moment's silence is not an outage. */
+  async isBack (): Promise<boolean> {
+    await this.#looking
+    return this.#isUp
+  }
+
   /** Resolves when no call is under way, within the time of one. */
   async quiet (): Promise<void> {
     const endsAtMs = Date.now() + limits.storeTimeoutMs
@@ -137,14 +143,12 @@ export class SharedStore {
 
   #goAway (error: unknown): void {
     if (this.#closed) return
-    if (this.#isUp || this.#probe === undefined) this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
+    const isNews = this.#isUp || this.#probe === undefined
+    if (isNews) this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
     this.#isUp = false
-    this.#askLater()
-  }
-
-  #askLater (): void {
     clearTimeout(this.#probe)
     this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
+    if (isNews) this.#look()
   }
 
   /** One look at a time. */
@@ -157,7 +161,7 @@ export class SharedStore {
   async #find (): Promise<void> {
     if (this.#closed || this.#isUp) return
     try {
-      await this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000)
+      await withinTime(this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000))
     } catch (error) {
       this.#goAway(error)
       this.#failedLooks++
@@ -170,4 +174,15 @@ export class SharedStore {
     this.#isUp = true
     this.#log.info({}, 'the shared store is in use')
   }
+}
+
+/**
+ * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
+ * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
+ */
+function withinTime<T> (call: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), limits.storeTimeoutMs)
+  call.then(resolve, reject).finally(() => clearTimeout(timer))
+  return promise
 }

@@ -12,25 +12,52 @@ export type Entrance = { isOpen: true, leave: (news: AllowanceNews) => void } | 
 
 export class SharedAllowance {
   readonly #store: SharedStore
+  /** What this replica has under way, by whose allowance it takes: a replica that died says nothing more, and its places are free again. */
+  readonly #underWay = new Map<number, Set<string>>()
+  readonly #renewal: NodeJS.Timeout
 
   constructor (store: SharedStore) {
     this.#store = store
+    this.#renewal = setInterval(() => this.#extend(), limits.leaseRenewMs).unref()
+  }
+
+  close (): void {
+    clearInterval(this.#renewal)
   }
 
   /** @param name of whose allowance it is. Nothing when the store is away. */
-  async enter (name: number, sentWhole: boolean, lifetimeMs: number): Promise<Entrance | undefined> {
+  async enter (name: number, sentWhole: boolean): Promise<Entrance | undefined> {
     const id = randomUUID()
     const wasUp = this.#store.isUp
     const keys = [`allowance:{${name}}`, `under-way:{${name}}`]
     try {
-      const reply = await this.#store.script('enter-allowance', keys, [id, lifetimeMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
+      const reply = await this.#store.script('enter-allowance', keys, [id, limits.leaseMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
       const [isOpen, value, why] = Array.isArray(reply) ? reply : []
-      if (isOpen === 1) return { isOpen: true, leave: news => this.#leave(keys, id, Number(value), news) }
+      if (isOpen === 1) return this.#open(name, id, news => this.#leave(keys, id, Number(value), news))
       return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
     } catch {
       // The call may have been carried out although its answer was lost.
       if (wasUp) this.#leave(keys, id, -1, { isAnswered: false, isCounted: false, told: undefined, block: undefined })
       return undefined
+    }
+  }
+
+  #open (name: number, id: string, leave: (news: AllowanceNews) => void): Entrance {
+    const ids = this.#underWay.get(name) ?? new Set()
+    this.#underWay.set(name, ids.add(id))
+    return {
+      isOpen: true,
+      leave: news => {
+        ids.delete(id)
+        if (ids.size === 0) this.#underWay.delete(name)
+        leave(news)
+      },
+    }
+  }
+
+  #extend (): void {
+    for (const [name, ids] of this.#underWay) {
+      this.#store.script('extend-allowance', [`under-way:{${name}}`], [limits.leaseMs, limits.allowanceLifetimeMs, ...ids]).catch(() => {})
     }
   }
 

@@ -23,14 +23,16 @@ export function openShared ({ state, procore }: Pick<Config, 'state' | 'procore'
   const store = new SharedStore(state.redisUrl, log)
   const seal = new Seal(procore.clientSecret)
   const keys = new RedisKeys(store, seal)
+  const allowance = new SharedAllowance(store)
   return {
     store,
     nameOf: callerId => seal.nameOf(callerId),
     keys: new SharedKeys(keys, new MemoryKeys(), state.withoutStore),
-    allowance: new SharedAllowance(store),
+    allowance,
     tokenRequest: request => sharedTokenRequest(store, seal, request),
     close: async () => {
       keys.close()
+      allowance.close()
       await store.quiet()
       await store.close()
     },

@@ -1,9 +1,12 @@
 // The topology of docker-compose.yml on loopback: a real nginx with the gateway's own configuration, the service, the emulator.
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
+import { problemTable, type ProblemCode } from '../../src/problem.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { hasNginx, startGateway } from '../helpers/nginx.ts'
 import { root } from '../helpers/process.ts'
@@ -31,8 +34,45 @@ t.test('only the mirrored routes are reachable', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/', '/companies/../livez', '/rest/..%2flivez']) {
-    t.equal((await send(`${gateway}${path}`, { method: 'GET' })).status, 404, path)
+    t.match(await send(`${gateway}${path}`, { method: 'GET' }), problemOf('not_found'), path)
   }
+})
+
+/** As the service itself would have told it. */
+function problemOf (code: ProblemCode) {
+  const { status, title } = problemTable[code]
+  return { status, headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' }, json: { type: `urn:problem-type:procore-bff:${code}`, title, status, code, detail: String } }
+}
+
+t.test('what the gateway itself refuses has the shape of a problem, with the request\'s id', { skip }, async t => {
+  const silent = createServer(socket => { socket.on('error', () => {}) })
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`])
+  const headers = { 'x-request-id': 'from-the-frontend' }
+  const users = `${gateway}/companies/101/users`
+  const tooLarge = await send(users, { method: 'POST', headers: { ...headers, 'content-length': '20000000' }, body: Buffer.alloc(20_000_000) })
+  t.match(tooLarge, problemOf('body_too_large'))
+  t.equal(tooLarge.json['request_id'], 'from-the-frontend')
+  t.equal(tooLarge.json['outcome'], undefined)
+  silent.on('connection', socket => socket.once('data', () => socket.destroy()))
+  const lost = await sendJson(users, { user: jane }, headers)
+  t.match(lost, { ...problemOf('procore_unreachable'), headers: { 'x-request-id': 'from-the-frontend' } })
+  t.match(lost.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
+  silent.close()
+  await once(silent, 'close')
+  const refused = await send(users, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
+  t.match(refused.json, { code: 'procore_unreachable', request_id: /^[0-9a-f]{32}$/ })
+  t.equal(refused.json['outcome'], undefined)
+})
+
+t.test('one id finds a request everywhere: a caller\'s own is passed on, any other replaced', { skip }, async t => {
+  const service = await startService(t)
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const users = `${gateway}/companies/101/users`
+  t.equal((await sendJson(users, { user: {} }, { 'x-request-id': 'from-the-frontend' })).headers['x-request-id'], 'from-the-frontend')
+  t.match((await sendJson(users, { user: {} }, { 'x-request-id': 'not sane' })).headers['x-request-id'], /^[0-9a-f]{32}$/)
 })
 
 t.test('an upload is not buffered by the gateway: Procore sees it begin before it has ended', { skip }, async t => {

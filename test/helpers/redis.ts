@@ -16,7 +16,7 @@ export class TestRedis {
 
   constructor (port: number, directory: string, more: readonly string[], password: string | undefined) {
     this.port = port
-    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--loglevel', 'warning', ...more]
+    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--loglevel', 'warning', ...more]
     this.client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, ...(password !== undefined && { password }) })
     this.client.on('error', () => {})
   }

@@ -142,16 +142,19 @@ t.test('of two windows the stricter one counts, until its own reset', async t =>
 })
 
 t.test('companies that share one line take turns', async t => {
-  const line = new WaitingLine<string>()
-  for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) line.add(name.charCodeAt(0), name)
-  t.ok(line.remove('a'.charCodeAt(0), 'a2'))
-  t.notOk(line.remove('a'.charCodeAt(0), 'a2'))
+  const line = new WaitingLine<{ number: number, name: string }>()
+  const waiters = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map((name, number) => ({ name, number }))
+  // The second comes again after the third, and keeps its place.
+  for (const at of [0, 2, 1, 3, 4, 5, 6]) line.add(waiters[at]?.name.charCodeAt(0) ?? 0, waiters[at] ?? { name: '', number: 0 })
+  const last = waiters[3]
+  t.ok(last && line.remove('a'.charCodeAt(0), last))
+  t.notOk(last && line.remove('a'.charCodeAt(0), last))
   const order: string[] = []
   for (let next = line.first(); next !== undefined; next = line.first()) {
-    order.push(next)
+    order.push(next.name)
     line.shift()
   }
-  t.strictSame(order, ['a1', 'b1', 'c1', 'a3', 'b2'])
+  t.strictSame(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
   t.equal(line.size, 0)
 })
 
@@ -193,10 +196,10 @@ t.test('with no wait at all a crowd that arrives with a new window still waits f
 t.test('companies beyond those that are remembered push out the oldest that has nothing under way', async t => {
   const allowance = new Allowance({ allowance: 'company' })
   const caller = { gone: false, whenGone: () => () => {} }
-  const first = await allowance.enter({ companyId: 1, sentWhole: true, lifetimeMs: 1000, waitMs: 0, caller })
+  const first = await allowance.enter({ companyId: 1, sentWhole: true, waitMs: 0, caller })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < limits.companiesMax * 3; companyId++) {
-    const ticket = await allowance.enter({ companyId, sentWhole: true, lifetimeMs: 1000, waitMs: 0, caller })
+    const ticket = await allowance.enter({ companyId, sentWhole: true, waitMs: 0, caller })
     ticket.leave()
   }
   t.equal(allowance.companies, limits.companiesMax)
