@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { limits } from '../limits.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 import { fromStored, toStored } from './stored-key.ts'
-import type { SharedStore } from './redis.ts'
+import type { Lease, SharedStore } from './redis.ts'
 import type { Seal } from './seal.ts'
 
 export class RedisKeys implements KeyStore {
@@ -16,10 +16,14 @@ export class RedisKeys implements KeyStore {
   readonly #held = new Map<string, string>()
   readonly #renewal: NodeJS.Timeout
 
-  constructor (store: SharedStore, seal: Seal) {
+  readonly #leaseMs: number
+
+  /** @param lease how long a key is held by a replica that says nothing, and how often one that is alive says so */
+  constructor (store: SharedStore, seal: Seal, { leaseMs, leaseRenewMs }: Lease = limits) {
     this.#store = store
     this.#seal = seal
-    this.#renewal = setInterval(() => this.#extend(), limits.leaseRenewMs).unref()
+    this.#leaseMs = leaseMs
+    this.#renewal = setInterval(() => this.#extend(), leaseRenewMs).unref()
   }
 
   close (): void {
@@ -30,7 +34,7 @@ export class RedisKeys implements KeyStore {
   async claim (id: string): Promise<KeyRecord | undefined> {
     const holder = randomUUID()
     const wasUp = this.#store.isUp
-    const claim = () => this.#store.script('claim-key', [keyOf(id)], [holder, limits.leaseMs, limits.keyLifetimeMs])
+    const claim = () => this.#store.script('claim-key', [keyOf(id)], [holder, this.#leaseMs, limits.keyLifetimeMs])
     try {
       // The same holder may claim again what it may already hold.
       const found = await claim().catch(async error => {
@@ -89,7 +93,7 @@ export class RedisKeys implements KeyStore {
   }
 
   #extend (): void {
-    for (const [id, holder] of this.#held) this.#store.script('extend-key', [keyOf(id)], [holder, limits.leaseMs]).catch(() => {})
+    for (const [id, holder] of this.#held) this.#store.script('extend-key', [keyOf(id)], [holder, this.#leaseMs]).catch(() => {})
   }
 }
 

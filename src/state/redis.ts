@@ -21,6 +21,12 @@ export class StoreAway extends Error {
   }
 }
 
+/** What a replica holds that others wait for. */
+export interface Lease {
+  leaseMs: number
+  leaseRenewMs: number
+}
+
 type Reply = string | number | null | Reply[]
 
 /** Each is a file under `lua/`, with its number of keys. */

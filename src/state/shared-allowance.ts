@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { limits } from '../limits.ts'
 import type { AllowanceNews, BlockKind } from '../procore/allowance-news.ts'
-import type { SharedStore } from './redis.ts'
+import type { Lease, SharedStore } from './redis.ts'
 
 /** Leave to send, or when to ask again: nothing remains, Procore said to come later, or another request is finding out. */
 export type Entrance = { isOpen: true, leave: (news: AllowanceNews) => void } | { isOpen: false, ms: number, why: BlockKind | 'probe' }
@@ -16,9 +16,13 @@ export class SharedAllowance {
   readonly #underWay = new Map<number, Set<string>>()
   readonly #renewal: NodeJS.Timeout
 
-  constructor (store: SharedStore) {
+  readonly #leaseMs: number
+
+  /** @param lease how long a place is held by a replica that says nothing, and how often one that is alive says so */
+  constructor (store: SharedStore, { leaseMs, leaseRenewMs }: Lease = limits) {
     this.#store = store
-    this.#renewal = setInterval(() => this.#extend(), limits.leaseRenewMs).unref()
+    this.#leaseMs = leaseMs
+    this.#renewal = setInterval(() => this.#extend(), leaseRenewMs).unref()
   }
 
   close (): void {
@@ -31,7 +35,7 @@ export class SharedAllowance {
     const wasUp = this.#store.isUp
     const keys = [`allowance:{${name}}`, `under-way:{${name}}`]
     try {
-      const reply = await this.#store.script('enter-allowance', keys, [id, limits.leaseMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
+      const reply = await this.#store.script('enter-allowance', keys, [id, this.#leaseMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
       const [isOpen, value, why] = Array.isArray(reply) ? reply : []
       if (isOpen === 1) return this.#open(name, id, news => this.#leave(keys, id, Number(value), news))
       return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
@@ -57,7 +61,7 @@ export class SharedAllowance {
 
   #extend (): void {
     for (const [name, ids] of this.#underWay) {
-      this.#store.script('extend-allowance', [`under-way:{${name}}`], [limits.leaseMs, limits.allowanceLifetimeMs, ...ids]).catch(() => {})
+      this.#store.script('extend-allowance', [`under-way:{${name}}`], [this.#leaseMs, limits.allowanceLifetimeMs, ...ids]).catch(() => {})
     }
   }
 

@@ -5,6 +5,7 @@ import { hasRedis, startRedis, type TestRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
+import { startWay } from '../helpers/way.ts'
 
 const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const key = (value: string) => ({ 'idempotency-key': value })
@@ -153,4 +154,67 @@ t.test('IDEMPOTENCY_WITHOUT_REDIS=proceed: what this replica runs it does not se
   t.equal((await first).status, 201)
   t.match(await sendJson(service.users, person, key('a')), { status: 201, headers: { 'idempotency-replayed': 'true' } })
   t.equal(service.emulator.apiRequests.length, 1)
+})
+
+const failovers: Record<string, (old: TestRedis, heir: TestRedis) => unknown> = {
+  'the old one serves on as a replica of the new one': (old, heir) => old.client.call('REPLICAOF', '127.0.0.1', heir.port),
+  'the old one says nothing any more': old => old.pause(),
+}
+
+for (const [name, begin] of Object.entries(failovers)) {
+  t.test(`failing over, and ${name}`, { skip }, async t => {
+    const [old, heir] = [await startRedis(t), await startRedis(t)]
+    const way = await startWay(t, old.port)
+    const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${way.port}` } })
+    t.equal((await sendJson(service.users, somebody(), key('before'))).status, 201)
+    way.leadTo(heir.port)
+    await begin(old, heir)
+    t.equal((await sendJson(service.users, somebody())).status, 201)
+    await until(() => isAway(service))
+    await comesBack(t, service)
+    t.equal((await heir.client.keys('procore-bff:key:*')).length, 1, 'what is new is there')
+  })
+}
+
+t.test('answers that are slow, yet in time, are shared state; slower ones hold no create up', { skip }, async t => {
+  const redis = await startRedis(t)
+  const way = await startWay(t, redis.port)
+  const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${way.port}` } })
+  way.delayBy(limits.storeTimeoutMs * 0.4)
+  const person = somebody()
+  const created = await sendJson(service.users, person, key('slow'))
+  t.equal(created.status, 201)
+  t.match(await sendJson(service.users, person, key('slow')), { status: 201, text: created.text })
+  t.equal(said(service, /store is away/), 0)
+  way.delayBy(limits.storeTimeoutMs * 3)
+  await goesOn(t, service)
+  way.delayBy(0)
+  await comesBack(t, service)
+})
+
+t.test('a silence of a moment refuses no keyed request, and its key is not taken twice', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  const { client } = service.app.store ?? {}
+  if (client === undefined) throw new Error('no store')
+  const looks = t.capture(client, 'set', client.set.bind(client))
+  redis.pause()
+  const create = sendJson(service.users, somebody(), key('a'))
+  // The call has had its time; the look that follows it finds the store alive.
+  await until(() => looks().length > 0)
+  redis.resume()
+  t.equal((await create).status, 201)
+  t.match(await sendJson(service.users, somebody(), key('b')), { status: 201 })
+})
+
+t.test('an answer that came while this process was busy is not late', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  const call = service.app.store?.run(client => client.ping())
+  // The answer arrives, and nobody reads it in time.
+  await new Promise(resolve => setImmediate(resolve))
+  const endsAtMs = Date.now() + limits.storeTimeoutMs * 1.5
+  while (Date.now() < endsAtMs);
+  t.equal(await call, 'PONG')
+  t.ok(isBack(service))
 })

@@ -4,6 +4,7 @@ import { limits } from '../../src/limits.ts'
 import { stop } from '../../src/stop.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
+import { run, serviceEnvironment } from '../helpers/process.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
 import { form, jane, janeParts, RawConnection, sendForm, sendJson } from '../helpers/requests.ts'
 import { emulate, startService, type Service } from '../helpers/service.ts'
@@ -173,4 +174,68 @@ t.test('no name in the store tells who a caller is', { skip }, async t => {
   const { redis, first } = await startReplicas(t, 2, { env: issuer.env })
   t.equal((await sendJson(first.users, user(1), bearer(await issuer.sign({ sub: 'subject-of-a-caller' })))).status, 201)
   t.notMatch((await redis.client.keys('*')).join(), /subject/)
+})
+
+t.test('a crowd that waits for what others find out asks one at a time', { skip }, async t => {
+  const { redis, emulator, first, second } = await startReplicas(t, 2, { env: { RATE_WAIT_MS: '3000' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
+  t.equal((await sendJson(first.users, user(0))).status, 201)
+  emulator.faults.add({ kind: 'delay', delayMs: 1500 })
+  const slow = sendJson(first.users, user(1))
+  await until(() => emulator.apiRequests.length === 2)
+  await redis.client.config('RESETSTAT')
+  const crowd = Promise.all(Array.from({ length: 40 }, (_, index) => sendJson(second.users, user(index + 2))))
+  t.equal((await slow).status, 201)
+  t.strictSame(new Set((await crowd).map(({ status }) => status)), new Set([429]))
+  const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1])
+  t.ok(calls < 150, `${calls} calls: 40 that come, 40 that leave, and ten a second`)
+  t.equal(emulator.apiRequests.length, 2)
+})
+
+t.test('a replica that comes late takes the token that is there, and renews it for all', { skip }, async t => {
+  const { redis, emulator } = await startReplicas(t, 2)
+  const late = await startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
+  t.equal((await sendJson(late.users, user(0))).status, 201)
+  t.equal(emulator.tokenRequests.length, 1)
+})
+
+t.test('while the login host fails replicas ask one after the other and each at its own pace; then one token serves all', { skip }, async t => {
+  const redis = await startRedis(t)
+  const emulator = await emulate(t)
+  emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token', rate: 1 })
+  const replicas = await Promise.all(Array.from({ length: 3 }, () => startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url }, ready: false })))
+  await Promise.all(replicas.map(({ app }) => app.procore.tokens.get().catch(() => {})))
+  await until(() => emulator.tokenRequests.length >= 3)
+  emulator.faults.clear()
+  const asked = emulator.tokenRequests.length
+  t.ok(asked <= 9, `${asked} requests`)
+  await Promise.all(replicas.map(({ app }) => until(() => app.procore.tokens.current() !== undefined)))
+  t.equal(emulator.tokenRequests.length, asked + 1)
+  t.equal(new Set(replicas.map(({ app }) => app.procore.tokens.current())).size, 1)
+})
+
+t.test('a replica whose grace runs out writes first that nobody can tell what became of its create', { skip }, async t => {
+  const { emulator, first, second } = await startReplicas(t, 2)
+  emulator.faults.add({ kind: 'silence' })
+  const cut = sendJson(first.users, user(1), key('a')).catch(() => undefined)
+  await until(() => emulator.api.directory.users.size === 1)
+  await t.rejects(stop(first.app, { drainDelayMs: 0, graceMs: 100 }))
+  await cut
+  t.match(await sendJson(second.users, user(1), key('a')), { status: 201, headers: { 'x-outcome': 'recovered' } }, 'neither running nor free')
+  t.equal(emulator.apiRequests.filter(({ method }) => method === 'POST').length, 1)
+})
+
+t.test('a replica that is killed leaves a key that the others take for running, then for unknown', { skip }, async t => {
+  const { redis, emulator, second } = await startReplicas(t, 2)
+  const killed = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), REDIS_URL: redis.url })
+  const url = await killed.listening
+  emulator.faults.add({ kind: 'silence' })
+  const lost = sendJson(`${url}/companies/101/users`, user(1), key('a')).catch(() => undefined)
+  await until(() => emulator.api.directory.users.size === 1)
+  killed.child.kill('SIGKILL')
+  await lost
+  t.equal((await sendJson(second.users, user(1), key('a'))).status, 409)
+  const [name = ''] = await redis.client.keys('procore-bff:key:*')
+  t.ok(Number(await redis.client.hget(name, 'lease')) <= Date.now() + limits.leaseMs)
+  await redis.client.hset(name, 'lease', 1)
+  t.match(await sendJson(second.users, user(1), key('a')), { status: 201, headers: { 'x-outcome': 'recovered' } })
 })
