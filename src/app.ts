@@ -1,5 +1,6 @@
 /** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. */
 import { METHODS, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { Callers } from './callers/callers.ts'
 import { addCors } from './callers/cors.ts'
@@ -10,9 +11,14 @@ import { linger } from './linger.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
-import { addAccessLog } from './observe/access-log.ts'
+import { Forms } from './mirror/forms.ts'
+import { writeLine } from './observe/access-log.ts'
 import { Audit } from './observe/audit.ts'
+import { addObservers, plainTrail } from './observe/ended.ts'
+import { addGauges } from './observe/gauges.ts'
 import { health } from './observe/health.ts'
+import { Metrics } from './observe/metrics.ts'
+import { readTraceparent } from './observe/trace-context.ts'
 import { addOpenapi } from './pages/openapi.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, findDoubtful, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
@@ -32,18 +38,22 @@ export interface App {
 
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
-  const fastify = createServer(log, config.callers.trustedProxies)
+  const metrics = new Metrics()
+  const fastify = createServer(log, config.callers.trustedProxies, metrics)
   const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
   fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
   const lifecycle = new Lifecycle()
   const shared = openShared(config, log)
-  const procore = new Procore(config.procore, config.proxy, log, shared)
+  const procore = new Procore(config.procore, config.proxy, log, shared, ms => metrics.noteToken(ms))
   const callers = new Callers(config.callers, config.proxy, log)
   const keys = new Keys(shared?.keys ?? new MemoryKeys(), config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
+  const forms = new Forms()
+  const parts = { lifecycle, procore, callers, store: shared?.store, forms }
+  addGauges(metrics.registry, parts)
   const paths = collectPaths(fastify)
 
-  addAccessLog(fastify)
+  addObservers(fastify, plainTrail, [writeLine, metrics.note])
   lifecycle.addHooks(fastify)
   addRefusals(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -56,10 +66,11 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   })
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
-  await fastify.register(health, { lifecycle, procore, callers, store: shared?.store })
+  await fastify.register(health, parts)
+  metrics.serve(fastify)
   await fastify.register(async scope => {
     await callers.guard(scope, shared)
-    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit })
+    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, forms })
   })
   refuseOtherMethods(fastify, paths())
   fastify.addHook('onClose', async () => {
@@ -71,13 +82,21 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   return { fastify, procore, lifecycle, callers, store: shared?.store }
 }
 
-function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]): FastifyInstance {
+function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[], metrics: Metrics): FastifyInstance {
+  const refuse = (error: Error, socket: Duplex) => {
+    const problem = refuseUnparsed(log, error, socket)
+    if (problem !== undefined) metrics.noteUnread(problem)
+  }
   const fastify = Fastify({
     loggerInstance: log,
     // A request has one line, which the access log writes.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: false,
     genReqId: requestId,
+    childLoggerFactory: (parent, bindings, options, raw) => {
+      const traceId = readTraceparent(raw.headers)?.traceId
+      return parent.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
+    },
     return503OnClosing: false,
     // Addresses, never a count of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
@@ -85,8 +104,8 @@ function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]
     // Bodies have limits of their own, which know the pauses that are not the caller's.
     requestTimeout: 0,
     http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.headersCheckMs },
-    clientErrorHandler: refuseUnparsed,
-    frameworkErrors: refuseEarly,
+    clientErrorHandler: refuse,
+    frameworkErrors: (error, request, reply) => metrics.noteUnread(refuseEarly(error, request, reply)),
   })
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
@@ -95,7 +114,7 @@ function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]
   fastify.server.maxConnections = limits.connectionsMax
   // Requests in a pipeline each listen for the end of the same connection.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
-  fastify.server.on('connect', (_request, socket) => refuseUnparsed.call(fastify, new Error('CONNECT'), socket))
+  fastify.server.on('connect', (_request, socket) => refuse(new Error('CONNECT'), socket))
   return fastify
 }
 

@@ -14,10 +14,44 @@ export interface Proxy {
   readonly except: string
 }
 
+/** How the connections to one origin are used at this moment. */
+export interface ConnectionCounts {
+  /** Open and idle. */
+  free: number
+  busy: number
+  /** Requests that wait for a connection. */
+  queued: number
+}
+
+export interface Connections {
+  readonly dispatcher: Dispatcher
+  counts (): ConnectionCounts
+}
+
 /** Connections to one origin, which has to be named in every request. Answers are not timed here: an exchange keeps its own limits. */
-export function openConnections (origin: string, connections: number, proxy: Proxy): Dispatcher {
+export function openConnections (origin: string, connections: number, proxy: Proxy): Connections {
   const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
-  if (proxy.url.reveal() === '') return openPool(origin, connections, direct)
+  const pools: Pool[] = []
+  const open = (url: string | URL, connector: buildConnector.connector) => {
+    const pool = openPool(url, connections, connector)
+    pools.push(pool)
+    return pool
+  }
+  const dispatcher = proxy.url.reveal() === '' ? open(origin, direct) : openProxied(proxy, direct, open)
+  return { dispatcher, counts: () => countOf(pools) }
+}
+
+function countOf (pools: readonly Pool[]): ConnectionCounts {
+  const counts = { free: 0, busy: 0, queued: 0 }
+  for (const { stats: { connected, running, queued } } of pools) {
+    counts.free += Math.max(0, connected - running)
+    counts.busy += running
+    counts.queued += queued
+  }
+  return counts
+}
+
+function openProxied (proxy: Proxy, direct: buildConnector.connector, open: (url: string | URL, connector: buildConnector.connector) => Pool): Dispatcher {
   return new EnvHttpProxyAgent({
     httpsProxy: proxy.url.reveal(),
     // `http:` is for hosts of this machine, or of a network that the operator trusts.
@@ -25,7 +59,7 @@ export function openConnections (origin: string, connections: number, proxy: Pro
     noProxy: proxy.except,
     connectTimeout: limits.connectTimeoutMs,
     requestTls: { rejectUnauthorized: true },
-    factory: (url, { connect }: Pool.Options) => openPool(url, connections, typeof connect === 'function' ? connect : direct),
+    factory: (url, { connect }: Pool.Options) => open(url, typeof connect === 'function' ? connect : direct),
   })
 }
 

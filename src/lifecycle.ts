@@ -28,6 +28,10 @@ export class Lifecycle {
     })
   }
 
+  get underWay (): number {
+    return this.#replies.size
+  }
+
   /** Resolves with true when the last request ended, with false when the time ran out before. */
   whenIdle (graceMs: number): Promise<boolean> {
     if (this.#replies.size === 0) return Promise.resolve(true)

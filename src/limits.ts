@@ -68,6 +68,8 @@ export const limits = Object.freeze({
   waitingOfCompanyMax: 256,
   /** Companies whose allowance is remembered. */
   companiesMax: 10_000,
+  /** Companies whose allowance is shown in metrics and on the status page: those with the least left. */
+  companiesShown: 50,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
   lookUpTimeoutMs: 5_000,
   /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */

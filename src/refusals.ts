@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from './limits.ts'
 import { linger } from './linger.ts'
 import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
@@ -34,11 +34,12 @@ export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<str
 }
 
 /** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
-export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Problem {
   const status = error.statusCode === 414 ? 414 : 400
   const problem = new Problem('bad_request', 'The URL cannot be read.', { status })
   request.log.info({ method: request.method, status, code: problem.code }, 'request')
   sendProblem(problem, request, reply)
+  return problem
 }
 
 /** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
@@ -68,22 +69,24 @@ export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: Incomin
   return url?.includes('#') === true ? new Problem('bad_request', 'The URL cannot be read.') : undefined
 }
 
-/** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. */
-export function refuseUnparsed (this: Pick<FastifyInstance, 'log'>, error: Error & { code?: string }, socket: Duplex): void {
+/** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. Returns what was told, if it is not told of elsewhere. */
+export function refuseUnparsed (log: FastifyBaseLogger, error: Error & { code?: string }, socket: Duplex): Problem | undefined {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
-    return
+    return undefined
   }
   const problem = unparsedProblem(error.code)
   const id = requestId({ headers: {} })
   // One that is cut off in its body has a line of its own.
-  if (error.code !== 'HPE_INVALID_EOF_STATE') this.log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
+  const isNews = error.code !== 'HPE_INVALID_EOF_STATE'
+  if (isNews) log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
   const body = problemBody(problem, id)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)
   // Whoever does not close its side keeps a connection that nobody reads any more.
   const timer = setTimeout(() => socket.destroy(), limits.farewellMs).unref()
   socket.once('close', () => clearTimeout(timer))
+  return isNews ? problem : undefined
 }
 
 function unparsedProblem (code: string | undefined): Problem {

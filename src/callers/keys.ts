@@ -3,10 +3,11 @@
  * that is not among them, and kept in use while the issuer is away. Attempts are shared, and after each there is a pause.
  */
 import { createRemoteJWKSet, customFetch, errors, type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet } from 'jose'
-import { fetch, type Dispatcher } from 'undici'
-import { openConnections, type Proxy } from '../connections.ts'
+import { fetch } from 'undici'
+import { openConnections, type Connections, type Proxy } from '../connections.ts'
 import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
+import { Standing } from '../standing.ts'
 
 export interface KeysLog {
   warn (fields: object, message: string): void
@@ -15,17 +16,17 @@ export interface KeysLog {
 export class IssuerKeys {
   readonly #set: RemoteJWKSet
   readonly #log: KeysLog
-  readonly #dispatcher: Dispatcher
+  readonly #connections: Connections
   #closed = false
   #attempt: Promise<boolean> | undefined
   #attemptedAtMs = -Infinity
   /** Whether the last attempt brought keys. */
-  isUp = false
+  readonly standing = new Standing()
 
   constructor (url: string, proxy: Proxy, log: KeysLog) {
     this.#log = log
-    const dispatcher = openConnections(new URL(url).origin, 1, proxy)
-    this.#dispatcher = dispatcher
+    this.#connections = openConnections(new URL(url).origin, 1, proxy)
+    const { dispatcher } = this.#connections
     // When to fetch is decided here, since jose would ask again for every request while the issuer is away.
     this.#set = createRemoteJWKSet(new URL(url), {
       timeoutDuration: limits.keysTimeoutMs,
@@ -45,7 +46,7 @@ export class IssuerKeys {
 
   async close (): Promise<void> {
     this.#closed = true
-    await this.#dispatcher.destroy()
+    await this.#connections.dispatcher.destroy()
   }
 
   /** The key that verifies a token. @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose's */
@@ -59,7 +60,7 @@ export class IssuerKeys {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       await this.#renew()
       // The issuer may have new keys that can't be had now: then nobody can say that the token is wrong.
-      if (!this.isUp) throw this.#unavailable()
+      if (!this.standing.isUp) throw this.#unavailable()
       return this.#set(header, token)
     }
   }
@@ -81,13 +82,13 @@ export class IssuerKeys {
     this.#attemptedAtMs = Date.now()
     try {
       await this.#set.reload()
-      this.isUp = true
+      this.standing.set(true)
     } catch (error) {
-      this.isUp = false
+      this.standing.set(false)
       // What fails because the connections are being closed is no news.
       if (!this.#closed) this.#log.warn({ err: error }, 'no keys to verify callers with')
     }
-    return this.isUp
+    return this.standing.isUp
   }
 
   #unavailable (): Problem {

@@ -6,6 +6,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../limits.ts'
+import { beginStage } from '../observe/trail.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
@@ -54,6 +55,7 @@ class FormPassage implements FormListener {
   async pass (): Promise<Verdict> {
     const { trail } = this.#visit
     trail.form = 'held'
+    const endStage = beginStage(trail, 'validate')
     try {
       const end = await Promise.race([this.#reader.done, this.#early.promise])
       if (end !== 'early') this.#finish()
@@ -63,12 +65,14 @@ class FormPassage implements FormListener {
     } finally {
       this.#reader.stop()
       trail.bytesIn = this.#reader.bytes
+      endStage()
     }
     return this.#sending ?? this.#sendWhole()
   }
 
   #read (chunk: Buffer): void {
-    const { bodies } = this.#visit
+    const { bodies, trail } = this.#visit
+    trail.bytesIn = this.#reader.bytes
     this.#parser.write(chunk)
     if (this.#isFaulty) this.#giveUp()
     else if (this.#stream === undefined && this.#reader.bytes > bodies.formHoldBytes) this.#flow()

@@ -1,5 +1,6 @@
 /** The way of a JSON body: read whole within its limit, decoded strictly, judged field by field, and written anew from what is valid. */
 import { isUtf8 } from 'node:buffer'
+import { beginStage } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
@@ -10,14 +11,24 @@ import type { Visit } from './visit.ts'
 
 /** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
 export async function passJson (visit: Visit): Promise<Verdict> {
-  const value = parse(await readWhole(visit))
-  const draft = draftOf(value, visit)
-  const problem = faultsProblem([...visit.drafts, draft])
-  if (problem !== undefined) throw problem
+  const draft = await validate(visit)
   visit.trail.standing = 'not_sent'
   const record = Object.fromEntries(draft.values)
   const body = Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record }))
   return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {}, halt: () => {} })
+}
+
+/** @throws {Problem} with all faults of path, query and body */
+async function validate (visit: Visit): Promise<Draft> {
+  const endStage = beginStage(visit.trail, 'validate')
+  try {
+    const draft = draftOf(parse(await readWhole(visit)), visit)
+    const problem = faultsProblem([...visit.drafts, draft])
+    if (problem !== undefined) throw problem
+    return draft
+  } finally {
+    endStage()
+  }
 }
 
 async function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {

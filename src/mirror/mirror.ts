@@ -14,6 +14,7 @@ import type { Procore } from '../procore/procore.ts'
 import { watchCaller } from './caller-watch.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
+import type { Forms } from './forms.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { bodyTooLarge, passJson } from './json.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
@@ -48,6 +49,7 @@ export interface MirrorOptions {
   procore: Procore
   keys: Keys
   audit: Audit
+  forms: Forms
 }
 
 /** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
@@ -61,7 +63,7 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
 }
 
-interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore'> {
+interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore' | 'forms'> {
   endpoint: Endpoint
   uploads: Uploads
   held: HeldBytes
@@ -76,17 +78,19 @@ class Mount {
   readonly #upstream: Upstream
   readonly #uploads: Uploads
   readonly #held: HeldBytes
+  readonly #forms: Forms
   readonly #path: Shape
   readonly #query: Shape
   readonly #body: Shape
 
-  constructor ({ endpoint, bodies, procore, upstream, uploads, held }: MountOptions) {
+  constructor ({ endpoint, bodies, procore, upstream, uploads, held, forms }: MountOptions) {
     this.#endpoint = endpoint
     this.#bodies = bodies
     this.#procore = procore
     this.#upstream = upstream
     this.#uploads = uploads
     this.#held = held
+    this.#forms = forms
     this.#path = compileShape('path', endpoint.params)
     this.#query = compileShape('query', endpoint.query)
     this.#body = compileShape('body', endpoint.body.fields, endpoint.body)
@@ -149,19 +153,26 @@ class Mount {
   }
 
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
-    const leave = body.kind === 'form' && this.#mayStream(visit) ? this.#uploads.enter(visit.callerId) : undefined
     try {
-      return await (body.kind === 'json' ? passJson(visit) : passForm(visit, body.boundary))
+      return await (body.kind === 'json' ? passJson(visit) : this.#passForm(visit, body.boundary))
     } catch (error) {
       throw pathFirst([path, query], error)
-    } finally {
-      leave?.()
     }
   }
 
-  /** A form that does not say its size may turn out to be larger than the hold. */
-  #mayStream ({ raw }: Visit): boolean {
-    return Number(raw.headers['content-length'] ?? Infinity) > this.#bodies.formHoldBytes
+  async #passForm (visit: Visit, boundary: string): Promise<Verdict> {
+    const { raw, trail, callerId } = visit
+    const length = raw.headers['content-length']
+    const declaredBytes = length === undefined ? undefined : Number(length)
+    // A form that does not say its size may turn out to be larger than the hold.
+    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodies.formHoldBytes ? this.#uploads.enter(callerId) : undefined
+    const leaveForms = this.#forms.enter({ trail, declaredBytes, startedAtMs: Date.now() })
+    try {
+      return await passForm(visit, boundary)
+    } finally {
+      leaveForms()
+      leaveUploads?.()
+    }
   }
 
   #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
-import type { Trail } from '../observe/trail.ts'
+import type { Result, Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../procore/caller.ts'
 import type { Wanted } from '../procore/look-up.ts'
@@ -54,8 +54,9 @@ export class Upstream {
     }
   }
 
-  #note ({ values }: Outgoing, { subject, path, trail, requestId, route }: Envelope, outcome: string, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
+  #note ({ values }: Outgoing, { subject, path, trail, requestId, route }: Envelope, outcome: Result, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
     const { name, lookUp } = this.#endpoint
+    trail.outcome = outcome
     this.#audit.write({
       subject,
       companyId: Number(path.values.get('company_id')),
@@ -65,6 +66,7 @@ export class Upstream {
       status,
       recordId,
       requestId,
+      traceId: trail.traceId,
       procoreRequestId: trail.procoreRequestId,
       identifier: lookUp === undefined ? undefined : values.get(lookUp.by),
     })

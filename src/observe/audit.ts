@@ -5,6 +5,7 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Secret } from '../secret.ts'
+import type { Result } from './trail.ts'
 
 export interface AuditEntry {
   subject: string
@@ -12,13 +13,13 @@ export interface AuditEntry {
   /** The operation's name. */
   operation: string
   route: string | undefined
-  /** `created`, `replayed`, or what became of it instead. */
-  outcome: string
+  outcome: Result
   /** Nothing when the caller left before there was an answer. */
   status: number | undefined
   /** Of the record at Procore. */
   recordId: number | string | undefined
   requestId: string
+  traceId: string | undefined
   procoreRequestId: string | undefined
   /** What tells the record apart, such as the e-mail address; only its fingerprint is written. */
   identifier: unknown

@@ -4,7 +4,24 @@
  */
 import type { Outcome, ProblemCode } from '../problem.ts'
 
+/** A part of the work on a request, for its spans; times are of our clock, with fractions of a millisecond. */
+export interface Stage {
+  name: 'validate' | 'token' | 'allowance' | 'upstream'
+  startedAtMs: number
+  endedAtMs: number
+  /** Procore's answer to it. */
+  status?: number
+}
+
+/** What became of a request that may have changed something: as the caller is told it, or how it went well. */
+export type Result = Outcome | 'created' | 'recovered' | 'replayed'
+
 export interface Trail {
+  /** Nothing for look-ups, which are a part of another request. */
+  requestId?: string
+  traceId?: string
+  /** Only where somebody traces. */
+  stages?: Stage[]
   companyId?: number
   bytesIn?: number
   /** Waiting for Procore's allowance. */
@@ -13,7 +30,7 @@ export interface Trail {
   upstreamStatus?: number
   procoreRequestId?: string
   code?: ProblemCode
-  outcome?: Outcome | 'recovered'
+  outcome?: Result
   /** How many look-ups were made for a create with an unknown outcome. */
   lookUps?: number
   /** The answer to an earlier request with the same key was given again. */
@@ -33,3 +50,15 @@ export interface Trail {
   whenDismissed?: () => void
   whenEnded?: Array<() => void>
 }
+
+/** Notes a stage of the work if somebody traces it; what comes back ends it. */
+export function beginStage ({ stages }: Trail, name: Stage['name']): (status?: number) => void {
+  if (stages === undefined) return nobodyTraces
+  const startedAtMs = preciseNow()
+  return status => { stages.push({ name, startedAtMs, endedAtMs: preciseNow(), ...(status !== undefined && { status }) }) }
+}
+
+function nobodyTraces (): void {}
+
+/** Of our clock, with fractions of a millisecond. */
+export const preciseNow = () => performance.timeOrigin + performance.now()

@@ -15,6 +15,8 @@ export interface Block {
 export interface ToldWindow {
   name: string
   remaining: number
+  /** Of how many, if it says so. */
+  limit: number | undefined
   resetMs: number
 }
 
@@ -48,5 +50,6 @@ function toldOf (headers: IncomingHttpHeaders, nowMs: number): ToldWindow | unde
   const remaining = headers['x-rate-limit-remaining']
   const seconds = resetSeconds(headers, nowMs)
   if (typeof remaining !== 'string' || !/^\d{1,12}$/.test(remaining) || seconds === undefined || seconds <= 0) return undefined
-  return { name: `${String(headers['x-rate-limit-limit'])} ${String(headers['x-rate-limit-reset'])}`, remaining: Number(remaining), resetMs: seconds * 1000 }
+  const limit = headers['x-rate-limit-limit']
+  return { name: `${String(limit)} ${String(headers['x-rate-limit-reset'])}`, remaining: Number(remaining), limit: typeof limit === 'string' && /^\d{1,12}$/.test(limit) ? Number(limit) : undefined, resetMs: seconds * 1000 }
 }

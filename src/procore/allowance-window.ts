@@ -13,7 +13,15 @@ export interface Entry {
   first: boolean
 }
 
-interface Told { remaining: number, resetAtMs: number }
+interface Told { remaining: number, limit: number | undefined, resetAtMs: number }
+
+/** Of the window that is nearest to its end. */
+export interface WindowStanding {
+  /** Nothing when nothing was told. */
+  remaining: number | undefined
+  limit: number | undefined
+  resetMs: number
+}
 
 export class AllowanceWindow {
   /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
@@ -103,14 +111,23 @@ export class AllowanceWindow {
     return Math.max(0, this.#blockedUntilMs - nowMs)
   }
 
+  standing (nowMs: number): WindowStanding {
+    this.#forget(nowMs)
+    let scarcest: Told | undefined
+    for (const told of this.#told.values()) {
+      if (scarcest === undefined || told.remaining < scarcest.remaining) scarcest = told
+    }
+    return { remaining: scarcest?.remaining, limit: scarcest?.limit, resetMs: scarcest === undefined ? 0 : scarcest.resetAtMs - nowMs }
+  }
+
   get isBusy (): boolean {
     return this.#underWay > 0
   }
 
-  #read ({ name, remaining, resetMs }: ToldWindow, nowMs: number, wasAlone: boolean): void {
+  #read ({ name, remaining, limit, resetMs }: ToldWindow, nowMs: number, wasAlone: boolean): void {
     const told = this.#told.get(name)
     // Answers overtake each other: within one window the lowest count is the latest, unless there was no other.
-    if (told === undefined || wasAlone) this.#told.set(name, { remaining, resetAtMs: nowMs + resetMs })
+    if (told === undefined || wasAlone) this.#told.set(name, { remaining, limit, resetAtMs: nowMs + resetMs })
     else told.remaining = Math.min(told.remaining, remaining)
   }
 

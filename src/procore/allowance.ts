@@ -10,7 +10,7 @@ import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { newsOf, type AllowanceNews, type Block, type BlockKind } from './allowance-news.ts'
-import { AllowanceWindow } from './allowance-window.ts'
+import { AllowanceWindow, type WindowStanding } from './allowance-window.ts'
 
 export interface AllowanceRequest {
   companyId: number
@@ -19,6 +19,16 @@ export interface AllowanceRequest {
   /** Longest wait, in milliseconds. */
   waitMs: number
   caller: Caller
+}
+
+/** What is known of one allowance. */
+export interface AllowanceStanding {
+  /** Nothing where all companies share one. */
+  companyId: number | undefined
+  remaining: number
+  /** Of how many, where Procore says so. */
+  limit: number | undefined
+  resetMs: number
 }
 
 /** Leave to send one request, to be handed back with what came of it. */
@@ -40,7 +50,7 @@ export class Allowance {
   readonly #shared: SharedAllowance | undefined
   readonly #buckets = new Map<number, Bucket>()
   /** Of all companies together. */
-  readonly #count = { waiting: 0 }
+  readonly #count = { waiting: 0, refused: 0 }
 
   /** @param shared what other replicas know of it */
   constructor ({ allowance }: Pick<Config['procore'], 'allowance'>, shared?: SharedAllowance) {
@@ -50,6 +60,21 @@ export class Allowance {
 
   get waiting (): number {
     return this.#count.waiting
+  }
+
+  /** How many were refused since the start, for want of allowance or of patience. */
+  get refused (): number {
+    return this.#count.refused
+  }
+
+  /** What is known of those of whom something is known, the scarcest first. @param max how many at most */
+  standings (max: number): AllowanceStanding[] {
+    const standings: AllowanceStanding[] = []
+    for (const [companyId, bucket] of this.#buckets) {
+      const { remaining, limit, resetMs, blockedMs } = bucket.standing
+      if (remaining !== undefined || blockedMs > 0) standings.push({ companyId: this.#perCompany ? companyId : undefined, remaining: blockedMs > 0 ? 0 : remaining ?? 0, limit, resetMs: Math.max(resetMs, blockedMs) })
+    }
+    return standings.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
 
   /** How many companies are remembered. */
@@ -135,12 +160,17 @@ function bothTickets (own: Ticket, leaveShared: (news: AllowanceNews) => void): 
 class Bucket {
   readonly #window = new AllowanceWindow()
   readonly #line = new WaitingLine<Waiter>()
-  readonly #count: { waiting: number }
+  readonly #count: { waiting: number, refused: number }
   #timer: NodeJS.Timeout | undefined
   #numbers = 0
 
-  constructor (count: { waiting: number }) {
+  constructor (count: { waiting: number, refused: number }) {
     this.#count = count
+  }
+
+  get standing (): WindowStanding & { blockedMs: number } {
+    const nowMs = Date.now()
+    return { ...this.#window.standing(nowMs), blockedMs: this.#window.blockedMs(nowMs) }
   }
 
   get isBusy (): boolean {
@@ -258,6 +288,7 @@ class Bucket {
   }
 
   #tooLong (nowMs: number, atMs: number): Problem {
+    this.#count.refused++
     const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
     return this.#window.blockedBy(nowMs) === 'unavailable'
       ? new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })

@@ -3,15 +3,17 @@
  * growing intervals to see whether the host is back. It decides nothing about what a failure is.
  */
 import { limits } from '../limits.ts'
+import { Standing } from '../standing.ts'
 
 export class Breaker {
   #failures = 0
   #intervalMs: number = limits.breakerIntervalMs
   #nextProbeAtMs = 0
+  readonly standing = new Standing(true)
 
   /** Whether requests are being refused. */
   get isOpen (): boolean {
-    return this.#failures >= limits.breakerFailures
+    return !this.standing.isUp
   }
 
   /** How long until a request may be let through, in milliseconds; 0 when one may go now. */
@@ -28,14 +30,15 @@ export class Breaker {
 
   succeed (): void {
     this.#failures = 0
+    this.standing.set(true)
     this.#intervalMs = limits.breakerIntervalMs
   }
 
   /** Returns whether this failure opened the breaker. */
   fail (): boolean {
-    const wasOpen = this.isOpen
-    this.#failures = Math.min(this.#failures + 1, limits.breakerFailures)
-    if (wasOpen || !this.isOpen) return false
+    this.#failures++
+    if (this.isOpen || this.#failures < limits.breakerFailures) return false
+    this.standing.set(false)
     this.enter()
     return true
   }

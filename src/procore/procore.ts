@@ -3,15 +3,16 @@
  * Where nobody can tell what became of a create, it looks.
  */
 import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import type { Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
+import type { Standing } from '../standing.ts'
+import type { Allowance } from './allowance.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
-import { openConnections, type Proxy } from '../connections.ts'
+import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
 import type { ProcoreRequest } from './exchange.ts'
 import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
 import { findIn, type Finding, type Wanted } from './look-up.ts'
@@ -52,24 +53,33 @@ export class Procore {
   readonly tokens: Tokens
   readonly #config: Config['procore']
   readonly #log: ProcoreLog
-  readonly #api: Dispatcher
-  readonly #login: Dispatcher
+  readonly #api: Connections
+  readonly #login: Connections
   readonly #sender: Sender
   #saidNoChunked = false
 
-  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog, shared?: SharedByReplicas) {
+  /** @param noteToken is told how long the login host took each time, in milliseconds */
+  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog, shared?: SharedByReplicas, noteToken: (ms: number) => void = () => {}) {
     this.#config = config
     this.#log = log
     this.#api = openConnections(config.apiUrl, config.connections, proxy)
     this.#login = openConnections(config.loginUrl, 1, proxy)
-    const request = tokenRequest(config, this.#login)
+    const request = timed(tokenRequest(config, this.#login.dispatcher), noteToken)
     this.tokens = new Tokens(shared?.tokenRequest(request) ?? request, log)
-    this.#sender = new Sender(config, this.#api, this.tokens, log, shared?.allowance)
+    this.#sender = new Sender(config, this.#api.dispatcher, this.tokens, log, shared?.allowance)
   }
 
-  /** Whether the API host is taken to be down. */
-  get isDown (): boolean {
-    return this.#sender.breaker.isOpen
+  /** Whether the API host answers, as far as requests have shown. */
+  get api (): Standing {
+    return this.#sender.breaker.standing
+  }
+
+  get allowance (): Allowance {
+    return this.#sender.allowance
+  }
+
+  connections (): { api: ConnectionCounts, login: ConnectionCounts } {
+    return { api: this.#api.counts(), login: this.#login.counts() }
   }
 
   /** Whether no more requests can wait. */
@@ -99,7 +109,6 @@ export class Procore {
     if (wanted === undefined) throw unknown.with({ sentAtMs })
     const finding = await this.#lookUp({ companyId, trail, caller }, wanted(), sentAtMs)
     if (finding.kind !== 'found') throw unknown.with({ sentAtMs }, findingDetail[finding.kind])
-    trail.outcome = 'recovered'
     return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recordId: recordIdOf(finding.record), recovered: true }
   }
 
@@ -113,7 +122,7 @@ export class Procore {
   async close (): Promise<void> {
     this.tokens.stop()
     this.#sender.allowance.stop()
-    await Promise.all([this.#api.destroy(), this.#login.destroy()])
+    await Promise.all([this.#api.dispatcher.destroy(), this.#login.dispatcher.destroy()])
   }
 
   /** All lists together have one time limit. What could not be read outweighs what was not found elsewhere. */
@@ -136,7 +145,7 @@ export class Procore {
     const timeoutMs = Math.max(1, leftMs)
     trail.lookUps = (trail.lookUps ?? 0) + 1
     try {
-      const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: {}, caller })
+      const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: partOf(trail), caller })
       return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs) : { kind: 'unread' }
     } catch {
       // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
@@ -149,6 +158,23 @@ export class Procore {
     if (this.#saidNoChunked || answer.kind !== 'answer' || answer.status !== 411 || Buffer.isBuffer(body)) return
     this.#saidNoChunked = true
     this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
+  }
+}
+
+/** A look-up has its own times and statuses, and belongs to the request that it is made for. */
+function partOf ({ requestId, traceId, stages }: Trail): Trail {
+  return { ...(requestId !== undefined && { requestId }), ...(traceId !== undefined && { traceId }), ...(stages !== undefined && { stages }) }
+}
+
+/** Tells how long each attempt took, whatever came of it. */
+function timed (request: RequestToken, note: (ms: number) => void): RequestToken {
+  return async replaced => {
+    const startedAt = performance.now()
+    try {
+      return await request(replaced)
+    } finally {
+      note(performance.now() - startedAt)
+    }
   }
 }
 

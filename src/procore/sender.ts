@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import type { Trail } from '../observe/trail.ts'
+import { beginStage, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
@@ -52,6 +52,7 @@ interface Attempt extends Sent {
 }
 
 export interface SenderLog {
+  debug (fields: object, message: string): void
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
 }
@@ -102,7 +103,9 @@ export class Sender {
     const { caller, trail } = request
     this.#refuseIfDown()
     // Whoever has no token must not hold a place of the allowance meanwhile.
+    const endStage = beginStage(trail, 'token')
     await this.#token(caller)
+    endStage()
     const enteredAtMs = Date.now()
     const ticket = await this.#enter(request, waitMs)
     const waitedMs = Date.now() - enteredAtMs
@@ -130,9 +133,11 @@ export class Sender {
     const ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
     if (!(ticket instanceof Promise)) return ticket
     const startedAt = performance.now()
+    const endStage = beginStage(trail, 'allowance')
     try {
       return await ticket
     } finally {
+      endStage()
       trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt
     }
   }
@@ -140,17 +145,24 @@ export class Sender {
   async #exchange (request: ApiRequest, token: string): Promise<Exchange> {
     const { trail, method, path, body, halt, timeoutMs, caller } = request
     const startedAt = performance.now()
+    const endStage = beginStage(trail, 'upstream')
     this.#underWay++
+    let result: Exchange | undefined
     try {
-      return await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), ...(halt !== undefined && { halt }) }, {
+      result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), ...(halt !== undefined && { halt }) }, {
         timeoutMs,
         idleTimeoutMs: this.#config.idleTimeoutMs,
         startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),
         answerMaxBytes: limits.answerMaxBytes,
       }, caller, () => { if (method !== 'GET') trail.standing = 'unknown' })
+      return result
     } finally {
       this.#underWay--
-      trail.upstreamMs = (trail.upstreamMs ?? 0) + performance.now() - startedAt
+      const ms = performance.now() - startedAt
+      trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
+      const status = result?.kind === 'answer' ? result.status : undefined
+      endStage(status)
+      this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: request.companyId, status, brokenAt: result?.kind === 'breakdown' ? result.at : undefined, ms: Math.round(ms) }, 'exchange')
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
+import { Standing } from '../standing.ts'
 import type { RequestToken, Token } from './login.ts'
 
 export interface TokenLog {
@@ -33,6 +34,9 @@ export class Tokens {
   #stopped = false
   /** Whether a token was ever had. */
   ready = false
+  readonly #standing = new Standing()
+  /** Since the start: tokens that were had, attempts that failed, and tokens that the API refused. */
+  readonly counts = { renewed: 0, failed: 0, refused: 0 }
 
   constructor (request: RequestToken, log: TokenLog) {
     this.#request = request
@@ -55,6 +59,18 @@ export class Tokens {
     return token !== undefined && Date.now() < token.issuedAtMs + token.lifetimeMs ? token.value : undefined
   }
 
+  /** Whether there is a valid token. */
+  get standing (): Standing {
+    const token = this.#current
+    if (token !== undefined && this.current() === undefined) this.#standing.set(false, token.issuedAtMs + token.lifetimeMs)
+    return this.#standing
+  }
+
+  /** How old the valid token is, in milliseconds. */
+  get ageMs (): number | undefined {
+    return this.#current === undefined || this.current() === undefined ? undefined : Date.now() - this.#current.issuedAtMs
+  }
+
   /** @throws {Problem} `procore_unauthorized` or `procore_unavailable`, `not_sent` */
   async get (): Promise<string> {
     const valid = this.current()
@@ -70,12 +86,14 @@ export class Tokens {
   reject (value: string): void {
     const token = this.#current
     if (token?.value !== value) return
+    this.counts.refused++
     const nowMs = Date.now()
     const drops = Math.max(0, this.#drops - (nowMs - this.#droppedAtMs) / limits.tokenDropEveryMs)
     if (drops > limits.tokenDropsMax - 1) return this.#complain(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.'), 0)
     this.#drops = drops + 1
     this.#droppedAtMs = nowMs
     this.#current = undefined
+    this.#standing.set(false)
     this.#log.warn({ ageMs: nowMs - token.issuedAtMs }, 'Procore refused the token')
     this.start()
   }
@@ -97,7 +115,10 @@ export class Tokens {
   }
 
   #succeed (token: Token): void {
+    // One that lapsed before it was replaced was missing since then.
+    if (!this.standing.isUp) this.#standing.set(true)
     this.#current = token
+    this.counts.renewed++
     this.#latest = token.value
     this.#failure = undefined
     this.#failures = 0
@@ -110,6 +131,7 @@ export class Tokens {
   #fail (problem: Problem): Problem {
     const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
     this.#failures = Math.min(this.#failures + 1, 16)
+    this.counts.failed++
     this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
     this.#retryAtMs = Date.now() + pauseMs
     // What fails because the connections are being closed is no news.

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { limits } from '../limits.ts'
 import type { Secret } from '../secret.ts'
+import { Standing } from '../standing.ts'
 
 export interface StateLog {
   info (fields: object, message: string): void
@@ -43,7 +44,9 @@ export class SharedStore {
   /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
   readonly client: Redis
   readonly #log: StateLog
-  #isUp = false
+  readonly standing = new Standing()
+  /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
+  readonly counts = { calls: 0, failures: 0 }
   #underWay = 0
   #later = 0
   #failedLooks = 0
@@ -74,7 +77,7 @@ export class SharedStore {
   }
 
   get isUp (): boolean {
-    return this.#isUp
+    return this.standing.isUp
   }
 
   /** Connects, and resolves when it is known whether the store can be used now. */
@@ -90,11 +93,13 @@ export class SharedStore {
 
   /** @throws {StoreAway} */
   async run<T> (call: (client: Redis) => Promise<T>): Promise<T> {
-    if (!this.#isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
+    if (!this.isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
     this.#underWay++
+    this.counts.calls++
     try {
       return await withinTime(call(this.client))
     } catch (error) {
+      this.counts.failures++
       this.#goAway(error)
       throw new StoreAway(error)
     } finally {
@@ -127,7 +132,7 @@ export class SharedStore {
   /** Whether the store can be used, or turns out to within the time of one call: a moment's silence is not an outage. */
   async isBack (): Promise<boolean> {
     await this.#looking
-    return this.#isUp
+    return this.isUp
   }
 
   /** Resolves when no call is under way, within the time of one. */
@@ -140,7 +145,7 @@ export class SharedStore {
     this.#later++
     for (let tries = 0; tries < limits.settleTriesMax && !this.#closed;) {
       await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
-      if (!this.#isUp) continue
+      if (!this.isUp) continue
       tries++
       if (await call().then(() => true, () => false)) break
     }
@@ -149,9 +154,9 @@ export class SharedStore {
 
   #goAway (error: unknown): void {
     if (this.#closed) return
-    const isNews = this.#isUp || this.#probe === undefined
+    const isNews = this.isUp || this.#probe === undefined
     if (isNews) this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
-    this.#isUp = false
+    this.standing.set(false)
     clearTimeout(this.#probe)
     this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
     if (isNews) this.#look()
@@ -165,7 +170,7 @@ export class SharedStore {
 
   /** A write, since a store that is full still answers. */
   async #find (): Promise<void> {
-    if (this.#closed || this.#isUp) return
+    if (this.#closed || this.isUp) return
     try {
       await withinTime(this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000))
     } catch (error) {
@@ -177,7 +182,7 @@ export class SharedStore {
     }
     this.#failedLooks = 0
     clearTimeout(this.#probe)
-    this.#isUp = true
+    this.standing.set(true)
     this.#log.info({}, 'the shared store is in use')
   }
 }

@@ -10,7 +10,7 @@ import { hasRedis, startRedis } from '../helpers/redis.ts'
 
 const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const lease = { leaseMs: 400, leaseRenewMs: 100 }
-const news = { isAnswered: true, isCounted: true, told: { name: 'minute', remaining: 1, resetMs: 60_000 }, block: undefined }
+const news = { isAnswered: true, isCounted: true, told: { name: 'minute', remaining: 1, limit: 2, resetMs: 60_000 }, block: undefined }
 
 async function openStore (t: Test): Promise<SharedStore> {
   const redis = await startRedis(t)

@@ -1,0 +1,52 @@
+/**
+ * When a request is over, whoever observes is told of it once: the log, the metrics, the traces. That is when its connection is done
+ * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readTraceparent } from './trace-context.ts'
+import type { Trail } from './trail.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    trail: Trail
+  }
+}
+
+export interface Ended {
+  request: FastifyRequest
+  reply: FastifyReply
+  /** What was answered, or 499. */
+  status: number
+}
+
+export type Observer = (ended: Ended) => void
+
+/** What nginx calls a caller who left before the answer; it is logged, never sent. */
+const callerLeft = 499
+
+/**
+ * Must be the first hook of the application, since everything after it may write to the trail.
+ * @param begin makes the trail of a request
+ */
+export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
+  const end = (request: FastifyRequest, reply: FastifyReply) => {
+    const ended = { request, reply, status: reply.raw.writableFinished ? reply.statusCode : callerLeft }
+    for (const observe of observers) observe(ended)
+  }
+  app.decorateRequest('trail')
+  app.addHook('onRequest', (request, reply, done) => {
+    request.trail = begin(request)
+    reply.raw.once('close', () => {
+      // The answer to a create that was sent is awaited although its caller left.
+      if (request.trail.running === true) (request.trail.whenEnded ??= []).push(() => setImmediate(end, request, reply))
+      else end(request, reply)
+    })
+    done()
+  })
+}
+
+/** The trail of a request that nobody traces here. */
+export function plainTrail ({ id, headers }: FastifyRequest): Trail {
+  const traceId = readTraceparent(headers)?.traceId
+  return traceId === undefined ? { requestId: id } : { requestId: id, traceId }
+}

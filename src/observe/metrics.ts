@@ -1,0 +1,76 @@
+/**
+ * What is counted while requests go by, as Prometheus reads it. Every label has few values that are known beforehand: patterns of
+ * routes, methods, codes, classes of statuses; never anything that a caller sent.
+ */
+import type { FastifyInstance } from 'fastify'
+import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { ProblemCode } from '../problem.ts'
+import type { Ended } from './ended.ts'
+
+/** Stands before every name of ours. */
+export const metricPrefix = 'procore_bff_'
+
+/** From a refusal that asks nobody to the longest wait that is allowed, in seconds. */
+const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
+
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #requests = this.#counter('requests_total', 'Requests that ended.', ['method', 'route', 'status_class', 'code'])
+  readonly #duration = this.#histogram('request_duration_seconds', 'From a request\'s head to the end of its answer.', ['route'])
+  readonly #upstream = this.#histogram('upstream_duration_seconds', 'What requests to Procore took, of one request of a caller\'s together.', ['status_class'])
+  readonly #wait = this.#histogram('allowance_wait_seconds', 'How long requests waited for Procore\'s allowance.')
+  readonly #token = this.#histogram('token_request_duration_seconds', 'What the login host took.')
+  readonly #received = this.#counter('received_bytes_total', 'Bytes of bodies that were read.', ['route'])
+  readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
+  readonly #outcomes = this.#counter('outcomes_total', 'What became of creates that were valid.', ['outcome'])
+  readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
+  readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
+
+  constructor () {
+    collectDefaultMetrics({ register: this.registry })
+    for (const outcome of ['created', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
+    for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
+  }
+
+  readonly note = ({ request, reply, status }: Ended): void => {
+    const { trail, method } = request
+    const route = request.routeOptions.url ?? 'none'
+    this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })
+    this.#duration.observe({ route }, reply.elapsedTime / 1000)
+    if (trail.upstreamMs !== undefined) this.#upstream.observe({ status_class: trail.upstreamStatus === undefined ? 'none' : classOf(trail.upstreamStatus) }, trail.upstreamMs / 1000)
+    if (trail.waitMs !== undefined) this.#wait.observe(trail.waitMs / 1000)
+    if (trail.bytesIn !== undefined) this.#received.inc({ route }, trail.bytesIn)
+    this.#sent.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
+    if (trail.outcome !== undefined) this.#outcomes.inc({ outcome: trail.outcome })
+    if (trail.lookUps !== undefined) this.#lookUps.inc(trail.lookUps)
+    const result = trail.replayed === true ? 'replayed' : trail.code === undefined ? undefined : idempotencyResults[trail.code]
+    if (result !== undefined) this.#idempotency.inc({ result })
+  }
+
+  /** A request that had no route, since it could not be read. */
+  noteUnread ({ status, code }: { status: number, code: ProblemCode }): void {
+    this.#requests.inc({ method: 'none', route: 'none', status_class: classOf(status), code })
+  }
+
+  noteToken (ms: number): void {
+    this.#token.observe(ms / 1000)
+  }
+
+  serve (app: FastifyInstance): void {
+    app.get('/metrics', {
+      schema: { operationId: 'metrics', summary: 'What it does, for Prometheus', tags: ['operation'], produces: ['text/plain'], response: { 200: { type: 'string' } } },
+    }, async (_request, reply) => reply.header('cache-control', 'no-store').type(this.registry.contentType).send(await this.registry.metrics()))
+  }
+
+  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
+    return new Counter({ name: metricPrefix + name, help, labelNames, registers: [this.registry] })
+  }
+
+  #histogram<Label extends string> (name: string, help: string, labelNames: readonly Label[] = []): Histogram<Label> {
+    return new Histogram({ name: metricPrefix + name, help, labelNames, buckets, registers: [this.registry] })
+  }
+}
+
+const classOf = (status: number) => `${Math.floor(status / 100)}xx`
