@@ -7,4 +7,8 @@ export default [
     files: ['**/*.ts'],
     rules: { '@typescript-eslint/no-explicit-any': 'error' },
   },
+  {
+    files: ['src/pages/**/*.js'],
+    languageOptions: { globals: { EventSource: 'readonly', Node: 'readonly', document: 'readonly' } },
+  },
 ]

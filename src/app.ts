@@ -17,9 +17,12 @@ import { Audit } from './observe/audit.ts'
 import { addObservers, plainTrail } from './observe/ended.ts'
 import { addGauges } from './observe/gauges.ts'
 import { health } from './observe/health.ts'
+import { LatestProblems } from './observe/latest-problems.ts'
 import { Metrics } from './observe/metrics.ts'
 import { readTraceparent } from './observe/trace-context.ts'
+import type { Traces } from './observe/traces.ts'
 import { addOpenapi } from './pages/openapi.ts'
+import { addStatus } from './pages/status.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, findDoubtful, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
@@ -39,7 +42,9 @@ export interface App {
 /** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const metrics = new Metrics()
-  const fastify = createServer(log, config.callers.trustedProxies, metrics)
+  const problems = new LatestProblems()
+  const traces = await openTraces(config.observe, log)
+  const fastify = createServer(log, config.callers.trustedProxies, metrics, traces)
   const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
   fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
   const lifecycle = new Lifecycle()
@@ -53,7 +58,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   addGauges(metrics.registry, parts)
   const paths = collectPaths(fastify)
 
-  addObservers(fastify, plainTrail, [writeLine, metrics.note])
+  addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [writeLine, metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note])])
   lifecycle.addHooks(fastify)
   addRefusals(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -68,6 +73,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   await addOpenapi(fastify, config)
   await fastify.register(health, parts)
   metrics.serve(fastify)
+  if (config.observe.statusPage) await addStatus(fastify, parts, problems)
   await fastify.register(async scope => {
     await callers.guard(scope, shared)
     await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, forms })
@@ -78,11 +84,19 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
     // What ended with the connections to Procore has to be written under its keys first.
     await new Promise(resolve => setImmediate(resolve))
     await shared?.close()
+    await traces?.close()
   })
   return { fastify, procore, lifecycle, callers, store: shared?.store }
 }
 
-function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[], metrics: Metrics): FastifyInstance {
+/** What traces need is loaded only where they are wanted. */
+async function openTraces ({ tracesUrl }: Config['observe'], log: FastifyBaseLogger): Promise<Traces | undefined> {
+  if (tracesUrl === undefined) return undefined
+  const { Traces } = await import('./observe/traces.ts')
+  return new Traces(tracesUrl, log)
+}
+
+function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[], metrics: Metrics, traces: Traces | undefined): FastifyInstance {
   const refuse = (error: Error, socket: Duplex) => {
     const problem = refuseUnparsed(log, error, socket)
     if (problem !== undefined) metrics.noteUnread(problem)
@@ -94,7 +108,7 @@ function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[]
     requestIdHeader: false,
     genReqId: requestId,
     childLoggerFactory: (parent, bindings, options, raw) => {
-      const traceId = readTraceparent(raw.headers)?.traceId
+      const traceId = traces?.begin(raw) ?? readTraceparent(raw.headers)?.traceId
       return parent.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
     },
     return503OnClosing: false,

@@ -12,6 +12,11 @@ import { readValues, type JwtConfig, type Values, type Variables } from './value
 export interface Config {
   readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
   readonly log: { readonly level: Environment['LOG_LEVEL'] }
+  readonly observe: {
+    /** Base address of an OTLP receiver; nothing: no traces. */
+    readonly tracesUrl: string | undefined
+    readonly statusPage: boolean
+  }
   readonly callers: {
     /** How callers are verified; nothing when the network is trusted. */
     readonly jwt: JwtConfig | undefined
@@ -154,6 +159,7 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.listenBacklog },
     log: { level: env.LOG_LEVEL },
+    observe: { tracesUrl: values.tracesUrl === '' ? undefined : values.tracesUrl, statusPage: env.STATUS_PAGE },
     callers: {
       jwt: values.jwt,
       companyIds: values.companyIds,

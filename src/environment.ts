@@ -49,6 +49,8 @@ export const EnvironmentSchema = Type.Object({
   CORS_ORIGINS: list(),
   HTTPS_PROXY: Type.String({ default: '' }),
   NO_PROXY: Type.String({ default: '' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.String({ default: '' }),
+  STATUS_PAGE: Type.Boolean({ default: false }),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })
 
@@ -61,6 +63,4 @@ export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as c
  * Settings that are promised but not built yet. One that is set must stop the start: whoever set it relies on it,
  * and a protection that is silently missing is worse than none.
  */
-export const plannedVariables = [
-  'CACHE_SECONDS', 'STATUS_PAGE', 'OTEL_EXPORTER_OTLP_ENDPOINT',
-] as const
+export const plannedVariables = ['CACHE_SECONDS'] as const

@@ -7,7 +7,8 @@ import { Problem } from './problem.ts'
 import { sendProblem } from './refusals.ts'
 
 export class Lifecycle {
-  stopping = false
+  #stopping = false
+  readonly #whenStopping = new Set<() => void>()
   readonly #replies = new Set<FastifyReply>()
   #idle: (() => void) | undefined
 
@@ -26,6 +27,22 @@ export class Lifecycle {
       if (this.stopping) reply.header('connection', 'close')
       done(null, payload)
     })
+  }
+
+  get stopping (): boolean {
+    return this.#stopping
+  }
+
+  /** From now on it is not ready. */
+  beginStop (): void {
+    this.#stopping = true
+    for (const listener of this.#whenStopping) listener()
+  }
+
+  /** For answers that have no end of their own. What comes back forgets it. */
+  whenStopping (listener: () => void): () => void {
+    this.#whenStopping.add(listener)
+    return () => this.#whenStopping.delete(listener)
   }
 
   get underWay (): number {

@@ -70,6 +70,16 @@ export const limits = Object.freeze({
   companiesMax: 10_000,
   /** Companies whose allowance is shown in metrics and on the status page: those with the least left. */
   companiesShown: 50,
+  /** How long SIGUSR2 raises the log to debug. */
+  debugForMs: 600_000,
+  /** The status page: how many watch it at a time, how often each is told, and how many uploads it shows. */
+  watchersMax: 20,
+  statusEveryMs: 1_000,
+  uploadsShown: 20,
+  /** Traces: time for sending some, how many spans may wait, and how often the log says that it fails. */
+  tracesTimeoutMs: 5_000,
+  spansWaitingMax: 4_096,
+  tracesComplaintMs: 60_000,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
   lookUpTimeoutMs: 5_000,
   /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */

@@ -4,7 +4,8 @@ import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { ConfigError, readConfig, type Config } from './config.ts'
 import { warnings } from './callers/warnings.ts'
-import { createLog } from './observe/log.ts'
+import { limits } from './limits.ts'
+import { createLog, levelRaiser } from './observe/log.ts'
 import { stop } from './stop.ts'
 
 const config = configOrExit()
@@ -23,6 +24,7 @@ closeWithGrace({
 })
 
 process.on('SIGHUP', () => app.procore.renewCredentials())
+process.on('SIGUSR2', levelRaiser(log, limits.debugForMs))
 
 for (const warning of warnings(config)) log.warn(warning)
 app.callers.keys?.start()

@@ -11,7 +11,7 @@ const farewellMs = 1000
 
 /** @throws when the grace ran out with requests under way, so that the exit status tells it */
 export async function stop ({ fastify, lifecycle }: App, { drainDelayMs, graceMs }: Config['shutdown']): Promise<void> {
-  lifecycle.stopping = true
+  lifecycle.beginStop()
   if (drainDelayMs > 0) await sleep(drainDelayMs)
   const { server } = fastify
   server.close()

@@ -27,6 +27,7 @@ export interface Values {
   permissionTemplateIds: ReadonlySet<number>
   trustedProxies: readonly string[]
   corsOrigins: readonly string[]
+  tracesUrl: string
   jwt: JwtConfig | undefined
 }
 
@@ -49,12 +50,13 @@ class Reader {
     return {
       apiUrl: this.#origin('PROCORE_API_URL'),
       loginUrl: this.#origin('PROCORE_LOGIN_URL'),
-      proxyUrl: this.#proxy('HTTPS_PROXY'),
+      proxyUrl: this.#http('HTTPS_PROXY'),
       redisUrl: this.#redis('REDIS_URL'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
       trustedProxies: this.#list('TRUSTED_PROXIES', isNetwork, 'addresses or networks'),
       corsOrigins: this.#list('CORS_ORIGINS', isOrigin, 'origins such as https://app.example.com'),
+      tracesUrl: this.#http('OTEL_EXPORTER_OTLP_ENDPOINT'),
       jwt: this.#variables['CALLER_AUTH'] === 'jwt' ? this.#jwt() : undefined,
     }
   }
@@ -94,8 +96,8 @@ class Reader {
     return undefined
   }
 
-  /** A proxy may ask for credentials; what it is given to carry is encrypted from end to end. */
-  #proxy (name: Name): string {
+  /** Nothing that is a secret goes there: a proxy carries what is encrypted from end to end, and traces hold ids and times. */
+  #http (name: Name): string {
     const text = this.#text(name)
     const url = URL.parse(text)
     if (text !== '' && (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))) this.#faults.push(`${name}: must be an http: or https: URL`)

@@ -24,6 +24,26 @@ export function describeError (error: unknown, depth = 0): ErrorFields | undefin
   return fields
 }
 
+/**
+ * Raises a running process to `debug` for a while, unless it tells more already. Asked again it begins anew.
+ * What comes back is to be called whenever it is asked.
+ */
+export function levelRaiser (log: Pick<Logger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number): () => void {
+  const usual = log.level
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    if (timer === undefined && log.levelVal <= (log.levels.values['debug'] ?? 20)) return
+    clearTimeout(timer)
+    log.level = 'debug'
+    log.info({ forMs }, 'the log is raised to debug')
+    timer = setTimeout(() => {
+      log.info({}, 'the log is back at its level')
+      log.level = usual
+      timer = undefined
+    }, forMs).unref()
+  }
+}
+
 export function createLog (config: Config['log'], destination?: DestinationStream): Logger {
   const options = {
     level: config.level,

@@ -26,7 +26,7 @@ t.test('ready from the first token on, and still when the token is gone', async 
 
 t.test('not ready while stopping', async t => {
   const { url, app } = await startService(t)
-  app.lifecycle.stopping = true
+  app.lifecycle.beginStop()
   t.match(await get(`${url}/readyz`), { status: 503, json: { status: 'stopping' } })
   t.equal((await get(`${url}/livez`)).status, 200)
 })

@@ -1,0 +1,86 @@
+// The status page: off unless it is wanted, live, and without a word to any other host; looked at with a real browser.
+import t from 'tap'
+import { hasBrowser, openPage } from '../helpers/browser.ts'
+import { png } from '../helpers/images.ts'
+import { form, formPart, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+import { until } from '../helpers/until.ts'
+import { limits } from '../../src/limits.ts'
+import { stop } from '../../src/stop.ts'
+
+const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
+const env = { STATUS_PAGE: 'true' }
+
+t.test('off unless it is wanted', async t => {
+  const { url } = await startService(t)
+  for (const path of ['/status', '/status/events', '/status/page.js']) t.equal((await send(`${url}${path}`, { method: 'GET' })).status, 404)
+})
+
+t.test('the page asks nobody else and may not be framed', async t => {
+  const { url } = await startService(t, { env })
+  const page = await send(`${url}/status`, { method: 'GET' })
+  t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'content-security-policy': "default-src 'self';img-src data:;base-uri 'none';form-action 'none';frame-ancestors 'none'" })
+  t.notMatch(page.text, /https?:\/\//)
+})
+
+t.test('in a browser: it shows what happens while it happens', { skip }, async t => {
+  const service = await startService(t, { env, emulator: { rateLimit: 100 } })
+  const { page, asked, errors } = await openPage(t)
+  await page.goto(`${service.url}/status`)
+  await page.getByText('ready', { exact: true }).waitFor()
+  await page.getByText('Procore has told nothing yet.').waitFor()
+  await page.getByText('None since the start.').waitFor()
+
+  t.equal((await sendJson(service.users, { user: jane })).status, 201)
+  await sendJson(service.users, { user: {} }, { 'x-request-id': 'ticket-7' })
+  const allowance = page.getByRole('row', { name: '101' })
+  await allowance.getByText('99 of 100').waitFor()
+  const bar = page.getByRole('progressbar', { name: 'remaining of company 101' })
+  t.strictSame([await bar.getAttribute('value'), await bar.getAttribute('max')], ['99', '100'])
+  const problem = page.getByRole('row', { name: 'validation_failed' })
+  await problem.getByText('ticket-7').waitFor()
+
+  const rest = Promise.withResolvers<void>()
+  const head = [formPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })]
+  const tail = form(janeParts.map(part => part.name === 'user[email_address]' ? { ...part, data: 'b@example.com' } : part))
+  const total = Buffer.concat([...head, tail]).length
+  const upload = sendForm(service.users, (async function * () {
+    yield * head
+    await rest.promise
+    yield tail
+  })(), { 'x-request-id': 'upload-1', 'content-length': String(total) })
+  const progress = page.getByRole('progressbar', { name: 'read of request upload-1' })
+  await until(() => service.emulator.apiRequests.length === 2)
+  await progress.waitFor()
+  t.equal(await progress.getAttribute('max'), String(total))
+  t.ok(Number(await progress.getAttribute('value')) > 900_000)
+  await page.getByText('0 held, 1 streamed').waitFor()
+  rest.resolve()
+  t.equal((await upload).status, 201)
+  await progress.waitFor({ state: 'detached' })
+
+  for (let index = 0; index < limits.breakerFailures; index++) service.emulator.faults.add({ kind: 'reset-before-body' })
+  for (let index = 0; index < limits.breakerFailures; index++) await sendJson(service.users, { user: { ...jane, email_address: `c${index}@example.com` } })
+  await page.getByText('open: requests are refused at once').waitFor()
+  await page.getByRole('row', { name: 'Procore API' }).getByText('down').waitFor()
+  t.notMatch(await page.content(), /jane|Doe|example\.com/)
+  t.strictSame(errors, [])
+  t.ok(asked.length >= 4 && asked.every(address => address.startsWith(service.url) || address.startsWith('data:')), asked.join())
+
+  await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
+  await page.getByText('no connection').waitFor()
+})
+
+t.test('those who watch are limited in number, and hold no stop up', async t => {
+  const service = await startService(t, { env })
+  const controller = new AbortController()
+  const watch = () => fetch(`${service.url}/status/events`, { signal: controller.signal })
+  const watchers = await Promise.all(Array.from({ length: limits.watchersMax }, watch))
+  t.ok(watchers.every(({ status, headers }) => status === 200 && headers.get('content-type') === 'text/event-stream'))
+  t.match(await send(`${service.url}/status/events`, { method: 'GET' }), { status: 503, json: { code: 'overloaded' } })
+  const first = watchers[0]?.body?.getReader()
+  const { value } = await first?.read() ?? {}
+  t.match(JSON.parse(Buffer.from(value ?? []).toString().replace(/^data: /, '')), { phase: 'ready', problems: [], uploads: [] })
+  await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
+  controller.abort()
+})
