@@ -50,13 +50,13 @@ class Reader {
     return {
       apiUrl: this.#origin('PROCORE_API_URL'),
       loginUrl: this.#origin('PROCORE_LOGIN_URL'),
-      proxyUrl: this.#http('HTTPS_PROXY'),
+      proxyUrl: this.#http('HTTPS_PROXY', true),
       redisUrl: this.#redis('REDIS_URL'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
       trustedProxies: this.#list('TRUSTED_PROXIES', isNetwork, 'addresses or networks'),
       corsOrigins: this.#list('CORS_ORIGINS', isOrigin, 'origins such as https://app.example.com'),
-      tracesUrl: this.#http('OTEL_EXPORTER_OTLP_ENDPOINT'),
+      tracesUrl: this.#http('OTEL_EXPORTER_OTLP_ENDPOINT', false),
       jwt: this.#variables['CALLER_AUTH'] === 'jwt' ? this.#jwt() : undefined,
     }
   }
@@ -96,11 +96,12 @@ class Reader {
     return undefined
   }
 
-  /** Nothing that is a secret goes there: a proxy carries what is encrypted from end to end, and traces hold ids and times. */
-  #http (name: Name): string {
+  /** Nothing that is a secret goes there in the clear: a proxy carries what is encrypted from end to end, and traces hold ids and times. */
+  #http (name: Name, mayAskForCredentials: boolean): string {
     const text = this.#text(name)
     const url = URL.parse(text)
     if (text !== '' && (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))) this.#faults.push(`${name}: must be an http: or https: URL`)
+    else if (!mayAskForCredentials && url !== null && (url.username !== '' || url.password !== '')) this.#faults.push(`${name}: must not hold credentials`)
     return text
   }
 

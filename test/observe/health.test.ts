@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import { limits } from '../../src/limits.ts'
+import { skipTime } from '../helpers/clock.ts'
 import { root, run } from '../helpers/process.ts'
-import { send } from '../helpers/requests.ts'
+import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
@@ -22,6 +24,31 @@ t.test('ready from the first token on, and still when the token is gone', async 
   const token = app.procore.tokens.current()
   app.procore.tokens.reject(token ?? '')
   t.match(await get(`${url}/readyz`), { status: 200, json: { status: 'ready', dependencies: { login: { state: 'down' } } } })
+})
+
+t.test('since when: each dependency tells when it became what it is', async t => {
+  const skip = skipTime(t)
+  const service = await startService(t)
+  const since = async (name: string) => {
+    const { json: { dependencies } } = await get(`${service.url}/readyz`)
+    return Object(dependencies)[name]
+  }
+  const first = await since('login')
+  t.match(first, { state: 'up', since: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/ })
+  skip(60_000)
+  service.app.procore.renewCredentials()
+  t.strictSame(await since('login'), first, 'it stays what it was')
+  service.emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '', rate: 1 })
+  service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breakerFailures })
+  for (let index = 0; index < limits.breakerFailures; index++) await sendJson(service.users, { user: jane })
+  const down = await since('api')
+  t.equal(down.state, 'down')
+  t.ok(Date.parse(down.since) >= Date.parse(first.since) + 60_000)
+  // The token lapsed then, not when somebody asked.
+  skip(3 * 3_600_000)
+  const lapsed = await since('login')
+  t.equal(lapsed.state, 'down')
+  t.ok(Math.abs(Date.parse(lapsed.since) - Date.parse(first.since) - service.emulator.settings.expiresInSeconds * 1000) < 5000)
 })
 
 t.test('not ready while stopping', async t => {

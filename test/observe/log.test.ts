@@ -1,10 +1,12 @@
 // The log: one line a request with ids, codes, sizes and times, and never a word of a person or a credential, at any level.
+import { mock } from 'node:test'
 import { pino } from 'pino'
 import t from 'tap'
-import { createLog, describeError } from '../../src/observe/log.ts'
+import { createLog, describeError, levelRaiser } from '../../src/observe/log.ts'
 import { png } from '../helpers/images.ts'
 import { boundary, form, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
-import { startService, type Service } from '../helpers/service.ts'
+import { run, serviceEnvironment } from '../helpers/process.ts'
+import { emulate, startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
 const requestLines = ({ lines }: Service) => lines.filter(({ msg }) => msg === 'request')
@@ -112,4 +114,41 @@ t.test('requests and replies that are handed to the logger show nothing', async 
   log.info({ req: { headers: { authorization: 'zzyzx' } }, res: { headers: 'zzyzx' } }, 'handed over')
   t.notMatch(lines.join(''), /zzyzx/)
   t.type(log.child, pino().child.constructor)
+})
+
+t.test('SIGUSR2 raises a running process to debug, once more begins anew, and it comes back by itself', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const clock = (ms: number) => mock.timers.tick(ms)
+  const log = createLog({ level: 'warn' }, { write: () => {} })
+  const raise = levelRaiser(log, 600_000)
+  raise()
+  t.equal(log.level, 'debug')
+  t.equal(log.child({}).isLevelEnabled('debug'), true, 'and the logs of requests to come')
+  clock(500_000)
+  raise()
+  clock(500_000)
+  t.equal(log.level, 'debug')
+  clock(100_000)
+  t.equal(log.level, 'warn')
+  raise()
+  t.equal(log.level, 'debug', 'as often as it is wanted')
+  clock(600_000)
+  const talkative = createLog({ level: 'trace' }, { write: () => {} })
+  levelRaiser(talkative, 600_000)()
+  t.equal(talkative.level, 'trace', 'one that tells more is left alone')
+})
+
+t.test('SIGUSR2 in a process of its own: the next request has its exchange in the log', async t => {
+  const emulator = await emulate(t)
+  const program = run(t, 'src/main.ts', serviceEnvironment(emulator))
+  const users = `${await program.listening}/companies/101/users`
+  t.equal((await sendJson(users, { user: jane })).status, 201)
+  program.child.kill('SIGUSR2')
+  await until(() => program.lines.some(line => line.includes('raised to debug')))
+  t.equal((await sendJson(users, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
+  await until(() => program.lines.filter(line => line.includes('"msg":"request"')).length === 2)
+  const exchanges = program.lines.map(line => JSON.parse(line)).filter(({ msg }) => msg === 'exchange')
+  t.match(exchanges, [{ level: 'debug', method: 'POST', companyId: 101, status: 201, requestId: String, ms: Number }])
+  t.notMatch(program.lines.join(), /example\.com|Doe/)
 })

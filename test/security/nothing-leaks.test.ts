@@ -4,9 +4,11 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../../src/config.ts'
 import type { Fault } from '../../src/emulator/settings.ts'
+import { stop } from '../../src/stop.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
-import { form, sendForm, sendJson } from '../helpers/requests.ts'
+import { startReceiver } from '../helpers/otlp.ts'
+import { form, send, sendForm, sendJson } from '../helpers/requests.ts'
 import { run, serviceEnvironment } from '../helpers/process.ts'
 import { emulate, startService } from '../helpers/service.ts'
 
@@ -30,9 +32,10 @@ const faults: Fault[] = [
   { kind: 'early', status: 413, body: 'zzbody' },
 ]
 
-t.test('no line of the log holds anything that a caller or Procore sent', async t => {
+t.test('no line of the log, no metric, no span and no event of the status page holds anything that a caller or Procore sent', async t => {
+  const receiver = await startReceiver(t)
   const issuer = await startIssuer(t)
-  const { url, lines, emulator } = await startService(t, { env: { ...issuer.env, UPSTREAM_TIMEOUT_MS: '150', UPLOAD_IDLE_TIMEOUT_MS: '150', RATE_WAIT_MS: '0' } })
+  const { app, url, lines, emulator } = await startService(t, { env: { ...issuer.env, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, STATUS_PAGE: 'true', UPSTREAM_TIMEOUT_MS: '150', UPLOAD_IDLE_TIMEOUT_MS: '150', RATE_WAIT_MS: '0' } })
   const headers = { ...bearer(await issuer.sign({ email: 'zzmail@zzhost.example', name: 'Zzname' })), cookie: 'zzcookie=1', 'user-agent': 'zzagent', referer: 'http://zzhost.example' }
   const parts = Object.entries(user).map(([name, data]) => ({ name: `user[${name}]`, data }))
   const avatar = { name: 'user[avatar]', filename: 'zzname.png', data: png(500_000) }
@@ -51,6 +54,15 @@ t.test('no line of the log holds anything that a caller or Procore sent', async 
   await sendForm(`${url}/companies/1/users`, form([{ name: 'user[zzfield]', data: 'zz' }, { name: 'user[avatar]', filename: 'zz.svg', data: '<svg>zz</svg>' }]), headers)
   await sendJson(`${url}/companies/1/users`, { user }, bearer('zztoken.zztoken.zztoken'))
   t.ok(lines.length > 60)
+  t.notMatch((await send(`${url}/metrics`, { method: 'GET' })).text, /zz/i)
+  t.notMatch((await send(`${url}/readyz`, { method: 'GET' })).text, /zz/i)
+  const events = await fetch(`${url}/status/events`)
+  const { value } = await events.body?.getReader().read() ?? {}
+  t.match(Buffer.from(value ?? []).toString(), /validation_failed/)
+  t.notMatch(Buffer.from(value ?? []).toString(), /zz/i)
+  await stop(app, { drainDelayMs: 0, graceMs: 5000 })
+  t.ok(receiver.spans.length > 60)
+  t.notMatch(JSON.stringify([receiver.spans, receiver.resource]), /zz|demo-secret/i)
   t.strictSame(lines.map(line => JSON.stringify(line)).filter(line => /zz/i.test(line.replace(/"fingerprint":"[\w-]*"/, ''))), [])
 })
 
