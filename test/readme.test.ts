@@ -12,7 +12,8 @@ import { EnvironmentSchema, fileVariables } from '../src/environment.ts'
 import { problemCodes, problemTable } from '../src/problem.ts'
 import { root } from './helpers/process.ts'
 import { blocks, readme, table } from './helpers/readme.ts'
-import { sendJson, send } from './helpers/requests.ts'
+import { png } from './helpers/images.ts'
+import { form, janeParts, send, sendForm, sendJson } from './helpers/requests.ts'
 import { startService } from './helpers/service.ts'
 
 const exec = promisify(execFile)
@@ -86,12 +87,19 @@ t.test('the benchmark, for a moment, writes the table that stands here', { timeo
   const heads = stdout.split('\n').filter(line => line.startsWith('| replicas |'))
   t.equal(heads.length, 1)
   t.ok(readme.includes(heads[0] ?? '?'))
+  t.match(stdout, /^Noting a request in the metrics costs \d+\.\d % of the processor time of a create\.$/m)
 })
 
 t.test('the figures of the table are those of the results that are kept', async t => {
   const { rows }: { rows: Array<Record<string, number | boolean>> } = JSON.parse(await readFile(join(root, 'bench/results/scale.json'), 'utf8'))
   const base = Number(rows[0]?.['cpuMicros'])
   t.strictSame(table('replicas').map(([replicas, redis, key, rate, ratio]) => [replicas, redis, key, rate, ratio]), rows.map(({ replicas, redis, keyed, createsPerSecond, cpuMicros }) => [String(replicas), redis === true ? 'yes' : 'no', keyed === true ? 'yes' : 'no', String(createsPerSecond), (Number(cpuMicros) / base).toFixed(2)]))
+})
+
+t.test('what metrics cost is what was measured', async t => {
+  const { share }: { share: number } = JSON.parse(await readFile(join(root, 'bench/results/metrics.json'), 'utf8'))
+  t.ok(share < 0.03)
+  t.match(readme, `costs ${(share * 100).toFixed(1)} % of the processor time of a create`)
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {
@@ -124,6 +132,21 @@ t.test('the configuration table has every variable with its default', async t =>
 t.test('the error table has every code with its status', async t => {
   const rows = table('status').map(([status, code]) => `${status} ${code}`)
   t.strictSame(rows, problemCodes.map(code => `${code === 'procore_rejected' ? 'theirs' : problemTable[code].status} ${code}`))
+})
+
+t.test('the table of log fields has every field that a line has', async t => {
+  const named = new Set(table('field').flatMap(([names = '']) => names.split(', ')))
+  const service = await startService(t, { env: { LOG_LEVEL: 'info' } })
+  const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }
+  service.emulator.faults.add({ kind: 'reset-after-body' })
+  await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
+  await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a' })
+  await sendJson(service.users, { user: {} })
+  const requests = service.lines.filter(({ msg }) => msg === 'request')
+  const seen = new Set(requests.flatMap(line => Object.keys(line)))
+  t.strictSame([...seen].filter(name => !named.has(name)), [])
+  const waited: ReadonlySet<string> = new Set(['waitMs'])
+  t.strictSame([...named].filter(name => !seen.has(name) && !waited.has(name)), [])
 })
 
 t.test('every production dependency has its reason, and no other is named', async t => {

@@ -5,13 +5,20 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { ProblemCode } from '../problem.ts'
-import type { Ended } from './ended.ts'
+import type { Trail } from './trail.ts'
 
 /** Stands before every name of ours. */
 export const metricPrefix = 'procore_bff_'
 
 /** From a refusal that asks nobody to the longest wait that is allowed, in seconds. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+/** What of a request that ended is counted. */
+export interface NotedRequest {
+  request: { method: string, routeOptions: { url?: string | undefined }, trail: Trail }
+  reply: { elapsedTime: number, getHeader (name: string): unknown }
+  status: number
+}
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
@@ -34,7 +41,7 @@ export class Metrics {
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
   }
 
-  readonly note = ({ request, reply, status }: Ended): void => {
+  readonly note = ({ request, reply, status }: NotedRequest): void => {
     const { trail, method } = request
     const route = request.routeOptions.url ?? 'none'
     this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })

@@ -1,0 +1,11 @@
+/**
+ * `npm run bench`: every benchmark after the other, each in a process of its own; prints tables and writes bench/results.
+ * `BENCH_SECONDS` (default 3) is the time of a round, `BENCH_ROUNDS` (3) how many there are, `BENCH_RESULTS` another folder.
+ */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+for (const name of ['scale', 'metrics']) {
+  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
+}

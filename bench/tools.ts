@@ -1,0 +1,71 @@
+/** What every benchmark here does: put a service or a peer under load, read the kernel's account of its processor time, take medians. */
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Pool } from 'undici'
+
+/** A create of about 500 bytes. */
+export const createBody = JSON.stringify({ user: { last_name: 'Doe', first_name: 'Jane', email_address: 'jane.doe@example.com', job_title: 'QA Manager', address: '6305 Carpinteria Ave', city: 'Carpinteria', country_code: 'US', state_code: 'CA', notes: 'n'.repeat(200) } })
+
+/** Seconds of one round, and how many rounds there are, in turn. */
+export const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
+export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
+
+/** What the service needs to send to a host that is no Procore. */
+export function environmentFor (upstreamUrl: string): Record<string, string> {
+  return {
+    PORT: '0',
+    PROCORE_API_URL: upstreamUrl,
+    PROCORE_LOGIN_URL: upstreamUrl,
+    PROCORE_CLIENT_ID: 'client',
+    PROCORE_CLIENT_SECRET: 'secret',
+    CALLER_AUTH: 'none',
+    TRUSTED_PROXIES: '127.0.0.1',
+    CALLER_RATE_PER_MINUTE: '10000000',
+  }
+}
+
+export interface Load {
+  concurrency: number
+  seconds: number
+  keyed?: boolean
+}
+
+/** Returns how many creates ended well. */
+export async function load (pools: readonly Pool[], { concurrency, seconds, keyed = false }: Load): Promise<number> {
+  const endsAt = performance.now() + seconds * 1000
+  let creates = 0
+  await Promise.all(Array.from({ length: concurrency }, async (_, index) => {
+    while (performance.now() < endsAt) {
+      const pool = pools[index % pools.length] ?? raise('no pool')
+      const headers = { 'content-type': 'application/json', ...(keyed && { 'idempotency-key': crypto.randomUUID() }) }
+      const answer = await pool.request({ method: 'POST', path: '/companies/101/users', headers, body: createBody })
+      await answer.body.dump()
+      if (answer.statusCode !== 201) raise(`status ${answer.statusCode}`)
+      creates++
+    }
+  }))
+  return creates
+}
+
+export function raise (message: string): never {
+  throw new Error(message)
+}
+
+/** User and system time of a process in microseconds, from the kernel's own account in ticks of 10 ms. */
+export function cpuMicrosOf ({ pid }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+export function median (numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
+}
+
+/** Raw results, for whoever wants more than the table. */
+export function keep (name: string, results: object): void {
+  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
+}
