@@ -141,6 +141,7 @@ t.test('the table of log fields has every field that a line has', async t => {
   service.emulator.faults.add({ kind: 'reset-after-body' })
   await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
   await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a' })
+  await sendJson(service.users, { user: { last_name: 'Doe', email_address: 'b@example.com' } })
   await sendJson(service.users, { user: {} })
   const requests = service.lines.filter(({ msg }) => msg === 'request')
   const seen = new Set(requests.flatMap(line => Object.keys(line)))

@@ -18,11 +18,13 @@ const TokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(
 export function sharedTokenRequest (store: SharedStore, seal: Seal, request: RequestToken): RequestToken {
   const shared = new SharedToken(store, seal)
   return async replaced => {
-    try {
-      return await shared.take(replaced, request)
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error
-      return request(replaced)
+    for (let isFirst = true; ; isFirst = false) {
+      try {
+        return await shared.take(replaced, request)
+      } catch (error) {
+        if (!(error instanceof StoreAway)) throw error
+        if (!isFirst || !await store.isBack()) return request(replaced)
+      }
     }
   }
 }
