@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-for (const name of ['scale', 'metrics']) {
+for (const name of ['creates', 'scale', 'metrics']) {
   const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: 'inherit' })
   if (status !== 0) process.exit(1)
 }

@@ -54,7 +54,7 @@ export function raise (message: string): never {
 }
 
 /** User and system time of a process in microseconds, from the kernel's own account in ticks of 10 ms. */
-export function cpuMicrosOf ({ pid }: ChildProcess): number {
+export function cpuMicrosOf ({ pid }: Pick<ChildProcess, 'pid'>): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
@@ -68,4 +68,19 @@ export function keep (name: string, results: object): void {
   const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
+}
+
+/** Of several processes together. */
+export function cpuMicrosOfAll (pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuMicrosOf({ pid }), 0)
+}
+
+/** The most memory that processes ever had in use, in megabytes. */
+export function peakMegabytesOf (pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000, 0)
+}
+
+/** A table as Markdown. */
+export function tell (heading: string, rows: ReadonlyArray<ReadonlyArray<string | number>>): void {
+  process.stdout.write(`${heading}\n${heading.replace(/[^|]+/g, '---')}\n${rows.map(row => `| ${row.join(' | ')} |\n`).join('')}\n`)
 }

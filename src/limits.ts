@@ -70,6 +70,8 @@ export const limits = Object.freeze({
   companiesMax: 10_000,
   /** Companies whose allowance is shown in metrics and on the status page: those with the least left. */
   companiesShown: 50,
+  /** Lines of the log that wait to be written. */
+  logMaxBytes: 16_777_216,
   /** How long SIGUSR2 raises the log to debug. */
   debugForMs: 600_000,
   /** The status page: how many watch it at a time, how often each is told, and how many uploads it shows. */

@@ -33,6 +33,9 @@ declare module 'fastify' {
   }
 }
 
+interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
+type MirroredRequest = FastifyRequest<MirroredRoute>
+
 /** What is known of a request before its body is read. */
 interface Target {
   path: Draft
@@ -99,18 +102,28 @@ class Mount {
   register (app: FastifyInstance): void {
     const { method, path, procorePath } = this.#endpoint
     for (const url of [path, procorePath]) {
-      app.route<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>({
+      app.route<MirroredRoute>({
         method,
         url,
         config: { endpoint: this.#endpoint },
-        onRequest: async request => { request.target = this.#judgeTarget(request) },
+        onRequest: (request, _reply, done) => done(this.#judgeRequest(request)),
         handler: (request, reply) => this.#handle(request, reply),
       })
     }
   }
 
+  /** Without a promise, since every request comes here. */
+  #judgeRequest (request: MirroredRequest): Error | undefined {
+    try {
+      request.target = this.#judgeTarget(request)
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
+    }
+  }
+
   /** All that can be judged before the body is read. A faulty company comes before what is wrong with the body. */
-  #judgeTarget (request: FastifyRequest<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>): Target {
+  #judgeTarget (request: MirroredRequest): Target {
     const path = judgePath(this.#path, request.params)
     const query = judgeQuery(this.#query, request.query)
     const companyId = path.values.get('company_id')

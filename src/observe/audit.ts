@@ -2,7 +2,7 @@
  * The audit trail: one line for each create that was valid, on a logger of its own name and at whatever level the log is. It says who
  * made what where, and names the person only by a keyed hash, so that a line can be found for an address but no address from a line.
  */
-import { createHmac, hkdfSync } from 'node:crypto'
+import { hash, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Secret } from '../secret.ts'
 import type { Result } from './trail.ts'
@@ -27,12 +27,12 @@ export interface AuditEntry {
 
 export class Audit {
   readonly #log: FastifyBaseLogger
-  readonly #key: Buffer
+  readonly #key: string
 
   /** The key follows from the secret, so fingerprints change with it. */
   constructor (log: FastifyBaseLogger, secret: Secret) {
     this.#log = log.child({ name: 'audit' }, { level: 'info' })
-    this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32))
+    this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
   }
 
   write ({ identifier, ...entry }: AuditEntry): void {
@@ -42,6 +42,7 @@ export class Audit {
   /** The same for the same address, whatever its case. */
   fingerprint (identifier: unknown): string | undefined {
     if (typeof identifier !== 'string') return undefined
-    return createHmac('sha256', this.#key).update(identifier.toLowerCase()).digest('base64url')
+    // A truncated hash can't be extended, so a key before the text makes a MAC of it, at a third of what createHmac costs.
+    return hash('sha512-256', this.#key + identifier.toLowerCase(), 'base64url')
   }
 }

@@ -3,6 +3,7 @@
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 
 interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
 
@@ -44,14 +45,33 @@ export function levelRaiser (log: Pick<Logger, 'level' | 'levelVal' | 'levels' |
   }
 }
 
-export function createLog (config: Config['log'], destination?: DestinationStream): Logger {
+/** Lines are written behind the work, and never lost while the process can say so: what waits is flushed at its exit. Past the limit they are dropped, so that a reader who stalls can't take the memory. */
+function standardOutput (): DestinationStream {
+  return pino.destination({ dest: 1, sync: false, maxLength: limits.logMaxBytes })
+}
+
+let second = NaN
+let secondText = ''
+
+/** ISO 8601 in UTC, as pino's own `isoTime`, whose Date for each line is what this saves. */
+function isoTime (): string {
+  const nowMs = Date.now()
+  const millisecond = nowMs % 1000
+  if (nowMs - millisecond !== second) {
+    second = nowMs - millisecond
+    secondText = new Date(second).toISOString().slice(0, 20)
+  }
+  return `,"time":"${secondText}${String(millisecond).padStart(3, '0')}Z"`
+}
+
+export function createLog (config: Config['log'], destination: DestinationStream = standardOutput()): Logger {
   const options = {
     level: config.level,
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     // Requests and replies are logged by their trail alone; a serializer that shows nothing keeps headers and bodies out for good.
     serializers: { err: describeError, error: describeError, req: () => undefined, res: () => undefined },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  return pino(options, destination)
 }

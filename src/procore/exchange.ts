@@ -87,7 +87,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#controller = controller
     // The request was given up while it waited for a connection: aborting here keeps every byte of it back.
     if (this.#settled) return controller.abort(new TimeoutError('given up before it was sent'))
-    this.#arm(this.#limits.idleTimeoutMs)
+    // What is whole is handed to the socket at once.
+    if (isStream(this.#request.body)) this.#arm(this.#limits.idleTimeoutMs)
   }
 
   onBodySent (): void {

@@ -1,0 +1,69 @@
+/**
+ * JSON creates of 500 bytes over 64 connections: the service with all of its protections on, beside its peers, each on the first core alone
+ * and in turn. Processor time is the kernel's account of the process; latencies are those at half of its saturation, from when a request was due.
+ */
+import { cpus } from 'node:os'
+import { startProgram } from '../test/helpers/program.ts'
+import { peers, service, startIssuer, type Contestant } from './contestants.ts'
+import { percentile, rawLoad } from './raw-load.ts'
+import { cpuMicrosOfAll, createBody, keep, median, peakMegabytesOf, rounds, seconds, tell } from './tools.ts'
+
+const connections = 64
+
+interface Measured { cpuMicros: number, rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
+
+const upstream = await startProgram('bench/upstream.ts', {})
+const issuer = await startIssuer()
+const contestants = [await service(issuer), await service(issuer, 'this service, with a key', { headers: { 'idempotency-key': 'KEY' } }), ...peers]
+const only = process.env['BENCH_ONLY']
+const measured = new Map<string, Measured[]>()
+for (let round = 0; round < rounds; round++) {
+  for (const contestant of contestants) {
+    if (only !== undefined && !contestant.name.startsWith(only)) continue
+    measured.set(contestant.name, [...measured.get(contestant.name) ?? [], await measure(contestant)])
+  }
+}
+report()
+upstream.child.kill()
+
+async function measure ({ headers, start }: Contestant): Promise<Measured> {
+  const running = await start(upstream.url)
+  const request = requestOf(headers)
+  try {
+    await rawLoad({ url: running.url, request, connections, seconds: Math.min(seconds, 2) })
+    const before = cpuMicrosOfAll(running.pids)
+    const { answered, seconds: elapsed } = await rawLoad({ url: running.url, request, connections, seconds })
+    const cpuMicros = (cpuMicrosOfAll(running.pids) - before) / answered
+    const rate = answered / elapsed
+    const { latenciesMs } = await rawLoad({ url: running.url, request, connections, seconds, rate: rate / 2 })
+    return { cpuMicros, rate, p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99), p999: percentile(latenciesMs, 0.999), peakMegabytes: peakMegabytesOf(running.pids) }
+  } finally {
+    await running.stop()
+  }
+}
+
+/** A key is another one for each request: `KEY` stands for it. */
+function requestOf (headers: Record<string, string>): () => Buffer {
+  const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const text = `POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`
+  if (!text.includes('KEY')) {
+    const request = Buffer.from(text)
+    return () => request
+  }
+  let keys = 0
+  return () => Buffer.from(text.replace('KEY', `key-${process.pid}-${Date.now()}-${keys++}`))
+}
+
+function report (): void {
+  const rows = [...measured].map(([name, results]) => {
+    const of = (figure: keyof Measured) => median(results.map(result => result[figure]))
+    const cpu = results.map(({ cpuMicros }) => cpuMicros)
+    return { name, cpuMicros: of('cpuMicros'), spread: [Math.min(...cpu), Math.max(...cpu)], rate: of('rate'), p50: of('p50'), p99: of('p99'), p999: of('p999'), peakMegabytes: of('peakMegabytes') }
+  })
+  const bare = rows.find(({ name }) => name.startsWith('bare'))?.cpuMicros ?? NaN
+  tell('| JSON create | CPU per request, against bare | µs (spread) | requests/s | p50, p99, p99.9 at half of it, ms | peak memory, MB |', rows.map(row => [
+    row.name, (row.cpuMicros / bare).toFixed(2), `${Math.round(row.cpuMicros)} (${row.spread.map(Math.round).join('–')})`, Math.round(row.rate),
+    [row.p50, row.p99, row.p999].map(ms => ms.toFixed(1)).join(', '), Math.round(row.peakMegabytes),
+  ]))
+  keep('creates.json', { node: process.version, cores: cpus().length, seconds, rounds, connections, rows, raw: Object.fromEntries(measured) })
+}

@@ -1,0 +1,10 @@
+/** What the peers have in common: where they send to, and how they say where they listen. */
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export const upstream = process.env['UPSTREAM'] ?? ''
+export const token = 'token'
+
+export function listening (server: Server): void {
+  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`)
+}

@@ -1,0 +1,120 @@
+/** Load written on sockets, so that it costs little beside what is measured: requests that are made once, answers that are only counted. */
+import { connect, type Socket } from 'node:net'
+
+export interface RawLoad {
+  url: string
+  /** The bytes of the next request. */
+  request: () => Buffer
+  connections: number
+  seconds: number
+  /** Requests per second, at even intervals whatever becomes of those before (no omission); without it as many as there can be. */
+  rate?: number
+}
+
+export interface RawResult {
+  answered: number
+  seconds: number
+  /** Of each request from when it was due, in milliseconds, in order of size. */
+  latenciesMs: number[]
+}
+
+const headEnd = Buffer.from('\r\n\r\n')
+
+/** @throws if an answer is not 201 */
+export async function rawLoad ({ url, request, connections, seconds, rate }: RawLoad): Promise<RawResult> {
+  const { hostname, port } = new URL(url)
+  const sockets = await Promise.all(Array.from({ length: connections }, () => open(hostname, Number(port))))
+  const startedAt = performance.now()
+  const endsAt = startedAt + seconds * 1000
+  const latenciesMs: number[] = []
+  const due: number[] = []
+  const idle: Client[] = []
+  let answered = 0
+  const clients = sockets.map(socket => new Client(socket, request, (client, latencyMs) => {
+    answered++
+    latenciesMs.push(latencyMs)
+    if (rate !== undefined) {
+      const next = due.shift()
+      if (next === undefined) idle.push(client)
+      else client.send(next)
+    } else if (performance.now() < endsAt) client.send(performance.now())
+    else idle.push(client)
+  }))
+  if (rate === undefined) for (const client of clients) client.send(performance.now())
+  else {
+    idle.push(...clients)
+    let sent = 0
+    while (performance.now() < endsAt) {
+      const wanted = Math.floor((performance.now() - startedAt) / 1000 * rate)
+      for (; sent < wanted; sent++) {
+        const dueAt = startedAt + sent / rate * 1000
+        const client = idle.pop()
+        if (client === undefined) due.push(dueAt)
+        else client.send(dueAt)
+      }
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    due.length = 0
+  }
+  while (idle.length < clients.length) await new Promise(resolve => setTimeout(resolve, 5))
+  const elapsed = (performance.now() - startedAt) / 1000
+  for (const socket of sockets) socket.destroy()
+  return { answered, seconds: elapsed, latenciesMs: latenciesMs.sort((a, b) => a - b) }
+}
+
+export const percentile = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+
+function open (host: string, port: number): Promise<Socket> {
+  const socket = connect(port, host)
+  socket.setNoDelay(true)
+  return new Promise((resolve, reject) => socket.once('connect', () => resolve(socket)).once('error', reject))
+}
+
+/** One connection with one request at a time. */
+class Client {
+  readonly #socket: Socket
+  readonly #request: () => Buffer
+  readonly #done: (client: Client, latencyMs: number) => void
+  #dueAt = 0
+  #left = -1
+  #head: Buffer = Buffer.alloc(0)
+
+  constructor (socket: Socket, request: () => Buffer, done: (client: Client, latencyMs: number) => void) {
+    this.#socket = socket
+    this.#request = request
+    this.#done = done
+    socket.on('data', (data: Buffer) => this.#read(data))
+  }
+
+  send (dueAt: number): void {
+    this.#dueAt = dueAt
+    this.#socket.write(this.#request())
+  }
+
+  #read (data: Buffer): void {
+    if (this.#left < 0) {
+      this.#head = this.#head.length === 0 ? data : Buffer.concat([this.#head, data])
+      const end = this.#head.indexOf(headEnd)
+      if (end < 0) return
+      const text = this.#head.toString('latin1', 0, end)
+      if (!text.startsWith('HTTP/1.1 201')) throw new Error(`not created: ${this.#head.toString()}`)
+      const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1]
+      if (length === undefined) return this.#readChunked(end + 4)
+      this.#left = Number(length) - (this.#head.length - end - 4)
+      this.#head = Buffer.alloc(0)
+    } else this.#left -= data.length
+    if (this.#left <= 0) this.#finish()
+  }
+
+  /** Small answers only: their last chunk ends a segment. */
+  #readChunked (start: number): void {
+    if (!this.#head.subarray(start).toString('latin1').endsWith('0\r\n\r\n')) return
+    this.#head = Buffer.alloc(0)
+    this.#finish()
+  }
+
+  #finish (): void {
+    this.#left = -1
+    this.#done(this, performance.now() - this.#dueAt)
+  }
+}
