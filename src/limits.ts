@@ -93,14 +93,18 @@ export const limits = Object.freeze({
   storeConnectTimeoutMs: 2_000,
   storeCallsMax: 2_000,
   storeProbeMs: 1_000,
+  /** How often the log may tell that the store is away. */
+  storeSayMs: 60_000,
   /** How long a replica may be silent before what it holds counts as lost, and how often it speaks. */
   leaseMs: 30_000,
   leaseRenewMs: 10_000,
   /** Ends of keys that could not be written: how often each is tried again, and how many may wait. */
   settleTriesMax: 60,
-  settlesWaitingMax: 1_000,
+  settlesWaitingMax: 2_000,
+  /** Places of the allowance that one call gives back. */
+  placesGivenBackMax: 1_000,
   /** Largest answer that is kept in the store, sealed. */
-  storedMaxBytes: 1_048_576,
+  storedMaxBytes: 65_536,
   /** How long one replica has for asking for the token that all will use, and how often the others look. */
   tokenLockMs: 15_000,
   tokenLookMs: 100,

@@ -44,14 +44,15 @@ export class AllowanceWindow {
   readyAt (nowMs: number, sentWhole: boolean): { atMs: number, certain: boolean, probing?: true } {
     this.#forget(nowMs)
     if (this.#blockedUntilMs > nowMs) return { atMs: this.#blockedUntilMs, certain: true }
-    let atMs = 0
-    let certain = false
+    // What is under way in one window says nothing of when another one is reset.
+    let spentUntilMs = 0
+    let crowdedUntilMs = 0
     for (const { remaining, resetAtMs } of this.#told.values()) {
-      if (remaining > this.#underWay || resetAtMs <= atMs) continue
-      atMs = resetAtMs
-      certain ||= remaining <= 0
+      if (remaining <= 0) spentUntilMs = Math.max(spentUntilMs, resetAtMs)
+      else if (remaining <= this.#underWay) crowdedUntilMs = Math.max(crowdedUntilMs, resetAtMs)
     }
-    if (atMs > 0) return { atMs, certain }
+    if (spentUntilMs > 0) return { atMs: spentUntilMs, certain: true }
+    if (crowdedUntilMs > 0) return { atMs: crowdedUntilMs, certain: false }
     if (this.#heldUntilMs > nowMs) return { atMs: this.#heldUntilMs, certain: false, probing: true }
     return this.#uncounted ? { atMs: this.#afterProbe(sentWhole), certain: false, probing: true } : { atMs: 0, certain: false }
   }

@@ -99,9 +99,9 @@ export class Allowance {
       if (!isFirst && Date.now() >= deadlineMs) throw bucket.refusal()
       const ticket = await bucket.enter({ ...request, waitMs: Math.max(0, startedAtMs + request.waitMs - Date.now()) }, number)
       const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole)
-      if (entrance === undefined || entrance.isOpen) {
+      if (entrance.isOpen) {
         bucket.open()
-        return entrance === undefined ? ticket : bothTickets(ticket, entrance.leave)
+        return bothTickets(ticket, entrance.leave)
       }
       bucket.learn(entrance)
       ticket.leave()

@@ -9,11 +9,18 @@ import { fromStored, toStored } from './stored-key.ts'
 import type { Lease, SharedStore } from './redis.ts'
 import type { Seal } from './seal.ts'
 
+interface Held {
+  holder: string
+  claimedAtMs: number
+  /** Its end is being written, after which it may be free. */
+  isEnding: boolean
+}
+
 export class RedisKeys implements KeyStore {
   readonly #store: SharedStore
   readonly #seal: Seal
-  /** What this replica runs: the holder's name by key. */
-  readonly #held = new Map<string, string>()
+  /** What this replica runs, by key. */
+  readonly #held = new Map<string, Held>()
   readonly #renewal: NodeJS.Timeout
 
   readonly #leaseMs: number
@@ -42,24 +49,30 @@ export class RedisKeys implements KeyStore {
         throw error
       })
       if (Array.isArray(found)) return this.#read(id, found)
-      this.#held.set(id, holder)
+      this.#held.set(id, { holder, claimedAtMs: Date.now(), isEnding: false })
       return undefined
     } catch (error) {
       // The call may have been carried out although its answer was lost.
-      if (wasUp) this.#store.eventually(() => this.#store.script('release-key', [keyOf(id)], [holder]), false).catch(() => {})
+      if (wasUp) this.#store.eventually(() => this.#store.script('release-key', [keyOf(id)], [holder])).catch(() => {})
       throw error
     }
   }
 
+  /** What stands under a key, without taking it; nothing as well while the store is away. */
+  async peek (id: string): Promise<KeyRecord | undefined> {
+    const found = await this.#store.script('claim-key', [keyOf(id)], ['', this.#leaseMs, limits.keyLifetimeMs]).catch(() => undefined)
+    return Array.isArray(found) ? this.#read(id, found) : undefined
+  }
+
   async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
-    const holder = this.#held.get(id) ?? ''
+    const held = this.#held.get(id)
     const sealed = this.#close(id, record)
-    await this.#end(id, holder, () => this.#store.script('settle-key', [keyOf(id)], [holder, sealed, limits.keyLifetimeMs]), true)
+    await this.#end(id, held, () => this.#store.script('settle-key', [keyOf(id)], [held?.holder ?? '', sealed, limits.keyLifetimeMs, record.state === 'answered' ? '1' : '0']))
   }
 
   async release (id: string): Promise<void> {
-    const holder = this.#held.get(id)
-    if (holder !== undefined) await this.#end(id, holder, () => this.#store.script('release-key', [keyOf(id)], [holder]), true)
+    const held = this.#held.get(id)
+    if (held !== undefined) await this.#end(id, held, () => this.#store.script('release-key', [keyOf(id)], [held.holder]))
   }
 
   #read (id: string, [state, sealed, agoMs]: readonly unknown[]): KeyRecord {
@@ -74,8 +87,9 @@ export class RedisKeys implements KeyStore {
   }
 
   /** Meanwhile the lease goes on. */
-  #end (id: string, holder: string, ending: () => Promise<unknown>, isImportant: boolean): Promise<void> {
-    const ended = this.#store.eventually(ending, isImportant).finally(() => this.#forget(id, holder))
+  #end (id: string, held: Held | undefined, ending: () => Promise<unknown>): Promise<void> {
+    if (held !== undefined) held.isEnding = true
+    const ended = this.#store.eventually(ending).finally(() => { if (this.#held.get(id) === held) this.#held.delete(id) })
     // What waits for the store to come back must not hold the answer up.
     return Promise.race([ended, new Promise<void>(resolve => { setTimeout(resolve, limits.storeTimeoutMs * 2).unref() })])
   }
@@ -88,12 +102,10 @@ export class RedisKeys implements KeyStore {
     return this.#seal.close(id, toStored(unknown))
   }
 
-  #forget (id: string, holder: string): void {
-    if (this.#held.get(id) === holder) this.#held.delete(id)
-  }
-
   #extend (): void {
-    for (const [id, holder] of this.#held) this.#store.script('extend-key', [keyOf(id)], [holder, this.#leaseMs]).catch(() => {})
+    for (const [id, { holder, claimedAtMs, isEnding }] of this.#held) {
+      this.#store.script('extend-key', [keyOf(id)], [holder, this.#leaseMs, limits.keyLifetimeMs, isEnding ? '' : Date.now() - claimedAtMs]).catch(() => {})
+    }
   }
 }
 

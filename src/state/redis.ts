@@ -31,7 +31,7 @@ export interface Lease {
 type Reply = string | number | null | Reply[]
 
 /** Each is a file under `lua/`, with its number of keys. */
-const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'enter-allowance': 2, 'leave-allowance': 2, 'extend-allowance': 1, unlock: 1 } as const
+const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'enter-allowance': 2, 'leave-allowance': 2, 'extend-allowance': 1, lock: 1, unlock: 1 } as const
 export type ScriptName = keyof typeof scripts
 
 /** After so many looks in vain a new connection is made. */
@@ -45,11 +45,14 @@ export class SharedStore {
   readonly client: Redis
   readonly #log: StateLog
   readonly standing = new Standing()
+  readonly #whenBack = new Set<() => void>()
   /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
   readonly counts = { calls: 0, failures: 0 }
   #underWay = 0
   #later = 0
   #failedLooks = 0
+  #outages = 0
+  #saidAwayAtMs = -Infinity
   #probe: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #closed = false
@@ -82,7 +85,8 @@ export class SharedStore {
 
   /** Connects, and resolves when it is known whether the store can be used now. */
   async start (): Promise<void> {
-    await this.client.connect().then(() => this.#look(), error => this.#goAway(error))
+    // ioredis' own `connectTimeout` ends with the handshake: a store that hangs, or still loads its file, answers nothing after it.
+    await withinTime(this.client.connect().then(() => this.#look()), limits.storeConnectTimeoutMs).catch(error => this.#goAway(error))
   }
 
   async close (): Promise<void> {
@@ -116,16 +120,18 @@ export class SharedStore {
     })
   }
 
-  /**
-   * Makes a call that may come later, when the store is back: tries are counted only while it is there.
-   * @param isImportant whether it may take a place that is kept from the others
-   */
-  async eventually (call: () => Promise<unknown>, isImportant: boolean): Promise<void> {
+  /** The listener is called whenever the store can be used again. */
+  whenBack (listener: () => void): void {
+    this.#whenBack.add(listener)
+  }
+
+  /** Makes a call that may come later, when the store is back: tries are counted only while it is there. */
+  async eventually (call: () => Promise<unknown>): Promise<void> {
     try {
       await call()
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error
-      if (this.#later < (isImportant ? 2 : 1) * limits.settlesWaitingMax) await this.#again(call)
+      if (this.#later < limits.settlesWaitingMax) await this.#again(call)
     }
   }
 
@@ -155,11 +161,20 @@ export class SharedStore {
   #goAway (error: unknown): void {
     if (this.#closed) return
     const isNews = this.isUp || this.#probe === undefined
-    if (isNews) this.#log.warn({ err: error }, 'the shared store is away; this replica goes on with its own memory')
+    if (isNews) this.#outages++
+    this.#sayAway(error)
     this.standing.set(false)
     clearTimeout(this.#probe)
     this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
     if (isNews) this.#look()
+  }
+
+  /** A store that is slow now and then would fill the log: it is told of once in a while, with how often it was away. */
+  #sayAway (error: unknown): void {
+    if (this.#outages === 0 || Date.now() - this.#saidAwayAtMs < limits.storeSayMs) return
+    this.#log.warn({ err: error, outages: this.#outages }, 'the shared store is away; this replica goes on with its own memory')
+    this.#saidAwayAtMs = Date.now()
+    this.#outages = 0
   }
 
   /** One look at a time. */
@@ -183,7 +198,9 @@ export class SharedStore {
     this.#failedLooks = 0
     clearTimeout(this.#probe)
     this.standing.set(true)
-    this.#log.info({}, 'the shared store is in use')
+    for (const listener of this.#whenBack) listener()
+    // Whoever was told of the last outage is told of its end.
+    if (this.#outages === 0) this.#log.info({}, 'the shared store is in use')
   }
 }
 
@@ -191,9 +208,9 @@ export class SharedStore {
  * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
  * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
  */
-function withinTime<T> (call: Promise<T>): Promise<T> {
+function withinTime<T> (call: Promise<T>, timeoutMs: number = limits.storeTimeoutMs): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), limits.storeTimeoutMs)
+  const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), timeoutMs)
   call.then(resolve, reject).finally(() => clearTimeout(timer))
   return promise
 }

@@ -6,16 +6,17 @@ import type { Config } from '../config.ts'
 import { Problem } from '../problem.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 import type { MemoryKeys } from './memory-keys.ts'
+import type { RedisKeys } from './redis-keys.ts'
 import { StoreAway } from './redis.ts'
 
 export class SharedKeys implements KeyStore {
-  readonly #shared: KeyStore
+  readonly #shared: RedisKeys
   readonly #own: MemoryKeys
   readonly #mode: Config['state']['withoutStore']
   /** What this replica runs, and whether the shared store knows of it. */
   readonly #running = new Map<string, 'shared' | 'own'>()
 
-  constructor (shared: KeyStore, own: MemoryKeys, mode: Config['state']['withoutStore']) {
+  constructor (shared: RedisKeys, own: MemoryKeys, mode: Config['state']['withoutStore']) {
     this.#shared = shared
     this.#own = own
     this.#mode = mode
@@ -25,7 +26,7 @@ export class SharedKeys implements KeyStore {
   async claim (id: string): Promise<KeyRecord | undefined> {
     if (this.#running.has(id)) return { state: 'running' }
     const known = this.#own.peek(id)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.state === 'unknown' ? this.#better(id, known) : known
     this.#running.set(id, 'shared')
     const found = await this.#claim(id).catch(error => {
       this.#running.delete(id)
@@ -39,7 +40,9 @@ export class SharedKeys implements KeyStore {
     const where = this.#running.get(id)
     await this.#own.settle(id, record)
     this.#running.delete(id)
-    if (where !== 'own') await this.#shared.settle(id, record)
+    const settled = this.#shared.settle(id, record)
+    // What went on without the store is told to it later, and holds no answer up.
+    if (where !== 'own') await settled
   }
 
   async release (id: string): Promise<void> {
@@ -47,6 +50,12 @@ export class SharedKeys implements KeyStore {
     await this.#own.release(id)
     this.#running.delete(id)
     if (where !== 'own') await this.#shared.release(id)
+  }
+
+  /** Another replica may have found out since. */
+  async #better (id: string, known: UnknownKey): Promise<KeyRecord> {
+    const found = await this.#shared.peek(id)
+    return found?.state === 'answered' ? found : known
   }
 
   async #claim (id: string): Promise<KeyRecord | undefined> {

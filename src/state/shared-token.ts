@@ -18,12 +18,15 @@ const TokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(
 export function sharedTokenRequest (store: SharedStore, seal: Seal, request: RequestToken): RequestToken {
   const shared = new SharedToken(store, seal)
   return async replaced => {
+    const holder = randomUUID()
     for (let isFirst = true; ; isFirst = false) {
       try {
-        return await shared.take(replaced, request)
+        return await shared.take(replaced, request, holder)
       } catch (error) {
         if (!(error instanceof StoreAway)) throw error
-        if (!isFirst || !await store.isBack()) return request(replaced)
+        if (isFirst && await store.isBack()) continue
+        shared.giveUp(holder)
+        return request(replaced)
       }
     }
   }
@@ -39,26 +42,28 @@ class SharedToken {
   }
 
   /** Whoever has the lock asks; when it got none, the next one has the lock. */
-  async take (replaced: string | undefined, request: RequestToken): Promise<Token> {
-    const holder = randomUUID()
-    const lock = `token-lock:${this.#seal.keyId}`
+  async take (replaced: string | undefined, request: RequestToken, holder: string): Promise<Token> {
     const endsAtMs = Date.now() + limits.tokenLockMs
     do {
       const known = await this.#read(replaced)
       if (known !== undefined) return known
-      const isLocked = await this.#store.run(client => client.set(`${keyPrefix}${lock}`, holder, 'PX', limits.tokenLockMs, 'NX'))
-      if (isLocked !== null) return await this.#takeLocked(replaced, request, lock, holder)
+      if (await this.#store.script('lock', [this.#lock], [holder, limits.tokenLockMs]) === 1) return await this.#takeLocked(replaced, request, holder)
       await sleep(limits.tokenLookMs * (0.5 + Math.random()))
     } while (Date.now() < endsAtMs)
     throw new Problem('procore_unavailable', 'No replica got a token in time.', { outcome: 'not_sent' })
   }
 
-  async #takeLocked (replaced: string | undefined, request: RequestToken, lock: string, holder: string): Promise<Token> {
+  /** The lock may have been taken although the answer was lost: the others must not wait for whoever goes on without the store. */
+  giveUp (holder: string): void {
+    this.#store.eventually(() => this.#store.script('unlock', [this.#lock], [holder])).catch(() => {})
+  }
+
+  async #takeLocked (replaced: string | undefined, request: RequestToken, holder: string): Promise<Token> {
     try {
       return await this.#read(replaced) ?? await this.#renew(replaced, request)
     } finally {
       // A lock that can't be given up ends by itself.
-      await this.#store.script('unlock', [lock], [holder]).catch(() => {})
+      await this.#store.script('unlock', [this.#lock], [holder]).catch(() => {})
     }
   }
 
@@ -79,5 +84,9 @@ class SharedToken {
 
   get #name (): string {
     return `token:${this.#seal.keyId}`
+  }
+
+  get #lock (): string {
+    return `token-lock:${this.#seal.keyId}`
   }
 }

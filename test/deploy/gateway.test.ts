@@ -1,7 +1,8 @@
 // The topology of docker-compose.yml on loopback: a real nginx with the gateway's own configuration, the service, the emulator.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -10,7 +11,7 @@ import { problemTable, type ProblemCode } from '../../src/problem.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { hasNginx, startGateway } from '../helpers/nginx.ts'
 import { root } from '../helpers/process.ts'
-import { form, formPart, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
@@ -60,6 +61,11 @@ t.test('what the gateway itself refuses has the shape of a problem, with the req
   const lost = await sendJson(users, { user: jane }, headers)
   t.match(lost, { ...problemOf('procore_unreachable'), headers: { 'x-request-id': 'from-the-frontend' } })
   t.match(lost.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
+  t.match(await send(`${users}?${'x'.repeat(20_000)}`, { method: 'GET', headers }), { status: 414, json: { status: 414, code: 'bad_request' }, headers: { 'content-type': 'application/problem+json' } })
+  t.match(await send(users, { method: 'GET', headers: { ...headers, 'x-long': 'x'.repeat(20_000) } }), problemOf('bad_request'))
+  const raw = new RawConnection(Number(new URL(gateway).port))
+  raw.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n')
+  t.match(await raw.until('}'), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/)
   silent.close()
   await once(silent, 'close')
   const refused = await send(users, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
@@ -100,11 +106,38 @@ t.test('a create whose answer was lost is not repeated by the gateway', { skip }
   t.equal(first.emulator.api.directory.users.size, 1)
 })
 
+t.test('a replica that takes no connection is passed over, and a create that was lost takes no replica out', { skip }, async t => {
+  const service = await startService(t)
+  // A stopped process whose backlog is full answers no SYN, like a host that is gone.
+  const gone = spawn(process.execPath, ['-e', 'const server = require("net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(server.address().port))'])
+  t.teardown(() => gone.kill('SIGKILL'))
+  const port = String(await once(gone.stdout, 'data')).trim()
+  gone.kill('SIGSTOP')
+  const fill = Array.from({ length: 8 }, () => connect(Number(port), '127.0.0.1').on('error', () => {}))
+  t.teardown(() => { for (const socket of fill) socket.destroy() })
+  let lost = 0
+  const losing = createServer(socket => socket.on('error', () => {}).once('data', () => {
+    lost++
+    socket.destroy()
+  }))
+  losing.listen(0, '127.0.0.1')
+  await once(losing, 'listening')
+  t.teardown(() => losing.close())
+  const address = `127.0.0.1:${(losing.address() as AddressInfo).port}`
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`, `127.0.0.1:${service.port}`])
+  for (let index = 0; index < 4; index++) t.equal((await sendJson(`${gateway}/companies/101/users`, { user: { ...jane, email_address: `jane${index}@example.com` } })).status, 201)
+  const { url: losingGateway } = await startGateway(t, [address, address])
+  for (let index = 0; index < 4; index++) t.match((await sendJson(`${losingGateway}/companies/101/users`, { user: jane })).json, { code: 'procore_unreachable', outcome: 'unknown' })
+  t.equal(lost, 4)
+})
+
 t.test('docker-compose.yml gives the service settings that it takes', async t => {
-  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'))
+  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true })
   t.strictSame(Object.keys(services), ['gateway', 'service-1', 'service-2', 'service-3', 'redis', 'emulator'])
   const { command } = services.redis
   t.ok(['--requirepass', '--appendonly', 'noeviction'].every(word => command.includes(word)))
   for (const name of ['service-1', 'service-2', 'service-3']) t.match(readConfig(services[name].environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
+  const { ipv4_address: replica } = services['service-1'].networks.default
+  t.ok(services.gateway.extra_hosts.includes(`service-1:${replica}`), 'the gateway knows a replica that is away')
   t.match(services['service-1'], { read_only: true, cap_drop: ['ALL'] })
 })

@@ -21,9 +21,9 @@ export async function startGateway (t: Test, upstreams: string[]): Promise<Gatew
   const directory = t.testdir()
   const file = join(directory, 'nginx.conf')
   const write = async (down?: string) => {
-    const servers = upstreams.map(upstream => `server ${upstream}${upstream === down ? ' down' : ''};`).join(' ')
+    const servers = upstreams.map(upstream => `server ${upstream} max_fails=0${upstream === down ? ' down' : ''};`).join(' ')
     await writeFile(file, (await readFile(join(root, 'deploy/nginx.conf'), 'utf8'))
-      .replace(/server service-1:3000;[^#]*server service-3:3000;/, servers)
+      .replace(/server service-1:3000 max_fails=0;[^#]*server service-3:3000 max_fails=0;/, servers)
       .replace('listen 8080;', `listen 127.0.0.1:${port};`)
       .replaceAll('/tmp/', `${directory}/`)
       .replace('worker_processes auto;', 'worker_processes 1; daemon off;'))

@@ -30,6 +30,17 @@ t.test('when nothing remains, requests wait for the reset if that is soon, in or
   t.ok(service.lines.some(line => Number(line['waitMs']) > 0), 'the wait is in the log')
 })
 
+t.test('a short window that is spent keeps nobody longer than it lasts, whatever is under way in a long one', async t => {
+  const window = new AllowanceWindow()
+  const told = [{ name: 'hour', remaining: 2, limit: 100, resetMs: 3_600_000 }, { name: 'moment', remaining: 0, limit: 10, resetMs: 10_000 }]
+  const entries = [1, 2, 3, 4].map(() => window.enter(0, true))
+  for (const [index, { name, remaining, limit, resetMs }] of told.entries()) {
+    const entry = entries[index]
+    if (entry !== undefined) window.leave({ isAnswered: true, isCounted: true, told: { name, remaining, limit, resetMs }, block: undefined }, entry, 0)
+  }
+  t.strictSame(window.readyAt(1, true), { atMs: 10_000, certain: true })
+})
+
 t.test('a crowd that arrives with a new window does not spend it on 429s', async t => {
   const service = await startService(t, { emulator: { rateLimit: 10, rateWindowSeconds: 1 }, env: { RATE_WAIT_MS: '0' } })
   for (let index = 0; index < 3; index++) await sendJson(service.users, user(index))

@@ -87,6 +87,43 @@ t.test('not there at the start', { skip }, async t => {
   await comesBack(t, service)
 })
 
+t.test('hanging at the start: it serves all the same, and says so', { skip }, async t => {
+  const redis = await startRedis(t)
+  redis.pause()
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  await goesOn(t, service)
+  t.equal(said(service, /store is away/), 1)
+  redis.resume()
+  await comesBack(t, service)
+})
+
+t.test('away and back many times: the log is not filled with it', { skip }, async t => {
+  const redis = await startRedis(t)
+  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  for (let index = 0; index < 5; index++) {
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(() => isAway(service))
+    await until(() => isBack(service))
+  }
+  t.equal(said(service, /store is away/), 1)
+  t.ok(said(service, /store is in use/) <= 2)
+})
+
+t.test('what went out while it was away is told to it when it is back: the others do not overspend the allowance', { skip }, async t => {
+  const redis = await startRedis(t)
+  const one = await startService(t, { env: { REDIS_URL: redis.url, RATE_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
+  const other = await startService(t, { procoreUrl: one.emulator.url, env: { REDIS_URL: redis.url, RATE_WAIT_MS: '0' } })
+  t.equal((await sendJson(one.users, somebody())).status, 201)
+  await redis.kill()
+  for (let index = 0; index < 14; index++) t.equal((await sendJson(one.users, somebody())).status, 201)
+  await redis.start()
+  await until(() => isBack(one) && isBack(other))
+  while (JSON.parse(await redis.client.get('procore-bff:allowance:{101}') ?? '{}').told === undefined) await new Promise(resolve => setImmediate(resolve))
+  const replies = await Promise.all(Array.from({ length: 20 }, () => sendJson(other.users, somebody())))
+  t.equal(replies.filter(({ status }) => status === 201).length, 5)
+  t.equal(one.emulator.apiRequests.filter(({ status }) => status === 429).length, 0, 'Procore refused none')
+})
+
 t.test('emptied under load: no create fails', { skip }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
@@ -154,6 +191,21 @@ t.test('IDEMPOTENCY_WITHOUT_REDIS=proceed: what this replica runs it does not se
   t.equal((await first).status, 201)
   t.match(await sendJson(service.users, person, key('a')), { status: 201, headers: { 'idempotency-replayed': 'true' } })
   t.equal(service.emulator.apiRequests.length, 1)
+})
+
+t.test('IDEMPOTENCY_WITHOUT_REDIS=proceed: what went on without the store is told to it when it is back', { skip }, async t => {
+  const redis = await startRedis(t)
+  const env = { REDIS_URL: redis.url, IDEMPOTENCY_WITHOUT_REDIS: 'proceed' }
+  const one = await startService(t, { env })
+  const other = await startService(t, { procoreUrl: one.emulator.url, env })
+  await redis.kill()
+  const person = somebody()
+  const created = await sendJson(one.users, person, key('a'))
+  t.equal(created.status, 201)
+  await redis.start()
+  await until(() => isBack(one) && isBack(other))
+  while ((await redis.client.keys('procore-bff:key:*')).length === 0) await new Promise(resolve => setTimeout(resolve, 20))
+  t.match(await sendJson(other.users, person, key('a')), { status: 201, text: created.text, headers: { 'idempotency-replayed': 'true' } })
 })
 
 const failovers: Record<string, (old: TestRedis, heir: TestRedis) => unknown> = {

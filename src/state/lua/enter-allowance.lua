@@ -6,7 +6,7 @@
 -- Answers { 1, epoch } or { 0, ms, 'rate' or 'unavailable' or 'probe' }.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local lost = redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local underWay = redis.call('ZCARD', KEYS[2])
 local text = redis.call('GET', KEYS[1])
 local known = text and cjson.decode(text) or { epoch = 0, told = {}, uncounted = true }
@@ -26,21 +26,26 @@ if isOver then
   known.uncounted = true
   known.probeUntil = nil
 end
+-- Of a replica that died nobody knows what it sent: Procore may have counted all of it.
+for _, told in pairs(known.told) do told.remaining = told.remaining - lost end
 local answer
 if known.blockedUntil then
   answer = { 0, known.blockedUntil - now, known.block }
 else
-  local resetAt = 0
-  local isSpent = false
+  local spentUntil = 0
+  local crowdedUntil = 0
   for _, told in pairs(known.told) do
-    if told.remaining <= underWay and told.resetAt > resetAt then resetAt = told.resetAt end
-    if told.remaining <= 0 then isSpent = true end
+    if told.remaining <= 0 then
+      spentUntil = math.max(spentUntil, told.resetAt)
+    elseif told.remaining <= underWay then
+      crowdedUntil = math.max(crowdedUntil, told.resetAt)
+    end
   end
-  if isSpent then
-    answer = { 0, resetAt - now, 'rate' }
-  elseif resetAt > 0 then
+  if spentUntil > 0 then
+    answer = { 0, spentUntil - now, 'rate' }
+  elseif crowdedUntil > 0 then
     -- What remains is under way: an answer may tell that more does.
-    answer = { 0, math.min(resetAt - now, tonumber(ARGV[6])), 'probe' }
+    answer = { 0, math.min(crowdedUntil - now, tonumber(ARGV[6])), 'probe' }
   elseif known.uncounted and known.probeUntil and known.probeUntil > now and (ARGV[3] == '1' or underWay > 0) then
     answer = { 0, math.min(known.probeUntil - now, tonumber(ARGV[6])), 'probe' }
   else

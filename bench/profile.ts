@@ -1,0 +1,58 @@
+/**
+ * `npm run profile`: where the time of a JSON create goes, by V8's own sampling: self time by who the code belongs to, and by function.
+ * `PROFILE_TOP` (default 40) is how many functions are told.
+ */
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startProgram } from '../test/helpers/program.ts'
+import { service, startIssuer } from './contestants.ts'
+import { rawLoad } from './raw-load.ts'
+import { createBody, raise, seconds, tell } from './tools.ts'
+
+interface CpuProfile {
+  nodes: Array<{ id: number, callFrame: { functionName: string, url: string, lineNumber: number } }>
+  samples: number[]
+  timeDeltas: number[]
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'profile-'))
+const upstream = await startProgram('bench/upstream.ts', {})
+const { headers, start } = await service(await startIssuer(), 'profiled', { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=250 --cpu-prof-dir=${directory}` } })
+const running = await start(upstream.url)
+const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+const request = Buffer.from(`POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`)
+const { answered } = await rawLoad({ url: running.url, request: () => request, connections: 64, seconds: seconds * 3 })
+const ended = new Promise(resolve => running.child.removeAllListeners('exit').once('exit', resolve))
+running.child.kill('SIGTERM')
+await ended
+upstream.child.kill()
+report(JSON.parse(readFileSync(join(directory, readdirSync(directory)[0] ?? raise('no profile')), 'utf8')))
+
+function report ({ nodes, samples, timeDeltas }: CpuProfile): void {
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const owners = new Map<string, number>()
+  const functions = new Map<string, number>()
+  for (const [index, id] of samples.entries()) {
+    const { functionName, url, lineNumber } = frames.get(id) ?? raise('no frame')
+    if (functionName === '(idle)') continue
+    const micros = (timeDeltas[index] ?? 0) / answered
+    const owner = ownerOf(url, functionName)
+    owners.set(owner, (owners.get(owner) ?? 0) + micros)
+    const name = `${functionName} ${url.replace(/^.*\/(?=[^/]+\/[^/]+$)/, '')}:${lineNumber + 1}`
+    functions.set(name, (functions.get(name) ?? 0) + micros)
+  }
+  tell('| Self time of | µs per request |', most(owners, 25))
+  tell('| Function | µs per request |', most(functions, Number(process.env['PROFILE_TOP'] ?? 40)))
+}
+
+function ownerOf (url: string, functionName: string): string {
+  if (url === '') return functionName.startsWith('(') ? functionName : 'native'
+  const dependency = /node_modules\/((?:@[^/]+\/)?[^/]+)(?!.*node_modules)/.exec(url)?.[1]
+  if (dependency !== undefined) return dependency
+  return /\/(src\/\w+)/.exec(url)?.[1] ?? url.replace(/^(node:\w+(?:\/\w+)?).*/, '$1')
+}
+
+function most (shares: Map<string, number>, max: number): Array<[string, string]> {
+  return [...shares].sort(([, a], [, b]) => b - a).slice(0, max).map(([name, micros]) => [name, micros.toFixed(1)])
+}
