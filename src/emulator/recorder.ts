@@ -19,7 +19,9 @@ export interface Received {
   createdUserId?: number
 }
 
-const receivedMax = 2000
+/** How many are known, and how many of those with their bytes. */
+const receivedMax = 50_000
+const bodiesMax = 2000
 
 export class Recorder {
   received: Received[] = []
@@ -35,6 +37,11 @@ export class Recorder {
     }
     this.received.push(entry)
     if (this.received.length > receivedMax) this.received.shift()
+    const old = this.received.at(-bodiesMax - 1)
+    if (old !== undefined) {
+      old.body = Buffer.alloc(0)
+      delete old.parts
+    }
     return entry
   }
 
