@@ -14,7 +14,8 @@ export interface Contestant {
   name: string
   /** Headers of a request beside those of its body. */
   headers: Record<string, string>
-  start (upstream: string): Promise<Running>
+  /** @param env for a contestant that is a program of Node's */
+  start (upstream: string, env?: Record<string, string>): Promise<Running>
 }
 
 export interface Running {
@@ -53,7 +54,7 @@ async function end (child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
-const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: upstream => startNode(`peers/${file}`, { UPSTREAM: upstream }) })
+const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNode(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
 
 export interface Issuer { env: Record<string, string>, sign (subject: string): Promise<string> }
 
@@ -75,8 +76,8 @@ export async function service (issuer: Issuer, name = 'this service', { headers 
   return {
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
-    start: async upstream => {
-      const running = await startNode('../src/main.ts', { ...environmentFor(upstream), ...issuer.env, MAX_CONCURRENT_UPLOADS: '1000', CALLER_CONCURRENT_UPLOADS: '1000', ...env })
+    start: async (upstream, more = {}) => {
+      const running = await startNode('../src/main.ts', { ...environmentFor(upstream), ...issuer.env, MAX_CONCURRENT_UPLOADS: '1000', CALLER_CONCURRENT_UPLOADS: '1000', ...env, ...more })
       while ((await fetch(`${running.url}/readyz`)).status !== 200) await new Promise(resolve => setTimeout(resolve, 10))
       return running
     },

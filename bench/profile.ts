@@ -1,12 +1,12 @@
 /**
  * `npm run profile`: where the time of a JSON create goes, by V8's own sampling: self time by who the code belongs to, and by function.
- * `PROFILE_TOP` (default 40) is how many functions are told.
+ * `PROFILE_TOP` (default 40) is how many functions are told, `PROFILE_OF` begins the name of a peer that is profiled instead.
  */
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startProgram } from '../test/helpers/program.ts'
-import { service, startIssuer } from './contestants.ts'
+import { peers, service, startIssuer } from './contestants.ts'
 import { rawLoad } from './raw-load.ts'
 import { createBody, raise, seconds, tell } from './tools.ts'
 
@@ -18,8 +18,9 @@ interface CpuProfile {
 
 const directory = mkdtempSync(join(tmpdir(), 'profile-'))
 const upstream = await startProgram('bench/upstream.ts', {})
-const { headers, start } = await service(await startIssuer(), 'profiled', { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=250 --cpu-prof-dir=${directory}` } })
-const running = await start(upstream.url)
+const of = process.env['PROFILE_OF']
+const { headers, start } = of === undefined ? await service(await startIssuer()) : peers.find(({ name }) => name.startsWith(of)) ?? raise(`no peer ${of}`)
+const running = await start(upstream.url, { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}` })
 const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
 const request = Buffer.from(`POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`)
 const { answered } = await rawLoad({ url: running.url, request: () => request, connections: 64, seconds: seconds * 3 })

@@ -45,13 +45,17 @@ export function refuseEarly (error: FastifyError, request: FastifyRequest, reply
 /** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
 const singletons = new Set(['host', 'authorization', 'content-type'])
 
+const singletonLengths = new Set([...singletons].map(name => name.length))
+
 function hasDoubles (rawHeaders: readonly string[]): boolean {
-  const seen = new Set<string>()
+  const seen: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]?.toLowerCase() ?? ''
+    const header = rawHeaders[index] ?? ''
+    if (!singletonLengths.has(header.length)) continue
+    const name = header.toLowerCase()
     if (!singletons.has(name)) continue
-    if (seen.has(name)) return true
-    seen.add(name)
+    if (seen.includes(name)) return true
+    seen.push(name)
   }
   return false
 }

@@ -17,4 +17,3 @@ const server = createServer((request, response) => {
     answer.body.pipe(response)
   }, () => response.writeHead(502).end())
 }).listen(0, '127.0.0.1', () => listening(server))
-process.once('SIGINT', () => process.exit(0))

@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net'
 export const upstream = process.env['UPSTREAM'] ?? ''
 export const token = 'token'
 
+// A profile is written when the process ends in order.
+process.once('SIGTERM', () => process.exit(0))
+
 export function listening (server: Server): void {
   process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`)
 }

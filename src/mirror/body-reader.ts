@@ -18,8 +18,10 @@ export class BodyReader {
   bytes = 0
   readonly #raw: IncomingMessage
   readonly #sink: (chunk: Buffer) => void
-  readonly #idle: NodeJS.Timeout
-  readonly #total: NodeJS.Timeout
+  readonly #limits: ReadLimits
+  readonly #startedAtMs = performance.now()
+  #movedAtMs = this.#startedAtMs
+  #timer: NodeJS.Timeout
   readonly #resolve: () => void
   readonly #reject: (error: unknown) => void
   #ended = false
@@ -32,8 +34,8 @@ export class BodyReader {
     this.done = promise
     this.#resolve = resolve
     this.#reject = reject
-    this.#idle = setTimeout(() => this.#onIdle(), limits.idleTimeoutMs)
-    this.#total = setTimeout(() => this.#fail(tooSlow()), limits.timeoutMs)
+    this.#limits = limits
+    this.#timer = setTimeout(this.#onTime, Math.min(limits.idleTimeoutMs, limits.timeoutMs))
     if (raw.destroyed) this.#fail(new CallerGone())
     else this.#start(response)
   }
@@ -52,7 +54,7 @@ export class BodyReader {
   resume (): void {
     if (!this.#paused || this.#ended) return
     this.#paused = false
-    this.#idle.refresh()
+    this.#movedAtMs = performance.now()
     this.#raw.resume()
   }
 
@@ -60,15 +62,14 @@ export class BodyReader {
   stop (): void {
     if (this.#ended) return
     this.#ended = true
-    clearTimeout(this.#idle)
-    clearTimeout(this.#total)
+    clearTimeout(this.#timer)
     this.#raw.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose)
     this.#raw.pause()
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.bytes += chunk.length
-    this.#idle.refresh()
+    this.#movedAtMs = performance.now()
     try {
       this.#sink(chunk)
     } catch (error) {
@@ -85,10 +86,15 @@ export class BodyReader {
     this.#fail(new CallerGone())
   }
 
-  #onIdle (): void {
+  /** One timer for both limits, which looks again when it has fired too early for either. */
+  readonly #onTime = (): void => {
+    const { idleTimeoutMs, timeoutMs } = this.#limits
+    const nowMs = performance.now()
     // While it is paused the caller is not the one who is slow.
-    if (this.#paused) this.#idle.refresh()
-    else this.#fail(tooSlow())
+    const idleLeftMs = this.#paused ? idleTimeoutMs : this.#movedAtMs + idleTimeoutMs - nowMs
+    const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs)
+    if (leftMs <= 0) this.#fail(tooSlow())
+    else this.#timer = setTimeout(this.#onTime, Math.ceil(leftMs))
   }
 
   #fail (error: unknown): void {

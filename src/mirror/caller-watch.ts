@@ -3,22 +3,31 @@ import type { Socket } from 'node:net'
 import type { Trail } from '../observe/trail.ts'
 import type { Caller } from '../procore/caller.ts'
 
-export function watchCaller (socket: Socket, trail: Trail): Caller {
-  const listeners = new Set<() => void>()
-  trail.whenDismissed = () => { for (const listener of [...listeners]) listener() }
-  return {
-    get gone () {
-      return socket.destroyed || trail.dismissed === true
-    },
-    whenGone: listener => {
-      // A connection that is closed has no more events.
-      if (socket.destroyed) queueMicrotask(() => { if (listeners.has(listener)) listener() })
-      listeners.add(listener)
-      socket.once('close', listener)
-      return () => {
-        listeners.delete(listener)
-        socket.off('close', listener)
-      }
-    },
+export class CallerWatch implements Caller {
+  readonly #socket: Socket
+  readonly #trail: Trail
+  readonly #listeners: Array<() => void> = []
+
+  constructor (socket: Socket, trail: Trail) {
+    this.#socket = socket
+    this.#trail = trail
+  }
+
+  get gone (): boolean {
+    return this.#socket.destroyed || this.#trail.dismissed === true
+  }
+
+  whenGone (listener: () => void): () => void {
+    const listeners = this.#listeners
+    // A connection that is closed has no more events.
+    if (this.#socket.destroyed) queueMicrotask(() => { if (listeners.includes(listener)) listener() })
+    listeners.push(listener)
+    this.#trail.whenDismissed ??= () => { for (const one of [...listeners]) one() }
+    this.#socket.once('close', listener)
+    return () => {
+      const at = listeners.indexOf(listener)
+      if (at >= 0) listeners.splice(at, 1)
+      this.#socket.off('close', listener)
+    }
   }
 }

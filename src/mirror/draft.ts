@@ -11,13 +11,19 @@ const faultsMax = 50
 /** Longest name of an unknown field that an answer repeats, in characters. */
 const shownNameMaxLength = 256
 
+class Faults {
+  readonly known: Array<{ order: number, fault: Fault }> = []
+  readonly unknown: Fault[] = []
+  /** Names of fields that have a fault, and of each fault of theirs. */
+  readonly faulty = new Set<string>()
+}
+
 export class Draft {
   readonly shape: Shape
   readonly values = new Map<string, unknown>()
-  readonly #seen = new Set<string>()
-  readonly #known: Array<{ order: number, fault: Fault }> = []
-  readonly #faulty = new Set<string>()
-  readonly #unknown: Fault[] = []
+  // Most drafts have no faults, and only those of forms note what came: what is seldom needed is made when it is.
+  #seen: Set<string> | undefined
+  #faults: Faults | undefined
   /** The first value that is valid, but not the caller's to give. */
   #refusal: Problem | undefined
 
@@ -27,7 +33,7 @@ export class Draft {
 
   /** Whether it can't be sent any more. */
   get isFaulty (): boolean {
-    return this.#known.length + this.#unknown.length > 0 || this.#refusal !== undefined
+    return this.#faults !== undefined || this.#refusal !== undefined
   }
 
   get refusal (): Problem | undefined {
@@ -36,6 +42,7 @@ export class Draft {
 
   /** Notes that a field came; the second time is a fault, and its value must not be put. */
   comesFirst (name: string): boolean {
+    this.#seen ??= new Set()
     if (!this.#seen.has(name)) {
       this.#seen.add(name)
       return true
@@ -64,22 +71,25 @@ export class Draft {
 
   /** Notes a fault of a field or the file of the record, once for each rule. */
   complain (name: string, { rule, message }: Complaint): void {
-    if (this.#faulty.has(`${name} ${rule}`)) return
-    this.#faulty.add(name).add(`${name} ${rule}`)
+    const faults = this.#faults ??= new Faults()
+    if (faults.faulty.has(`${name} ${rule}`)) return
+    faults.faulty.add(name).add(`${name} ${rule}`)
     const { fields, image } = this.shape
-    this.#known.push({ order: fields.get(name)?.order ?? image?.order ?? 0, fault: { in: this.shape.part, ...this.locate(name), rule, message } })
+    faults.known.push({ order: fields.get(name)?.order ?? image?.order ?? 0, fault: { in: this.shape.part, ...this.locate(name), rule, message } })
   }
 
   /** Notes a fault of the record itself or of what holds it. */
   complainOf (pointer: string, field: string, { rule, message }: Complaint): void {
-    this.#known.push({ order: -1, fault: { in: this.shape.part, pointer, field, rule, message } })
+    this.#faults ??= new Faults()
+    this.#faults.known.push({ order: -1, fault: { in: this.shape.part, pointer, field, rule, message } })
   }
 
   /** Notes a field that the description does not have. `path` leads to it from the root of the part. */
   refuse (path: readonly string[], field: string): void {
     const shown = field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field
     const fault: Fault = { in: this.shape.part, pointer: pointerTo(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
-    if (this.#unknown.length < faultsMax && !this.#unknown.some(({ pointer }) => pointer === fault.pointer)) this.#unknown.push(fault)
+    const { unknown } = this.#faults ??= new Faults()
+    if (unknown.length < faultsMax && !unknown.some(({ pointer }) => pointer === fault.pointer)) unknown.push(fault)
   }
 
   /** Judges what is settled although the end has not come: a dependency whose field was given can't be mended any more. */
@@ -92,13 +102,17 @@ export class Draft {
 
   /** Judges what only the end can tell. */
   finish (): void {
-    for (const field of this.shape.fields.values()) {
-      if (field.required && !this.values.has(field.name) && !this.#faulty.has(field.name)) this.complain(field.name, missing)
+    for (const field of this.shape.required) {
+      if (!this.values.has(field.name) && !this.#isFaulty(field.name)) this.complain(field.name, missing)
     }
     for (const dependency of this.shape.dependencies) {
       const broken = dependency(this.values)
-      if (broken !== undefined && !this.#faulty.has(broken.field)) this.complain(broken.field, { rule: 'dependency', message: broken.message })
+      if (broken !== undefined && !this.#isFaulty(broken.field)) this.complain(broken.field, { rule: 'dependency', message: broken.message })
     }
+  }
+
+  #isFaulty (name: string): boolean {
+    return this.#faults?.faulty.has(name) === true
   }
 
   /** Pointer and form name of a field. */
@@ -110,11 +124,11 @@ export class Draft {
   }
 
   get knownFaults (): Fault[] {
-    return this.#known.toSorted((a, b) => a.order - b.order).map(({ fault }) => fault)
+    return (this.#faults?.known ?? []).toSorted((a, b) => a.order - b.order).map(({ fault }) => fault)
   }
 
   get unknownFaults (): readonly Fault[] {
-    return this.#unknown
+    return this.#faults?.unknown ?? []
   }
 }
 

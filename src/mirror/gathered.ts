@@ -1,12 +1,20 @@
 /**
  * Bytes that are kept until they are whole, in one piece of memory however small the pieces are in which they come: thousands of tiny
- * chunks must not cost thousands of objects.
+ * chunks must not cost thousands of objects. What comes in one piece is not copied.
  */
+const nothing: Buffer = Buffer.alloc(0)
+
 export class Gathered {
-  #buffer = Buffer.alloc(0)
+  #buffer = nothing
   length = 0
 
   add (chunk: Buffer): void {
+    // A small piece of a large memory would keep all of it.
+    if (this.length === 0 && chunk.buffer.byteLength <= chunk.length * 2) {
+      this.#buffer = chunk
+      this.length = chunk.length
+      return
+    }
     const needed = this.length + chunk.length
     if (needed > this.#buffer.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#buffer.length * 2, needed + growthMaxBytes)))

@@ -8,6 +8,7 @@ const quoted = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"$/
 
 /** Nothing when there is none. `Idempotency-Token` is what Procore's Ruby SDK calls it. @throws {Problem} `bad_request` */
 export function readIdempotencyKey (headers: IncomingHttpHeaders): string | undefined {
+  if (headers['idempotency-key'] === undefined && headers['idempotency-token'] === undefined) return undefined
   const names = ['idempotency-key', 'idempotency-token'].map(name => headers[name]).filter(value => value !== undefined)
   const keys = new Set(names.map(value => typeof value === 'string' ? readKey(value) : undefined))
   const [key] = keys

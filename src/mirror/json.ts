@@ -11,47 +11,51 @@ import type { Visit } from './visit.ts'
 
 /** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
 export async function passJson (visit: Visit): Promise<Verdict> {
-  const draft = await validate(visit)
-  visit.trail.standing = 'not_sent'
-  const record = Object.fromEntries(draft.values)
-  const body = Buffer.from(JSON.stringify({ [draft.shape.key ?? '']: record }))
-  return visit.send({ body, contentType: 'application/json', values: draft.values, complete: Promise.resolve(''), discard: () => {}, halt: () => {} })
-}
-
-/** @throws {Problem} with all faults of path, query and body */
-async function validate (visit: Visit): Promise<Draft> {
-  const endStage = beginStage(visit.trail, 'validate')
+  const { trail } = visit
+  const endStage = beginStage(trail, 'validate')
+  let value: unknown
+  let draft: Draft
   try {
-    const draft = draftOf(parse(await readWhole(visit)), visit)
+    value = parse(await readWhole(visit))
+    draft = draftOf(value, visit)
     const problem = faultsProblem([...visit.drafts, draft])
     if (problem !== undefined) throw problem
-    return draft
   } finally {
     endStage()
   }
+  trail.standing = 'not_sent'
+  // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
+  return visit.send({ body: Buffer.from(JSON.stringify(value)), contentType: 'application/json', values: draft.values, complete: isComplete, discard: doNothing, halt: doNothing })
 }
 
-async function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {
+const isComplete = Promise.resolve('')
+function doNothing (): void {}
+
+function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {
   const gathered = new Gathered()
   const reader = new BodyReader(raw, response, bodies, chunk => {
     if (reader.bytes > bodies.jsonMaxBytes) throw bodyTooLarge(bodies.jsonMaxBytes)
     held.take(chunk.length)
     gathered.add(chunk)
   })
-  try {
-    await reader.done
-  } finally {
+  const finish = () => {
     trail.bytesIn = reader.bytes
     held.give(gathered.length)
   }
-  return gathered.bytes
+  return reader.done.then(() => {
+    finish()
+    return gathered.bytes
+  }, error => {
+    finish()
+    throw error
+  })
 }
 
 export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
 
 /** JSON.parse takes what `toString` made of invalid UTF-8 for text, so bytes are judged first; RFC 8259 §8.1 allows refusing a byte order mark. */
 function parse (bytes: Buffer): unknown {
-  if (!isUtf8(bytes) || bytes.subarray(0, 3).equals(byteOrderMark)) throw new Problem('malformed_json', 'The body is not JSON in UTF-8 without a byte order mark.')
+  if (!isUtf8(bytes) || (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)) throw new Problem('malformed_json', 'The body is not JSON in UTF-8 without a byte order mark.')
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {
@@ -59,8 +63,6 @@ function parse (bytes: Buffer): unknown {
     throw new Problem('malformed_json', 'The body is not JSON.')
   }
 }
-
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
 function draftOf (value: unknown, { shape }: Visit): Draft {
   const draft = new Draft(shape)
@@ -81,7 +83,8 @@ function draftOf (value: unknown, { shape }: Visit): Draft {
 
 function fill (draft: Draft, record: Record<string, unknown>): void {
   const { fields, image, key } = draft.shape
-  for (const [name, value] of Object.entries(record)) {
+  for (const name of Object.keys(record)) {
+    const value = record[name]
     const field = fields.get(name)
     if (field !== undefined) draft.put(field, value)
     else if (name === image?.name) draft.complain(name, { rule: 'type', message: 'must be a file: send the request as multipart/form-data' })

@@ -6,18 +6,21 @@ import { isUtf8Charset, malformed } from './part-head.ts'
 
 export type BodyKind = { kind: 'json' } | { kind: 'form', boundary: string }
 
+const json: BodyKind = { kind: 'json' }
+
 /** @throws {Problem} `unsupported_media_type`, or `malformed_form` for a form without a usable boundary */
 export function readBodyKind (headers: IncomingHttpHeaders): BodyKind {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') throw unsupported('A Content-Encoding is not supported.')
   const text = headers['content-type']
+  if (text === 'application/json') return json
   if (text === undefined) throw unsupported('Send application/json or multipart/form-data.')
   const isForm = /^\s*multipart\/form-data\s*(?:;|$)/i.test(text)
   const mediaType = readParameters(text, true)
   if (mediaType === undefined) throw isForm ? malformed('The parameters of the content type cannot be read.') : unsupported('The content type cannot be read.')
   const charset = mediaType.parameters.get('charset')
   if (charset !== undefined && !isUtf8Charset(charset)) throw unsupported('The charset must be UTF-8.')
-  if (mediaType.value === 'application/json') return { kind: 'json' }
+  if (mediaType.value === 'application/json') return json
   if (mediaType.value === 'multipart/form-data') return { kind: 'form', boundary: readBoundary(mediaType.parameters.get('boundary')) }
   throw unsupported('Send application/json or multipart/form-data.')
 }

@@ -11,7 +11,7 @@ import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
-import { watchCaller } from './caller-watch.ts'
+import { CallerWatch } from './caller-watch.ts'
 import { faultsProblem, type Draft } from './draft.ts'
 import { formMaxBytes, passForm } from './form.ts'
 import type { Forms } from './forms.ts'
@@ -190,7 +190,7 @@ class Mount {
 
   #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
     const { raw, trail, callerId, identity } = request
-    const caller = watchCaller(raw.socket, trail)
+    const caller = new CallerWatch(raw.socket, trail)
     return {
       raw,
       callerId,

@@ -30,6 +30,8 @@ export interface Shape {
   /** Name of the record that the fields belong to, in a body. */
   key: string | undefined
   fields: ReadonlyMap<string, FieldShape>
+  /** Those of them that have to be there. */
+  required: readonly FieldShape[]
   /** Name and place of the file that a form may carry. */
   image: { name: string, order: number } | undefined
   dependencies: readonly Dependency[]
@@ -44,7 +46,7 @@ export function compileShape (part: Fault['in'], schema: TObject, body?: RecordB
     fields.set(name, compileField(name, field, fields.size, required.has(name)))
   }
   const image = body?.image === undefined ? undefined : { name: body.image.name, order: fields.size }
-  return { part, key: body?.key, fields, image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
+  return { part, key: body?.key, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
 }
 
 function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction> {

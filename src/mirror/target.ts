@@ -29,8 +29,14 @@ export function judgeQuery (shape: Shape, query: Texts): Draft {
 }
 
 /** Procore's path with the judged values in it; names and values are encoded, whatever they are. */
-export function procorePath (template: string, path: Draft, query: ReadonlyMap<string, unknown>): string {
-  const filled = template.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(path.values.get(name))))
-  const search = [...query].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')
-  return search === '' ? filled : `${filled}?${search}`
+export type PathTemplate = (path: Draft, query: ReadonlyMap<string, unknown>) => string
+
+/** @param template such as `/companies/:company_id/users` */
+export function pathTemplate (template: string): PathTemplate {
+  const pieces = template.split(/:(\w+)/)
+  return ({ values }, query) => {
+    let path = ''
+    for (const [index, piece] of pieces.entries()) path += index % 2 === 0 ? piece : encodeURIComponent(String(values.get(piece)))
+    return query.size === 0 ? path : `${path}?${[...query].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join('&')}`
+  }
 }

@@ -10,7 +10,7 @@ import type { Verdict } from '../procore/outcome.ts'
 import type { Procore, ProcoreCall } from '../procore/procore.ts'
 import type { Draft } from './draft.ts'
 import type { Keys, KeyScope } from './keyed.ts'
-import { procorePath } from './target.ts'
+import { pathTemplate, type PathTemplate } from './target.ts'
 import type { Outgoing } from './visit.ts'
 
 /** What is known of a request beside its body. */
@@ -27,17 +27,23 @@ export interface Envelope {
   route: string | undefined
 }
 
+type LookUp = NonNullable<Endpoint['lookUp']>
+
 export class Upstream {
   readonly #endpoint: Endpoint
   readonly #procore: Procore
   readonly #keys: Keys
   readonly #audit: Audit
+  readonly #path: PathTemplate
+  readonly #lists: readonly PathTemplate[]
 
   constructor (endpoint: Endpoint, procore: Procore, keys: Keys, audit: Audit) {
     this.#endpoint = endpoint
     this.#procore = procore
     this.#keys = keys
     this.#audit = audit
+    this.#path = pathTemplate(endpoint.procorePath)
+    this.#lists = endpoint.lookUp?.lists.map(list => pathTemplate(list)) ?? []
   }
 
   /** Sends it, and notes in the audit trail what came of it. @throws {Problem} with its `outcome` */
@@ -87,18 +93,23 @@ export class Upstream {
   }
 
   #call ({ body, contentType, values, halt }: Outgoing, { path, query, trail, caller }: Envelope): ProcoreCall {
-    const { method, procorePath: template, lookUp } = this.#endpoint
+    const { method, lookUp } = this.#endpoint
     return {
       method,
-      path: procorePath(template, path, query.values),
+      path: this.#path(path, query.values),
       companyId: Number(path.values.get('company_id')),
       contentType,
       body,
       halt,
       trail,
       caller,
-      ...(lookUp !== undefined && { wanted: () => wantedOf(lookUp, path, values) }),
+      ...(lookUp !== undefined && { wanted: () => this.#wanted(lookUp, path, values) }),
     }
+  }
+
+  #wanted ({ by, shownAt = {} }: LookUp, path: Draft, values: Outgoing['values']): Wanted {
+    const search = new Map([['filters[search]', values.get(by)]])
+    return { lists: this.#lists.map(list => list(path, search)), by, values, shownAt }
   }
 }
 
@@ -106,9 +117,4 @@ export class Upstream {
 function fingerprint ({ values }: Outgoing, query: Draft, imageDigest: string): string {
   const sorted = [values, query.values].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify([...sorted, imageDigest])).digest('base64url')
-}
-
-function wantedOf ({ lists, by, shownAt = {} }: NonNullable<Endpoint['lookUp']>, path: Draft, values: Outgoing['values']): Wanted {
-  const search = new Map([['filters[search]', values.get(by)]])
-  return { lists: lists.map(list => procorePath(list, path, search)), by, values, shownAt }
 }

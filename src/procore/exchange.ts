@@ -58,6 +58,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #onSent: () => void
   readonly #resolve: (exchange: Exchange) => void
   #timer: NodeJS.Timeout
+  #timerAtMs: number
+  /** When the present limit runs out, which may be later than the timer. */
+  #endsAtMs: number
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #sent = false
@@ -75,7 +78,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#limits = limits
     this.#onSent = onSent
     this.#resolve = resolve
-    this.#timer = setTimeout(() => this.#timeout(), limits.startTimeoutMs)
+    this.#timerAtMs = this.#endsAtMs = performance.now() + limits.startTimeoutMs
+    this.#timer = setTimeout(this.#onTimer, limits.startTimeoutMs)
     if (isStream(request.body)) request.body.once('error', error => this.#giveUp(error))
   }
 
@@ -92,7 +96,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onBodySent (): void {
-    this.#timer.refresh()
+    if (isStream(this.#request.body)) this.#arm(this.#limits.idleTimeoutMs)
   }
 
   onRequestSent (): void {
@@ -144,7 +148,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     const { body } = this.#request
     // A stream with nothing to write waits for the caller, whose own limit is kept where the caller is read.
     if (this.#controller !== undefined && !this.#sent && this.#status === 0 && isStream(body) && body.readableLength === 0) {
-      this.#timer.refresh()
+      this.#arm(this.#limits.idleTimeoutMs)
       return
     }
     this.#timedOut = true
@@ -153,10 +157,24 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (isStream(body)) body.destroy(error)
   }
 
+  /** A timer that is due sooner stays, and looks again: most exchanges end long before any. */
   #arm (ms: number): void {
     if (this.#settled) return
+    this.#endsAtMs = performance.now() + ms
+    if (this.#timerAtMs > this.#endsAtMs) this.#setTimer(ms)
+  }
+
+  #setTimer (ms: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#timeout(), ms)
+    this.#timerAtMs = performance.now() + ms
+    this.#timer = setTimeout(this.#onTimer, ms)
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerAtMs = Infinity
+    const leftMs = this.#endsAtMs - performance.now()
+    if (leftMs > 0) this.#setTimer(Math.ceil(leftMs))
+    else this.#timeout()
   }
 
   #settle (exchange: Exchange): void {
