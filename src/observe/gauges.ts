@@ -41,6 +41,7 @@ export function addGauges (registry: Registry, parts: Parts): void {
   add.gauge('token_age_seconds', 'Age of the token for Procore\'s API; absent when there is none.', set => {
     if (tokens.ageMs !== undefined) set(tokens.ageMs / 1000)
   })
+  add.gauge('token_valid', 'Whether there is a valid token for Procore\'s API, whatever its login host does.', set => set(tokens.isValid ? 1 : 0))
   add.counter('tokens_total', 'Tokens for Procore\'s API: renewed, attempts that failed, and those that the API refused.', set => {
     for (const [result, count] of Object.entries(tokens.counts)) set(count, { result })
   }, ['result'])

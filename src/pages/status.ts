@@ -40,7 +40,7 @@ export function statusOf (parts: Parts, problems: LatestProblems) {
     phase: phaseOf(parts),
     upSeconds: Math.round(process.uptime()),
     dependencies: dependenciesOf(parts, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
-    token: { ageMs: procore.tokens.ageMs, ...procore.tokens.counts },
+    token: { isValid: procore.tokens.isValid, ageMs: procore.tokens.ageMs, ...procore.tokens.counts },
     connections: procore.connections().api,
     requests: parts.lifecycle.underWay,
     waiting: procore.allowance.waiting,
