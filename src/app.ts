@@ -56,6 +56,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const forms = new Forms()
   const parts = { lifecycle, procore, callers, store: shared?.store, forms }
   addGauges(metrics.registry, parts)
+  for (const endpoint of endpoints) metrics.expect(endpoint)
   const paths = collectPaths(fastify)
 
   addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [writeLine, metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note])])

@@ -36,7 +36,7 @@ export function addGauges (registry: Registry, parts: Parts): void {
     for (const { companyId, resetMs } of allowance.standings(limits.companiesShown)) set(resetMs / 1000, labelOf(companyId))
   }, ['company_id'])
   add.gauge('allowance_waiting', 'Requests that wait for Procore\'s allowance.', set => set(allowance.waiting))
-  add.counter('allowance_refusals_total', 'Requests that were refused since nothing remained of Procore\'s allowance.', set => set(allowance.refused))
+  add.counter('allowance_refusals_total', 'Requests that were refused without asking Procore since nothing remained of its allowance.', set => set(allowance.refused))
 
   add.gauge('token_age_seconds', 'Age of the token for Procore\'s API; absent when there is none.', set => {
     if (tokens.ageMs !== undefined) set(tokens.ageMs / 1000)

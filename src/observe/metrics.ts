@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { ProblemCode } from '../problem.ts'
+import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
 import type { Trail } from './trail.ts'
 
 /** Stands before every name of ours. */
@@ -13,12 +13,17 @@ export const metricPrefix = 'procore_bff_'
 /** From a refusal that asks nobody to the longest wait that is allowed, in seconds. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** What alerts look for. */
+const expectedCodes = problemCodes.filter(code => problemTable[code].status >= 500 || code === 'procore_rate_limited')
+
 /** What of a request that ended is counted. */
 export interface NotedRequest {
   request: { method: string, routeOptions: { url?: string | undefined }, trail: Trail }
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
 }
+
+interface MirroredRoute { method: string, path: string, procorePath: string }
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
@@ -39,6 +44,14 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry })
     for (const outcome of ['created', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
+  }
+
+  /** Begins at 0 what a mirrored route may come to: of a counter that appears with its first failure Prometheus sees no increase. */
+  expect ({ method, path, procorePath }: MirroredRoute): void {
+    for (const route of [path, procorePath]) {
+      this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
+      for (const code of expectedCodes) this.#requests.inc({ method, route, status_class: classOf(problemTable[code].status), code }, 0)
+    }
   }
 
   readonly note = ({ request, reply, status }: NotedRequest): void => {
