@@ -133,6 +133,7 @@ function noteProblem ({ code, extras }: Problem, { trail }: FastifyRequest): voi
   // Requests that Fastify refuses before any hook runs have no trail.
   if (trail === undefined) return
   trail.code = code
-  if (extras.outcome !== undefined) trail.outcome = extras.outcome
+  // What a repeat is told again happened to an earlier request.
+  if (extras.outcome !== undefined && trail.replayed !== true) trail.outcome = extras.outcome
   if (extras.errors !== undefined) trail.faults = extras.errors.length
 }
