@@ -45,8 +45,9 @@ export class Lifecycle {
     return () => this.#whenStopping.delete(listener)
   }
 
+  /** How many requests are under way; an answer that has no end of its own is none of them. */
   get underWay (): number {
-    return this.#replies.size
+    return this.#replies.size - this.#whenStopping.size
   }
 
   /** Resolves with true when the last request ended, with false when the time ran out before. */

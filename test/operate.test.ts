@@ -48,6 +48,12 @@ t.test('every value of a label that an alert asks for is one that there is', asy
   }
 })
 
+t.test('what is told by route is shown of the mirrored routes only', async t => {
+  for (const expression of [...(await panels()).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...(await rules()).map(({ expr }) => expr)]) {
+    for (const [use, labels = ''] of expression.matchAll(/procore_bff_(?:request_duration_seconds_bucket|received_bytes_total|sent_bytes_total)\{([^}]*)\}/g)) t.ok(labels.includes('route=~"/companies.*|/rest.*"'), use)
+  }
+})
+
 t.test('recorded series are used by the name that they have', async t => {
   const all = await rules()
   const recorded = new Set(all.map(({ record }) => record).filter(Boolean))

@@ -30,7 +30,8 @@ const callerLeft = 499
  */
 export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
   const end = (request: FastifyRequest, reply: FastifyReply) => {
-    const ended = { request, reply, status: reply.raw.writableFinished ? reply.statusCode : callerLeft }
+    const isAnswered = reply.raw.writableFinished || request.trail.endless === true
+    const ended = { request, reply, status: isAnswered ? reply.statusCode : callerLeft }
     for (const observe of observers) observe(ended)
   }
   app.decorateRequest('trail')

@@ -12,7 +12,7 @@ export function addGauges (registry: Registry, parts: Parts): void {
   const { tokens, allowance } = procore
   const add = { gauge: adder(registry, Gauge), counter: adder(registry, Counter) }
 
-  add.gauge('requests_in_flight', 'Requests that are under way.', set => set(lifecycle.underWay))
+  add.gauge('requests_in_flight', 'Requests that are under way, without those who watch the status page.', set => set(lifecycle.underWay))
   add.gauge('forms_in_flight', 'Forms that are under way: held, to be sent whole, or streamed.', set => {
     for (const way of ['held', 'streamed'] as const) set(forms.count(way), { way })
   }, ['way'])

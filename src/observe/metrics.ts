@@ -58,7 +58,7 @@ export class Metrics {
     const { trail, method } = request
     const route = request.routeOptions.url ?? 'none'
     this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })
-    this.#duration.observe({ route }, reply.elapsedTime / 1000)
+    if (trail.endless !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
     if (trail.upstreamMs !== undefined) this.#upstream.observe({ status_class: trail.upstreamStatus === undefined ? 'none' : classOf(trail.upstreamStatus) }, trail.upstreamMs / 1000)
     if (trail.waitMs !== undefined) this.#wait.observe(trail.waitMs / 1000)
     if (trail.bytesIn !== undefined) this.#received.inc({ route }, trail.bytesIn)

@@ -44,6 +44,8 @@ export interface Trail {
   /** How a form went: held and sent whole, or streamed. */
   form?: 'held' | 'streamed'
   faults?: number
+  /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
+  endless?: true
   /**
    * The outcome that the create would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
    * `unknown` once a complete request was handed to the socket.

@@ -84,3 +84,20 @@ t.test('those who watch are limited in number, and hold no stop up', async t => 
   await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
   controller.abort()
 })
+
+t.test('who watches is no request under way, has no duration, and leaves with 200; HEAD has no such route', async t => {
+  const { url, app, lines } = await startService(t, { env })
+  const metrics = async () => (await send(`${url}/metrics`, { method: 'GET' })).text
+  const controller = new AbortController()
+  const { body } = await fetch(`${url}/status/events`, { signal: controller.signal })
+  await body?.getReader().read()
+  t.equal(app.lifecycle.underWay, 0)
+  t.match(await metrics(), /^procore_bff_requests_in_flight 1$/m, 'the question itself')
+  controller.abort()
+  const ended = () => lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events')
+  await until(() => ended().length > 0)
+  t.match(ended(), [{ level: 'info', status: 200, code: undefined }])
+  t.match(await metrics(), /^procore_bff_requests_total\{method="GET",route="\/status\/events",status_class="2xx",code=""\} 1$/m)
+  t.notMatch(await metrics(), /^procore_bff_request_duration_seconds_count\{route="\/status\/events"\}/m)
+  t.match(await send(`${url}/status/events`, { method: 'HEAD' }), { status: 405, headers: { allow: 'GET' } })
+})
