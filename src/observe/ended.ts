@@ -3,6 +3,7 @@
  * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ProblemCode } from '../problem.ts'
 import { readTraceparent } from './trace-context.ts'
 import type { Trail } from './trail.ts'
 
@@ -20,6 +21,15 @@ export interface Ended {
 }
 
 export type Observer = (ended: Ended) => void
+
+/** A request that could not be read: it has no route and no trail. */
+export interface Unread {
+  /** `none` where not even that could be read. */
+  method: string
+  status: number
+  code: ProblemCode
+  requestId: string
+}
 
 /** What nginx calls a caller who left before the answer; it is logged, never sent. */
 const callerLeft = 499

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
+import type { Unread } from './ended.ts'
 import type { Trail } from './trail.ts'
 
 /** Stands before every name of ours. */
@@ -69,9 +70,8 @@ export class Metrics {
     if (result !== undefined) this.#idempotency.inc({ result })
   }
 
-  /** A request that had no route, since it could not be read. */
-  noteUnread ({ status, code }: { status: number, code: ProblemCode }): void {
-    this.#requests.inc({ method: 'none', route: 'none', status_class: classOf(status), code })
+  noteUnread ({ method, status, code }: Unread): void {
+    this.#requests.inc({ method, route: 'none', status_class: classOf(status), code })
   }
 
   noteToken (ms: number): void {

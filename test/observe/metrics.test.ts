@@ -239,5 +239,6 @@ t.test('labels stay few whatever is sent, and hold nothing that a caller wrote',
   }
   const requests = samples.filter(({ name, value }) => name === 'procore_bff_requests_total' && value > 0)
   t.ok(requests.length < 12, `${requests.length} series`)
-  t.equal(valueOf(samples, 'requests_total', { method: 'none', route: 'none', code: 'bad_request' }), 3)
+  t.equal(valueOf(samples, 'requests_total', { method: 'none', route: 'none', code: 'bad_request' }), 2)
+  t.equal(valueOf(samples, 'requests_total', { method: 'GET', route: 'none', code: 'bad_request' }), 1, 'of a URL that can not be read the method is known')
 })
