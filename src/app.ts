@@ -1,7 +1,5 @@
 /** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. */
-import { METHODS, type Server } from 'node:http'
-import type { Duplex } from 'node:stream'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Callers } from './callers/callers.ts'
 import { addCors } from './callers/cors.ts'
 import type { Config } from './config.ts'
@@ -19,13 +17,12 @@ import { addGauges } from './observe/gauges.ts'
 import { health } from './observe/health.ts'
 import { LatestProblems } from './observe/latest-problems.ts'
 import { Metrics } from './observe/metrics.ts'
-import { readTraceparent } from './observe/trace-context.ts'
 import type { Traces } from './observe/traces.ts'
 import { addOpenapi } from './pages/openapi.ts'
 import { addStatus } from './pages/status.ts'
 import { Procore } from './procore/procore.ts'
-import { addRefusals, findDoubtful, refuseEarly, refuseOtherMethods, refuseUnparsed } from './refusals.ts'
-import { requestId } from './request-id.ts'
+import { addRefusals, findDoubtful, refuseOtherMethods } from './refusals.ts'
+import { createServer } from './server.ts'
 import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
 import { openShared } from './state/shared.ts'
@@ -44,10 +41,10 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const metrics = new Metrics()
   const problems = new LatestProblems()
   const traces = await openTraces(config.observe, log)
-  const fastify = createServer(log, config.callers.trustedProxies, metrics, traces)
+  const lifecycle = new Lifecycle()
+  const fastify = createServer({ log, trustedProxies: config.callers.trustedProxies, lifecycle, traces, unreadObservers: [metrics, problems] })
   const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
   fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
-  const lifecycle = new Lifecycle()
   const shared = openShared(config, log)
   const procore = new Procore(config.procore, config.proxy, log, shared, ms => metrics.noteToken(ms))
   const callers = new Callers(config.callers, config.proxy, log)
@@ -56,6 +53,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const forms = new Forms()
   const parts = { lifecycle, procore, callers, store: shared?.store, forms }
   addGauges(metrics.registry, parts)
+  for (const endpoint of endpoints) metrics.expect(endpoint)
   const paths = collectPaths(fastify)
 
   addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [writeLine, metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note])])
@@ -94,48 +92,6 @@ async function openTraces ({ tracesUrl }: Config['observe'], log: FastifyBaseLog
   if (tracesUrl === undefined) return undefined
   const { Traces } = await import('./observe/traces.ts')
   return new Traces(tracesUrl, log)
-}
-
-function createServer (log: FastifyBaseLogger, trustedProxies: readonly string[], metrics: Metrics, traces: Traces | undefined): FastifyInstance {
-  const refuse = (error: Error, socket: Duplex) => {
-    const problem = refuseUnparsed(log, error, socket)
-    if (problem !== undefined) metrics.noteUnread(problem)
-  }
-  const fastify = Fastify({
-    loggerInstance: log,
-    // A request has one line, which the access log writes.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    requestIdHeader: false,
-    genReqId: requestId,
-    childLoggerFactory: (parent, bindings, options, raw) => {
-      const traceId = traces?.begin(raw) ?? readTraceparent(raw.headers)?.traceId
-      return parent.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
-    },
-    return503OnClosing: false,
-    // Addresses, never a count of hops (GHSA-3m5p-2c4r-xxw2).
-    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // Bodies have limits of their own, which know the pauses that are not the caller's.
-    requestTimeout: 0,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.headersCheckMs },
-    clientErrorHandler: refuse,
-    frameworkErrors: (error, request, reply) => metrics.noteUnread(refuseEarly(error, request, reply)),
-  })
-  for (const method of METHODS) {
-    if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
-  }
-  answerExpectations(fastify.server)
-  fastify.server.maxConnections = limits.connectionsMax
-  // Requests in a pipeline each listen for the end of the same connection.
-  fastify.server.on('connection', socket => socket.setMaxListeners(0))
-  fastify.server.on('connect', (_request, socket) => refuse(new Error('CONNECT'), socket))
-  return fastify
-}
-
-/** Node would say `100 Continue` before anybody has judged the request; the reader of the body says it when the body is wanted. */
-function answerExpectations (server: Server): void {
-  // RFC 9110 §10.1.1: what is not known may be ignored, and Node's own 417 would be an answer without a word.
-  for (const event of ['checkContinue', 'checkExpectation']) server.on(event, (request, response) => server.emit('request', request, response))
 }
 
 /** Notes the methods of every route; what comes back tells those of every path so far. */

@@ -2,9 +2,10 @@
  * What the process is doing: starting, serving or stopping, and which requests are under way. Answers say `connection: close`
  * while it stops, and what still waits when the grace ends is told so.
  */
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from './problem.ts'
-import { sendProblem } from './refusals.ts'
+import { dismiss } from './refusals.ts'
 
 export class Lifecycle {
   #stopping = false
@@ -45,8 +46,9 @@ export class Lifecycle {
     return () => this.#whenStopping.delete(listener)
   }
 
+  /** How many requests are under way; an answer that has no end of its own is none of them. */
   get underWay (): number {
-    return this.#replies.size
+    return this.#replies.size - this.#whenStopping.size
   }
 
   /** Resolves with true when the last request ended, with false when the time ran out before. */
@@ -61,17 +63,18 @@ export class Lifecycle {
     })
   }
 
-  /** Answers what is still waiting; a create that may have happened is told as such. */
+  /** Answers what is still waiting. */
   refuseWaiting (): void {
+    for (const reply of this.#replies) if (!reply.sent) dismiss(new Problem('stopping', 'This service is stopping.'), reply)
+  }
+
+  /** The reply to the request whose body is being read from this connection; it looks at all that are under way, so it is for errors only. */
+  readingFrom (socket: Duplex): FastifyReply | undefined {
     for (const reply of this.#replies) {
-      if (reply.sent) continue
-      const { trail } = reply.request
-      const outcome = trail.standing === undefined ? {} : { outcome: trail.standing }
-      sendProblem(new Problem('stopping', 'This service is stopping.', outcome), reply.request, reply)
-      // What it was told must stay true while its answer leaves.
-      trail.dismissed = true
-      trail.whenDismissed?.()
+      const { raw } = reply.request
+      if (raw.socket === socket && !raw.complete) return reply
     }
+    return undefined
   }
 
   #remove (reply: FastifyReply): void {

@@ -3,14 +3,22 @@
  * Closing at once would reset the connection, and the reset would reach the caller before the answer (RFC 9112 §9.6).
  */
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { limits } from './limits.ts'
 
 const lingering = new WeakSet<IncomingMessage>()
+const sockets = new WeakSet<Duplex>()
+
+/** Whether the rest of a body that was answered is being read from this connection. */
+export function isLingering (socket: Duplex): boolean {
+  return sockets.has(socket)
+}
 
 export function linger (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed || lingering.has(raw)) return
   lingering.add(raw)
   const { socket } = raw
+  sockets.add(socket)
   let bytes = 0
   let isClosing = false
   const timer = setTimeout(() => socket.destroy(), limits.lingerTimeoutMs)
@@ -21,6 +29,7 @@ export function linger (raw: IncomingMessage): void {
   }
   const finish = () => {
     clearTimeout(timer)
+    sockets.delete(socket)
     // The socket may outlive this request by many others.
     socket.off('close', finish)
     Reflect.deleteProperty(socket, 'destroySoon')

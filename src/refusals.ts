@@ -6,7 +6,8 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from './limits.ts'
-import { linger } from './linger.ts'
+import { isLingering, linger } from './linger.ts'
+import type { Unread } from './observe/ended.ts'
 import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
 import { requestId } from './request-id.ts'
 
@@ -34,12 +35,13 @@ export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<str
 }
 
 /** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
-export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Problem {
+export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Unread {
   const status = error.statusCode === 414 ? 414 : 400
   const problem = new Problem('bad_request', 'The URL cannot be read.', { status })
-  request.log.info({ method: request.method, status, code: problem.code }, 'request')
+  const { method, id } = request
+  request.log.info({ method, status, code: problem.code }, 'request')
   sendProblem(problem, request, reply)
-  return problem
+  return { method, status, code: problem.code, requestId: id }
 }
 
 /** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
@@ -73,24 +75,54 @@ export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: Incomin
   return url?.includes('#') === true ? new Problem('bad_request', 'The URL cannot be read.') : undefined
 }
 
-/** A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket. Returns what was told, if it is not told of elsewhere. */
-export function refuseUnparsed (log: FastifyBaseLogger, error: Error & { code?: string }, socket: Duplex): Problem | undefined {
+/** Connections that were told something, and have a moment to read it: what else comes on them is no news. */
+const leaving = new WeakSet<Duplex>()
+
+/**
+ * A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket.
+ * @param reply that of a request whose body is being read from the connection: then it is that request's own answer
+ * @returns what was told, if it is not told of elsewhere
+ */
+export function refuseUnparsed (log: FastifyBaseLogger, error: Error & { code?: string }, socket: Duplex, reply: FastifyReply | undefined): Unread | undefined {
+  if (leaving.has(socket)) return undefined
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return undefined
   }
+  leaving.add(socket)
   const problem = unparsedProblem(error.code)
-  const id = requestId({ headers: {} })
-  // One that is cut off in its body has a line of its own.
-  const isNews = error.code !== 'HPE_INVALID_EOF_STATE'
-  if (isNews) log.info({ requestId: id, status: problem.status, code: problem.code }, 'request')
+  // Who ends in the middle has left, or waits for an answer all the same; a request that is under way tells of it as of a caller who left.
+  const isEnd = error.code === 'HPE_INVALID_EOF_STATE'
+  if (reply !== undefined && !isEnd) refuseRest(problem, reply, socket)
+  else if (isLingering(socket) || reply?.sent === true) leave(socket)
+  else return refuseRaw(log, problem, socket, { id: reply?.request.id ?? requestId({ headers: {} }), isNews: !isEnd })
+  return undefined
+}
+
+/** The parser is of no more use, so the connection ends with the answer, whoever gives it. */
+function refuseRest (problem: Problem, reply: FastifyReply, socket: Duplex): void {
+  reply.raw.once('close', () => leave(socket))
+  // Once it was answered it has no `close` of its own, for which whoever reads it waits.
+  socket.once('close', () => reply.request.raw.destroy())
+  if (reply.sent) return
+  reply.header('connection', 'close')
+  dismiss(problem, reply)
+}
+
+function refuseRaw (log: FastifyBaseLogger, problem: Problem, socket: Duplex, { id, isNews }: { id: string, isNews: boolean }): Unread | undefined {
+  const { status, code } = problem
+  if (isNews) log.info({ requestId: id, status, code }, 'request')
   const body = problemBody(problem, id)
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+  leave(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)
-  // Whoever does not close its side keeps a connection that nobody reads any more.
+  return isNews ? { method: 'none', status, code, requestId: id } : undefined
+}
+
+/** Whoever does not close its side keeps a connection that nobody reads any more. */
+function leave (socket: Duplex, lastWords = ''): void {
+  socket.end(lastWords)
   const timer = setTimeout(() => socket.destroy(), limits.farewellMs).unref()
   socket.once('close', () => clearTimeout(timer))
-  return isNews ? problem : undefined
 }
 
 function unparsedProblem (code: string | undefined): Problem {
@@ -120,6 +152,15 @@ function asProblem (error: unknown, request: FastifyRequest): Problem {
   return new Problem('internal', 'An unexpected error happened here; it is in the log under the id of this request.', standing === undefined ? {} : { outcome: standing })
 }
 
+/** Answers a request that is still being worked on; a create that may have happened is told as such. */
+export function dismiss (problem: Problem, reply: FastifyReply): void {
+  const { trail } = reply.request
+  sendProblem(trail.standing === undefined ? problem : problem.with({ outcome: trail.standing }), reply.request, reply)
+  // What it was told must stay true while its answer leaves.
+  trail.dismissed = true
+  trail.whenDismissed?.()
+}
+
 /** The one place that writes a problem as an answer of Fastify's. */
 export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   const { extras } = problem
@@ -137,6 +178,7 @@ function noteProblem ({ code, extras }: Problem, { trail }: FastifyRequest): voi
   // Requests that Fastify refuses before any hook runs have no trail.
   if (trail === undefined) return
   trail.code = code
-  if (extras.outcome !== undefined) trail.outcome = extras.outcome
+  // What a repeat is told again happened to an earlier request.
+  if (extras.outcome !== undefined && trail.replayed !== true) trail.outcome = extras.outcome
   if (extras.errors !== undefined) trail.faults = extras.errors.length
 }

@@ -17,10 +17,9 @@ export class Standing {
     return this.#sinceMs
   }
 
-  /** @param atMs when it became so, if that was before now */
-  set (isUp: boolean, atMs = Date.now()): void {
+  set (isUp: boolean): void {
     if (isUp === this.#isUp) return
     this.#isUp = isUp
-    this.#sinceMs = atMs
+    this.#sinceMs = Date.now()
   }
 }

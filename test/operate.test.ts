@@ -38,6 +38,22 @@ t.test('every metric that a panel or an alert names exists, and so does every la
   for (const name of families.keys()) if (name.startsWith('procore_bff_')) t.ok(shown.has(name), `${name} is looked at`)
 })
 
+t.test('every value of a label that an alert asks for is one that there is', async t => {
+  const service = await startService(t)
+  const values = new Set(samplesOf((await send(`${service.url}/metrics`, { method: 'GET' })).text).flatMap(({ labels }) => Object.values(labels)))
+  for (const { expr } of await rules()) {
+    for (const [, text = ''] of expr.matchAll(/(?:code|outcome|result|state|host|status_class)=~?"([^"]*)"/g)) {
+      for (const value of text.split('|')) t.ok(values.has(value), `${value} in ${expr}`)
+    }
+  }
+})
+
+t.test('what is told by route is shown of the mirrored routes only', async t => {
+  for (const expression of [...(await panels()).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...(await rules()).map(({ expr }) => expr)]) {
+    for (const [use, labels = ''] of expression.matchAll(/procore_bff_(?:request_duration_seconds_bucket|received_bytes_total|sent_bytes_total)\{([^}]*)\}/g)) t.ok(labels.includes('route=~"/companies.*|/rest.*"'), use)
+  }
+})
+
 t.test('recorded series are used by the name that they have', async t => {
   const all = await rules()
   const recorded = new Set(all.map(({ record }) => record).filter(Boolean))

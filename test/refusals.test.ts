@@ -1,7 +1,11 @@
 // What is refused before anything is read of the body, in which order, and in the one shape of a problem; the service goes on serving.
+import { once } from 'node:events'
 import t from 'tap'
-import { boundary, faults, jane, RawConnection, send, sendJson } from './helpers/requests.ts'
+import { png } from './helpers/images.ts'
+import { boundary, faults, formPart, jane, RawConnection, send, sendJson } from './helpers/requests.ts'
+import { samplesOf } from './helpers/samples.ts'
 import { startService } from './helpers/service.ts'
+import { until } from './helpers/until.ts'
 
 const json = { 'content-type': 'application/json' }
 
@@ -79,6 +83,54 @@ t.test('what is not HTTP', async t => {
     t.match(answer, /\r\nconnection: close\r\n/)
   }
   t.equal((await sendJson(users, { user: jane })).status, 201)
+})
+
+t.test('a body that can not be read on is told of once, as its own request, whenever its fault comes', async t => {
+  const head = (id: string, headers: string, path = '/companies/101/users') => `POST ${path} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\n${headers}\r\n\r\n`
+  const chunked = 'content-type: application/json\r\ntransfer-encoding: chunked'
+  const service = await startService(t)
+  const { port, url, lines, emulator, app } = service
+  const received = () => once(app.fastify.server, 'request')
+  const caller = () => new RawConnection(port)
+  const answered: Array<[id: string, status: number, answer: Promise<string>, logged?: number]> = []
+  const ask = async (id: string, start: string, rest: string, status = 400) => {
+    const connection = caller().write(start)
+    await received()
+    answered.push([id, status, connection.write(rest).ended()])
+  }
+  await ask('later', head('later', chunked), 'zz\r\n')
+  answered.push(['at-once', 400, caller().write(`${head('at-once', chunked)}zz\r\nmore`).ended()])
+  await ask('no-route', head('no-route', chunked, '/nowhere'), 'zz\r\n', 404)
+  answered.push(['no-route-at-once', 404, caller().write(`${head('no-route-at-once', chunked, '/nowhere')}zz\r\n`).ended()])
+  const cutOff = caller().write(head('cut-off', 'content-type: application/json\r\ncontent-length: 100'))
+  await received()
+  cutOff.socket.end('{')
+  answered.push(['cut-off', 400, cutOff.ended(), 499])
+  for (const [id, status, answer] of answered) {
+    const text = await answer
+    t.match(text, new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nx-request-id: ${id}\r\n[^]*"request_id":"${id}"`), id)
+    t.equal(text.split('HTTP/1.1 ').length, 2, `${id} has one answer`)
+  }
+  const requests = () => lines.filter(({ msg }) => msg === 'request')
+  await until(() => requests().length >= answered.length)
+  t.strictSame(requests().map(({ requestId, status }) => `${String(requestId)} ${String(status)}`).sort(), answered.map(([id, status,, logged]) => `${id} ${logged ?? status}`).sort(), 'one line each')
+  const samples = samplesOf((await send(`${url}/metrics`, { method: 'GET' })).text).filter(({ name, labels, value }) => name === 'procore_bff_requests_total' && labels['method'] === 'POST' && value > 0)
+  t.strictSame(samples.map(({ labels: { route, status_class: statusClass, code }, value }) => [route, statusClass, code, value]).sort(), [['/companies/:company_id/users', '4xx', '', 1], ['/companies/:company_id/users', '4xx', 'bad_request', 2], ['none', '4xx', 'not_found', 2]])
+  t.equal(emulator.apiRequests.length, 0)
+  t.strictSame(lines.filter(({ level }) => level === 'error' || level === 'warn').map(({ msg }) => msg).filter(msg => msg !== 'request'), [])
+})
+
+t.test('a streamed form that can not be read on says that nothing was sent, and nothing becomes complete', async t => {
+  const { port, emulator, lines } = await startService(t)
+  const data = formPart({ name: 'user[avatar]', filename: 'a.png', data: png(500_000) })
+  const caller = new RawConnection(port)
+  caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\ntransfer-encoding: chunked\r\n\r\n${data.length.toString(16)}\r\n`).write(data).write('\r\n')
+  await until(() => emulator.apiRequests.length === 1)
+  caller.write('zz\r\n')
+  t.match(await caller.ended(), /^HTTP\/1\.1 400 [^]*"code":"bad_request"[^]*"outcome":"not_sent"/)
+  await until(() => lines.some(({ msg }) => msg === 'request'))
+  t.match(lines.filter(({ msg }) => msg === 'request'), [{ status: 400, code: 'bad_request', outcome: 'not_sent', form: 'streamed' }])
+  t.equal(emulator.apiRequests[0]?.complete, false)
 })
 
 t.test('Expect: 100-continue is answered once the body is wanted', async t => {

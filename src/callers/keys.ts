@@ -1,6 +1,7 @@
 /**
  * The public keys of whoever issues the callers' tokens: fetched from the JWKS URL, renewed at intervals and when a token names a key
- * that is not among them, and kept in use while the issuer is away. Attempts are shared, and after each there is a pause.
+ * that is not among them, and kept in use while the issuer is away. Attempts are shared, and after each there is a pause; one that
+ * failed is repeated after it, so that what is told of the issuer does not wait for a caller.
  */
 import { createRemoteJWKSet, customFetch, errors, type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet } from 'jose'
 import { fetch } from 'undici'
@@ -20,6 +21,7 @@ export class IssuerKeys {
   #closed = false
   #attempt: Promise<boolean> | undefined
   #attemptedAtMs = -Infinity
+  #timer: NodeJS.Timeout | undefined
   /** Whether the last attempt brought keys. */
   readonly standing = new Standing()
 
@@ -39,13 +41,14 @@ export class IssuerKeys {
     })
   }
 
-  /** Makes the first attempt, so that the first caller need not wait for it. */
+  /** Makes an attempt that nobody waits for, such as the first, so that the first caller need not. */
   start (): void {
     this.#fetch().catch(() => {})
   }
 
   async close (): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#timer)
     await this.#connections.dispatcher.destroy()
   }
 
@@ -79,6 +82,7 @@ export class IssuerKeys {
   }
 
   async #try (): Promise<boolean> {
+    clearTimeout(this.#timer)
     this.#attemptedAtMs = Date.now()
     try {
       await this.#set.reload()
@@ -86,9 +90,14 @@ export class IssuerKeys {
     } catch (error) {
       this.standing.set(false)
       // What fails because the connections are being closed is no news.
-      if (!this.#closed) this.#log.warn({ err: error }, 'no keys to verify callers with')
+      if (!this.#closed) this.#failed(error)
     }
     return this.standing.isUp
+  }
+
+  #failed (error: unknown): void {
+    this.#log.warn({ err: error }, 'no keys to verify callers with')
+    this.#timer = setTimeout(() => this.start(), limits.keysPauseMs).unref()
   }
 
   #unavailable (): Problem {

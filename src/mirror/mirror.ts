@@ -8,7 +8,7 @@ import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import { limits } from '../limits.ts'
-import { Problem } from '../problem.ts'
+import { CallerGone, Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { CallerWatch } from './caller-watch.ts'
@@ -153,10 +153,13 @@ class Mount {
     try {
       if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
+      // Whoever dismissed it has answered it.
+      if (trail.dismissed === true) return reply
       nameOrigin(reply, trail)
       if (verdict.kind === 'success') return relaySuccess(reply, verdict)
       throw refusalProblem(verdict, this.#body)
     } catch (error) {
+      if (trail.dismissed === true && (error instanceof Problem || error instanceof CallerGone)) return reply
       nameOrigin(reply, trail)
       throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.with({ outcome: trail.standing }) : error
     } finally {

@@ -50,12 +50,12 @@ export class Upstream {
   async send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
     try {
       const verdict = await this.#pass(outgoing, envelope)
-      const outcome = verdict.kind === 'refusal' ? 'rejected' : envelope.trail.replayed === true ? 'replayed' : verdict.recovered === true ? 'recovered' : 'created'
-      this.#note(outgoing, envelope, outcome, verdict)
+      this.#note(outgoing, envelope, resultOf(verdict, envelope.trail), verdict)
       return verdict
     } catch (error) {
       const problem = error instanceof Problem ? error : undefined
-      this.#note(outgoing, envelope, problem?.extras.outcome ?? envelope.trail.standing ?? 'not_sent', { status: problem?.status })
+      const { replayed, standing } = envelope.trail
+      this.#note(outgoing, envelope, replayed === true ? 'replayed' : problem?.extras.outcome ?? standing ?? 'not_sent', { status: problem?.status })
       throw error
     }
   }
@@ -111,6 +111,14 @@ export class Upstream {
     const search = new Map([['filters[search]', values.get(by)]])
     return { lists: this.#lists.map(list => list(path, search)), by, values, shownAt }
   }
+}
+
+/** A repeat is no other create, whatever it is told again; only what it found by looking is news. */
+function resultOf (verdict: Verdict, { replayed, lookUps }: Trail): Result {
+  const isRecovered = verdict.kind === 'success' && verdict.recovered === true
+  if (replayed === true && !(isRecovered && lookUps !== undefined)) return 'replayed'
+  if (verdict.kind === 'refusal') return 'rejected'
+  return isRecovered ? 'recovered' : 'created'
 }
 
 /** By what is meant, not by how it was written: JSON and a form with the same values and the same avatar are the same request. */

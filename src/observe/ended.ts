@@ -3,6 +3,7 @@
  * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ProblemCode } from '../problem.ts'
 import { readTraceparent } from './trace-context.ts'
 import type { Trail } from './trail.ts'
 
@@ -21,6 +22,15 @@ export interface Ended {
 
 export type Observer = (ended: Ended) => void
 
+/** A request that could not be read: it has no route and no trail. */
+export interface Unread {
+  /** `none` where not even that could be read. */
+  method: string
+  status: number
+  code: ProblemCode
+  requestId: string
+}
+
 /** What nginx calls a caller who left before the answer; it is logged, never sent. */
 const callerLeft = 499
 
@@ -30,7 +40,8 @@ const callerLeft = 499
  */
 export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
   const end = (request: FastifyRequest, reply: FastifyReply) => {
-    const ended = { request, reply, status: reply.raw.writableFinished ? reply.statusCode : callerLeft }
+    const isAnswered = reply.raw.writableFinished || request.trail.endless === true
+    const ended = { request, reply, status: isAnswered ? reply.statusCode : callerLeft }
     for (const observe of observers) observe(ended)
   }
   app.decorateRequest('trail')

@@ -12,7 +12,7 @@ export function addGauges (registry: Registry, parts: Parts): void {
   const { tokens, allowance } = procore
   const add = { gauge: adder(registry, Gauge), counter: adder(registry, Counter) }
 
-  add.gauge('requests_in_flight', 'Requests that are under way.', set => set(lifecycle.underWay))
+  add.gauge('requests_in_flight', 'Requests that are under way, without those who watch the status page.', set => set(lifecycle.underWay))
   add.gauge('forms_in_flight', 'Forms that are under way: held, to be sent whole, or streamed.', set => {
     for (const way of ['held', 'streamed'] as const) set(forms.count(way), { way })
   }, ['way'])
@@ -36,11 +36,12 @@ export function addGauges (registry: Registry, parts: Parts): void {
     for (const { companyId, resetMs } of allowance.standings(limits.companiesShown)) set(resetMs / 1000, labelOf(companyId))
   }, ['company_id'])
   add.gauge('allowance_waiting', 'Requests that wait for Procore\'s allowance.', set => set(allowance.waiting))
-  add.counter('allowance_refusals_total', 'Requests that were refused since nothing remained of Procore\'s allowance.', set => set(allowance.refused))
+  add.counter('allowance_refusals_total', 'Requests that were refused without asking Procore since nothing remained of its allowance.', set => set(allowance.refused))
 
   add.gauge('token_age_seconds', 'Age of the token for Procore\'s API; absent when there is none.', set => {
     if (tokens.ageMs !== undefined) set(tokens.ageMs / 1000)
   })
+  add.gauge('token_valid', 'Whether there is a valid token for Procore\'s API, whatever its login host does.', set => set(tokens.isValid ? 1 : 0))
   add.counter('tokens_total', 'Tokens for Procore\'s API: renewed, attempts that failed, and those that the API refused.', set => {
     for (const [result, count] of Object.entries(tokens.counts)) set(count, { result })
   }, ['result'])

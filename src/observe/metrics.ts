@@ -4,7 +4,8 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { ProblemCode } from '../problem.ts'
+import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
+import type { Unread } from './ended.ts'
 import type { Trail } from './trail.ts'
 
 /** Stands before every name of ours. */
@@ -13,12 +14,17 @@ export const metricPrefix = 'procore_bff_'
 /** From a refusal that asks nobody to the longest wait that is allowed, in seconds. */
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** What alerts look for. */
+const expectedCodes = problemCodes.filter(code => problemTable[code].status >= 500 || code === 'procore_rate_limited')
+
 /** What of a request that ended is counted. */
 export interface NotedRequest {
   request: { method: string, routeOptions: { url?: string | undefined }, trail: Trail }
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
 }
+
+interface MirroredRoute { method: string, path: string, procorePath: string }
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
@@ -31,7 +37,7 @@ export class Metrics {
   readonly #token = this.#histogram('token_request_duration_seconds', 'What the login host took.')
   readonly #received = this.#counter('received_bytes_total', 'Bytes of bodies that were read.', ['route'])
   readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
-  readonly #outcomes = this.#counter('outcomes_total', 'What became of creates that were valid.', ['outcome'])
+  readonly #outcomes = this.#counter('outcomes_total', 'What became of creates that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
   readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
 
@@ -41,11 +47,19 @@ export class Metrics {
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
   }
 
+  /** Begins at 0 what a mirrored route may come to: of a counter that appears with its first failure Prometheus sees no increase. */
+  expect ({ method, path, procorePath }: MirroredRoute): void {
+    for (const route of [path, procorePath]) {
+      this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
+      for (const code of expectedCodes) this.#requests.inc({ method, route, status_class: classOf(problemTable[code].status), code }, 0)
+    }
+  }
+
   readonly note = ({ request, reply, status }: NotedRequest): void => {
     const { trail, method } = request
     const route = request.routeOptions.url ?? 'none'
     this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })
-    this.#duration.observe({ route }, reply.elapsedTime / 1000)
+    if (trail.endless !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
     if (trail.upstreamMs !== undefined) this.#upstream.observe({ status_class: trail.upstreamStatus === undefined ? 'none' : classOf(trail.upstreamStatus) }, trail.upstreamMs / 1000)
     if (trail.waitMs !== undefined) this.#wait.observe(trail.waitMs / 1000)
     if (trail.bytesIn !== undefined) this.#received.inc({ route }, trail.bytesIn)
@@ -56,9 +70,8 @@ export class Metrics {
     if (result !== undefined) this.#idempotency.inc({ result })
   }
 
-  /** A request that had no route, since it could not be read. */
-  noteUnread ({ status, code }: { status: number, code: ProblemCode }): void {
-    this.#requests.inc({ method: 'none', route: 'none', status_class: classOf(status), code })
+  noteUnread ({ method, status, code }: Unread): void {
+    this.#requests.inc({ method, route: 'none', status_class: classOf(status), code })
   }
 
   noteToken (ms: number): void {

@@ -78,10 +78,11 @@ export class Traces {
     return this.#provider.shutdown().catch(() => {})
   }
 
-  #addStage ({ name, startedAtMs, endedAtMs, status }: Stage, context: Context): void {
+  #addStage ({ name, startedAtMs, endedAtMs, method, status, error }: Stage, context: Context): void {
     const span = this.#tracer.startSpan(name, { kind: name === 'upstream' ? SpanKind.CLIENT : SpanKind.INTERNAL, startTime: startedAtMs }, context)
-    if (status !== undefined) span.setAttribute('http.response.status_code', status)
-    if (status !== undefined && status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+    const type = error ?? (status !== undefined && status >= 500 ? String(status) : undefined)
+    span.setAttributes({ 'http.request.method': method, 'http.response.status_code': status, 'error.type': type })
+    if (type !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(endedAtMs)
   }
 }

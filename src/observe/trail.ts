@@ -9,9 +9,15 @@ export interface Stage {
   name: 'validate' | 'token' | 'allowance' | 'upstream'
   startedAtMs: number
   endedAtMs: number
+  method?: string
   /** Procore's answer to it. */
-  status?: number
+  status?: number | undefined
+  /** Why it failed: one of few words. */
+  error?: string | undefined
 }
+
+/** How a stage ended. */
+export type StageEnd = Pick<Stage, 'method' | 'status' | 'error'>
 
 /** What became of a request that may have changed something: as the caller is told it, or how it went well. */
 export type Result = Outcome | 'created' | 'recovered' | 'replayed'
@@ -38,6 +44,8 @@ export interface Trail {
   /** How a form went: held and sent whole, or streamed. */
   form?: 'held' | 'streamed'
   faults?: number
+  /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
+  endless?: true
   /**
    * The outcome that the create would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
    * `unknown` once a complete request was handed to the socket.
@@ -52,10 +60,16 @@ export interface Trail {
 }
 
 /** Notes a stage of the work if somebody traces it; what comes back ends it. */
-export function beginStage ({ stages }: Trail, name: Stage['name']): (status?: number) => void {
+export function beginStage ({ stages }: Trail, name: Stage['name']): (end?: StageEnd) => void {
   if (stages === undefined) return nobodyTraces
   const startedAtMs = preciseNow()
-  return status => { stages.push({ name, startedAtMs, endedAtMs: preciseNow(), ...(status !== undefined && { status }) }) }
+  return end => { stages.push({ name, startedAtMs, endedAtMs: preciseNow(), ...end }) }
+}
+
+/** What a span calls an error: a code or a class, never a message. */
+export function errorTypeOf (error: unknown): string {
+  if (!(error instanceof Error)) return '_OTHER'
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
 function nobodyTraces (): void {}

@@ -25,7 +25,8 @@ export async function addStatus (app: FastifyInstance, parts: Parts, problems: L
       const content = readFileSync(new URL(`status/${file}`, import.meta.url))
       pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
     }
-    pages.get('/status/events', { schema: { hide: true } }, (_request, reply) => watchers.add(reply, parts.lifecycle))
+    // The answer to HEAD would have no end, as that to GET has none.
+    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => watchers.add(reply, parts.lifecycle))
   })
   app.addHook('onClose', async () => watchers.close())
 }
@@ -40,7 +41,7 @@ export function statusOf (parts: Parts, problems: LatestProblems) {
     phase: phaseOf(parts),
     upSeconds: Math.round(process.uptime()),
     dependencies: dependenciesOf(parts, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
-    token: { ageMs: procore.tokens.ageMs, ...procore.tokens.counts },
+    token: { isValid: procore.tokens.isValid, ageMs: procore.tokens.ageMs, ...procore.tokens.counts },
     connections: procore.connections().api,
     requests: parts.lifecycle.underWay,
     waiting: procore.allowance.waiting,
@@ -67,7 +68,8 @@ class Watchers {
   add (reply: FastifyReply, lifecycle: Parts['lifecycle']): void {
     if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw new Problem('overloaded', 'Too many watch this page.', { headers: { 'retry-after': '10' } })
     reply.hijack()
-    const { raw } = reply
+    const { raw, request: { trail } } = reply
+    trail.endless = true
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value)
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     raw.write(this.#tell())

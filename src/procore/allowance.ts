@@ -62,7 +62,7 @@ export class Allowance {
     return this.#count.waiting
   }
 
-  /** How many were refused since the start, for want of allowance or of patience. */
+  /** How many were refused here since the start for want of allowance; what Procore asked for while it was not available is not that. */
   get refused (): number {
     return this.#count.refused
   }
@@ -71,8 +71,9 @@ export class Allowance {
   standings (max: number): AllowanceStanding[] {
     const standings: AllowanceStanding[] = []
     for (const [companyId, bucket] of this.#buckets) {
-      const { remaining, limit, resetMs, blockedMs } = bucket.standing
-      if (remaining !== undefined || blockedMs > 0) standings.push({ companyId: this.#perCompany ? companyId : undefined, remaining: blockedMs > 0 ? 0 : remaining ?? 0, limit, resetMs: Math.max(resetMs, blockedMs) })
+      const { limit, resetMs, blockedMs, blockedBy, ...told } = bucket.standing
+      const remaining = blockedBy === 'rate' ? 0 : told.remaining
+      if (remaining !== undefined) standings.push({ companyId: this.#perCompany ? companyId : undefined, remaining, limit, resetMs: blockedMs > 0 ? blockedMs : resetMs })
     }
     return standings.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
@@ -168,9 +169,9 @@ class Bucket {
     this.#count = count
   }
 
-  get standing (): WindowStanding & { blockedMs: number } {
+  get standing (): WindowStanding & { blockedMs: number, blockedBy: BlockKind | undefined } {
     const nowMs = Date.now()
-    return { ...this.#window.standing(nowMs), blockedMs: this.#window.blockedMs(nowMs) }
+    return { ...this.#window.standing(nowMs), blockedMs: this.#window.blockedMs(nowMs), blockedBy: this.#window.blockedBy(nowMs) }
   }
 
   get isBusy (): boolean {
@@ -288,10 +289,9 @@ class Bucket {
   }
 
   #tooLong (nowMs: number, atMs: number): Problem {
-    this.#count.refused++
     const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
-    return this.#window.blockedBy(nowMs) === 'unavailable'
-      ? new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
-      : new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'not_sent', headers })
+    if (this.#window.blockedBy(nowMs) === 'unavailable') return new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
+    this.#count.refused++
+    return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'not_sent', headers })
   }
 }

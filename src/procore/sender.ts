@@ -6,13 +6,13 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { beginStage, type Trail } from '../observe/trail.ts'
+import { beginStage, errorTypeOf, type StageEnd, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
 import { Allowance, type Ticket } from './allowance.ts'
 import { blockOf } from './allowance-news.ts'
-import type { Exchange } from './answer.ts'
+import type { Breakdown, Exchange } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import type { Caller } from './caller.ts'
 import { exchange, type ProcoreRequest } from './exchange.ts'
@@ -104,8 +104,9 @@ export class Sender {
     this.#refuseIfDown()
     // Whoever has no token must not hold a place of the allowance meanwhile.
     const endStage = beginStage(trail, 'token')
-    await this.#token(caller)
-    endStage()
+    const had = this.#token(caller)
+    if (had instanceof Promise) await staged(had, endStage)
+    else endStage()
     const enteredAtMs = Date.now()
     const ticket = await this.#enter(request, waitMs)
     const waitedMs = Date.now() - enteredAtMs
@@ -130,14 +131,20 @@ export class Sender {
   }
 
   async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
-    const ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
-    if (!(ticket instanceof Promise)) return ticket
     const startedAt = performance.now()
     const endStage = beginStage(trail, 'allowance')
+    let ticket: Promise<Ticket> | Ticket
     try {
-      return await ticket
+      ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
+    } catch (error) {
+      endStage({ error: errorTypeOf(error) })
+      throw error
+    }
+    // Who goes at once did not wait.
+    if (!(ticket instanceof Promise)) return ticket
+    try {
+      return await staged(ticket, endStage)
     } finally {
-      endStage()
       trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt
     }
   }
@@ -161,7 +168,7 @@ export class Sender {
       const ms = performance.now() - startedAt
       trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
       const status = result?.kind === 'answer' ? result.status : undefined
-      endStage(status)
+      endStage({ method, status, error: result?.kind === 'breakdown' ? breakdownType(result) : undefined })
       this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: request.companyId, status, brokenAt: result?.kind === 'breakdown' ? result.at : undefined, ms: Math.round(ms) }, 'exchange')
     }
   }
@@ -194,6 +201,23 @@ export class Sender {
 
 function isWhole ({ body }: Pick<ApiRequest, 'body'>): boolean {
   return body === null || Buffer.isBuffer(body)
+}
+
+/** A stage that ends with what it waits for, well or not. */
+async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {
+  try {
+    const result = await work
+    end()
+    return result
+  } catch (error) {
+    end({ error: errorTypeOf(error) })
+    throw error
+  }
+}
+
+/** What was ended from this side has no error of Procore's. */
+function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
+  return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
 }
 
 /** A wait that ends when there is nobody left to wait for. */

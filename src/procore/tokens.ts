@@ -34,7 +34,8 @@ export class Tokens {
   #stopped = false
   /** Whether a token was ever had. */
   ready = false
-  readonly #standing = new Standing()
+  /** Whether the last attempt brought a token: it tells of the login host, and the token may be valid longer or shorter than that. */
+  readonly standing = new Standing()
   /** Since the start: tokens that were had, attempts that failed, and tokens that the API refused. */
   readonly counts = { renewed: 0, failed: 0, refused: 0 }
 
@@ -59,16 +60,14 @@ export class Tokens {
     return token !== undefined && Date.now() < token.issuedAtMs + token.lifetimeMs ? token.value : undefined
   }
 
-  /** Whether there is a valid token. */
-  get standing (): Standing {
-    const token = this.#current
-    if (token !== undefined && this.current() === undefined) this.#standing.set(false, token.issuedAtMs + token.lifetimeMs)
-    return this.#standing
+  /** Whether requests have a token, whatever the login host does. */
+  get isValid (): boolean {
+    return this.current() !== undefined
   }
 
   /** How old the valid token is, in milliseconds. */
   get ageMs (): number | undefined {
-    return this.#current === undefined || this.current() === undefined ? undefined : Date.now() - this.#current.issuedAtMs
+    return this.#current === undefined || !this.isValid ? undefined : Date.now() - this.#current.issuedAtMs
   }
 
   /** @throws {Problem} `procore_unauthorized` or `procore_unavailable`, `not_sent` */
@@ -93,7 +92,6 @@ export class Tokens {
     this.#drops = drops + 1
     this.#droppedAtMs = nowMs
     this.#current = undefined
-    this.#standing.set(false)
     this.#log.warn({ ageMs: nowMs - token.issuedAtMs }, 'Procore refused the token')
     this.start()
   }
@@ -115,8 +113,7 @@ export class Tokens {
   }
 
   #succeed (token: Token): void {
-    // One that lapsed before it was replaced was missing since then.
-    if (!this.standing.isUp) this.#standing.set(true)
+    this.standing.set(true)
     this.#current = token
     this.counts.renewed++
     this.#latest = token.value
@@ -135,9 +132,14 @@ export class Tokens {
     this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
     this.#retryAtMs = Date.now() + pauseMs
     // What fails because the connections are being closed is no news.
-    if (!this.#stopped) this.#complain(problem, pauseMs)
+    if (!this.#stopped) this.#sayFailed(problem, pauseMs)
     this.#schedule(pauseMs)
     return this.#failure
+  }
+
+  #sayFailed (problem: Problem, pauseMs: number): void {
+    this.standing.set(false)
+    this.#complain(problem, pauseMs)
   }
 
   /** Wrong credentials are wrong until somebody mends them, who needs to be told, but not at every attempt. */

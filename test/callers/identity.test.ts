@@ -1,5 +1,6 @@
 // CALLER_AUTH=jwt: who gets in, who does not, what they are told, and what it takes of the issuer.
 import { createHmac } from 'node:crypto'
+import { mock } from 'node:test'
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
 import { skipTime } from '../helpers/clock.ts'
@@ -117,6 +118,29 @@ t.test('keys stay in use while the issuer is away; without any, callers are told
   await issuer.rotate()
   skip(limits.keysPauseMs)
   t.match((await sendJson(users, { user: jane }, bearer(await issuer.sign({}, { expiresIn: 86_400 })))).json, { code: 'identity_unavailable' }, 'its key may be a new one')
+})
+
+t.test('an attempt that failed is repeated by itself until it succeeds, although nobody calls', async t => {
+  const issuer = await startIssuer(t)
+  const { url, app, lines } = await startService(t, { env: issuer.env })
+  const failures = () => lines.filter(({ msg }) => msg === 'no keys to verify callers with').length
+  const identity = async () => Object((await send(`${url}/readyz`, { method: 'GET' })).json['dependencies']).identity.state
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  issuer.down = true
+  app.callers.keys?.start()
+  for (const attempts of [1, 2, 3]) {
+    await until(() => failures() === attempts)
+    t.equal(await identity(), 'down')
+    mock.timers.tick(limits.keysPauseMs - 1)
+    t.equal(issuer.asked, attempts, 'not before the pause is over')
+    if (attempts === 3) issuer.down = false
+    mock.timers.tick(1)
+  }
+  await until(() => app.callers.keys?.standing.isUp === true)
+  t.equal(await identity(), 'up')
+  mock.timers.tick(limits.keysRenewMs)
+  t.equal(issuer.asked, 4, 'and then no more')
 })
 
 t.test('a verified token is not verified again for five minutes, and never past its expiry', async t => {

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { png } from '../helpers/images.ts'
-import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
+import { form, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { samplesOf } from '../helpers/samples.ts'
 import { startService, type Service } from '../helpers/service.ts'
 
 const audited = ({ lines }: Service) => lines.filter(({ name }) => name === 'audit')
@@ -34,4 +35,22 @@ t.test('who made what where, and what became of it', async t => {
   t.match(fingerprints[0], /^[\w-]{43}$/)
   t.equal(new Set(fingerprints.slice(0, 5)).size, 1, 'the same address, whatever its case')
   t.notMatch(JSON.stringify(service.lines), /jane|example\.com|Doe/i)
+})
+
+t.test('a repeat under a key is no other create: what it is told again is `replayed`, and only what it finds is news', async t => {
+  const service = await startService(t)
+  const { users, url, emulator } = service
+  const outcomes = async () => Object.fromEntries(samplesOf((await send(`${url}/metrics`, { method: 'GET' })).text).filter(({ name, value }) => name === 'procore_bff_outcomes_total' && value > 0).map(({ labels, value }) => [labels['outcome'], value]))
+  emulator.faults.add({ kind: 'status', status: 422, body: '{"errors":{"email_address":["is taken"]}}' })
+  const refused = [await sendJson(users, { user: jane }, { 'idempotency-key': 'a' }), await sendJson(users, { user: jane }, { 'idempotency-key': 'a' })]
+  for (const { json } of refused) t.match(json, { status: 422, code: 'procore_rejected', outcome: 'rejected', errors: [{ pointer: '/user/email_address' }] })
+  emulator.faults.add({ kind: 'reset-after-body' })
+  emulator.faults.add({ kind: 'status', status: 503, body: '', method: 'GET', times: 4 })
+  for (let index = 0; index < 2; index++) t.match((await sendJson(users, { user: jane }, { 'idempotency-key': 'b' })).json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
+  t.strictSame(await outcomes(), { rejected: 1, unknown: 1, replayed: 2 })
+  for (let index = 0; index < 2; index++) t.match(await sendJson(users, { user: jane }, { 'idempotency-key': 'b' }), { status: 201, headers: { 'x-outcome': 'recovered', 'idempotency-replayed': 'true' } })
+  t.strictSame(await outcomes(), { rejected: 1, unknown: 1, replayed: 3, recovered: 1 })
+  const expected = ['rejected', 'replayed', 'unknown', 'replayed', 'recovered', 'replayed']
+  t.strictSame(audited(service).map(({ outcome }) => outcome), expected)
+  t.strictSame(service.lines.filter(({ msg }) => msg === 'request').map(({ outcome }) => outcome).filter(Boolean), expected)
 })

@@ -2,7 +2,7 @@
 import { METHODS } from 'node:http'
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
-import { problemCodes } from '../../src/problem.ts'
+import { problemCodes, problemTable } from '../../src/problem.ts'
 import { png } from '../helpers/images.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
 import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
@@ -91,6 +91,34 @@ t.test('the allowance: what remains, until when, who waited and who was refused'
   t.equal(valueOf(await scrape(shared), 'allowance_remaining', { company_id: 'all' }), 3599)
 })
 
+t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does until then', async t => {
+  const service = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  const allowance = async (company: string) => {
+    const samples = await scrape(service)
+    return ['remaining', 'reset_seconds'].map(name => valueOf(samples, `allowance_${name}`, { company_id: company }))
+  }
+  const refuse = (status: number, count: number) => service.emulator.faults.add({ kind: 'status', status, body: '', headers: { 'retry-after': '30' }, times: count })
+  await sendJson(service.users, person(1))
+  const other = service.users.replace('101', '102')
+  refuse(503, 2)
+  for (const users of [service.users, service.users, other, other]) t.match((await sendJson(users, person(2))).json, { code: 'procore_unavailable' })
+  const [remaining, reset] = await allowance('101')
+  t.equal(remaining, 3598, 'as told, and one was sent since')
+  t.ok(Number(reset) > 28 && Number(reset) <= 30, 'when the next may go')
+  t.strictSame(await allowance('102'), [undefined, undefined], 'nothing is known of it')
+  t.equal(valueOf(await scrape(service), 'allowance_refusals_total'), 0)
+  refuse(429, 1)
+  const third = service.users.replace('101', '103')
+  await sendJson(third, person(3))
+  await sendJson(third, person(3))
+  const [spent, again] = await allowance('103')
+  t.equal(spent, 0)
+  t.ok(Number(again) > 28 && Number(again) <= 30)
+  const samples = await scrape(service)
+  t.equal(valueOf(samples, 'allowance_refusals_total'), 1, 'the other one was Procore\'s own')
+  t.equal(valueOf(samples, 'requests_total', { code: 'procore_rate_limited' }), 2)
+})
+
 t.test('of many companies those with the least left are shown', async t => {
   const service = await startService(t, { env: { CALLER_RATE_PER_MINUTE: '0' } })
   for (let company = 1; company <= limits.companiesShown + 10; company++) await sendJson(service.users.replace('101', String(company)), { user: { ...jane } })
@@ -107,12 +135,14 @@ t.test('token, breaker and dependencies', async t => {
   let samples = await scrape(service)
   t.strictSame(['renewed', 'failed', 'refused'].map(result => valueOf(samples, 'tokens_total', { result })), [2, 0, 1])
   t.ok((valueOf(samples, 'token_age_seconds') ?? -1) >= 0)
+  t.equal(valueOf(samples, 'token_valid'), 1)
   t.strictSame(['login', 'api'].map(dependency => valueOf(samples, 'dependency_up', { dependency })), [1, 1])
   service.emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token', rate: 1 })
   service.app.procore.tokens.reject(service.app.procore.tokens.current() ?? '')
   await until(() => service.app.procore.tokens.counts.failed > 0)
   samples = await scrape(service)
   t.equal(valueOf(samples, 'token_age_seconds'), undefined, 'none')
+  t.equal(valueOf(samples, 'token_valid'), 0)
   t.equal(valueOf(samples, 'dependency_up', { dependency: 'login' }), 0)
   t.equal(valueOf(samples, 'breaker_open'), 0)
   service.emulator.faults.clear()
@@ -159,6 +189,17 @@ t.test('names and units follow the conventions', async t => {
   }
 })
 
+t.test('what alerts look for is there from the start, so that the first failure is an increase', async t => {
+  const service = await startService(t)
+  const samples = await scrape(service)
+  for (const mirrored of [route, '/rest/v1.3/companies/:company_id/users']) {
+    t.equal(valueOf(samples, 'requests_total', { method: 'POST', route: mirrored, status_class: '2xx', code: '' }), 0)
+    for (const code of problemCodes.filter(code => problemTable[code].status >= 500)) t.equal(valueOf(samples, 'requests_total', { method: 'POST', route: mirrored, status_class: '5xx', code }), 0, code)
+    t.equal(valueOf(samples, 'requests_total', { method: 'POST', route: mirrored, status_class: '4xx', code: 'procore_rate_limited' }), 0)
+  }
+  t.equal(samples.filter(({ name }) => name === 'procore_bff_requests_total').length, 2 * 11, 'and no more than that')
+})
+
 t.test('labels stay few whatever is sent, and hold nothing that a caller wrote', async t => {
   const service = await startService(t)
   const { url, users, port } = service
@@ -196,7 +237,8 @@ t.test('labels stay few whatever is sent, and hold nothing that a caller wrote',
       t.ok(allowed[label]?.has(value), `${name} ${label}=${value}`)
     }
   }
-  const requests = samples.filter(({ name }) => name === 'procore_bff_requests_total')
+  const requests = samples.filter(({ name, value }) => name === 'procore_bff_requests_total' && value > 0)
   t.ok(requests.length < 12, `${requests.length} series`)
-  t.equal(valueOf(samples, 'requests_total', { method: 'none', route: 'none', code: 'bad_request' }), 3)
+  t.equal(valueOf(samples, 'requests_total', { method: 'none', route: 'none', code: 'bad_request' }), 2)
+  t.equal(valueOf(samples, 'requests_total', { method: 'GET', route: 'none', code: 'bad_request' }), 1, 'of a URL that can not be read the method is known')
 })

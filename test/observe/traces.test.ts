@@ -72,6 +72,36 @@ t.test('what waited, what was repeated, what was looked up and what failed can b
   t.notMatch(JSON.stringify(receiver.spans), /jane|Doe|example\.com/)
 })
 
+t.test('the stage that failed is there and says why, and a look-up can be told from the create', async t => {
+  const receiver = await startReceiver(t)
+  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, UPSTREAM_TIMEOUT_MS: '300', RATE_WAIT_MS: '0' } })
+  const { emulator, users, app } = service
+  const create = async (company: number, code: string) => t.equal((await sendJson(users.replace('101', String(company)), { user: jane })).json['code'], code)
+  for (const kind of ['reset-after-body', 'silence'] as const) emulator.faults.add({ kind, method: 'POST' })
+  emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'GET', rate: 1 })
+  await create(101, 'procore_unreachable')
+  await create(102, 'procore_timeout')
+  emulator.faults.clear()
+  emulator.faults.add({ kind: 'status', status: 429, body: '', headers: { 'retry-after': '30' } })
+  await create(103, 'procore_rate_limited')
+  await create(103, 'procore_rate_limited')
+  emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token', rate: 1 })
+  app.procore.tokens.reject(app.procore.tokens.current() ?? '')
+  await create(104, 'procore_unavailable')
+  await app.fastify.close()
+  const stages = receiver.spans.filter(({ kind }) => kind === 2).map(({ spanId }) => receiver.spans.filter(({ parentSpanId }) => parentSpanId === spanId)
+    .filter(({ name }) => name !== 'validate').map(({ name, isError, attributes }) => [name, attributes['http.request.method'], isError, attributes['error.type']]))
+  const token = ['token', undefined, false, undefined]
+  const lookUp = ['upstream', 'GET', true, '500']
+  t.strictSame(stages, [
+    [token, ['upstream', 'POST', true, 'ECONNRESET'], token, lookUp, token, lookUp],
+    [token, ['upstream', 'POST', true, 'timeout'], token, lookUp, token, lookUp],
+    [token, ['upstream', 'POST', false, undefined]],
+    [token, ['allowance', undefined, true, 'procore_rate_limited']],
+    [['token', undefined, true, 'procore_unavailable']],
+  ])
+})
+
 t.test('a trace that the gateway does not record is not recorded here', async t => {
   const receiver = await startReceiver(t)
   const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } })

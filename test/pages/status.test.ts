@@ -2,7 +2,7 @@
 import t from 'tap'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
 import { png } from '../helpers/images.ts'
-import { form, formPart, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 import { limits } from '../../src/limits.ts'
@@ -83,4 +83,38 @@ t.test('those who watch are limited in number, and hold no stop up', async t => 
   t.match(JSON.parse(Buffer.from(value ?? []).toString().replace(/^data: /, '')), { phase: 'ready', problems: [], uploads: [] })
   await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
   controller.abort()
+})
+
+t.test('requests that can not be read are among the latest problems', async t => {
+  const { url, port } = await startService(t, { env })
+  const caller = new RawConnection(port)
+  caller.write('not HTTP\r\n\r\n')
+  await caller.ended()
+  const latest = async () => {
+    const controller = new AbortController()
+    const { body } = await fetch(`${url}/status/events`, { signal: controller.signal })
+    const { value } = await body?.getReader().read() ?? {}
+    controller.abort()
+    return JSON.parse(Buffer.from(value ?? []).toString().replace(/^data: /, '')).problems
+  }
+  t.match(await latest(), [{ code: 'bad_request', count: 1, requestId: /^[0-9a-f-]{36}$/ }])
+  await send(`${url}/%zz`, { method: 'GET', headers: { 'x-request-id': 'ticket-8' } })
+  t.match(await latest(), [{ code: 'bad_request', count: 2, requestId: 'ticket-8' }])
+})
+
+t.test('who watches is no request under way, has no duration, and leaves with 200; HEAD has no such route', async t => {
+  const { url, app, lines } = await startService(t, { env })
+  const metrics = async () => (await send(`${url}/metrics`, { method: 'GET' })).text
+  const controller = new AbortController()
+  const { body } = await fetch(`${url}/status/events`, { signal: controller.signal })
+  await body?.getReader().read()
+  t.equal(app.lifecycle.underWay, 0)
+  t.match(await metrics(), /^procore_bff_requests_in_flight 1$/m, 'the question itself')
+  controller.abort()
+  const ended = () => lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events')
+  await until(() => ended().length > 0)
+  t.match(ended(), [{ level: 'info', status: 200, code: undefined }])
+  t.match(await metrics(), /^procore_bff_requests_total\{method="GET",route="\/status\/events",status_class="2xx",code=""\} 1$/m)
+  t.notMatch(await metrics(), /^procore_bff_request_duration_seconds_count\{route="\/status\/events"\}/m)
+  t.match(await send(`${url}/status/events`, { method: 'HEAD' }), { status: 405, headers: { allow: 'GET' } })
 })

@@ -60,10 +60,10 @@ function show (status) {
   element('phase').textContent = phase
   element('phase').className = phase === 'ready' ? 'up' : 'down'
   element('about').textContent = `version ${status.version}, up for ${ago(status.upSeconds * 1000)}`
-  const names = { login: 'Procore login (token)', api: 'Procore API', identity: 'keys of callers', redis: 'Redis' }
+  const names = { login: 'Procore login', api: 'Procore API', identity: 'keys of callers', redis: 'Redis' }
   fill('dependencies', Object.entries(dependencies).map(([name, { isUp, sinceMs }]) => row([names[name] ?? name, state(isUp), ago(nowMs - sinceMs)])))
   list([
-    ['token', token.ageMs === undefined ? 'none' : `${ago(token.ageMs)} old, ${token.renewed} had, ${token.failed} attempts failed, ${token.refused} refused`],
+    ['token', `${token.isValid ? `valid, ${ago(token.ageMs)} old` : 'none that is valid'}; ${token.renewed} had, ${token.failed} attempts failed, ${token.refused} refused`],
     ['breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests are refused at once'],
     ['requests under way', status.requests],
     ['waiting for allowance', status.waiting],
