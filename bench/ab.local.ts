@@ -11,21 +11,26 @@ for (const spec of process.argv.slice(2)) {
   variants.push({ spec, c: await service(issuer, spec, { env, ...(env['KEYED'] && { headers: { 'idempotency-key': 'KEY' } }) }) })
 }
 const results = new Map<string, number[]>()
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5); const secs = Number(process.env['BENCH_SECONDS'] ?? 2)
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 12); const secs = Number(process.env['BENCH_SECONDS'] ?? 0.7)
+const started = []
+for (const { spec, c } of variants) {
+  const running = await c.start(upstream.url)
+  const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...c.headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const text = `POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`
+  let n = 0
+  const plain = Buffer.from(text)
+  const request = text.includes('KEY') ? () => Buffer.from(text.replace('KEY', `key-${Date.now()}-${n++}`)) : () => plain
+  started.push({ spec, running, request })
+  await rawLoad({ url: running.url, request, connections: 64, seconds: 3 })
+}
 for (let round = 0; round < rounds; round++) {
-  for (const { spec, c } of variants) {
-    const running = await c.start(upstream.url)
-    const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...c.headers }).map(([name, value]) => `${name}: ${value}\r\n`)
-    const text = `POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`
-    let n = 0
-    const plain = Buffer.from(text)
-    const request = text.includes('KEY') ? () => Buffer.from(text.replace('KEY', `key-${Date.now()}-${n++}`)) : () => plain
-    await rawLoad({ url: running.url, request, connections: 64, seconds: 2 })
+  for (const { spec, running, request } of started) {
     const before = cpuMicrosOfAll(running.pids)
     const { answered } = await rawLoad({ url: running.url, request, connections: 64, seconds: secs })
     results.set(spec, [...results.get(spec) ?? [], (cpuMicrosOfAll(running.pids) - before) / answered])
-    await running.stop()
   }
 }
-for (const [spec, r] of results) console.log(spec.padEnd(60), median(r).toFixed(1), r.map(x => x.toFixed(0)).join(' '))
+for (const { running } of started) await running.stop()
+for (const [spec, r] of results) console.log(spec.padEnd(50), 'min', Math.min(...r).toFixed(1), 'median', median(r).toFixed(1), '|', r.map(x => x.toFixed(0)).join(' '))
 upstream.child.kill()
+process.exit()

@@ -10,12 +10,13 @@ import { Lifecycle } from './lifecycle.ts'
 import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
 import { Forms } from './mirror/forms.ts'
-import { writeLine } from './observe/access-log.ts'
+import { accessLog } from './observe/access-log.ts'
 import { Audit } from './observe/audit.ts'
 import { addObservers, plainTrail } from './observe/ended.ts'
 import { addGauges } from './observe/gauges.ts'
 import { health } from './observe/health.ts'
 import { LatestProblems } from './observe/latest-problems.ts'
+import { lineWriter } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import type { Traces } from './observe/traces.ts'
 import { addOpenapi } from './pages/openapi.ts'
@@ -56,7 +57,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   for (const endpoint of endpoints) metrics.expect(endpoint)
   const paths = collectPaths(fastify)
 
-  addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [writeLine, metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note])])
+  addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [accessLog(lineWriter(log)), metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note]), lifecycle.note])
   lifecycle.addHooks(fastify)
   addRefusals(fastify)
   fastify.addHook('onRequest', (request, reply, done) => {

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from './problem.ts'
+import type { Observer } from './observe/ended.ts'
 import { dismiss } from './refusals.ts'
 
 export class Lifecycle {
@@ -16,12 +17,6 @@ export class Lifecycle {
   addHooks (app: FastifyInstance): void {
     app.addHook('onRequest', (_request, reply, done) => {
       this.#replies.add(reply)
-      reply.raw.once('close', () => {
-        // A create that was sent is awaited although its caller left.
-        const { trail } = reply.request
-        if (trail.running === true) (trail.whenEnded ??= []).push(() => this.#remove(reply))
-        else this.#remove(reply)
-      })
       done()
     })
     app.addHook('onSend', (_request, reply, payload, done) => {
@@ -77,7 +72,8 @@ export class Lifecycle {
     return undefined
   }
 
-  #remove (reply: FastifyReply): void {
+  /** To be told of every request that ended, after all others who are told. */
+  readonly note: Observer = ({ reply }) => {
     this.#replies.delete(reply)
     if (this.#replies.size === 0) this.#idle?.()
   }

@@ -72,6 +72,9 @@ export const limits = Object.freeze({
   companiesShown: 50,
   /** Lines of the log that wait to be written. */
   logMaxBytes: 16_777_216,
+  /** Lines of the log are handed over together: for so long, or until they have so many characters. */
+  logBatchMs: 10,
+  logBatchLength: 15_000,
   /** How long SIGUSR2 raises the log to debug. */
   debugForMs: 600_000,
   /** The status page: how many watch it at a time, how often each is told, and how many uploads it shows. */

@@ -74,8 +74,7 @@ export class Upstream {
       requestId,
       traceId: trail.traceId,
       procoreRequestId: trail.procoreRequestId,
-      identifier: lookUp === undefined ? undefined : values.get(lookUp.by),
-    })
+    }, lookUp === undefined ? undefined : values.get(lookUp.by))
   }
 
   #pass (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {

@@ -1,9 +1,16 @@
 /** One log line a request, with ids, codes, sizes and times. */
-import type { Ended } from './ended.ts'
+import type { Ended, Observer } from './ended.ts'
+import type { LineWriter } from './log.ts'
 
-export function writeLine ({ request, reply, status }: Ended): void {
+export function accessLog (write: LineWriter): Observer {
+  return ended => write(ended.status >= 500 ? 'warn' : 'info', lineOf(ended), 'request')
+}
+
+function lineOf ({ request, reply, status }: Ended): object {
   const { trail } = request
-  const line = {
+  return {
+    requestId: request.id,
+    traceId: trail.traceId,
     method: request.method,
     route: request.routeOptions.url,
     status,
@@ -22,8 +29,6 @@ export function writeLine ({ request, reply, status }: Ended): void {
     companyId: trail.companyId,
     procoreRequestId: trail.procoreRequestId,
   }
-  if (status >= 500) request.log.warn(line, 'request')
-  else request.log.info(line, 'request')
 }
 
 const tenths = (ms: number | undefined) => ms === undefined ? undefined : Math.round(ms * 10) / 10

@@ -5,6 +5,7 @@
 import { hash, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Secret } from '../secret.ts'
+import { lineWriter, type LineWriter } from './log.ts'
 import type { Result } from './trail.ts'
 
 export interface AuditEntry {
@@ -21,22 +22,21 @@ export interface AuditEntry {
   requestId: string
   traceId: string | undefined
   procoreRequestId: string | undefined
-  /** What tells the record apart, such as the e-mail address; only its fingerprint is written. */
-  identifier: unknown
 }
 
 export class Audit {
-  readonly #log: FastifyBaseLogger
+  readonly #write: LineWriter
   readonly #key: string
 
   /** The key follows from the secret, so fingerprints change with it. */
   constructor (log: FastifyBaseLogger, secret: Secret) {
-    this.#log = log.child({ name: 'audit' }, { level: 'info' })
+    this.#write = lineWriter(log, true)
     this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
   }
 
-  write ({ identifier, ...entry }: AuditEntry): void {
-    this.#log.info({ ...entry, fingerprint: this.fingerprint(identifier) }, 'create')
+  /** @param identifier what tells the record apart, such as the e-mail address; only its fingerprint is written */
+  write (entry: AuditEntry, identifier: unknown): void {
+    this.#write('info', { name: 'audit', ...entry, fingerprint: this.fingerprint(identifier) }, 'create')
   }
 
   /** The same for the same address, whatever its case. */

@@ -2,8 +2,9 @@
  * The logger: JSON lines of pino on stdout, with errors written in a way that can't carry what a caller or Procore sent.
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.ts'
-import { limits } from '../limits.ts'
+import { standardOutput } from './output.ts'
 
 interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
 
@@ -45,11 +46,6 @@ export function levelRaiser (log: Pick<Logger, 'level' | 'levelVal' | 'levels' |
   }
 }
 
-/** Lines are written behind the work, and never lost while the process can say so: what waits is flushed at its exit. Past the limit they are dropped, so that a reader who stalls can't take the memory. */
-function standardOutput (): DestinationStream {
-  return pino.destination({ dest: 1, sync: false, maxLength: limits.logMaxBytes })
-}
-
 let second = NaN
 let secondText = ''
 
@@ -73,5 +69,26 @@ export function createLog (config: Config['log'], destination: DestinationStream
     // Requests and replies are logged by their trail alone; a serializer that shows nothing keeps headers and bodies out for good.
     serializers: { err: describeError, error: describeError, req: () => undefined, res: () => undefined },
   }
-  return pino(options, destination)
+  const log = pino(options, destination)
+  made.set(log, { own: log, destination })
+  return log
+}
+
+const made = new WeakMap<object, { own: Logger, destination: DestinationStream }>()
+
+/** Writes one line, with `undefined` left out. Errors have no place in it. */
+export type LineWriter = (level: 'info' | 'warn', fields: object, message: string) => void
+
+/**
+ * For the lines that every request has: they look like those of the logger, and are made in one piece, while pino puts a line together from
+ * many strings.
+ * @param isAlways whatever the level of the log is
+ */
+export function lineWriter (log: FastifyBaseLogger, isAlways = false): LineWriter {
+  const { own, destination } = made.get(log) ?? {}
+  if (own === undefined || destination === undefined) throw new TypeError('the log was not made here')
+  return (level, fields, message) => {
+    if (!isAlways && !own.isLevelEnabled(level)) return
+    destination.write(`{"level":"${level}"${isoTime()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`)
+  }
 }
