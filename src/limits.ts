@@ -81,8 +81,9 @@ export const limits = Object.freeze({
   watchersMax: 20,
   statusEveryMs: 1_000,
   uploadsShown: 20,
-  /** Traces: time for sending some, how many spans may wait, and how often the log says that it fails. */
+  /** Traces: time for sending some, time for sending the last ones at the end, how many spans may wait, and how often the log says that it fails. */
   tracesTimeoutMs: 5_000,
+  tracesCloseMs: 2_000,
   spansWaitingMax: 4_096,
   tracesComplaintMs: 60_000,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */

@@ -73,9 +73,12 @@ export class Traces {
     span.end(preciseNow())
   }
 
-  /** Sends what is left. */
-  close (): Promise<void> {
-    return this.#provider.shutdown().catch(() => {})
+  /** Sends what is left, if the receiver takes it in time: a stop does not wait for it longer. */
+  async close (): Promise<void> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, limits.tracesCloseMs)
+    await Promise.race([this.#provider.shutdown().catch(() => {}), tooLate])
+    clearTimeout(timer)
   }
 
   #addStage ({ name, startedAtMs, endedAtMs, method, status, error }: Stage, context: Context): void {

@@ -1,5 +1,8 @@
 // Traces: spans that a real receiver of OTLP reads, as parts of the gateway's trace; nothing of it loaded where it is off.
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
+import { limits } from '../../src/limits.ts'
 import { png } from '../helpers/images.ts'
 import { startReceiver } from '../helpers/otlp.ts'
 import { run, serviceEnvironment } from '../helpers/process.ts'
@@ -119,6 +122,26 @@ t.test('a receiver that is away or refuses is told of once and costs no request'
   await service.app.fastify.close()
   t.strictSame(receiver.paths, new Set(['/v1/traces']))
   t.equal(service.lines.filter(({ msg }) => msg === 'traces can\'t be sent').length, 1)
+})
+
+t.test('a receiver that takes connections and says nothing holds no stop up', async t => {
+  const sockets: Socket[] = []
+  const receiver = createServer(socket => { sockets.push(socket.on('error', () => {})) }).listen(0, '127.0.0.1')
+  await once(receiver, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    receiver.close()
+  })
+  const { port } = receiver.address() as AddressInfo
+  const emulator = await emulate(t)
+  const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` })
+  t.equal((await sendJson(`${await program.listening}/companies/101/users`, { user: jane })).status, 201)
+  const startedAt = performance.now()
+  program.child.kill('SIGTERM')
+  t.strictSame(await program.exit, { code: 0, signal: null })
+  t.equal(sockets.length, 1, 'it was asked')
+  const ms = performance.now() - startedAt
+  t.ok(ms < limits.tracesCloseMs + 1500, `${ms} ms`)
 })
 
 t.test('off: nothing of OpenTelemetry\'s machinery is loaded, and the log still names the gateway\'s trace', async t => {

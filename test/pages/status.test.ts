@@ -67,8 +67,57 @@ t.test('in a browser: it shows what happens while it happens', { skip }, async t
   t.strictSame(errors, [])
   t.ok(asked.length >= 4 && asked.every(address => address.startsWith(service.url) || address.startsWith('data:')), asked.join())
 
+  t.notOk(await page.getByText('What stands below was so at').isVisible())
   await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
   await page.getByText('no connection').waitFor()
+  await page.getByText('What stands below was so at').waitFor()
+  t.equal(await page.locator('main.stale').count(), 1)
+})
+
+t.test('in a browser: a page that was refused or cut off comes back by itself', { skip }, async t => {
+  const service = await startService(t, { env })
+  const controller = new AbortController()
+  const crowd = await Promise.all(Array.from({ length: limits.watchersMax }, () => fetch(`${service.url}/status/events`, { signal: controller.signal })))
+  const { page } = await openPage(t)
+  await page.clock.install()
+  const answer = page.waitForResponse(`${service.url}/status/events`)
+  await page.goto(`${service.url}/status`)
+  t.equal((await answer).status(), 503)
+  await page.getByText('no connection').waitFor()
+  controller.abort()
+  t.equal(crowd.length, limits.watchersMax)
+  await until(() => service.lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events').length > limits.watchersMax)
+  await page.clock.runFor(3000)
+  await page.getByText('ready', { exact: true }).waitFor()
+  t.equal(await page.locator('main.stale').count(), 0)
+})
+
+t.test('in a browser: only what changed is written, rows have heads, and all can be reached by keyboard', { skip }, async t => {
+  const service = await startService(t, { env })
+  await sendJson(service.users, { user: jane })
+  await sendJson(service.users, { user: {} })
+  const { page } = await openPage(t)
+  await page.goto(`${service.url}/status`)
+  await page.getByRole('rowheader', { name: 'Procore login' }).waitFor()
+  await page.getByRole('rowheader', { name: '101' }).waitFor()
+  await page.getByRole('rowheader', { name: 'validation_failed' }).waitFor()
+  for (const name of ['Depends on', 'Now', 'Procore\'s allowance', 'Latest problems by code']) {
+    const region = page.getByRole('region', { name })
+    await region.focus()
+    t.ok(await region.evaluate(node => node === node.ownerDocument.activeElement), name)
+  }
+  const writes = await page.evaluate(`new Promise(resolve => {
+    const written = []
+    new MutationObserver(records => {
+      for (const { target, type } of records) written.push([type, (target.closest ?? target.parentElement.closest).call(target.closest ? target : target.parentElement, '[id]').id])
+    }).observe(document, { subtree: true, childList: true, characterData: true, attributes: true })
+    let events = 0
+    new EventSource('/status/events').addEventListener('message', () => { if (++events === 4) resolve(written) })
+  })`)
+  const ids = new Set(JSON.parse(JSON.stringify(writes)).map(([, id]: [string, string]) => id))
+  t.notOk(ids.has('phase'), 'a live region that did not change is left alone')
+  t.notMatch(JSON.stringify(writes), /attributes/)
+  t.ok(ids.size > 0, 'ages go on')
 })
 
 t.test('those who watch are limited in number, and hold no stop up', async t => {
