@@ -1,6 +1,8 @@
 // Dashboard, alerts and runbook: every metric that they name exists, every alert has its page, and rules can be read.
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { parse } from 'yaml'
 import { root } from './helpers/process.ts'
@@ -71,6 +73,13 @@ t.test('every alert has a page in the runbook that says what it means, where to 
   }
   const pages = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
   t.strictSame(pages, alerts.map(({ alert }) => alert), 'in the same order')
+})
+
+t.test('what the runbook has node do in a container tells whether the service is ready', async t => {
+  const [, script = ''] = /`node -e "([^`]+)"`/.exec(await read('runbook.md')) ?? []
+  const { url } = await startService(t)
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script.replace('http://127.0.0.1:3000', url)])
+  t.match(stdout, /^200 \{"status":"ready"/)
 })
 
 t.test('the dashboard: panels with ids of their own, on a grid, each with a title', async t => {

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../package.json' with { type: 'json' }
 import { EnvironmentSchema, fileVariables } from '../src/environment.ts'
+import { limits } from '../src/limits.ts'
 import { problemCodes, problemTable } from '../src/problem.ts'
 import { root } from './helpers/process.ts'
 import { blocks, readme, table } from './helpers/readme.ts'
@@ -100,6 +101,10 @@ t.test('what metrics cost is what was measured', async t => {
   const { share }: { share: number } = JSON.parse(await readFile(join(root, 'bench/results/metrics.json'), 'utf8'))
   t.ok(share < 0.03)
   t.match(readme, `costs ${(share * 100).toFixed(1)} % of the processor time of a create`)
+})
+
+t.test('the number of companies that metrics show is the one that there is', async t => {
+  t.match(readme, `the ${limits.companiesShown} companies with the least left`)
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {
