@@ -74,7 +74,8 @@ export class Upstream {
       requestId,
       traceId: trail.traceId,
       procoreRequestId: trail.procoreRequestId,
-    }, lookUp === undefined ? undefined : values.get(lookUp.by))
+      fingerprint: lookUp === undefined ? undefined : this.#audit.fingerprint(values.get(lookUp.by)),
+    })
   }
 
   #pass (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {

@@ -22,6 +22,8 @@ export interface AuditEntry {
   requestId: string
   traceId: string | undefined
   procoreRequestId: string | undefined
+  /** Of what tells the record apart, such as the e-mail address. */
+  fingerprint: string | undefined
 }
 
 export class Audit {
@@ -30,13 +32,12 @@ export class Audit {
 
   /** The key follows from the secret, so fingerprints change with it. */
   constructor (log: FastifyBaseLogger, secret: Secret) {
-    this.#write = lineWriter(log, true)
+    this.#write = lineWriter(log, { isAlways: true, name: 'audit' })
     this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
   }
 
-  /** @param identifier what tells the record apart, such as the e-mail address; only its fingerprint is written */
-  write (entry: AuditEntry, identifier: unknown): void {
-    this.#write('info', { name: 'audit', ...entry, fingerprint: this.fingerprint(identifier) }, 'create')
+  write (entry: AuditEntry): void {
+    this.#write('info', entry, 'create')
   }
 
   /** The same for the same address, whatever its case. */

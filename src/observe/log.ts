@@ -82,13 +82,14 @@ export type LineWriter = (level: 'info' | 'warn', fields: object, message: strin
 /**
  * For the lines that every request has: they look like those of the logger, and are made in one piece, while pino puts a line together from
  * many strings.
- * @param isAlways whatever the level of the log is
+ * @param options `isAlways`: whatever the level of the log is; `name`: of the logger
  */
-export function lineWriter (log: FastifyBaseLogger, isAlways = false): LineWriter {
+export function lineWriter (log: FastifyBaseLogger, { isAlways = false, name }: { isAlways?: boolean, name?: string } = {}): LineWriter {
   const { own, destination } = made.get(log) ?? {}
   if (own === undefined || destination === undefined) throw new TypeError('the log was not made here')
+  const bindings = name === undefined ? '' : `,"name":"${name}"`
   return (level, fields, message) => {
     if (!isAlways && !own.isLevelEnabled(level)) return
-    destination.write(`{"level":"${level}"${isoTime()},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`)
+    destination.write(`{"level":"${level}"${isoTime()}${bindings},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`)
   }
 }

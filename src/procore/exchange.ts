@@ -18,7 +18,7 @@ export interface ProcoreRequest {
   /** A stream goes out chunked, at the pace of the slower side. */
   body: Buffer | Readable | null
   /** Keeps a stream from ever becoming complete, without ending it: an answer came before its end. */
-  halt?: () => void
+  halt?: (() => void) | undefined
 }
 
 export interface ExchangeLimits {
@@ -47,8 +47,7 @@ export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limit
   return new Promise(resolve => {
     const handler = new ExchangeHandler(request, limits, onSent, resolve)
     handler.endWith(caller)
-    const { origin, method, path, headers } = request
-    dispatcher.dispatch({ origin, method, path, headers, body, headersTimeout: 0, bodyTimeout: 0 }, handler)
+    dispatcher.dispatch(request, handler)
   })
 }
 

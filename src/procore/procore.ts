@@ -89,7 +89,7 @@ export class Procore {
 
   /** @throws {Problem} with the `outcome` of what was asked */
   async send (call: ProcoreCall): Promise<Verdict> {
-    const { exchange, startedAtMs } = await this.#sender.send({ ...call, waitMs: this.#config.waitMs, timeoutMs: this.#config.timeoutMs })
+    const { exchange, startedAtMs } = await this.#sender.send(call)
     this.#sayNoChunked(exchange, call)
     try {
       return judge(exchange, !Buffer.isBuffer(call.body))

@@ -15,7 +15,7 @@ import { blockOf } from './allowance-news.ts'
 import type { Breakdown, Exchange } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import type { Caller } from './caller.ts'
-import { exchange, type ProcoreRequest } from './exchange.ts'
+import { exchange, type ExchangeLimits, type ProcoreRequest } from './exchange.ts'
 import { userAgent, via } from './identity.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -28,12 +28,12 @@ export interface ApiRequest {
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
   body: Buffer | Readable | null
   /** Keeps a stream from ever becoming complete. */
-  halt?: () => void
+  halt?: (() => void) | undefined
   /** Sent as `Idempotency-Token`; Procore may make something of it. */
   idempotencyToken?: string
-  /** Longest wait for the allowance, and from the last byte sent until the answer is complete. */
-  waitMs: number
-  timeoutMs: number
+  /** Longest wait for the allowance, and from the last byte sent until the answer is complete, if not as usual. */
+  waitMs?: number
+  timeoutMs?: number
   /** Where durations and ids are noted for the log. */
   trail: Trail
   caller: Caller
@@ -64,6 +64,7 @@ export class Sender {
   readonly #api: Dispatcher
   readonly #tokens: Tokens
   readonly #log: SenderLog
+  readonly #limits: ExchangeLimits
   /** Requests that are with the pool: on a connection or waiting for one. */
   #underWay = 0
 
@@ -73,6 +74,7 @@ export class Sender {
     this.#api = api
     this.#tokens = tokens
     this.#log = log
+    this.#limits = this.#limitsOf(config.timeoutMs)
   }
 
   /** Whether no more requests can wait. */
@@ -82,10 +84,11 @@ export class Sender {
 
   /** @throws {Problem} `not_sent`, when nothing was sent; CallerGone */
   async send (request: ApiRequest): Promise<Sent> {
-    const first = await this.#attempt(request, request.waitMs)
+    const { waitMs = this.#config.waitMs } = request
+    const first = await this.#attempt(request, waitMs)
     const pauseMs = this.#pauseBeforeRepeat(first, request.companyId)
     // Only waiting counts: how long Procore took to answer is no reason to give up.
-    const leftMs = Math.max(0, request.waitMs - first.waitedMs)
+    const leftMs = Math.max(0, waitMs - first.waitedMs)
     if (pauseMs === undefined || !isWhole(request) || request.caller.gone || pauseMs > leftMs) return first
     request.trail.standing = 'not_sent'
     return this.#attempt(request, leftMs)
@@ -108,11 +111,13 @@ export class Sender {
     if (had instanceof Promise) await staged(had, endStage)
     else endStage()
     const enteredAtMs = Date.now()
-    const ticket = await this.#enter(request, waitMs)
+    const entered = this.#enter(request, waitMs)
+    const ticket = entered instanceof Promise ? await entered : entered
     const waitedMs = Date.now() - enteredAtMs
     let result: Exchange | undefined
     try {
-      const token = await this.#token(caller)
+      const current = this.#token(caller)
+      const token = current instanceof Promise ? await current : current
       if (caller.gone) throw new CallerGone()
       this.#refuseIfDown()
       this.breaker.enter()
@@ -130,8 +135,7 @@ export class Sender {
     return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
   }
 
-  async #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> {
-    const startedAt = performance.now()
+  #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> | Ticket {
     const endStage = beginStage(trail, 'allowance')
     let ticket: Promise<Ticket> | Ticket
     try {
@@ -142,34 +146,34 @@ export class Sender {
     }
     // Who goes at once did not wait.
     if (!(ticket instanceof Promise)) return ticket
-    try {
-      return await staged(ticket, endStage)
-    } finally {
-      trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt
-    }
+    const startedAt = performance.now()
+    return staged(ticket, endStage).finally(() => { trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt })
   }
 
   async #exchange (request: ApiRequest, token: string): Promise<Exchange> {
     const { trail, method, path, body, halt, timeoutMs, caller } = request
     const startedAt = performance.now()
     const endStage = beginStage(trail, 'upstream')
+    const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
     this.#underWay++
-    let result: Exchange | undefined
-    try {
-      result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), ...(halt !== undefined && { halt }) }, {
-        timeoutMs,
-        idleTimeoutMs: this.#config.idleTimeoutMs,
-        startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),
-        answerMaxBytes: limits.answerMaxBytes,
-      }, caller, () => { if (method !== 'GET') trail.standing = 'unknown' })
-      return result
-    } finally {
-      this.#underWay--
-      const ms = performance.now() - startedAt
-      trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
-      const status = result?.kind === 'answer' ? result.status : undefined
-      endStage({ method, status, error: result?.kind === 'breakdown' ? breakdownType(result) : undefined })
-      this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: request.companyId, status, brokenAt: result?.kind === 'breakdown' ? result.at : undefined, ms: Math.round(ms) }, 'exchange')
+    const result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), halt }, exchangeLimits, caller, () => {
+      if (method !== 'GET') trail.standing = 'unknown'
+    })
+    this.#underWay--
+    const ms = performance.now() - startedAt
+    trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
+    const [status, brokenAt] = result.kind === 'answer' ? [result.status] : [undefined, result.at]
+    endStage({ method, status, error: result.kind === 'breakdown' ? breakdownType(result) : undefined })
+    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: request.companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
+    return result
+  }
+
+  #limitsOf (timeoutMs: number): ExchangeLimits {
+    return {
+      timeoutMs,
+      idleTimeoutMs: this.#config.idleTimeoutMs,
+      startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),
+      answerMaxBytes: limits.answerMaxBytes,
     }
   }
 
