@@ -66,12 +66,6 @@ export function beginStage ({ stages }: Trail, name: Stage['name']): (end?: Stag
   return end => { stages.push({ name, startedAtMs, endedAtMs: preciseNow(), ...end }) }
 }
 
-/** What a span calls an error: a code or a class, never a message. */
-export function errorTypeOf (error: unknown): string {
-  if (!(error instanceof Error)) return '_OTHER'
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
-}
-
 function nobodyTraces (): void {}
 
 /** Of our clock, with fractions of a millisecond. */

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { beginStage, errorTypeOf, type StageEnd, type Trail } from '../observe/trail.ts'
+import { beginStage, type StageEnd, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
@@ -217,6 +217,13 @@ async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Prom
     end({ error: errorTypeOf(error) })
     throw error
   }
+}
+
+/** What a span calls an error: a code or a class, never a message. That the caller left is none. */
+function errorTypeOf (error: unknown): string | undefined {
+  if (error instanceof CallerGone) return undefined
+  if (!(error instanceof Error)) return '_OTHER'
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
 /** What was ended from this side has no error of Procore's. */
