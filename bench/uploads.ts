@@ -1,0 +1,106 @@
+/**
+ * Forms with an avatar: the service beside its peers, each on the first core alone and in turn. Processor time is the kernel's account of
+ * the process, memory what it took at most beyond what it had before. Sizes shrink with `BENCH_SECONDS`, for a quick look.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { createInterface } from 'node:readline'
+import { startProgram } from '../test/helpers/program.ts'
+import { peers, service, startIssuer, type Contestant, type Running } from './contestants.ts'
+import { rawUpload } from './raw-upload.ts'
+import { cpuMicrosOfAll, keep, median, peakMegabytesOf, rounds, seconds, tell } from './tools.ts'
+
+const share = Math.min(1, seconds / 3)
+const sizes = [1, 10, 100, 1000]
+const counts = [1, 10, 100]
+const [throughputMegabytes, throughputCount, countedMegabytes, firstMegabytes] = [200, 4, 20, 20]
+/** The one that gathers forms takes many times their size. */
+const gathersMaxMegabytes = 200
+
+interface Measured {
+  cpuMillisPerGigabyte: number
+  megabytesPerSecond: number
+  firstByteMs: number
+  peakMegabytes: number
+  bySize: number[]
+  byCount: number[]
+}
+
+const upstream = await startProgram('bench/upstream.ts', {})
+let whenBody = () => {}
+if (upstream.child.stdout !== null) createInterface({ input: upstream.child.stdout }).on('line', () => whenBody())
+const contestants = [await service(await startIssuer(), 'this service', { env: { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128' } }), ...peers]
+const only = process.env['BENCH_ONLY']
+const measured = new Map<string, Measured[]>()
+for (let round = 0; round < rounds; round++) {
+  for (const contestant of contestants) {
+    if (only !== undefined && !contestant.name.startsWith(only)) continue
+    measured.set(contestant.name, [...measured.get(contestant.name) ?? [], await measure(contestant)])
+  }
+}
+report()
+upstream.child.kill()
+
+async function measure ({ name, headers, start }: Contestant): Promise<Measured> {
+  const running = await start(upstream.url)
+  const upload = (megabytes: number, count = 1) => Promise.all(Array.from({ length: count }, () => rawUpload({ url: running.url, headers, avatarBytes: Math.ceil(megabytes * share * 1e6) })))
+  const growth = async (megabytes: number, count = 1) => {
+    if (name.includes('naive') && megabytes * count > gathersMaxMegabytes) return NaN
+    return growthOf(running, () => upload(megabytes, count))
+  }
+  try {
+    await upload(20, 4)
+    const firstByteMs = await firstByte(() => upload(firstMegabytes))
+    const before = cpuMicrosOfAll(running.pids)
+    const startedAt = performance.now()
+    const peakMegabytes = await growthOf(running, () => upload(throughputMegabytes, throughputCount))
+    const gigabytes = throughputMegabytes * throughputCount * share / 1000
+    const cpuMillisPerGigabyte = (cpuMicrosOfAll(running.pids) - before) / 1000 / gigabytes
+    const megabytesPerSecond = gigabytes * 1e6 / (performance.now() - startedAt)
+    const bySize = []
+    for (const size of sizes) bySize.push(await growth(size))
+    const byCount = []
+    for (const count of counts) byCount.push(await growth(countedMegabytes, count))
+    return { cpuMillisPerGigabyte, megabytesPerSecond, firstByteMs, peakMegabytes, bySize, byCount }
+  } finally {
+    await running.stop()
+  }
+}
+
+/** What the work took of memory at its peak beyond what was in use before, in megabytes. */
+async function growthOf ({ pids }: Running, work: () => Promise<unknown>): Promise<number> {
+  // The kernel's peak is of the whole life of a process until it is told to begin anew (proc(5), clear_refs).
+  for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  const before = pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000, 0)
+  await work()
+  return peakMegabytesOf(pids) - before
+}
+
+/** From the first byte of a form until its upstream request begins. */
+async function firstByte (upload: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  const began = new Promise<number>(resolve => { whenBody = () => resolve(performance.now() - startedAt) })
+  await upload()
+  return began
+}
+
+function report (): void {
+  const rows = [...measured].map(([name, results]) => {
+    const of = (figure: (result: Measured) => number) => median(results.map(figure))
+    return {
+      name,
+      cpuMillisPerGigabyte: of(result => result.cpuMillisPerGigabyte),
+      megabytesPerSecond: of(result => result.megabytesPerSecond),
+      firstByteMs: of(result => result.firstByteMs),
+      peakMegabytes: of(result => result.peakMegabytes),
+      bySize: sizes.map((_, index) => of(({ bySize }) => bySize[index] ?? NaN)),
+      byCount: counts.map((_, index) => of(({ byCount }) => byCount[index] ?? NaN)),
+    }
+  })
+  const bare = rows.find(({ name }) => name.startsWith('bare'))?.cpuMillisPerGigabyte ?? NaN
+  const megabytes = (list: number[]) => list.map(one => Number.isNaN(one) ? '-' : Math.round(one)).join(', ')
+  tell(`| upload | CPU per GB, against bare | ms per GB | MB/s | first byte upstream, ms | memory for one of ${sizes.join(', ')} MB | memory for ${counts.join(', ')} of ${countedMegabytes} MB at once |`, rows.map(row => [
+    row.name, (row.cpuMillisPerGigabyte / bare).toFixed(2), Math.round(row.cpuMillisPerGigabyte), Math.round(row.megabytesPerSecond), row.firstByteMs.toFixed(1), `${megabytes(row.bySize)} MB`, `${megabytes(row.byCount)} MB`,
+  ]))
+  keep('uploads.json', { node: process.version, cores: cpus().length, share, rounds, throughputMegabytes, throughputCount, sizes, counts, countedMegabytes, rows, raw: Object.fromEntries(measured) })
+}
