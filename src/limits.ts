@@ -11,6 +11,8 @@ export const limits = Object.freeze({
   formTextMaxBytes: 64 * (65_536 + 8192 + 128) + 2 * 16_384,
   /** All bodies together that are read whole or held, of all callers. */
   heldMaxBytes: 268_435_456,
+  /** How much of forms streams through between two collections of the young generation. */
+  collectEveryBytes: 8_388_608,
   /** Largest answer of Procore's that is read. */
   answerMaxBytes: 8_388_608,
   /** Largest header block, of a caller's request and of Procore's answer. */

@@ -7,6 +7,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../limits.ts'
 import { beginStage } from '../observe/trail.ts'
+import { noteStreamed } from '../young-generation.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
@@ -73,6 +74,7 @@ class FormPassage implements FormListener {
   #read (chunk: Buffer): void {
     const { bodies, trail } = this.#visit
     trail.bytesIn = this.#reader.bytes
+    noteStreamed(chunk.length)
     this.#parser.write(chunk)
     if (this.#isFaulty) this.#giveUp()
     else if (this.#stream === undefined && this.#reader.bytes > bodies.formHoldBytes) this.#flow()

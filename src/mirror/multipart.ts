@@ -24,6 +24,9 @@ export interface MultipartLimits {
 
 const lineBreak = Buffer.from('\r\n')
 const headEnd = Buffer.from('\r\n\r\n')
+const delimiterStart = Buffer.from('\r\n--')
+/** Beginnings in one chunk that are no delimiter. */
+const missesMax = 8
 const cr = 0x0d
 /** How much of the epilogue has to show the end of the last delimiter's line. */
 const epilogueHeadBytes = 256
@@ -88,12 +91,30 @@ export class MultipartParser {
   /** Looks for the next delimiter; all before it is content. */
   #scan (chunk: Buffer): Buffer {
     if (this.#held.length > 0) return this.#scanHeld(chunk)
-    const at = chunk.indexOf(this.#delimiter)
+    const at = this.#delimiterAt(chunk)
     if (at >= 0) return this.#found(chunk.subarray(0, at), chunk.subarray(at + this.#delimiter.length))
     const tail = this.#partialAt(chunk)
-    this.#content(chunk.subarray(0, tail))
-    this.#held = chunk.subarray(tail)
+    if (tail === chunk.length) {
+      this.#content(chunk)
+    } else {
+      this.#content(chunk.subarray(0, tail))
+      this.#held = chunk.subarray(tail)
+    }
     return empty
+  }
+
+  /**
+   * Where the first delimiter begins. Its first bytes alone are found several times faster than all of it, since Node looks for a short
+   * pattern by memchr; a content that is full of them is searched for the whole, so that it does not cost a call for each.
+   */
+  #delimiterAt (chunk: Buffer): number {
+    const delimiter = this.#delimiter
+    let at = chunk.indexOf(delimiterStart)
+    for (let misses = 0; at >= 0 && misses < missesMax; misses++) {
+      if (chunk.compare(delimiter, 0, delimiter.length, at, Math.min(at + delimiter.length, chunk.length)) === 0) return at
+      at = chunk.indexOf(delimiterStart, at + 1)
+    }
+    return at < 0 ? at : chunk.indexOf(delimiter, at)
   }
 
   /** A delimiter may have begun at the end of the last chunk: only the bytes around the seam are joined. */
