@@ -7,16 +7,17 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from './problem.ts'
 import type { Observer } from './observe/ended.ts'
 import { dismiss } from './refusals.ts'
+import { UnderWay } from './under-way.ts'
 
 export class Lifecycle {
   #stopping = false
   readonly #whenStopping = new Set<() => void>()
-  readonly #replies = new Set<FastifyReply>()
+  readonly #replies = new UnderWay<FastifyReply>()
   #idle: (() => void) | undefined
 
   addHooks (app: FastifyInstance): void {
-    app.addHook('onRequest', (_request, reply, done) => {
-      this.#replies.add(reply)
+    app.addHook('onRequest', ({ trail }, reply, done) => {
+      trail.place = this.#replies.add(reply)
       done()
     })
     app.addHook('onSend', (_request, reply, payload, done) => {
@@ -73,8 +74,9 @@ export class Lifecycle {
   }
 
   /** To be told of every request that ended, after all others who are told. */
-  readonly note: Observer = ({ reply }) => {
-    this.#replies.delete(reply)
+  readonly note: Observer = ({ request: { trail: { place } } }) => {
+    if (place === undefined) return
+    this.#replies.remove(place)
     if (this.#replies.size === 0) this.#idle?.()
   }
 }

@@ -51,6 +51,8 @@ export interface Trail {
    * `unknown` once a complete request was handed to the socket.
    */
   standing?: Outcome
+  /** Among the requests under way. */
+  place?: number
   /** The request is still being worked on; whoever waits for its end is called then. */
   running?: boolean
   /** It was answered although it is still being worked on: nothing of it may become complete any more. */
