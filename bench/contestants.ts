@@ -56,7 +56,7 @@ async function end (child: ChildProcess): Promise<void> {
 
 const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNode(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
 
-export interface Issuer { env: Record<string, string>, sign (subject: string): Promise<string> }
+export interface Issuer { publicKey: CryptoKey, env: Record<string, string>, sign (subject: string): Promise<string> }
 
 /** Who issues the tokens that the service verifies. */
 export async function startIssuer (): Promise<Issuer> {
@@ -66,6 +66,7 @@ export async function startIssuer (): Promise<Issuer> {
   await once(server, 'listening')
   server.unref()
   return {
+    publicKey,
     env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
     sign: subject => new SignJWT({ sub: subject }).setProtectedHeader({ alg: 'ES256', kid: 'key' }).setIssuer('issuer').setAudience('bff').setExpirationTime('2h').sign(privateKey),
   }

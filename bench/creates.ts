@@ -6,11 +6,14 @@ import { cpus } from 'node:os'
 import { startProgram } from '../test/helpers/program.ts'
 import { peers, service, startIssuer, type Contestant } from './contestants.ts'
 import { percentile, rawLoad } from './raw-load.ts'
-import { cpuMicrosOfAll, createBody, keep, median, peakMegabytesOf, rounds, seconds, tell } from './tools.ts'
+import { cpuMicrosOfAll, createBody, keep, median, peakMegabytesOf, rounds, seconds } from './tools.ts'
+import { createsTable } from './tables.ts'
 
 const connections = 64
+/** So much load as every Node contestant carries: what waking a core that sleeps costs is then the same for all. */
+const sameRate = 4000
 
-interface Measured { cpuMicros: number, rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
+interface Measured { cpuMicros: number, sameRateMicros: number, rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
 
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
@@ -36,7 +39,10 @@ async function measure ({ headers, start }: Contestant): Promise<Measured> {
     const cpuMicros = (cpuMicrosOfAll(running.pids) - before) / answered
     const rate = answered / elapsed
     const { latenciesMs } = await rawLoad({ url: running.url, request, connections, seconds, rate: rate / 2 })
-    return { cpuMicros, rate, p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99), p999: percentile(latenciesMs, 0.999), peakMegabytes: peakMegabytesOf(running.pids) }
+    const beforeSame = cpuMicrosOfAll(running.pids)
+    const same = await rawLoad({ url: running.url, request, connections, seconds, rate: sameRate })
+    const sameRateMicros = (cpuMicrosOfAll(running.pids) - beforeSame) / same.answered
+    return { cpuMicros, sameRateMicros, rate, p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99), p999: percentile(latenciesMs, 0.999), peakMegabytes: peakMegabytesOf(running.pids) }
   } finally {
     await running.stop()
   }
@@ -58,12 +64,8 @@ function report (): void {
   const rows = [...measured].map(([name, results]) => {
     const of = (figure: keyof Measured) => median(results.map(result => result[figure]))
     const cpu = results.map(({ cpuMicros }) => cpuMicros)
-    return { name, cpuMicros: of('cpuMicros'), spread: [Math.min(...cpu), Math.max(...cpu)], rate: of('rate'), p50: of('p50'), p99: of('p99'), p999: of('p999'), peakMegabytes: of('peakMegabytes') }
+    return { name, cpuMicros: of('cpuMicros'), spread: [Math.min(...cpu), Math.max(...cpu)], sameRateMicros: of('sameRateMicros'), rate: of('rate'), p50: of('p50'), p99: of('p99'), p999: of('p999'), peakMegabytes: of('peakMegabytes') }
   })
-  const bare = rows.find(({ name }) => name.startsWith('bare'))?.cpuMicros ?? NaN
-  tell('| JSON create | CPU per request, against bare | µs (spread) | requests/s | p50, p99, p99.9 at half of it, ms | peak memory, MB |', rows.map(row => [
-    row.name, (row.cpuMicros / bare).toFixed(2), `${Math.round(row.cpuMicros)} (${row.spread.map(Math.round).join('–')})`, Math.round(row.rate),
-    [row.p50, row.p99, row.p999].map(ms => ms.toFixed(1)).join(', '), Math.round(row.peakMegabytes),
-  ]))
+  process.stdout.write(`${createsTable(rows)}\n`)
   keep('creates.json', { node: process.version, cores: cpus().length, seconds, rounds, connections, rows, raw: Object.fromEntries(measured) })
 }

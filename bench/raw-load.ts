@@ -6,6 +6,8 @@ export interface RawLoad {
   /** The bytes of the next request. */
   request: () => Buffer
   connections: number
+  /** Requests at a time, in turn over all connections; without it one on each. */
+  active?: number
   seconds: number
   /** Requests per second, at even intervals whatever becomes of those before (no omission); without it as many as there can be. */
   rate?: number
@@ -21,7 +23,7 @@ export interface RawResult {
 const headEnd = Buffer.from('\r\n\r\n')
 
 /** @throws if an answer is not 201 */
-export async function rawLoad ({ url, request, connections, seconds, rate }: RawLoad): Promise<RawResult> {
+export async function rawLoad ({ url, request, connections, active = connections, seconds, rate }: RawLoad): Promise<RawResult> {
   const { hostname, port } = new URL(url)
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(hostname, Number(port))))
   const startedAt = performance.now()
@@ -37,11 +39,15 @@ export async function rawLoad ({ url, request, connections, seconds, rate }: Raw
       const next = due.shift()
       if (next === undefined) idle.push(client)
       else client.send(next)
-    } else if (performance.now() < endsAt) client.send(performance.now())
-    else idle.push(client)
+    } else {
+      idle.push(client)
+      if (performance.now() < endsAt) idle.shift()?.send(performance.now())
+    }
   }))
-  if (rate === undefined) for (const client of clients) client.send(performance.now())
-  else {
+  if (rate === undefined) {
+    idle.push(...clients)
+    for (let count = 0; count < active; count++) idle.shift()?.send(performance.now())
+  } else {
     idle.push(...clients)
     let sent = 0
     while (performance.now() < endsAt) {

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline'
 import { startProgram } from '../test/helpers/program.ts'
 import { peers, service, startIssuer, type Contestant, type Running } from './contestants.ts'
 import { rawUpload } from './raw-upload.ts'
-import { cpuMicrosOfAll, keep, median, peakMegabytesOf, rounds, seconds, tell } from './tools.ts'
+import { cpuMicrosOfAll, keep, median, peakMegabytesOf, rounds, seconds } from './tools.ts'
+import { uploadsTable } from './tables.ts'
 
 const share = Math.min(1, seconds / 3)
 const sizes = [1, 10, 100, 1000]
@@ -97,10 +98,6 @@ function report (): void {
       byCount: counts.map((_, index) => of(({ byCount }) => byCount[index] ?? NaN)),
     }
   })
-  const bare = rows.find(({ name }) => name.startsWith('bare'))?.cpuMillisPerGigabyte ?? NaN
-  const megabytes = (list: number[]) => list.map(one => Number.isNaN(one) ? '-' : Math.round(one)).join(', ')
-  tell(`| upload | CPU per GB, against bare | ms per GB | MB/s | first byte upstream, ms | memory for one of ${sizes.join(', ')} MB | memory for ${counts.join(', ')} of ${countedMegabytes} MB at once |`, rows.map(row => [
-    row.name, (row.cpuMillisPerGigabyte / bare).toFixed(2), Math.round(row.cpuMillisPerGigabyte), Math.round(row.megabytesPerSecond), row.firstByteMs.toFixed(1), `${megabytes(row.bySize)} MB`, `${megabytes(row.byCount)} MB`,
-  ]))
+  process.stdout.write(`${uploadsTable(rows, sizes, counts, countedMegabytes)}\n`)
   keep('uploads.json', { node: process.version, cores: cpus().length, share, rounds, throughputMegabytes, throughputCount, sizes, counts, countedMegabytes, rows, raw: Object.fromEntries(measured) })
 }

@@ -26,7 +26,7 @@ import { addRefusals, findDoubtful, refuseOtherMethods } from './refusals.ts'
 import { createServer } from './server.ts'
 import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
-import { openShared } from './state/shared.ts'
+import type { Shared } from './state/shared.ts'
 
 export interface App {
   readonly fastify: FastifyInstance
@@ -46,7 +46,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const fastify = createServer({ log, trustedProxies: config.callers.trustedProxies, lifecycle, traces, unreadObservers: [metrics, problems] })
   const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
   fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
-  const shared = openShared(config, log)
+  const shared = await shareState(config, log)
   const procore = new Procore(config.procore, config.proxy, log, shared, ms => metrics.noteToken(ms))
   const callers = new Callers(config.callers, config.proxy, log)
   const keys = new Keys(shared?.keys ?? new MemoryKeys(), config.procore.clientSecret)
@@ -86,6 +86,14 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
     await traces?.close()
   })
   return { fastify, procore, lifecycle, callers, store: shared?.store }
+}
+
+/** The store's client is loaded only where there is a store. */
+async function shareState (config: Config, log: FastifyBaseLogger): Promise<Shared | undefined> {
+  const { redisUrl } = config.state
+  if (redisUrl === undefined) return undefined
+  const { openShared } = await import('./state/shared.ts')
+  return openShared(config, redisUrl, log)
 }
 
 /** What traces need is loaded only where they are wanted. */

@@ -12,7 +12,6 @@ import { Problem } from '../problem.ts'
 import type { SharedStore } from '../state/redis.ts'
 import { anybody, Identities, type Identity } from './identity.ts'
 import { IssuerKeys, type KeysLog } from './keys.ts'
-import { rateStore } from './rate-store.ts'
 import { judgeCompany, judgeOperation } from './scope.ts'
 
 declare module 'fastify' {
@@ -101,7 +100,7 @@ async function addRate (scope: FastifyInstance, ratePerMinute: number, store: Ra
     max: ratePerMinute,
     timeWindow: 60_000,
     cache: limits.callersMax,
-    ...(store !== undefined && { store: rateStore(store.store, store.nameOf) }),
+    ...(store !== undefined && { store: (await import('./rate-store.ts')).rateStore(store.store, store.nameOf) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),

@@ -30,12 +30,12 @@ const bearer = /^bearer +([\w.~+/-]+=*) *$/i
 
 export class Identities {
   readonly #config: JwtConfig
-  readonly #keys: IssuerKeys
+  readonly #keys: Pick<IssuerKeys, 'find'>
   readonly #options: JWTVerifyOptions
   /** By the hash of the token, so that no token is kept; the oldest goes first. */
   readonly #known = new Map<string, { identity: Identity, untilMs: number }>()
 
-  constructor (config: JwtConfig, keys: IssuerKeys) {
+  constructor (config: JwtConfig, keys: Pick<IssuerKeys, 'find'>) {
     this.#config = config
     this.#keys = keys
     this.#options = {

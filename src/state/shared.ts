@@ -1,6 +1,7 @@
-/** All that replicas share, over one connection: keys, allowance, token. Nothing of it where no store is configured. */
+/** All that replicas share, over one connection: keys, allowance, token. */
 import type { Config } from '../config.ts'
 import type { SharedByReplicas } from '../procore/procore.ts'
+import type { Secret } from '../secret.ts'
 import type { KeyStore } from './keys.ts'
 import { MemoryKeys } from './memory-keys.ts'
 import { RedisKeys } from './redis-keys.ts'
@@ -18,9 +19,8 @@ export interface Shared extends SharedByReplicas {
   close (): Promise<void>
 }
 
-export function openShared ({ state, procore }: Pick<Config, 'state' | 'procore'>, log: StateLog): Shared | undefined {
-  if (state.redisUrl === undefined) return undefined
-  const store = new SharedStore(state.redisUrl, log)
+export function openShared ({ state, procore }: Pick<Config, 'state' | 'procore'>, redisUrl: Secret, log: StateLog): Shared {
+  const store = new SharedStore(redisUrl, log)
   const seal = new Seal(procore.clientSecret)
   const keys = new RedisKeys(store, seal)
   const allowance = new SharedAllowance(store)

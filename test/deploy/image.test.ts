@@ -3,7 +3,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, readFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -31,10 +31,15 @@ t.test('its lines make a service that starts, is healthy and stops on SIGTERM', 
       await cp(join(root, source), sources.length === 1 ? join(app, target) : join(app, target, source), { recursive: true })
     }
   }
-  t.match(after('RUN '), [/^npm ci --omit=dev /])
+  const [install, warm = ''] = after('RUN ')
+  t.match(install, /^npm ci --omit=dev /)
   await exec('npm', ['ci', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: app })
   const modules = await readdir(join(app, 'node_modules'))
   t.strictSame(modules.filter(name => ['tap', 'typescript', 'eslint', 'node'].includes(name)), [])
+
+  const cache = join(app, '.compile-cache')
+  await exec('bash', ['-c', warm], { cwd: app, env: { PATH: `${dirname(process.execPath)}:${process.env['PATH']}`, NODE_COMPILE_CACHE: cache } })
+  t.ok((await readdir(cache, { recursive: true })).length > 100, 'compiled code of the modules')
 
   const contents = async () => (await readdir(app, { recursive: true })).sort()
   const before = await contents()
