@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { chart, filled } from '../bench/report.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { EnvironmentSchema, fileVariables } from '../src/environment.ts'
 import { limits } from '../src/limits.ts'
@@ -84,11 +85,19 @@ t.test('the fuzzing, for some seconds', { timeout: 110_000 }, async t => {
 })
 
 t.test('the benchmark, for a moment, writes the table that stands here', { timeout: 110_000 }, async t => {
-  const { stdout } = await exec('bash', ['-c', bench], { cwd: root, env: { ...process.env, BENCH_SECONDS: '0.2', BENCH_ROUNDS: '1', BENCH_RESULTS: t.testdir() } })
+  const { stdout } = await exec('bash', ['-c', bench], { cwd: root, env: { ...process.env, BENCH_SECONDS: '0.2', BENCH_ROUNDS: '1', BENCH_ONLY: 'this service', BENCH_PARTS: 'creates,uploads,scale,metrics', BENCH_RESULTS: t.testdir() } })
   const heads = stdout.split('\n').filter(line => line.startsWith('| replicas |'))
   t.equal(heads.length, 1)
   t.ok(readme.includes(heads[0] ?? '?'))
   t.match(stdout, /^Noting a request in the metrics costs \d+\.\d % of the processor time of a create\.$/m)
+})
+
+t.test('tables and chart of what it costs are those of the results that are kept', async t => {
+  const results = join(root, 'bench/results')
+  t.equal(filled(readme, results), readme)
+  t.equal(await readFile(join(root, 'docs/bench.svg'), 'utf8'), chart(results))
+  const { readyMs, cachedReadyMs, knownCallerMicros } = JSON.parse(await readFile(join(results, 'start.json'), 'utf8'))
+  for (const figure of [`${Math.round(readyMs)} ms`, `${Math.round(cachedReadyMs)} ms`, `${knownCallerMicros.toFixed(1)} µs`]) t.ok(readme.includes(figure), figure)
 })
 
 t.test('the figures of the table are those of the results that are kept', async t => {
