@@ -9,4 +9,6 @@ export const limits = Object.freeze({
   waitMaxMs: 60_000,
   /** One call with all its attempts; longer than the service and a gateway take for the largest avatar. */
   callTimeoutMs: 420_000,
+  /** What is read at a time of a form whose progress is told. */
+  pieceBytes: 65_536,
 })

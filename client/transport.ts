@@ -1,5 +1,6 @@
 /** One exchange: by fetch, or by XMLHttpRequest where the progress of an upload is to be seen in a browser. */
 import { NetworkError } from './errors.ts'
+import { limits } from './limits.ts'
 
 export interface Outgoing {
   method: string
@@ -62,14 +63,16 @@ async function counted (form: FormData, onProgress: OnProgress | undefined): Pro
   const type = written.headers.get('content-type') ?? ''
   const whole = await written.blob()
   let loaded = 0
-  const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform: (chunk, controller) => {
-      loaded += chunk.byteLength
+  const pieces = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull: async controller => {
+      const piece = new Uint8Array(await whole.slice(loaded, loaded + limits.pieceBytes).arrayBuffer())
+      if (piece.length === 0) return controller.close()
+      loaded += piece.length
+      controller.enqueue(piece)
       tell(onProgress, { loaded, total: whole.size })
-      controller.enqueue(chunk)
     },
-  })
-  return { body: whole.stream().pipeThrough(counter), headers: { 'content-type': type, 'content-length': String(whole.size) }, duplex: 'half' }
+  }, { highWaterMark: 0 })
+  return { body: pieces, headers: { 'content-type': type, 'content-length': String(whole.size) }, duplex: 'half' }
 }
 
 function byXhr ({ method, url, headers, body }: Outgoing, { signal, onProgress }: Means): Promise<Reply> {
