@@ -54,7 +54,8 @@ export class Pauses {
   next (failure: Failure): number | undefined {
     const isRunning = failure instanceof ProblemError && failure.code === 'idempotency_in_progress'
     if (!isRunning && ++this.#attempts > limits.attemptsMax) return undefined
-    const pauseMs = (failure instanceof ProblemError ? failure.retryAfterMs : undefined) ?? this.#growing()
+    // Never less than the growing pause: `Retry-After: 0` for ever must have an end too.
+    const pauseMs = Math.max(failure instanceof ProblemError ? failure.retryAfterMs ?? 0 : 0, this.#growing())
     this.#waitedMs += pauseMs
     return this.#waitedMs > limits.waitMaxMs ? undefined : pauseMs
   }

@@ -1,6 +1,6 @@
 // The client in Node against the service: users as JSON and as forms, faults under their fields, uploads with progress and without an end.
 import t from 'tap'
-import { createClient, NetworkError, ProblemError, type Progress } from '../../client/client.ts'
+import { createClient, ProblemError, randomKey, type Progress } from '../../client/client.ts'
 import { startIssuer } from '../helpers/issuer.ts'
 import { startLossyWay } from '../helpers/lossy-way.ts'
 import { jpeg, png } from '../helpers/images.ts'
@@ -9,16 +9,10 @@ import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
 /** What a call is refused with. */
-export async function failureOf (call: Promise<unknown>): Promise<ProblemError | NetworkError> {
-  const error: unknown = await call.then(() => undefined, (reason: unknown) => reason)
-  if (error instanceof ProblemError || error instanceof NetworkError) return error
-  throw new Error(`no failure of a call: ${String(error)}`)
-}
-
 async function problemOf (call: Promise<unknown>): Promise<ProblemError> {
-  const failure = await failureOf(call)
-  if (failure instanceof ProblemError) return failure
-  throw failure
+  const error: unknown = await call.then(() => undefined, (reason: unknown) => reason)
+  if (error instanceof ProblemError) return error
+  throw new Error(`no problem: ${String(error)}`)
 }
 
 const blob = (image: Buffer) => new Blob([new Uint8Array(image)])
@@ -153,4 +147,11 @@ t.test('the caller\'s own token, fixed or from a function', async t => {
   t.equal((await createClient({ baseUrl: url, token: async () => issuer.sign() }).createUser(102, jane)).status, 201)
   t.match(await problemOf(createClient({ baseUrl: url }).createUser(101, jane)), { code: 'unauthenticated', status: 401 })
   await t.rejects(createClient({ baseUrl: url, token: () => { throw new Error('signed out') } }).createUser(101, jane), new Error('signed out'))
+})
+
+t.test('a key without a secure context, as on a page of plain http', async t => {
+  t.match(randomKey(), /^[0-9a-f-]{36}$/)
+  t.intercept(crypto, 'randomUUID', { value: undefined })
+  const keys = [randomKey(), randomKey()]
+  t.ok(keys.every(key => /^[0-9a-f]{32}$/.test(key)) && keys[0] !== keys[1])
 })

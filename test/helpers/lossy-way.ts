@@ -18,8 +18,7 @@ export async function startLossyWay (t: Test, to: number): Promise<LossyWay> {
     far.on('error', () => near.destroy()).on('close', () => near.destroy())
     near.on('data', data => {
       if (/^(POST|OPTIONS|GET) /.test(data.toString('latin1', 0, 8))) isPost = data.toString('latin1', 0, 5) === 'POST '
-      far.write(data)
-    })
+    }).pipe(far)
     far.on('data', data => {
       if (!isPost || way.losses === 0) return near.write(data)
       way.losses--
