@@ -53,12 +53,12 @@ export type Send = <M extends Method, P extends PathOf<M>>(method: M, path: P, i
 
 /** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or what `token` throws */
 export function createSend (client: ClientOptions): Send {
-  return async (method, path, { path: parameters, query, body }, options = {}) => {
+  return async (method, path, input, options = {}) => {
     const { idempotencyKey, avatar } = options
     const send = async (signal: AbortSignal) => exchange({
       method: method.toUpperCase(),
-      url: urlOf(client.baseUrl, path, parameters ?? {}, query ?? {}),
-      ...bodyOf(body, avatar, await headersOf(client, idempotencyKey)),
+      url: urlOf(client.baseUrl, path, input.path ?? {}, input.query ?? {}),
+      ...bodyOf('body' in input ? input.body : undefined, avatar, await headersOf(client, idempotencyKey)),
     }, { signal, onProgress: options.onProgress, fetch: client.fetch })
     return persist(send, { ...options, isSafe: options.isSafe ?? method === 'get' })
   }

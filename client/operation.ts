@@ -15,16 +15,19 @@ export type ComingPath =
   | '/companies/{company_id}/work_classifications'
   | '/companies/{company_id}/trades'
 
+/** What frontends call: our own paths, not Procore's nor those for operation. */
+type DescribedPath = Extract<keyof paths, `/companies/${string}`>
+
 /** Every path that has the method. */
 export type PathOf<M extends Method> =
-  | { [P in keyof paths]: [NonNullable<paths[P][M]>] extends [never] ? never : P }[keyof paths]
+  | { [P in DescribedPath]: [NonNullable<paths[P][M]>] extends [never] ? never : P }[DescribedPath]
   | ComingPath
 
-type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : Coming
+type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : Coming<M>
 
-interface Coming {
+interface Coming<M extends Method> {
   parameters: { path: { company_id: number }, query?: Record<string, QueryValue> }
-  requestBody?: { content: { 'application/json': unknown } }
+  requestBody: M extends 'get' ? never : { content: { 'application/json': object } }
   responses: { 200: { content: { 'application/json': unknown } } }
 }
 
@@ -39,8 +42,10 @@ export type PathParameters<M extends Method, P> = Member<Operation<M, P>['parame
 
 export type Query<M extends Method, P> = Lenient<NonNullable<Member<Operation<M, P>['parameters'], 'query'>>>
 
+type RequestBody<M extends Method, P> = NonNullable<Member<Operation<M, P>, 'requestBody'>>
+
 /** The JSON body, which the client writes as a form where a file goes with it. */
-export type Body<M extends Method, P> = NonNullable<Member<Operation<M, P>, 'requestBody'>> extends { content: { 'application/json': infer T } } ? Lenient<T> : never
+export type Body<M extends Method, P> = [RequestBody<M, P>] extends [never] ? never : RequestBody<M, P> extends { content: { 'application/json': infer T } } ? Lenient<T> : never
 
 type Success = 200 | 201 | 202
 
@@ -48,11 +53,10 @@ type Success = 200 | 201 | 202
 export type Data<M extends Method, P> = { [S in Success]: Operation<M, P>['responses'] extends Record<S, { content: { 'application/json': infer T } }> ? T : never }[Success]
 
 /** What a call takes beside its options. */
-export interface Input<M extends Method, P extends PathOf<M>> {
+export type Input<M extends Method, P extends PathOf<M>> = {
   path: PathParameters<M, P>
   query?: Query<M, P> | undefined
-  body?: Body<M, P> | undefined
-}
+} & ([Body<M, P>] extends [never] ? unknown : { body: Body<M, P> })
 
 export type NewUser = Body<'post', '/companies/{company_id}/users'>['user']
 export type User = Data<'post', '/companies/{company_id}/users'>

@@ -43,5 +43,9 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, query: { validate: true }, body: { user: jane } })
   // @ts-expect-error the company is missing
   await client.send('post', '/companies/{company_id}/users', { path: {}, body: { user: jane } })
+  // @ts-expect-error the body is missing
+  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 } })
+  // @ts-expect-error what the service has for those who run it is no call of a frontend
+  await client.send('get', '/metrics', { path: {} })
   console.log(id, city, title, isTaken)
 }
