@@ -1,0 +1,1336 @@
+/** What openapi/openapi.yaml says, as types: written by `npm run client:types`, never by hand. */
+export interface paths {
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/livez": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Is the process up? */
+        get: operations["livez"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Is it able to serve? */
+        get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What it does, for Prometheus */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a company user
+         * @description Creates a person in the directory of a company. Procore does not send an invitation.
+         */
+        post: operations["create-company-user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.3/companies/{company_id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a company user
+         * @description Creates a person in the directory of a company. Procore does not send an invitation. The same route under Procore's own path.
+         */
+        post: operations["create-company-user-procore-path"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        Problem: {
+            /** Format: uri */
+            type: string;
+            title: string;
+            status: number;
+            detail: string;
+            /** @enum {string} */
+            code: "malformed_json" | "malformed_form" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
+            request_id: string;
+            errors?: {
+                /**
+                 * @description The part of the request that the pointer is into.
+                 * @enum {string}
+                 */
+                in: "path" | "query" | "header" | "body";
+                /** @description JSON Pointer (RFC 6901) of the input. */
+                pointer: string;
+                /** @description The input as a form names it. */
+                field: string;
+                /** @enum {string} */
+                rule: "required" | "type" | "format" | "unknown" | "duplicate" | "dependency" | "size" | "procore";
+                /** @description A sentence for a person. */
+                message: string;
+            }[];
+            /**
+             * @description What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.
+             * @enum {string}
+             */
+            outcome?: "not_sent" | "rejected" | "unknown";
+            procore?: {
+                status: number;
+                body?: unknown;
+            };
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    livez: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "live";
+                    };
+                };
+            };
+        };
+    };
+    readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "ready" | "starting" | "stopping";
+                        dependencies: {
+                            login: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            api: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            identity?: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            redis?: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                        };
+                    };
+                };
+            };
+            /** @description Default Response */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        status: "ready" | "starting" | "stopping";
+                        dependencies: {
+                            login: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            api: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            identity?: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                            redis?: {
+                                /** @enum {string} */
+                                state: "up" | "down";
+                                /**
+                                 * Format: date-time
+                                 * @description When it became so, as this process saw it.
+                                 */
+                                since: string;
+                            };
+                        };
+                    };
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    "create-company-user": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @example true
+                 */
+                run_configurable_validations?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    user: {
+                        /**
+                         * @description The last name of the user.
+                         * @example Doe
+                         */
+                        last_name: string;
+                        /**
+                         * Format: email
+                         * @description The e-mail address of the user, unique within the company.
+                         * @example jane.doe@example.com
+                         */
+                        email_address: string;
+                        /**
+                         * @description The first name of the user.
+                         * @example Jane
+                         */
+                        first_name?: string;
+                        /**
+                         * @description The job title of the user.
+                         * @example QA Manager
+                         */
+                        job_title?: string;
+                        /**
+                         * @description The street address of the user.
+                         * @example 6305 Carpinteria Ave
+                         */
+                        address?: string;
+                        /**
+                         * @description The city of the user.
+                         * @example Carpinteria
+                         */
+                        city?: string;
+                        /**
+                         * @description The postal code of the user, a string.
+                         * @example 93013
+                         */
+                        zip?: string;
+                        /**
+                         * @description The initials of the user.
+                         * @example JD
+                         */
+                        initials?: string;
+                        /**
+                         * @description Notes about the user.
+                         * @example notes
+                         */
+                        notes?: string;
+                        /**
+                         * @description The business phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        business_phone?: string;
+                        /**
+                         * @description The mobile phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        mobile_phone?: string;
+                        /**
+                         * @description The fax number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        fax_number?: string;
+                        /**
+                         * @description The extension of the business phone number.
+                         * @example 123
+                         */
+                        business_phone_extension?: number;
+                        /**
+                         * @description The e-mail signature of the user; may be HTML.
+                         * @example <p>Sent from Procore.</p>
+                         */
+                        email_signature?: string;
+                        /**
+                         * @description Whether the user is active.
+                         * @example true
+                         */
+                        is_active?: boolean;
+                        /**
+                         * @description Whether the user is an employee of the company; Procore assumes false.
+                         * @example false
+                         */
+                        is_employee?: boolean;
+                        /**
+                         * @description The employee id of the user; it means something when `is_employee` is true.
+                         * @example 123456789
+                         */
+                        employee_id?: string;
+                        /**
+                         * Format: iso-3166-1-alpha-2
+                         * @description A current ISO 3166-1 alpha-2 code in upper case.
+                         * @example US
+                         */
+                        country_code?: string;
+                        /**
+                         * Format: iso-3166-2-subdivision
+                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                         * @example CA
+                         */
+                        state_code?: string;
+                        /**
+                         * @description The id of the user in the system it comes from.
+                         * @example foobar
+                         */
+                        origin_id?: string;
+                        /**
+                         * @description Opaque data of the system the user comes from.
+                         * @example OD-2398273424
+                         */
+                        origin_data?: string;
+                        /**
+                         * @description The id of the vendor (company) that the user belongs to.
+                         * @example 161072
+                         */
+                        vendor_id?: number;
+                        /**
+                         * @description The id of the work classification of the user.
+                         * @example 13
+                         */
+                        work_classification_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in new projects.
+                         * @example 27
+                         */
+                        default_permission_template_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in the company.
+                         * @example 28
+                         */
+                        company_permission_template_id?: number;
+                        /**
+                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                         * @example true
+                         */
+                        bid_contact?: boolean;
+                    };
+                };
+                "multipart/form-data": {
+                    /**
+                     * @description The last name of the user.
+                     * @example Doe
+                     */
+                    "user[last_name]": string;
+                    /**
+                     * Format: email
+                     * @description The e-mail address of the user, unique within the company.
+                     * @example jane.doe@example.com
+                     */
+                    "user[email_address]": string;
+                    /**
+                     * @description The first name of the user.
+                     * @example Jane
+                     */
+                    "user[first_name]"?: string;
+                    /**
+                     * @description The job title of the user.
+                     * @example QA Manager
+                     */
+                    "user[job_title]"?: string;
+                    /**
+                     * @description The street address of the user.
+                     * @example 6305 Carpinteria Ave
+                     */
+                    "user[address]"?: string;
+                    /**
+                     * @description The city of the user.
+                     * @example Carpinteria
+                     */
+                    "user[city]"?: string;
+                    /**
+                     * @description The postal code of the user, a string.
+                     * @example 93013
+                     */
+                    "user[zip]"?: string;
+                    /**
+                     * @description The initials of the user.
+                     * @example JD
+                     */
+                    "user[initials]"?: string;
+                    /**
+                     * @description Notes about the user.
+                     * @example notes
+                     */
+                    "user[notes]"?: string;
+                    /**
+                     * @description The business phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[business_phone]"?: string;
+                    /**
+                     * @description The mobile phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[mobile_phone]"?: string;
+                    /**
+                     * @description The fax number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[fax_number]"?: string;
+                    /**
+                     * @description The extension of the business phone number.
+                     * @example 123
+                     */
+                    "user[business_phone_extension]"?: number;
+                    /**
+                     * @description The e-mail signature of the user; may be HTML.
+                     * @example <p>Sent from Procore.</p>
+                     */
+                    "user[email_signature]"?: string;
+                    /**
+                     * @description Whether the user is active.
+                     * @example true
+                     */
+                    "user[is_active]"?: boolean;
+                    /**
+                     * @description Whether the user is an employee of the company; Procore assumes false.
+                     * @example false
+                     */
+                    "user[is_employee]"?: boolean;
+                    /**
+                     * @description The employee id of the user; it means something when `is_employee` is true.
+                     * @example 123456789
+                     */
+                    "user[employee_id]"?: string;
+                    /**
+                     * Format: iso-3166-1-alpha-2
+                     * @description A current ISO 3166-1 alpha-2 code in upper case.
+                     * @example US
+                     */
+                    "user[country_code]"?: string;
+                    /**
+                     * Format: iso-3166-2-subdivision
+                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                     * @example CA
+                     */
+                    "user[state_code]"?: string;
+                    /**
+                     * @description The id of the user in the system it comes from.
+                     * @example foobar
+                     */
+                    "user[origin_id]"?: string;
+                    /**
+                     * @description Opaque data of the system the user comes from.
+                     * @example OD-2398273424
+                     */
+                    "user[origin_data]"?: string;
+                    /**
+                     * @description The id of the vendor (company) that the user belongs to.
+                     * @example 161072
+                     */
+                    "user[vendor_id]"?: number;
+                    /**
+                     * @description The id of the work classification of the user.
+                     * @example 13
+                     */
+                    "user[work_classification_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in new projects.
+                     * @example 27
+                     */
+                    "user[default_permission_template_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in the company.
+                     * @example 28
+                     */
+                    "user[company_permission_template_id]"?: number;
+                    /**
+                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                     * @example true
+                     */
+                    "user[bid_contact]"?: boolean;
+                    /**
+                     * Format: binary
+                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+                     */
+                    "user[avatar]"?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The user was created. */
+            201: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. The avatar is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported. The avatar is no image of a supported type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-company-user-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @example true
+                 */
+                run_configurable_validations?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    user: {
+                        /**
+                         * @description The last name of the user.
+                         * @example Doe
+                         */
+                        last_name: string;
+                        /**
+                         * Format: email
+                         * @description The e-mail address of the user, unique within the company.
+                         * @example jane.doe@example.com
+                         */
+                        email_address: string;
+                        /**
+                         * @description The first name of the user.
+                         * @example Jane
+                         */
+                        first_name?: string;
+                        /**
+                         * @description The job title of the user.
+                         * @example QA Manager
+                         */
+                        job_title?: string;
+                        /**
+                         * @description The street address of the user.
+                         * @example 6305 Carpinteria Ave
+                         */
+                        address?: string;
+                        /**
+                         * @description The city of the user.
+                         * @example Carpinteria
+                         */
+                        city?: string;
+                        /**
+                         * @description The postal code of the user, a string.
+                         * @example 93013
+                         */
+                        zip?: string;
+                        /**
+                         * @description The initials of the user.
+                         * @example JD
+                         */
+                        initials?: string;
+                        /**
+                         * @description Notes about the user.
+                         * @example notes
+                         */
+                        notes?: string;
+                        /**
+                         * @description The business phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        business_phone?: string;
+                        /**
+                         * @description The mobile phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        mobile_phone?: string;
+                        /**
+                         * @description The fax number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        fax_number?: string;
+                        /**
+                         * @description The extension of the business phone number.
+                         * @example 123
+                         */
+                        business_phone_extension?: number;
+                        /**
+                         * @description The e-mail signature of the user; may be HTML.
+                         * @example <p>Sent from Procore.</p>
+                         */
+                        email_signature?: string;
+                        /**
+                         * @description Whether the user is active.
+                         * @example true
+                         */
+                        is_active?: boolean;
+                        /**
+                         * @description Whether the user is an employee of the company; Procore assumes false.
+                         * @example false
+                         */
+                        is_employee?: boolean;
+                        /**
+                         * @description The employee id of the user; it means something when `is_employee` is true.
+                         * @example 123456789
+                         */
+                        employee_id?: string;
+                        /**
+                         * Format: iso-3166-1-alpha-2
+                         * @description A current ISO 3166-1 alpha-2 code in upper case.
+                         * @example US
+                         */
+                        country_code?: string;
+                        /**
+                         * Format: iso-3166-2-subdivision
+                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                         * @example CA
+                         */
+                        state_code?: string;
+                        /**
+                         * @description The id of the user in the system it comes from.
+                         * @example foobar
+                         */
+                        origin_id?: string;
+                        /**
+                         * @description Opaque data of the system the user comes from.
+                         * @example OD-2398273424
+                         */
+                        origin_data?: string;
+                        /**
+                         * @description The id of the vendor (company) that the user belongs to.
+                         * @example 161072
+                         */
+                        vendor_id?: number;
+                        /**
+                         * @description The id of the work classification of the user.
+                         * @example 13
+                         */
+                        work_classification_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in new projects.
+                         * @example 27
+                         */
+                        default_permission_template_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in the company.
+                         * @example 28
+                         */
+                        company_permission_template_id?: number;
+                        /**
+                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                         * @example true
+                         */
+                        bid_contact?: boolean;
+                    };
+                };
+                "multipart/form-data": {
+                    /**
+                     * @description The last name of the user.
+                     * @example Doe
+                     */
+                    "user[last_name]": string;
+                    /**
+                     * Format: email
+                     * @description The e-mail address of the user, unique within the company.
+                     * @example jane.doe@example.com
+                     */
+                    "user[email_address]": string;
+                    /**
+                     * @description The first name of the user.
+                     * @example Jane
+                     */
+                    "user[first_name]"?: string;
+                    /**
+                     * @description The job title of the user.
+                     * @example QA Manager
+                     */
+                    "user[job_title]"?: string;
+                    /**
+                     * @description The street address of the user.
+                     * @example 6305 Carpinteria Ave
+                     */
+                    "user[address]"?: string;
+                    /**
+                     * @description The city of the user.
+                     * @example Carpinteria
+                     */
+                    "user[city]"?: string;
+                    /**
+                     * @description The postal code of the user, a string.
+                     * @example 93013
+                     */
+                    "user[zip]"?: string;
+                    /**
+                     * @description The initials of the user.
+                     * @example JD
+                     */
+                    "user[initials]"?: string;
+                    /**
+                     * @description Notes about the user.
+                     * @example notes
+                     */
+                    "user[notes]"?: string;
+                    /**
+                     * @description The business phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[business_phone]"?: string;
+                    /**
+                     * @description The mobile phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[mobile_phone]"?: string;
+                    /**
+                     * @description The fax number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[fax_number]"?: string;
+                    /**
+                     * @description The extension of the business phone number.
+                     * @example 123
+                     */
+                    "user[business_phone_extension]"?: number;
+                    /**
+                     * @description The e-mail signature of the user; may be HTML.
+                     * @example <p>Sent from Procore.</p>
+                     */
+                    "user[email_signature]"?: string;
+                    /**
+                     * @description Whether the user is active.
+                     * @example true
+                     */
+                    "user[is_active]"?: boolean;
+                    /**
+                     * @description Whether the user is an employee of the company; Procore assumes false.
+                     * @example false
+                     */
+                    "user[is_employee]"?: boolean;
+                    /**
+                     * @description The employee id of the user; it means something when `is_employee` is true.
+                     * @example 123456789
+                     */
+                    "user[employee_id]"?: string;
+                    /**
+                     * Format: iso-3166-1-alpha-2
+                     * @description A current ISO 3166-1 alpha-2 code in upper case.
+                     * @example US
+                     */
+                    "user[country_code]"?: string;
+                    /**
+                     * Format: iso-3166-2-subdivision
+                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                     * @example CA
+                     */
+                    "user[state_code]"?: string;
+                    /**
+                     * @description The id of the user in the system it comes from.
+                     * @example foobar
+                     */
+                    "user[origin_id]"?: string;
+                    /**
+                     * @description Opaque data of the system the user comes from.
+                     * @example OD-2398273424
+                     */
+                    "user[origin_data]"?: string;
+                    /**
+                     * @description The id of the vendor (company) that the user belongs to.
+                     * @example 161072
+                     */
+                    "user[vendor_id]"?: number;
+                    /**
+                     * @description The id of the work classification of the user.
+                     * @example 13
+                     */
+                    "user[work_classification_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in new projects.
+                     * @example 27
+                     */
+                    "user[default_permission_template_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in the company.
+                     * @example 28
+                     */
+                    "user[company_permission_template_id]"?: number;
+                    /**
+                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                     * @example true
+                     */
+                    "user[bid_contact]"?: boolean;
+                    /**
+                     * Format: binary
+                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+                     */
+                    "user[avatar]"?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The user was created. */
+            201: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. The avatar is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported. The avatar is no image of a supported type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

@@ -1,0 +1,15 @@
+/**
+ * The client for browsers, without a build step: each of its modules with the types blanked out, under the name by which the others import it.
+ * Whoever serves a page serves these beside it as `text/javascript`; the page imports `client.ts`.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+
+/** What has types only, and what only Node can run. */
+const notServed: ReadonlySet<string> = new Set(['openapi.ts', 'operation.ts', 'serve.ts'])
+
+/** File names with their JavaScript. */
+export function clientModules (): ReadonlyMap<string, string> {
+  const names = readdirSync(import.meta.dirname).filter(name => name.endsWith('.ts') && !notServed.has(name))
+  return new Map(names.map(name => [name, stripTypeScriptTypes(readFileSync(new URL(name, import.meta.url), 'utf8'))]))
+}

@@ -1,0 +1,51 @@
+// What must not compile: `npm run typecheck` fails where one of these lines would.
+import { createClient, type NewUser, type ProblemError } from '../../client/client.ts'
+
+const client = createClient({ baseUrl: 'http://127.0.0.1:3000' })
+const jane: NewUser = { last_name: 'Doe', email_address: 'jane.doe@example.com' }
+
+export async function misuse (problem: ProblemError): Promise<void> {
+  await client.createUser(101, { ...jane, first_name: undefined, is_employee: true, vendor_id: 161072 }, { avatar: new Blob([]), runConfigurableValidations: true })
+  // @ts-expect-error a field that Procore does not have
+  await client.createUser(101, { ...jane, nickname: 'J' })
+  // @ts-expect-error a misspelt field
+  await client.createUser(101, { last_name: 'Doe', email_adress: 'jane.doe@example.com' })
+  // @ts-expect-error a required field is missing
+  await client.createUser(101, { last_name: 'Doe' })
+  // @ts-expect-error an id is a number
+  await client.createUser(101, { ...jane, vendor_id: '161072' })
+  // @ts-expect-error no null: what is not there is left out
+  await client.createUser(101, { ...jane, city: null })
+  // @ts-expect-error a company is a number
+  await client.createUser('101', jane)
+  // @ts-expect-error a file stands beside the fields, not among them
+  await client.createUser(101, { ...jane, avatar: new Blob([]) })
+  // @ts-expect-error an option that there is not
+  await client.createUser(101, jane, { avater: new Blob([]) })
+
+  const { data } = await client.createUser(101, jane)
+  const id: number | undefined = data.id
+  const city: string | null | undefined = data.city
+  // @ts-expect-error nearly every key of an answer may be null or absent
+  const title: string = data.job_title
+
+  problem.errorsOf('email_address')
+  problem.errorsOf('avatar')
+  // @ts-expect-error the name of an input that there is not
+  problem.errorsOf('email')
+  // @ts-expect-error a code that there is not
+  const isTaken = problem.code === 'taken'
+
+  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, body: { user: jane } })
+  // @ts-expect-error a path that there is not
+  await client.send('get', '/companies/{company_id}/user', { path: { company_id: 101 } })
+  // @ts-expect-error a parameter that there is not
+  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, query: { validate: true }, body: { user: jane } })
+  // @ts-expect-error the company is missing
+  await client.send('post', '/companies/{company_id}/users', { path: {}, body: { user: jane } })
+  // @ts-expect-error the body is missing
+  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 } })
+  // @ts-expect-error what the service has for those who run it is no call of a frontend
+  await client.send('get', '/metrics', { path: {} })
+  console.log(id, city, title, isTaken)
+}

@@ -1,0 +1,45 @@
+/** A server that gives the answers of a list, one to each request, and keeps what it was asked; the last answer is given for ever. */
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import type { Test } from 'tap'
+import { problemTable, type Outcome, type ProblemCode } from '../../src/problem.ts'
+
+export interface ScriptedAnswer {
+  status: number
+  headers?: Record<string, string>
+  body: string
+}
+
+export interface Scripted {
+  url: string
+  asked: Array<{ method: string | undefined, url: string | undefined, headers: IncomingHttpHeaders }>
+}
+
+/** @param script `'reset'` closes the connection instead of answering, `'silence'` never answers */
+export async function startScripted (t: Test, script: ReadonlyArray<ScriptedAnswer | 'reset' | 'silence'>): Promise<Scripted> {
+  const asked: Scripted['asked'] = []
+  const server = createServer(async (request, response) => {
+    await buffer(request)
+    const answer = script[Math.min(asked.length, script.length - 1)]
+    asked.push({ method: request.method, url: request.url, headers: request.headers })
+    if (answer === 'reset') request.socket.resetAndDestroy()
+    else if (typeof answer === 'object') response.writeHead(answer.status, answer.headers).end(answer.body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+export const created: ScriptedAnswer = { status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}' }
+
+/** A problem as the service tells it. */
+export function problem (code: ProblemCode, outcome?: Outcome, retryAfter?: string): ScriptedAnswer {
+  const { status, title } = problemTable[code]
+  const body = { type: `urn:problem-type:procore-bff:${code}`, title, status, detail: `${title}.`, code, request_id: 'r-1', outcome }
+  return { status, headers: { 'content-type': 'application/problem+json; charset=utf-8', ...(retryAfter !== undefined && { 'retry-after': retryAfter }) }, body: JSON.stringify(body) }
+}
