@@ -9,6 +9,6 @@ export default [
   },
   {
     files: ['src/pages/**/*.js'],
-    languageOptions: { globals: { EventSource: 'readonly', Node: 'readonly', document: 'readonly' } },
+    languageOptions: { globals: { EventSource: 'readonly', MutationObserver: 'readonly', SwaggerUIBundle: 'readonly', Node: 'readonly', document: 'readonly' } },
   },
 ]

@@ -19,6 +19,7 @@ import { LatestProblems } from './observe/latest-problems.ts'
 import { lineWriter } from './observe/log.ts'
 import { Metrics } from './observe/metrics.ts'
 import type { Traces } from './observe/traces.ts'
+import { addDocs } from './pages/docs.ts'
 import { addOpenapi } from './pages/openapi.ts'
 import { addStatus } from './pages/status.ts'
 import { Procore } from './procore/procore.ts'
@@ -70,6 +71,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   })
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
+  await addDocs(fastify)
   await fastify.register(health, parts)
   metrics.serve(fastify)
   if (config.observe.statusPage) await addStatus(fastify, parts, problems)

@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
-const sane = /^[\w.:/+=@-]{1,128}$/
+export const requestIdPattern = '^[A-Za-z0-9_.:/+=@-]{1,128}$'
+
+const sane = new RegExp(requestIdPattern)
 
 export function isSaneId (id: unknown): id is string {
   return typeof id === 'string' && sane.test(id)

@@ -23,6 +23,11 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
         { name: 'directory', description: 'The people in a company\'s directory, as Procore has them.' },
         { name: 'operation', description: 'For those who run the service.' },
       ],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The caller\'s own token; it is needed where callers are verified.' },
+        },
+      },
       servers: [{ url: '/' }],
     },
     transform: ({ schema, url, route }) => {

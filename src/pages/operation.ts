@@ -3,6 +3,7 @@ import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { requestIdPattern } from '../request-id.ts'
 import { problemResponses } from './problem-examples.ts'
 
 export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
@@ -15,6 +16,9 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
     tags: ['directory'],
     params,
     querystring: query,
+    headers: requestHeaders,
+    // Without verified callers a token is taken and not looked at.
+    security: config.callers.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
     body: { content: bodyContent(body, config) },
     response: {
       [success.status]: {
@@ -26,6 +30,12 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
     },
   }
 }
+
+/** Without examples, since whoever tries the same key twice would not create twice. */
+const requestHeaders = Type.Object({
+  'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })),
+  'X-Request-Id': Type.Optional(Type.String({ pattern: requestIdPattern, description: 'The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern.' })),
+})
 
 const successHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),

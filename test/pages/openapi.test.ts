@@ -5,11 +5,12 @@ import { parse } from 'yaml'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
 import { openapiFile, openapiYaml } from '../../src/pages/openapi-yaml.ts'
 import { problemCodes, problemTable } from '../../src/problem.ts'
+import { startIssuer } from '../helpers/issuer.ts'
 import { send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 interface Media { schema: { properties?: Record<string, { properties?: Record<string, unknown> }>, $ref?: string }, examples?: Record<string, { value: { code: string, status: number } }> }
-interface Operation { requestBody: { content: Record<string, Media> }, responses: Record<string, { description: string, headers?: object, content: Record<string, Media> }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
+interface Operation { security: object[], requestBody: { content: Record<string, Media> }, responses: Record<string, { description: string, headers?: object, content: Record<string, Media> }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
 interface Document { openapi: string, paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, unknown> } }
 
 const document: Document = parse(await readFile(openapiFile, 'utf8'))
@@ -34,8 +35,16 @@ t.test('both paths, both media types, all 27 fields and the query', async t => {
     const content = operation?.requestBody.content
     t.strictSame(Object.keys(content?.['application/json']?.schema.properties?.['user']?.properties ?? {}), fields)
     t.strictSame(Object.keys(content?.['multipart/form-data']?.schema.properties ?? {}), [...fields, 'avatar'].map(name => `user[${name}]`))
-    t.strictSame(operation?.parameters.map(({ name, in: part }) => `${part} ${name}`).sort(), ['path company_id', 'query run_configurable_validations'])
+    t.strictSame(operation?.parameters.map(({ name, in: part }) => `${part} ${name}`).sort(), ['header Idempotency-Key', 'header X-Request-Id', 'path company_id', 'query run_configurable_validations'])
   }
+})
+
+t.test('a token is asked for where callers are verified, and may be left out elsewhere', async t => {
+  t.strictSame(document.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }, {}])
+  const issuer = await startIssuer(t)
+  const { url } = await startService(t, { env: issuer.env })
+  const verified: Document = JSON.parse((await send(`${url}/openapi.json`, { method: 'GET' })).text)
+  t.strictSame(verified.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }])
 })
 
 t.test('every problem is there under its status, with an example that is one', async t => {
