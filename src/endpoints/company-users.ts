@@ -116,6 +116,8 @@ export function createCompanyUser ({ stateCodes, permissionTemplateIds }: Descri
   return {
     name: 'create-company-user',
     method: 'POST',
+    effect: 'once',
+    takesKey: true,
     path: '/companies/:company_id/users',
     procorePath: '/rest/v1.3/companies/:company_id/users',
     summary: 'Create a company user',

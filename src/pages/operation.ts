@@ -3,26 +3,28 @@ import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { divideParameters } from '../mirror/target.ts'
 import { problemResponses } from './problem-examples.ts'
 
 export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
   const { name, summary, description, params, query, body, success } = endpoint
+  const target = divideParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,
     summary,
     description: isOwnPath ? description : `${description} The same route under Procore's own path.`,
     tags: ['directory'],
-    params,
-    querystring: query,
-    body: { content: bodyContent(body, config) },
+    params: target.path,
+    querystring: target.query,
+    ...(body !== undefined && { body: { content: bodyContent(body, config) } }),
     response: {
       [success.status]: {
         description: success.description,
-        headers: successHeaders,
-        content: { 'application/json': { schema: success.schema } },
+        headers: { ...successHeaders, ...(success.isPage === true && pageHeaders) },
+        ...(success.schema !== undefined && { content: { 'application/json': { schema: success.schema } } }),
       },
-      ...problemResponses(),
+      ...problemResponses(endpoint),
     },
   }
 }
@@ -30,6 +32,12 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
 const successHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
   'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
+}
+
+const pageHeaders = {
+  link: Type.String({ description: 'The first, previous, next and last page (RFC 8288), by the path that was called.' }),
+  total: Type.Integer({ description: 'How many items all pages have together.' }),
+  'per-page': Type.Integer({ description: 'How many items a page has.' }),
 }
 
 function bodyContent (body: RecordBody, { bodies }: Config): Record<string, { schema: TSchema }> {
