@@ -1,6 +1,7 @@
 /** Path and query of a request, judged, and the path and query that Procore is asked with, made from the judged values. */
 import { Type, type TObject } from '@sinclair/typebox'
 import { listMaxItems } from '../endpoints/fields.ts'
+import { Problem } from '../problem.ts'
 import { Draft } from './draft.ts'
 import { compileShape, type FieldShape, type Shape } from './shape.ts'
 
@@ -31,11 +32,12 @@ export function divideParameters (url: string, params: TObject, query: TObject):
 
 const namesIn = (template: string): string[] => [...template.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
 
-/** A parameter of the path is one text. */
+/** A parameter of the path is one text. @throws {Problem} `not_found` for an empty one, which the router takes for a parameter too */
 export function judgePath (shape: Shape, params: Texts): Draft {
   const draft = new Draft(shape)
   for (const field of shape.fields.values()) {
     const text = params[field.name]
+    if (text === '') throw new Problem('not_found', 'There is no such route.')
     if (typeof text === 'string') draft.putText(field, text, false)
   }
   draft.finish()
