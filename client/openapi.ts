@@ -75,7 +75,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List company users
+         * @description The active people in the directory of a company.
+         */
+        get: operations["list-company-users"];
         put?: never;
         /**
          * Create a company user
@@ -95,13 +99,305 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List company users
+         * @description The active people in the directory of a company. The same route under Procore's own path.
+         */
+        get: operations["list-company-users-procore-path"];
         put?: never;
         /**
          * Create a company user
          * @description Creates a person in the directory of a company. Procore does not send an invitation. The same route under Procore's own path.
          */
         post: operations["create-company-user-procore-path"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a company user
+         * @description One person in the directory of a company.
+         */
+        get: operations["show-company-user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update a company user
+         * @description Changes the fields that are given, and replaces the avatar when there is one.
+         */
+        patch: operations["update-company-user"];
+        trace?: never;
+    };
+    "/rest/v1.3/companies/{company_id}/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a company user
+         * @description One person in the directory of a company. The same route under Procore's own path.
+         */
+        get: operations["show-company-user-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update a company user
+         * @description Changes the fields that are given, and replaces the avatar when there is one. The same route under Procore's own path.
+         */
+        patch: operations["update-company-user-procore-path"];
+        trace?: never;
+    };
+    "/companies/{company_id}/users/{id}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Invite a company user
+         * @description Has Procore send the user an invitation by e-mail. There is no body.
+         */
+        patch: operations["invite-company-user"];
+        trace?: never;
+    };
+    "/rest/v1.3/companies/{company_id}/users/{id}/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Invite a company user
+         * @description Has Procore send the user an invitation by e-mail. There is no body. The same route under Procore's own path.
+         */
+        patch: operations["invite-company-user-procore-path"];
+        trace?: never;
+    };
+    "/companies/{company_id}/permission_templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List permission templates
+         * @description The permission templates of a company, all at once; without a filter Procore may leave out those of company tools.
+         */
+        get: operations["list-permission-templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/permission_templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List permission templates
+         * @description The permission templates of a company, all at once; without a filter Procore may leave out those of company tools. The same route under Procore's own path.
+         */
+        get: operations["list-permission-templates-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/vendors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List vendors
+         * @description The vendors (companies) in the directory of a company.
+         */
+        get: operations["list-vendors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/vendors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List vendors
+         * @description The vendors (companies) in the directory of a company. The same route under Procore's own path.
+         */
+        get: operations["list-vendors-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/work_classifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List work classifications
+         * @description The work classifications of a company.
+         */
+        get: operations["list-work-classifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/work_classifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List work classifications
+         * @description The work classifications of a company. The same route under Procore's own path.
+         */
+        get: operations["list-work-classifications-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List trades
+         * @description The trades of a company.
+         */
+        get: operations["list-trades"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List trades
+         * @description The trades of a company. The same route under Procore's own path.
+         */
+        get: operations["list-trades-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/configurable_field_sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List configurable field sets
+         * @description Which fields of its records a company shows and requires.
+         */
+        get: operations["list-configurable-field-sets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/configurable_field_sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List configurable field sets
+         * @description Which fields of its records a company shows and requires. The same route under Procore's own path.
+         */
+        get: operations["list-configurable-field-sets-procore-path"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -331,6 +627,242 @@ export interface operations {
             };
         };
     };
+    "list-company-users": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /** @description How much is told of each user. */
+                view?: "normal" | "extended" | "ids_only";
+                /** @description What the list is in the order of. */
+                sort?: "name" | "vendor_name" | "permission_template" | "full_name" | "projects" | "email" | "job_title";
+                /**
+                 * @description What a name or an e-mail address has to hold.
+                 * @example Doe
+                 */
+                "filters[search]"?: string;
+                /**
+                 * @description The vendor that users belong to.
+                 * @example 161072
+                 */
+                "filters[vendor_id]"?: number;
+                /**
+                 * @description The id in the system that a user comes from.
+                 * @example foobar
+                 */
+                "filters[origin_id]"?: string;
+                /**
+                 * @description The trades of which users have one.
+                 * @example [
+                 *       5,
+                 *       8
+                 *     ]
+                 */
+                "filters[trade_id][]"?: number[];
+                /**
+                 * @description When users were created: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[created_at]"?: string;
+                /**
+                 * @description When users were changed.
+                 * @example 2026-01-01T00:00:00Z...2026-01-02T00:00:00Z
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of users. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": (({
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    }) | number)[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "create-company-user": {
         parameters: {
             query?: {
@@ -340,7 +872,12 @@ export interface operations {
                  */
                 run_configurable_validations?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The id of the company.
@@ -832,6 +1369,242 @@ export interface operations {
             };
         };
     };
+    "list-company-users-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /** @description How much is told of each user. */
+                view?: "normal" | "extended" | "ids_only";
+                /** @description What the list is in the order of. */
+                sort?: "name" | "vendor_name" | "permission_template" | "full_name" | "projects" | "email" | "job_title";
+                /**
+                 * @description What a name or an e-mail address has to hold.
+                 * @example Doe
+                 */
+                "filters[search]"?: string;
+                /**
+                 * @description The vendor that users belong to.
+                 * @example 161072
+                 */
+                "filters[vendor_id]"?: number;
+                /**
+                 * @description The id in the system that a user comes from.
+                 * @example foobar
+                 */
+                "filters[origin_id]"?: string;
+                /**
+                 * @description The trades of which users have one.
+                 * @example [
+                 *       5,
+                 *       8
+                 *     ]
+                 */
+                "filters[trade_id][]"?: number[];
+                /**
+                 * @description When users were created: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[created_at]"?: string;
+                /**
+                 * @description When users were changed.
+                 * @example 2026-01-01T00:00:00Z...2026-01-02T00:00:00Z
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of users. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": (({
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    }) | number)[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "create-company-user-procore-path": {
         parameters: {
             query?: {
@@ -841,7 +1614,12 @@ export interface operations {
                  */
                 run_configurable_validations?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
             path: {
                 /**
                  * @description The id of the company.
@@ -1269,6 +2047,3429 @@ export interface operations {
                 };
             };
             /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "show-company-user": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-company-user": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @example true
+                 */
+                run_configurable_validations?: boolean;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    user: {
+                        /**
+                         * @description The last name of the user.
+                         * @example Doe
+                         */
+                        last_name?: string;
+                        /**
+                         * Format: email
+                         * @description The e-mail address of the user, unique within the company.
+                         * @example jane.doe@example.com
+                         */
+                        email_address?: string;
+                        /**
+                         * @description The first name of the user.
+                         * @example Jane
+                         */
+                        first_name?: string;
+                        /**
+                         * @description The job title of the user.
+                         * @example QA Manager
+                         */
+                        job_title?: string;
+                        /**
+                         * @description The street address of the user.
+                         * @example 6305 Carpinteria Ave
+                         */
+                        address?: string;
+                        /**
+                         * @description The city of the user.
+                         * @example Carpinteria
+                         */
+                        city?: string;
+                        /**
+                         * @description The postal code of the user, a string.
+                         * @example 93013
+                         */
+                        zip?: string;
+                        /**
+                         * @description The initials of the user.
+                         * @example JD
+                         */
+                        initials?: string;
+                        /**
+                         * @description Notes about the user.
+                         * @example notes
+                         */
+                        notes?: string;
+                        /**
+                         * @description The business phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        business_phone?: string;
+                        /**
+                         * @description The mobile phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        mobile_phone?: string;
+                        /**
+                         * @description The fax number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        fax_number?: string;
+                        /**
+                         * @description The extension of the business phone number.
+                         * @example 123
+                         */
+                        business_phone_extension?: number;
+                        /**
+                         * @description The e-mail signature of the user; may be HTML.
+                         * @example <p>Sent from Procore.</p>
+                         */
+                        email_signature?: string;
+                        /**
+                         * @description Whether the user is active.
+                         * @example true
+                         */
+                        is_active?: boolean;
+                        /**
+                         * @description Whether the user is an employee of the company; Procore assumes false.
+                         * @example false
+                         */
+                        is_employee?: boolean;
+                        /**
+                         * @description The employee id of the user; it means something when `is_employee` is true.
+                         * @example 123456789
+                         */
+                        employee_id?: string;
+                        /**
+                         * Format: iso-3166-1-alpha-2
+                         * @description A current ISO 3166-1 alpha-2 code in upper case.
+                         * @example US
+                         */
+                        country_code?: string;
+                        /**
+                         * Format: iso-3166-2-subdivision
+                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                         * @example CA
+                         */
+                        state_code?: string;
+                        /**
+                         * @description The id of the user in the system it comes from.
+                         * @example foobar
+                         */
+                        origin_id?: string;
+                        /**
+                         * @description Opaque data of the system the user comes from.
+                         * @example OD-2398273424
+                         */
+                        origin_data?: string;
+                        /**
+                         * @description The id of the vendor (company) that the user belongs to.
+                         * @example 161072
+                         */
+                        vendor_id?: number;
+                        /**
+                         * @description The id of the work classification of the user.
+                         * @example 13
+                         */
+                        work_classification_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in new projects.
+                         * @example 27
+                         */
+                        default_permission_template_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in the company.
+                         * @example 28
+                         */
+                        company_permission_template_id?: number;
+                        /**
+                         * @description Whether the user is added to new projects.
+                         * @example true
+                         */
+                        add_to_new_projects?: boolean;
+                    };
+                };
+                "multipart/form-data": {
+                    /**
+                     * @description The last name of the user.
+                     * @example Doe
+                     */
+                    "user[last_name]"?: string;
+                    /**
+                     * Format: email
+                     * @description The e-mail address of the user, unique within the company.
+                     * @example jane.doe@example.com
+                     */
+                    "user[email_address]"?: string;
+                    /**
+                     * @description The first name of the user.
+                     * @example Jane
+                     */
+                    "user[first_name]"?: string;
+                    /**
+                     * @description The job title of the user.
+                     * @example QA Manager
+                     */
+                    "user[job_title]"?: string;
+                    /**
+                     * @description The street address of the user.
+                     * @example 6305 Carpinteria Ave
+                     */
+                    "user[address]"?: string;
+                    /**
+                     * @description The city of the user.
+                     * @example Carpinteria
+                     */
+                    "user[city]"?: string;
+                    /**
+                     * @description The postal code of the user, a string.
+                     * @example 93013
+                     */
+                    "user[zip]"?: string;
+                    /**
+                     * @description The initials of the user.
+                     * @example JD
+                     */
+                    "user[initials]"?: string;
+                    /**
+                     * @description Notes about the user.
+                     * @example notes
+                     */
+                    "user[notes]"?: string;
+                    /**
+                     * @description The business phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[business_phone]"?: string;
+                    /**
+                     * @description The mobile phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[mobile_phone]"?: string;
+                    /**
+                     * @description The fax number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[fax_number]"?: string;
+                    /**
+                     * @description The extension of the business phone number.
+                     * @example 123
+                     */
+                    "user[business_phone_extension]"?: number;
+                    /**
+                     * @description The e-mail signature of the user; may be HTML.
+                     * @example <p>Sent from Procore.</p>
+                     */
+                    "user[email_signature]"?: string;
+                    /**
+                     * @description Whether the user is active.
+                     * @example true
+                     */
+                    "user[is_active]"?: boolean;
+                    /**
+                     * @description Whether the user is an employee of the company; Procore assumes false.
+                     * @example false
+                     */
+                    "user[is_employee]"?: boolean;
+                    /**
+                     * @description The employee id of the user; it means something when `is_employee` is true.
+                     * @example 123456789
+                     */
+                    "user[employee_id]"?: string;
+                    /**
+                     * Format: iso-3166-1-alpha-2
+                     * @description A current ISO 3166-1 alpha-2 code in upper case.
+                     * @example US
+                     */
+                    "user[country_code]"?: string;
+                    /**
+                     * Format: iso-3166-2-subdivision
+                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                     * @example CA
+                     */
+                    "user[state_code]"?: string;
+                    /**
+                     * @description The id of the user in the system it comes from.
+                     * @example foobar
+                     */
+                    "user[origin_id]"?: string;
+                    /**
+                     * @description Opaque data of the system the user comes from.
+                     * @example OD-2398273424
+                     */
+                    "user[origin_data]"?: string;
+                    /**
+                     * @description The id of the vendor (company) that the user belongs to.
+                     * @example 161072
+                     */
+                    "user[vendor_id]"?: number;
+                    /**
+                     * @description The id of the work classification of the user.
+                     * @example 13
+                     */
+                    "user[work_classification_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in new projects.
+                     * @example 27
+                     */
+                    "user[default_permission_template_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in the company.
+                     * @example 28
+                     */
+                    "user[company_permission_template_id]"?: number;
+                    /**
+                     * @description Whether the user is added to new projects.
+                     * @example true
+                     */
+                    "user[add_to_new_projects]"?: boolean;
+                    /**
+                     * Format: binary
+                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+                     */
+                    "user[avatar]"?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The user was changed. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. The avatar is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported. The avatar is no image of a supported type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "show-company-user-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-company-user-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @example true
+                 */
+                run_configurable_validations?: boolean;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    user: {
+                        /**
+                         * @description The last name of the user.
+                         * @example Doe
+                         */
+                        last_name?: string;
+                        /**
+                         * Format: email
+                         * @description The e-mail address of the user, unique within the company.
+                         * @example jane.doe@example.com
+                         */
+                        email_address?: string;
+                        /**
+                         * @description The first name of the user.
+                         * @example Jane
+                         */
+                        first_name?: string;
+                        /**
+                         * @description The job title of the user.
+                         * @example QA Manager
+                         */
+                        job_title?: string;
+                        /**
+                         * @description The street address of the user.
+                         * @example 6305 Carpinteria Ave
+                         */
+                        address?: string;
+                        /**
+                         * @description The city of the user.
+                         * @example Carpinteria
+                         */
+                        city?: string;
+                        /**
+                         * @description The postal code of the user, a string.
+                         * @example 93013
+                         */
+                        zip?: string;
+                        /**
+                         * @description The initials of the user.
+                         * @example JD
+                         */
+                        initials?: string;
+                        /**
+                         * @description Notes about the user.
+                         * @example notes
+                         */
+                        notes?: string;
+                        /**
+                         * @description The business phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        business_phone?: string;
+                        /**
+                         * @description The mobile phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        mobile_phone?: string;
+                        /**
+                         * @description The fax number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        fax_number?: string;
+                        /**
+                         * @description The extension of the business phone number.
+                         * @example 123
+                         */
+                        business_phone_extension?: number;
+                        /**
+                         * @description The e-mail signature of the user; may be HTML.
+                         * @example <p>Sent from Procore.</p>
+                         */
+                        email_signature?: string;
+                        /**
+                         * @description Whether the user is active.
+                         * @example true
+                         */
+                        is_active?: boolean;
+                        /**
+                         * @description Whether the user is an employee of the company; Procore assumes false.
+                         * @example false
+                         */
+                        is_employee?: boolean;
+                        /**
+                         * @description The employee id of the user; it means something when `is_employee` is true.
+                         * @example 123456789
+                         */
+                        employee_id?: string;
+                        /**
+                         * Format: iso-3166-1-alpha-2
+                         * @description A current ISO 3166-1 alpha-2 code in upper case.
+                         * @example US
+                         */
+                        country_code?: string;
+                        /**
+                         * Format: iso-3166-2-subdivision
+                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                         * @example CA
+                         */
+                        state_code?: string;
+                        /**
+                         * @description The id of the user in the system it comes from.
+                         * @example foobar
+                         */
+                        origin_id?: string;
+                        /**
+                         * @description Opaque data of the system the user comes from.
+                         * @example OD-2398273424
+                         */
+                        origin_data?: string;
+                        /**
+                         * @description The id of the vendor (company) that the user belongs to.
+                         * @example 161072
+                         */
+                        vendor_id?: number;
+                        /**
+                         * @description The id of the work classification of the user.
+                         * @example 13
+                         */
+                        work_classification_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in new projects.
+                         * @example 27
+                         */
+                        default_permission_template_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in the company.
+                         * @example 28
+                         */
+                        company_permission_template_id?: number;
+                        /**
+                         * @description Whether the user is added to new projects.
+                         * @example true
+                         */
+                        add_to_new_projects?: boolean;
+                    };
+                };
+                "multipart/form-data": {
+                    /**
+                     * @description The last name of the user.
+                     * @example Doe
+                     */
+                    "user[last_name]"?: string;
+                    /**
+                     * Format: email
+                     * @description The e-mail address of the user, unique within the company.
+                     * @example jane.doe@example.com
+                     */
+                    "user[email_address]"?: string;
+                    /**
+                     * @description The first name of the user.
+                     * @example Jane
+                     */
+                    "user[first_name]"?: string;
+                    /**
+                     * @description The job title of the user.
+                     * @example QA Manager
+                     */
+                    "user[job_title]"?: string;
+                    /**
+                     * @description The street address of the user.
+                     * @example 6305 Carpinteria Ave
+                     */
+                    "user[address]"?: string;
+                    /**
+                     * @description The city of the user.
+                     * @example Carpinteria
+                     */
+                    "user[city]"?: string;
+                    /**
+                     * @description The postal code of the user, a string.
+                     * @example 93013
+                     */
+                    "user[zip]"?: string;
+                    /**
+                     * @description The initials of the user.
+                     * @example JD
+                     */
+                    "user[initials]"?: string;
+                    /**
+                     * @description Notes about the user.
+                     * @example notes
+                     */
+                    "user[notes]"?: string;
+                    /**
+                     * @description The business phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[business_phone]"?: string;
+                    /**
+                     * @description The mobile phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[mobile_phone]"?: string;
+                    /**
+                     * @description The fax number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[fax_number]"?: string;
+                    /**
+                     * @description The extension of the business phone number.
+                     * @example 123
+                     */
+                    "user[business_phone_extension]"?: number;
+                    /**
+                     * @description The e-mail signature of the user; may be HTML.
+                     * @example <p>Sent from Procore.</p>
+                     */
+                    "user[email_signature]"?: string;
+                    /**
+                     * @description Whether the user is active.
+                     * @example true
+                     */
+                    "user[is_active]"?: boolean;
+                    /**
+                     * @description Whether the user is an employee of the company; Procore assumes false.
+                     * @example false
+                     */
+                    "user[is_employee]"?: boolean;
+                    /**
+                     * @description The employee id of the user; it means something when `is_employee` is true.
+                     * @example 123456789
+                     */
+                    "user[employee_id]"?: string;
+                    /**
+                     * Format: iso-3166-1-alpha-2
+                     * @description A current ISO 3166-1 alpha-2 code in upper case.
+                     * @example US
+                     */
+                    "user[country_code]"?: string;
+                    /**
+                     * Format: iso-3166-2-subdivision
+                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                     * @example CA
+                     */
+                    "user[state_code]"?: string;
+                    /**
+                     * @description The id of the user in the system it comes from.
+                     * @example foobar
+                     */
+                    "user[origin_id]"?: string;
+                    /**
+                     * @description Opaque data of the system the user comes from.
+                     * @example OD-2398273424
+                     */
+                    "user[origin_data]"?: string;
+                    /**
+                     * @description The id of the vendor (company) that the user belongs to.
+                     * @example 161072
+                     */
+                    "user[vendor_id]"?: number;
+                    /**
+                     * @description The id of the work classification of the user.
+                     * @example 13
+                     */
+                    "user[work_classification_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in new projects.
+                     * @example 27
+                     */
+                    "user[default_permission_template_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in the company.
+                     * @example 28
+                     */
+                    "user[company_permission_template_id]"?: number;
+                    /**
+                     * @description Whether the user is added to new projects.
+                     * @example true
+                     */
+                    "user[add_to_new_projects]"?: boolean;
+                    /**
+                     * Format: binary
+                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+                     */
+                    "user[avatar]"?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The user was changed. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user at Procore. */
+                        id?: number;
+                        name?: string | null;
+                        first_name?: string | null;
+                        last_name?: string | null;
+                        email_address?: string | null;
+                        job_title?: string | null;
+                        initials?: string | null;
+                        avatar?: string | null;
+                        address?: string | null;
+                        city?: string | null;
+                        state_code?: string | null;
+                        country_code?: string | null;
+                        zip?: string | null;
+                        business_id?: string | null;
+                        business_phone?: string | null;
+                        business_phone_extension?: number | null;
+                        mobile_phone?: string | null;
+                        fax_number?: string | null;
+                        email_signature?: string | null;
+                        employee_id?: string | null;
+                        notes?: string | null;
+                        is_active?: boolean | null;
+                        is_employee?: boolean | null;
+                        is_insurance_manager?: boolean | null;
+                        add_to_new_projects?: boolean | null;
+                        last_login_at?: string | null;
+                        created_at?: string | null;
+                        updated_at?: string | null;
+                        origin_id?: string | null;
+                        origin_data?: string | null;
+                        vendor?: {
+                            id?: number;
+                            name?: string | null;
+                        } | null;
+                        work_classification_id?: number | null;
+                        default_permission_template_id?: number | null;
+                        company_permission_template_id?: number | null;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. The avatar is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported. The avatar is no image of a supported type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invite-company-user": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitation will be sent. */
+            202: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invite-company-user-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitation will be sent. */
+            202: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-permission-templates": {
+        parameters: {
+            query?: {
+                /** @description The kind of template. */
+                "filters[type]"?: "company_tools" | "project_tools" | "global";
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The permission templates. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        type?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-permission-templates-procore-path": {
+        parameters: {
+            query?: {
+                /** @description The kind of template. */
+                "filters[type]"?: "company_tools" | "project_tools" | "global";
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The permission templates. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        type?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-vendors": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /** @description How much is told of each vendor. */
+                view?: "compact" | "normal" | "extended";
+                /**
+                 * @description What the name of a vendor has to hold.
+                 * @example SID
+                 */
+                "filters[search]"?: string;
+                /**
+                 * @description The id in the system that a vendor comes from.
+                 * @example foobar
+                 */
+                "filters[origin_id]"?: string;
+                /**
+                 * @description The trades of which vendors have one.
+                 * @example [
+                 *       5,
+                 *       8
+                 *     ]
+                 */
+                "filters[trade_id][]"?: number[];
+                /**
+                 * @description The vendors that are wanted.
+                 * @example [
+                 *       161072
+                 *     ]
+                 */
+                "filters[id][]"?: number[];
+                /**
+                 * @description When vendors were created: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[created_at]"?: string;
+                /**
+                 * @description When vendors were changed.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of vendors. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-vendors-procore-path": {
+        parameters: {
+            query: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /** @description How much is told of each vendor. */
+                view?: "compact" | "normal" | "extended";
+                /**
+                 * @description What the name of a vendor has to hold.
+                 * @example SID
+                 */
+                "filters[search]"?: string;
+                /**
+                 * @description The id in the system that a vendor comes from.
+                 * @example foobar
+                 */
+                "filters[origin_id]"?: string;
+                /**
+                 * @description The trades of which vendors have one.
+                 * @example [
+                 *       5,
+                 *       8
+                 *     ]
+                 */
+                "filters[trade_id][]"?: number[];
+                /**
+                 * @description The vendors that are wanted.
+                 * @example [
+                 *       161072
+                 *     ]
+                 */
+                "filters[id][]"?: number[];
+                /**
+                 * @description When vendors were created: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[created_at]"?: string;
+                /**
+                 * @description When vendors were changed.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of vendors. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-work-classifications": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of work classifications. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        abbreviation?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-work-classifications-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of work classifications. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        abbreviation?: string | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-trades": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /**
+                 * @description Whether a trade can be chosen.
+                 * @example true
+                 */
+                "filters[active]"?: boolean;
+                /**
+                 * @description When trades were changed: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of trades. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        active?: boolean;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-trades-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /**
+                 * @description Whether a trade can be chosen.
+                 * @example true
+                 */
+                "filters[active]"?: boolean;
+                /**
+                 * @description When trades were changed: since then, or between two with `...`.
+                 * @example 2026-01-01...2026-02-01
+                 */
+                "filters[updated_at]"?: string;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of trades. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        active?: boolean;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-configurable-field-sets": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /**
+                 * @description The type of field set.
+                 * @example ConfigurableFieldSet::User
+                 */
+                "filters[type]"?: string;
+                /**
+                 * @description The generic tool that field sets belong to.
+                 * @example 7
+                 */
+                "filters[generic_tool_id]"?: number;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of field sets. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        class_name?: string | null;
+                        fields?: unknown;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-configurable-field-sets-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which page, from 1 on.
+                 * @example 1
+                 */
+                page?: number;
+                /**
+                 * @description How many items a page has.
+                 * @example 100
+                 */
+                per_page?: number;
+                /**
+                 * @description The type of field set.
+                 * @example ConfigurableFieldSet::User
+                 */
+                "filters[type]"?: string;
+                /**
+                 * @description The generic tool that field sets belong to.
+                 * @example 7
+                 */
+                "filters[generic_tool_id]"?: number;
+            };
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of field sets. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Procore's own id of the request. */
+                    "procore-request-id"?: string;
+                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+                    link?: string;
+                    /** @description How many items all pages have together. */
+                    total?: number;
+                    /** @description How many items a page has. */
+                    "per-page"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": ({
+                        /** @description The id at Procore. */
+                        id: number;
+                        name?: string | null;
+                        class_name?: string | null;
+                        fields?: unknown;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -100,6 +100,12 @@ export class Problem extends Error {
     this.extras = extras
   }
 
+  /** The same failure of a request that changes nothing, of which there is nothing to tell but that it failed. */
+  withoutOutcome (): Problem {
+    const { outcome: _, ...extras } = this.extras
+    return new Problem(this.code, this.message, extras)
+  }
+
   /** The same failure with more known of it. */
   with (extras: ProblemExtras, more?: string): Problem {
     return new Problem(this.code, more === undefined ? this.message : `${this.message} ${more}`, { ...this.extras, ...extras })

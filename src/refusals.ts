@@ -18,6 +18,9 @@ export function addRefusals (app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? notFound() : undefined))
 }
 
+/** The router takes nothing for a parameter: `/users/` would be the user of no id. */
+const hasEmpty = (params: unknown) => typeof params === 'object' && params !== null && Object.values(params).includes('')
+
 const notFound = () => new Problem('not_found', 'There is no such route.')
 
 /** Answers every method that a known path does not have. To be called once, after all routes. */
@@ -28,7 +31,7 @@ export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<str
       method: app.supportedMethods.filter(method => !methods.has(method)),
       url,
       schema: { hide: true },
-      onRequest: (_request, _reply, done) => done(problem),
+      onRequest: (request, _reply, done) => done(hasEmpty(request.params) ? notFound() : problem),
       handler: () => { throw problem },
     })
   }

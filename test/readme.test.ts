@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { chart, filled } from '../bench/report.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { describeEndpoints } from '../src/endpoints/index.ts'
 import { EnvironmentSchema, fileVariables } from '../src/environment.ts'
 import { limits } from '../src/limits.ts'
 import { problemCodes, problemTable } from '../src/problem.ts'
@@ -130,6 +131,11 @@ t.test('the endpoint of the worked example works as it stands', async t => {
   t.match((await sendJson(`${url}/companies/101/trades`, { trade: { colour: 'red' } })).json, { errors: [{ pointer: '/trade/name' }, { pointer: '/trade/colour' }] })
   const document = (await send(`${url}/openapi.json`, { method: 'GET' })).json
   t.ok(Object.hasOwn(Object(document['paths']), '/companies/{company_id}/trades'))
+})
+
+t.test('the table of endpoints has every one of them', async t => {
+  const described = describeEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
+  t.strictSame(table('operation').map(cells => cells.join(' ')), described.map(({ name, method, path, procorePath }) => `${name} ${method} ${path} ${procorePath}`))
 })
 
 t.test('the configuration table has every variable with its default', async t => {

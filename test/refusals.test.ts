@@ -11,7 +11,7 @@ const json = { 'content-type': 'application/json' }
 
 t.test('a route that is not there, whatever its body', async t => {
   const { url, users } = await startService(t)
-  for (const path of ['/', '/companies', '/companies/101', '/companies/101/users/', '/Companies/101/users', '/rest/v1.0/companies/101/users', '/companies/101/users/1', '//companies/101/users', '/metric']) {
+  for (const path of ['/', '/companies', '/companies/101', '/companies/101/users/', '/Companies/101/users', '/rest/v1.0/companies/101/users', '/companies/101/users/1/2', '/companies//users', '//companies/101/users', '/metric']) {
     const reply = await send(`${url}${path}`, { headers: { 'content-type': 'application/xml' }, body: 'x'.repeat(100_000) })
     t.match(reply, { status: 404, json: { code: 'not_found', type: 'urn:problem-type:procore-bff:not_found', title: String, detail: String, status: 404, request_id: reply.headers['x-request-id'] } }, path)
     t.equal(reply.headers['content-type'], 'application/problem+json; charset=utf-8')
@@ -21,20 +21,19 @@ t.test('a route that is not there, whatever its body', async t => {
 
 t.test('a method that a known path does not have, with Allow', async t => {
   const { url, users } = await startService(t)
-  for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
-    t.match(await send(users, { method: method as 'GET' }), { status: 405, headers: { allow: 'POST' }, json: { code: 'method_not_allowed' } }, method)
+  for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
+    t.match(await send(users, { method: method as 'GET' }), { status: 405, headers: { allow: 'POST, GET, HEAD' }, json: { code: 'method_not_allowed' } }, method)
   }
-  t.match(await send(`${url}/rest/v1.3/companies/101/users`, { method: 'GET' }), { status: 405, headers: { allow: 'POST' } })
+  t.match(await send(`${url}/rest/v1.3/companies/101/users`, { method: 'PUT' }), { status: 405, headers: { allow: 'POST, GET, HEAD' } })
   t.match(await send(`${url}/livez`, {}), { status: 405, headers: { allow: 'GET, HEAD' } })
   t.match(await send(`${url}/openapi.json`, { method: 'DELETE' }), { status: 405 })
-  t.equal((await send(users, { method: 'HEAD' })).status, 405)
 })
 
 t.test('the order: route, company, type and declared size, body', async t => {
   const { url, users, emulator } = await startService(t, { env: { PROCORE_COMPANY_IDS: '101' } })
   const other = `${url}/companies/102/users`
   t.match((await send(other, { headers: { 'content-type': 'text/plain' }, body: 'x' })).json, { status: 403, code: 'company_not_allowed' })
-  t.match((await send(other, { method: 'GET' })).json, { status: 405 })
+  t.match((await send(other, { method: 'PUT' })).json, { status: 405 })
   t.match((await send(`${users}?x=1`, { headers: { 'content-type': 'text/plain' }, body: 'x' })).json, { status: 415 })
   t.match((await send(`${users}?x=1`, { headers: json, body: 'x'.repeat(262_145) })).json, { status: 413, code: 'body_too_large' })
   t.match((await send(`${users}?x=1`, { headers: json, body: '{' })).json, { status: 400, code: 'malformed_json' })

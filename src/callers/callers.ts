@@ -76,10 +76,10 @@ export class Callers {
     }
   }
 
-  #judge ({ params, identity, routeOptions }: FastifyRequest): Error | undefined {
+  #judge ({ params, query, identity, routeOptions }: FastifyRequest): Error | undefined {
     const { companyIds, jwt } = this.#config
     try {
-      judgeCompany(companyOf(params), identity, companyIds)
+      judgeCompany(companyIn(params) ?? companyIn(query), identity, companyIds)
       const { endpoint } = routeOptions.config
       if (endpoint !== undefined) judgeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
       return undefined
@@ -108,8 +108,9 @@ async function addRate (scope: FastifyInstance, ratePerMinute: number, store: Ra
   scope.addHook('onRequest', scope.rateLimit())
 }
 
-function companyOf (params: unknown): string | undefined {
-  const id = typeof params === 'object' && params !== null && 'company_id' in params ? params.company_id : undefined
+/** A path that names no company has it in the query; where it is named in the path, the query may not name another one. */
+function companyIn (parameters: unknown): string | undefined {
+  const id = typeof parameters === 'object' && parameters !== null && 'company_id' in parameters ? parameters.company_id : undefined
   return typeof id === 'string' ? id : undefined
 }
 

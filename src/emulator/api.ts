@@ -1,7 +1,9 @@
-/** What Procore answers to a request that was read whole: tokens, users, avatars. It writes nothing; an answer comes out. */
+/** What Procore answers to a request that was read whole: tokens, users, avatars, and the lists of a company. It writes nothing; an answer comes out. */
 import { randomBytes } from 'node:crypto'
+import { catalog } from './catalog.ts'
 import { Directory, present, type Errors, type User, type Wish } from './directory.ts'
 import { parseForm } from './form.ts'
+import { pageOf } from './pages.ts'
 import type { Received } from './recorder.ts'
 import type { Settings } from './settings.ts'
 
@@ -31,14 +33,23 @@ export class Api {
   }
 
   answer (request: Received, origin: string): Answer {
-    const { pathname, searchParams } = new URL(request.path, origin)
+    const url = new URL(request.path, origin)
+    const { pathname } = url
     if (pathname === '/oauth/token') return request.method === 'POST' ? this.#token(request) : json(404, { error: 'Not found' })
     const avatar = /^\/avatars\/(\d+)$/.exec(pathname)
     if (avatar !== null) return this.#avatar(Number(avatar[1]))
-    const path = /^\/rest\/v1\.[03]\/companies\/(\d+)\/users(\/inactive|\/\d+)?$/.exec(pathname)
-    if (path === null) return json(404, { errors: ['Not found'] })
-    const companyId = Number(path[1])
-    return this.#refuse(request, companyId) ?? this.#users(request, companyId, path[2], searchParams, origin)
+    const companyId = companyOf(request.path)
+    if (companyId === undefined) return notFound()
+    return this.#refuse(request, companyId) ?? this.#serve(request, companyId, url)
+  }
+
+  #serve (request: Received, companyId: number, url: URL): Answer {
+    const users = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
+    if (users !== null) return this.#users(request, companyId, users[1], url)
+    const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
+    const list = request.method === 'GET' ? catalog(name ?? '', url.searchParams, this.settings) : undefined
+    if (list === undefined) return notFound()
+    return list.isPaged ? pageOf(list.items, url) : json(200, list.items)
   }
 
   #token ({ headers, body }: Received): Answer {
@@ -103,18 +114,46 @@ export class Api {
     return answer
   }
 
-  #users (request: Received, companyId: number, rest: string | undefined, query: URLSearchParams, origin: string): Answer {
-    if (request.method === 'GET') return this.#read(companyId, rest, query, origin)
-    if (request.method !== 'POST' || rest !== undefined) return json(404, { errors: ['Not found'] })
+  #users (request: Received, companyId: number, rest: string | undefined, url: URL): Answer {
+    const known = this.directory.users.get(Number(rest?.split('/')[1]))
+    const user = known?.companyId === companyId ? known : undefined
+    switch (`${request.method} ${rest === undefined || rest === '/inactive' ? rest ?? '' : rest.replace(/\d+/, 'id')}`) {
+      case 'GET ': case 'GET /inactive': return this.#list(companyId, rest, url)
+      case 'GET /id': return user === undefined ? notFound() : json(200, present(user, url.origin))
+      case 'POST ': return this.#create(request, companyId, url)
+      case 'PATCH /id': return user === undefined ? notFound() : this.#update(request, user, url)
+      case 'PATCH /id/invite':
+        if (user === undefined) return notFound()
+        user.invitations++
+        return { status: 202, headers: {}, body: '' }
+      default: return notFound()
+    }
+  }
+
+  #create (request: Received, companyId: number, { searchParams: query, origin }: URL): Answer {
     const wish = this.#wish(request)
     if ('status' in wish) return wish
-    if (wish.avatar !== undefined && wish.avatar.length > this.settings.maxAvatarBytes) return { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
+    if (this.#isTooLarge(wish)) return tooLarge
     if (this.settings.takenEmail === 409 && this.directory.isTaken(companyId, wish.values['email_address'])) return json(409, { code: 409, message: 'has already been taken', fields: 'email_address', reason: 'conflict', error: null })
     const errors = this.directory.judge(companyId, wish, this.settings, query.get('run_configurable_validations') === 'true')
     if (Object.keys(errors).length > 0) return json(422, { errors } satisfies { errors: Errors })
     const user = this.directory.add(companyId, wish, this.now())
     request.createdUserId = user.id
     return json(201, present(user, origin))
+  }
+
+  #update (request: Received, user: User, { searchParams: query, origin }: URL): Answer {
+    const wish = this.#wish(request)
+    if ('status' in wish) return wish
+    if (this.#isTooLarge(wish)) return tooLarge
+    const errors = this.directory.judgeChange(user, wish, this.settings, query.get('run_configurable_validations') === 'true')
+    if (Object.keys(errors).length > 0) return json(422, { errors } satisfies { errors: Errors })
+    this.directory.change(user, wish, this.now())
+    return json(200, present(user, origin))
+  }
+
+  #isTooLarge ({ avatar }: Wish): boolean {
+    return avatar !== undefined && avatar.length > this.settings.maxAvatarBytes
   }
 
   #wish (request: Received): Wish | Answer {
@@ -138,23 +177,14 @@ export class Api {
     return avatar === undefined ? { values } : { values, avatar: avatar.data }
   }
 
-  #read (companyId: number, rest: string | undefined, query: URLSearchParams, origin: string): Answer {
-    const id = rest === undefined || rest === '/inactive' ? undefined : Number(rest.slice(1))
-    if (id !== undefined) {
-      const user = this.directory.users.get(id)
-      return user?.companyId === companyId ? json(200, present(user, origin)) : json(404, { errors: ['Not found'] })
-    }
-    const wanted = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (rest === '/inactive') && matches(user, query))
-    const page = Math.max(1, Number(query.get('page') ?? 1))
-    const perPage = Math.min(2000, Number(query.get('per_page') ?? 100))
-    const answer = json(200, wanted.slice((page - 1) * perPage, page * perPage).map(user => present(user, origin)))
-    Object.assign(answer.headers, { total: String(wanted.length), 'per-page': String(perPage) })
-    return answer
+  #list (companyId: number, rest: string | undefined, url: URL): Answer {
+    const wanted = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (rest === '/inactive') && matches(user, url.searchParams))
+    return pageOf(wanted.map(user => url.searchParams.get('view') === 'ids_only' ? user.id : present(user, url.origin)), url)
   }
 
   #avatar (id: number): Answer {
     const avatar = this.directory.users.get(id)?.avatar
-    return avatar === undefined ? json(404, { errors: ['Not found'] }) : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
+    return avatar === undefined ? notFound() : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
   }
 }
 
@@ -164,6 +194,16 @@ function matches ({ values }: User, query: URLSearchParams): boolean {
   if (search !== undefined && !searched.some(value => value.includes(search))) return false
   return ['vendor_id', 'origin_id'].every(name => !query.has(`filters[${name}]`) || String(values[name]) === query.get(`filters[${name}]`))
 }
+
+/** The company that a request is about, wherever its path has it. */
+export function companyOf (path: string): number | undefined {
+  const id = /^\/rest\/v\d\.\d\/(?:companies\/(\d+)\/|vendors\?(?:.*&)?company_id=(\d+)(?:&|$))/.exec(path)?.slice(1).find(match => match !== undefined)
+  return id === undefined ? undefined : Number(id)
+}
+
+const tooLarge: Answer = { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
+
+const notFound = () => json(404, { errors: ['Not found'] })
 
 export function json (status: number, body: unknown): Answer {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }

@@ -1,5 +1,6 @@
 /** The emulator's company directory: which users there are, and what Procore would say to a new one. */
 import { iso31661, iso31662 } from 'iso-3166'
+import { vendorName } from './catalog.ts'
 import type { Settings } from './settings.ts'
 
 /** What Rails makes of a body, whichever way it came: values, and the avatar's bytes. */
@@ -14,6 +15,9 @@ export interface User {
   values: Record<string, unknown>
   avatar: Buffer | undefined
   createdAt: string
+  updatedAt: string
+  /** How often it was invited. */
+  invitations: number
 }
 
 /** Messages by field: Procore's shape 1. */
@@ -46,6 +50,7 @@ const kinds: Record<string, 'text' | 'integer' | 'boolean'> = {
   default_permission_template_id: 'integer',
   company_permission_template_id: 'integer',
   bid_contact: 'boolean',
+  add_to_new_projects: 'boolean',
 }
 
 const usersMax = 100_000
@@ -78,14 +83,29 @@ export class Directory {
     return errors
   }
 
+  /** What is said of a user as it would be. */
+  judgeChange (user: User, wish: Wish, settings: Settings, configurable: boolean): Errors {
+    const others: Settings = { ...settings, takenEmail: 409 }
+    const errors = this.judge(user.companyId, { ...wish, values: { ...user.values, ...wish.values } }, others, configurable)
+    const email = wish.values['email_address']
+    if (email !== undefined && this.list(user.companyId).some(other => other !== user && isSame(other, email))) errors['email_address'] = ['has already been taken']
+    return errors
+  }
+
+  change (user: User, { values, avatar }: Wish, now: Date): void {
+    Object.assign(user.values, values)
+    user.avatar = avatar ?? user.avatar
+    user.updatedAt = inSeconds(now)
+  }
+
   isTaken (companyId: number, email: unknown): boolean {
-    return this.list(companyId).some(user => String(user.values['email_address']).toLowerCase() === String(email).toLowerCase())
+    return this.list(companyId).some(user => isSame(user, email))
   }
 
   add (companyId: number, { values, avatar }: Wish, now: Date): User {
     this.#avatarBytes += avatar?.length ?? 0
     if (this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes) throw new RangeError('the emulator is full')
-    const user: User = { id: this.#nextId++, companyId, values, avatar, createdAt: `${now.toISOString().slice(0, 19)}Z` }
+    const user: User = { id: this.#nextId++, companyId, values, avatar, createdAt: inSeconds(now), updatedAt: inSeconds(now), invitations: 0 }
     this.users.set(user.id, user)
     return user
   }
@@ -99,6 +119,12 @@ export class Directory {
     return [...this.users.values()].filter(user => user.companyId === companyId)
   }
 }
+
+function isSame (user: User, email: unknown): boolean {
+  return String(user.values['email_address']).toLowerCase() === String(email).toLowerCase()
+}
+
+const inSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
 
 function cast (kind: 'text' | 'integer' | 'boolean', value: unknown): unknown {
   if (kind === 'text') return value === null ? null : String(value)
@@ -119,11 +145,13 @@ function isImage (bytes: Buffer): boolean {
   return signatures.some(signature => signature.every((byte, at) => bytes[at] === byte))
 }
 
+const shownElsewhere = new Set(['bid_contact', 'vendor_id', 'add_to_new_projects'])
+
 /** The user as Procore answers it: all keys, null where there is nothing. */
 export function present (user: User, origin: string): Record<string, unknown> {
-  const { bid_contact: _, vendor_id: vendorId, ...values } = user.values
+  const { bid_contact: _, vendor_id: vendorId, add_to_new_projects: addToNewProjects = false, ...values } = user.values
   const name = [values['first_name'], values['last_name']].filter(Boolean).join(' ')
-  const nothing = Object.fromEntries(Object.keys(kinds).filter(key => key !== 'bid_contact' && key !== 'vendor_id').map(key => [key, null]))
+  const nothing = Object.fromEntries(Object.keys(kinds).filter(key => !shownElsewhere.has(key)).map(key => [key, null]))
   return {
     ...nothing,
     is_active: true,
@@ -132,12 +160,12 @@ export function present (user: User, origin: string): Record<string, unknown> {
     id: user.id,
     name,
     avatar: user.avatar === undefined ? null : `${origin}/avatars/${user.id}`,
-    add_to_new_projects: false,
+    add_to_new_projects: addToNewProjects,
     business_id: null,
     is_insurance_manager: false,
     last_login_at: null,
     created_at: user.createdAt,
-    updated_at: user.createdAt,
-    vendor: vendorId === undefined ? null : { id: vendorId, name: `Vendor ${String(vendorId)}` },
+    updated_at: user.updatedAt,
+    vendor: vendorId === undefined ? null : { id: vendorId, name: vendorName(vendorId) },
   }
 }

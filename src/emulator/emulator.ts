@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Api, json, type Answer } from './api.ts'
+import { Api, companyOf, json, type Answer } from './api.ts'
 import { control } from './control.ts'
 import { Faults } from './faults.ts'
 import { Recorder, type Received } from './recorder.ts'
@@ -90,9 +90,8 @@ export class Emulator {
 
   #answer (received: Received): Answer {
     const answer = this.api.answer(received, this.url)
-    const companyId = /\/companies\/(\d+)\//.exec(received.path)?.[1]
-    Object.assign(answer.headers, this.#commonHeaders(), companyId === undefined ? {} : this.api.rateHeaders(Number(companyId)))
-    return answer
+    const companyId = companyOf(received.path)
+    return { ...answer, headers: { ...answer.headers, ...this.#commonHeaders(), ...(companyId !== undefined && this.api.rateHeaders(companyId)) } }
   }
 
   #commonHeaders (): Record<string, string> {

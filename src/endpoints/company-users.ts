@@ -1,10 +1,11 @@
 /**
- * The people in a company's directory: `POST /rest/v1.3/companies/{company_id}/users` as Procore documents it.
+ * The people in a company's directory, as Procore documents them: creating one, listing, showing, updating and inviting them.
  */
-import { Type } from '@sinclair/typebox'
+import { Type, type TObject } from '@sinclair/typebox'
 import { isSubdivisionOf } from './codes.ts'
-import type { Dependency, Endpoint } from './endpoint.ts'
-import { countryCode, emailAddress, flag, id, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
+import type { Dependency, Endpoint, RecordBody } from './endpoint.ts'
+import { countryCode, emailAddress, flag, id, ids, oneOf, range, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
+import { company, paging } from './parameters.ts'
 
 const optional = Type.Optional
 
@@ -55,7 +56,7 @@ const nullableText = nullable(Type.String())
 const nullableId = nullable(Type.Integer())
 const nullableFlag = nullable(Type.Boolean())
 
-const createdUser = Type.Object({
+const user = Type.Object({
   id: optional(Type.Integer({ description: 'The id of the user at Procore.' })),
   name: nullableText,
   first_name: nullableText,
@@ -111,38 +112,122 @@ const createdUser = Type.Object({
   }],
 })
 
-/** The create of a company user; `stateCodes: 'any'` leaves the judging of states to Procore. */
-export function createCompanyUser ({ stateCodes, permissionTemplateIds }: DescriptionOptions): Endpoint {
+/** The record and its rules; what has to be there is said by the fields. */
+function userBody (fields: TObject, { stateCodes, permissionTemplateIds }: DescriptionOptions, dependencies: readonly Dependency[]): RecordBody {
   return {
+    key: 'user',
+    fields,
+    image: { name: 'avatar', description: 'A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form.' },
+    dependencies: stateCodes === 'iso' ? [stateOfCountry, ...dependencies] : dependencies,
+    restricted: {
+      fields: ['default_permission_template_id', 'company_permission_template_id'],
+      values: permissionTemplateIds,
+      code: 'template_not_allowed',
+      message: 'is not a permission template that callers may give',
+    },
+  }
+}
+
+const users = { path: '/companies/:company_id/users', procorePath: '/rest/v1.3/companies/:company_id/users' }
+const oneUser = {
+  path: `${users.path}/:id`,
+  procorePath: `${users.procorePath}/:id`,
+  params: Type.Object({ ...company.properties, id: id({ description: 'The id of the user.', examples: [381006] }) }),
+}
+
+const validations = Type.Object({
+  run_configurable_validations: optional(flag({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
+})
+
+/** The create of a company user; `stateCodes: 'any'` leaves the judging of states to Procore. */
+export function createCompanyUser (options: DescriptionOptions): Endpoint {
+  return {
+    ...users,
     name: 'create-company-user',
     method: 'POST',
-    path: '/companies/:company_id/users',
-    procorePath: '/rest/v1.3/companies/:company_id/users',
+    effect: 'once',
+    takesKey: true,
     summary: 'Create a company user',
     description: 'Creates a person in the directory of a company. Procore does not send an invitation.',
-    params: Type.Object({
-      company_id: id({ description: 'The id of the company.', examples: [1234] }),
-    }),
-    query: Type.Object({
-      run_configurable_validations: optional(flag({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
-    }),
-    body: {
-      key: 'user',
-      fields: userFields(stateCodes),
-      image: { name: 'avatar', description: 'A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form.' },
-      dependencies: stateCodes === 'iso' ? [stateOfCountry, bidContactOfVendor] : [bidContactOfVendor],
-      restricted: {
-        fields: ['default_permission_template_id', 'company_permission_template_id'],
-        values: permissionTemplateIds,
-        code: 'template_not_allowed',
-        message: 'is not a permission template that callers may give',
-      },
-    },
-    success: { status: 201, description: 'The user was created.', schema: createdUser },
+    params: company,
+    query: validations,
+    body: userBody(userFields(options.stateCodes), options, [bidContactOfVendor]),
+    success: { status: 201, description: 'The user was created.', schema: user },
     lookUp: {
       lists: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
       by: 'email_address',
       shownAt: { vendor_id: ['vendor', 'id'] },
     },
   }
+}
+
+/** The fields of the create, none of them required, without what only a new user has. */
+function changedFields (stateCodes: StateCodes): TObject {
+  const { bid_contact: _, ...fields } = userFields(stateCodes).properties
+  return Type.Partial(Type.Object({
+    ...fields,
+    add_to_new_projects: flag({ description: 'Whether the user is added to new projects.', examples: [true] }),
+  }))
+}
+
+export function updateCompanyUser (options: DescriptionOptions): Endpoint {
+  return {
+    ...oneUser,
+    name: 'update-company-user',
+    method: 'PATCH',
+    effect: 'idempotent',
+    summary: 'Update a company user',
+    description: 'Changes the fields that are given, and replaces the avatar when there is one.',
+    query: validations,
+    body: userBody(changedFields(options.stateCodes), options, []),
+    success: { status: 200, description: 'The user was changed.', schema: user },
+  }
+}
+
+export const inviteCompanyUser: Endpoint = {
+  ...oneUser,
+  path: `${oneUser.path}/invite`,
+  procorePath: `${oneUser.procorePath}/invite`,
+  name: 'invite-company-user',
+  method: 'PATCH',
+  // Each time an e-mail is sent.
+  effect: 'once',
+  takesKey: true,
+  summary: 'Invite a company user',
+  description: 'Has Procore send the user an invitation by e-mail. There is no body.',
+  query: Type.Object({}),
+  success: { status: 202, description: 'The invitation will be sent.' },
+}
+
+export const showCompanyUser: Endpoint = {
+  ...oneUser,
+  name: 'show-company-user',
+  method: 'GET',
+  effect: 'safe',
+  summary: 'Show a company user',
+  description: 'One person in the directory of a company.',
+  query: Type.Object({}),
+  success: { status: 200, description: 'The user.', schema: user },
+}
+
+export const listCompanyUsers: Endpoint = {
+  ...users,
+  name: 'list-company-users',
+  method: 'GET',
+  effect: 'safe',
+  summary: 'List company users',
+  description: 'The active people in the directory of a company.',
+  params: company,
+  query: Type.Object({
+    ...paging,
+    view: optional(oneOf(['normal', 'extended', 'ids_only'], { description: 'How much is told of each user.' })),
+    sort: optional(oneOf(['name', 'vendor_name', 'permission_template', 'full_name', 'projects', 'email', 'job_title'], { description: 'What the list is in the order of.' })),
+    'filters[search]': optional(text({ description: 'What a name or an e-mail address has to hold.', examples: ['Doe'] })),
+    'filters[vendor_id]': optional(id({ description: 'The vendor that users belong to.', examples: [161072] })),
+    'filters[origin_id]': optional(text({ description: 'The id in the system that a user comes from.', examples: ['foobar'] })),
+    'filters[trade_id][]': optional(ids({ description: 'The trades of which users have one.', examples: [[5, 8]] })),
+    'filters[created_at]': optional(range({ description: 'When users were created: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
+    'filters[updated_at]': optional(range({ description: 'When users were changed.', examples: ['2026-01-01T00:00:00Z...2026-01-02T00:00:00Z'] })),
+  }),
+  success: { status: 200, description: 'One page of users.', schema: Type.Array(Type.Union([user, Type.Integer()])), isPage: true },
 }

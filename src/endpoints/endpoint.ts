@@ -1,7 +1,7 @@
 /**
  * What a description of an endpoint of Procore's says. Route, validation, upstream request and OpenAPI follow from it.
  */
-import type { TObject } from '@sinclair/typebox'
+import type { TArray, TObject } from '@sinclair/typebox'
 
 /** The values of a record that were found valid, by field name. */
 export type Values = ReadonlyMap<string, unknown>
@@ -37,7 +37,10 @@ export interface RecordBody {
 export interface SuccessAnswer {
   status: number
   description: string
-  schema: TObject
+  /** An object or a bare list; nothing: the answer may be empty. */
+  schema?: TObject | TArray
+  /** It is one page of a list: `Link`, `Total` and `Per-Page` of Procore's come with it. */
+  isPage?: true
 }
 
 /** Where a record would stand that was created although the answer was lost. */
@@ -50,18 +53,52 @@ export interface LookUp {
   shownAt?: Readonly<Record<string, readonly string[]>>
 }
 
-export interface Endpoint {
+/** What every description says. */
+interface Described {
   /** Names the operation in scopes, OpenAPI and metrics. */
   name: string
-  method: 'POST'
-  /** Our path and Procore's own; both have the same parameters. */
   path: string
-  procorePath: string
   summary: string
   description: string
   params: TObject
   query: TObject
-  body: RecordBody
   success: SuccessAnswer
-  lookUp?: LookUp
 }
+
+/**
+ * What a request does to Procore's state, from which follows whether it may be sent again when its answer was lost (RFC 9110 §9.2.2).
+ * It is said apart from the method, since a PATCH may be either.
+ */
+export type Effect =
+  | {
+    effect: 'safe'
+    method: 'GET'
+    body?: never
+    takesKey?: never
+    lookUp?: never
+    /** The same for every caller who may have it, and kept for a moment; an answer with people in it never is. */
+    cache?: 'pick-list'
+  }
+  | {
+    /** As often as it is carried out, the state is the same. */
+    effect: 'idempotent'
+    method: 'PATCH'
+    body?: RecordBody
+    takesKey?: never
+    lookUp?: never
+    cache?: never
+  }
+  | {
+    /** Carried out twice it would have been done twice, so nothing but an Idempotency-Key makes a repeat safe. */
+    effect: 'once'
+    method: 'POST' | 'PATCH'
+    body?: RecordBody
+    /** Whether an Idempotency-Key is heeded. */
+    takesKey: boolean
+    /** Of a create whose answer was lost. */
+    lookUp?: LookUp
+    cache?: never
+  }
+
+/** An endpoint of Procore's. A parameter that one of the two paths does not name stands in its query. */
+export type Endpoint = Described & Effect & { procorePath: string }

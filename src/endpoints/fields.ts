@@ -2,7 +2,7 @@
  * The vocabulary that endpoints are described with: the few kinds of field that Procore has, as TypeBox schemas,
  * and the formats that TypeBox is taught for them. It knows no endpoint and does no I/O.
  */
-import { FormatRegistry, Type, type SchemaOptions } from '@sinclair/typebox'
+import { FormatRegistry, Kind, Type, TypeRegistry, type SchemaOptions } from '@sinclair/typebox'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import { countryCodes, subdivisionCodes } from './codes.ts'
 
@@ -12,8 +12,17 @@ export const maxId = Number.MAX_SAFE_INTEGER
 /** Most bytes of UTF-8 that one text field may have, in a form or in JSON. */
 export const textMaxBytes = 65_536
 
+/** Most values that one name of a query may have. */
+export const listMaxItems = 100
+
 const email = fullFormats.email
 FormatRegistry.Set('email', value => email instanceof RegExp && email.test(value))
+/** A date, or a point in time with or without its offset. */
+const moment = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?$/
+FormatRegistry.Set('iso-8601-range', value => {
+  const ends = value.split('...')
+  return ends.length <= 2 && ends.every(end => moment.test(end))
+})
 FormatRegistry.Set('iso-3166-1-alpha-2', value => countryCodes.has(value))
 FormatRegistry.Set('iso-3166-2-subdivision', value => subdivisionCodes.has(value))
 
@@ -33,6 +42,20 @@ export const wholeNumber = (options: Options) => Type.Integer({ minimum: 0, maxi
 export const flag = (options: Options) => Type.Boolean(options)
 
 export const countryCode = (options: Options) => Type.String({ format: 'iso-3166-1-alpha-2', ...options })
+
+/** TypeBox checks the values of a plain `enum` by this kind of its own. */
+export const choiceKind = 'Choice'
+TypeRegistry.Set<{ enum: readonly unknown[] }>(choiceKind, (schema, value) => schema.enum.includes(value))
+
+/** One of a few words. */
+export const oneOf = <const T extends readonly string[]>(values: T, options: Options) =>
+  Type.Unsafe<T[number]>({ [Kind]: choiceKind, type: 'string', enum: values, ...options })
+
+/** Since when, or from when until when. */
+export const range = (options: Options) => Type.String({ format: 'iso-8601-range', ...options })
+
+/** Several ids, each given under the same name. */
+export const ids = (options: Options) => Type.Array(Type.Integer({ minimum: 1, maximum: maxId }), { maxItems: listMaxItems, ...options })
 
 export type StateCodes = 'iso' | 'any'
 

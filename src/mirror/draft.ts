@@ -146,5 +146,5 @@ export function faultsProblem (drafts: readonly Draft[]): Problem | undefined {
   const errors = [...drafts.flatMap(draft => draft.knownFaults), ...drafts.flatMap(draft => draft.unknownFaults)].slice(0, faultsMax)
   if (errors.length === 0) return drafts.find(draft => draft.refusal !== undefined)?.refusal
   const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
-  return new Problem('validation_failed', `The request has ${count}; nothing was created.`, { errors })
+  return new Problem('validation_failed', `The request has ${count}; it was not carried out.`, { errors })
 }

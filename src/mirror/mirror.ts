@@ -7,9 +7,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
+import type { Trail } from '../observe/trail.ts'
 import { limits } from '../limits.ts'
 import { CallerGone, Problem } from '../problem.ts'
-import type { Verdict } from '../procore/outcome.ts'
+import type { Success, Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { CallerWatch } from './caller-watch.ts'
 import { faultsProblem, type Draft } from './draft.ts'
@@ -17,12 +18,14 @@ import { formMaxBytes, passForm } from './form.ts'
 import type { Forms } from './forms.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { bodyTooLarge, passJson } from './json.ts'
+import { passBodiless } from './bodiless.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import type { Keys } from './keyed.ts'
 import { readBodyKind, type BodyKind } from './media-type.ts'
+import { pageHeaders } from './paging.ts'
 import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
-import { judgePath, judgeQuery } from './target.ts'
+import { compileTarget, judgePath, judgeQuery, pathTemplate, type PathTemplate, type TargetShapes } from './target.ts'
 import { overloaded, Uploads } from './uploads.ts'
 import { Upstream } from './upstream.ts'
 import type { Visit } from './visit.ts'
@@ -40,8 +43,17 @@ type MirroredRequest = FastifyRequest<MirroredRoute>
 interface Target {
   path: Draft
   query: Draft
-  body: BodyKind
+  /** Nothing where the endpoint takes none. */
+  body: BodyKind | undefined
   key: string | undefined
+  route: Route
+}
+
+/** One of the paths of an endpoint. */
+interface Route {
+  shapes: TargetShapes
+  /** Itself, with other values. */
+  self: PathTemplate
 }
 
 export interface MirrorOptions {
@@ -59,6 +71,8 @@ export interface MirrorOptions {
 export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, ...rest }: MirrorOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
+  // Where there is no body to be had, none is looked at; where there is, its type was judged before.
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   await app.register(multipart)
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
@@ -82,9 +96,7 @@ class Mount {
   readonly #uploads: Uploads
   readonly #held: HeldBytes
   readonly #forms: Forms
-  readonly #path: Shape
-  readonly #query: Shape
-  readonly #body: Shape
+  readonly #body: Shape | undefined
 
   constructor ({ endpoint, bodies, procore, upstream, uploads, held, forms }: MountOptions) {
     this.#endpoint = endpoint
@@ -94,28 +106,27 @@ class Mount {
     this.#uploads = uploads
     this.#held = held
     this.#forms = forms
-    this.#path = compileShape('path', endpoint.params)
-    this.#query = compileShape('query', endpoint.query)
-    this.#body = compileShape('body', endpoint.body.fields, endpoint.body)
+    this.#body = endpoint.body === undefined ? undefined : compileShape('body', endpoint.body.fields, endpoint.body)
   }
 
   register (app: FastifyInstance): void {
-    const { method, path, procorePath } = this.#endpoint
+    const { method, path, procorePath, params, query } = this.#endpoint
     for (const url of [path, procorePath]) {
+      const route: Route = { shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
       app.route<MirroredRoute>({
         method,
         url,
         config: { endpoint: this.#endpoint },
-        onRequest: (request, _reply, done) => done(this.#judgeRequest(request)),
+        onRequest: (request, _reply, done) => done(this.#judgeRequest(request, route)),
         handler: (request, reply) => this.#handle(request, reply),
       })
     }
   }
 
   /** Without a promise, since every request comes here. */
-  #judgeRequest (request: MirroredRequest): Error | undefined {
+  #judgeRequest (request: MirroredRequest, route: Route): Error | undefined {
     try {
-      request.target = this.#judgeTarget(request)
+      request.target = this.#judgeTarget(request, route)
       return undefined
     } catch (error) {
       return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
@@ -123,16 +134,16 @@ class Mount {
   }
 
   /** All that can be judged before the body is read. A faulty company comes before what is wrong with the body. */
-  #judgeTarget (request: MirroredRequest): Target {
-    const path = judgePath(this.#path, request.params)
-    const query = judgeQuery(this.#query, request.query)
-    const companyId = path.values.get('company_id')
+  #judgeTarget (request: MirroredRequest, route: Route): Target {
+    const path = judgePath(route.shapes.path, request.params)
+    const query = judgeQuery(route.shapes.query, request.query)
+    const companyId = path.values.get('company_id') ?? query.values.get('company_id')
     if (typeof companyId === 'number') request.trail.companyId = companyId
     if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
     try {
-      const body = readBodyKind(request.headers)
-      this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
-      return { path, query, body, key: readIdempotencyKey(request.headers) }
+      const body = this.#body === undefined ? undefined : readBodyKind(request.headers)
+      if (body !== undefined) this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
+      return { path, query, body, key: this.#endpoint.takesKey === true ? readIdempotencyKey(request.headers) : undefined, route }
     } catch (error) {
       throw pathFirst([path, query], error)
     }
@@ -156,19 +167,33 @@ class Mount {
       // Whoever dismissed it has answered it.
       if (trail.dismissed === true) return reply
       nameOrigin(reply, trail)
-      if (verdict.kind === 'success') return relaySuccess(reply, verdict)
-      throw refusalProblem(verdict, this.#body)
+      if (verdict.kind === 'success') return this.#relay(reply, verdict, target)
+      throw refusalProblem(verdict, this.#body ?? target.query.shape)
     } catch (error) {
       if (trail.dismissed === true && (error instanceof Problem || error instanceof CallerGone)) return reply
       nameOrigin(reply, trail)
-      throw error instanceof Problem && error.extras.outcome === undefined && trail.standing !== undefined ? error.with({ outcome: trail.standing }) : error
+      throw error instanceof Problem ? this.#tell(error, trail) : error
     } finally {
       trail.running = false
       for (const listener of trail.whenEnded ?? []) listener()
     }
   }
 
+  #relay (reply: FastifyReply, success: Success, { path, query, route }: Target): FastifyReply {
+    if (success.headers !== undefined) {
+      reply.headers(pageHeaders(success.headers, query.shape, page => route.self(path.values, new Map([...query.values, ...page]))))
+    }
+    return relaySuccess(reply, success)
+  }
+
+  /** What becomes of a request is told where it may have changed something. */
+  #tell (problem: Problem, { standing }: Trail): Problem {
+    if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
+    return problem.extras.outcome === undefined && standing !== undefined ? problem.with({ outcome: standing }) : problem
+  }
+
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
+    if (body === undefined) return passBodiless(visit, this.#endpoint.effect)
     try {
       return await (body.kind === 'json' ? passJson(visit) : this.#passForm(visit, body.boundary))
     } catch (error) {
@@ -200,7 +225,7 @@ class Mount {
       response: reply.raw,
       bodies: this.#bodies,
       held: this.#held,
-      shape: this.#body,
+      shape: this.#body ?? query.shape,
       drafts: [path, query],
       trail,
       isKeyed: key !== undefined,

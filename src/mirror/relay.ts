@@ -15,7 +15,8 @@ export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }:
 
 export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered }: Success): FastifyReply {
   if (recovered === true) reply.header('x-outcome', 'recovered')
-  return reply.code(status).header('content-type', contentType).header('cache-control', 'no-store').send(body)
+  reply.code(status).header('cache-control', 'no-store')
+  return body.length === 0 ? reply.send() : reply.header('content-type', contentType).send(body)
 }
 
 /** Statuses whose bodies are about the inputs. */
@@ -32,10 +33,12 @@ export function refusalProblem ({ status, body }: Refusal, shape: Shape): Proble
 
 /** Procore names a field with or without its record; `base` is the record itself. */
 function faultOf ({ field, message }: ProcoreMessage, shape: Shape): Fault {
-  const key = shape.key ?? ''
-  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${key}\\.`), '')
+  const { part, key } = shape
   const rule = 'procore'
-  if (name === undefined || name === '') return { in: 'body', pointer: '', field: '', rule, message }
-  if (name === 'base' || name === key) return { in: 'body', pointer: pointerTo([key]), field: key, rule, message }
-  return { in: 'body', pointer: pointerTo([key, name]), field: `${key}[${name}]`, rule, message }
+  // Where there is no record, a name is that of a parameter, or says nothing that a caller could find.
+  if (key === undefined) return field !== undefined && shape.fields.has(field) ? { in: part, pointer: pointerTo([field]), field, rule, message } : { in: part, pointer: '', field: '', rule, message }
+  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${key}\\.`), '')
+  if (name === undefined || name === '') return { in: part, pointer: '', field: '', rule, message }
+  if (name === 'base' || name === key) return { in: part, pointer: pointerTo([key]), field: key, rule, message }
+  return { in: part, pointer: pointerTo([key, name]), field: `${key}[${name}]`, rule, message }
 }

@@ -2,11 +2,11 @@
  * Compiles the description of a record (path, query or body) into what judges its fields one by one: type and constraints by
  * TypeBox, and the rules that JSON Schema has no word for. It is pure and keeps nothing of a request.
  */
-import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
+import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import type { Dependency, RecordBody, Restriction } from '../endpoints/endpoint.ts'
-import { textMaxBytes } from '../endpoints/fields.ts'
+import { choiceKind, maxId, textMaxBytes } from '../endpoints/fields.ts'
 import type { Fault, Rule } from '../problem.ts'
 
 export interface FieldShape {
@@ -15,6 +15,8 @@ export interface FieldShape {
   order: number
   kind: 'String' | 'Integer' | 'Boolean'
   required: boolean
+  /** Whether it has several values, each of the kind; only queries have such fields. */
+  isList: boolean
   /** Whether the empty text that a browser sends for an untouched input means that there is no value. */
   emptyIsAbsent: boolean
   check: TypeCheck<TSchema>
@@ -55,10 +57,12 @@ function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction>
 }
 
 function compileField (name: string, schema: TSchema, order: number, required: boolean): FieldShape {
-  const kind = schema[Kind]
+  const isList = TypeGuard.IsArray(schema)
+  const one = isList ? schema.items : schema
+  const kind = one[Kind] === choiceKind ? 'String' : one[Kind]
   if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') throw new TypeError(`field ${name}: no way to read a ${kind}`)
-  const isCode = kind === 'String' && (schema['format'] !== undefined || schema['pattern'] !== undefined)
-  return { name, order, kind, required, emptyIsAbsent: kind !== 'String' || isCode, check: TypeCompiler.Compile(schema) }
+  const isCode = kind === 'String' && (one['format'] !== undefined || one['pattern'] !== undefined || one['enum'] !== undefined)
+  return { name, order, kind, required, isList, emptyIsAbsent: kind !== 'String' || isCode, check: TypeCompiler.Compile(one) }
 }
 
 /** What is wrong with a value by itself; nothing when it is valid. */
@@ -93,19 +97,27 @@ function complain (field: FieldShape, error: ValueErrorType | undefined): Compla
     case ValueErrorType.IntegerMinimum:
       return { rule: 'size', message: `must be at least ${String(field.check.Schema()['minimum'])}` }
     case ValueErrorType.IntegerMaximum:
-      return { rule: 'size', message: 'must be at most 2^53-1' }
+      return { rule: 'size', message: `must be at most ${maximumOf(field)}` }
     case ValueErrorType.StringMaxLength:
       return tooLong
     case ValueErrorType.StringFormat:
     case ValueErrorType.StringPattern:
       return { rule: 'format', message: formatMessage[String(field.check.Schema()['format'])] ?? 'does not have the right form' }
+    case ValueErrorType.Kind:
+      return { rule: 'format', message: `must be one of ${String(field.check.Schema()['enum']).replaceAll(',', ', ')}` }
     default:
       return wrongType(field)
   }
 }
 
+function maximumOf (field: FieldShape): string {
+  const maximum: unknown = field.check.Schema()['maximum']
+  return maximum === maxId ? '2^53-1' : String(maximum)
+}
+
 const formatMessage: Record<string, string> = {
   email: 'must be an e-mail address',
   'iso-3166-1-alpha-2': 'must be an ISO 3166-1 alpha-2 code in upper case',
+  'iso-8601-range': 'must be a date or a point in time of ISO 8601, or two with `...` between',
   'iso-3166-2-subdivision': 'must be the part after the hyphen of an ISO 3166-2 code',
 }

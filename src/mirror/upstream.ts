@@ -1,4 +1,4 @@
-/** From a validated body to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
+/** From a validated request to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
 import { createHash } from 'node:crypto'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
@@ -6,7 +6,7 @@ import type { Result, Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { Caller } from '../procore/caller.ts'
 import type { Wanted } from '../procore/look-up.ts'
-import type { Verdict } from '../procore/outcome.ts'
+import { plainJson, type Expected, type Verdict } from '../procore/outcome.ts'
 import type { Procore, ProcoreCall } from '../procore/procore.ts'
 import type { Draft } from './draft.ts'
 import type { Keys, KeyScope } from './keyed.ts'
@@ -29,6 +29,13 @@ export interface Envelope {
 
 type LookUp = NonNullable<Endpoint['lookUp']>
 
+/** How a request that may have changed something is called in the audit trail, and how its success is. */
+const changes = { GET: undefined, POST: { what: 'create', result: 'created' }, PATCH: { what: 'change', result: 'changed' } } as const
+type Change = NonNullable<typeof changes[keyof typeof changes]>
+
+/** Those of Procore's headers that belong to one page of a list. */
+const pageHeaders = ['link', 'total', 'per-page']
+
 export class Upstream {
   readonly #endpoint: Endpoint
   readonly #procore: Procore
@@ -36,50 +43,64 @@ export class Upstream {
   readonly #audit: Audit
   readonly #path: PathTemplate
   readonly #lists: readonly PathTemplate[]
+  readonly #change: Change | undefined
+  readonly #expected: Expected
+  /** Names the record in the path, where it has one already. */
+  readonly #recordParam: string
 
   constructor (endpoint: Endpoint, procore: Procore, keys: Keys, audit: Audit) {
     this.#endpoint = endpoint
     this.#procore = procore
     this.#keys = keys
     this.#audit = audit
-    this.#path = pathTemplate(endpoint.procorePath)
+    const params = Object.keys(endpoint.params.properties)
+    this.#path = pathTemplate(endpoint.procorePath, params)
     this.#lists = endpoint.lookUp?.lists.map(list => pathTemplate(list)) ?? []
+    this.#change = endpoint.effect === 'safe' ? undefined : changes[endpoint.method]
+    const { schema, isPage } = endpoint.success
+    this.#expected = schema === undefined || isPage === true ? { mayBeEmpty: schema === undefined, headers: isPage === true ? pageHeaders : [] } : plainJson
+    this.#recordParam = params.find(name => name !== 'company_id') ?? ''
   }
 
-  /** Sends it, and notes in the audit trail what came of it. @throws {Problem} with its `outcome` */
-  async send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
+  /** Sends it, and notes in the audit trail what came of what may have changed something. @throws {Problem} with its `outcome` */
+  send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
+    const change = this.#change
+    return change === undefined ? this.#pass(outgoing, envelope) : this.#passNoted(outgoing, envelope, change)
+  }
+
+  async #passNoted (outgoing: Outgoing, envelope: Envelope, change: Change): Promise<Verdict> {
     try {
       const verdict = await this.#pass(outgoing, envelope)
-      this.#note(outgoing, envelope, resultOf(verdict, envelope.trail), verdict)
+      this.#note(outgoing, envelope, change, resultOf(verdict, envelope.trail, change), verdict)
       return verdict
     } catch (error) {
       const problem = error instanceof Problem ? error : undefined
       const { replayed, standing } = envelope.trail
-      this.#note(outgoing, envelope, replayed === true ? 'replayed' : problem?.extras.outcome ?? standing ?? 'not_sent', { status: problem?.status })
+      this.#note(outgoing, envelope, change, replayed === true ? 'replayed' : problem?.extras.outcome ?? standing ?? 'not_sent', { status: problem?.status })
       throw error
     }
   }
 
-  #note ({ values }: Outgoing, { subject, path, trail, requestId, route }: Envelope, outcome: Result, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
+  #note ({ values }: Outgoing, { subject, path, query, trail, requestId, route }: Envelope, { what }: Change, outcome: Result, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
     const { name, lookUp } = this.#endpoint
     trail.outcome = outcome
     this.#audit.write({
       subject,
-      companyId: Number(path.values.get('company_id')),
+      companyId: companyOf(path, query),
       operation: name,
       route,
       outcome,
       status,
-      recordId,
+      recordId: recordId ?? idOf(path.values.get(this.#recordParam)),
       requestId,
       traceId: trail.traceId,
       procoreRequestId: trail.procoreRequestId,
       fingerprint: lookUp === undefined ? undefined : this.#audit.fingerprint(values.get(lookUp.by)),
-    })
+    }, what)
   }
 
   #pass (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
-    const { key, subject, query } = envelope
+    const { key, subject } = envelope
     const call = this.#call(outgoing, envelope)
     if (key === undefined) return this.#procore.send(call)
     const scope: KeyScope = { caller: subject, companyId: call.companyId, endpoint: this.#endpoint.name, key }
@@ -87,17 +108,19 @@ export class Upstream {
       trail: call.trail,
       send: () => this.#procore.send({ ...call, idempotencyToken: this.#keys.tokenOf(scope) }),
       discard: outgoing.discard,
-      fingerprint: outgoing.complete.then(digest => fingerprint(outgoing, query, digest)),
+      fingerprint: outgoing.complete.then(digest => fingerprint(outgoing, envelope, digest)),
       resolve: (unknown, sentAtMs) => this.#procore.resolve(call, unknown, sentAtMs),
     })
   }
 
   #call ({ body, contentType, values, halt }: Outgoing, { path, query, trail, caller }: Envelope): ProcoreCall {
-    const { method, lookUp } = this.#endpoint
+    const { method, effect, lookUp } = this.#endpoint
     return {
       method,
-      path: this.#path(path, query.values),
-      companyId: Number(path.values.get('company_id')),
+      path: this.#path(path.values, query.values),
+      companyId: companyOf(path, query),
+      isRepeatable: effect !== 'once',
+      expected: this.#expected,
       contentType,
       body,
       halt,
@@ -109,20 +132,31 @@ export class Upstream {
 
   #wanted ({ by, shownAt = {} }: LookUp, path: Draft, values: Outgoing['values']): Wanted {
     const search = new Map([['filters[search]', values.get(by)]])
-    return { lists: this.#lists.map(list => list(path, search)), by, values, shownAt }
+    return { lists: this.#lists.map(list => list(path.values, search)), by, values, shownAt }
   }
 }
 
+/** Wherever the route has it. */
+export function companyOf (path: Draft, query: Draft): number {
+  return Number(path.values.get('company_id') ?? query.values.get('company_id'))
+}
+
+function idOf (value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined
+}
+
 /** A repeat is no other create, whatever it is told again; only what it found by looking is news. */
-function resultOf (verdict: Verdict, { replayed, lookUps }: Trail): Result {
+function resultOf (verdict: Verdict, { replayed, lookUps }: Trail, { result }: Change): Result {
   const isRecovered = verdict.kind === 'success' && verdict.recovered === true
   if (replayed === true && !(isRecovered && lookUps !== undefined)) return 'replayed'
   if (verdict.kind === 'refusal') return 'rejected'
-  return isRecovered ? 'recovered' : 'created'
+  return isRecovered ? 'recovered' : result
 }
 
 /** By what is meant, not by how it was written: JSON and a form with the same values and the same avatar are the same request. */
-function fingerprint ({ values }: Outgoing, query: Draft, imageDigest: string): string {
-  const sorted = [values, query.values].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
+function fingerprint ({ values }: Outgoing, { path, query }: Envelope, imageDigest: string): string {
+  // The company is a part of the key's name, so that most paths add nothing.
+  const place = path.values.size > 1 ? [path.values] : []
+  const sorted = [values, query.values, ...place].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify([...sorted, imageDigest])).digest('base64url')
 }

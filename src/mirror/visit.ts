@@ -29,8 +29,9 @@ export interface Visit {
 
 /** What a way made of the body. */
 export interface Outgoing {
-  body: Buffer | Readable
-  contentType: string
+  /** Nothing where the endpoint takes none. */
+  body: Buffer | Readable | null
+  contentType: string | undefined
   /** What was validated; of a stream it is whole once it is complete. */
   values: Values
   /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */

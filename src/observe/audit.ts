@@ -1,6 +1,6 @@
 /**
- * The audit trail: one line for each create that was valid, on a logger of its own name and at whatever level the log is. It says who
- * made what where, and names the person only by a keyed hash, so that a line can be found for an address but no address from a line.
+ * The audit trail: one line for each create or change that was valid, on a logger of its own name and at whatever level the log is. It says who
+ * made or changed what where, and names the person only by a keyed hash, so that a line can be found for an address but no address from a line.
  */
 import { hash, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
@@ -36,8 +36,8 @@ export class Audit {
     this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
   }
 
-  write (entry: AuditEntry): void {
-    this.#write('info', entry, 'create')
+  write (entry: AuditEntry, what: 'create' | 'change'): void {
+    this.#write('info', entry, what)
   }
 
   /** The same for the same address, whatever its case. */

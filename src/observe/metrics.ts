@@ -37,13 +37,13 @@ export class Metrics {
   readonly #token = this.#histogram('token_request_duration_seconds', 'What the login host took.')
   readonly #received = this.#counter('received_bytes_total', 'Bytes of bodies that were read.', ['route'])
   readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
-  readonly #outcomes = this.#counter('outcomes_total', 'What became of creates that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
+  readonly #outcomes = this.#counter('outcomes_total', 'What became of creates and changes that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
   readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
 
   constructor () {
     collectDefaultMetrics({ register: this.registry })
-    for (const outcome of ['created', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
+    for (const outcome of ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
   }
 

@@ -20,7 +20,7 @@ export interface Stage {
 export type StageEnd = Pick<Stage, 'method' | 'status' | 'error'>
 
 /** What became of a request that may have changed something: as the caller is told it, or how it went well. */
-export type Result = Outcome | 'created' | 'recovered' | 'replayed'
+export type Result = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
 
 export interface Trail {
   /** Nothing for look-ups, which are a part of another request. */
@@ -47,7 +47,7 @@ export interface Trail {
   /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
   endless?: true
   /**
-   * The outcome that the create would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
+   * The outcome that a create or a change would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
    * `unknown` once a complete request was handed to the socket.
    */
   standing?: Outcome

@@ -16,7 +16,7 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
       info: {
         title: 'Procore backend for frontends',
         version,
-        description: 'Creates people in the company directory of Procore for frontends that hold no Procore credentials.',
+        description: 'Creates, finds, changes and invites people in the company directory of Procore for frontends that hold no Procore credentials.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [

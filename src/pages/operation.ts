@@ -3,43 +3,51 @@ import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { divideParameters } from '../mirror/target.ts'
 import { requestIdPattern } from '../request-id.ts'
 import { problemResponses } from './problem-examples.ts'
 
 export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
   const { name, summary, description, params, query, body, success } = endpoint
+  const target = divideParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,
     summary,
     description: isOwnPath ? description : `${description} The same route under Procore's own path.`,
     tags: ['directory'],
-    params,
-    querystring: query,
-    headers: requestHeaders,
+    params: target.path,
+    querystring: target.query,
+    headers: requestHeaders(endpoint),
     // Without verified callers a token is taken and not looked at.
     security: config.callers.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
-    body: { content: bodyContent(body, config) },
+    ...(body !== undefined && { body: { content: bodyContent(body, config) } }),
     response: {
       [success.status]: {
         description: success.description,
-        headers: successHeaders,
-        content: { 'application/json': { schema: success.schema } },
+        headers: { ...successHeaders, ...(success.isPage === true && pageHeaders) },
+        ...(success.schema !== undefined && { content: { 'application/json': { schema: success.schema } } }),
       },
-      ...problemResponses(),
+      ...problemResponses(endpoint),
     },
   }
 }
 
-/** Without examples, since whoever tries the same key twice would not create twice. */
-const requestHeaders = Type.Object({
-  'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })),
+/** The key has no example, since whoever tries the same one twice would not create twice. */
+const requestHeaders = ({ takesKey = false }: Endpoint) => Type.Object({
+  ...(takesKey && { 'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })) }),
   'X-Request-Id': Type.Optional(Type.String({ pattern: requestIdPattern, description: 'The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern.' })),
 })
 
 const successHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
   'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
+}
+
+const pageHeaders = {
+  link: Type.String({ description: 'The first, previous, next and last page (RFC 8288), by the path that was called.' }),
+  total: Type.Integer({ description: 'How many items all pages have together.' }),
+  'per-page': Type.Integer({ description: 'How many items a page has.' }),
 }
 
 function bodyContent (body: RecordBody, { bodies }: Config): Record<string, { schema: TSchema }> {

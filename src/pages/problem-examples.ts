@@ -1,4 +1,5 @@
-/** Every problem answer with an example for each of its codes, grouped by status as OpenAPI wants them. */
+/** Every problem answer that an endpoint can have, with an example for each of its codes, grouped by status as OpenAPI wants them. */
+import type { Endpoint } from '../endpoints/endpoint.ts'
 import { problemBody, problemCodes, problemTable, Problem, type ProblemCode, type ProblemExtras } from '../problem.ts'
 
 interface ProblemResponse {
@@ -29,19 +30,36 @@ const extras: Partial<Record<ProblemCode, ProblemExtras>> = {
   procore_timeout: { outcome: 'unknown' },
 }
 
-export function problemResponses (): Record<string, ProblemResponse> {
+type Kind = Pick<Endpoint, 'body' | 'effect' | 'takesKey'>
+
+/** What only some endpoints can come to, by what they are. */
+function canHave (code: ProblemCode, { body, takesKey }: Kind): boolean {
+  switch (code) {
+    case 'malformed_json': case 'malformed_form': case 'body_too_large': case 'unsupported_media_type': case 'request_timeout': return body !== undefined
+    case 'avatar_type': case 'avatar_too_large': return body?.image !== undefined
+    case 'template_not_allowed': return body?.restricted !== undefined
+    case 'idempotency_in_progress': case 'idempotency_key_reused': return takesKey === true
+    default: return true
+  }
+}
+
+export function problemResponses (endpoint: Kind): Record<string, ProblemResponse> {
   const responses: Record<string, ProblemResponse> = {}
   for (const code of problemCodes) {
+    if (!canHave(code, endpoint)) continue
     const { status, title } = problemTable[code]
     // Procore's own 4xx come with Procore's status.
     const key = code === 'procore_rejected' ? '4XX' : String(status)
     const response = responses[key] ??= { description: '', content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } } }
     response.description += `${response.description === '' ? '' : ' '}${title}.`
-    response.content['application/problem+json'].examples[code] = { summary: title, value: example(code) }
+    response.content['application/problem+json'].examples[code] = { summary: title, value: example(code, endpoint) }
   }
   return responses
 }
 
-function example (code: ProblemCode): unknown {
-  return JSON.parse(problemBody(new Problem(code, `${problemTable[code].title}.`, extras[code]), exampleId))
+function example (code: ProblemCode, { body, effect }: Kind): unknown {
+  const { errors, procore, ...rest } = extras[code] ?? {}
+  const aboutBody = body === undefined ? {} : { ...(errors !== undefined && { errors }), ...(procore !== undefined && { procore }) }
+  const problem = new Problem(code, `${problemTable[code].title}.`, { ...rest, ...aboutBody })
+  return JSON.parse(problemBody(effect === 'safe' ? problem.withoutOutcome() : problem, exampleId))
 }

@@ -185,6 +185,6 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-function isStream (body: Buffer | Readable | null): body is Readable {
+export function isStream (body: Buffer | Readable | null): body is Readable {
   return body !== null && !Buffer.isBuffer(body)
 }

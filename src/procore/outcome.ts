@@ -11,6 +11,8 @@ export interface Success {
   status: number
   contentType: string
   body: Buffer
+  /** Of those that were asked for, which came, by name in lower case. */
+  headers?: Readonly<Record<string, string>>
   /** The `id` of the record in it. */
   recordId: number | string | undefined
   /** Its answer was lost, and the look-up found what it made. */
@@ -27,14 +29,25 @@ export interface Refusal {
 
 export type Verdict = Success | Refusal
 
+/** What an answer has to be, to be one that can be passed on. */
+export interface Expected {
+  /** Whether a success may have no body. */
+  mayBeEmpty: boolean
+  /** Headers of a success that belong to it. */
+  headers: readonly string[]
+}
+
+/** A record or a list, whose headers say nothing that the caller needs. */
+export const plainJson: Expected = { mayBeEmpty: false, headers: [] }
+
 /** Text of a refusal that is not JSON, beyond which it is cut. */
 const refusalTextMaxLength = 4096
 
 /** @throws {Problem} whatever is neither a success nor a refusal, with its `outcome` */
-export function judge (exchange: Exchange, streamed: boolean): Verdict {
+export function judge (exchange: Exchange, streamed: boolean, expected: Expected = plainJson): Verdict {
   if (exchange.kind === 'breakdown') throw breakdownProblem(exchange)
   const { status } = exchange
-  if (status >= 200 && status < 300) return success(exchange)
+  if (status >= 200 && status < 300) return success(exchange, expected)
   if (status === 401) throw unauthorized(streamed)
   if (status === 429) throw rateLimited(exchange)
   if (status === 411 && streamed) {
@@ -44,14 +57,27 @@ export function judge (exchange: Exchange, streamed: boolean): Verdict {
   throw serverProblem(exchange)
 }
 
-function success (answer: Answer): Success {
+function success (answer: Answer, { mayBeEmpty, headers }: Expected): Success {
   const contentType = answer.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
-  const value = isJson ? parseJson(answer.body) : undefined
-  if (answer.early || !isPlain(answer.headers['content-encoding']) || value === undefined) {
+  const isEmpty = mayBeEmpty && answer.body.length === 0
+  const value = isJson && !isEmpty ? parseJson(answer.body) : undefined
+  if (answer.early || !isPlain(answer.headers['content-encoding']) || (value === undefined && !isEmpty)) {
     throw new Problem('procore_bad_response', 'Procore said that it did it, but its answer cannot be trusted.', { outcome: 'unknown' })
   }
-  return { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body, recordId: recordIdOf(value) }
+  const verdict: Success = { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body, recordId: recordIdOf(value) }
+  if (headers.length > 0) verdict.headers = pick(answer.headers, headers)
+  return verdict
+}
+
+function pick (headers: Answer['headers'], names: readonly string[]): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const name of names) {
+    const value = headers[name]
+    // RFC 9110 §5.3: several lines of one field are one list.
+    if (value !== undefined) picked[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return picked
 }
 
 function isPlain (encoding: string | undefined): boolean {

@@ -1,5 +1,5 @@
 /**
- * The face of Procore to the rest of the service: a create goes in, and a success or a refusal comes out, or a Problem is thrown.
+ * The face of Procore to the rest of the service: a request goes in, and a success or a refusal comes out, or a Problem is thrown.
  * Where nobody can tell what became of a create, it looks.
  */
 import type { Readable } from 'node:stream'
@@ -13,10 +13,10 @@ import type { Allowance } from './allowance.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
-import type { ProcoreRequest } from './exchange.ts'
+import { isStream, type ProcoreRequest } from './exchange.ts'
 import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
 import { findIn, type Finding, type Wanted } from './look-up.ts'
-import { judge, recordIdOf, type Success, type Verdict } from './outcome.ts'
+import { judge, recordIdOf, type Expected, type Success, type Verdict } from './outcome.ts'
 import { Sender, type SenderLog } from './sender.ts'
 import { Tokens } from './tokens.ts'
 
@@ -25,9 +25,13 @@ export interface ProcoreCall {
   /** Path and query. */
   path: string
   companyId: number
-  contentType: string
+  contentType?: string | undefined
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
-  body: Buffer | Readable
+  body: Buffer | Readable | null
+  /** Whether it may be repeated although Procore may have acted on it. */
+  isRepeatable?: boolean
+  /** What a success has to be, if not a record in JSON. */
+  expected?: Expected
   /** Keeps a stream from ever becoming complete. */
   halt?: () => void
   idempotencyToken?: string
@@ -92,7 +96,7 @@ export class Procore {
     const { exchange, startedAtMs } = await this.#sender.send(call)
     this.#sayNoChunked(exchange, call)
     try {
-      return judge(exchange, !Buffer.isBuffer(call.body))
+      return judge(exchange, isStream(call.body), call.expected)
     } catch (error) {
       if (!(error instanceof Problem) || error.extras.outcome !== 'unknown') throw error
       return this.resolve(call, error, startedAtMs)
@@ -155,7 +159,7 @@ export class Procore {
 
   /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
   #sayNoChunked (answer: Exchange, { body }: ProcoreCall): void {
-    if (this.#saidNoChunked || answer.kind !== 'answer' || answer.status !== 411 || Buffer.isBuffer(body)) return
+    if (this.#saidNoChunked || answer.kind !== 'answer' || answer.status !== 411 || !isStream(body)) return
     this.#saidNoChunked = true
     this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }

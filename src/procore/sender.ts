@@ -24,11 +24,13 @@ export interface ApiRequest {
   /** Path and query. */
   path: string
   companyId: number
-  contentType?: string
+  contentType?: string | undefined
   /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
   body: Buffer | Readable | null
   /** Keeps a stream from ever becoming complete. */
   halt?: (() => void) | undefined
+  /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
+  isRepeatable?: boolean
   /** Sent as `Idempotency-Token`; Procore may make something of it. */
   idempotencyToken?: string
   /** Longest wait for the allowance, and from the last byte sent until the answer is complete, if not as usual. */
@@ -89,9 +91,22 @@ export class Sender {
     const pauseMs = this.#pauseBeforeRepeat(first, request.companyId)
     // Only waiting counts: how long Procore took to answer is no reason to give up.
     const leftMs = Math.max(0, waitMs - first.waitedMs)
-    if (pauseMs === undefined || !isWhole(request) || request.caller.gone || pauseMs > leftMs) return first
-    request.trail.standing = 'not_sent'
+    if (pauseMs === undefined) return request.isRepeatable === true && isLost(first.exchange) ? this.#repeat(request, first, leftMs) : first
+    if (!isWhole(request) || request.caller.gone || pauseMs > leftMs) return first
+    if (request.trail.standing !== undefined) request.trail.standing = 'not_sent'
     return this.#attempt(request, leftMs)
+  }
+
+  /** What the repeat brings counts if it settles the matter; else the first one stands, on which Procore may have acted. */
+  async #repeat (request: ApiRequest, first: Attempt, waitMs: number): Promise<Sent> {
+    if (!isWhole(request) || request.caller.gone) return first
+    try {
+      const second = await this.#attempt(request, waitMs)
+      return isSettled(second.exchange) || !mayHaveActed(first.exchange) ? second : first
+    } catch (error) {
+      if (!(error instanceof Problem) && !(error instanceof CallerGone)) throw error
+      return first
+    }
   }
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
@@ -157,7 +172,7 @@ export class Sender {
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
     this.#underWay++
     const result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), halt }, exchangeLimits, caller, () => {
-      if (method !== 'GET') trail.standing = 'unknown'
+      if (trail.standing !== undefined) trail.standing = 'unknown'
     })
     this.#underWay--
     const ms = performance.now() - startedAt
@@ -240,6 +255,21 @@ async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
   } finally {
     forget()
   }
+}
+
+/** Broken off, or failed at their side. What took too long would take too long again. */
+function isLost (result: Exchange): boolean {
+  return result.kind === 'answer' ? result.status >= 500 : !result.givenUp && !result.timeout
+}
+
+/** Whether all of the request was there before it failed. */
+function mayHaveActed (result: Exchange): boolean {
+  return result.kind === 'answer' ? !result.early : result.sent
+}
+
+/** An answer that says what became of the request, whichever of its copies it was given to. */
+function isSettled (result: Exchange): boolean {
+  return result.kind === 'answer' && result.status < 500 && result.status !== 401 && result.status !== 429
 }
 
 /** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */

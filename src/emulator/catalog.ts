@@ -1,0 +1,57 @@
+/** The lists of the emulator's companies, from which the fields of a user are chosen: the same for every company. */
+import type { Settings } from './settings.ts'
+
+interface Item { id: number, [key: string]: unknown }
+
+const vendorNames = ['SID Architecture', 'Acme Concrete', 'Blue Ridge Steel', 'Cascade Electrical', 'Delta Plumbing', 'Evergreen Landscaping', 'Foothill Roofing', 'Granite Masonry', 'Harbor Glass', 'Ironwood Carpentry', 'Juniper Interiors', 'Keystone Excavation']
+const tradeNames = ['Carpentry', 'Concrete', 'Electrical', 'Glazing', 'Landscaping', 'Masonry', 'Plumbing', 'Roofing', 'Steel']
+
+const vendors: readonly Item[] = vendorNames.map((name, index) => ({ id: 161_072 + index, name, is_active: true, origin_id: null, trade_ids: [5 + index % tradeNames.length], created_at: '2016-10-23T21:39:40Z', updated_at: '2016-10-23T21:39:40Z' }))
+const trades: readonly Item[] = tradeNames.map((name, index) => ({ id: 5 + index, name, active: name !== 'Glazing', updated_at: '2016-10-23T21:39:40Z' }))
+const workClassifications: readonly Item[] = [
+  { id: 13, name: 'Journeyman', abbreviation: 'J' },
+  { id: 14, name: 'Apprentice', abbreviation: 'A' },
+  { id: 15, name: 'Foreman', abbreviation: 'F' },
+]
+const permissionTemplates: readonly Item[] = [
+  { id: 27, name: 'Architect/Engineer', type: 'project_tools' },
+  { id: 28, name: 'Company Read Only', type: 'company_tools' },
+  { id: 29, name: 'Company Admin', type: 'company_tools' },
+  { id: 30, name: 'Subcontractor', type: 'project_tools' },
+  { id: 31, name: 'Owner/Client', type: 'global' },
+]
+
+/** Every field of every form, and whether it has to be filled in. */
+function fieldSets ({ requiredFields }: Settings): readonly Item[] {
+  const fields = (names: readonly string[], required: readonly string[]) =>
+    Object.fromEntries(names.map(name => [name, { name, visible: true, required: required.includes(name) }]))
+  return [
+    { id: 41, name: 'Users', type: 'ConfigurableFieldSet::User', category: '', class_name: 'User', fields: fields(['first_name', 'job_title', 'mobile_phone', 'employee_id', 'vendor_id', ...requiredFields], requiredFields), sections: [] },
+    { id: 42, name: 'RFIs', type: 'ConfigurableFieldSet::Rfi::Header', category: '', class_name: 'Rfi::Header', fields: fields(['subject', 'reference'], ['subject']), sections: [] },
+  ]
+}
+
+/** A list by the last step of its path, filtered as it was asked for; nothing when there is no such list. */
+export function catalog (name: string, query: URLSearchParams, settings: Settings): { items: readonly Item[], isPaged: boolean } | undefined {
+  switch (name) {
+    case 'vendors': return { items: vendors.filter(vendor => matches(vendor, query)).map(vendor => query.get('view') === 'compact' ? { id: vendor.id, name: vendor['name'] } : vendor), isPaged: true }
+    case 'trades': return { items: trades.filter(trade => !query.has('filters[active]') || String(trade['active']) === query.get('filters[active]')), isPaged: true }
+    case 'work_classifications': return { items: workClassifications, isPaged: true }
+    case 'permission_templates': return { items: permissionTemplates.filter(({ type }) => type === (query.get('filters[type]') ?? 'project_tools')), isPaged: false }
+    case 'configurable_field_sets': return { items: fieldSets(settings).filter(({ type }) => !query.has('filters[type]') || type === query.get('filters[type]')), isPaged: true }
+    default: return undefined
+  }
+}
+
+export function vendorName (id: unknown): string {
+  const name = vendors.find(vendor => vendor.id === id)?.['name']
+  return typeof name === 'string' ? name : `Vendor ${String(id)}`
+}
+
+function matches (vendor: Item, query: URLSearchParams): boolean {
+  const ids = query.getAll('filters[id][]')
+  const wantedTrades = query.getAll('filters[trade_id][]')
+  const tradeIds = Array.isArray(vendor['trade_ids']) ? vendor['trade_ids'].map(String) : []
+  return String(vendor['name']).toLowerCase().includes((query.get('filters[search]') ?? '').toLowerCase()) &&
+    (ids.length === 0 || ids.includes(String(vendor.id))) && (wantedTrades.length === 0 || wantedTrades.some(id => tradeIds.includes(id)))
+}

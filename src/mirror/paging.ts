@@ -1,0 +1,43 @@
+/**
+ * The headers that tell which page of a list an answer is: counts as they are, and links (RFC 8288) to other pages by the path that
+ * the caller called. A link leads to the caller's own question with another page, whatever else Procore wrote into it.
+ */
+import { judgeField, type Shape } from './shape.ts'
+
+const relations = new Set(['first', 'prev', 'next', 'last'])
+const link = /<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"[^"]*"|[^\s;,"<>]*))?)*)\s*(?=,|$)/g
+const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"<>]+))/i
+
+/**
+ * @param query of the route, which says what a page may be
+ * @param urlOf the caller's own request with other values in its query
+ */
+export function pageHeaders (headers: Readonly<Record<string, string>>, query: Shape, urlOf: (page: Map<string, number>) => string): Record<string, string> {
+  const told: Record<string, string> = {}
+  for (const name of ['total', 'per-page']) {
+    const value = headers[name]
+    if (value !== undefined && /^\d{1,15}$/.test(value)) told[name] = value
+  }
+  const links = [...(headers['link'] ?? '').matchAll(link)].flatMap(([, target = '', parameters = '']) => rewrite(target, parameters, query, urlOf))
+  if (links.length > 0) told['link'] = links.join(', ')
+  return told
+}
+
+/** None of a link that can't be read, or leads nowhere that a caller could go. */
+function rewrite (target: string, parameters: string, query: Shape, urlOf: (page: Map<string, number>) => string): string[] {
+  const found = relation.exec(parameters)
+  const rels = (found?.[1] ?? found?.[2] ?? '').toLowerCase().split(/\s+/).filter(rel => relations.has(rel))
+  const page = pageOf(target, query)
+  return rels.length === 0 || page === undefined ? [] : [`<${urlOf(page)}>; rel="${rels.join(' ')}"`]
+}
+
+function pageOf (target: string, query: Shape): Map<string, number> | undefined {
+  const { searchParams } = URL.parse(target, 'http://procore.invalid/') ?? {}
+  const page = new Map<string, number>()
+  for (const name of ['page', 'per_page']) {
+    const text = searchParams?.get(name) ?? ''
+    const field = query.fields.get(name)
+    if (/^\d{1,15}$/.test(text) && field !== undefined && judgeField(field, Number(text)) === undefined) page.set(name, Number(text))
+  }
+  return page.has('page') ? page : undefined
+}
