@@ -6,7 +6,7 @@ import { judgeField, type Shape } from './shape.ts'
 
 const relations = new Set(['first', 'prev', 'next', 'last'])
 const link = /<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"[^"]*"|[^\s;,"<>]*))?)*)\s*(?=,|$)/g
-const relation = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"<>]+))/i
+const parameter = /;\s*([^\s=;,"<>]+)(?:\s*=\s*(?:"([^"]*)"|([^\s;,"<>]*)))?/g
 
 /**
  * @param query of the route, which says what a page may be
@@ -25,8 +25,9 @@ export function pageHeaders (headers: Readonly<Record<string, string>>, query: S
 
 /** None of a link that can't be read, or leads nowhere that a caller could go. */
 function rewrite (target: string, parameters: string, query: Shape, urlOf: (page: Map<string, number>) => string): string[] {
-  const found = relation.exec(parameters)
-  const rels = (found?.[1] ?? found?.[2] ?? '').toLowerCase().split(/\s+/).filter(rel => relations.has(rel))
+  // RFC 8288 §3.3: the first one counts.
+  const relation = [...parameters.matchAll(parameter)].find(([, name]) => name?.toLowerCase() === 'rel')
+  const rels = (relation?.[2] ?? relation?.[3] ?? '').toLowerCase().split(/\s+/).filter(rel => relations.has(rel))
   const page = pageOf(target, query)
   return rels.length === 0 || page === undefined ? [] : [`<${urlOf(page)}>; rel="${rels.join(' ')}"`]
 }
