@@ -27,6 +27,7 @@ import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
 import { compileTarget, judgePath, judgeQuery, pathTemplate, type PathTemplate, type TargetShapes } from './target.ts'
 import { overloaded, Uploads } from './uploads.ts'
+import type { KeptAnswers } from './kept-answers.ts'
 import { Upstream } from './upstream.ts'
 import type { Visit } from './visit.ts'
 
@@ -64,11 +65,12 @@ export interface MirrorOptions {
   procore: Procore
   keys: Keys
   audit: Audit
+  kept: KeptAnswers
   forms: Forms
 }
 
 /** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
-export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, ...rest }: MirrorOptions): Promise<void> {
+export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, kept, ...rest }: MirrorOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   // Where there is no body to be had, none is looked at; where there is, its type was judged before.
@@ -77,7 +79,7 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
   const held = new HeldBytes(limits.heldMaxBytes)
-  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
+  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, upstream: new Upstream(endpoint, { procore: rest.procore, keys, audit, kept }) }).register(app)
 }
 
 interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore' | 'forms'> {
@@ -162,7 +164,8 @@ class Mount {
     if (target === null) throw new Error('the target was not judged')
     trail.running = true
     try {
-      if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
+      // What is kept costs Procore nothing.
+      if (this.#endpoint.cache === undefined && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
       // Whoever dismissed it has answered it.
       if (trail.dismissed === true) return reply

@@ -13,10 +13,21 @@ export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }:
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
 
-export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered }: Success): FastifyReply {
+export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered, kept }: Success): FastifyReply {
   if (recovered === true) reply.header('x-outcome', 'recovered')
-  reply.code(status).header('cache-control', 'no-store')
+  reply.code(status)
+  if (kept === undefined || kept.lifetimeSeconds === 0) reply.header('cache-control', 'no-store')
+  else tellAge(reply, kept)
   return body.length === 0 ? reply.send() : reply.header('content-type', contentType).send(body)
+}
+
+/** Another person at the same browser may not have what this one may, so what it keeps is bound to the token. */
+function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, source }: NonNullable<Success['kept']>): void {
+  const vary = reply.getHeader('vary')
+  reply.headers({ 'cache-control': `private, max-age=${lifetimeSeconds}`, vary: vary === undefined ? 'authorization' : `${String(vary)}, authorization` })
+  // RFC 9111 §5.1: an answer with an Age was not made for this request.
+  if (source !== 'fetched') reply.header('age', String(ageSeconds))
+  if (source === 'stale') reply.header('x-outcome', 'stale')
 }
 
 /** Statuses whose bodies are about the inputs. */

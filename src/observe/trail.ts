@@ -44,6 +44,8 @@ export interface Trail {
   /** How a form went: held and sent whole, or streamed. */
   form?: 'held' | 'streamed'
   faults?: number
+  /** How the answer was come by, where it may be kept: fetched from Procore, kept from before, or kept and too old. */
+  cache?: 'fetched' | 'kept' | 'stale'
   /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
   endless?: true
   /**

@@ -230,6 +230,7 @@ t.test('labels stay few whatever is sent, and hold nothing that a caller wrote',
     way: new Set(['held', 'streamed']),
     result: new Set(['replayed', 'in_progress', 'reused', 'renewed', 'failed', 'refused']),
     dependency: new Set(['login', 'api', 'identity', 'redis']),
+    source: new Set(['fetched', 'kept', 'stale']),
     host: new Set(['api', 'login']),
     state: new Set(['free', 'busy', 'queued']),
   }
