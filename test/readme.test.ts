@@ -118,7 +118,7 @@ t.test('the number of companies that metrics show is the one that there is', asy
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {
-  const example = blocks('ts')[0] ?? ''
+  const example = blocks('ts').find(block => block.startsWith('// src/endpoints/')) ?? ''
   const file = join(t.testdir(), 'trades.ts')
   await writeFile(file, example.replaceAll('from \'./', `from '${pathToFileURL(join(root, 'src/endpoints'))}/`).replace('\'@sinclair/typebox\'', `'${import.meta.resolve('@sinclair/typebox')}'`))
   t.ok(example.split('\n').length <= 30)
