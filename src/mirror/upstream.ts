@@ -1,6 +1,6 @@
 /** From a validated request to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
 import { createHash } from 'node:crypto'
-import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Endpoint, MirroredEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import type { Result, Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
@@ -47,7 +47,7 @@ export interface UpstreamParts {
 }
 
 export class Upstream {
-  readonly #endpoint: Endpoint
+  readonly #endpoint: MirroredEndpoint
   readonly #procore: Procore
   readonly #keys: Keys
   readonly #audit: Audit
@@ -59,7 +59,7 @@ export class Upstream {
   /** Names the record in the path, where it has one already. */
   readonly #recordParam: string
 
-  constructor (endpoint: Endpoint, { procore, keys, audit, kept }: UpstreamParts) {
+  constructor (endpoint: MirroredEndpoint, { procore, keys, audit, kept }: UpstreamParts) {
     this.#endpoint = endpoint
     this.#procore = procore
     this.#keys = keys
@@ -85,7 +85,7 @@ export class Upstream {
   async #passKept (outgoing: Outgoing, envelope: Envelope, kept: KeptAnswers): Promise<Verdict> {
     const { trail, caller } = envelope
     const call = this.#call(outgoing, envelope)
-    const { verdict, procoreRequestId, source, ageSeconds } = await kept.ask(`${call.companyId} ${call.path}`, caller, async () => {
+    const { verdict, procoreRequestId, source, ageSeconds } = await kept.ask(nameOf(call), caller, async () => {
       if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       return { verdict: await this.#procore.send({ ...call, caller: nobody }), procoreRequestId: trail.procoreRequestId }
     })
@@ -170,6 +170,12 @@ export function companyOf (path: Draft, query: Draft): number {
 
 function idOf (value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
+}
+
+/** The same question has the same name, in whichever order it was asked. */
+function nameOf ({ companyId, path }: ProcoreCall): string {
+  const [place = '', query = ''] = path.split('?')
+  return `${companyId} ${place} ${query.split('&').sort().join('&')}`
 }
 
 /** A repeat is no other create, whatever it is told again; only what it found by looking is news. */

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
 import type { Unread } from './ended.ts'
 import type { Trail } from './trail.ts'
@@ -23,8 +24,6 @@ export interface NotedRequest {
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
 }
-
-interface MirroredRoute { method: string, path: string, procorePath: string }
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
@@ -50,8 +49,9 @@ export class Metrics {
   }
 
   /** Begins at 0 what a mirrored route may come to: of a counter that appears with its first failure Prometheus sees no increase. */
-  expect ({ method, path, procorePath }: MirroredRoute): void {
-    for (const route of [path, procorePath]) {
+  expect (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
+    const { method } = endpoint
+    for (const route of pathsOf(endpoint)) {
       this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
       for (const code of expectedCodes) this.#requests.inc({ method, route, status_class: classOf(problemTable[code].status), code }, 0)
     }

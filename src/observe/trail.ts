@@ -74,3 +74,8 @@ function nobodyTraces (): void {}
 
 /** Of our clock, with fractions of a millisecond. */
 export const preciseNow = () => performance.timeOrigin + performance.now()
+
+/** A request that is made for another one has its own times and statuses, and belongs to that one. */
+export function partOf ({ requestId, traceId, stages }: Trail): Trail {
+  return { ...(requestId !== undefined && { requestId }), ...(traceId !== undefined && { traceId }), ...(stages !== undefined && { stages }) }
+}
