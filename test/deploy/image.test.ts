@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
 import { root, run, serviceEnvironment } from '../helpers/process.ts'
-import { jane, sendJson } from '../helpers/requests.ts'
+import { jane, send, sendJson } from '../helpers/requests.ts'
 import { emulate } from '../helpers/service.ts'
 
 const exec = promisify(execFile)
@@ -48,6 +48,7 @@ t.test('its lines make a service that starts, is healthy and stops on SIGTERM', 
   const service = run(t, file, { ...serviceEnvironment(emulator), NODE_ENV: 'production', HOST: '0.0.0.0' }, app)
   const { port } = new URL(await service.listening)
   t.equal((await sendJson(`http://127.0.0.1:${port}/companies/101/users`, { user: jane })).status, 201)
+  t.equal((await send(`http://127.0.0.1:${port}/docs/swagger-ui-bundle.js`, { method: 'GET' })).status, 200)
 
   const health = JSON.parse(/\["node".+\]/.exec(dockerfile.slice(dockerfile.indexOf('HEALTHCHECK')))?.[0] ?? '[]')
   const [code] = await once(spawn(process.execPath, health.slice(1), { cwd: app, env: { HOST: '0.0.0.0', PORT: port } }), 'exit')
