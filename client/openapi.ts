@@ -116,6 +116,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/companies/{company_id}/users/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate a company user
+         * @description Judges a body exactly as the create does, and sends nothing: what Procore itself would find wrong is not known. No allowance and no key is used up.
+         */
+        post: operations["validate-company-user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users/form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a form for a company user needs
+         * @description The schema of the create, the lists from which its fields are chosen, countries and subdivisions, what the company requires, and what an avatar may be. A list that can't be had is null.
+         */
+        get: operations["company-user-form"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/users/{id}": {
         parameters: {
             query?: never;
@@ -2047,6 +2087,660 @@ export interface operations {
                 };
             };
             /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "validate-company-user": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @example true
+                 */
+                run_configurable_validations?: boolean;
+            };
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    user: {
+                        /**
+                         * @description The last name of the user.
+                         * @example Doe
+                         */
+                        last_name: string;
+                        /**
+                         * Format: email
+                         * @description The e-mail address of the user, unique within the company.
+                         * @example jane.doe@example.com
+                         */
+                        email_address: string;
+                        /**
+                         * @description The first name of the user.
+                         * @example Jane
+                         */
+                        first_name?: string;
+                        /**
+                         * @description The job title of the user.
+                         * @example QA Manager
+                         */
+                        job_title?: string;
+                        /**
+                         * @description The street address of the user.
+                         * @example 6305 Carpinteria Ave
+                         */
+                        address?: string;
+                        /**
+                         * @description The city of the user.
+                         * @example Carpinteria
+                         */
+                        city?: string;
+                        /**
+                         * @description The postal code of the user, a string.
+                         * @example 93013
+                         */
+                        zip?: string;
+                        /**
+                         * @description The initials of the user.
+                         * @example JD
+                         */
+                        initials?: string;
+                        /**
+                         * @description Notes about the user.
+                         * @example notes
+                         */
+                        notes?: string;
+                        /**
+                         * @description The business phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        business_phone?: string;
+                        /**
+                         * @description The mobile phone number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        mobile_phone?: string;
+                        /**
+                         * @description The fax number of the user.
+                         * @example 1-555-555-1234
+                         */
+                        fax_number?: string;
+                        /**
+                         * @description The extension of the business phone number.
+                         * @example 123
+                         */
+                        business_phone_extension?: number;
+                        /**
+                         * @description The e-mail signature of the user; may be HTML.
+                         * @example <p>Sent from Procore.</p>
+                         */
+                        email_signature?: string;
+                        /**
+                         * @description Whether the user is active.
+                         * @example true
+                         */
+                        is_active?: boolean;
+                        /**
+                         * @description Whether the user is an employee of the company; Procore assumes false.
+                         * @example false
+                         */
+                        is_employee?: boolean;
+                        /**
+                         * @description The employee id of the user; it means something when `is_employee` is true.
+                         * @example 123456789
+                         */
+                        employee_id?: string;
+                        /**
+                         * Format: iso-3166-1-alpha-2
+                         * @description A current ISO 3166-1 alpha-2 code in upper case.
+                         * @example US
+                         */
+                        country_code?: string;
+                        /**
+                         * Format: iso-3166-2-subdivision
+                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                         * @example CA
+                         */
+                        state_code?: string;
+                        /**
+                         * @description The id of the user in the system it comes from.
+                         * @example foobar
+                         */
+                        origin_id?: string;
+                        /**
+                         * @description Opaque data of the system the user comes from.
+                         * @example OD-2398273424
+                         */
+                        origin_data?: string;
+                        /**
+                         * @description The id of the vendor (company) that the user belongs to.
+                         * @example 161072
+                         */
+                        vendor_id?: number;
+                        /**
+                         * @description The id of the work classification of the user.
+                         * @example 13
+                         */
+                        work_classification_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in new projects.
+                         * @example 27
+                         */
+                        default_permission_template_id?: number;
+                        /**
+                         * @description The id of the permission template that the user has in the company.
+                         * @example 28
+                         */
+                        company_permission_template_id?: number;
+                        /**
+                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                         * @example true
+                         */
+                        bid_contact?: boolean;
+                    };
+                };
+                "multipart/form-data": {
+                    /**
+                     * @description The last name of the user.
+                     * @example Doe
+                     */
+                    "user[last_name]": string;
+                    /**
+                     * Format: email
+                     * @description The e-mail address of the user, unique within the company.
+                     * @example jane.doe@example.com
+                     */
+                    "user[email_address]": string;
+                    /**
+                     * @description The first name of the user.
+                     * @example Jane
+                     */
+                    "user[first_name]"?: string;
+                    /**
+                     * @description The job title of the user.
+                     * @example QA Manager
+                     */
+                    "user[job_title]"?: string;
+                    /**
+                     * @description The street address of the user.
+                     * @example 6305 Carpinteria Ave
+                     */
+                    "user[address]"?: string;
+                    /**
+                     * @description The city of the user.
+                     * @example Carpinteria
+                     */
+                    "user[city]"?: string;
+                    /**
+                     * @description The postal code of the user, a string.
+                     * @example 93013
+                     */
+                    "user[zip]"?: string;
+                    /**
+                     * @description The initials of the user.
+                     * @example JD
+                     */
+                    "user[initials]"?: string;
+                    /**
+                     * @description Notes about the user.
+                     * @example notes
+                     */
+                    "user[notes]"?: string;
+                    /**
+                     * @description The business phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[business_phone]"?: string;
+                    /**
+                     * @description The mobile phone number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[mobile_phone]"?: string;
+                    /**
+                     * @description The fax number of the user.
+                     * @example 1-555-555-1234
+                     */
+                    "user[fax_number]"?: string;
+                    /**
+                     * @description The extension of the business phone number.
+                     * @example 123
+                     */
+                    "user[business_phone_extension]"?: number;
+                    /**
+                     * @description The e-mail signature of the user; may be HTML.
+                     * @example <p>Sent from Procore.</p>
+                     */
+                    "user[email_signature]"?: string;
+                    /**
+                     * @description Whether the user is active.
+                     * @example true
+                     */
+                    "user[is_active]"?: boolean;
+                    /**
+                     * @description Whether the user is an employee of the company; Procore assumes false.
+                     * @example false
+                     */
+                    "user[is_employee]"?: boolean;
+                    /**
+                     * @description The employee id of the user; it means something when `is_employee` is true.
+                     * @example 123456789
+                     */
+                    "user[employee_id]"?: string;
+                    /**
+                     * Format: iso-3166-1-alpha-2
+                     * @description A current ISO 3166-1 alpha-2 code in upper case.
+                     * @example US
+                     */
+                    "user[country_code]"?: string;
+                    /**
+                     * Format: iso-3166-2-subdivision
+                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                     * @example CA
+                     */
+                    "user[state_code]"?: string;
+                    /**
+                     * @description The id of the user in the system it comes from.
+                     * @example foobar
+                     */
+                    "user[origin_id]"?: string;
+                    /**
+                     * @description Opaque data of the system the user comes from.
+                     * @example OD-2398273424
+                     */
+                    "user[origin_data]"?: string;
+                    /**
+                     * @description The id of the vendor (company) that the user belongs to.
+                     * @example 161072
+                     */
+                    "user[vendor_id]"?: number;
+                    /**
+                     * @description The id of the work classification of the user.
+                     * @example 13
+                     */
+                    "user[work_classification_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in new projects.
+                     * @example 27
+                     */
+                    "user[default_permission_template_id]"?: number;
+                    /**
+                     * @description The id of the permission template that the user has in the company.
+                     * @example 28
+                     */
+                    "user[company_permission_template_id]"?: number;
+                    /**
+                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                     * @example true
+                     */
+                    "user[bid_contact]"?: boolean;
+                    /**
+                     * Format: binary
+                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+                     */
+                    "user[avatar]"?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The create would be sent. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {boolean} */
+                        valid: true;
+                    };
+                };
+            };
+            /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this key is still running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. The avatar is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The media type is not supported. The avatar is no image of a supported type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. This key was used for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore did not answer in time. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Procore refused the request. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "company-user-form": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the form needs. */
+            200: {
+                headers: {
+                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+                    "x-request-id"?: string;
+                    /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The JSON Schema (2020-12) of the create's body. */
+                        schema: {
+                            [key: string]: unknown;
+                        };
+                        /** @description The fields that the company itself requires, as far as its field sets tell; enforced with `run_configurable_validations`. */
+                        required_fields: string[] | null;
+                        pick_lists: {
+                            /** @description Nothing when it could not be had: `problems` says why. */
+                            permission_templates: {
+                                [key: string]: unknown;
+                            }[] | null;
+                            /** @description Nothing when it could not be had: `problems` says why. */
+                            vendors: {
+                                [key: string]: unknown;
+                            }[] | null;
+                            /** @description Nothing when it could not be had: `problems` says why. */
+                            work_classifications: {
+                                [key: string]: unknown;
+                            }[] | null;
+                            /** @description Nothing when it could not be had: `problems` says why. */
+                            trades: {
+                                [key: string]: unknown;
+                            }[] | null;
+                        };
+                        /** @description The lists of which Procore has more than are here; search in them. */
+                        incomplete: string[];
+                        countries: {
+                            code: string;
+                            name: string;
+                            subdivisions: {
+                                code: string;
+                                name: string;
+                            }[];
+                        }[];
+                        avatar: {
+                            types: string[];
+                            maxBytes: number;
+                            maxPixels: number;
+                        };
+                        /** @description Why a part is null, by its name. */
+                        problems: {
+                            [key: string]: {
+                                code: string;
+                                detail: string;
+                            };
+                        };
+                    };
+                };
+            };
+            /** @description The request is not valid HTTP or breaks a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is not authenticated. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not have this method. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has faults. */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -7,6 +7,7 @@ import { limits } from './limits.ts'
 import { describeEndpoints } from './endpoints/index.ts'
 import { linger } from './linger.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { KeptAnswers } from './mirror/kept-answers.ts'
 import { Keys } from './mirror/keyed.ts'
 import { mirror } from './mirror/mirror.ts'
 import { Forms } from './mirror/forms.ts'
@@ -77,7 +78,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   if (config.observe.statusPage) await addStatus(fastify, parts, problems)
   await fastify.register(async scope => {
     await callers.guard(scope, shared)
-    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, forms })
+    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, kept: new KeptAnswers(config.cache.lifetimeMs), forms })
   })
   refuseOtherMethods(fastify, paths())
   fastify.addHook('onClose', async () => {

@@ -4,7 +4,7 @@
  */
 import envSchema from 'env-schema'
 import type { DescriptionOptions } from './endpoints/fields.ts'
-import { EnvironmentSchema, fileVariables, plannedVariables, type Environment } from './environment.ts'
+import { EnvironmentSchema, fileVariables, type Environment } from './environment.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
 import { readValues, type JwtConfig, type Values, type Variables } from './values.ts'
@@ -42,6 +42,8 @@ export interface Config {
     readonly maxUploads: number
   }
   readonly endpoints: DescriptionOptions
+  /** How long pick-lists are kept; 0: not at all. */
+  readonly cache: { readonly lifetimeMs: number }
   readonly state: {
     /** Of the store that replicas share; nothing: this process remembers alone. It may hold a password. */
     readonly redisUrl: Secret | undefined
@@ -118,16 +120,14 @@ function readSecret (name: string, path: string, faults: string[]): string {
 }
 
 /** Names that are ours by prefix; Kubernetes adds `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` of its own for a service of that name. */
-const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION)_/
+const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
 const injected = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
 function refuseUnknown (variables: Variables, faults: string[]): void {
   const known = new Set<string>([...Object.keys(EnvironmentSchema.properties), ...fileVariables.map(name => `${name}_FILE`)])
-  const planned = new Set<string>(plannedVariables)
   for (const name of Object.keys(variables)) {
     if (known.has(name)) continue
-    if (planned.has(name)) faults.push(`${name}: this version does not have this setting yet`)
-    else if (ownPrefix.test(name) && !injected.test(name)) faults.push(`${name}: there is no such setting`)
+    if (ownPrefix.test(name) && !injected.test(name)) faults.push(`${name}: there is no such setting`)
   }
 }
 
@@ -177,6 +177,7 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
+    cache: { lifetimeMs: env.CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: values.permissionTemplateIds },
     state: { redisUrl: values.redisUrl === '' ? undefined : new Secret(values.redisUrl), withoutStore: env.IDEMPOTENCY_WITHOUT_REDIS },
     proxy: { url: new Secret(values.proxyUrl), except: env.NO_PROXY },

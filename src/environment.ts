@@ -44,6 +44,7 @@ export const EnvironmentSchema = Type.Object({
   RATE_WAIT_MS: milliseconds(3_000, 0),
   PROCORE_ALLOWANCE: choice(['company', 'service'], { default: 'company' }),
   STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
+  CACHE_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60 }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
   CORS_ORIGINS: list(),
@@ -58,9 +59,3 @@ export type Environment = Static<typeof EnvironmentSchema>
 
 /** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */
 export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const
-
-/**
- * Settings that are promised but not built yet. One that is set must stop the start: whoever set it relies on it,
- * and a protection that is silently missing is worse than none.
- */
-export const plannedVariables = ['CACHE_SECONDS'] as const

@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import { clientModules, modulesOf } from '../../client/serve.ts'
-import { listCountries } from './countries.ts'
 import { EmulatedProcore } from './procore.ts'
 
 const here = new URL('page/', import.meta.url)
@@ -53,7 +52,6 @@ function files (): ReadonlyMap<string, File> {
   return new Map<string, File>([
     ['/demo', { type: 'text/html; charset=utf-8', content: read('page.html') }],
     ['/demo/page.css', { type: 'text/css; charset=utf-8', content: read('page.css') }],
-    ['/demo/countries', { type: 'application/json; charset=utf-8', content: JSON.stringify(listCountries()) }],
     ...modules('/demo/src/demo/page/', modulesOf(here)),
     ...modules('/demo/client/', clientModules()),
   ])

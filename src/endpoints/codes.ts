@@ -18,6 +18,26 @@ for (const { code } of iso31662) {
 /** The parts after the hyphen of all ISO 3166-2 codes, of whatever country. */
 export const subdivisionCodes: ReadonlySet<string> = suffixes
 
+export interface Country {
+  code: string
+  name: string
+  /** Without the country before the hyphen, as Procore takes them. */
+  subdivisions: Array<{ code: string, name: string }>
+}
+
+/** All countries and their subdivisions by name, for choosing; made when it is asked for, and kept by nobody here. */
+export function listCountries (): Country[] {
+  const byCountry = Map.groupBy(iso31662, ({ code }) => code.slice(0, code.indexOf('-')))
+  const countries = iso31661.filter(({ state }) => state === 'assigned').map(({ alpha2, name }) => ({
+    code: alpha2,
+    name,
+    subdivisions: (byCountry.get(alpha2) ?? []).map(({ code, name }) => ({ code: code.slice(code.indexOf('-') + 1), name })).sort(byName),
+  }))
+  return countries.sort(byName)
+}
+
+const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name, 'en')
+
 /** Whether `US` and `CA` make the ISO 3166-2 code `US-CA`. */
 export function isSubdivisionOf (country: string, subdivision: string): boolean {
   return subdivisions.has(`${country}-${subdivision}`)

@@ -3,7 +3,7 @@
  */
 import { Type, type TObject } from '@sinclair/typebox'
 import { isSubdivisionOf } from './codes.ts'
-import type { Dependency, Endpoint, RecordBody } from './endpoint.ts'
+import type { Dependency, Endpoint, MirroredEndpoint, RecordBody } from './endpoint.ts'
 import { countryCode, emailAddress, flag, id, ids, oneOf, range, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
 import { company, paging } from './parameters.ts'
 
@@ -140,7 +140,7 @@ const validations = Type.Object({
 })
 
 /** The create of a company user; `stateCodes: 'any'` leaves the judging of states to Procore. */
-export function createCompanyUser (options: DescriptionOptions): Endpoint {
+export function createCompanyUser (options: DescriptionOptions): MirroredEndpoint & { body: RecordBody } {
   return {
     ...users,
     name: 'create-company-user',
@@ -158,6 +158,25 @@ export function createCompanyUser (options: DescriptionOptions): Endpoint {
       by: 'email_address',
       shownAt: { vendor_id: ['vendor', 'id'] },
     },
+  }
+}
+
+/** The same judgement of the same body, with nothing sent. */
+export function validateCompanyUser (options: DescriptionOptions): Endpoint {
+  const { params, query, body } = createCompanyUser(options)
+  return {
+    params,
+    query,
+    body,
+    name: 'validate-company-user',
+    method: 'POST',
+    effect: 'safe',
+    path: `${users.path}/validate`,
+    takesKey: true,
+    summary: 'Validate a company user',
+    description: 'Judges a body exactly as the create does, and sends nothing: what Procore itself would find wrong is not known. No allowance and no key is used up.',
+    says: { valid: true },
+    success: { status: 200, description: 'The create would be sent.', schema: Type.Object({ valid: Type.Literal(true) }) },
   }
 }
 

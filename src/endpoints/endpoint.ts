@@ -53,6 +53,25 @@ export interface LookUp {
   shownAt?: Readonly<Record<string, readonly string[]>>
 }
 
+/** One question for items of a list. */
+export interface ListQuestion {
+  list: MirroredEndpoint
+  query: Readonly<Record<string, string>>
+}
+
+/** What a form for a record needs. */
+export interface FormParts {
+  body: RecordBody
+  /** The lists from which fields are chosen, by name; one may take several questions. */
+  lists: Readonly<Record<string, readonly ListQuestion[]>>
+  /** The only ids that are offered of a list; empty: all. */
+  offered: Readonly<Record<string, ReadonlySet<unknown>>>
+  /** Where the company says which fields it requires itself, and how that is read. */
+  required: { from: ListQuestion, read: (items: readonly unknown[]) => string[] }
+  /** What is the same for all companies, as JSON. */
+  constants: Readonly<Record<string, unknown>>
+}
+
 /** What every description says. */
 interface Described {
   /** Names the operation in scopes, OpenAPI and metrics. */
@@ -100,5 +119,29 @@ export type Effect =
     cache?: never
   }
 
-/** An endpoint of Procore's. A parameter that one of the two paths does not name stands in its query. */
-export type Endpoint = Described & Effect & { procorePath: string }
+/** Answered here: it is judged like any other, and nothing is sent. */
+type Own = { effect: 'safe', procorePath?: never, lookUp?: never, cache?: never } & ({
+  method: 'POST'
+  body: RecordBody
+  /** Whether an Idempotency-Key has to be one; none is used up. */
+  takesKey: boolean
+  /** What is said of a request that is valid. */
+  says: unknown
+  form?: never
+} | {
+  method: 'GET'
+  body?: never
+  takesKey?: never
+  says?: never
+  form: FormParts
+})
+
+/** Of Procore's, or answered here. A parameter that one of the two paths does not name stands in its query. */
+export type Endpoint = Described & ((Effect & { procorePath: string, says?: never, form?: never }) | Own)
+
+export type MirroredEndpoint = Endpoint & { procorePath: string }
+
+/** Under which it can be called. */
+export function pathsOf ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
+  return procorePath === undefined ? [path] : [path, procorePath]
+}

@@ -1,5 +1,6 @@
-/** The endpoints of Procore's that this service mirrors: one line for each. */
-import { createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, updateCompanyUser } from './company-users.ts'
+/** The endpoints of Procore's that this service mirrors, and those that it answers itself: one line for each. */
+import { createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, updateCompanyUser, validateCompanyUser } from './company-users.ts'
+import { companyUserForm } from './company-user-form.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { DescriptionOptions } from './fields.ts'
 import { listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications } from './pick-lists.ts'
@@ -7,6 +8,8 @@ import { listConfigurableFieldSets, listPermissionTemplates, listTrades, listVen
 export function describeEndpoints (options: DescriptionOptions): readonly Endpoint[] {
   return [
     createCompanyUser(options),
+    validateCompanyUser(options),
+    companyUserForm(options),
     listCompanyUsers,
     showCompanyUser,
     updateCompanyUser(options),

@@ -1,6 +1,6 @@
 /** The lists of a company from which the fields of a user are chosen. Nothing in them is personal, so they may be kept for a moment. */
 import { Type, type TObject, type TProperties } from '@sinclair/typebox'
-import type { Endpoint } from './endpoint.ts'
+import type { MirroredEndpoint } from './endpoint.ts'
 import { flag, id, ids, oneOf, range, text } from './fields.ts'
 import { company, paging } from './parameters.ts'
 
@@ -18,7 +18,7 @@ const word = optional(Type.Union([Type.String(), Type.Null()]))
 /** All of them are safe, and kept. */
 const pickList = { method: 'GET', effect: 'safe', cache: 'pick-list', params: company } as const
 
-export const listPermissionTemplates: Endpoint = {
+export const listPermissionTemplates: MirroredEndpoint = {
   ...pickList,
   name: 'list-permission-templates',
   path: '/companies/:company_id/permission_templates',
@@ -31,7 +31,7 @@ export const listPermissionTemplates: Endpoint = {
   success: { status: 200, description: 'The permission templates.', schema: Type.Array(item({ type: word })) },
 }
 
-export const listVendors: Endpoint = {
+export const listVendors: MirroredEndpoint = {
   ...pickList,
   name: 'list-vendors',
   path: '/companies/:company_id/vendors',
@@ -51,7 +51,7 @@ export const listVendors: Endpoint = {
   success: { status: 200, description: 'One page of vendors.', schema: Type.Array(item()), isPage: true },
 }
 
-export const listWorkClassifications: Endpoint = {
+export const listWorkClassifications: MirroredEndpoint = {
   ...pickList,
   name: 'list-work-classifications',
   path: '/companies/:company_id/work_classifications',
@@ -62,7 +62,7 @@ export const listWorkClassifications: Endpoint = {
   success: { status: 200, description: 'One page of work classifications.', schema: Type.Array(item({ abbreviation: word })), isPage: true },
 }
 
-export const listTrades: Endpoint = {
+export const listTrades: MirroredEndpoint = {
   ...pickList,
   name: 'list-trades',
   path: '/companies/:company_id/trades',
@@ -77,7 +77,7 @@ export const listTrades: Endpoint = {
   success: { status: 200, description: 'One page of trades.', schema: Type.Array(item({ active: optional(Type.Boolean()) })), isPage: true },
 }
 
-export const listConfigurableFieldSets: Endpoint = {
+export const listConfigurableFieldSets: MirroredEndpoint = {
   ...pickList,
   name: 'list-configurable-field-sets',
   path: '/companies/:company_id/configurable_field_sets',

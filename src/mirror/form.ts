@@ -125,9 +125,9 @@ class FormPassage implements FormListener {
   #flow (): void {
     this.#draft.judgeGiven()
     if (this.#draft.isFaulty) return
-    const { trail } = this.#visit
+    const { trail, isSafe } = this.#visit
     trail.form = 'streamed'
-    trail.standing = 'not_sent'
+    if (!isSafe) trail.standing = 'not_sent'
     const stream = new Readable({ read: () => this.#reader.resume() })
     stream.on('error', () => {})
     this.#stream = stream
@@ -159,7 +159,7 @@ class FormPassage implements FormListener {
   }
 
   #sendWhole (): Promise<Verdict> {
-    this.#visit.trail.standing = 'not_sent'
+    if (!this.#visit.isSafe) this.#visit.trail.standing = 'not_sent'
     return this.#visit.send(this.#outgoing(this.#letGo()))
   }
 

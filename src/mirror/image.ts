@@ -17,6 +17,9 @@ const gif: ImageType = { mediaType: 'image/gif', extension: 'gif' }
 const bmp: ImageType = { mediaType: 'image/bmp', extension: 'bmp' }
 const tiff: ImageType = { mediaType: 'image/tiff', extension: 'tiff' }
 
+/** What an avatar may be. */
+export const imageMediaTypes = [png, jpeg, gif, bmp, tiff].map(({ mediaType }) => mediaType)
+
 /** Sizes that the second header of a BMP may have; two letters alone would take a text for an image. */
 const bmpHeaderBytes = new Set([12, 40, 52, 56, 64, 108, 124])
 

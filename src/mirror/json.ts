@@ -23,7 +23,7 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   } finally {
     endStage()
   }
-  trail.standing = 'not_sent'
+  if (!visit.isSafe) trail.standing = 'not_sent'
   // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
   return visit.send({ body: Buffer.from(JSON.stringify(value)), contentType: 'application/json', values: draft.values, complete: isComplete, discard: doNothing, halt: doNothing })
 }

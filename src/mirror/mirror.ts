@@ -5,7 +5,7 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
-import type { Endpoint } from '../endpoints/endpoint.ts'
+import { pathsOf, type Endpoint, type MirroredEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import type { Trail } from '../observe/trail.ts'
 import { limits } from '../limits.ts'
@@ -19,16 +19,19 @@ import type { Forms } from './forms.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { bodyTooLarge, passJson } from './json.ts'
 import { passBodiless } from './bodiless.ts'
+import { CreationForm } from './creation-form.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import type { Keys } from './keyed.ts'
 import { readBodyKind, type BodyKind } from './media-type.ts'
 import { pageHeaders } from './paging.ts'
+import { rehearsal } from './rehearsal.ts'
 import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
 import { compileTarget, judgePath, judgeQuery, pathTemplate, type PathTemplate, type TargetShapes } from './target.ts'
 import { overloaded, Uploads } from './uploads.ts'
-import { Upstream } from './upstream.ts'
-import type { Visit } from './visit.ts'
+import type { KeptAnswers } from './kept-answers.ts'
+import { Upstream, type Envelope, type UpstreamParts } from './upstream.ts'
+import type { Outgoing, Visit } from './visit.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -64,11 +67,12 @@ export interface MirrorOptions {
   procore: Procore
   keys: Keys
   audit: Audit
+  kept: KeptAnswers
   forms: Forms
 }
 
 /** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
-export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, ...rest }: MirrorOptions): Promise<void> {
+export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCaller, keys, audit, kept, ...rest }: MirrorOptions): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   // Where there is no body to be had, none is looked at; where there is, its type was judged before.
@@ -77,14 +81,32 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
   const held = new HeldBytes(limits.heldMaxBytes)
-  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, upstream: new Upstream(endpoint, rest.procore, keys, audit) }).register(app)
+  const parts = { procore: rest.procore, keys, audit, kept }
+  for (const endpoint of endpoints) new Mount({ ...rest, endpoint, uploads, held, send: senderOf(endpoint, parts, rest.bodies) }).register(app)
+}
+
+type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<Verdict>
+
+/** Where a valid request goes, by what its description says. */
+function senderOf (endpoint: Endpoint, parts: UpstreamParts, bodies: Config['bodies']): Send {
+  if (isMirrored(endpoint)) {
+    const upstream = new Upstream(endpoint, parts)
+    return (outgoing, envelope) => upstream.send(outgoing, envelope)
+  }
+  if (endpoint.form === undefined) return rehearsal(endpoint.says)
+  const form = new CreationForm(endpoint.form, parts, bodies)
+  return (_outgoing, envelope) => form.gather(envelope)
+}
+
+function isMirrored (endpoint: Endpoint): endpoint is MirroredEndpoint {
+  return endpoint.procorePath !== undefined
 }
 
 interface MountOptions extends Pick<MirrorOptions, 'bodies' | 'procore' | 'forms'> {
   endpoint: Endpoint
   uploads: Uploads
   held: HeldBytes
-  upstream: Upstream
+  send: Send
 }
 
 /** One endpoint with its compiled shapes. */
@@ -92,17 +114,20 @@ class Mount {
   readonly #endpoint: Endpoint
   readonly #bodies: Config['bodies']
   readonly #procore: Procore
-  readonly #upstream: Upstream
+  readonly #send: Send
+  /** Whether each request has to find room with Procore; what is kept, or answered here, costs it nothing. */
+  readonly #needsRoom: boolean
   readonly #uploads: Uploads
   readonly #held: HeldBytes
   readonly #forms: Forms
   readonly #body: Shape | undefined
 
-  constructor ({ endpoint, bodies, procore, upstream, uploads, held, forms }: MountOptions) {
+  constructor ({ endpoint, bodies, procore, send, uploads, held, forms }: MountOptions) {
     this.#endpoint = endpoint
     this.#bodies = bodies
     this.#procore = procore
-    this.#upstream = upstream
+    this.#send = send
+    this.#needsRoom = isMirrored(endpoint) && endpoint.cache === undefined
     this.#uploads = uploads
     this.#held = held
     this.#forms = forms
@@ -110,8 +135,8 @@ class Mount {
   }
 
   register (app: FastifyInstance): void {
-    const { method, path, procorePath, params, query } = this.#endpoint
-    for (const url of [path, procorePath]) {
+    const { method, params, query } = this.#endpoint
+    for (const url of pathsOf(this.#endpoint)) {
       const route: Route = { shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
       app.route<MirroredRoute>({
         method,
@@ -162,7 +187,7 @@ class Mount {
     if (target === null) throw new Error('the target was not judged')
     trail.running = true
     try {
-      if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
+      if (this.#needsRoom && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
       // Whoever dismissed it has answered it.
       if (trail.dismissed === true) return reply
@@ -193,7 +218,7 @@ class Mount {
   }
 
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
-    if (body === undefined) return passBodiless(visit, this.#endpoint.effect)
+    if (body === undefined) return passBodiless(visit)
     try {
       return await (body.kind === 'json' ? passJson(visit) : this.#passForm(visit, body.boundary))
     } catch (error) {
@@ -228,8 +253,9 @@ class Mount {
       shape: this.#body ?? query.shape,
       drafts: [path, query],
       trail,
+      isSafe: this.#endpoint.effect === 'safe',
       isKeyed: key !== undefined,
-      send: outgoing => this.#upstream.send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
+      send: outgoing => this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
     }
   }
 }

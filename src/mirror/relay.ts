@@ -13,10 +13,32 @@ export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }:
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
 
-export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered }: Success): FastifyReply {
+export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered, kept, etag }: Success): FastifyReply {
   if (recovered === true) reply.header('x-outcome', 'recovered')
-  reply.code(status).header('cache-control', 'no-store')
+  reply.code(status)
+  if (kept === undefined) reply.header('cache-control', 'no-store')
+  else tellAge(reply, kept)
+  if (etag !== undefined) {
+    reply.header('etag', etag)
+    // RFC 9110 §15.4.5: the same headers as the answer that it stands for, and no body.
+    if (isKnown(etag, reply.request.headers['if-none-match'])) return reply.code(304).send()
+  }
   return body.length === 0 ? reply.send() : reply.header('content-type', contentType).send(body)
+}
+
+/** RFC 9110 §13.1.2: by weak comparison, since a cache on the way may have made the tag weak. */
+function isKnown (etag: string, ifNoneMatch: string | undefined): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
+}
+
+/** Another person at the same browser may not have what this one may, so what it keeps is bound to the token. */
+function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, source }: NonNullable<Success['kept']>): void {
+  const vary = reply.getHeader('vary')
+  reply.headers({ 'cache-control': lifetimeSeconds === 0 ? 'no-store' : `private, max-age=${lifetimeSeconds}`, vary: vary === undefined ? 'authorization' : `${String(vary)}, authorization` })
+  // RFC 9111 §5.1: an answer with an Age was not made for this request.
+  if (source !== 'fetched') reply.header('age', String(ageSeconds))
+  if (source === 'stale') reply.header('x-outcome', 'stale')
 }
 
 /** Statuses whose bodies are about the inputs. */

@@ -1,16 +1,18 @@
 /** From a validated request to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
 import { createHash } from 'node:crypto'
-import type { Endpoint } from '../endpoints/endpoint.ts'
+import type { Endpoint, MirroredEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import type { Result, Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
-import type { Caller } from '../procore/caller.ts'
+import { nobody, type Caller } from '../procore/caller.ts'
 import type { Wanted } from '../procore/look-up.ts'
 import { plainJson, type Expected, type Verdict } from '../procore/outcome.ts'
 import type { Procore, ProcoreCall } from '../procore/procore.ts'
 import type { Draft } from './draft.ts'
 import type { Keys, KeyScope } from './keyed.ts'
+import type { KeptAnswers } from './kept-answers.ts'
 import { pathTemplate, type PathTemplate } from './target.ts'
+import { overloaded } from './uploads.ts'
 import type { Outgoing } from './visit.ts'
 
 /** What is known of a request beside its body. */
@@ -36,11 +38,20 @@ type Change = NonNullable<typeof changes[keyof typeof changes]>
 /** Those of Procore's headers that belong to one page of a list. */
 const pageHeaders = ['link', 'total', 'per-page']
 
+/** What all endpoints share. */
+export interface UpstreamParts {
+  procore: Procore
+  keys: Keys
+  audit: Audit
+  kept: KeptAnswers
+}
+
 export class Upstream {
-  readonly #endpoint: Endpoint
+  readonly #endpoint: MirroredEndpoint
   readonly #procore: Procore
   readonly #keys: Keys
   readonly #audit: Audit
+  readonly #kept: KeptAnswers | undefined
   readonly #path: PathTemplate
   readonly #lists: readonly PathTemplate[]
   readonly #change: Change | undefined
@@ -48,11 +59,12 @@ export class Upstream {
   /** Names the record in the path, where it has one already. */
   readonly #recordParam: string
 
-  constructor (endpoint: Endpoint, procore: Procore, keys: Keys, audit: Audit) {
+  constructor (endpoint: MirroredEndpoint, { procore, keys, audit, kept }: UpstreamParts) {
     this.#endpoint = endpoint
     this.#procore = procore
     this.#keys = keys
     this.#audit = audit
+    this.#kept = endpoint.cache === undefined ? undefined : kept
     const params = Object.keys(endpoint.params.properties)
     this.#path = pathTemplate(endpoint.procorePath, params)
     this.#lists = endpoint.lookUp?.lists.map(list => pathTemplate(list)) ?? []
@@ -65,7 +77,22 @@ export class Upstream {
   /** Sends it, and notes in the audit trail what came of what may have changed something. @throws {Problem} with its `outcome` */
   send (outgoing: Outgoing, envelope: Envelope): Promise<Verdict> {
     const change = this.#change
+    if (this.#kept !== undefined) return this.#passKept(outgoing, envelope, this.#kept)
     return change === undefined ? this.#pass(outgoing, envelope) : this.#passNoted(outgoing, envelope, change)
+  }
+
+  /** Whoever asks first asks for all; what comes of it is noted on that one's trail. */
+  async #passKept (outgoing: Outgoing, envelope: Envelope, kept: KeptAnswers): Promise<Verdict> {
+    const { trail, caller } = envelope
+    const call = this.#call(outgoing, envelope)
+    const { verdict, procoreRequestId, source, ageSeconds } = await kept.ask(nameOf(call), caller, async () => {
+      if (this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
+      return { verdict: await this.#procore.send({ ...call, caller: nobody }), procoreRequestId: trail.procoreRequestId }
+    })
+    if (procoreRequestId !== undefined) trail.procoreRequestId = procoreRequestId
+    if (verdict.kind !== 'success') return verdict
+    trail.cache = source
+    return { ...verdict, kept: { lifetimeSeconds: kept.lifetimeMs / 1000, ageSeconds, source } }
   }
 
   async #passNoted (outgoing: Outgoing, envelope: Envelope, change: Change): Promise<Verdict> {
@@ -143,6 +170,12 @@ export function companyOf (path: Draft, query: Draft): number {
 
 function idOf (value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
+}
+
+/** The same question has the same name, in whichever order it was asked. */
+function nameOf ({ companyId, path }: ProcoreCall): string {
+  const [place = '', query = ''] = path.split('?')
+  return `${companyId} ${place} ${query.split('&').sort().join('&')}`
 }
 
 /** A repeat is no other create, whatever it is told again; only what it found by looking is news. */

@@ -22,6 +22,8 @@ export interface Visit {
   /** Path and query, judged already: their faults are told together with the body's. */
   drafts: readonly Draft[]
   trail: Trail
+  /** Whether it changes nothing, so that nothing can become of it. */
+  isSafe: boolean
   /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
   isKeyed: boolean
   send (outgoing: Outgoing): Promise<Verdict>

@@ -26,6 +26,7 @@ function lineOf ({ request, reply, status }: Ended): object {
     form: trail.form,
     lookUps: trail.lookUps,
     replayed: trail.replayed,
+    cache: trail.cache,
     companyId: trail.companyId,
     procoreRequestId: trail.procoreRequestId,
   }

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
 import type { Unread } from './ended.ts'
 import type { Trail } from './trail.ts'
@@ -24,8 +25,6 @@ export interface NotedRequest {
   status: number
 }
 
-interface MirroredRoute { method: string, path: string, procorePath: string }
-
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
 export class Metrics {
@@ -39,17 +38,20 @@ export class Metrics {
   readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
   readonly #outcomes = this.#counter('outcomes_total', 'What became of creates and changes that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
+  readonly #lists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked.', ['source'])
   readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
 
   constructor () {
     collectDefaultMetrics({ register: this.registry })
     for (const outcome of ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
+    for (const source of ['fetched', 'kept', 'stale']) this.#lists.inc({ source }, 0)
   }
 
   /** Begins at 0 what a mirrored route may come to: of a counter that appears with its first failure Prometheus sees no increase. */
-  expect ({ method, path, procorePath }: MirroredRoute): void {
-    for (const route of [path, procorePath]) {
+  expect (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
+    const { method } = endpoint
+    for (const route of pathsOf(endpoint)) {
       this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
       for (const code of expectedCodes) this.#requests.inc({ method, route, status_class: classOf(problemTable[code].status), code }, 0)
     }
@@ -67,6 +69,7 @@ export class Metrics {
     if (trail.outcome !== undefined) this.#outcomes.inc({ outcome: trail.outcome })
     if (trail.lookUps !== undefined) this.#lookUps.inc(trail.lookUps)
     const result = trail.replayed === true ? 'replayed' : trail.code === undefined ? undefined : idempotencyResults[trail.code]
+    if (trail.cache !== undefined) this.#lists.inc({ source: trail.cache })
     if (result !== undefined) this.#idempotency.inc({ result })
   }
 

@@ -44,6 +44,8 @@ export interface Trail {
   /** How a form went: held and sent whole, or streamed. */
   form?: 'held' | 'streamed'
   faults?: number
+  /** How the answer was come by, where it may be kept: fetched from Procore, kept from before, or kept and too old. */
+  cache?: 'fetched' | 'kept' | 'stale'
   /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
   endless?: true
   /**
@@ -72,3 +74,8 @@ function nobodyTraces (): void {}
 
 /** Of our clock, with fractions of a millisecond. */
 export const preciseNow = () => performance.timeOrigin + performance.now()
+
+/** A request that is made for another one has its own times and statuses, and belongs to that one. */
+export function partOf ({ requestId, traceId, stages }: Trail): Trail {
+  return { ...(requestId !== undefined && { requestId }), ...(traceId !== undefined && { traceId }), ...(stages !== undefined && { stages }) }
+}

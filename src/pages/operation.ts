@@ -3,6 +3,7 @@ import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { recordSchema } from '../endpoints/record-schema.ts'
 import { divideParameters } from '../mirror/target.ts'
 import { requestIdPattern } from '../request-id.ts'
 import { problemResponses } from './problem-examples.ts'
@@ -25,7 +26,7 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
     response: {
       [success.status]: {
         description: success.description,
-        headers: { ...successHeaders, ...(success.isPage === true && pageHeaders) },
+        headers: { ...(endpoint.procorePath === undefined ? ownHeaders : successHeaders), ...(endpoint.form !== undefined && formHeaders), ...(success.isPage === true && pageHeaders) },
         ...(success.schema !== undefined && { content: { 'application/json': { schema: success.schema } } }),
       },
       ...problemResponses(endpoint),
@@ -39,8 +40,16 @@ const requestHeaders = ({ takesKey = false }: Endpoint) => Type.Object({
   'X-Request-Id': Type.Optional(Type.String({ pattern: requestIdPattern, description: 'The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern.' })),
 })
 
-const successHeaders = {
+const ownHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
+}
+
+const formHeaders = {
+  etag: Type.String({ description: 'Of these very bytes; with `If-None-Match` they are not sent again (304).' }),
+}
+
+const successHeaders = {
+  ...ownHeaders,
   'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
 }
 
@@ -51,7 +60,7 @@ const pageHeaders = {
 }
 
 function bodyContent (body: RecordBody, { bodies }: Config): Record<string, { schema: TSchema }> {
-  const json = { schema: Type.Object({ [body.key]: Type.Object(body.fields.properties, { additionalProperties: false }) }, { additionalProperties: false }) }
+  const json = { schema: recordSchema(body) }
   return { 'application/json': json, 'multipart/form-data': { schema: formSchema(body, bodies.avatarMaxBytes) } }
 }
 

@@ -17,6 +17,10 @@ export interface Success {
   recordId: number | string | undefined
   /** Its answer was lost, and the look-up found what it made. */
   recovered?: true
+  /** Of what was made here: changes with every byte (RFC 9110 §8.8.3). */
+  etag?: string
+  /** Of what may be kept: for how long, and how old it is. Too old: Procore could not be asked. */
+  kept?: { lifetimeSeconds: number, ageSeconds: number, source: 'fetched' | 'kept' | 'stale' }
 }
 
 /** A 4xx that says something about the request. */

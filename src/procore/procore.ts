@@ -5,7 +5,7 @@
 import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import type { Trail } from '../observe/trail.ts'
+import { partOf, type Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import type { Standing } from '../standing.ts'
@@ -163,11 +163,6 @@ export class Procore {
     this.#saidNoChunked = true
     this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
-}
-
-/** A look-up has its own times and statuses, and belongs to the request that it is made for. */
-function partOf ({ requestId, traceId, stages }: Trail): Trail {
-  return { ...(requestId !== undefined && { requestId }), ...(traceId !== undefined && { traceId }), ...(stages !== undefined && { stages }) }
 }
 
 /** Tells how long each attempt took, whatever came of it. */

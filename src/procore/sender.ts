@@ -14,7 +14,7 @@ import { Allowance, type Ticket } from './allowance.ts'
 import { blockOf } from './allowance-news.ts'
 import type { Breakdown, Exchange } from './answer.ts'
 import { Breaker } from './breaker.ts'
-import type { Caller } from './caller.ts'
+import { untilGone, type Caller } from './caller.ts'
 import { exchange, type ExchangeLimits, type ProcoreRequest } from './exchange.ts'
 import { userAgent, via } from './identity.ts'
 import type { Tokens } from './tokens.ts'
@@ -244,17 +244,6 @@ function errorTypeOf (error: unknown): string | undefined {
 /** What was ended from this side has no error of Procore's. */
 function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
   return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
-}
-
-/** A wait that ends when there is nobody left to wait for. */
-async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
-  const { promise: gone, reject } = Promise.withResolvers<never>()
-  const forget = caller.whenGone(() => reject(new CallerGone()))
-  try {
-    return await Promise.race([promise, gone])
-  } finally {
-    forget()
-  }
 }
 
 /** Broken off, or failed at their side. What took too long would take too long again. */

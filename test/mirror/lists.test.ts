@@ -16,7 +16,7 @@ const lists = [
 ] as const
 
 t.test('each list under our path and under Procore\'s own', async t => {
-  const { url, emulator } = await startService(t)
+  const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
   await sendJson(`${url}/companies/101/users`, { user: jane })
   for (const [name, procorePath] of lists) {
     for (const path of [`/companies/101/${name}`, procorePath]) {
@@ -89,7 +89,7 @@ t.test('links lead to the path that was called, with its own question', async t 
 })
 
 t.test('a link that can\'t be read, or leads nowhere, is dropped; so is a count that is none', async t => {
-  const { url, emulator } = await startService(t)
+  const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
   const linked = async (link: string, more: Record<string, string> = {}) => {
     emulator.faults.add({ kind: 'status', status: 200, body: '[]', headers: { link, ...more } })
     return get(`${url}/companies/101/trades`)
@@ -122,7 +122,7 @@ t.test('companies and scopes are judged wherever the company stands', async t =>
   }
   t.match(await get(`${url}/companies/101/users`, token), { status: 403, headers: { 'www-authenticate': /scope="procore:list-company-users"/ }, json: { code: 'operation_not_allowed' } })
   t.equal((await get(`${url}/companies/101/vendors`)).status, 401)
-  t.equal(emulator.apiRequests.length, 2)
+  t.equal(emulator.apiRequests.length, 1, 'the second was answered from what was kept')
 })
 
 t.test('what Procore finds wrong with a question points at the parameter', async t => {

@@ -6,9 +6,16 @@ const image = find('preview', HTMLImageElement)
 const initials = find('initials-shown', HTMLElement)
 const remove = find('avatar-remove', HTMLButtonElement)
 const hint = find('avatar-hint', HTMLElement)
-const usualHint = hint.textContent
+let usualHint = hint.textContent
 
 export const chosenAvatar = (): File | undefined => input.files?.[0]
+
+/** Says what the service takes; it is the one to judge it. */
+export function limitAvatar ({ types, maxBytes }: { types: readonly string[], maxBytes: number }): void {
+  input.accept = types.join(',')
+  usualHint = `${usualHint} At most ${size(maxBytes)}.`
+  show()
+}
 
 export function watchAvatar (changed: () => void): void {
   input.addEventListener('change', () => { show(); changed() })

@@ -1,6 +1,7 @@
 /** What can be chosen in the form: the one place that knows where it comes from. */
 import type { Client } from '../../../client/client.ts'
-import type { Country } from '../countries.ts'
+
+type UserForm = Awaited<ReturnType<Client['userForm']>>['data']
 
 export interface Choice {
   value: string
@@ -10,37 +11,31 @@ export interface Choice {
 export interface Choices {
   /** By the name of the input that chooses. */
   lists: ReadonlyMap<string, readonly Choice[]>
-  countries: readonly Country[]
+  countries: UserForm['countries']
+  avatar: UserForm['avatar']
+  /** What the company itself requires, as far as it is known. */
+  required: readonly string[]
   /** What could not be had, in words. */
   missing: readonly string[]
 }
 
 export async function loadChoices (client: Client, companyId: number): Promise<Choices> {
-  const missing: string[] = []
-  const list = async (name: string, what: string, asked: Promise<{ data: unknown }>): Promise<[string, Choice[]]> => {
-    try {
-      return [name, choicesOf((await asked).data)]
-    } catch {
-      missing.push(what)
-      return [name, []]
-    }
+  const { data: { pick_lists: lists, countries, avatar, required_fields: required, problems } } = await client.userForm(companyId)
+  const templates = (type: string) => (lists.permission_templates ?? []).filter(template => template['type'] === type || template['type'] === 'global')
+  return {
+    lists: new Map([
+      ['vendor_id', choicesOf(lists.vendors)],
+      ['work_classification_id', choicesOf(lists.work_classifications)],
+      ['company_permission_template_id', choicesOf(templates('company_tools'))],
+      ['default_permission_template_id', choicesOf(templates('project_tools'))],
+    ]),
+    countries,
+    avatar,
+    required: required ?? [],
+    missing: Object.entries(problems).map(([name, { detail }]) => `${name.replaceAll('_', ' ')}: ${detail}`),
   }
-  const [countries, ...lists] = await Promise.all([
-    loadCountries(),
-    list('vendor_id', 'vendors', client.vendors(companyId, { view: 'compact', per_page: 2000 })),
-    list('work_classification_id', 'work classifications', client.workClassifications(companyId)),
-    list('company_permission_template_id', 'permissions in the company', client.permissionTemplates(companyId, { 'filters[type]': 'company_tools' })),
-    list('default_permission_template_id', 'permissions in projects', client.permissionTemplates(companyId, { 'filters[type]': 'project_tools' })),
-  ])
-  return { lists: new Map(lists), countries, missing }
 }
 
-async function loadCountries (): Promise<Country[]> {
-  const answer = await fetch('/demo/countries')
-  return answer.json()
-}
-
-function choicesOf (items: unknown): Choice[] {
-  if (!Array.isArray(items)) return []
-  return items.map(({ id, name }: { id: number, name?: string | null }) => ({ value: String(id), label: name ?? `No. ${id}` }))
+function choicesOf (items: ReadonlyArray<Record<string, unknown>> | null): Choice[] {
+  return (items ?? []).map(({ id, name }) => ({ value: String(id), label: typeof name === 'string' ? name : `No. ${String(id)}` }))
 }

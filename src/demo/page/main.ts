@@ -1,7 +1,7 @@
 /** The page: one form, one create at a time, and what became of it. */
 import { createClient, ProblemError, type Progress, type Repeat } from '../../../client/client.ts'
 import { showAnswer, showProblem } from './answer.ts'
-import { chosenAvatar, clearAvatar, watchAvatar } from './avatar.ts'
+import { chosenAvatar, clearAvatar, limitAvatar, watchAvatar } from './avatar.ts'
 import { loadChoices } from './choices.ts'
 import { find, size } from './dom.ts'
 import { clearFaults, prepareFaults, showFaults } from './faults.ts'
@@ -91,6 +91,19 @@ function onRepeat ({ attempt, pauseMs, failure }: Repeat): void {
   showWork(`${failure.message}${outcome} Attempt ${attempt} under the same key in ${Math.max(1, Math.round(pauseMs / 1000))} s…`)
 }
 
+/** The form can be sent without its lists; only there is less to choose from then. */
+async function loadForm (): Promise<void> {
+  try {
+    const choices = await loadChoices(client, companyId)
+    fillSelects(choices)
+    limitAvatar(choices.avatar)
+    find('run_validations-hint', HTMLElement).textContent = choices.required.length === 0 ? 'As far as is known there are none.' : `Here: ${choices.required.map(name => name.replaceAll('_', ' ')).join(', ')}.`
+    if (choices.missing.length > 0) showWork(`Could not be had: ${choices.missing.join(' ')}`)
+  } catch (error) {
+    showWork(`The lists of this form could not be had: ${error instanceof Error ? error.message : ''}`)
+  }
+}
+
 /** Has the emulator fail as chosen, once. */
 async function prepare (name: string): Promise<void> {
   const answer = await fetch(`/demo/next/${name}`, { method: 'POST' })
@@ -146,10 +159,7 @@ find('refresh', HTMLButtonElement).addEventListener('click', showReceived)
 watchAvatar(changed)
 prepareFaults()
 
-const choices = await loadChoices(client, companyId)
-fillSelects(choices)
-if (choices.missing.length > 0) showWork(`Could not be had: ${choices.missing.join(', ')}.`)
-find('run_validations-hint', HTMLElement).textContent = 'Procore judges them.'
+await loadForm()
 restoreDraft(form)
 showPerson()
 tellInterrupted()
