@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { startEmulator } from './emulator/emulator.ts'
 
 const emulator = await startEmulator()
-const service = spawn(process.execPath, [fileURLToPath(new URL('demo/main.ts', import.meta.url))], {
+const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('demo/main.ts', import.meta.url))], {
   stdio: ['ignore', 'pipe', 'inherit'],
   // Ctrl-C reaches every process of the terminal's group; twice would mean to the service that its patience is over.
   detached: true,

@@ -7,8 +7,8 @@ export async function showReceived (): Promise<void> {
   if (!answer.ok) return
   const received: Received[] = await answer.json()
   find('received-empty', HTMLElement).hidden = received.length > 0
-  const newest = received.findIndex(({ method }) => method !== 'GET')
-  find('received', HTMLElement).replaceChildren(...received.map((entry, index) => item(entry, index === newest && index === 0)))
+  const newest = received.findIndex(({ method, path }) => method === 'POST' && path.includes('/users'))
+  find('received', HTMLElement).replaceChildren(...received.map((entry, index) => item(entry, index === newest)))
 }
 
 function item (entry: Received, isOpen: boolean): HTMLLIElement {
@@ -16,8 +16,8 @@ function item (entry: Received, isOpen: boolean): HTMLLIElement {
   const told = status === undefined ? complete ? 'no answer' : 'cut off' : String(status)
   const badge = make('span', { className: 'status' }, told)
   badge.dataset['tone'] = status === undefined ? 'odd' : status < 400 ? 'good' : 'bad'
-  return make('li', {}, make('details', { open: isOpen }, make('summary', {}, badge, make('b', {}, method), path), make('div', { className: 'inside' },
-    make('h3', {}, 'Headers'),
+  return make('li', {}, make('details', { open: isOpen }, make('summary', {}, make('b', {}, method), make('span', { className: 'path' }, decodeURIComponent(path)), badge), make('div', { className: 'inside' },
+    make('h3', {}, 'Headers, without credentials'),
     pairs(Object.entries(headers).map(([name, value]): [string, string] => [name, [value].flat().join(', ')])),
     ...body(entry)
   )))
