@@ -26,9 +26,12 @@ export class ProblemError extends CallError {
   readonly errors: readonly Fault[]
   /** Procore's own answer, where it refused. */
   readonly procore: Problem['procore']
+  /** As it came. */
+  readonly problem: Problem
 
   constructor (problem: Problem, retryAfterMs?: number) {
     super(problem.detail)
+    this.problem = problem
     this.code = problem.code
     this.status = problem.status
     this.title = problem.title

@@ -3,33 +3,13 @@ import type { components, paths } from './openapi.ts'
 
 export type Method = 'get' | 'post' | 'patch'
 
-/**
- * Paths that the document does not have yet: what they give is `unknown`, and nothing but the company is checked.
- * Once `npm run openapi` has written them, their line is taken out here and they are typed like all others.
- */
-export type ComingPath =
-  | '/companies/{company_id}/users/form'
-  | '/companies/{company_id}/users/validate'
-  | '/companies/{company_id}/permission_templates'
-  | '/companies/{company_id}/vendors'
-  | '/companies/{company_id}/work_classifications'
-  | '/companies/{company_id}/trades'
-
 /** What frontends call: our own paths, not Procore's nor those for operation. */
 type DescribedPath = Extract<keyof paths, `/companies/${string}`>
 
 /** Every path that has the method. */
-export type PathOf<M extends Method> =
-  | { [P in DescribedPath]: [NonNullable<paths[P][M]>] extends [never] ? never : P }[DescribedPath]
-  | ComingPath
+export type PathOf<M extends Method> = { [P in DescribedPath]: [NonNullable<paths[P][M]>] extends [never] ? never : P }[DescribedPath]
 
-type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : Coming<M>
-
-interface Coming<M extends Method> {
-  parameters: { path: { company_id: number }, query?: Record<string, QueryValue> }
-  requestBody: M extends 'get' ? never : { content: { 'application/json': object } }
-  responses: { 200: { content: { 'application/json': unknown } } }
-}
+type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : never
 
 export type QueryValue = string | number | boolean | readonly (string | number)[] | undefined
 

@@ -9,7 +9,10 @@ import { stripTypeScriptTypes } from 'node:module'
 const notServed: ReadonlySet<string> = new Set(['openapi.ts', 'operation.ts', 'serve.ts'])
 
 /** File names with their JavaScript. */
-export function clientModules (): ReadonlyMap<string, string> {
-  const names = readdirSync(import.meta.dirname).filter(name => name.endsWith('.ts') && !notServed.has(name))
-  return new Map(names.map(name => [name, stripTypeScriptTypes(readFileSync(new URL(name, import.meta.url), 'utf8'))]))
+export const clientModules = (): ReadonlyMap<string, string> => modulesOf(new URL('./', import.meta.url))
+
+/** The same of any folder whose modules are for browsers. */
+export function modulesOf (folder: URL): ReadonlyMap<string, string> {
+  const names = readdirSync(folder).filter(name => name.endsWith('.ts') && !notServed.has(name))
+  return new Map(names.map(name => [name, stripTypeScriptTypes(readFileSync(new URL(name, folder), 'utf8'))]))
 }

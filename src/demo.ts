@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the service as it runs in production, in a process of its own, against the emulator in this one.
- * It knows the service only by its command and its environment.
+ * `npm run demo`: the service as it runs in production, with a page to try it on, in a process of its own, against the emulator in this
+ * one. It knows the service only by its command and its environment.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { startEmulator } from './emulator/emulator.ts'
 
 const emulator = await startEmulator()
-const service = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('demo/main.ts', import.meta.url))], {
   stdio: ['ignore', 'pipe', 'inherit'],
   // Ctrl-C reaches every process of the terminal's group; twice would mean to the service that its patience is over.
   detached: true,
@@ -44,6 +44,8 @@ function urlOf (line: string): string | undefined {
 
 function welcome (url: string): string {
   return `
+Create a user in the browser: ${url}/demo
+
 The service is at ${url}, against an emulated Procore at ${emulator.url}. Paste:
 
   curl -s ${url}/companies/1234/users -H 'content-type: application/json' \\

@@ -83,6 +83,9 @@ export const limits = Object.freeze({
   watchersMax: 20,
   statusEveryMs: 1_000,
   uploadsShown: 20,
+  /** The demo's page: how many of the requests that Procore received it shows, and time for asking for them. */
+  demoShown: 12,
+  demoTimeoutMs: 5_000,
   /** Traces: time for sending some, time for sending the last ones at the end, how many spans may wait, and how often the log says that it fails. */
   tracesTimeoutMs: 5_000,
   tracesCloseMs: 2_000,

@@ -5,8 +5,9 @@ import type { Emulator } from './emulator.ts'
 import { FaultSchema, SettingsSchema } from './settings.ts'
 
 export function control (emulator: Emulator, method: string, path: string, body: Buffer): Answer {
-  switch (`${method} ${path.slice('/__emulator'.length)}`) {
-    case 'GET /requests': return json(200, emulator.recorder.describe())
+  const { pathname, searchParams } = new URL(path, emulator.url)
+  switch (`${method} ${pathname.slice('/__emulator'.length)}`) {
+    case 'GET /requests': return json(200, emulator.recorder.describe(Number(searchParams.get('last') ?? Infinity)))
     case 'DELETE /requests':
       emulator.recorder.received = []
       return json(200, {})

@@ -45,13 +45,13 @@ export class Recorder {
     return entry
   }
 
-  /** The same without bytes, as JSON has it. */
-  describe (): unknown[] {
-    return this.received.map(({ body, parts, ...entry }) => ({
+  /** The last ones without their bytes, as JSON has it; what is no file is told. */
+  describe (last = Infinity): unknown[] {
+    return this.received.slice(Math.max(0, this.received.length - last)).map(({ body, parts, ...entry }) => ({
       ...entry,
       bodyBytes: body.length,
       bodySha256: sha256(body),
-      parts: parts?.map(({ data, ...part }) => ({ ...part, bytes: data.length, sha256: sha256(data) })),
+      parts: parts?.map(({ data, ...part }) => ({ ...part, ...(part.filename === undefined && { text: data.toString('utf8') }), bytes: data.length, sha256: sha256(data) })),
     }))
   }
 }

@@ -1,0 +1,167 @@
+/** The page: one form, one create at a time, and what became of it. */
+import { createClient, ProblemError, type Progress, type Repeat } from '../../../client/client.ts'
+import { showAnswer, showProblem } from './answer.ts'
+import { chosenAvatar, clearAvatar, limitAvatar, watchAvatar } from './avatar.ts'
+import { loadChoices } from './choices.ts'
+import { find, size } from './dom.ts'
+import { clearFaults, prepareFaults, showFaults } from './faults.ts'
+import { forgetSubmission, keepSubmission, latestSubmission, submissionOf } from './key.ts'
+import { show, showWork, tellAnswer, tellCancel, tellFailure } from './outcome.ts'
+import { forgetDraft, keepDraft, restoreDraft, userOf } from './person.ts'
+import { showReceived } from './received.ts'
+import { fillSelects } from './selects.ts'
+
+const companyId = 1234
+const client = createClient({ baseUrl: '' })
+const form = find('form', HTMLFormElement)
+const create = find('create', HTMLButtonElement)
+const cancel = find('cancel', HTMLButtonElement)
+const again = find('again', HTMLButtonElement)
+const upload = find('upload', HTMLElement)
+const scenario = find('scenario', HTMLSelectElement)
+const enforced = find('run_validations', HTMLInputElement)
+
+/** Of the create that is under way. */
+let leaving: AbortController | undefined
+let percent: number | undefined
+
+async function submit (): Promise<void> {
+  // A second click finds the first one at work; even if it did not, the key would be the same.
+  if (leaving !== undefined) return
+  leaving = new AbortController()
+  const avatar = chosenAvatar()
+  const user = userOf(form)
+  const submission = submissionOf(user, avatar, companyId, enforced.checked)
+  keepSubmission(submission)
+  clearFaults()
+  begin(avatar)
+  try {
+    const answer = await client.createUser(companyId, user, {
+      avatar, onProgress, onRepeat, signal: leaving.signal, idempotencyKey: submission.key, runConfigurableValidations: enforced.checked ? true : undefined,
+    })
+    show(tellAnswer(answer))
+    showAnswer(answer)
+    again.hidden = false
+  } catch (error) {
+    if (leaving.signal.aborted) show(tellCancel(avatar === undefined ? undefined : percent))
+    else fail(error)
+  } finally {
+    keepSubmission({ ...submission, isUnderWay: false })
+    end()
+  }
+  await Promise.all([showReceived(), prepare('nothing')])
+}
+
+function begin (avatar: File | undefined): void {
+  percent = avatar === undefined ? undefined : 0
+  create.setAttribute('aria-disabled', 'true')
+  cancel.hidden = false
+  again.hidden = true
+  find('interrupted', HTMLElement).hidden = true
+  upload.hidden = avatar === undefined
+  if (avatar !== undefined) onProgress({ loaded: 0, total: avatar.size })
+  showWork(avatar === undefined ? 'Creating the user…' : `Creating the user with an avatar of ${size(avatar.size)}…`)
+}
+
+function end (): void {
+  leaving = undefined
+  create.removeAttribute('aria-disabled')
+  // Whoever pressed it must not lose the place.
+  if (document.activeElement === cancel) create.focus()
+  cancel.hidden = true
+  upload.hidden = true
+}
+
+function fail (error: unknown): void {
+  show(tellFailure(error))
+  showProblem(error)
+  if (!(error instanceof ProblemError)) return
+  const faults = [...error.errors, ...(error.errors.length === 0 ? error.errorsOf('avatar') : [])]
+  if (faults.length > 0) showFaults(faults.length === 1 ? 'One input needs another look' : `${faults.length} inputs need another look`, faults)
+}
+
+function onProgress ({ loaded, total }: Progress): void {
+  percent = Math.floor(100 * loaded / total)
+  find('progress', HTMLProgressElement).value = percent
+  find('progress-text', HTMLOutputElement).textContent = percent < 100 ? `${percent} % of ${size(total)}` : 'All sent; waiting for Procore'
+}
+
+function onRepeat ({ attempt, pauseMs, failure }: Repeat): void {
+  const outcome = failure.outcome === undefined ? '' : ` (${failure.outcome})`
+  showWork(`${failure.message}${outcome} Attempt ${attempt} under the same key in ${Math.max(1, Math.round(pauseMs / 1000))} s…`)
+}
+
+/** The form can be sent without its lists; only there is less to choose from then. */
+async function loadForm (): Promise<void> {
+  try {
+    const choices = await loadChoices(client, companyId)
+    fillSelects(choices)
+    limitAvatar(choices.avatar)
+    find('run_validations-hint', HTMLElement).textContent = choices.required.length === 0 ? 'As far as is known there are none.' : `Here: ${choices.required.map(name => name.replaceAll('_', ' ')).join(', ')}.`
+    if (choices.missing.length > 0) showWork(`Could not be had: ${choices.missing.join(' ')}`)
+  } catch (error) {
+    showWork(`The lists of this form could not be had: ${error instanceof Error ? error.message : ''}`)
+  }
+}
+
+/** Has the emulator fail as chosen, once. */
+async function prepare (name: string): Promise<void> {
+  const answer = await fetch(`/demo/next/${name}`, { method: 'POST' })
+  if (answer.ok) scenario.value = name
+  find('scenario-hint', HTMLElement).textContent = answer.ok ? 'It strikes once.' : 'The emulator does not answer.'
+}
+
+function startAnew (): void {
+  form.reset()
+  clearAvatar()
+  clearFaults()
+  forgetDraft()
+  forgetSubmission()
+  again.hidden = true
+  showPerson()
+  showWork('Nothing sent yet.')
+  find('first_name', HTMLInputElement).focus()
+}
+
+/** How the person will look in the directory. */
+function showPerson (): void {
+  const value = (id: string) => find(id, HTMLInputElement).value.trim()
+  const names = [value('first_name'), value('last_name')].filter(name => name !== '')
+  find('name-shown', HTMLElement).textContent = names.join(' ') || 'New user'
+  find('title-shown', HTMLElement).textContent = value('job_title') || 'No job title yet'
+  find('initials-shown', HTMLElement).textContent = value('initials') || names.map(name => name.charAt(0).toUpperCase()).join('') || '?'
+}
+
+function changed (): void {
+  keepDraft(form)
+  showPerson()
+}
+
+/** A page that was left in the middle can't know what became of the create; under its key, asking again can. */
+function tellInterrupted (): void {
+  const latest = latestSubmission()
+  if (latest?.isUnderWay !== true) return
+  const note = find('interrupted', HTMLElement)
+  note.textContent = `This page was left while a user was being created. ${latest.avatarName === undefined ? '' : `Choose ${latest.avatarName} again, then `}${latest.avatarName === undefined ? 'C' : 'c'}reate the user again to find out: it goes under the same key and never makes a second one.`
+  note.hidden = false
+}
+
+form.addEventListener('submit', event => {
+  event.preventDefault()
+  submit()
+})
+form.addEventListener('input', changed)
+form.addEventListener('change', changed)
+cancel.addEventListener('click', () => leaving?.abort())
+again.addEventListener('click', startAnew)
+scenario.addEventListener('change', () => prepare(scenario.value))
+find('refresh', HTMLButtonElement).addEventListener('click', showReceived)
+watchAvatar(changed)
+prepareFaults()
+
+await loadForm()
+restoreDraft(form)
+showPerson()
+tellInterrupted()
+await Promise.all([showReceived(), prepare('nothing')])
+document.documentElement.dataset['ready'] = 'true'

@@ -1,0 +1,33 @@
+/** What Procore received, as the emulator tells it. */
+import type { Received } from '../procore.ts'
+import { find, make, pairs, size } from './dom.ts'
+
+export async function showReceived (): Promise<void> {
+  const answer = await fetch('/demo/received')
+  if (!answer.ok) return
+  const received: Received[] = await answer.json()
+  find('received-empty', HTMLElement).hidden = received.length > 0
+  const newest = received.findIndex(({ method, path }) => method === 'POST' && path.includes('/users'))
+  find('received', HTMLElement).replaceChildren(...received.map((entry, index) => item(entry, index === newest)))
+}
+
+function item (entry: Received, isOpen: boolean): HTMLLIElement {
+  const { method, path, status, complete, headers } = entry
+  const told = status === undefined ? complete ? 'no answer' : 'cut off' : String(status)
+  const badge = make('span', { className: 'status' }, told)
+  badge.dataset['tone'] = status === undefined ? 'odd' : status < 400 ? 'good' : 'bad'
+  return make('li', {}, make('details', { open: isOpen }, make('summary', {}, make('b', {}, method), make('span', { className: 'path' }, decodeURIComponent(path)), badge), make('div', { className: 'inside' },
+    make('h3', {}, 'Headers, without credentials'),
+    pairs(Object.entries(headers).map(([name, value]): [string, string] => [name, [value].flat().join(', ')])),
+    ...body(entry)
+  )))
+}
+
+function body ({ json, parts, bodyBytes, path }: Received): Node[] {
+  if (parts !== undefined) {
+    return [make('h3', {}, `Form, ${size(bodyBytes)}`), pairs(parts.map(({ name, filename, contentType, text, bytes, sha256 }): [string, string] =>
+      [name, filename === undefined ? text ?? '' : `${filename}, ${contentType ?? 'no type'}, ${bytes} bytes, sha256 ${sha256}`]))]
+  }
+  if (json !== undefined) return [make('h3', {}, `JSON, ${size(bodyBytes)}`), make('pre', { tabIndex: 0, ariaLabel: `Body of the request to ${path}`, role: 'region' }, JSON.stringify(json, null, 2))]
+  return bodyBytes === 0 ? [] : [make('h3', {}, `Body, ${size(bodyBytes)}`)]
+}

@@ -1,0 +1,23 @@
+/** How the next create can end, as faults of the emulator; their names and words for people are in page.html. */
+import type { Fault } from '../emulator/settings.ts'
+
+export interface Scenario {
+  faults: readonly Fault[]
+  /** Whether Procore forgets the service's token first. */
+  needsLogin?: boolean
+}
+
+const create = { method: 'POST', path: '/users' } as const
+const json = { 'content-type': 'application/json' }
+/** More often than the service and a client together ask for one create. */
+const often = 20
+
+export const scenarios: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
+  ['nothing', { faults: [] }],
+  ['email_taken', { faults: [{ ...create, kind: 'status', status: 422, headers: json, body: '{"errors":{"email_address":["has already been taken"]}}' }] }],
+  ['slow', { faults: [{ ...create, kind: 'delay', delayMs: 4000 }] }],
+  ['answer_lost', { faults: [{ ...create, kind: 'reset-after-body' }] }],
+  ['no_trace', { faults: [{ ...create, kind: 'status', status: 500, headers: { 'content-type': 'text/html' }, body: '<h1>Something went wrong</h1>' }] }],
+  ['allowance_spent', { faults: [{ ...create, kind: 'status', status: 429, headers: { ...json, 'retry-after': '5' }, body: '{"message":"You have surpassed the max number of requests."}' }] }],
+  ['login_refused', { needsLogin: true, faults: [{ on: 'token', kind: 'status', status: 401, headers: json, body: '{"error":"invalid_client"}', times: often }] }],
+])

@@ -1,0 +1,96 @@
+// The page by keyboard, for readers of the screen, in light and dark, narrow and wide.
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Page } from 'playwright-core'
+import { fillIn, openDemo, skip, submit, told } from '../helpers/demo.ts'
+
+interface Finding { id: string, impact: string | null, nodes: Array<{ target: unknown }> }
+
+declare global {
+  interface Window { axe: { run (): Promise<{ violations: Finding[] }> } }
+}
+
+/** What axe finds that is serious or worse. It is run by the test's own channel, since the page's policy lets no script in. */
+async function findings (page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8'))
+  const { violations } = await page.evaluate(() => window.axe.run())
+  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id} ${JSON.stringify(nodes.map(({ target }) => target))}`)
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  t.test(`axe finds nothing serious in ${colorScheme}: fresh, after a fault, created`, { skip }, async t => {
+    const { page } = await openDemo(t)
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    t.strictSame(await findings(page), [], 'fresh')
+    await page.getByText('Notes, signature and other systems').first().click()
+    await page.getByLabel('E-mail').fill('jane')
+    await submit(page)
+    await told(page, 'validation_failed')
+    t.strictSame(await findings(page), [], 'after a fault')
+    await fillIn(page)
+    await submit(page)
+    await told(page, 'created')
+    await page.locator('.received details[open]').waitFor()
+    t.strictSame(await findings(page), [], 'created')
+  })
+}
+
+t.test('by keyboard alone: a fault, its input, corrected, created', { skip }, async t => {
+  const { page, users } = await openDemo(t)
+  const focused = () => page.evaluate(() => document.activeElement?.id ?? '')
+  const tabTo = async (id: string) => {
+    for (let steps = 0; steps < 60; steps++) {
+      if (await focused() === id) return
+      await page.keyboard.press('Tab')
+    }
+    t.fail(`${id} is not reached`)
+  }
+  await tabTo('last_name')
+  await page.keyboard.type('Doe')
+  await tabTo('email_address')
+  await page.keyboard.type('jane')
+  await page.keyboard.press('Enter')
+  await told(page, 'validation_failed')
+  t.equal(await focused(), 'summary')
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  t.equal(await focused(), 'email_address')
+  await page.keyboard.press('End')
+  await page.keyboard.type('@example.com')
+  await tabTo('country_code')
+  await page.keyboard.type('United States of')
+  await tabTo('state_code')
+  await page.keyboard.type('Calif')
+  await tabTo('create')
+  const ring = await page.evaluate(() => getComputedStyle(document.activeElement ?? document.body).outlineStyle)
+  t.equal(ring, 'solid', 'where the focus is can be seen')
+  await page.keyboard.press('Space')
+  await told(page, 'created')
+  t.equal(await focused(), 'create')
+  t.equal(users(), 1)
+})
+
+t.test('what has the focus is never behind the bar', { skip }, async t => {
+  const { page } = await openDemo(t)
+  await page.setViewportSize({ width: 390, height: 800 })
+  for (let steps = 0; steps < 30; steps++) {
+    await page.keyboard.press('Tab')
+    const isHidden = await page.evaluate(() => {
+      const focused = document.activeElement
+      const bar = document.querySelector('.bar')
+      if (focused === null || bar === null || bar.contains(focused)) return false
+      return focused.getBoundingClientRect().top > bar.getBoundingClientRect().top && bar.getBoundingClientRect().bottom > focused.getBoundingClientRect().bottom
+    })
+    t.notOk(isHidden, await page.evaluate(() => document.activeElement?.id ?? ''))
+  }
+})
+
+t.test('a narrow screen needs no scrolling sideways, and every input has its name', { skip }, async t => {
+  const { page } = await openDemo(t)
+  await page.setViewportSize({ width: 320, height: 640 })
+  t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320))
+  const nameless = await page.evaluate(() => [...document.querySelectorAll('input, select, textarea')].filter(input => !('labels' in input) || (Object(input.labels).length ?? 0) === 0).map(({ id }) => id))
+  t.strictSame(nameless, [])
+  t.equal(await page.getByRole('group', { name: 'Address' }).count(), 1)
+})

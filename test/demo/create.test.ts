@@ -1,0 +1,153 @@
+// A user is created in a browser: filled in, failed on each side and corrected, with what Procore received beside it.
+import t from 'tap'
+import { png } from '../helpers/images.ts'
+import { choose, fillIn, openDemo, skip, submit, told } from '../helpers/demo.ts'
+
+t.test('filled in and created, every field of it, and no other host is asked', { skip }, async t => {
+  const { page, url, asked, errors, emulator } = await openDemo(t)
+  await fillIn(page)
+  await page.getByLabel('Job title').fill('Architect')
+  await page.getByLabel('Initials').fill('JD')
+  await page.getByLabel('Vendor', { exact: true }).selectOption({ label: 'SID Architecture' })
+  await page.getByLabel('Bid contact').check()
+  await page.getByLabel('Permissions in the company').selectOption({ label: 'Company Read Only' })
+  await page.getByLabel('Permissions in new projects').selectOption({ label: 'Architect/Engineer' })
+  await page.getByLabel('Work classification').selectOption({ label: 'Foreman' })
+  await page.getByLabel('Employee of the company').check()
+  await page.getByLabel('Employee id').fill('007')
+  await page.getByLabel('Business phone').fill('1-555-555-1234')
+  await page.getByLabel('Extension').fill('12')
+  await page.getByLabel('Street').fill('6305 Carpinteria Ave')
+  await page.getByLabel('Country').selectOption({ label: 'United States of America' })
+  await page.getByLabel('State or region').selectOption('CA')
+  await page.getByText('Notes, signature and other systems').first().click()
+  await page.getByLabel('Notes', { exact: true }).fill('Two\nlines')
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.png', mimeType: 'image/png', buffer: png(30_000) })
+  await page.getByAltText('The chosen avatar').waitFor()
+  await submit(page)
+  await told(page, 'created')
+  const [user] = emulator.api.directory.users.values()
+  t.match(user?.values, {
+    first_name: 'Jane',
+    last_name: 'Doe',
+    job_title: 'Architect',
+    vendor_id: 161072,
+    company_permission_template_id: 28,
+    default_permission_template_id: 27,
+    work_classification_id: 15,
+    is_employee: true,
+    is_active: true,
+    employee_id: '007',
+    business_phone_extension: 12,
+    country_code: 'US',
+    state_code: 'CA',
+    notes: 'Two\r\nlines',
+  })
+  t.ok((user?.avatar?.length ?? 0) > 30_000)
+  const received = page.locator('.received details[open]')
+  await received.getByText('/rest/v1.3/companies/1234/users').waitFor()
+  await received.getByText(/image\/png, \d+ bytes, sha256 [0-9a-f]{64}/).waitFor()
+  t.equal(await received.getByText('authorization').count(), 0)
+  t.match(JSON.parse(await page.locator('#answer').innerText()), { id: Number, last_name: 'Doe' })
+  t.strictSame(asked.filter(address => !address.startsWith(url) && !address.startsWith('blob:') && !address.startsWith('data:')), [])
+  t.strictSame(errors, [])
+})
+
+t.test('states follow the country', { skip }, async t => {
+  const { page } = await openDemo(t)
+  const state = page.getByLabel('State or region')
+  t.ok(await state.isDisabled())
+  await page.getByLabel('Country').selectOption('US')
+  await state.selectOption('CA')
+  await page.getByLabel('Country').selectOption('AU')
+  t.equal(await state.inputValue(), '')
+  await state.selectOption('NSW')
+  await page.getByLabel('Country').selectOption('')
+  t.ok(await state.isDisabled())
+})
+
+t.test('faults of the service stand under their inputs; they are corrected, and it is created', { skip }, async t => {
+  const { page, creates, users } = await openDemo(t)
+  await page.getByLabel('E-mail').fill('jane')
+  await page.getByLabel('Bid contact').check()
+  await page.getByLabel('Extension').fill('x')
+  await submit(page)
+  await told(page, 'validation_failed')
+  const focused = () => page.evaluate(() => document.activeElement?.id)
+  t.equal(await focused(), 'summary')
+  t.equal(await page.locator('#summary li').count(), 4)
+  for (const [label, id] of [['Last name', 'last_name'], ['E-mail', 'email_address'], ['Extension', 'business_phone_extension'], ['Vendor required', 'vendor_id']] as const) {
+    const input = page.locator(`#${id}`)
+    t.equal(await input.getAttribute('aria-invalid'), 'true', label)
+    t.ok((await input.getAttribute('aria-describedby'))?.split(' ').includes(`${id}-fault`), label)
+  }
+  t.match(JSON.parse(await page.locator('#answer').innerText()), { code: 'validation_failed', errors: [{ pointer: '/user/last_name' }] })
+  await page.locator('#summary').getByRole('link', { name: /^E-mail/ }).click()
+  t.equal(await focused(), 'email_address')
+  await fillIn(page)
+  t.equal(await page.locator('#email_address').getAttribute('aria-invalid'), null)
+  await page.getByLabel('Extension').fill('7')
+  await page.getByLabel('Bid contact').uncheck()
+  t.equal(creates(), 0)
+  await submit(page)
+  await told(page, 'created')
+  t.equal(await page.locator('.fault').count(), 0)
+  t.strictSame([creates(), users()], [1, 1])
+})
+
+t.test('a fault that Procore found stands there too', { skip }, async t => {
+  const { page, creates, users } = await openDemo(t)
+  await fillIn(page)
+  await choose(page, 'Procore refuses the e-mail')
+  await submit(page)
+  await told(page, 'rejected')
+  await page.locator('#email_address-fault').getByText('Has already been taken. Procore says so.').waitFor()
+  t.equal(users(), 0)
+  await page.getByLabel('E-mail').fill('jane@example.com')
+  await submit(page)
+  await told(page, 'created')
+  t.strictSame([creates(), users()], [2, 1])
+})
+
+t.test('the fields that the company itself requires', { skip }, async t => {
+  const { page } = await openDemo(t)
+  await fillIn(page)
+  await page.getByLabel('Enforce the fields').check()
+  await page.getByText('Here: job title.').waitFor()
+  await submit(page)
+  await told(page, 'rejected')
+  t.equal(await page.locator('#job_title').getAttribute('aria-invalid'), 'true')
+})
+
+t.test('an avatar that is none', { skip }, async t => {
+  const { page, creates } = await openDemo(t)
+  await fillIn(page)
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.png', mimeType: 'image/png', buffer: Buffer.from('no image') })
+  await submit(page)
+  await told(page, 'avatar_type')
+  t.equal(await page.locator('#avatar').getAttribute('aria-invalid'), 'true')
+  t.equal(creates(), 0)
+  await page.getByRole('button', { name: 'Remove the avatar' }).click()
+  await submit(page)
+  await told(page, 'created')
+})
+
+t.test('every outcome in words', { skip }, async t => {
+  const { page, users } = await openDemo(t)
+  await fillIn(page)
+  await choose(page, "Procore refuses the service's login")
+  await submit(page)
+  await told(page, 'not_sent')
+  await page.getByLabel('E-mail').fill('joe@example.com')
+  await choose(page, "Procore's answer is lost")
+  await submit(page)
+  await told(page, 'recovered')
+  t.equal(users(), 1)
+  await page.getByRole('button', { name: 'Another user' }).click()
+  await fillIn(page)
+  await choose(page, 'Procore fails, and leaves no trace')
+  await submit(page)
+  await told(page, 'unknown')
+  await page.locator('#answer-about').getByText('4 requests under one key').waitFor()
+  t.equal(users(), 1)
+})

@@ -1,0 +1,55 @@
+/** The demo's page in a browser, on a service in a process of its own and an emulator in this one. */
+import type { Page } from 'playwright-core'
+import type { Test } from 'tap'
+import type { Emulator } from '../../src/emulator/emulator.ts'
+import { hasBrowser, openPage, type Browsing } from './browser.ts'
+import { run, serviceEnvironment } from './process.ts'
+import { emulate } from './service.ts'
+
+export const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
+
+export interface Demo extends Browsing {
+  url: string
+  emulator: Emulator
+  /** The creates that Procore received, and the users that it holds. */
+  creates: () => number
+  users: () => number
+}
+
+export async function openDemo (t: Test): Promise<Demo> {
+  const emulator = await emulate(t)
+  const url = await run(t, 'src/demo/main.ts', serviceEnvironment(emulator)).listening
+  const browsing = await openPage(t)
+  await load(browsing.page, `${url}/demo`)
+  return {
+    ...browsing,
+    url,
+    emulator,
+    creates: () => emulator.apiRequests.filter(({ method }) => method === 'POST').length,
+    users: () => emulator.api.directory.users.size,
+  }
+}
+
+export async function load (page: Page, url: string): Promise<void> {
+  await page.goto(url)
+  await page.locator('html[data-ready]').waitFor()
+}
+
+/** What has to be there. */
+export async function fillIn (page: Page, email = 'jane.doe@example.com'): Promise<void> {
+  await page.getByLabel('First name').fill('Jane')
+  await page.getByLabel('Last name').fill('Doe')
+  await page.getByLabel('E-mail required').fill(email)
+}
+
+export const submit = (page: Page) => page.getByRole('button', { name: 'Create user' }).click()
+
+/** Resolves once the page says so. */
+export const told = (page: Page, word: string) => page.locator('#outcome .badge').getByText(word, { exact: true }).waitFor()
+
+/** Has the next create end so, and waits until Procore knows. */
+export async function choose (page: Page, label: string): Promise<void> {
+  const known = page.waitForResponse(/\/demo\/next\//)
+  await page.getByLabel('What goes wrong').selectOption({ label })
+  await known
+}
