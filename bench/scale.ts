@@ -19,7 +19,9 @@ interface Case { replicas: number, redis: boolean, keyed: boolean }
 interface Measured { createsPerSecond: number, cpuMicros: number, redisCommands: number, redisMicros: number }
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
-const cases: Case[] = [1, 2, 4].flatMap(replicas => [false, ...(hasRedis ? [true] : [])].flatMap(redis => [false, true].map(keyed => ({ replicas, redis, keyed }))))
+/** Fewer for a quick look. */
+const replicaCounts = seconds < 1 ? [1, 2] : [1, 2, 4]
+const cases: Case[] = replicaCounts.flatMap(replicas => [false, ...(hasRedis ? [true] : [])].flatMap(redis => [false, true].map(keyed => ({ replicas, redis, keyed }))))
 const upstream = await startProgram('bench/upstream.ts', {})
 const redis = hasRedis ? await startRedis() : undefined
 const results = new Map<Case, Measured[]>(cases.map(one => [one, []]))
@@ -35,7 +37,7 @@ async function measure ({ replicas, redis: isShared, keyed }: Case): Promise<Mea
     ...(isShared && redis !== undefined && { REDIS_URL: redis.url }),
   })))
   const pools = services.map(({ url }) => new Pool(url, { connections: Math.ceil(concurrency / replicas) }))
-  await load(pools, { concurrency, seconds: 1, keyed })
+  await load(pools, { concurrency, seconds: Math.min(seconds, 1), keyed })
   await redis?.client.call('CONFIG', 'RESETSTAT')
   const before = services.map(({ child }) => cpuMicrosOf(child))
   const startedAt = performance.now()
