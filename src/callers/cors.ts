@@ -7,7 +7,7 @@ const exposedHeaders = [
   'x-request-id', 'procore-request-id', 'idempotency-replayed', 'x-outcome', 'retry-after', 'allow', 'www-authenticate',
   'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'link', 'total', 'per-page', 'age', 'etag',
 ]
-const allowedHeaders = ['authorization', 'content-type', 'idempotency-key', 'idempotency-token', 'x-request-id', 'traceparent']
+const allowedHeaders = ['authorization', 'content-type', 'idempotency-key', 'idempotency-token', 'x-request-id', 'traceparent', 'if-none-match']
 const preflightSeconds = 600
 
 /** @param origins none: no header of CORS is ever sent */

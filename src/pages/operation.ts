@@ -26,9 +26,10 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
     response: {
       [success.status]: {
         description: success.description,
-        headers: { ...(endpoint.procorePath === undefined ? ownHeaders : successHeaders), ...(endpoint.form !== undefined && formHeaders), ...(success.isPage === true && pageHeaders) },
+        headers: { ...(endpoint.procorePath === undefined ? ownHeaders : successHeaders), ...((endpoint.cache !== undefined || endpoint.form !== undefined) && keptHeaders), ...(endpoint.form !== undefined && formHeaders), ...(success.isPage === true && pageHeaders) },
         ...(success.schema !== undefined && { content: { 'application/json': { schema: success.schema } } }),
       },
+      ...(endpoint.form !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: formHeaders } }),
       ...problemResponses(endpoint),
     },
   }
@@ -42,6 +43,12 @@ const requestHeaders = ({ takesKey = false }: Endpoint) => Type.Object({
 
 const ownHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
+}
+
+const keptHeaders = {
+  'cache-control': Type.String({ description: '`private`, and how long it may be kept.' }),
+  age: Type.Integer({ description: 'How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1).' }),
+  'x-outcome': Type.String({ description: '`stale` when it is older than usual, because Procore could not be asked.' }),
 }
 
 const formHeaders = {

@@ -32,6 +32,12 @@ t.test('kept by company and question, then asked for anew', async t => {
   t.equal(emulator.apiRequests.length, 4)
 })
 
+t.test('what a page of another origin may keep varies by both', async t => {
+  const { url } = await startService(t, { env: { CORS_ORIGINS: 'https://app.example.com,https://other.example.com' } })
+  const { headers } = await get(`${url}/companies/101/trades`, { origin: 'https://app.example.com' })
+  t.match(headers, { vary: /^Origin, authorization$/i, 'access-control-expose-headers': /\blink\b.*\bage\b.*\betag\b/ })
+})
+
 t.test('with CACHE_SECONDS=0 nothing is kept', async t => {
   const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
   for (const count of [1, 2]) {
