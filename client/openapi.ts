@@ -2640,6 +2640,12 @@ export interface operations {
                 headers: {
                     /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
                     "x-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
                     etag?: string;
                     [name: string]: unknown;
@@ -2693,6 +2699,17 @@ export interface operations {
                             };
                         };
                     };
+                };
+            };
+            /** @description It is what `If-None-Match` names. */
+            304: {
+                headers: {
+                    /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description The request is not valid HTTP or breaks a limit. */
@@ -4521,6 +4538,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4672,6 +4695,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4868,6 +4897,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5068,6 +5103,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5232,6 +5273,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5397,6 +5444,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5572,6 +5625,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5747,6 +5806,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -5922,6 +5987,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
@@ -6098,6 +6169,12 @@ export interface operations {
                     "x-request-id"?: string;
                     /** @description Procore's own id of the request. */
                     "procore-request-id"?: string;
+                    /** @description `private`, and how long it may be kept. */
+                    "cache-control"?: string;
+                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+                    age?: number;
+                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
                     /** @description How many items all pages have together. */
