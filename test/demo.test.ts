@@ -15,6 +15,9 @@ t.test('the lines that it prints work as they stand', async t => {
     const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: root })
     t.match(JSON.parse(stdout), { id: Number, last_name: 'Doe' })
   }
+  const page = /Create a user in the browser: (\S+)/.exec(text())?.[1]
+  t.match(await (await fetch(page ?? '')).text(), /<form id="form"/)
+  t.equal(demo.stderr(), '')
   const received = /What Procore received: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(received ?? '')).json(), [{ path: '/oauth/token' }, { createdUserId: Number }, { createdUserId: Number }])
   demo.child.kill('SIGINT')

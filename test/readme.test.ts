@@ -28,6 +28,12 @@ t.test('all of its commands are known here', async t => {
   t.equal(tests, 'npm ci && npm test', 'which is running now')
 })
 
+t.test('the page it names is the one that the demo prints, and both of its pictures are there', async t => {
+  t.match(readme, 'http://127.0.0.1:3000/demo')
+  t.ok((await readFile(join(root, 'src/demo.ts'), 'utf8')).includes('url}/demo\n'))
+  for (const [, path = ''] of readme.matchAll(/(?:src|srcset)="([\w./-]+)"/g)) t.equal((await readFile(join(root, path))).toString('latin1', 1, 4), 'PNG', path)
+})
+
 /** A command of the README in a shell of its own group, so that all of it can be ended. */
 function shell (command: string, cwd: string, env: Record<string, string>): { child: ChildProcess, url: Promise<string> } {
   const child = spawn('bash', ['-c', command], { cwd, detached: true, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -24,7 +24,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     t.strictSame(await findings(page), [], 'fresh')
     await page.getByText('Notes, signature and other systems').first().click()
-    await page.getByLabel('E-mail').fill('jane')
+    await page.getByLabel('E-mail required').fill('jane')
     await submit(page)
     await told(page, 'validation_failed')
     t.strictSame(await findings(page), [], 'after a fault')

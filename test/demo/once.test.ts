@@ -105,7 +105,7 @@ t.test('a form that was changed has a new key', { skip }, async t => {
   const keys = keysOf(t, page)
   await submit(page)
   await told(page, 'created')
-  await page.getByLabel('E-mail').fill('joe@example.com')
+  await page.getByLabel('E-mail required').fill('joe@example.com')
   await submit(page)
   await until(() => users() === 2)
   t.equal(new Set(keys).size, 2)

@@ -1,6 +1,6 @@
 /** A real Chromium, where the machine has one. */
 import { existsSync } from 'node:fs'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type Browser, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
@@ -15,9 +15,13 @@ export interface Browsing {
   errors: string[]
 }
 
-export async function openPage (t: Test): Promise<Browsing> {
+export function launch (): Promise<Browser> {
   if (executablePath === undefined) throw new Error('there is no browser')
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath, args: ['--no-sandbox'] })
+}
+
+export async function openPage (t: Test): Promise<Browsing> {
+  const browser = await launch()
   t.teardown(() => browser.close())
   const page = await browser.newPage()
   const asked: string[] = []

@@ -1,5 +1,5 @@
 /** The page: one form, one create at a time, and what became of it. */
-import { createClient, ProblemError, type Progress, type Repeat } from '../../../client/client.ts'
+import { createClient, ProblemError, type NewUser, type Progress, type Repeat } from '../../../client/client.ts'
 import { showAnswer, showProblem } from './answer.ts'
 import { chosenAvatar, clearAvatar, limitAvatar, watchAvatar } from './avatar.ts'
 import { loadChoices } from './choices.ts'
@@ -35,27 +35,35 @@ async function submit (): Promise<void> {
   keepSubmission(submission)
   clearFaults()
   begin(avatar)
+  const tell = await outcomeOf(submission.key, user, avatar, leaving.signal)
+  keepSubmission({ ...submission, isUnderWay: false })
+  // What goes wrong was for this create; it is over before anything else can be chosen.
+  await prepare('nothing')
+  end()
+  tell()
+  await showReceived()
+}
+
+/** What is to be shown once it is over; nothing is thrown. */
+async function outcomeOf (idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal): Promise<() => void> {
   try {
-    const answer = await client.createUser(companyId, user, {
-      avatar, onProgress, onRepeat, signal: leaving.signal, idempotencyKey: submission.key, runConfigurableValidations: enforced.checked ? true : undefined,
-    })
-    show(tellAnswer(answer))
-    showAnswer(answer)
-    again.hidden = false
+    const answer = await client.createUser(companyId, user, { avatar, onProgress, onRepeat, signal, idempotencyKey, runConfigurableValidations: enforced.checked ? true : undefined })
+    return () => {
+      show(tellAnswer(answer))
+      showAnswer(answer)
+      again.hidden = false
+    }
   } catch (error) {
-    if (leaving.signal.aborted) show(tellCancel(avatar === undefined ? undefined : percent))
-    else fail(error)
-  } finally {
-    keepSubmission({ ...submission, isUnderWay: false })
-    end()
+    const sentPercent = avatar === undefined ? undefined : percent
+    return signal.aborted ? () => show(tellCancel(sentPercent)) : () => fail(error)
   }
-  await Promise.all([showReceived(), prepare('nothing')])
 }
 
 function begin (avatar: File | undefined): void {
   percent = avatar === undefined ? undefined : 0
   create.setAttribute('aria-disabled', 'true')
   cancel.hidden = false
+  scenario.disabled = true
   again.hidden = true
   find('interrupted', HTMLElement).hidden = true
   upload.hidden = avatar === undefined
@@ -69,6 +77,7 @@ function end (): void {
   // Whoever pressed it must not lose the place.
   if (document.activeElement === cancel) create.focus()
   cancel.hidden = true
+  scenario.disabled = false
   upload.hidden = true
 }
 
@@ -106,9 +115,9 @@ async function loadForm (): Promise<void> {
 
 /** Has the emulator fail as chosen, once. */
 async function prepare (name: string): Promise<void> {
-  const answer = await fetch(`/demo/next/${name}`, { method: 'POST' })
-  if (answer.ok) scenario.value = name
-  find('scenario-hint', HTMLElement).textContent = answer.ok ? 'It strikes once.' : 'The emulator does not answer.'
+  const isKnown = await fetch(`/demo/next/${name}`, { method: 'POST' }).then(({ ok }) => ok, () => false)
+  if (isKnown) scenario.value = name
+  find('scenario-hint', HTMLElement).textContent = isKnown ? 'It strikes once.' : 'The emulator does not answer.'
 }
 
 function startAnew (): void {

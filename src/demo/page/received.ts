@@ -3,8 +3,8 @@ import type { Received } from '../procore.ts'
 import { find, make, pairs, size } from './dom.ts'
 
 export async function showReceived (): Promise<void> {
-  const answer = await fetch('/demo/received')
-  if (!answer.ok) return
+  const answer = await fetch('/demo/received').catch(() => undefined)
+  if (answer?.ok !== true) return
   const received: Received[] = await answer.json()
   find('received-empty', HTMLElement).hidden = received.length > 0
   const newest = received.findIndex(({ method, path }) => method === 'POST' && path.includes('/users'))
