@@ -8,7 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { environmentFor } from './tools.ts'
+import { environmentFor, rounds } from './tools.ts'
 
 export interface Contestant {
   name: string
@@ -93,6 +93,18 @@ export const peers: Contestant[] = [
   ...(has('nginx') ? [{ name: 'nginx', headers: {}, start: startNginx }] : []),
   ...(has('haproxy') ? [{ name: 'haproxy', headers: {}, start: startHaproxy }] : []),
 ]
+
+/** Each contestant once a round, so that what else happens on the machine meets all of them. `BENCH_ONLY` begins the name of those that are measured. */
+export async function inTurn<Measured> (contestants: readonly Contestant[], measure: (contestant: Contestant) => Promise<Measured>): Promise<Map<string, Measured[]>> {
+  const only = process.env['BENCH_ONLY'] ?? ''
+  const measured = new Map<string, Measured[]>()
+  for (let round = 0; round < rounds; round++) {
+    for (const contestant of contestants.filter(({ name }) => name.startsWith(only))) {
+      measured.set(contestant.name, [...measured.get(contestant.name) ?? [], await measure(contestant)])
+    }
+  }
+  return measured
+}
 
 async function startNginx (upstream: string): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))

@@ -4,7 +4,7 @@
  */
 import { cpus } from 'node:os'
 import { startProgram } from '../test/helpers/program.ts'
-import { peers, service, startIssuer, type Contestant } from './contestants.ts'
+import { inTurn, peers, service, startIssuer, type Contestant } from './contestants.ts'
 import { percentile, rawLoad } from './raw-load.ts'
 import { cpuMicrosOfAll, createBody, keep, median, peakMegabytesOf, rounds, seconds } from './tools.ts'
 import { createsTable } from './tables.ts'
@@ -18,14 +18,7 @@ interface Measured { cpuMicros: number, sameRateMicros: number, rate: number, p5
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
 const contestants = [await service(issuer), await service(issuer, 'this service, with a key', { headers: { 'idempotency-key': 'KEY' } }), ...peers]
-const only = process.env['BENCH_ONLY']
-const measured = new Map<string, Measured[]>()
-for (let round = 0; round < rounds; round++) {
-  for (const contestant of contestants) {
-    if (only !== undefined && !contestant.name.startsWith(only)) continue
-    measured.set(contestant.name, [...measured.get(contestant.name) ?? [], await measure(contestant)])
-  }
-}
+const measured = await inTurn(contestants, measure)
 report()
 upstream.child.kill()
 

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { createInterface } from 'node:readline'
 import { startProgram } from '../test/helpers/program.ts'
-import { peers, service, startIssuer, type Contestant, type Running } from './contestants.ts'
+import { inTurn, peers, service, startIssuer, type Contestant, type Running } from './contestants.ts'
 import { rawUpload } from './raw-upload.ts'
 import { cpuMicrosOfAll, keep, median, peakMegabytesOf, rounds, seconds } from './tools.ts'
 import { uploadsTable } from './tables.ts'
@@ -31,14 +31,7 @@ const upstream = await startProgram('bench/upstream.ts', {})
 let whenBody = () => {}
 if (upstream.child.stdout !== null) createInterface({ input: upstream.child.stdout }).on('line', () => whenBody())
 const contestants = [await service(await startIssuer(), 'this service', { env: { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128' } }), ...peers]
-const only = process.env['BENCH_ONLY']
-const measured = new Map<string, Measured[]>()
-for (let round = 0; round < rounds; round++) {
-  for (const contestant of contestants) {
-    if (only !== undefined && !contestant.name.startsWith(only)) continue
-    measured.set(contestant.name, [...measured.get(contestant.name) ?? [], await measure(contestant)])
-  }
-}
+const measured = await inTurn(contestants, measure)
 report()
 upstream.child.kill()
 
