@@ -7,7 +7,7 @@ export const company = Type.Object({
 })
 
 /** Procore gives at most so many items at a time. */
-export const pageMaxItems = 2000
+const pageMaxItems = 2000
 
 export const paging = {
   page: Type.Optional(id({ description: 'Which page, from 1 on.', examples: [1] })),

@@ -13,6 +13,6 @@ export async function passBodiless ({ drafts, trail, send }: Visit, effect: Effe
 }
 
 /** Of a request that has none. */
-export const bodiless: Outgoing = { body: null, contentType: undefined, values: new Map(), complete: Promise.resolve(''), discard: doNothing, halt: doNothing }
+const bodiless: Outgoing = { body: null, contentType: undefined, values: new Map(), complete: Promise.resolve(''), discard: doNothing, halt: doNothing }
 
 function doNothing (): void {}
