@@ -167,10 +167,12 @@ function tokensOf (tree: ts.SourceFile, node: ts.Node, tokens: ts.Node[] = []): 
   return tokens
 }
 
-/** The comment that a file opens with. */
+/** The comment that a file opens with; lines of comment that follow each other are one. */
 export function openingOf ({ tree }: Source): string {
-  const [first] = ts.getLeadingCommentRanges(tree.text, ts.getShebang(tree.text)?.length ?? 0) ?? []
-  return first === undefined ? '' : tree.text.slice(first.pos, first.end)
+  const comments = ts.getLeadingCommentRanges(tree.text, ts.getShebang(tree.text)?.length ?? 0) ?? []
+  const next = comments.findIndex(({ kind }) => kind !== ts.SyntaxKind.SingleLineCommentTrivia)
+  const last = comments[next < 0 ? comments.length - 1 : Math.max(0, next - 1)]
+  return tree.text.slice(comments[0]?.pos ?? 0, last?.end ?? 0)
 }
 
 export const anysOf = (source: Source): ts.Node[] => nodesOf(source.tree).filter(({ kind }) => kind === ts.SyntaxKind.AnyKeyword)
