@@ -6,6 +6,7 @@ import t from 'tap'
 import ts from 'typescript'
 import { parse } from 'yaml'
 import { anysOf, castsOf, circlesOf, exportsOf, importsOf, lineOf, linesOf, nodesOf, openingOf, root, sourcesOf, type Source } from '../bench/sources.ts'
+import { stylePage, withTable } from '../bench/style.ts'
 import { EnvironmentSchema, fileVariables } from '../src/environment.ts'
 import { metricPrefix } from '../src/observe/metrics.ts'
 import { problemCodes } from '../src/problem.ts'
@@ -239,4 +240,9 @@ t.test('every metric that a page names is one that the service has', async t => 
   for (const path of pages) {
     for (const [, name = ''] of textOf(path).matchAll(new RegExp(`\\b${metricPrefix}([a-z_]+)\\b`, 'g'))) t.ok(own.has(name) || own.has(name.replace(/_(bucket|sum|count)$/, '')), `${name} in ${path}`)
   }
+})
+
+t.test('the figures of docs/style.md are not stale: `npm run style` writes them', async t => {
+  const page = readFileSync(stylePage, 'utf8')
+  t.equal(withTable(page), page)
 })
