@@ -44,10 +44,10 @@ const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(probl
 
 export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).filter(isProblemCode)
 
-export const RuleSchema = choice(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
+const RuleSchema = choice(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
 export type Rule = Static<typeof RuleSchema>
 
-export const FaultSchema = Type.Object({
+const FaultSchema = Type.Object({
   in: choice(['path', 'query', 'header', 'body'], { description: 'The part of the request that the pointer is into.' }),
   pointer: Type.String({ description: 'JSON Pointer (RFC 6901) of the input.' }),
   field: Type.String({ description: 'The input as a form names it.' }),
@@ -57,7 +57,7 @@ export const FaultSchema = Type.Object({
 /** One faulty input. */
 export type Fault = Static<typeof FaultSchema>
 
-export const OutcomeSchema = choice(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
+const OutcomeSchema = choice(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
 /** What became of a create that failed: nothing complete left here, Procore refused it, or nobody can tell. */
 export type Outcome = Static<typeof OutcomeSchema>
 

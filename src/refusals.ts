@@ -165,7 +165,7 @@ export function dismiss (problem: Problem, reply: FastifyReply): void {
 }
 
 /** The one place that writes a problem as an answer of Fastify's. */
-export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   const { extras } = problem
   noteProblem(problem, request)
   // A body that was asked about and is not wanted does not come, and what comes next can't be told from it.

@@ -1,17 +1,12 @@
 /** What Procore answers to a request that was read whole: tokens, users, avatars, and the lists of a company. It writes nothing; an answer comes out. */
 import { randomBytes } from 'node:crypto'
+import { json, type Answer } from './answer.ts'
 import { catalog } from './catalog.ts'
 import { Directory, present, type Errors, type User, type Wish } from './directory.ts'
 import { parseForm } from './form.ts'
 import { pageOf } from './pages.ts'
 import type { Received } from './recorder.ts'
 import type { Settings } from './settings.ts'
-
-export interface Answer {
-  status: number
-  headers: Record<string, string>
-  body: string | Buffer
-}
 
 export class Api {
   settings: Settings
@@ -204,10 +199,6 @@ export function companyOf (path: string): number | undefined {
 const tooLarge: Answer = { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
 
 const notFound = () => json(404, { errors: ['Not found'] })
-
-export function json (status: number, body: unknown): Answer {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
-}
 
 function parseObject (body: Buffer): Record<string, unknown> | undefined {
   try {

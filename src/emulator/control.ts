@@ -1,6 +1,6 @@
 /** The emulator's own routes below `/__emulator/`, for whoever runs it as a process: settings, faults, what it received. */
 import { Value } from '@sinclair/typebox/value'
-import { json, type Answer } from './api.ts'
+import { json, type Answer } from './answer.ts'
 import type { Emulator } from './emulator.ts'
 import { FaultSchema, SettingsSchema } from './settings.ts'
 

@@ -1,5 +1,5 @@
 /** One page of a list, as Procore's first version of its API gives it: a bare array, with `Link`, `Total` and `Per-Page`. */
-import { json, type Answer } from './api.ts'
+import { json, type Answer } from './answer.ts'
 
 const perPageMax = 2000
 const perPageDefault = 100

@@ -56,6 +56,6 @@ export class Recorder {
   }
 }
 
-export function sha256 (data: Buffer): string {
+function sha256 (data: Buffer): string {
   return createHash('sha256').update(data).digest('hex')
 }

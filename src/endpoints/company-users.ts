@@ -1,5 +1,6 @@
 /**
  * The people in a company's directory, as Procore documents them: creating one, listing, showing, updating and inviting them.
+ * It is long because a user has many fields, and each is described.
  */
 import { Type, type TObject } from '@sinclair/typebox'
 import { isSubdivisionOf } from './codes.ts'

@@ -34,7 +34,7 @@ export interface RecordBody {
 }
 
 /** What Procore answers when it did what was asked. */
-export interface SuccessAnswer {
+interface SuccessAnswer {
   status: number
   description: string
   /** An object or a bare list; nothing: the answer may be empty. */

@@ -164,7 +164,7 @@ export class Upstream {
 }
 
 /** Wherever the route has it. */
-export function companyOf (path: Draft, query: Draft): number {
+function companyOf (path: Draft, query: Draft): number {
   return Number(path.values.get('company_id') ?? query.values.get('company_id'))
 }
 

@@ -16,7 +16,7 @@ export function standardOutput (): DestinationStream {
  * sonic-boom measures all the text that waits with each line that it is given, which makes one piece of it anew each time: at load that
  * was a quarter of all memory that a request took. Lines that are handed over together cost this once.
  */
-export class Gathering implements DestinationStream {
+class Gathering implements DestinationStream {
   readonly #destination: DestinationStream
   #text = ''
   #timer: NodeJS.Timeout | undefined

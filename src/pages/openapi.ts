@@ -4,7 +4,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import { ProblemSchema } from '../problem.ts'
-import { version } from '../procore/identity.ts'
+import { version } from '../product.ts'
 import { operationSchema } from './operation.ts'
 
 export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {

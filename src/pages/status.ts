@@ -9,7 +9,7 @@ import { limits } from '../limits.ts'
 import type { LatestProblems } from '../observe/latest-problems.ts'
 import { dependenciesOf, phaseOf, type Parts } from '../observe/parts.ts'
 import { Problem } from '../problem.ts'
-import { version } from '../procore/identity.ts'
+import { version } from '../product.ts'
 
 const files = [
   { url: '/status', file: 'page.html', type: 'text/html; charset=utf-8' },
@@ -32,7 +32,7 @@ export async function addStatus (app: FastifyInstance, parts: Parts, problems: L
 }
 
 /** What the page shows. */
-export function statusOf (parts: Parts, problems: LatestProblems) {
+function statusOf (parts: Parts, problems: LatestProblems) {
   const { procore, forms } = parts
   const nowMs = Date.now()
   return {

@@ -1,6 +1,7 @@
 /**
  * Paces requests by what Procore allows each company: while something remains they go at once; while nothing does they wait in
  * order as long as the wait is worth it, and are told exactly when to come again otherwise.
+ * It is long because the line, what is under way, what blocks and what replicas share are one decision: whether this request goes now.
  */
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'

@@ -7,7 +7,7 @@ import { fetch, type Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
-import { userAgent } from './identity.ts'
+import { userAgent } from '../product.ts'
 
 export interface Token {
   value: string

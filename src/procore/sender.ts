@@ -1,6 +1,7 @@
 /**
  * Sends one request to the API host and brings its answer: at Procore's pace, with the token, past a host that is down at once,
  * and again at most once, when it is certain that Procore did not act. It does not know what an answer means for the caller.
+ * It is long because every way in which a request may wait, be refused or be sent again has to agree with every other one.
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -8,6 +9,7 @@ import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import { beginStage, type StageEnd, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
+import { userAgent, via } from '../product.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
 import { Allowance, type Ticket } from './allowance.ts'
@@ -16,7 +18,6 @@ import type { Breakdown, Exchange } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import { untilGone, type Caller } from './caller.ts'
 import { exchange, type ExchangeLimits, type ProcoreRequest } from './exchange.ts'
-import { userAgent, via } from './identity.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface ApiRequest {

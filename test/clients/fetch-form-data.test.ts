@@ -17,7 +17,8 @@ t.test('fields and files of every size, in any order', async t => {
       if (!isFirst) file()
       const response = await fetch(users, { method: 'POST', body: form })
       t.equal(response.status, 201)
-      const user = emulator.api.directory.users.get(Number((await response.json() as { id: number }).id))
+      const { id }: { id: number } = JSON.parse(await response.text())
+      const user = emulator.api.directory.users.get(id)
       t.ok(user?.avatar?.equals(image))
       t.match(user?.values, { last_name: 'Doe\r\nDoe', is_active: true })
     }

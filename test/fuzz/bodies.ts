@@ -10,14 +10,14 @@ export type Meaning = Record<string, string>
 
 const image = png(200)
 const kinds: Record<string, 'integer' | 'boolean' | 'text'> = { vendor_id: 'integer', work_classification_id: 'integer', business_phone_extension: 'integer', is_active: 'boolean', is_employee: 'boolean', bid_contact: 'boolean' }
-const texts = ['Doe', 'Zoë "Q" \\ Ünal', 'a;b=c', ' ', '--b', '1\r\n2', '']
+const texts: readonly [string, ...string[]] = ['Doe', 'Zoë "Q" \\ Ünal', 'a;b=c', ' ', '--b', '1\r\n2', '']
 const optional = ['first_name', 'city', 'notes', 'zip', 'is_active', 'vendor_id', 'business_phone_extension', 'country_code'] as const
 
 function values (random: Random): Map<string, string> {
   const chosen = new Map([['last_name', 'Doe'], ['email_address', 'jane@example.com']])
   for (const name of optional) {
     if (random.chance(0.6)) continue
-    chosen.set(name, name === 'country_code' ? 'US' : kinds[name] === 'integer' ? '17' : kinds[name] === 'boolean' ? random.pick(['true', '0']) : random.pick(texts as [string, ...string[]]))
+    chosen.set(name, name === 'country_code' ? 'US' : kinds[name] === 'integer' ? '17' : kinds[name] === 'boolean' ? random.pick(['true', '0']) : random.pick(texts))
   }
   return chosen
 }

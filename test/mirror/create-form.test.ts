@@ -37,13 +37,13 @@ t.test('a 9 MB JPEG before the fields is streamed', async t => {
 t.test('the avatar between the fields, in any of the five types; its name and type are ours', async t => {
   const { users, emulator } = await startService(t)
   const images = { png: png(), jpg: jpeg(), gif: gif(), bmp: bmp(), tiff: tiff() }
-  const mediaType = { png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', bmp: 'image/bmp', tiff: 'image/tiff' }
+  const mediaType: Record<string, string> = { png: 'image/png', jpg: 'image/jpeg', gif: 'image/gif', bmp: 'image/bmp', tiff: 'image/tiff' }
   for (const [index, [extension, image]] of Object.entries(images).entries()) {
     const [last, email] = janeParts
     const reply = await sendForm(users, form([{ ...email, name: 'user[email_address]', data: `jane${index}@example.com` }, avatarPart(image, '../../è"%22;\\.exe', 'application/x-thing'), { ...last, name: 'user[last_name]', data: 'Doe' }].map(part => ({ ...part, filename: part.filename?.replace('"', '\\"') })) as FormPart[]))
     t.equal(reply.status, 201, extension)
     const part = emulator.apiRequests.at(-1)?.parts?.find(({ name }) => name === 'user[avatar]')
-    t.match(part, { filename: `avatar.${extension}`, contentType: mediaType[extension as keyof typeof mediaType] })
+    t.match(part, { filename: `avatar.${extension}`, contentType: mediaType[extension] })
     t.equal(sha256(part?.data), sha256(image))
   }
 })

@@ -1,4 +1,5 @@
 // A Redis that is away, slow, full or emptied: the service goes on with its own memory, says so once, and comes back to it by itself.
+// It is long because each way of being away is a scenario of its own.
 import t, { type Test } from 'tap'
 import { limits } from '../../src/limits.ts'
 import { hasRedis, startRedis, type TestRedis } from '../helpers/redis.ts'

@@ -1,0 +1,183 @@
+/**
+ * Source files as data, read by TypeScript's own parser: what they import and export, how long they are, what they excuse themselves from.
+ * bench/style.ts makes figures of it, test/tidy.test.ts rules. It knows nothing of types, so that reading the house takes a second.
+ */
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+export interface Source {
+  /** From the root of the repository. */
+  path: string
+  tree: ts.SourceFile
+}
+
+export interface Import {
+  /** A path from the root of the repository, or the name of a package. */
+  to: string
+  /** What is taken by name; `*` stands for all of it. */
+  names: string[]
+  /** It is gone when the program runs. */
+  typeOnly: boolean
+  /** It is carried out when it is come to, not when the file is loaded. */
+  late: boolean
+}
+
+export interface NamedFunction { name: string, lines: number }
+
+/** @param patterns from the root of the repository, as `globSync` takes them */
+export function sourcesOf (...patterns: string[]): Source[] {
+  return globSync(patterns, { cwd: root }).sort().map(path => ({ path, tree: treeOf(path, readFileSync(join(root, path), 'utf8')) }))
+}
+
+export const treeOf = (path: string, text: string): ts.SourceFile => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+
+const known = new WeakMap<ts.SourceFile, ts.Node[]>()
+
+/** Every node of a tree, each before those in it. */
+export function nodesOf (tree: ts.SourceFile): readonly ts.Node[] {
+  const nodes = known.get(tree) ?? []
+  const add = (node: ts.Node) => {
+    nodes.push(node)
+    ts.forEachChild(node, add)
+  }
+  if (nodes.length === 0) add(tree)
+  known.set(tree, nodes)
+  return nodes
+}
+
+export const lineOf = ({ tree }: Source, position: number): number => tree.getLineAndCharacterOfPosition(position).line + 1
+
+/** Lines of a file without the empty one after its last line feed. */
+export const linesOf = ({ tree }: Source): number => tree.text.trimEnd().split('\n').length
+
+export function importsOf (source: Source): Import[] {
+  return nodesOf(source.tree).flatMap(node => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return declared(source, node)
+    return ts.isCallExpression(node) ? called(source, node) : []
+  })
+}
+
+function declared (source: Source, node: ts.ImportDeclaration | ts.ExportDeclaration): Import[] {
+  if (node.moduleSpecifier === undefined || !ts.isStringLiteral(node.moduleSpecifier)) return []
+  const to = target(source, node.moduleSpecifier.text)
+  if (ts.isExportDeclaration(node)) return [{ to, names: ['*'], typeOnly: node.isTypeOnly, late: false }]
+  const { importClause: clause } = node
+  const names = clause?.name === undefined ? [] : ['default']
+  if (clause?.namedBindings !== undefined) names.push(...ts.isNamespaceImport(clause.namedBindings) ? ['*'] : clause.namedBindings.elements.map(({ propertyName, name }) => (propertyName ?? name).text))
+  return [{ to, names, typeOnly: clause?.phaseModifier === ts.SyntaxKind.TypeKeyword, late: false }]
+}
+
+/** `import('./x.ts')` and `require('./x')`. */
+function called (source: Source, node: ts.CallExpression): Import[] {
+  const [argument] = node.arguments
+  const isDynamic = node.expression.kind === ts.SyntaxKind.ImportKeyword
+  if (argument === undefined || !ts.isStringLiteral(argument) || !(isDynamic || node.expression.getText() === 'require')) return []
+  const late = isDynamic || ts.findAncestor(node, ts.isFunctionLike) !== undefined
+  return [{ to: target(source, argument.text), names: namesTaken(node), typeOnly: false, late }]
+}
+
+/** Those of `const { a, b } = await import(…)`, else all. */
+function namesTaken (node: ts.CallExpression): string[] {
+  const declaration = ts.isAwaitExpression(node.parent) ? node.parent.parent : node.parent
+  if (!ts.isVariableDeclaration(declaration) || !ts.isObjectBindingPattern(declaration.name)) return ['*']
+  return declaration.name.elements.map(({ propertyName, name }) => (propertyName ?? name).getText())
+}
+
+function target (source: Source, specifier: string): string {
+  if (!specifier.startsWith('.')) return packageOf(specifier)
+  const base = join(dirname(source.path), specifier)
+  return [base, `${base}.js`, join(base, 'index.js')].find(path => existsSync(join(root, path)) && statSync(join(root, path)).isFile()) ?? base
+}
+
+/** `node:` modules are one package. */
+const packageOf = (specifier: string) => specifier.startsWith('node:') ? 'node:' : specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+
+/** Names that a file offers to others. */
+export function exportsOf (source: Source): string[] {
+  return source.tree.statements.flatMap(statement => {
+    if (ts.isExportDeclaration(statement)) return statement.exportClause !== undefined && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements.map(({ name }) => name.text) : ['*']
+    if (ts.isExportAssignment(statement)) return ['default']
+    const isExported = ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true
+    return isExported ? declaredNames(statement) : []
+  })
+}
+
+function declaredNames (statement: ts.Statement): string[] {
+  if (ts.isVariableStatement(statement)) return statement.declarationList.declarations.map(({ name }) => name.getText())
+  const name = ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement) || ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement) ? statement.name?.text : undefined
+  return name === undefined ? [] : [name]
+}
+
+/** Groups of files that wait for each other when they are loaded; types and late imports wait for nobody. */
+export function circlesOf (sources: readonly Source[]): string[][] {
+  const edges = new Map(sources.map(source => [source.path, importsOf(source).filter(({ typeOnly, late }) => !typeOnly && !late).map(({ to }) => to)]))
+  const reached = new Map([...edges.keys()].map(path => [path, reachedFrom(path, edges)]))
+  const groups = [...edges.keys()].filter(path => reached.get(path)?.has(path)).map(path => [...reached.get(path) ?? []].filter(other => reached.get(other)?.has(path)).sort().join(' '))
+  return [...new Set(groups)].map(group => group.split(' '))
+}
+
+function reachedFrom (path: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const reached = new Set<string>()
+  const open = [...edges.get(path) ?? []]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (reached.has(next) || !edges.has(next)) continue
+    reached.add(next)
+    open.push(...edges.get(next) ?? [])
+  }
+  return reached
+}
+
+/** Functions, methods, accessors and constructors that have a name, be it that of the constant they are given to; overloads have no lines. */
+export function functionsOf (source: Source): NamedFunction[] {
+  return nodesOf(source.tree).filter(ts.isFunctionLike).flatMap(node => {
+    const name = nameOf(node)
+    return name === undefined || !('body' in node) || node.body === undefined ? [] : [{ name, lines: lineOf(source, node.getEnd()) - lineOf(source, node.getStart()) + 1 }]
+  })
+}
+
+function nameOf (node: ts.SignatureDeclaration): string | undefined {
+  if (ts.isConstructorDeclaration(node)) return 'constructor'
+  if (node.name !== undefined) return node.name.getText()
+  const { parent } = node
+  return ts.isVariableDeclaration(parent) || ts.isPropertyAssignment(parent) || ts.isPropertyDeclaration(parent) ? parent.name.getText() : undefined
+}
+
+/** How many of its lines hold a comment or part of one. */
+export function commentLinesOf (source: Source): number {
+  const lines = new Set<number>()
+  const add = ({ pos, end }: ts.CommentRange) => {
+    for (let line = lineOf(source, pos); line <= lineOf(source, end); line++) lines.add(line)
+  }
+  const { text } = source.tree
+  for (const token of tokensOf(source.tree, source.tree)) {
+    ts.getLeadingCommentRanges(text, token.getFullStart())?.forEach(add)
+    ts.getTrailingCommentRanges(text, token.getEnd())?.forEach(add)
+  }
+  return lines.size
+}
+
+function tokensOf (tree: ts.SourceFile, node: ts.Node, tokens: ts.Node[] = []): ts.Node[] {
+  const children = node.getChildren(tree)
+  if (children.length === 0) tokens.push(node)
+  for (const child of children) tokensOf(tree, child, tokens)
+  return tokens
+}
+
+/** The comment that a file opens with; lines of comment that follow each other are one. */
+export function openingOf ({ tree }: Source): string {
+  const comments = ts.getLeadingCommentRanges(tree.text, ts.getShebang(tree.text)?.length ?? 0) ?? []
+  const next = comments.findIndex(({ kind }) => kind !== ts.SyntaxKind.SingleLineCommentTrivia)
+  const last = comments[next < 0 ? comments.length - 1 : Math.max(0, next - 1)]
+  return tree.text.slice(comments[0]?.pos ?? 0, last?.end ?? 0)
+}
+
+export const anysOf = (source: Source): ts.Node[] => nodesOf(source.tree).filter(({ kind }) => kind === ts.SyntaxKind.AnyKeyword)
+
+/** `x as T`, `<T>x` and `x!`, but not `as const`, which narrows. */
+export function castsOf (source: Source): ts.Node[] {
+  return nodesOf(source.tree).filter(node => (ts.isAsExpression(node) && node.type.getText() !== 'const') || ts.isTypeAssertionExpression(node) || ts.isNonNullExpression(node))
+}

@@ -1,0 +1,223 @@
+/**
+ * One endpoint on its paths: it judges path, query and body, hands what is valid on, and relays the verdict.
+ * Where a valid request goes is none of its business.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Config } from '../config.ts'
+import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
+import type { Trail } from '../observe/trail.ts'
+import { CallerGone, Problem } from '../problem.ts'
+import type { Success, Verdict } from '../procore/outcome.ts'
+import type { Procore } from '../procore/procore.ts'
+import { passBodiless } from './bodiless.ts'
+import { CallerWatch } from './caller-watch.ts'
+import { faultsProblem, type Draft } from './draft.ts'
+import { formMaxBytes, passForm } from './form.ts'
+import type { Forms } from './forms.ts'
+import type { HeldBytes } from './held-bytes.ts'
+import { readIdempotencyKey } from './idempotency-key.ts'
+import { bodyTooLarge, passJson } from './json.ts'
+import { readBodyKind, type BodyKind } from './media-type.ts'
+import { pageHeaders } from './paging.ts'
+import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
+import { compileShape, type Shape } from './shape.ts'
+import { compileTarget, judgePath, judgeQuery, pathTemplate, type PathTemplate, type TargetShapes } from './target.ts'
+import { overloaded, type Uploads } from './uploads.ts'
+import type { Envelope } from './upstream.ts'
+import type { Outgoing, Visit } from './visit.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    target: Target | null
+  }
+}
+
+interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
+type MirroredRequest = FastifyRequest<MirroredRoute>
+
+/** What is known of a request before its body is read. */
+interface Target {
+  path: Draft
+  query: Draft
+  /** Nothing where the endpoint takes none. */
+  body: BodyKind | undefined
+  key: string | undefined
+  route: Route
+}
+
+/** One of the paths of an endpoint. */
+interface Route {
+  shapes: TargetShapes
+  /** Itself, with other values. */
+  self: PathTemplate
+}
+
+export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<Verdict>
+
+export interface MountOptions {
+  endpoint: Endpoint
+  bodies: Config['bodies']
+  procore: Procore
+  forms: Forms
+  /** Whether each request has to find room with Procore; what is kept, or answered here, costs it nothing. */
+  needsRoom: boolean
+  uploads: Uploads
+  held: HeldBytes
+  send: Send
+}
+
+/** One endpoint with its compiled shapes. */
+export class Mount {
+  readonly #endpoint: Endpoint
+  readonly #bodies: Config['bodies']
+  readonly #procore: Procore
+  readonly #send: Send
+  readonly #needsRoom: boolean
+  readonly #uploads: Uploads
+  readonly #held: HeldBytes
+  readonly #forms: Forms
+  readonly #body: Shape | undefined
+
+  constructor ({ endpoint, bodies, procore, send, needsRoom, uploads, held, forms }: MountOptions) {
+    this.#endpoint = endpoint
+    this.#bodies = bodies
+    this.#procore = procore
+    this.#send = send
+    this.#needsRoom = needsRoom
+    this.#uploads = uploads
+    this.#held = held
+    this.#forms = forms
+    this.#body = endpoint.body === undefined ? undefined : compileShape('body', endpoint.body.fields, endpoint.body)
+  }
+
+  register (app: FastifyInstance): void {
+    const { method, params, query } = this.#endpoint
+    for (const url of pathsOf(this.#endpoint)) {
+      const route: Route = { shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
+      app.route<MirroredRoute>({
+        method,
+        url,
+        config: { endpoint: this.#endpoint },
+        onRequest: (request, _reply, done) => done(this.#judgeRequest(request, route)),
+        handler: (request, reply) => this.#handle(request, reply),
+      })
+    }
+  }
+
+  /** Without a promise, since every request comes here. */
+  #judgeRequest (request: MirroredRequest, route: Route): Error | undefined {
+    try {
+      request.target = this.#judgeTarget(request, route)
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
+    }
+  }
+
+  /** All that can be judged before the body is read. A faulty company comes before what is wrong with the body. */
+  #judgeTarget (request: MirroredRequest, route: Route): Target {
+    const path = judgePath(route.shapes.path, request.params)
+    const query = judgeQuery(route.shapes.query, request.query)
+    const companyId = path.values.get('company_id') ?? query.values.get('company_id')
+    if (typeof companyId === 'number') request.trail.companyId = companyId
+    if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
+    try {
+      const body = this.#body === undefined ? undefined : readBodyKind(request.headers)
+      if (body !== undefined) this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
+      return { path, query, body, key: this.#endpoint.takesKey === true ? readIdempotencyKey(request.headers) : undefined, route }
+    } catch (error) {
+      throw pathFirst([path, query], error)
+    }
+  }
+
+  #judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number): void {
+    const { jsonMaxBytes, avatarMaxBytes } = this.#bodies
+    if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLarge(jsonMaxBytes)
+    if (kind === 'form' && declaredBytes > formMaxBytes(avatarMaxBytes)) {
+      throw new Problem('avatar_too_large', `The form is larger than one with an avatar of ${avatarMaxBytes} bytes can be.`)
+    }
+  }
+
+  async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { target, trail } = request
+    if (target === null) throw new Error('the target was not judged')
+    trail.running = true
+    try {
+      if (this.#needsRoom && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
+      const verdict = await this.#pass(this.#visit(request, reply, target), target)
+      // Whoever dismissed it has answered it.
+      if (trail.dismissed === true) return reply
+      nameOrigin(reply, trail)
+      if (verdict.kind === 'success') return this.#relay(reply, verdict, target)
+      throw refusalProblem(verdict, this.#body ?? target.query.shape)
+    } catch (error) {
+      if (trail.dismissed === true && (error instanceof Problem || error instanceof CallerGone)) return reply
+      nameOrigin(reply, trail)
+      throw error instanceof Problem ? this.#tell(error, trail) : error
+    } finally {
+      trail.running = false
+      for (const listener of trail.whenEnded ?? []) listener()
+    }
+  }
+
+  #relay (reply: FastifyReply, success: Success, { path, query, route }: Target): FastifyReply {
+    if (success.headers !== undefined) {
+      reply.headers(pageHeaders(success.headers, query.shape, page => route.self(path.values, new Map([...query.values, ...page]))))
+    }
+    return relaySuccess(reply, success)
+  }
+
+  /** What becomes of a request is told where it may have changed something. */
+  #tell (problem: Problem, { standing }: Trail): Problem {
+    if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
+    return problem.extras.outcome === undefined && standing !== undefined ? problem.with({ outcome: standing }) : problem
+  }
+
+  async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
+    if (body === undefined) return passBodiless(visit)
+    try {
+      return await (body.kind === 'json' ? passJson(visit) : this.#passForm(visit, body.boundary))
+    } catch (error) {
+      throw pathFirst([path, query], error)
+    }
+  }
+
+  async #passForm (visit: Visit, boundary: string): Promise<Verdict> {
+    const { raw, trail, callerId } = visit
+    const length = raw.headers['content-length']
+    const declaredBytes = length === undefined ? undefined : Number(length)
+    // A form that does not say its size may turn out to be larger than the hold.
+    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodies.formHoldBytes ? this.#uploads.enter(callerId) : undefined
+    const leaveForms = this.#forms.enter({ trail, declaredBytes, startedAtMs: Date.now() })
+    try {
+      return await passForm(visit, boundary)
+    } finally {
+      leaveForms()
+      leaveUploads?.()
+    }
+  }
+
+  #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
+    const { raw, trail, callerId, identity } = request
+    const caller = new CallerWatch(raw.socket, trail)
+    return {
+      raw,
+      callerId,
+      response: reply.raw,
+      bodies: this.#bodies,
+      held: this.#held,
+      shape: this.#body ?? query.shape,
+      drafts: [path, query],
+      trail,
+      isSafe: this.#endpoint.effect === 'safe',
+      isKeyed: key !== undefined,
+      send: outgoing => this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
+    }
+  }
+}
+
+/** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */
+function pathFirst (drafts: readonly [path: Draft, query: Draft], error: unknown): unknown {
+  const isAboutBody = error instanceof Problem && error.code !== 'validation_failed' && error.code !== 'request_timeout'
+  return isAboutBody && drafts[0].isFaulty ? faultsProblem(drafts) : error
+}
