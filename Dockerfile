@@ -9,9 +9,11 @@ RUN npm ci --omit=dev && npm cache clean --force
 COPY src ./src
 COPY openapi ./openapi
 
-# The compiled code of all modules, so that a start need not make it anew. Whoever runs the service can't write there.
-ENV NODE_COMPILE_CACHE=/app/.compile-cache
-RUN node --input-type=module --eval "await import('./src/app.ts')"
+# The compiled code of all modules, so that a start need not make it anew. Node keeps it by user, and readable to that user alone;
+# whoever runs the service is to read it and not to change it.
+RUN install -d -o node node_modules/.cache \
+ && setpriv --reuid=node --clear-groups node src/compile-ahead.ts \
+ && chown -R root node_modules/.cache && chmod -R a+rX node_modules/.cache
 
 USER node
 EXPOSE 3000

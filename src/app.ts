@@ -24,7 +24,7 @@ import { addDocs } from './pages/docs.ts'
 import { addOpenapi } from './pages/openapi.ts'
 import { addStatus } from './pages/status.ts'
 import { Procore } from './procore/procore.ts'
-import { addRefusals, findDoubtful, refuseOtherMethods } from './refusals.ts'
+import { addRefusals, findDoubtful } from './refusals.ts'
 import { createServer } from './server.ts'
 import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
@@ -57,7 +57,6 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const parts = { lifecycle, procore, callers, store: shared?.store, forms }
   addGauges(metrics.registry, parts)
   for (const endpoint of endpoints) metrics.expect(endpoint)
-  const paths = collectPaths(fastify)
 
   addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [accessLog(lineWriter(log)), metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note]), lifecycle.note])
   lifecycle.addHooks(fastify)
@@ -80,7 +79,6 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
     await callers.guard(scope, shared)
     await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, kept: new KeptAnswers(config.cache.lifetimeMs), forms })
   })
-  refuseOtherMethods(fastify, paths())
   fastify.addHook('onClose', async () => {
     await Promise.all([procore.close(), callers.close()])
     // What ended with the connections to Procore has to be written under its keys first.
@@ -104,16 +102,4 @@ async function openTraces ({ tracesUrl }: Config['observe'], log: FastifyBaseLog
   if (tracesUrl === undefined) return undefined
   const { Traces } = await import('./observe/traces.ts')
   return new Traces(tracesUrl, log)
-}
-
-/** Notes the methods of every route; what comes back tells those of every path so far. */
-function collectPaths (fastify: FastifyInstance): () => Map<string, Set<string>> {
-  const routes: Array<{ url: string, methods: string[] }> = []
-  // The one route of @fastify/cors is a path of nobody's.
-  fastify.addHook('onRoute', ({ url, method }) => { if (url !== '*') routes.push({ url, methods: [method].flat() }) })
-  return () => {
-    const paths = new Map<string, Set<string>>()
-    for (const { url, methods } of routes) paths.set(url, (paths.get(url) ?? new Set()).union(new Set(methods)))
-    return paths
-  }
 }

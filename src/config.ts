@@ -2,7 +2,8 @@
  * From the environment to one frozen, typed Config. Every fault is collected and told by the name of its variable;
  * no value is ever shown, since any of them may be a secret put in the wrong place.
  */
-import envSchema from 'env-schema'
+import type { TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import type { DescriptionOptions } from './endpoints/fields.ts'
 import { EnvironmentSchema, fileVariables, type Environment } from './environment.ts'
 import { limits } from './limits.ts'
@@ -132,27 +133,26 @@ function refuseUnknown (variables: Variables, faults: string[]): void {
 }
 
 function checkSchema (variables: Variables, faults: string[]): Environment | undefined {
-  try {
-    return envSchema<Environment>({
-      // env-schema writes `additionalProperties` into the schema it is given.
-      schema: { ...EnvironmentSchema },
-      data: { ...variables },
-      env: false,
-    })
-  } catch (error) {
-    if (!(error instanceof Error) || !('errors' in error) || !Array.isArray(error.errors)) throw error
-    for (const fault of error.errors) faults.push(describeFault(fault))
-    return undefined
+  const values: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries<TSchema>(EnvironmentSchema.properties)) {
+    const text = variables[name]
+    const value = values[name] = text === undefined ? schema['default'] : typed(schema, text)
+    if (value === undefined) faults.push(`${name}: is required`)
+    else if (!Value.Check(schema, value)) faults.push(`${name}: must be ${expected(schema)}`)
   }
+  return Value.Check(EnvironmentSchema, values) ? values : undefined
 }
 
-interface SchemaFault { instancePath: string, keyword: string, message?: string, params: Record<string, unknown> }
+/** Only what is written as the type is written: `1.5` and `1e3` are no whole numbers, `yes` is no flag. */
+function typed ({ type }: TSchema, text: string): unknown {
+  if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
 
-function describeFault ({ instancePath, keyword, message, params }: SchemaFault): string {
-  if (keyword === 'required') return `${String(params['missingProperty'])}: is required`
-  const name = instancePath.slice(1)
-  if (keyword === 'enum' && Array.isArray(params['allowedValues'])) return `${name}: must be one of ${params['allowedValues'].join(', ')}`
-  return `${name}: ${message ?? 'is not valid'}`
+function expected (schema: TSchema): string {
+  if (schema['enum'] !== undefined) return `one of ${schema['enum'].join(', ')}`
+  return schema['type'] === 'integer' ? `a whole number from ${schema['minimum']} to ${schema['maximum']}` : 'true or false'
 }
 
 function shape (env: Environment, values: Values, variables: Variables): Config {

@@ -7,7 +7,8 @@ import { choice } from './choice.ts'
 
 const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
 const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
-const list = () => Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '' })
+/** Divided by commas. */
+const list = () => Type.String({ default: '' })
 
 const mebibyte = 1_048_576
 

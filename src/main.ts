@@ -1,4 +1,5 @@
 /** `npm start`: the service and nothing else. */
-import { run } from './run.ts'
+import './compiled.ts'
 
+const { run } = await import('./run.ts')
 await run()

@@ -13,29 +13,20 @@ import { requestId } from './request-id.ts'
 
 export function addRefusals (app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => refuse(error, request, reply))
-  app.setNotFoundHandler(() => { throw notFound() })
+  app.setNotFoundHandler(request => { throw noRoute(app, request) })
   // Before its handler, Fastify would parse the body of a request that has no route, and find fault with that first.
-  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? notFound() : undefined))
+  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? noRoute(app, request) : undefined))
 }
 
-/** The router takes nothing for a parameter: `/users/` would be the user of no id. */
-const hasEmpty = (params: unknown) => typeof params === 'object' && params !== null && Object.values(params).includes('')
-
-const notFound = () => new Problem('not_found', 'There is no such route.')
-
-/** Answers every method that a known path does not have. To be called once, after all routes. */
-export function refuseOtherMethods (app: FastifyInstance, paths: ReadonlyMap<string, ReadonlySet<string>>): void {
-  for (const [url, methods] of paths) {
-    const problem = new Problem('method_not_allowed', 'The route does not have this method.', { headers: { allow: [...methods].join(', ') } })
-    app.route({
-      method: app.supportedMethods.filter(method => !methods.has(method)),
-      url,
-      schema: { hide: true },
-      onRequest: (request, _reply, done) => done(hasEmpty(request.params) ? notFound() : problem),
-      handler: () => { throw problem },
-    })
-  }
+/** A path that has routes for other methods is told of them (RFC 9110 §15.5.6). */
+function noRoute (app: FastifyInstance, { raw: { url = '' } }: FastifyRequest): Problem {
+  const methods = app.supportedMethods.filter(method => isPath(app.findRoute({ method, url })?.params))
+  if (methods.length === 0) return new Problem('not_found', 'There is no such route.')
+  return new Problem('method_not_allowed', 'The route does not have this method.', { headers: { allow: methods.join(', ') } })
 }
+
+/** The router takes nothing for a parameter: `/users/` would be the user of no id. The one route of @fastify/cors, for every path, is a path of nobody's. */
+const isPath = (params: object | undefined) => params !== undefined && !('*' in params) && !Object.values(params).includes('')
 
 /** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
 export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Unread {

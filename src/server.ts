@@ -1,5 +1,5 @@
 /** The HTTP server: what Fastify and Node are told, and what becomes of requests that they can't read. */
-import { METHODS, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Lifecycle } from './lifecycle.ts'
@@ -43,17 +43,20 @@ export function createServer ({ log, trustedProxies, lifecycle, traces, unreadOb
     requestTimeout: 0,
     http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.headersCheckMs },
     clientErrorHandler: refuse,
+    schemaController: { compilersFactory: { buildValidator: () => noValidator, buildSerializer: () => () => JSON.stringify } },
     frameworkErrors: (error, request, reply) => note(refuseEarly(error, request, reply)),
   })
-  for (const method of METHODS) {
-    if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method)
-  }
   answerExpectations(fastify.server)
   fastify.server.maxConnections = limits.connectionsMax
   // Requests in a pipeline each listen for the end of the same connection.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
   fastify.server.on('connect', (_request, socket) => refuse(new Error('CONNECT'), socket))
   return fastify
+}
+
+/** Requests are judged by the mirror; Fastify's own way, which is not to be taken by mistake, would load a second validator at each start. */
+function noValidator (): never {
+  throw new Error('a route has a schema of what it takes, and nobody judges by it')
 }
 
 /** Node would say `100 Continue` before anybody has judged the request; the reader of the body says it when the body is wanted. */

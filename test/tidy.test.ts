@@ -18,9 +18,10 @@ const ground = ['choice.ts', 'connections.ts', 'environment.ts', 'limits.ts', 'l
 
 /** What each room, and each file that stands beside the rooms, may import besides the ground: only what is further down in this list. */
 const downward: Record<string, string> = {
-  'main.ts': 'run.ts',
+  'main.ts': 'run.ts compiled.ts',
   'demo.ts': 'emulator',
-  'demo/main.ts': 'run.ts demo',
+  'demo/main.ts': 'run.ts demo compiled.ts',
+  'compile-ahead.ts': 'run.ts app.ts state observe config.ts compiled.ts',
   demo: 'emulator',
   'run.ts': 'stop.ts app.ts callers observe config.ts',
   'pages/write-openapi.ts': 'pages/openapi-yaml.ts',
@@ -37,11 +38,13 @@ const downward: Record<string, string> = {
   state: 'config.ts',
   observe: 'config.ts endpoints',
   'config.ts': 'endpoints',
-  endpoints: '',
+  endpoints: 'choice.ts',
+  'choice.ts': '',
+  'compiled.ts': '',
   emulator: '',
 }
 
-/** These know not even the ground: endpoints say what there is, the emulator may disagree with it. */
+/** These know hardly the ground: endpoints say what there is, the emulator may disagree with it. */
 const groundless = ['endpoints', 'emulator']
 
 /** Types that are taken from above, of which nothing is left when the program runs. */
@@ -60,7 +63,6 @@ const doors: Record<string, string> = {
   'prom-client': 'observe',
   '@opentelemetry/api': 'observe',
   '@fastify/multipart': 'mirror',
-  'env-schema': 'config.ts',
   'iso-3166': 'emulator endpoints',
 }
 

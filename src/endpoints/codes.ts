@@ -36,7 +36,8 @@ export function listCountries (): Country[] {
   return countries.sort(byName)
 }
 
-const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name, 'en')
+const { compare } = new Intl.Collator('en')
+const byName = (a: { name: string }, b: { name: string }) => compare(a.name, b.name)
 
 /** Whether `US` and `CA` make the ISO 3166-2 code `US-CA`. */
 export function isSubdivisionOf (country: string, subdivision: string): boolean {

@@ -2,8 +2,9 @@
  * The vocabulary that endpoints are described with: the few kinds of field that Procore has, as TypeBox schemas,
  * and the formats that TypeBox is taught for them. It knows no endpoint and does no I/O.
  */
-import { FormatRegistry, Kind, Type, TypeRegistry, type SchemaOptions } from '@sinclair/typebox'
+import { FormatRegistry, Type, type SchemaOptions } from '@sinclair/typebox'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
+import { choice } from '../choice.ts'
 import { countryCodes, subdivisionCodes } from './codes.ts'
 
 /** Ids are 64-bit at Procore and near 2^49; beyond 2^53-1 a number of JavaScript is no longer exact. */
@@ -43,13 +44,8 @@ export const flag = (options: Options) => Type.Boolean(options)
 
 export const countryCode = (options: Options) => Type.String({ format: 'iso-3166-1-alpha-2', ...options })
 
-/** TypeBox checks the values of a plain `enum` by this kind of its own. */
-export const choiceKind = 'Choice'
-TypeRegistry.Set<{ enum: readonly unknown[] }>(choiceKind, (schema, value) => schema.enum.includes(value))
-
 /** One of a few words. */
-export const oneOf = <const T extends readonly string[]>(values: T, options: Options) =>
-  Type.Unsafe<T[number]>({ [Kind]: choiceKind, type: 'string', enum: values, ...options })
+export const oneOf = <const T extends readonly string[]>(values: T, options: Options) => choice(values, options)
 
 /** Since when, or from when until when. */
 export const range = (options: Options) => Type.String({ format: 'iso-8601-range', ...options })

@@ -6,7 +6,8 @@ import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import type { Dependency, RecordBody, Restriction } from '../endpoints/endpoint.ts'
-import { choiceKind, maxId, textMaxBytes } from '../endpoints/fields.ts'
+import { choiceKind } from '../choice.ts'
+import { maxId, textMaxBytes } from '../endpoints/fields.ts'
 import type { Fault, Rule } from '../problem.ts'
 
 export interface FieldShape {

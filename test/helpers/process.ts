@@ -18,8 +18,8 @@ export interface Program {
 }
 
 /** Only what is named here is in its environment, so that the machine's own can't decide a test. */
-export function run (t: Test, file: string, env: Record<string, string> = {}, cwd = root): Program {
-  const child = spawn(process.execPath, [file], { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function run (t: Test, file: string, env: Record<string, string> = {}, cwd = root, [command = process.execPath, ...args]: string[] = []): Program {
+  const child = spawn(command, [...args, file], { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   listening.catch(() => {})
   const lines: string[] = []
