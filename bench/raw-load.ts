@@ -9,7 +9,7 @@ export interface RawLoad {
   /** Requests at a time, in turn over all connections; without it one on each. */
   active?: number
   seconds: number
-  /** Requests per second, at even intervals whatever becomes of those before (no omission); without it as many as there can be. */
+  /** Requests per second, each millisecond's share at its end, whatever becomes of those before (no omission); without it as many as there can be. */
   rate?: number
 }
 
@@ -51,14 +51,15 @@ export async function rawLoad ({ url, request, connections, active = connections
     idle.push(...clients)
     let sent = 0
     while (performance.now() < endsAt) {
-      const wanted = Math.floor((performance.now() - startedAt) / 1000 * rate)
+      // Once in a millisecond, since a loop that never sleeps would take the core from the upstream that it shares it with.
+      const wanted = Math.floor(Math.floor(performance.now() - startedAt) / 1000 * rate)
       for (; sent < wanted; sent++) {
-        const dueAt = startedAt + sent / rate * 1000
+        const dueAt = startedAt + Math.ceil(sent / rate * 1000)
         const client = idle.pop()
         if (client === undefined) due.push(dueAt)
         else client.send(dueAt)
       }
-      await new Promise(resolve => setImmediate(resolve))
+      await new Promise(resolve => setTimeout(resolve, 1))
     }
     due.length = 0
   }
