@@ -5,11 +5,11 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Pool } from 'undici'
+import { freePort } from '../test/helpers/free-port.ts'
 import { startProgram } from '../test/helpers/program.ts'
 import { cpuMicrosOf, environmentFor, keep, load, median, rounds, seconds } from './tools.ts'
 
@@ -59,10 +59,7 @@ async function redisStats (): Promise<{ calls: number, micros: number }> {
 }
 
 async function startRedis (): Promise<{ child: ChildProcess, client: Redis, url: string }> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => probe.once('listening', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise(resolve => probe.close(resolve))
+  const port = await freePort()
   const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', mkdtempSync(join(tmpdir(), 'bench-')), '--save', '', '--appendonly', 'yes'], { stdio: 'ignore' })
   const client = new Redis({ port, retryStrategy: () => 50 })
   client.on('error', () => {})

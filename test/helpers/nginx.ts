@@ -2,9 +2,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePort } from './free-port.ts'
 import { root } from './process.ts'
 
 export const hasNginx = spawnSync('nginx', ['-v']).status === 0
@@ -53,13 +53,4 @@ async function workers ({ pid }: ChildProcess): Promise<string[]> {
 
 async function answers (url: string): Promise<boolean> {
   return fetch(url).then(() => true, () => false)
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
