@@ -3,11 +3,12 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { createServer as createSocketServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { freePort } from '../test/helpers/free-port.ts'
 import { environmentFor, rounds } from './tools.ts'
 
 export interface Contestant {
@@ -154,13 +155,4 @@ async function startOther (program: string, words: readonly string[], port: numb
   const url = `http://127.0.0.1:${port}`
   while (!await fetch(url).then(() => true, () => false)) await new Promise(resolve => setTimeout(resolve, 20))
   return { url, child, pids: [child.pid ?? 0], stop: () => end(child) }
-}
-
-async function freePort (): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

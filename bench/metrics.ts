@@ -11,7 +11,7 @@ const calls = 200_000
 const upstream = await startProgram('bench/upstream.ts', {})
 const service = await startProgram('src/main.ts', environmentFor(upstream.url))
 const pool = new Pool(service.url, { connections: 64 })
-await load([pool], { concurrency: 64, seconds: 1 })
+await load([pool], { concurrency: 64, seconds: Math.min(seconds, 1) })
 
 const metrics = new Metrics()
 noteMicros()

@@ -1,8 +1,8 @@
 /** How long the service takes from its start to `/readyz`, and what a caller costs whose token is known. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { Identities } from '../src/callers/identity.ts'
+import { freePort } from '../test/helpers/free-port.ts'
 import { startProgram } from '../test/helpers/program.ts'
 import { startIssuer } from './contestants.ts'
 import { environmentFor, keep, median, rounds } from './tools.ts'
@@ -24,11 +24,7 @@ keep('start.json', { node: process.version, readyMs: median(readyMs), cachedRead
 upstream.child.kill()
 
 async function timeToReady (env: Record<string, string> = {}): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  await new Promise(resolve => probe.close(resolve))
+  const port = await freePort()
   const startedAt = performance.now()
   const child = spawn(process.execPath, ['src/main.ts'], { env: { ...environmentFor(upstream.url), ...issuer.env, ...env, PORT: String(port) }, stdio: 'ignore' })
   while (await fetch(`http://127.0.0.1:${port}/readyz`).then(({ status }) => status, () => 0) !== 200) await new Promise(resolve => setTimeout(resolve, 5))

@@ -116,7 +116,7 @@ t.test('an id of a request is taken only when it is sane', async t => {
 })
 
 t.test('two thousand slow connections leave others their normal speed, and are ended', async t => {
-  const { port, url } = await startService(t)
+  const { port, url, app } = await startService(t)
   const medianMs = async () => {
     const times: number[] = []
     for (let index = 0; index < 60; index++) {
@@ -126,8 +126,10 @@ t.test('two thousand slow connections leave others their normal speed, and are e
     }
     return times.sort((a, b) => a - b)[30] ?? NaN
   }
+  // What else the machine does comes and goes: the best of some tries is what the service takes.
+  const bestMs = async () => Math.min(await medianMs(), await medianMs(), await medianMs())
   await medianMs()
-  const before = await medianMs()
+  const before = await bestMs()
   const slow: RawConnection[] = []
   while (slow.length < 2000) {
     const batch = Array.from({ length: 100 }, () => new RawConnection(port))
@@ -135,9 +137,11 @@ t.test('two thousand slow connections leave others their normal speed, and are e
     for (const connection of batch.slice(50)) connection.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\nx-slow: ')
     slow.push(...batch)
   }
-  const during = await medianMs()
+  const during = await bestMs()
   t.ok(during < before * 5 + 5, `${during} ms against ${before} ms`)
-  // Headers that never end have ten seconds.
+  // Headers that never end have ten seconds; from here on they have less.
+  t.equal(app.fastify.server.headersTimeout, limits.headersTimeoutMs)
+  app.fastify.server.headersTimeout = 100
   await until(() => slow.every(({ socket }) => socket.closed))
   t.match(slow.at(-1)?.received, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
 })

@@ -20,6 +20,9 @@ import { startService } from './helpers/service.ts'
 
 const exec = promisify(execFile)
 
+// By itself a file has half a minute, in which `npm ci` alone may not end.
+t.setTimeout(110_000)
+
 const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', , openapi = ''] = blocks('sh')
 const [created = '', refused = ''] = blocks('json')
 

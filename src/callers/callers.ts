@@ -34,6 +34,7 @@ interface RateSharing {
 
 type ConfigOfCallers = Config['callers']
 
+/** The guard as one part of the service: `guard` puts it before a scope, `keys` is looked at from outside. */
 export class Callers {
   readonly keys: IssuerKeys | undefined
   readonly #config: ConfigOfCallers
@@ -46,6 +47,7 @@ export class Callers {
     this.#identities = new Identities(config.jwt, this.keys)
   }
 
+  /** Ends the connections to the issuer. */
   async close (): Promise<void> {
     await this.keys?.close()
   }

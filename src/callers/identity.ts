@@ -11,6 +11,7 @@ import type { JwtConfig } from '../values.ts'
 import { readCompanies, readScopes } from './claims.ts'
 import type { IssuerKeys } from './keys.ts'
 
+/** What a verified token says of its bearer, and nothing else of it. */
 export interface Identity {
   /** `sub` of the token; empty where the network is trusted and nobody is known. */
   readonly subject: string
@@ -28,6 +29,7 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1). */
 const bearer = /^bearer +([\w.~+/-]+=*) *$/i
 
+/** Remembers `identitiesMax` tokens for `identityLifetimeMs`, and none beyond its `exp`. */
 export class Identities {
   readonly #config: JwtConfig
   readonly #keys: Pick<IssuerKeys, 'find'>

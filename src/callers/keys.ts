@@ -10,10 +10,12 @@ import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { Standing } from '../standing.ts'
 
+/** The part of the log that the keys speak to. */
 export interface KeysLog {
   warn (fields: object, message: string): void
 }
 
+/** RFC 7517 §5. An attempt has `keysTimeoutMs`, and `keysPauseMs` pass before the next one; keys once had stay in use until others come. */
 export class IssuerKeys {
   readonly #set: RemoteJWKSet
   readonly #log: KeysLog
@@ -46,6 +48,7 @@ export class IssuerKeys {
     this.#fetch().catch(() => {})
   }
 
+  /** No attempt follows. */
   async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)

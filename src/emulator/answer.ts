@@ -1,4 +1,4 @@
-/** An answer of the emulator's, whoever gives it. */
+/** An answer of the emulator's, whoever gives it: a value, of which nothing is written yet. */
 
 export interface Answer {
   status: number
@@ -6,6 +6,7 @@ export interface Answer {
   body: string | Buffer
 }
 
+/** An answer in JSON. */
 export function json (status: number, body: unknown): Answer {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
 }

@@ -8,6 +8,7 @@ import { pageOf } from './pages.ts'
 import type { Received } from './recorder.ts'
 import type { Settings } from './settings.ts'
 
+/** Procore's REST API and its token endpoint (OAuth 2.0 client credentials, RFC 6749 §4.4), as far as the service uses them. */
 export class Api {
   settings: Settings
   readonly directory = new Directory()
@@ -23,10 +24,12 @@ export class Api {
     return new Date(Date.now() + this.settings.clockSkewSeconds * 1000)
   }
 
+  /** From now on every token that was issued is answered 401. */
   revokeTokens (): void {
     this.#tokens.clear()
   }
 
+  /** @param origin of the emulator, for links in answers */
   answer (request: Received, origin: string): Answer {
     const url = new URL(request.path, origin)
     const { pathname } = url
@@ -89,6 +92,7 @@ export class Api {
     return window.used > rateLimit
   }
 
+  /** `X-Rate-Limit-*` (Procore: Rate Limiting); none before the company's first request. Windows end with a second of the clock. */
   rateHeaders (companyId: number): Record<string, string> {
     const window = this.#windows.get(companyId)
     if (window === undefined) return {}

@@ -43,6 +43,7 @@ export function catalog (name: string, query: URLSearchParams, settings: Setting
   }
 }
 
+/** A name for any id, since the emulator takes all of them. */
 export function vendorName (id: unknown): string {
   const name = vendors.find(vendor => vendor.id === id)?.['name']
   return typeof name === 'string' ? name : `Vendor ${String(id)}`

@@ -4,6 +4,7 @@ import { json, type Answer } from './answer.ts'
 import type { Emulator } from './emulator.ts'
 import { FaultSchema, SettingsSchema } from './settings.ts'
 
+/** @param path below `/__emulator`, with its query */
 export function control (emulator: Emulator, method: string, path: string, body: Buffer): Answer {
   const { pathname, searchParams } = new URL(path, emulator.url)
   switch (`${method} ${pathname.slice('/__emulator'.length)}`) {

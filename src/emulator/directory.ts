@@ -9,6 +9,7 @@ export interface Wish {
   avatar?: Buffer
 }
 
+/** A user as the emulator holds it; what a list or a single user shows of it is made by `present`. */
 export interface User {
   id: number
   companyId: number
@@ -56,6 +57,7 @@ const kinds: Record<string, 'text' | 'integer' | 'boolean'> = {
 const usersMax = 100_000
 const avatarsMaxBytes = 536_870_912
 
+/** All users of all companies, with their avatars, within `usersMax` and `avatarsMaxBytes`. */
 export class Directory {
   users = new Map<number, User>()
   #nextId = 381_006
@@ -70,6 +72,7 @@ export class Directory {
     return values
   }
 
+  /** What Procore would say against a new user; nothing is stored. @param configurable whether the company's own required fields count */
   judge (companyId: number, { values, avatar }: Wish, settings: Settings, configurable: boolean): Errors {
     const errors: Errors = {}
     const required = ['last_name', 'email_address', ...(configurable ? settings.requiredFields : [])]
@@ -92,16 +95,19 @@ export class Directory {
     return errors
   }
 
+  /** An avatar replaces the one that was there. */
   change (user: User, { values, avatar }: Wish, now: Date): void {
     Object.assign(user.values, values)
     user.avatar = avatar ?? user.avatar
     user.updatedAt = inSeconds(now)
   }
 
+  /** E-mail addresses are compared without regard to case. */
   isTaken (companyId: number, email: unknown): boolean {
     return this.list(companyId).some(user => isSame(user, email))
   }
 
+  /** @throws {RangeError} when the emulator is full */
   add (companyId: number, { values, avatar }: Wish, now: Date): User {
     this.#avatarBytes += avatar?.length ?? 0
     if (this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes) throw new RangeError('the emulator is full')
@@ -110,11 +116,13 @@ export class Directory {
     return user
   }
 
+  /** Of all companies; ids are not given again. */
   clear (): void {
     this.users.clear()
     this.#avatarBytes = 0
   }
 
+  /** Of one company, the oldest first. */
   list (companyId: number): User[] {
     return [...this.users.values()].filter(user => user.companyId === companyId)
   }

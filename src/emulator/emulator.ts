@@ -16,12 +16,14 @@ import { defaultSettings, type Fault, type Settings } from './settings.ts'
 /** Largest body that is read at all. */
 const bodyMaxBytes = 268_435_456
 
+/** @param listen port 0, which is the default: any that is free */
 export async function startEmulator (settings: Partial<Settings> = {}, listen: { host?: string, port?: number } = {}): Promise<Emulator> {
   const emulator = new Emulator({ ...defaultSettings, ...settings })
   await emulator.listen(listen.host ?? '127.0.0.1', listen.port ?? 0)
   return emulator
 }
 
+/** The emulator as a server, and as tests look at it: what it holds (`api`), what it will do wrong (`faults`), what it received (`recorder`). */
 export class Emulator {
   readonly api: Api
   readonly faults = new Faults()
@@ -54,6 +56,7 @@ export class Emulator {
     return this.recorder.received.filter(({ path }) => path === '/oauth/token')
   }
 
+  /** From then on `url` leads to it. */
   async listen (host: string, port: number): Promise<void> {
     this.#server.listen(port, host)
     await once(this.#server, 'listening')
@@ -62,6 +65,7 @@ export class Emulator {
     this.url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${address.port}`
   }
 
+  /** Cuts every connection. */
   async close (): Promise<void> {
     if (!this.#server.listening) return
     this.#server.close()

@@ -3,9 +3,11 @@ import type { Fault } from './settings.ts'
 
 const faultsMax = 1000
 
+/** At most `faultsMax` wait at a time. */
 export class Faults {
   #waiting: Array<{ fault: Fault, left: number }> = []
 
+  /** Strikes once, `times` times, or for ever at a `rate`. @throws {RangeError} when too many wait */
   add (fault: Fault): void {
     if (this.#waiting.length >= faultsMax) throw new RangeError('too many faults are waiting')
     this.#waiting.push({ fault, left: fault.rate === undefined ? fault.times ?? 1 : Infinity })

@@ -4,6 +4,7 @@ import { json, type Answer } from './answer.ts'
 const perPageMax = 2000
 const perPageDefault = 100
 
+/** `page` and `per_page` as the query has them: 100 to a page unless it says so, at most 2000 (Procore: Pagination). */
 export function pageOf (items: readonly unknown[], url: URL): Answer {
   const page = Math.max(1, Number(url.searchParams.get('page') ?? 1))
   const perPage = Math.min(perPageMax, Math.max(1, Number(url.searchParams.get('per_page') ?? perPageDefault)))

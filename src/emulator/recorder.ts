@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Part } from './form.ts'
 
+/** A request as it came; the fields below `body` are filled in while it is answered. */
 export interface Received {
   method: string
   /** Path and query. */
@@ -23,6 +24,7 @@ export interface Received {
 const receivedMax = 50_000
 const bodiesMax = 2000
 
+/** The last `receivedMax` requests, the last `bodiesMax` of them with their bytes. */
 export class Recorder {
   received: Received[] = []
 

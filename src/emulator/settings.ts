@@ -1,6 +1,7 @@
 /** What the emulator can be told: how Procore's undocumented facts turn out, and which faults it has on demand. */
 import { Type, type Static } from '@sinclair/typebox'
 
+/** What stands for one Procore: a setting for each fact that its documentation leaves open, or that a test has to vary. */
 export const SettingsSchema = Type.Object({
   clientId: Type.String(),
   clientSecret: Type.String(),
@@ -33,6 +34,7 @@ export const SettingsSchema = Type.Object({
 
 export type Settings = Static<typeof SettingsSchema>
 
+/** As Procore's documentation has it, as far as it says. */
 export const defaultSettings: Settings = {
   clientId: 'demo-client',
   clientSecret: 'demo-secret',
@@ -55,6 +57,7 @@ export const defaultSettings: Settings = {
 
 const milliseconds = Type.Integer({ minimum: 0, maximum: 600_000 })
 
+/** Something that goes wrong with one request or with many. */
 export const FaultSchema = Type.Object({
   kind: Type.Union([
     /** The answer comes late. */

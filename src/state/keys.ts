@@ -5,6 +5,7 @@
 import type { ProblemCode } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 
+/** Procore answered, and this is the answer that every repeat is given. */
 export interface AnsweredKey {
   state: 'answered'
   /** Of the request, so that another one under the same key is told apart. */
@@ -18,12 +19,15 @@ export interface UnknownKey {
   state: 'unknown'
   /** Empty when the request was not read to its end. */
   fingerprint: string
+  /** By the clock of whoever asks. */
   sentAtMs: number
   code: ProblemCode
 }
 
+/** What stands under a key that is taken. */
 export type KeyRecord = { state: 'running' } | AnsweredKey | UnknownKey
 
+/** Ids are hashes of key and scope: a store sees neither a key nor a caller. Whatever it holds ends by itself (`keyLifetimeMs`). */
 export interface KeyStore {
   /** Takes a key that is free, and tells nothing; or tells what stands under it. */
   claim (id: string): Promise<KeyRecord | undefined>

@@ -1,4 +1,7 @@
-/** Idempotency keys in the memory of this process, bounded in number, bytes and time; the oldest that are settled go first. */
+/**
+ * Idempotency keys in the memory of this process, bounded in number, bytes and time; the oldest that are settled go first.
+ * It knows nothing of other replicas, and of what is kept only its size.
+ */
 import { limits } from '../limits.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 
@@ -11,6 +14,7 @@ interface Kept {
 /** What a key takes beside its answer, roughly. */
 const recordBytes = 500
 
+/** At most `keysMax` with `keysMaxBytes` of answers, each for `keyLifetimeMs`. No call of it fails. */
 export class MemoryKeys implements KeyStore {
   /** In the order in which they were settled; running ones stand where they were claimed. */
   readonly #kept = new Map<string, Kept>()

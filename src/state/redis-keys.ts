@@ -16,6 +16,7 @@ interface Held {
   isEnding: boolean
 }
 
+/** Answers of more than `storedMaxBytes` are not stored, and count as unknown: they are looked up again. */
 export class RedisKeys implements KeyStore {
   readonly #store: SharedStore
   readonly #seal: Seal
@@ -33,6 +34,7 @@ export class RedisKeys implements KeyStore {
     this.#renewal = setInterval(() => this.#extend(), leaseRenewMs).unref()
   }
 
+  /** What is still held ends with its lease. */
   close (): void {
     clearInterval(this.#renewal)
   }
@@ -64,12 +66,14 @@ export class RedisKeys implements KeyStore {
     return Array.isArray(found) ? this.#read(id, found) : undefined
   }
 
+  /** Resolves once it is written, or is known to be written later: it waits no longer than two calls may take, and never fails. */
   async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
     const held = this.#held.get(id)
     const sealed = this.#close(id, record)
     await this.#end(id, held, () => this.#store.script('settle-key', [keyOf(id)], [held?.holder ?? '', sealed, limits.keyLifetimeMs, record.state === 'answered' ? '1' : '0']))
   }
 
+  /** As `settle`; a key that is not held here is left alone. */
   async release (id: string): Promise<void> {
     const held = this.#held.get(id)
     if (held !== undefined) await this.#end(id, held, () => this.#store.script('release-key', [keyOf(id)], [held.holder]))

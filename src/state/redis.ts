@@ -8,6 +8,7 @@ import { limits } from '../limits.ts'
 import type { Secret } from '../secret.ts'
 import { Standing } from '../standing.ts'
 
+/** The part of the log that the store speaks to. */
 export interface StateLog {
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
@@ -32,6 +33,7 @@ type Reply = string | number | null | Reply[]
 
 /** Each is a file under `lua/`, with its number of keys. */
 const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'enter-allowance': 2, 'leave-allowance': 2, 'extend-allowance': 1, lock: 1, unlock: 1 } as const
+/** Names a script by its file. */
 export type ScriptName = keyof typeof scripts
 
 /** After so many looks in vain a new connection is made. */
@@ -40,10 +42,12 @@ const looksPerConnection = 5
 /** Stands before every key of ours. */
 export const keyPrefix = 'procore-bff:'
 
+/** A call has `storeTimeoutMs`, and `storeCallsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
 export class SharedStore {
   /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
   readonly client: Redis
   readonly #log: StateLog
+  /** Whether the last call or look was answered. */
   readonly standing = new Standing()
   readonly #whenBack = new Set<() => void>()
   /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
@@ -79,6 +83,7 @@ export class SharedStore {
     this.client.on('ready', () => this.#look())
   }
 
+  /** Whether calls are made at all; while it is away they fail at once. */
   get isUp (): boolean {
     return this.standing.isUp
   }
@@ -89,6 +94,7 @@ export class SharedStore {
     await withinTime(this.client.connect().then(() => this.#look()), limits.storeConnectTimeoutMs).catch(error => this.#goAway(error))
   }
 
+  /** Ends looking and the connection; whatever runs fails. */
   async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#probe)

@@ -26,9 +26,10 @@ interface Unsaid {
 /** Of no request that the store knows. */
 const noEpoch = -1
 
+/** By company, or by one name for all, as `PROCORE_ALLOWANCE` says: the caller names whose allowance it is. */
 export class SharedAllowance {
   readonly #store: SharedStore
-  /** What this replica has under way, by whose allowance it takes: a replica that died says nothing more, and its places are free again. */
+  /** What this replica has under way, by whose allowance it takes: of a replica that died each place ends with its lease, and counts as spent. */
   readonly #underWay = new Map<number, Set<string>>()
   readonly #renewal: NodeJS.Timeout
 
@@ -47,6 +48,7 @@ export class SharedAllowance {
     store.whenBack(() => this.#sayAll())
   }
 
+  /** What is under way ends with its lease. */
   close (): void {
     clearInterval(this.#renewal)
   }

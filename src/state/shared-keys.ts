@@ -9,6 +9,7 @@ import type { MemoryKeys } from './memory-keys.ts'
 import type { RedisKeys } from './redis-keys.ts'
 import { StoreAway } from './redis.ts'
 
+/** At any time each key is this replica's own affair or the store's: `#running` says which. */
 export class SharedKeys implements KeyStore {
   readonly #shared: RedisKeys
   readonly #own: MemoryKeys

@@ -27,12 +27,14 @@ const StoredSchema = Type.Union([AnsweredSchema, Type.Object({ ...UnknownSchema.
 
 type Stored = Static<typeof AnsweredSchema> | Static<typeof UnknownSchema>
 
+/** JSON has no bytes, so a body is stored as base64. */
 export function toStored (record: AnsweredKey | UnknownKey): unknown {
   if (record.state === 'unknown' || record.verdict.kind === 'refusal') return record
   const { body, ...verdict } = record.verdict
   return { ...record, verdict: { ...verdict, base64: body.toString('base64') } }
 }
 
+/** Nothing when the value is not of the form that this version writes. */
 export function fromStored (value: unknown): AnsweredKey | UnknownKey | undefined {
   if (!isStored(value)) return undefined
   if (value.state === 'unknown') return value

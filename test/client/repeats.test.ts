@@ -7,6 +7,9 @@ import type { Outcome, ProblemCode } from '../../src/problem.ts'
 import { jane } from '../helpers/requests.ts'
 import { created, problem, startScripted, type ScriptedAnswer } from '../helpers/scripted.ts'
 
+// Most of the time is pauses, in which the others can go on.
+t.jobs = 8
+
 const withoutKey = { path: { company_id: 101 }, body: { user: jane } }
 
 t.test('sent again: what passes, under the one key that it had from the start', async t => {
@@ -15,7 +18,7 @@ t.test('sent again: what passes, under the one key that it had from the start', 
     ['procore_unreachable', 'not_sent', undefined], ['procore_unreachable', 'unknown', undefined], ['procore_timeout', 'unknown', undefined], ['procore_bad_response', 'unknown', undefined],
     ['too_many_requests', undefined, '0'], ['overloaded', undefined, '0'], ['stopping', undefined, undefined], ['identity_unavailable', undefined, '0'], ['idempotency_in_progress', undefined, undefined],
   ]
-  for (const [code, outcome, retryAfter] of script) {
+  await Promise.all(script.map(async ([code, outcome, retryAfter]) => {
     const { url, asked } = await startScripted(t, [problem(code, outcome, retryAfter), created])
     const repeats: Repeat[] = []
     const answer = await createClient({ baseUrl: url }).createUser(101, jane, { onRepeat: repeat => repeats.push(repeat) })
@@ -24,7 +27,7 @@ t.test('sent again: what passes, under the one key that it had from the start', 
     t.ok(first !== undefined && first === second)
     t.match(repeats, [{ attempt: 2, idempotencyKey: first, failure: { code, outcome } }])
     t.ok((repeats[0]?.pauseMs ?? -1) >= 0 && (repeats[0]?.pauseMs ?? Infinity) <= limits.pauseMs)
-  }
+  }))
 })
 
 t.test('not sent again: what more of the same would not mend', async t => {
@@ -132,7 +135,8 @@ t.test('nobody there', async t => {
   await t.rejects(call, { name: 'NetworkError', reason: 'connection', attempts: limits.attemptsMax, cause: Error })
 })
 
-t.test('no answer ends by the time for one call, and is not sent again', async t => {
+// The others must not be given its clock.
+t.test('no answer ends by the time for one call, and is not sent again', { buffered: false }, async t => {
   const { url, asked } = await startScripted(t, ['silence'])
   const timeout = AbortSignal.timeout.bind(AbortSignal)
   const wanted: number[] = []

@@ -3,6 +3,9 @@ import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { choose, fillIn, openDemo, skip, submit, told } from '../helpers/demo.ts'
 
+// Most of the time is waiting for what the client waits for, by which no page holds up another.
+t.jobs = 3
+
 t.test('filled in and created, every field of it, and no other host is asked', { skip }, async t => {
   const { page, url, asked, errors, emulator } = await openDemo(t)
   await fillIn(page)

@@ -21,6 +21,9 @@ const inTheMiddle = (page: Page) => page.waitForFunction(() => {
   return value > 5 && value < 90
 })
 
+// Most of the time is waiting for what the client waits for, by which no page holds up another.
+t.jobs = 3
+
 t.test('9 MB with progress', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
   await fillIn(page)

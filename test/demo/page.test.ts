@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
+import { startDemo } from '../helpers/demo.ts'
 import { root, run, serviceEnvironment } from '../helpers/process.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { emulate, startService } from '../helpers/service.ts'
@@ -49,8 +50,7 @@ t.test('it has an input for every field of the create', async t => {
 })
 
 t.test('what Procore received is told without credentials', async t => {
-  const emulator = await emulate(t)
-  const url = await run(t, 'src/demo/main.ts', serviceEnvironment(emulator)).listening
+  const { url } = await startDemo(t)
   await sendJson(`${url}/companies/1234/users`, { user: jane })
   const { text, json } = await send(`${url}/demo/received`, { method: 'GET' })
   t.match(json, [{ method: 'POST', path: '/rest/v1.3/companies/1234/users', status: 201, json: { user: jane } }, { path: '/oauth/token' }])
@@ -58,8 +58,7 @@ t.test('what Procore received is told without credentials', async t => {
 })
 
 t.test('only scenarios that there are can be chosen, and one takes the place of the other', async t => {
-  const emulator = await emulate(t)
-  const url = await run(t, 'src/demo/main.ts', serviceEnvironment(emulator)).listening
+  const { url } = await startDemo(t)
   t.match(await send(`${url}/demo/next/none`, { method: 'POST' }), { status: 404, json: { code: 'not_found' } })
   const html = await readFile(join(root, 'src/demo/page/page.html'), 'utf8')
   for (const [, name] of html.matchAll(/<option value="(\w+)">/g)) t.equal((await send(`${url}/demo/next/${name}`, { method: 'POST' })).status, 204, String(name))

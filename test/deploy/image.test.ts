@@ -52,8 +52,8 @@ t.test('its lines make a service that starts, is healthy and stops on SIGTERM', 
   const contents = async () => (await readdir(app, { recursive: true })).sort()
   const before = await contents()
   const [, file = ''] = JSON.parse(after('CMD ')[0] ?? '[]')
-  // Without what tap puts into every process, which would fail to write of it.
-  const as = ['env', '--unset=NODE_OPTIONS', 'setpriv', `--reuid=${nobody}`, '--clear-groups']
+  // Without what the tests put into every process, which would fail to write of it.
+  const as = ['env', '--unset=NODE_OPTIONS', '--unset=NODE_COMPILE_CACHE', 'setpriv', `--reuid=${nobody}`, '--clear-groups']
   const [command = '', ...rest] = [...as, node, file]
   const { stderr } = await exec(command, rest, { cwd: app, env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } }).catch(error => error)
   t.match(stderr, /app\.ts was accepted/, 'compiled code is at hand')

@@ -1,7 +1,7 @@
 /** A real Chromium, where the machine has one. */
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import type { Test } from 'tap'
+import file, { type Test } from 'tap'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
@@ -20,10 +20,22 @@ export function launch (): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] })
 }
 
+let launched: Promise<Browser> | undefined
+
+/** The one of this file of tests, closed when all of them are over. */
+function browserOfFile (): Promise<Browser> {
+  launched ??= launch().then(browser => {
+    file.teardown(() => browser.close())
+    return browser
+  })
+  return launched
+}
+
+/** A page in a context of its own: no cookie, storage, cache or service worker of another test is in it. */
 export async function openPage (t: Test): Promise<Browsing> {
-  const browser = await launch()
-  t.teardown(() => browser.close())
+  const browser = await browserOfFile()
   const page = await browser.newPage()
+  t.teardown(() => page.close())
   const asked: string[] = []
   const errors: string[] = []
   page.on('request', request => asked.push(request.url()))

@@ -1,10 +1,10 @@
-/** The demo's page in a browser, on a service in a process of its own and an emulator in this one. */
+/** The service with the demo's page, and that page in a browser. */
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { addPage } from '../../src/demo/pages.ts'
 import type { Emulator } from '../../src/emulator/emulator.ts'
 import { hasBrowser, openPage, type Browsing } from './browser.ts'
-import { run, serviceEnvironment } from './process.ts'
-import { emulate } from './service.ts'
+import { startService, type Service } from './service.ts'
 
 export const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
@@ -16,9 +16,13 @@ export interface Demo extends Browsing {
   users: () => number
 }
 
+/** As `src/demo/main.ts` does it. */
+export function startDemo (t: Test): Promise<Service> {
+  return startService(t, { extend: (fastify, config) => addPage(fastify, new URL(config.procore.apiUrl)) })
+}
+
 export async function openDemo (t: Test): Promise<Demo> {
-  const emulator = await emulate(t)
-  const url = await run(t, 'src/demo/main.ts', serviceEnvironment(emulator)).listening
+  const { url, emulator } = await startDemo(t)
   const browsing = await openPage(t)
   await load(browsing.page, `${url}/demo`)
   return {

@@ -2,9 +2,10 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { request } from 'undici'
+import { freePort } from './free-port.ts'
 import { root } from './process.ts'
 
 export const hasNginx = spawnSync('nginx', ['-v']).status === 0
@@ -51,15 +52,7 @@ async function workers ({ pid }: ChildProcess): Promise<string[]> {
   return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')
 }
 
+/** The answer is read to its end, and its connection closed with it: one that stayed would end in the middle of a test, when nginx is reloaded. */
 async function answers (url: string): Promise<boolean> {
-  return fetch(url).then(() => true, () => false)
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  return request(url, { headers: { connection: 'close' } }).then(({ body }) => body.dump()).then(() => true, () => false)
 }

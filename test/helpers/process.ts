@@ -1,6 +1,7 @@
 /** The service, the emulator or any other program of this repository as a process of its own, as an operator starts it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { resolve as resolvePath } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -17,9 +18,13 @@ export interface Program {
   exit: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
 }
 
-/** Only what is named here is in its environment, so that the machine's own can't decide a test. */
+const { PATH, NODE_COMPILE_CACHE } = process.env
+
+/** All that a program has of this machine's environment, which may not decide a test: where programs are, and what of the code is compiled (.taprc). */
+export const inherited: NodeJS.ProcessEnv = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: resolvePath(root, NODE_COMPILE_CACHE) }) }
+
 export function run (t: Test, file: string, env: Record<string, string> = {}, cwd = root, [command = process.execPath, ...args]: string[] = []): Program {
-  const child = spawn(command, [...args, file], { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, [...args, file], { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   listening.catch(() => {})
   const lines: string[] = []

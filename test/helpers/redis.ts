@@ -1,9 +1,9 @@
 /** A real Redis of a test's own, on a free port, that can be killed, stopped and started again. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
+import { freePort } from './free-port.ts'
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 
@@ -48,12 +48,7 @@ export class TestRedis {
 }
 
 export async function startRedis (t: Test, { more = [], password }: { more?: readonly string[], password?: string } = {}): Promise<TestRedis> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  const redis = new TestRedis(port, t.testdir(), password === undefined ? more : [...more, '--requirepass', password], password)
+  const redis = new TestRedis(await freePort(), t.testdir(), password === undefined ? more : [...more, '--requirepass', password], password)
   await redis.start()
   t.teardown(async () => {
     redis.client.disconnect()

@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp, type App } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
+import { readConfig, type Config } from '../../src/config.ts'
 import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import type { Settings } from '../../src/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
@@ -27,6 +27,8 @@ export interface ServiceOptions {
   procoreUrl?: string
   /** Instead of those that the service mirrors. */
   endpoints?: readonly Endpoint[]
+  /** Adds what `npm start` does not have. */
+  extend?: (fastify: App['fastify'], config: Config) => Promise<void>
   /** Whether the first token is had before the test goes on. */
   ready?: boolean
 }
@@ -46,6 +48,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     ...options.env,
   })
   const app = await buildApp(config, createLog(config.log, { write: line => { lines.push(JSON.parse(line)) } }), options.endpoints)
+  await options.extend?.(app.fastify, config)
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()
     await app.fastify.close()

@@ -1,4 +1,7 @@
 // Past a limit the answer is overloaded, fast, before the body is read; what is under way goes on.
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { boundary, form, jane, janeParts, RawConnection, sendForm, sendJson } from '../helpers/requests.ts'
@@ -30,12 +33,20 @@ t.test('uploads at a time: all of them end well, the next one is refused, JSON a
 })
 
 t.test('requests that wait for a connection', async t => {
-  const { users, emulator, app } = await startService(t, { env: { UPSTREAM_CONNECTIONS: '1' } })
-  emulator.faults.add({ kind: 'delay', delayMs: 3000 })
+  // Answers nobody until it is told to, and from then on everybody.
+  const held: ServerResponse[] = []
+  let isHolding = true
+  const answer = (response: ServerResponse) => response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1}')
+  const procore = createServer((request, response) => request.resume().on('end', () => isHolding ? held.push(response) : answer(response))).listen(0, '127.0.0.1')
+  await once(procore, 'listening')
+  t.teardown(() => procore.close())
+  const { users, app } = await startService(t, { env: { UPSTREAM_CONNECTIONS: '1', PROCORE_API_URL: `http://127.0.0.1:${(procore.address() as AddressInfo).port}` } })
   const crowd = Array.from({ length: 1100 }, (_, index) => sendJson(users.replace('101', String(index + 1)), { user: jane }))
   await until(() => app.procore.isFull)
   const refused = await sendJson(users, { user: jane })
   t.match(refused, { status: 503, json: { code: 'overloaded' }, headers: { 'retry-after': '1' } })
+  isHolding = false
+  for (const response of held) answer(response)
   const replies = await Promise.all(crowd)
   t.ok(replies.every(({ status }) => status === 201 || status === 503))
   t.ok(replies.filter(({ status }) => status === 201).length >= 1000)

@@ -68,21 +68,23 @@ t.test('no personal data and no credential in any line, whatever goes wrong', as
   const { users, url, emulator, lines } = service
   const marked = { ...jane, last_name: 'Zzyzx-Doe', email_address: 'zzyzx@example.com', notes: 'zzyzx', avatar: 'zzyzx' }
   const { avatar: _, ...valid } = marked
-  const headers = { authorization: 'Bearer zzyzx-token', cookie: 'zzyzx=1', 'x-request-id': 'a b zzyzx', 'idempotency-key': 'zzyzx' }
-  await sendJson(users, { user: marked }, headers)
-  await sendJson(users, '{"user":{"last_name":"zzyzx', headers)
-  await sendJson(`${users}?zzyzx=zzyzx`, { zzyzx: 1 }, headers)
-  await send(`${url}/zzyzx?zzyzx=1`, { method: 'GET', headers })
-  await send(`${url}/companies/zzyzx/users`, { headers })
+  // Under a key that was used before, nothing but a look-up would be sent.
+  let keys = 0
+  const headers = () => ({ authorization: 'Bearer zzyzx-token', cookie: 'zzyzx=1', 'x-request-id': 'a b zzyzx', 'idempotency-key': `zzyzx-${keys++}` })
+  await sendJson(users, { user: marked }, headers())
+  await sendJson(users, '{"user":{"last_name":"zzyzx', headers())
+  await sendJson(`${users}?zzyzx=zzyzx`, { zzyzx: 1 }, headers())
+  await send(`${url}/zzyzx?zzyzx=1`, { method: 'GET', headers: headers() })
+  await send(`${url}/companies/zzyzx/users`, { headers: headers() })
   for (const kind of ['reset-before-body', 'reset-after-body', 'garbage', 'truncate', 'silence', 'status'] as const) {
     emulator.faults.add({ kind, raw: 'HTTP/1.1 zzyzx\r\n\r\n', body: '{"message":"zzyzx"}', ...(kind === 'status' ? { status: 422 } : {}) })
-    await sendJson(users, { user: valid }, headers)
+    await sendJson(users, { user: valid }, headers())
   }
   emulator.faults.add({ kind: 'status', status: 401, body: '{"errors":"zzyzx"}', times: 2 })
-  await sendJson(users, { user: valid }, headers)
+  await sendJson(users, { user: valid }, headers())
   const parts = [...janeParts, { name: 'user[notes]', data: 'zzyzx' }, { name: 'user[zzyzx]', data: 'zzyzx' }]
-  await sendForm(users, form([{ name: 'user[avatar]', filename: 'zzyzx.png', data: png(400_000) }, ...parts]), headers)
-  await sendForm(users, form(parts).subarray(0, 200), headers)
+  await sendForm(users, form([{ name: 'user[avatar]', filename: 'zzyzx.png', data: png(400_000) }, ...parts]), headers())
+  await sendForm(users, form(parts).subarray(0, 200), headers())
   const raw = new RawConnection(service.port)
   raw.write('GET /zzyzx HTTP/1.1\r\nzzyzx zzyzx\r\n\r\n')
   await raw.ended()

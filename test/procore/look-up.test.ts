@@ -5,6 +5,9 @@ import { form, jane, janeParts, RawConnection, sendForm, sendJson } from '../hel
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
+// Most of the time is waiting for limits that no variable changes.
+t.jobs = 4
+
 const lookUps = (emulator: { apiRequests: Array<{ method: string, path: string }> }) => emulator.apiRequests.filter(({ method }) => method === 'GET').map(({ path }) => decodeURIComponent(path))
 
 t.test('found among the active ones, and given as Procore lists it', async t => {

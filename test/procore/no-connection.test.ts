@@ -6,6 +6,9 @@ import { png } from '../helpers/images.ts'
 import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
+// Most of the time is waiting for the ends of connections.
+t.jobs = 2
+
 async function listen (t: Test, onSocket: (socket: Socket) => void): Promise<number> {
   const sockets: Socket[] = []
   const server = createServer(socket => {

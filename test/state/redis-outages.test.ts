@@ -8,6 +8,9 @@ import { startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 import { startWay } from '../helpers/way.ts'
 
+// Most of the time is waiting for a store to be away for a while.
+t.jobs = 3
+
 const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const key = (value: string) => ({ 'idempotency-key': value })
 let people = 0
@@ -260,7 +263,8 @@ t.test('a silence of a moment refuses no keyed request, and its key is not taken
   t.match(await sendJson(service.users, somebody(), key('b')), { status: 201 })
 })
 
-t.test('an answer that came while this process was busy is not late', { skip }, async t => {
+// It keeps the processor to itself.
+t.test('an answer that came while this process was busy is not late', { skip, buffered: false }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
   const call = service.app.store?.run(client => client.ping())

@@ -10,6 +10,9 @@ import { form, jane, janeParts, RawConnection, sendForm, sendJson } from '../hel
 import { emulate, startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
+// Most of the time is waiting for what one replica finds out for the others.
+t.jobs = 2
+
 const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 const key = (value: string) => ({ 'idempotency-key': value })
 const user = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
