@@ -23,6 +23,7 @@ import type { Traces } from './observe/traces.ts'
 import { addDocs } from './pages/docs.ts'
 import { addOpenapi } from './pages/openapi.ts'
 import { addStatus } from './pages/status.ts'
+import { Paths } from './paths.ts'
 import { Procore } from './procore/procore.ts'
 import { addRefusals, findDoubtful } from './refusals.ts'
 import { createServer } from './server.ts'
@@ -57,10 +58,11 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const parts = { lifecycle, procore, callers, store: shared?.store, forms }
   addGauges(metrics.registry, parts)
   for (const endpoint of endpoints) metrics.expect(endpoint)
+  const paths = new Paths(fastify)
 
   addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [accessLog(lineWriter(log)), metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note]), lifecycle.note])
   lifecycle.addHooks(fastify)
-  addRefusals(fastify)
+  addRefusals(fastify, paths)
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done(findDoubtful(request.raw))
@@ -79,6 +81,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
     await callers.guard(scope, shared)
     await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, kept: new KeptAnswers(config.cache.lifetimeMs), forms })
   })
+  paths.close(fastify)
   fastify.addHook('onClose', async () => {
     await Promise.all([procore.close(), callers.close()])
     // What ended with the connections to Procore has to be written under its keys first.

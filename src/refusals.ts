@@ -8,25 +8,16 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { limits } from './limits.ts'
 import { isLingering, linger } from './linger.ts'
 import type { Unread } from './observe/ended.ts'
+import type { Paths } from './paths.ts'
 import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
 import { requestId } from './request-id.ts'
 
-export function addRefusals (app: FastifyInstance): void {
+export function addRefusals (app: FastifyInstance, paths: Paths): void {
   app.setErrorHandler((error, request, reply) => refuse(error, request, reply))
-  app.setNotFoundHandler(request => { throw noRoute(app, request) })
+  app.setNotFoundHandler(request => { throw paths.refusalOf(request.raw.url) })
   // Before its handler, Fastify would parse the body of a request that has no route, and find fault with that first.
-  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? noRoute(app, request) : undefined))
+  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? paths.refusalOf(request.raw.url) : undefined))
 }
-
-/** A path that has routes for other methods is told of them (RFC 9110 §15.5.6). */
-function noRoute (app: FastifyInstance, { raw: { url = '' } }: FastifyRequest): Problem {
-  const methods = app.supportedMethods.filter(method => isPath(app.findRoute({ method, url })?.params))
-  if (methods.length === 0) return new Problem('not_found', 'There is no such route.')
-  return new Problem('method_not_allowed', 'The route does not have this method.', { headers: { allow: methods.join(', ') } })
-}
-
-/** The router takes nothing for a parameter: `/users/` would be the user of no id. The one route of @fastify/cors, for every path, is a path of nobody's. */
-const isPath = (params: object | undefined) => params !== undefined && !('*' in params) && !Object.values(params).includes('')
 
 /** Errors that Fastify meets before any hook runs: URLs that can't be decoded, parameters that are too long. */
 export function refuseEarly (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Unread {

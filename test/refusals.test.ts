@@ -22,9 +22,11 @@ t.test('a route that is not there, whatever its body', async t => {
 t.test('a method that a known path does not have, with Allow', async t => {
   const { url, users } = await startService(t)
   for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
-    t.match(await send(users, { method: method as 'GET' }), { status: 405, headers: { allow: 'GET, HEAD, POST' }, json: { code: 'method_not_allowed' } }, method)
+    t.match(await send(users, { method: method as 'GET' }), { status: 405, headers: { allow: 'POST, GET, HEAD' }, json: { code: 'method_not_allowed' } }, method)
   }
-  t.match(await send(`${url}/rest/v1.3/companies/101/users`, { method: 'PUT' }), { status: 405, headers: { allow: 'GET, HEAD, POST' } })
+  t.match(await send(`${url}/rest/v1.3/companies/101/users`, { method: 'PUT' }), { status: 405, headers: { allow: 'POST, GET, HEAD' } })
+  t.match(await send(`${users}/validate`, { method: 'GET' }), { status: 405, headers: { allow: 'POST' } }, 'not the user of that id')
+  t.match(await send(`${users}/form`, { method: 'OPTIONS' }), { status: 405, headers: { allow: 'GET, HEAD' } })
   t.match(await send(`${url}/livez`, {}), { status: 405, headers: { allow: 'GET, HEAD' } })
   t.match(await send(`${url}/openapi.json`, { method: 'DELETE' }), { status: 405 })
 })

@@ -14,7 +14,7 @@ const list = Type.Union([Type.Array(Type.Object({}, { additionalProperties: true
 
 const answer = Type.Object({
   schema: Type.Object({}, { additionalProperties: true, description: 'The JSON Schema (2020-12) of the create\'s body.' }),
-  required_fields: Type.Union([Type.Array(Type.String()), Type.Null()], { description: 'The fields that the company itself requires, as far as its field sets tell; enforced with `run_configurable_validations`.' }),
+  required_fields: Type.Union([Type.Array(Type.String()), Type.Null()], { description: 'The fields that the company itself requires, enforced with `run_configurable_validations`; null when none of its field sets is about people, or when they could not be had: `problems` says so.' }),
   pick_lists: Type.Object({ permission_templates: list, vendors: list, work_classifications: list, trades: list }),
   incomplete: Type.Array(Type.String(), { description: 'The lists of which Procore has more than are here; search in them.' }),
   countries: Type.Array(Type.Object({ code: Type.String(), name: Type.String(), subdivisions: Type.Array(Type.Object({ code: Type.String(), name: Type.String() })) })),
@@ -51,11 +51,11 @@ export function companyUserForm (options: DescriptionOptions): Endpoint {
 }
 
 /** Field sets are of many forms; those of people are told by what they are called, and what is no field of the create is left out. */
-function requiredFields (sets: readonly unknown[], known: readonly string[]): string[] {
+function requiredFields (sets: readonly unknown[], known: readonly string[]): string[] | null {
   const required = new Set<unknown>()
-  for (const set of sets) {
-    if (!isObject(set) || ![set['class_name'], set['type']].some(name => typeof name === 'string' && /(?:^|:)users?$/i.test(name))) continue
-    const { fields } = set
+  const ofPeople = sets.filter(isObject).filter(set => [set['class_name'], set['type']].some(name => typeof name === 'string' && /(?:^|:)users?$/i.test(name)))
+  if (ofPeople.length === 0) return null
+  for (const { fields } of ofPeople) {
     if (typeof fields !== 'object' || fields === null) continue
     for (const [key, field] of Object.entries(fields)) {
       if (isObject(field) && field['required'] === true) required.add(typeof field['name'] === 'string' ? field['name'] : key)

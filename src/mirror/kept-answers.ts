@@ -1,6 +1,6 @@
 /**
  * Answers that are the same for every caller who may have them, kept for a moment, since Procore's allowance is small. One request at a
- * time asks for the same thing; while Procore is down or its allowance is spent, what was kept is given longer, and said to be stale.
+ * time asks for the same thing; while Procore is down, slow, or its allowance is spent, what was kept is given longer, and said to be stale.
  * Who may have an answer is judged before anybody comes here.
  */
 import { limits } from '../limits.ts'
@@ -58,13 +58,14 @@ export class KeptAnswers {
     const nowMs = Date.now()
     if (kept !== undefined && nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'kept')
     if (kept !== undefined && nowMs < kept.retryAtMs) return give(kept, 'stale')
-    try {
-      return { ...await this.#wait(key, caller, fetch), source: 'fetched', ageSeconds: 0 }
-    } catch (error) {
-      if (kept === undefined || !(error instanceof Problem) || !passing.has(error.code)) throw error
-      kept.retryAtMs = Date.now() + limits.staleRetryMs
-      return give(kept, 'stale')
-    }
+    const news = this.#wait(key, caller, fetch)
+    if (kept === undefined) return fresh(await news)
+    const fetched = await soon(news).catch((error: unknown) => {
+      if (!(error instanceof Problem) || !passing.has(error.code)) throw error
+    })
+    if (fetched !== undefined) return fresh(fetched)
+    kept.retryAtMs = Date.now() + limits.staleRetryMs
+    return give(kept, 'stale')
   }
 
   async #wait (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched> {
@@ -122,6 +123,18 @@ export class KeptAnswers {
     this.#bytes -= kept.bytes
   }
 }
+
+/** Nothing, if it takes longer than whoever has an older answer should wait; it goes on, and what comes of it is kept. */
+async function soon<T> (news: Promise<T>): Promise<T | undefined> {
+  const { promise: tooLate, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(resolve, limits.staleWaitMs)
+  return Promise.race([news, tooLate]).finally(() => {
+    clearTimeout(timer)
+    news.catch(() => {})
+  })
+}
+
+const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'fetched', ageSeconds: 0 })
 
 function give ({ success, procoreRequestId, atMs }: Kept, source: Source): Given {
   return { verdict: success, procoreRequestId, source, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { ProblemSchema } from '../problem.ts'
 import { version } from '../product.ts'
 import { operationSchema } from './operation.ts'
+import { shareProblems } from './shared-responses.ts'
 
 export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
@@ -33,6 +34,12 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
     transform: ({ schema, url, route }) => {
       const endpoint = route.config?.endpoint
       return { schema: endpoint === undefined ? schema : operationSchema(endpoint, url, config), url }
+    },
+    transformObject: document => {
+      if (!('openapiObject' in document)) return document.swaggerObject
+      const { paths = {}, components = {} } = document.openapiObject
+      Object.assign(components, { responses: shareProblems(paths) })
+      return document.openapiObject
     },
   })
   await app.register(async pages => {

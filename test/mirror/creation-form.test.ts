@@ -99,6 +99,12 @@ t.test('field sets of every form are read', async t => {
   t.strictSame((await get(`${users}/form`)).json['required_fields'], ['zip', 'notes'])
 })
 
+t.test('no set of people tells nothing, which is not the same as requiring nothing', async t => {
+  const { users, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'status', status: 200, body: '[{"class_name":"Rfi::Header","fields":{"city":{"required":true}}}]', path: '/configurable_field_sets' })
+  t.match((await get(`${users}/form`)).json, { required_fields: null, problems: {} })
+})
+
 t.test('who may have it is judged before; Fiji is a country', async t => {
   const issuer = await startIssuer(t)
   const { users, emulator } = await startService(t, { env: { ...issuer.env, JWT_COMPANIES_CLAIM: 'companies', JWT_SCOPE_PREFIX: 'p:' } })

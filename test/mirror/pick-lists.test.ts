@@ -83,6 +83,22 @@ t.test('stale while Procore is down or its allowance is spent, with its age, unt
   t.match(lines.filter(({ msg }) => msg === 'request').map(({ cache }) => cache).slice(0, 4), ['fetched', 'stale', 'stale', 'fetched'])
 })
 
+t.test('stale while Procore hangs, after a moment and not after its whole time; what comes in the end is kept', async t => {
+  const skip = skipTime(t)
+  const { url, emulator } = await startService(t)
+  const trades = `${url}/companies/101/trades`
+  const { text } = await get(trades)
+  skip(61_000)
+  emulator.faults.add({ kind: 'delay', delayMs: limits.staleWaitMs + 1000 })
+  const reply = await get(trades)
+  t.match(reply, { status: 200, text, headers: { 'x-outcome': 'stale' } })
+  t.equal((await get(trades)).headers['x-outcome'], 'stale', 'the next one need not wait')
+  t.equal(emulator.apiRequests.length, 2)
+  let last = reply
+  while (last.headers['x-outcome'] === 'stale') last = await get(trades)
+  t.equal(emulator.apiRequests.length, 2, 'the answer that was late is the one that is kept')
+})
+
 t.test('what refuses ends what was kept', async t => {
   const skip = skipTime(t)
   const { url, emulator } = await startService(t)

@@ -10,8 +10,9 @@ import { send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 interface Media { schema: { properties?: Record<string, { properties?: Record<string, unknown> }>, $ref?: string }, examples?: Record<string, { value: { code: string, status: number } }> }
-interface Operation { security: object[], requestBody: { content: Record<string, Media> }, responses: Record<string, { description: string, headers?: object, content: Record<string, Media> }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
-interface Document { openapi: string, paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, unknown> } }
+interface Response { description: string, headers?: object, content: Record<string, Media> }
+interface Operation { security: object[], requestBody: { content: Record<string, Media> }, responses: Record<string, Response & { $ref?: string }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
+interface Document { openapi: string, paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, unknown>, responses: Record<string, Response> } }
 
 const document: Document = parse(await readFile(openapiFile, 'utf8'))
 
@@ -52,9 +53,17 @@ t.test('every problem is there under its status, with an example that is one', a
   t.ok(responses['201']?.content['application/json']?.schema.properties?.['id'])
   for (const code of problemCodes) {
     const response = responses[code === 'procore_rejected' ? '4XX' : String(problemTable[code].status)]
-    const media = response?.content['application/problem+json']
+    const media = document.components.responses[response?.$ref?.replace('#/components/responses/', '') ?? '']?.content['application/problem+json']
     t.equal(media?.schema.$ref, '#/components/schemas/Problem', code)
     t.match(media?.examples?.[code]?.value, { code, status: problemTable[code].status, type: `urn:problem-type:procore-bff:${code}`, request_id: String })
   }
   t.strictSame(Object.keys(document.components.schemas), ['Problem'])
+})
+
+t.test('what many operations answer alike stands once, and nothing stands there that none refers to', async t => {
+  const text = await readFile(openapiFile, 'utf8')
+  const named = Object.entries(document.components.responses)
+  t.equal(new Set(named.map(([, response]) => JSON.stringify(response))).size, named.length)
+  for (const [name] of named) t.ok(text.includes(`#/components/responses/${name}`), name)
+  t.notMatch(JSON.stringify(document.paths), /problem\+json/)
 })
