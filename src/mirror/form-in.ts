@@ -11,7 +11,8 @@ import { Gathered } from './gathered.ts'
 import { ImageSize } from './image-size.ts'
 import { readImageType, signatureBytes, type ImageType } from './image.ts'
 import type { PartSink } from './multipart.ts'
-import { malformed, readPartHead, type PartHead } from './part-head.ts'
+import { malformed } from './malformed.ts'
+import { readPartHead, type PartHead } from './part-head.ts'
 import { tooLong, type FieldShape } from './shape.ts'
 
 export type ImageLimits = Pick<Config['bodies'], 'avatarMaxBytes' | 'avatarMaxPixels'>
@@ -73,7 +74,7 @@ export class FormIn implements PartSink {
     const field = name === undefined ? undefined : shape.fields.get(name)
     const isImage = name !== undefined && name === shape.image?.name
     if (name === undefined || (field === undefined && !isImage)) {
-      this.#draft.refuse(path, head.name)
+      this.#draft.noteUnknown(path, head.name)
       return { kind: 'ignored' }
     }
     if (!this.#draft.comesFirst(name)) return { kind: 'ignored' }

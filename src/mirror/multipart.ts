@@ -5,7 +5,7 @@
  * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
 import { Gathered } from './gathered.ts'
-import { malformed } from './part-head.ts'
+import { malformed } from './malformed.ts'
 
 export interface PartSink {
   /** The header block without its last line break. */

@@ -49,7 +49,7 @@ export function judgeQuery (shape: Shape, query: Texts): Draft {
   const draft = new Draft(shape)
   for (const [name, text] of Object.entries(query)) {
     const field = shape.fields.get(name)
-    if (field === undefined) draft.refuse([name], name)
+    if (field === undefined) draft.noteUnknown([name], name)
     else if (field.isList) putList(draft, field, Array.isArray(text) ? text : [text])
     else if (typeof text === 'string') draft.putText(field, text, false)
     else draft.complain(name, { rule: 'duplicate', message: 'must be given once' })

@@ -43,3 +43,11 @@ export interface Outgoing {
   /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
   halt (): void
 }
+
+const isComplete = Promise.resolve('')
+function doNothing (): void {}
+
+/** Of a body that is there as a whole, or of none: nothing of it still comes. */
+export function whole (body: Buffer | null, contentType: string | undefined, values: Values): Outgoing {
+  return { body, contentType, values, complete: isComplete, discard: doNothing, halt: doNothing }
+}

@@ -35,3 +35,8 @@ export function readParameters (text: string, isLoose = false): Parameterized | 
   }
   return { value: value.toLowerCase(), parameters }
 }
+
+/** The name that RFC 9110 §8.3.2 has for it, and the one without its hyphen that is as common. */
+export function isUtf8Charset (charset: string): boolean {
+  return /^utf-?8$/i.test(charset)
+}
