@@ -18,6 +18,7 @@ class Faults {
   readonly faulty = new Set<string>()
 }
 
+/** Values are put, `finish` is called once at the end, and then the faults are asked for. Faults are limited when they are told. */
 export class Draft {
   readonly shape: Shape
   readonly values = new Map<string, unknown>()

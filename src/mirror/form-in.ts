@@ -15,6 +15,7 @@ import { malformed } from './malformed.ts'
 import { readPartHead, type PartHead } from './part-head.ts'
 import { tooLong, type FieldShape } from './shape.ts'
 
+/** In bytes, and in pixels as the header of an image declares them. */
 export type ImageLimits = Pick<Config['bodies'], 'avatarMaxBytes' | 'avatarMaxPixels'>
 
 /** Told of what is valid, in the order in which it came. */
@@ -30,6 +31,10 @@ type Part =
   | { kind: 'image', head: PartHead, size: ImageSize | undefined }
   | { kind: 'ignored' }
 
+/**
+ * Types and judges the parts of one form. Its methods throw a Problem for what ends the form at once: `malformed_form`,
+ * `unsupported_media_type`, `avatar_type`, `avatar_too_large`; all else becomes a fault of the draft.
+ */
 export class FormIn implements PartSink {
   readonly #draft: Draft
   readonly #limits: ImageLimits

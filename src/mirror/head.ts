@@ -66,6 +66,7 @@ function judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number, { jsonMax
   }
 }
 
+/** Of JSON; a form that is too large is one whose avatar is. */
 export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
 
 /** The largest body that a form within all limits can have. */

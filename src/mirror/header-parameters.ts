@@ -3,6 +3,7 @@
  * names a parameter twice, is not read at all, so that no other parser can read something else from it.
  */
 
+/** A value with its parameters, without quotes and escapes. */
 export interface Parameterized {
   /** In lower case. */
   value: string

@@ -4,6 +4,7 @@ import { Problem } from '../problem.ts'
 import { isUtf8Charset, readParameters } from './header-parameters.ts'
 import { malformed } from './malformed.ts'
 
+/** The two that there are; a boundary is one of RFC 2046 §5.1.1. */
 export type BodyKind = { kind: 'json' } | { kind: 'form', boundary: string }
 
 const json: BodyKind = { kind: 'json' }

@@ -19,6 +19,7 @@ import { rehearsal } from './rehearsal.ts'
 import { Uploads } from './uploads.ts'
 import { Upstream, type UpstreamParts } from './upstream.ts'
 
+/** What is mirrored, and the parts of the service that it needs for that. */
 export interface MirrorOptions {
   endpoints: readonly Endpoint[]
   bodies: Config['bodies']

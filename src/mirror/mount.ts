@@ -33,8 +33,10 @@ declare module 'fastify' {
 interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
 type MirroredRequest = FastifyRequest<MirroredRoute>
 
+/** Where a valid request goes. It throws a Problem with the `outcome` of what may have been done, or CallerGone. */
 export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<Verdict>
 
+/** One endpoint, and what all of them share. */
 export interface MountOptions {
   endpoint: Endpoint
   bodies: Config['bodies']

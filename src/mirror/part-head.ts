@@ -7,6 +7,7 @@ import { Problem } from '../problem.ts'
 import { isUtf8Charset, readParameters } from './header-parameters.ts'
 import { malformed } from './malformed.ts'
 
+/** What matters of it: what the part is, never what its file is called. */
 export interface PartHead {
   name: string
   /** Whether the part has a file name at all, and whether it says anything. */

@@ -19,6 +19,7 @@ export function compileTarget (url: string, params: TObject, query: TObject): Ta
   return { path: compileShape('path', divided.path), query: compileShape('query', divided.query) }
 }
 
+/** What the path of a route names stands in the path, all else in the query. */
 export function divideParameters (url: string, params: TObject, query: TObject): { path: TObject, query: TObject } {
   const named = namesIn(url)
   const parameters = Object.entries(params.properties)
@@ -65,6 +66,7 @@ function putList (draft: Draft, field: FieldShape, texts: readonly unknown[]): v
   if (values.length === texts.length) draft.values.set(field.name, values)
 }
 
+/** Judged values by name; a list is an array. */
 export type Parameters = ReadonlyMap<string, unknown>
 
 /** A path with judged values in it; names and values are encoded, whatever they are. */

@@ -9,6 +9,7 @@ import type { Draft } from './draft.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import type { Shape } from './shape.ts'
 
+/** It is made for one request, and nothing of it outlives the request. */
 export interface Visit {
   raw: IncomingMessage
   /** By whom limits count; nothing where callers can't be told apart. */
