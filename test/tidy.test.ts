@@ -21,7 +21,7 @@ const downward: Record<string, string> = {
   'main.ts': 'run.ts',
   'demo.ts': 'emulator',
   'demo/main.ts': 'run.ts demo',
-  demo: 'emulator',
+  demo: 'pages emulator',
   'run.ts': 'stop.ts app.ts callers observe config.ts',
   'pages/write-openapi.ts': 'pages/openapi-yaml.ts',
   'pages/openapi-yaml.ts': 'app.ts observe config.ts',
