@@ -88,7 +88,11 @@ function count (): void {
 
 export const nameOf = ({ in: part, pointer }: Fault) => part === 'body' ? pointer.split('/')[2] ?? '' : ''
 
-const sentence = (about: string, { message }: Fault) => about === '' ? `${message.charAt(0).toUpperCase()}${message.slice(1)}.` : `${about} ${message}.`
+/** Messages go on from the name of what they are about; what is told of a whole request is a sentence already. */
+function sentence (about: string, { message }: Fault): string {
+  if (message.endsWith('.')) return message
+  return about === '' ? `${message.charAt(0).toUpperCase()}${message.slice(1)}.` : `${about} ${message}.`
+}
 
 const fields = () => [...document.querySelectorAll<HTMLElement>('[data-field]')]
 
