@@ -93,10 +93,11 @@ export const limits = Object.freeze({
   tracesComplaintMs: 60_000,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
   lookUpTimeoutMs: 5_000,
-  /** Pick-lists that are kept: how many with how many bytes, how much longer than usual while Procore can't be asked, and how soon it is asked again. */
+  /** Pick-lists that are kept: how many with how many bytes, how much longer than usual while Procore can't be asked, how long it may take to answer before an old list is given, and how soon it is asked again. */
   keptMax: 2_000,
   keptMaxBytes: 67_108_864,
   staleMs: 3_600_000,
+  staleAfterMs: 1_000,
   staleRetryMs: 5_000,
   /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
   keyLifetimeMs: 86_400_000,
