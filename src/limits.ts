@@ -93,6 +93,11 @@ export const limits = Object.freeze({
   tracesComplaintMs: 60_000,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
   lookUpTimeoutMs: 5_000,
+  /** How long after the time for its answer is over Procore may still make what a create asked for; what is made later is somebody else's. */
+  lookUpLateMs: 60_000,
+  /** Creates that are remembered, so that what one made is not told as another's: of how many names, and how many of one name. */
+  createsMax: 20_000,
+  createsOfNameMax: 16,
   /** Pick-lists that are kept: how many with how many bytes, how much longer than usual while Procore can't be asked, how long it may take to answer before an old list is given, and how soon it is asked again. */
   keptMax: 2_000,
   keptMaxBytes: 67_108_864,
