@@ -104,6 +104,8 @@ export const limits = Object.freeze({
   staleMs: 3_600_000,
   staleAfterMs: 1_000,
   staleRetryMs: 5_000,
+  /** How long a form waits for its lists; what comes later is there for the next one. */
+  formWaitMs: 5_000,
   /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
   keyLifetimeMs: 86_400_000,
   keysMax: 100_000,
