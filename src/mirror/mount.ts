@@ -123,6 +123,8 @@ export class Mount {
     if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
     try {
       const body = this.#body === undefined ? undefined : readBodyKind(request.headers)
+      // What is not looked at must not be refused for its type by Fastify either.
+      if (body === undefined) delete request.headers['content-type']
       if (body !== undefined) this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
       return { path, query, body, key: this.#endpoint.takesKey === true ? readIdempotencyKey(request.headers) : undefined, route }
     } catch (error) {
