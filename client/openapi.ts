@@ -2321,7 +2321,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
                     etag?: string;
@@ -2333,7 +2333,7 @@ export interface operations {
                         schema: {
                             [key: string]: unknown;
                         };
-                        /** @description The fields that the company itself requires, enforced with `run_configurable_validations`; null when none of its field sets is about people, or when they could not be had: `problems` says so. */
+                        /** @description The fields that the company itself requires, as far as its field sets tell; enforced with `run_configurable_validations`. Nothing when they do not tell: `problems` says why. */
                         required_fields: string[] | null;
                         pick_lists: {
                             /** @description Nothing when it could not be had: `problems` says why. */
@@ -3483,7 +3483,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     [name: string]: unknown;
                 };
@@ -3544,7 +3544,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     [name: string]: unknown;
                 };
@@ -3650,7 +3650,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -3760,7 +3760,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -3834,7 +3834,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -3909,7 +3909,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -3994,7 +3994,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -4079,7 +4079,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -4164,7 +4164,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;
@@ -4250,7 +4250,7 @@ export interface operations {
                     "cache-control"?: string;
                     /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
                     age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked. */
+                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
                     "x-outcome"?: string;
                     /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
                     link?: string;

@@ -93,13 +93,19 @@ export const limits = Object.freeze({
   tracesComplaintMs: 60_000,
   /** Time for looking a user up whose create has an unknown outcome, all of its requests together. */
   lookUpTimeoutMs: 5_000,
-  /** Pick-lists that are kept: how many with how many bytes, how much longer than usual while Procore can't be asked, how long
-   * a caller waits for news of one that is too old, and how soon it is asked for again. */
+  /** How long after the time for its answer is over Procore may still make what a create asked for; what is made later is somebody else's. */
+  lookUpLateMs: 60_000,
+  /** Creates that are remembered, so that what one made is not told as another's: of how many names, and how many of one name. */
+  createsMax: 20_000,
+  createsOfNameMax: 16,
+  /** Pick-lists that are kept: how many with how many bytes, how much longer than usual while Procore can't be asked, how long it may take to answer before an old list is given, and how soon it is asked again. */
   keptMax: 2_000,
   keptMaxBytes: 67_108_864,
   staleMs: 3_600_000,
-  staleWaitMs: 2_000,
+  staleAfterMs: 1_000,
   staleRetryMs: 5_000,
+  /** How long a form waits for its lists; what comes later is there for the next one. */
+  formWaitMs: 5_000,
   /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
   keyLifetimeMs: 86_400_000,
   keysMax: 100_000,

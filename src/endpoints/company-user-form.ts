@@ -14,7 +14,7 @@ const list = Type.Union([Type.Array(Type.Object({}, { additionalProperties: true
 
 const answer = Type.Object({
   schema: Type.Object({}, { additionalProperties: true, description: 'The JSON Schema (2020-12) of the create\'s body.' }),
-  required_fields: Type.Union([Type.Array(Type.String()), Type.Null()], { description: 'The fields that the company itself requires, enforced with `run_configurable_validations`; null when none of its field sets is about people, or when they could not be had: `problems` says so.' }),
+  required_fields: Type.Union([Type.Array(Type.String()), Type.Null()], { description: 'The fields that the company itself requires, as far as its field sets tell; enforced with `run_configurable_validations`. Nothing when they do not tell: `problems` says why.' }),
   pick_lists: Type.Object({ permission_templates: list, vendors: list, work_classifications: list, trades: list }),
   incomplete: Type.Array(Type.String(), { description: 'The lists of which Procore has more than are here; search in them.' }),
   countries: Type.Array(Type.Object({ code: Type.String(), name: Type.String(), subdivisions: Type.Array(Type.Object({ code: Type.String(), name: Type.String() })) })),
@@ -43,25 +43,34 @@ export function companyUserForm (options: DescriptionOptions): Endpoint {
         trades: [ask(listTrades, all)],
       },
       offered: { permission_templates: options.permissionTemplateIds },
-      required: { from: ask(listConfigurableFieldSets, all), read: items => requiredFields(items, Object.keys(body.fields.properties)) },
+      required: {
+        from: ask(listConfigurableFieldSets, all),
+        read: items => requiredFields(items, Object.keys(body.fields.properties)),
+        unread: 'None of the field sets of the company can be read as that of its users.',
+      },
       constants: { countries: listCountries() },
     },
     success: { status: 200, description: 'What the form needs.', schema: answer },
   }
 }
 
-/** Field sets are of many forms; those of people are told by what they are called, and what is no field of the create is left out. */
-function requiredFields (sets: readonly unknown[], known: readonly string[]): string[] | null {
+/**
+ * Field sets are of many forms. How Procore calls that of people is not documented, so it is told by a class or type `User` or `Users`, in
+ * whatever module; where there is none, it is not known what the company requires. What is no field of the create is left out.
+ */
+function requiredFields (sets: readonly unknown[], known: readonly string[]): string[] | undefined {
   const required = new Set<unknown>()
-  const ofPeople = sets.filter(isObject).filter(set => [set['class_name'], set['type']].some(name => typeof name === 'string' && /(?:^|:)users?$/i.test(name)))
-  if (ofPeople.length === 0) return null
-  for (const { fields } of ofPeople) {
-    if (typeof fields !== 'object' || fields === null) continue
+  let isTold = false
+  for (const set of sets) {
+    if (!isObject(set) || ![set['class_name'], set['type']].some(name => typeof name === 'string' && /(?:^|:)users?$/i.test(name))) continue
+    const { fields } = set
+    if (!isObject(fields)) continue
+    isTold = true
     for (const [key, field] of Object.entries(fields)) {
       if (isObject(field) && field['required'] === true) required.add(typeof field['name'] === 'string' ? field['name'] : key)
     }
   }
-  return known.filter(name => required.has(name))
+  return isTold ? known.filter(name => required.has(name)) : undefined
 }
 
 function isObject (value: unknown): value is Record<string, unknown> {

@@ -66,8 +66,8 @@ export interface FormParts {
   lists: Readonly<Record<string, readonly ListQuestion[]>>
   /** The only ids that are offered of a list; empty: all. */
   offered: Readonly<Record<string, ReadonlySet<unknown>>>
-  /** Where the company says which fields it requires itself, and how that is read: null when it says nothing of them. */
-  required: { from: ListQuestion, read: (items: readonly unknown[]) => string[] | null }
+  /** Where the company says which fields it requires itself, and how that is read; nothing: it can't be told, for that reason. */
+  required: { from: ListQuestion, read: (items: readonly unknown[]) => string[] | undefined, unread: string }
   /** What is the same for all companies, as JSON. */
   constants: Readonly<Record<string, unknown>>
 }

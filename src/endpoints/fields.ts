@@ -19,11 +19,16 @@ export const listMaxItems = 100
 const email = fullFormats.email
 FormatRegistry.Set('email', value => email instanceof RegExp && email.test(value))
 /** A date, or a point in time with or without its offset. */
-const moment = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?$/
+const moment = /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?$/
 FormatRegistry.Set('iso-8601-range', value => {
   const ends = value.split('...')
-  return ends.length <= 2 && ends.every(end => moment.test(end))
+  return ends.length <= 2 && ends.every(isMoment)
 })
+/** The day has to be one of its month. */
+function isMoment (text: string): boolean {
+  const [, year, month, day] = moment.exec(text) ?? []
+  return day !== undefined && new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
+}
 FormatRegistry.Set('iso-3166-1-alpha-2', value => countryCodes.has(value))
 FormatRegistry.Set('iso-3166-2-subdivision', value => subdivisionCodes.has(value))
 

@@ -1,9 +1,11 @@
 /**
  * Gathers what a form for a record needs: what is the same for all companies, written once, and the lists of one company, asked for
- * together and kept like any pick-list. A list that can't be had is null, with the reason beside it; the form fails only when all do.
+ * together and kept like any pick-list. A list that can't be had, or not soon, is null, with the reason beside it; the form fails only when
+ * all do.
  */
 import { createHash } from 'node:crypto'
 import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { FormParts, ListQuestion } from '../endpoints/endpoint.ts'
 import { recordSchema } from '../endpoints/record-schema.ts'
 import { partOf, type Trail } from '../observe/trail.ts'
@@ -12,6 +14,7 @@ import type { Success, Verdict } from '../procore/outcome.ts'
 import { bodiless } from './bodiless.ts'
 import type { Draft } from './draft.ts'
 import { imageMediaTypes } from './image.ts'
+import { hasNext } from './paging.ts'
 import { refusalProblem } from './relay.ts'
 import { compileTarget, judgeQuery } from './target.ts'
 import { Upstream, type Envelope, type UpstreamParts } from './upstream.ts'
@@ -48,19 +51,39 @@ export class CreationForm {
 
   /** @throws {Problem} the first, when no list could be had; CallerGone */
   async gather (envelope: Envelope): Promise<Verdict> {
-    const [required, ...lists] = await Promise.all([this.#ask([this.#required], envelope), ...this.#lists.map(([, questions]) => this.#ask(questions, envelope))])
+    const [required, ...lists] = await this.#askAll(envelope)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
     const parts = [required, ...lists].filter(part => part !== undefined)
     const [first] = parts
     if (first instanceof Problem && parts.every(part => part instanceof Problem)) throw first
     const kept = oldest(parts)
     envelope.trail.cache = kept.source
+    const requiredFields = this.#readRequired(required)
+    const unread = requiredFields instanceof Problem ? requiredFields : undefined
     return this.#write({
-      required_fields: required instanceof Problem || required === undefined ? null : this.#parts.required.read(required.items),
+      required_fields: unread === undefined ? requiredFields : null,
       pick_lists: Object.fromEntries(named.map(([name, part]) => [name, this.#offer(name, part)])),
       incomplete: named.flatMap(([name, part]) => part instanceof Problem || part?.isComplete !== false ? [] : [name]),
-      problems: Object.fromEntries([['required_fields', required] as const, ...named].flatMap(([name, part]) => part instanceof Problem ? [[name, { code: part.code, detail: part.message }]] : [])),
+      problems: Object.fromEntries([['required_fields', unread] as const, ...named].flatMap(([name, part]) => part instanceof Problem ? [[name, { code: part.code, detail: part.message }]] : [])),
     }, kept)
+  }
+
+  /** Whoever is late is not waited for; the question goes on, and its answer is kept for the next form. */
+  async #askAll (envelope: Envelope): Promise<Part[]> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<Part>()
+    const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.formWaitMs)
+    try {
+      const asked = [[this.#required], ...this.#lists.map(([, questions]) => questions)]
+      return await Promise.all(asked.map(questions => Promise.race([this.#ask(questions, envelope), tooLate])))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #readRequired (part: Part | undefined): readonly string[] | Problem {
+    if (part instanceof Problem) return part
+    const { read, unread } = this.#parts.required
+    return read(part?.items ?? []) ?? new Problem('procore_bad_response', unread)
   }
 
   #offer (name: string, part: Part | undefined): readonly unknown[] | null {
@@ -101,7 +124,12 @@ async function askOne ({ upstream, query }: Question, envelope: Envelope): Promi
   if (verdict.kind === 'refusal') throw refusalProblem(verdict, query.shape)
   const items: unknown = JSON.parse(verdict.body.toString('utf8'))
   if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore gave an answer that is no list.')
-  return { items, isComplete: Number(verdict.headers?.['total'] ?? 0) <= items.length, kept: verdict.kept }
+  return { items, isComplete: isLast(verdict.headers, items.length), kept: verdict.kept }
+}
+
+/** Procore may give fewer at a time than it is asked for, and tell so by a count or by a link alone. */
+function isLast ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
+  return Number(total) <= count && !hasNext(link)
 }
 
 /** They run together, so that the longest is what was waited for. */

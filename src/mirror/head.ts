@@ -52,6 +52,8 @@ export function judgeHead ({ params, query: parameters, headers, trail }: Judged
   if (path.isFaulty && headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
   try {
     const body = rules.hasBody ? readBodyKind(headers) : undefined
+    // What is not looked at must not be refused for its type by Fastify either.
+    if (body === undefined) delete headers['content-type']
     if (body !== undefined) judgeDeclaredSize(body, Number(headers['content-length'] ?? 0), rules.bodies)
     return { path, query, body, key: rules.takesKey ? readIdempotencyKey(headers) : undefined, route }
   } catch (error) {

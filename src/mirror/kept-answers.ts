@@ -1,6 +1,6 @@
 /**
  * Answers that are the same for every caller who may have them, kept for a moment, since Procore's allowance is small. One request at a
- * time asks for the same thing; while Procore is down, slow, or its allowance is spent, what was kept is given longer, and said to be stale.
+ * time asks for the same thing; while Procore is down or slow, or its allowance is spent, what was kept is given longer, and said to be stale.
  * Who may have an answer is judged before anybody comes here.
  */
 import { limits } from '../limits.ts'
@@ -28,7 +28,7 @@ interface Kept {
   success: Success
   procoreRequestId: string | undefined
   atMs: number
-  /** When it may be asked for again, after an attempt that failed. */
+  /** When it may be asked for again: a moment after an attempt that failed, and not before the end of one that takes long. */
   retryAtMs: number
   bytes: number
 }
@@ -39,7 +39,8 @@ const keptBytes = 1000
 /** Procore is away or has no time: whoever had an answer before is better off with it. */
 const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
 
-/** Of one process. It keeps `keptMax` answers with `keptMaxBytes` at most, and forgets the one that was asked for longest ago. */
+const isPassing = (error: unknown) => error instanceof Problem && passing.has(error.code)
+
 export class KeptAnswers {
   readonly lifetimeMs: number
   /** The one that was asked for longest ago stands first. */
@@ -56,17 +57,28 @@ export class KeptAnswers {
   /** @throws {Problem} what fetching throws, `overloaded`; CallerGone */
   async ask (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Given> {
     const kept = this.#find(key)
+    if (kept === undefined) return fresh(await this.#wait(key, caller, fetch))
     const nowMs = Date.now()
-    if (kept !== undefined && nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'kept')
-    if (kept !== undefined && nowMs < kept.retryAtMs) return give(kept, 'stale')
-    const news = this.#wait(key, caller, fetch)
-    if (kept === undefined) return fresh(await news)
-    const fetched = await soon(news).catch((error: unknown) => {
-      if (!(error instanceof Problem) || !passing.has(error.code)) throw error
-    })
-    if (fetched !== undefined) return fresh(fetched)
-    kept.retryAtMs = Date.now() + limits.staleRetryMs
-    return give(kept, 'stale')
+    if (nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'kept')
+    const fetched = nowMs < kept.retryAtMs ? undefined : await this.#renew(key, caller, fetch)
+    return fetched === undefined ? give(kept, 'stale') : fresh(fetched)
+  }
+
+  /** Nothing, when Procore can't be asked or takes long: whoever has an old answer is better off with it. */
+  async #renew (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched | undefined> {
+    const { promise: tooLong, resolve } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => {
+      this.#putOff(key, Infinity)
+      resolve(undefined)
+    }, limits.staleAfterMs)
+    try {
+      return await Promise.race([this.#wait(key, caller, fetch), tooLong])
+    } catch (error) {
+      if (isPassing(error)) return undefined
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async #wait (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched> {
@@ -81,15 +93,31 @@ export class KeptAnswers {
 
   /** It goes on although whoever began it has left: others wait for it. */
   #begin (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
-    const atMs = Date.now()
-    const fetching = fetch().then(fetched => {
-      this.#put(key, fetched, atMs)
-      return fetched
-    }).finally(() => this.#fetches.delete(key))
+    const fetching = this.#fetch(key, fetch)
     // Those who wait hear of its failure; when all have left, nobody does.
     fetching.catch(() => {})
     this.#fetches.set(key, fetching)
     return fetching
+  }
+
+  async #fetch (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
+    const atMs = Date.now()
+    try {
+      const fetched = await fetch()
+      this.#put(key, fetched, atMs)
+      return fetched
+    } catch (error) {
+      this.#putOff(key, isPassing(error) ? Date.now() + limits.staleRetryMs : 0)
+      throw error
+    } finally {
+      this.#fetches.delete(key)
+    }
+  }
+
+  /** Until then what is kept is given without asking. */
+  #putOff (key: string, untilMs: number): void {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) kept.retryAtMs = untilMs
   }
 
   /** Moves it behind all others, and forgets it when it is too old even for bad times. */
@@ -102,8 +130,9 @@ export class KeptAnswers {
     return kept
   }
 
-  /** A refusal is of this moment and ends what was kept: the company may have taken its leave. */
+  /** A refusal is of this moment and ends what was kept: the company may have taken its leave. What is no list is passed on, and changes nothing. */
   #put (key: string, { verdict, procoreRequestId }: Fetched, atMs: number): void {
+    if (verdict.kind === 'success' && !isList(verdict)) return this.#putOff(key, 0)
     const old = this.#kept.get(key)
     if (old !== undefined) this.#remove(key, old)
     if (verdict.kind !== 'success' || this.lifetimeMs === 0) return
@@ -125,14 +154,9 @@ export class KeptAnswers {
   }
 }
 
-/** Nothing, if it takes longer than whoever has an older answer should wait; it goes on, and what comes of it is kept. */
-async function soon<T> (news: Promise<T>): Promise<T | undefined> {
-  const { promise: tooLate, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(resolve, limits.staleWaitMs)
-  return Promise.race([news, tooLate]).finally(() => {
-    clearTimeout(timer)
-    news.catch(() => {})
-  })
+/** Whether it is all of a list, and so may be kept; that it is JSON was found before. */
+export function isList ({ status, body }: Success): boolean {
+  return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
 }
 
 const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'fetched', ageSeconds: 0 })

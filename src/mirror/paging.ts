@@ -18,16 +18,26 @@ export function pageHeaders (headers: Readonly<Record<string, string>>, query: S
     const value = headers[name]
     if (value !== undefined && /^\d{1,15}$/.test(value)) told[name] = value
   }
-  const links = [...(headers['link'] ?? '').matchAll(link)].flatMap(([, target = '', parameters = '']) => rewrite(target, parameters, query, urlOf))
+  const links = linksIn(headers['link'] ?? '').flatMap(({ target, rels }) => rewrite(target, rels, query, urlOf))
   if (links.length > 0) told['link'] = links.join(', ')
   return told
 }
 
-/** None of a link that can't be read, or leads nowhere that a caller could go. */
-function rewrite (target: string, parameters: string, query: Shape, urlOf: (page: Map<string, number>) => string): string[] {
-  // RFC 8288 §3.3: the first one counts.
-  const relation = [...parameters.matchAll(parameter)].find(([, name]) => name?.toLowerCase() === 'rel')
-  const rels = (relation?.[2] ?? relation?.[3] ?? '').toLowerCase().split(/\s+/).filter(rel => relations.has(rel))
+/** Whether the header says that there are more pages. */
+export function hasNext (header: string): boolean {
+  return linksIn(header).some(({ rels }) => rels.includes('next'))
+}
+
+function linksIn (header: string): Array<{ target: string, rels: string[] }> {
+  return [...header.matchAll(link)].map(([, target = '', parameters = '']) => {
+    // RFC 8288 §3.3: the first one counts.
+    const relation = [...parameters.matchAll(parameter)].find(([, name]) => name?.toLowerCase() === 'rel')
+    return { target, rels: (relation?.[2] ?? relation?.[3] ?? '').toLowerCase().split(/\s+/).filter(rel => relations.has(rel)) }
+  })
+}
+
+/** None of a link that leads nowhere that a caller could go. */
+function rewrite (target: string, rels: readonly string[], query: Shape, urlOf: (page: Map<string, number>) => string): string[] {
   const page = pageOf(target, query)
   return rels.length === 0 || page === undefined ? [] : [`<${urlOf(page)}>; rel="${rels.join(' ')}"`]
 }

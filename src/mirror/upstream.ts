@@ -10,7 +10,7 @@ import { plainJson, type Expected, type Verdict } from '../procore/outcome.ts'
 import type { Procore, ProcoreCall } from '../procore/procore.ts'
 import type { Draft } from './draft.ts'
 import type { Keys, KeyScope } from './keyed.ts'
-import type { KeptAnswers } from './kept-answers.ts'
+import { isList, type KeptAnswers } from './kept-answers.ts'
 import { pathTemplate, type PathTemplate } from './target.ts'
 import { overloaded } from './uploads.ts'
 import type { Outgoing } from './visit.ts'
@@ -93,6 +93,7 @@ export class Upstream {
     if (procoreRequestId !== undefined) trail.procoreRequestId = procoreRequestId
     if (verdict.kind !== 'success') return verdict
     trail.cache = source
+    if (!isList(verdict)) return verdict
     return { ...verdict, kept: { lifetimeSeconds: kept.lifetimeMs / 1000, ageSeconds, source } }
   }
 

@@ -38,7 +38,7 @@ export class Metrics {
   readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
   readonly #outcomes = this.#counter('outcomes_total', 'What became of creates and changes that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
-  readonly #lists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked.', ['source'])
+  readonly #lists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked, or was slow.', ['source'])
   readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
 
   constructor () {

@@ -33,6 +33,8 @@ export interface Trail {
   /** Waiting for Procore's allowance. */
   waitMs?: number
   upstreamMs?: number
+  /** When the last byte of a request was handed to the socket, by our own clock. */
+  sentAtMs?: number
   upstreamStatus?: number
   procoreRequestId?: string
   code?: ProblemCode

@@ -48,7 +48,7 @@ const ownHeaders = {
 const keptHeaders = {
   'cache-control': Type.String({ description: '`private`, and how long it may be kept.' }),
   age: Type.Integer({ description: 'How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1).' }),
-  'x-outcome': Type.String({ description: '`stale` when it is older than usual, because Procore could not be asked.' }),
+  'x-outcome': Type.String({ description: '`stale` when it is older than usual, because Procore could not be asked, or takes long to answer.' }),
 }
 
 const formHeaders = {

@@ -1,6 +1,6 @@
 /**
  * Finds out what became of a create whose answer was lost: whether the lists in which it would stand hold a record that was made
- * since it was sent and agrees with it. It says so only when it is certain; it asks Procore through what it is given.
+ * soon after it was sent and agrees with it. It asks Procore through what it is given.
  */
 import type { Answer } from './answer.ts'
 import { dateSeconds } from './clock.ts'
@@ -22,15 +22,20 @@ export type Finding = { kind: 'found', record: Json } | { kind: 'absent' } | { k
 
 type Json = Record<string, unknown>
 
-/** Judges one list. `agoMs` is how long before its answer began the create was sent. */
-export function findIn ({ status, body, headers, atMs }: Answer, { by, values, shownAt }: Wanted, agoMs: number): Finding {
+/**
+ * Judges one list. `agoMs` is how long before its answer began the create was sent, `windowMs` how long after that Procore may have made
+ * something of it. One of several records of the same name is nobody's for sure, and what is not on this page may be on another.
+ */
+export function findIn ({ status, body, headers, atMs }: Answer, { by, values, shownAt }: Wanted, agoMs: number, windowMs: number): Finding {
   const list = status === 200 ? parseList(body) : undefined
   if (list === undefined) return { kind: 'unread' }
-  const sinceSeconds = Math.floor(dateSeconds(headers, atMs) - agoMs / 1000)
+  const sinceSeconds = dateSeconds(headers, atMs) - agoMs / 1000
   const same = list.filter(record => record[by] === values.get(by))
-  const record = same.find(candidate => createdSeconds(candidate) >= sinceSeconds && agrees(candidate, values, shownAt))
-  if (record !== undefined) return { kind: 'found', record }
-  return { kind: same.length > 0 ? 'other' : 'absent' }
+  const [record, ...others] = same
+  if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'unread' : 'absent' }
+  const atSeconds = createdSeconds(record)
+  const isInTime = atSeconds >= Math.floor(sinceSeconds) && atSeconds <= sinceSeconds + 1 + windowMs / 1000
+  return others.length === 0 && isInTime && agrees(record, values, shownAt) ? { kind: 'found', record } : { kind: 'other' }
 }
 
 /** Procore tells points in time in whole seconds. */

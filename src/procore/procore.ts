@@ -12,6 +12,7 @@ import type { Standing } from '../standing.ts'
 import type { Allowance } from './allowance.ts'
 import type { Exchange } from './answer.ts'
 import type { Caller } from './caller.ts'
+import { Creates } from './creates.ts'
 import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
 import { isStream, type ProcoreRequest } from './exchange.ts'
 import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
@@ -60,6 +61,7 @@ export class Procore {
   readonly #api: Connections
   readonly #login: Connections
   readonly #sender: Sender
+  readonly #creates = new Creates()
   #saidNoChunked = false
 
   /** @param noteToken is told how long the login host took each time, in milliseconds */
@@ -93,14 +95,20 @@ export class Procore {
 
   /** @throws {Problem} with the `outcome` of what was asked */
   async send (call: ProcoreCall): Promise<Verdict> {
-    const { exchange, startedAtMs } = await this.#sender.send(call)
-    this.#sayNoChunked(exchange, call)
+    const place = this.#creates.begin(call)
+    let sentAtMs: number | undefined
+    let verdict: Verdict | Problem
     try {
-      return judge(exchange, isStream(call.body), call.expected)
-    } catch (error) {
-      if (!(error instanceof Problem) || error.extras.outcome !== 'unknown') throw error
-      return this.resolve(call, error, startedAtMs)
+      const { exchange, startedAtMs } = await this.#sender.send(call)
+      this.#sayNoChunked(exchange, call)
+      verdict = verdictOf(exchange, call)
+      if (mayHaveMade(verdict)) sentAtMs = Math.max(startedAtMs, call.trail.sentAtMs ?? 0)
+    } finally {
+      this.#creates.end(place, call, sentAtMs)
     }
+    if (!(verdict instanceof Problem)) return verdict
+    if (sentAtMs === undefined) throw verdict
+    return this.resolve(call, verdict, sentAtMs)
   }
 
   /**
@@ -113,7 +121,13 @@ export class Procore {
     if (wanted === undefined) throw unknown.with({ sentAtMs })
     const finding = await this.#lookUp({ companyId, trail, caller }, wanted(), sentAtMs)
     if (finding.kind !== 'found') throw unknown.with({ sentAtMs }, findingDetail[finding.kind])
+    if (this.#creates.hasRival({ companyId, wanted }, sentAtMs, this.#windowMs)) throw unknown.with({ sentAtMs }, findingDetail.other)
     return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recordId: recordIdOf(finding.record), recovered: true }
+  }
+
+  /** How long after it was sent Procore may have made something of a create. */
+  get #windowMs (): number {
+    return this.#config.timeoutMs + limits.lookUpLateMs
   }
 
   /** Reads the credentials again from where they came from, and asks for a token with them if they are new. */
@@ -150,7 +164,7 @@ export class Procore {
     trail.lookUps = (trail.lookUps ?? 0) + 1
     try {
       const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: partOf(trail), caller })
-      return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs) : { kind: 'unread' }
+      return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs, this.#windowMs) : { kind: 'unread' }
     } catch {
       // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
       return { kind: 'unread' }
@@ -163,6 +177,19 @@ export class Procore {
     this.#saidNoChunked = true
     this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
+}
+
+function verdictOf (exchange: Exchange, { body, expected }: ProcoreCall): Verdict | Problem {
+  try {
+    return judge(exchange, isStream(body), expected)
+  } catch (error) {
+    if (error instanceof Problem) return error
+    throw error
+  }
+}
+
+function mayHaveMade (verdict: Verdict | Problem): boolean {
+  return verdict instanceof Problem ? verdict.extras.outcome === 'unknown' : verdict.kind === 'success'
 }
 
 /** Tells how long each attempt took, whatever came of it. */

@@ -173,7 +173,9 @@ export class Sender {
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
     this.#underWay++
     const result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), halt }, exchangeLimits, caller, () => {
-      if (trail.standing !== undefined) trail.standing = 'unknown'
+      if (trail.standing === undefined) return
+      trail.standing = 'unknown'
+      trail.sentAtMs = Date.now()
     })
     this.#underWay--
     const ms = performance.now() - startedAt

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { listCountries } from '../../src/endpoints/codes.ts'
+import { limits } from '../../src/limits.ts'
 import { describeEndpoints } from '../../src/endpoints/index.ts'
 import { skipTime } from '../helpers/clock.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
@@ -76,6 +77,42 @@ t.test('each part may fail on its own, and all of them together are a failure', 
   t.match((await get(`${users.replace('101', '102')}/form`)).json, { status: 403, code: 'procore_rejected' })
 })
 
+t.test('what is late is told as such, and is there for the next form', async t => {
+  const { users, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'delay', delayMs: limits.formWaitMs + 1000, path: '/rest/v1.0/vendors' })
+  const began = performance.now()
+  t.match(await get(`${users}/form`), {
+    status: 200,
+    headers: { 'cache-control': 'no-store' },
+    json: { required_fields: ['job_title'], pick_lists: { vendors: null, trades: Array }, problems: { vendors: { code: 'procore_timeout' } } },
+  })
+  t.ok(performance.now() - began < limits.formWaitMs + 900)
+  t.match((await get(`${users}/form`)).json, { pick_lists: { vendors: [{ id: 161072 }] }, problems: {} })
+  t.equal(emulator.apiRequests.length, 6, 'nothing was asked twice')
+})
+
+t.test('where no field set is that of users, what is required is not known, which is said', async t => {
+  for (const sets of [[], [{ class_name: 'Rfi::Header', fields: { notes: { required: true } } }], [{ class_name: 'User', fields: null }], [{ class_name: 'User' }], [{ class_name: 'Directory::Users', fields: 'odd' }]]) {
+    const { users, emulator } = await startService(t)
+    emulator.faults.add({ kind: 'status', status: 200, body: JSON.stringify(sets), path: '/configurable_field_sets' })
+    t.match(await get(`${users}/form`), {
+      status: 200,
+      headers: { 'cache-control': 'private, max-age=60' },
+      json: { required_fields: null, pick_lists: { vendors: [{}] }, problems: { required_fields: { code: 'procore_bad_response', detail: /field sets/ } } },
+    }, JSON.stringify(sets))
+  }
+  const { users, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'status', status: 200, body: '[{"type":"ConfigurableFieldSet::Directory::User","fields":{"city":{"required":false}}}]', path: '/configurable_field_sets' })
+  t.match((await get(`${users}/form`)).json, { required_fields: [], problems: {} })
+})
+
+t.test('a list of which there is more is said to be incomplete, however Procore tells it', async t => {
+  const { users, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'status', status: 200, body: '[{"id":1}]', headers: { link: '<https://api.procore.com/rest/v1.0/vendors?page=2>; rel="next"' }, path: '/rest/v1.0/vendors' })
+  emulator.faults.add({ kind: 'status', status: 200, body: '[{"id":1}]', headers: { link: '<https://api.procore.com/rest/v1.0/trades?page=1>; rel="first"; title="next"' }, path: '/trades' })
+  t.strictSame((await get(`${users}/form`)).json['incomplete'], ['vendors'])
+})
+
 t.test('stale parts make it stale', async t => {
   const skip = skipTime(t)
   const { users, emulator } = await startService(t)
@@ -97,12 +134,6 @@ t.test('field sets of every form are read', async t => {
   const sets = [null, 7, { class_name: 'User' }, { class_name: 'User', fields: null }, { class_name: 'User', fields: [{ name: 'zip', required: true }, { name: 'city', required: false }, { name: 'custom_field_7', required: true }] }, { type: 'ConfigurableFieldSet::Users', fields: { notes: { required: true } } }, { class_name: 'Rfi::Header', fields: { address: { name: 'address', required: true } } }]
   emulator.faults.add({ kind: 'status', status: 200, body: JSON.stringify(sets), path: '/configurable_field_sets' })
   t.strictSame((await get(`${users}/form`)).json['required_fields'], ['zip', 'notes'])
-})
-
-t.test('no set of people tells nothing, which is not the same as requiring nothing', async t => {
-  const { users, emulator } = await startService(t)
-  emulator.faults.add({ kind: 'status', status: 200, body: '[{"class_name":"Rfi::Header","fields":{"city":{"required":true}}}]', path: '/configurable_field_sets' })
-  t.match((await get(`${users}/form`)).json, { required_fields: null, problems: {} })
 })
 
 t.test('who may have it is judged before; Fiji is a country', async t => {

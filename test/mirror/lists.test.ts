@@ -55,6 +55,8 @@ t.test('what is not one of them is told by name, and nothing is asked', async t 
     'users?page=0&per_page=2001&view=all&sort=-name': ['query /page size', 'query /per_page size', 'query /view format', 'query /sort format'],
     'users?page=x&per_page=': ['query /page type', 'query /per_page type'],
     'users?filters[vendor_id]=0&filters[trade_id][]=1&filters[trade_id][]=a&filters[created_at]=2026-13-01': ['query /filters[vendor_id] size', 'query /filters[trade_id][] type', 'query /filters[created_at] format'],
+    'users?filters[created_at]=2026-02-30': ['query /filters[created_at] format'],
+    'users?filters[created_at]=2026-02-28...2025-02-29T00:00:00Z': ['query /filters[created_at] format'],
     'users?filters[created_at]=2026-01-01...2026-02-01...2026-03-01': ['query /filters[created_at] format'],
     [`users?${'filters[trade_id][]=1&'.repeat(101)}`]: ['query /filters[trade_id][] size'],
     'users?page=1&page=2&filters[search]=%00&filter=1': ['query /page duplicate', 'query /filters[search] format', 'query /filter unknown'],

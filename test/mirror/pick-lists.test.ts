@@ -83,20 +83,56 @@ t.test('stale while Procore is down or its allowance is spent, with its age, unt
   t.match(lines.filter(({ msg }) => msg === 'request').map(({ cache }) => cache).slice(0, 4), ['fetched', 'stale', 'stale', 'fetched'])
 })
 
-t.test('stale while Procore hangs, after a moment and not after its whole time; what comes in the end is kept', async t => {
+t.test('stale while Procore is silent: after a moment, and at once as long as nothing came; what comes then is kept', async t => {
+  const skip = skipTime(t)
+  const { url, emulator, lines } = await startService(t)
+  const trades = `${url}/companies/101/trades`
+  await get(trades)
+  skip(60_000)
+  emulator.faults.add({ kind: 'delay', delayMs: 3 * limits.staleAfterMs })
+  const [began, others] = [performance.now(), await Promise.all([1, 2, 3].map(() => get(trades)))]
+  t.ok(others.every(({ headers }) => headers['x-outcome'] === 'stale' && Number(headers['age']) >= 60))
+  const waitedMs = performance.now() - began
+  t.ok(waitedMs >= limits.staleAfterMs - 50 && waitedMs < 2 * limits.staleAfterMs, `${waitedMs} ms`)
+  skip(limits.staleRetryMs)
+  t.equal((await get(trades)).headers['x-outcome'], 'stale')
+  t.ok(performance.now() - began < 2 * limits.staleAfterMs, 'nobody waits for what takes long')
+  t.equal(emulator.apiRequests.length, 2, 'nor asks again')
+  await until(() => lines.filter(({ msg, status }) => msg === 'exchange' && status === 200).length === 2)
+  t.equal((await get(trades)).headers['x-outcome'], undefined)
+  t.equal(emulator.apiRequests.length, 2, 'what came at last is the new list')
+})
+
+t.test('silence that ends in a time-out is asked again after a moment; without an old list it is waited for', async t => {
+  const skip = skipTime(t)
+  const { url, emulator, lines } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '1500' } })
+  emulator.faults.add({ kind: 'silence', path: '/trades' })
+  t.match((await get(`${url}/companies/101/trades`)).json, { code: 'procore_timeout' })
+  await get(`${url}/companies/101/trades`)
+  skip(60_000)
+  emulator.faults.add({ kind: 'silence', path: '/trades' })
+  t.equal((await get(`${url}/companies/101/trades`)).headers['x-outcome'], 'stale')
+  await until(() => lines.filter(({ msg, brokenAt }) => msg === 'exchange' && brokenAt === 'wait').length === 2)
+  t.equal((await get(`${url}/companies/101/trades`)).headers['x-outcome'], 'stale')
+  t.equal(emulator.apiRequests.length, 3, 'left alone for a moment')
+  skip(limits.staleRetryMs)
+  t.equal((await get(`${url}/companies/101/trades`)).headers['x-outcome'], undefined)
+})
+
+t.test('what is no whole list is passed on, and neither kept nor instead of what is', async t => {
   const skip = skipTime(t)
   const { url, emulator } = await startService(t)
   const trades = `${url}/companies/101/trades`
   const { text } = await get(trades)
-  skip(61_000)
-  emulator.faults.add({ kind: 'delay', delayMs: limits.staleWaitMs + 1000 })
-  const reply = await get(trades)
-  t.match(reply, { status: 200, text, headers: { 'x-outcome': 'stale' } })
-  t.equal((await get(trades)).headers['x-outcome'], 'stale', 'the next one need not wait')
-  t.equal(emulator.apiRequests.length, 2)
-  let last = reply
-  while (last.headers['x-outcome'] === 'stale') last = await get(trades)
-  t.equal(emulator.apiRequests.length, 2, 'the answer that was late is the one that is kept')
+  for (const odd of [{ status: 200, body: '{"notice":"maintenance"}' }, { status: 206, body: '[]' }]) {
+    skip(60_000)
+    emulator.faults.add({ kind: 'status', ...odd })
+    t.match(await get(trades), { status: odd.status, text: odd.body, headers: { 'cache-control': 'no-store', age: undefined } })
+    emulator.faults.add({ kind: 'status', status: 500, body: '', times: 2 })
+    t.match(await get(trades), { text, headers: { 'x-outcome': 'stale' } })
+    skip(limits.staleRetryMs)
+    t.match(await get(trades), { text, headers: { 'x-outcome': undefined } })
+  }
 })
 
 t.test('what refuses ends what was kept', async t => {
@@ -131,7 +167,7 @@ t.test('no more is kept, and no more wait, than the limits say', async t => {
   t.equal((await many.ask('k0', nobody, fetch)).source, 'fetched', 'the oldest went')
   t.equal(fetches, limits.keptMax + 2)
   const large = new KeptAnswers(60_000)
-  const piece = answer(Buffer.alloc(limits.keptMaxBytes / 4))
+  const piece = answer(Buffer.alloc(limits.keptMaxBytes / 4, '['))
   for (const key of ['a', 'b', 'c', 'd']) await large.ask(key, nobody, async () => piece)
   t.equal((await large.ask('b', nobody, fetch)).source, 'kept')
   t.equal((await large.ask('a', nobody, fetch)).source, 'fetched')

@@ -55,7 +55,7 @@ t.test('an invitation has no body and may have no answer but its status', async 
     t.match(reply, { status: 202, text: '', headers: { 'cache-control': 'no-store', 'content-type': undefined } })
     t.match(emulator.apiRequests.at(-1), { method: 'PATCH', path: `/rest/v1.3/companies/101/users/${id}/invite`, headers: { 'content-type': undefined } })
   }
-  for (const [body, type] of [['{}', 'application/json'], ['x', 'text/plain'], ['', 'application/json']] as const) t.equal((await patch(`${user}/invite`, body, type)).status, 202, type)
+  for (const [body, type] of [['{}', 'application/json'], ['x', 'text/plain'], ['', 'application/json'], ['{}', ';;;'], ['', ';;;'], ['x', 'text/plain; charset=x; charset=y']] as const) t.equal((await patch(`${user}/invite`, body, type)).status, 202, type)
   emulator.faults.add({ kind: 'status', status: 202, body: '{"id":1}' })
   t.match(await send(`${user}/invite`, { method: 'PATCH' }), { status: 202, text: '{"id":1}' })
   emulator.faults.add({ kind: 'status', status: 202, body: '{"id":' })

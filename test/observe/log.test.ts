@@ -41,7 +41,7 @@ t.test('failures carry their code and outcome; theirs and ours are warnings', as
   service.emulator.faults.add({ kind: 'reset-before-body' })
   await sendJson(service.users, { user: jane })
   service.emulator.faults.add({ kind: 'reset-after-body' })
-  await sendJson(service.users, { user: jane })
+  await sendJson(service.users, { user: { ...jane, email_address: 'other@example.com' } })
   await send(`${service.url}/nowhere`, { method: 'GET' })
   await send(service.users, { method: 'DELETE' })
   t.match(requestLines(service), [

@@ -1,0 +1,55 @@
+/**
+ * The creates that were sent of late, by what their records are told apart by. A look-up finds a record by its name and its time, so that
+ * two creates of one name look alike: what one of them made must not be told as the other's. Replicas do not know each other's.
+ */
+import { limits } from '../limits.ts'
+import { UnderWay } from '../under-way.ts'
+import type { Wanted } from './look-up.ts'
+
+interface Create {
+  companyId: number
+  /** Asked late, since a stream's values are known at its end. */
+  wanted?: () => Wanted
+}
+
+export class Creates {
+  readonly #running = new UnderWay<Create>()
+  /** When they were sent, by company and name; what was sent longest ago stands first. */
+  readonly #sentAtMs = new Map<string, readonly number[]>()
+
+  /** Returns its place; nothing for what can't be looked up. */
+  begin (create: Create): number | undefined {
+    return create.wanted === undefined ? undefined : this.#running.add(create)
+  }
+
+  /**
+   * @param place where it is under way
+   * @param sentAtMs nothing, if it is certain that it made nothing
+   */
+  end (place: number | undefined, create: Create, sentAtMs: number | undefined): void {
+    if (place === undefined) return
+    this.#running.remove(place)
+    if (sentAtMs === undefined) return
+    const name = nameOf(create)
+    const times = [...this.#sentAtMs.get(name) ?? [], sentAtMs].slice(-limits.createsOfNameMax)
+    this.#sentAtMs.delete(name)
+    this.#sentAtMs.set(name, times)
+    if (this.#sentAtMs.size <= limits.createsMax) return
+    const [oldest = ''] = this.#sentAtMs.keys()
+    this.#sentAtMs.delete(oldest)
+  }
+
+  /** Whether another one of the same name may have made what was made so long after this one was sent. */
+  hasRival (create: Create, sentAtMs: number, windowMs: number): boolean {
+    const name = nameOf(create)
+    for (const other of this.#running) if (other !== create && nameOf(other) === name) return true
+    const times = this.#sentAtMs.get(name) ?? []
+    const near = times.filter(time => Math.abs(time - sentAtMs) <= windowMs)
+    return near.length > (times.includes(sentAtMs) ? 1 : 0)
+  }
+}
+
+function nameOf ({ companyId, wanted }: Create): string {
+  const { by, values } = wanted?.() ?? {}
+  return `${companyId} ${String(by === undefined ? by : values?.get(by))}`
+}
