@@ -1,5 +1,5 @@
 /** How many bytes of all bodies together are held in memory: a crowd that sends slowly must not fill it. */
-import { overloaded } from './uploads.ts'
+import { overloaded } from '../problem.ts'
 
 export class HeldBytes {
   readonly #max: number

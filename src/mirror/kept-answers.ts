@@ -4,10 +4,9 @@
  * Who may have an answer is judged before anybody comes here.
  */
 import { limits } from '../limits.ts'
-import { Problem, type ProblemCode } from '../problem.ts'
+import { overloaded, Problem, type ProblemCode } from '../problem.ts'
 import { untilGone, type Caller } from '../procore/caller.ts'
 import type { Success, Verdict } from '../procore/outcome.ts'
-import { overloaded } from './uploads.ts'
 
 /** What was fetched, and Procore's id of the exchange. */
 export interface Fetched {

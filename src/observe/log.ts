@@ -4,18 +4,17 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import { standardOutput } from './output.ts'
 
 interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
-
-const causesMax = 5
 
 /**
  * An error's type, code, frames and causes. A SyntaxError's message quotes its input and a parser error of undici carries the bytes
  * it choked on, so of the first no message is taken and of any error only these named members.
  */
 export function describeError (error: unknown, depth = 0): ErrorFields | undefined {
-  if (!(error instanceof Error) || depth >= causesMax) return undefined
+  if (!(error instanceof Error) || depth >= limits.causesMax) return undefined
   const fields: ErrorFields = { type: error.constructor.name }
   if ('code' in error && typeof error.code === 'string') fields.code = error.code
   if (!(error instanceof SyntaxError)) fields.message = error.message

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { limits } from '../limits.ts'
 import type { LatestProblems } from '../observe/latest-problems.ts'
 import { dependenciesOf, phaseOf, type Parts } from '../observe/parts.ts'
-import { Problem } from '../problem.ts'
+import { overloaded } from '../problem.ts'
 import { version } from '../product.ts'
 
 const files = [
@@ -66,7 +66,7 @@ class Watchers {
 
   /** @throws {Problem} `overloaded` */
   add (reply: FastifyReply, lifecycle: Parts['lifecycle']): void {
-    if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw new Problem('overloaded', 'Too many watch this page.', { headers: { 'retry-after': '10' } })
+    if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw overloaded('Too many watch this page.', { retryAfterSeconds: 10 })
     reply.hijack()
     const { raw, request: { trail } } = reply
     trail.endless = true
