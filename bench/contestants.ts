@@ -3,12 +3,12 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { freePort } from '../test/helpers/free-port.ts'
+import { portOf } from '../test/helpers/listen.ts'
 import { environmentFor, rounds } from './tools.ts'
 
 export interface Contestant {
@@ -68,7 +68,7 @@ export async function startIssuer (): Promise<Issuer> {
   server.unref()
   return {
     publicKey,
-    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
+    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${portOf(server)}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
     sign: subject => new SignJWT({ sub: subject }).setProtectedHeader({ alg: 'ES256', kid: 'key' }).setIssuer('issuer').setAudience('bff').setExpirationTime('2h').sign(privateKey),
   }
 }

@@ -136,7 +136,6 @@ function isPartOfFace ({ tree }: Source, name: string): boolean {
 
 /** Casts by the type that they are to: how many there are, which may become fewer. */
 const casts = [
-  { to: 'AddressInfo', count: 21, why: 'a server that listens on TCP has one; Node\'s type knows of pipes too' },
   { to: '[Buffer, ...Buffer[]]', count: 3, why: 'a list that was mapped is not known to have an element' },
   { to: 'FormPart[]', count: 1, why: 'a part without a file name is spread with an undefined one, which the form leaves out' },
   { to: 'Way[]', count: 1, why: 'the keys of an object are known to be text only' },

@@ -1,6 +1,6 @@
 /** What the peers have in common: where they send to, and how they say where they listen. */
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { portOf } from '../../test/helpers/listen.ts'
 
 export const upstream = process.env['UPSTREAM'] ?? ''
 export const token = 'token'
@@ -9,5 +9,5 @@ export const token = 'token'
 process.once('SIGTERM', () => process.exit(0))
 
 export function listening (server: Server): void {
-  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`)
+  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${portOf(server)}` })}\n`)
 }
