@@ -11,6 +11,7 @@ import { freePort } from '../test/helpers/free-port.ts'
 import { portOf } from '../test/helpers/listen.ts'
 import { environmentFor, rounds } from './tools.ts'
 
+/** Something that is measured: a program that takes requests and sends them on. */
 export interface Contestant {
   name: string
   /** Headers of a request beside those of its body. */
@@ -19,6 +20,7 @@ export interface Contestant {
   start (upstream: string, env?: Record<string, string>): Promise<Running>
 }
 
+/** One that was started, and listens. */
 export interface Running {
   url: string
   child: ChildProcess
@@ -57,6 +59,7 @@ async function end (child: ChildProcess): Promise<void> {
 
 const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNode(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
 
+/** What the service needs to verify callers, and a way to be one. */
 export interface Issuer { publicKey: CryptoKey, env: Record<string, string>, sign (subject: string): Promise<string> }
 
 /** Who issues the tokens that the service verifies. */
@@ -86,6 +89,7 @@ export async function service (issuer: Issuer, name = 'this service', { headers 
   }
 }
 
+/** What the service is put beside; nginx and haproxy where the machine has them. */
 export const peers: Contestant[] = [
   peer('bare node:http + undici', 'bare.ts'),
   peer('@fastify/http-proxy', 'fastify-http-proxy.ts'),

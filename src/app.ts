@@ -30,6 +30,7 @@ import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
 import type { Shared } from './state/shared.ts'
 
+/** The service that was built, with what a process that runs it has to start, stop or ask. */
 export interface App {
   readonly fastify: FastifyInstance
   readonly procore: Procore
@@ -39,7 +40,11 @@ export interface App {
   readonly store: SharedStore | undefined
 }
 
-/** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
+/**
+ * Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds.
+ * @param endpoints instead of those that the configuration describes
+ * @throws when what a start needs can't be made of the configuration, such as the shapes of the endpoints
+ */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const metrics = new Metrics()
   const problems = new LatestProblems()

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findDoubtful } from './doubtful.ts'
 import { Problem } from './problem.ts'
 
-/** Refuses with `not_found`, `method_not_allowed` or `bad_request`; whatever is answered from here on names the request by its id. */
+/** Adds the hook that refuses with `not_found`, `method_not_allowed` or `bad_request`; all answers from there on name the request by its id. */
 export function judgeHeads (app: FastifyInstance): void {
   app.setNotFoundHandler(request => { throw noRoute(app, request) })
   app.addHook('onRequest', (request, reply, done) => {

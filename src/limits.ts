@@ -1,4 +1,7 @@
-/** Every limit that no variable changes, with its reason: sizes, counts, waits and retries that a reader must be able to find. */
+/**
+ * Every limit that no variable changes, with its reason: sizes, counts, waits and retries that a reader must be able to find. It knows nothing
+ * of whoever keeps to them.
+ */
 
 export const limits = Object.freeze({
   /** Parts of one form, known or not. */

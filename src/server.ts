@@ -59,7 +59,7 @@ export function createServer ({ callers: { trustedProxies }, procore }: Pick<Con
   return fastify
 }
 
-/** How long nothing may go by on a connection while its request is worked on: two attempts at Procore, the waits between them, a look-up, and the caller's own time for reading. */
+/** How long nothing may go by on a connection: longer than a request waits for anything, and then some time for the caller to read its answer. */
 function silenceMs ({ timeoutMs, waitMs, idleTimeoutMs }: Config['procore']): number {
   return 2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs
 }

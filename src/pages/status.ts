@@ -17,6 +17,10 @@ const files = [
   { url: '/status/page.js', file: 'page.js', type: 'text/javascript; charset=utf-8' },
 ] as const
 
+/**
+ * Adds the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). At most `watchersMax` are told at a
+ * time, every `statusEveryMs`; one more is refused with `overloaded`.
+ */
 export async function addStatus (app: FastifyInstance, parts: Parts, problems: LatestProblems): Promise<void> {
   const watchers = new Watchers(() => `data: ${JSON.stringify(statusOf(parts, problems))}\n\n`)
   await app.register(async pages => {
