@@ -3,14 +3,15 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { freePort } from '../test/helpers/free-port.ts'
+import { portOf } from '../test/helpers/listen.ts'
 import { environmentFor, rounds } from './tools.ts'
 
+/** Something that is measured: a program that takes requests and sends them on. */
 export interface Contestant {
   name: string
   /** Headers of a request beside those of its body. */
@@ -19,6 +20,7 @@ export interface Contestant {
   start (upstream: string, env?: Record<string, string>): Promise<Running>
 }
 
+/** One that was started, and listens. */
 export interface Running {
   url: string
   child: ChildProcess
@@ -57,6 +59,7 @@ async function end (child: ChildProcess): Promise<void> {
 
 const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNode(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
 
+/** What the service needs to verify callers, and a way to be one. */
 export interface Issuer { publicKey: CryptoKey, env: Record<string, string>, sign (subject: string): Promise<string> }
 
 /** Who issues the tokens that the service verifies. */
@@ -68,7 +71,7 @@ export async function startIssuer (): Promise<Issuer> {
   server.unref()
   return {
     publicKey,
-    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
+    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${portOf(server)}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
     sign: subject => new SignJWT({ sub: subject }).setProtectedHeader({ alg: 'ES256', kid: 'key' }).setIssuer('issuer').setAudience('bff').setExpirationTime('2h').sign(privateKey),
   }
 }
@@ -86,6 +89,7 @@ export async function service (issuer: Issuer, name = 'this service', { headers 
   }
 }
 
+/** What the service is put beside; nginx and haproxy where the machine has them. */
 export const peers: Contestant[] = [
   peer('bare node:http + undici', 'bare.ts'),
   peer('@fastify/http-proxy', 'fastify-http-proxy.ts'),

@@ -1,6 +1,7 @@
 /** Load written on sockets, so that it costs little beside what is measured: requests that are made once, answers that are only counted. */
 import { connect, type Socket } from 'node:net'
 
+/** What is sent where, and how much of it. */
 export interface RawLoad {
   url: string
   /** The bytes of the next request. */
@@ -13,6 +14,7 @@ export interface RawLoad {
   rate?: number
 }
 
+/** What became of it; the seconds are those until the last answer. */
 export interface RawResult {
   answered: number
   seconds: number
@@ -69,6 +71,7 @@ export async function rawLoad ({ url, request, connections, active = connections
   return { answered, seconds: elapsed, latenciesMs: latenciesMs.sort((a, b) => a - b) }
 }
 
+/** @param share from 0 to 1 of those that are smaller; NaN of none */
 export const percentile = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 
 function open (host: string, port: number): Promise<Socket> {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
+/** Where the form goes, with which headers beside its own, and how long its avatar is. */
 export interface RawUpload {
   url: string
   headers: Record<string, string>

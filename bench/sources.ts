@@ -7,14 +7,17 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
+/** The folder of the repository, with a slash at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** A file that was read and parsed. */
 export interface Source {
   /** From the root of the repository. */
   path: string
   tree: ts.SourceFile
 }
 
+/** One import, static or dynamic, or a re-export. */
 export interface Import {
   /** A path from the root of the repository, or the name of a package. */
   to: string
@@ -26,6 +29,7 @@ export interface Import {
   late: boolean
 }
 
+/** From the line on which it begins to that on which it ends. */
 export interface NamedFunction { name: string, lines: number }
 
 /** @param patterns from the root of the repository, as `globSync` takes them */
@@ -33,6 +37,7 @@ export function sourcesOf (...patterns: string[]): Source[] {
   return globSync(patterns, { cwd: root }).sort().map(path => ({ path, tree: treeOf(path, readFileSync(join(root, path), 'utf8')) }))
 }
 
+/** @param path tells the parser which language it is */
 export const treeOf = (path: string, text: string): ts.SourceFile => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
 
 const known = new WeakMap<ts.SourceFile, ts.Node[]>()
@@ -49,11 +54,13 @@ export function nodesOf (tree: ts.SourceFile): readonly ts.Node[] {
   return nodes
 }
 
+/** Counted from 1. */
 export const lineOf = ({ tree }: Source, position: number): number => tree.getLineAndCharacterOfPosition(position).line + 1
 
 /** Lines of a file without the empty one after its last line feed. */
 export const linesOf = ({ tree }: Source): number => tree.text.trimEnd().split('\n').length
 
+/** Everything that a file takes from others, wherever in it. */
 export function importsOf (source: Source): Import[] {
   return nodesOf(source.tree).flatMap(node => {
     if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return declared(source, node)
@@ -97,13 +104,22 @@ function target (source: Source, specifier: string): string {
 const packageOf = (specifier: string) => specifier.startsWith('node:') ? 'node:' : specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
 
 /** Names that a file offers to others. */
-export function exportsOf (source: Source): string[] {
-  return source.tree.statements.flatMap(statement => {
-    if (ts.isExportDeclaration(statement)) return statement.exportClause !== undefined && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements.map(({ name }) => name.text) : ['*']
-    if (ts.isExportAssignment(statement)) return ['default']
-    const isExported = ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true
-    return isExported ? declaredNames(statement) : []
-  })
+export const exportsOf = ({ tree }: Source): string[] => tree.statements.flatMap(offered)
+
+/** Names that a file offers without a doc comment; for what it begins with, its opening is one. */
+export function undocumentedOf ({ tree }: Source): string[] {
+  const hasDoc = (statement: ts.Statement) => {
+    const last = ts.getLeadingCommentRanges(tree.text, statement.getFullStart())?.at(-1)
+    return last !== undefined && tree.text.startsWith('/**', last.pos)
+  }
+  return tree.statements.filter(statement => !hasDoc(statement)).flatMap(offered)
+}
+
+function offered (statement: ts.Statement): string[] {
+  if (ts.isExportDeclaration(statement)) return statement.exportClause !== undefined && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements.map(({ name }) => name.text) : ['*']
+  if (ts.isExportAssignment(statement)) return ['default']
+  const isExported = ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true
+  return isExported ? declaredNames(statement) : []
 }
 
 function declaredNames (statement: ts.Statement): string[] {
@@ -175,6 +191,7 @@ export function openingOf ({ tree }: Source): string {
   return tree.text.slice(comments[0]?.pos ?? 0, last?.end ?? 0)
 }
 
+/** Every `any` as a type. */
 export const anysOf = (source: Source): ts.Node[] => nodesOf(source.tree).filter(({ kind }) => kind === ts.SyntaxKind.AnyKeyword)
 
 /** `x as T`, `<T>x` and `x!`, but not `as const`, which narrows. */

@@ -21,6 +21,7 @@ const written = /^client\/openapi\.ts$|\/undici\/lib\/llhttp\/|\/fastify\/lib\/(
 
 const heads = ['', 'lines of a file: median, most', 'lines of a named function: median, most', 'of them at most 40, over 70', 'comments', '`any`', 'casts', 'circles of imports']
 
+/** The table as Markdown; reading all that it tells of takes a second. */
 export function styleTable (): string {
   const lines = rows.map(({ name, patterns }) => rowOf(name, sourcesOf(...patterns).filter(({ path }) => !written.test(path))))
   return [heads, heads.map(() => '---'), ...lines].map(cells => `| ${cells.join(' | ')} |\n`).join('')
@@ -46,6 +47,7 @@ function spread (lengths: readonly number[]): string {
   return `${sorted[Math.floor(sorted.length / 2)] ?? 0}, ${sorted.at(-1) ?? 0}`
 }
 
+/** Where the table stands. */
 export const stylePage = join(root, 'docs/style.md')
 
 /** Puts the table in its place. */

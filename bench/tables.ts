@@ -1,7 +1,10 @@
 /** The results as Markdown tables, for the terminal and for the README. */
 
+/** One contestant: processor time of a create at full load and at one rate for all, in microseconds; latencies in milliseconds. */
 export interface CreatesRow { name: string, cpuMicros: number, sameRateMicros: number, spread: number[], rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
+/** One contestant: memory beyond what it had before, in megabytes, by size and by count of forms; null where it was not measured. */
 export interface UploadsRow { name: string, cpuMillisPerGigabyte: number, megabytesPerSecond: number, firstByteMs: number, peakMegabytes: number, bySize: Array<number | null>, byCount: Array<number | null> }
+/** One amount of what grows. */
 export interface GrowthRow { what: string, amount: number, cpuMicros: number, rate: number, peakMegabytes: number }
 
 type Cell = string | number
@@ -14,6 +17,7 @@ const bareOf = <Row extends { name: string }>(rows: readonly Row[], figure: (row
   return bare === undefined ? NaN : figure(bare)
 }
 
+/** Figures of processor time are told as multiples of the bare proxy's. */
 export function createsTable (rows: readonly CreatesRow[]): string {
   const bare = bareOf(rows, ({ cpuMicros }) => cpuMicros)
   const bareSame = bareOf(rows, ({ sameRateMicros }) => sameRateMicros)
@@ -22,6 +26,7 @@ export function createsTable (rows: readonly CreatesRow[]): string {
   ]))
 }
 
+/** @param sizes megabytes of one form each, as the heads tell them; @param counts how many at once of `countedMegabytes` */
 export function uploadsTable (rows: readonly UploadsRow[], sizes: readonly number[], counts: readonly number[], countedMegabytes: number): string {
   const bare = bareOf(rows, ({ cpuMillisPerGigabyte }) => cpuMillisPerGigabyte)
   const list = (megabytes: UploadsRow['bySize']) => megabytes.map(one => one === null || Number.isNaN(one) ? '-' : Math.round(one)).join(', ')
@@ -30,6 +35,7 @@ export function uploadsTable (rows: readonly UploadsRow[], sizes: readonly numbe
   ]))
 }
 
+/** Processor time is told as a multiple of that of the smallest amount. */
 export function growthTable (rows: readonly GrowthRow[]): string {
   return table(['what grows', 'to', 'CPU per create, against the first', 'peak memory, MB'], rows.map(row => {
     const first = rows.find(({ what }) => what === row.what)?.cpuMicros ?? NaN

@@ -8,8 +8,9 @@ import type { Pool } from 'undici'
 /** A create of about 500 bytes. */
 export const createBody = JSON.stringify({ user: { last_name: 'Doe', first_name: 'Jane', email_address: 'jane.doe@example.com', job_title: 'QA Manager', address: '6305 Carpinteria Ave', city: 'Carpinteria', country_code: 'US', state_code: 'CA', notes: 'n'.repeat(200) } })
 
-/** Seconds of one round, and how many rounds there are, in turn. */
+/** How long one round lasts. */
 export const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
+/** How many rounds there are, in turn. */
 export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 
 /** What the service needs to send to a host that is no Procore. */
@@ -26,13 +27,14 @@ export function environmentFor (upstreamUrl: string): Record<string, string> {
   }
 }
 
+/** How much is asked at a time, how long, and whether each create has an Idempotency-Key of its own. */
 export interface Load {
   concurrency: number
   seconds: number
   keyed?: boolean
 }
 
-/** Returns how many creates ended well. */
+/** Returns how many creates ended well. @throws when one did not end with 201 */
 export async function load (pools: readonly Pool[], { concurrency, seconds, keyed = false }: Load): Promise<number> {
   const endsAt = performance.now() + seconds * 1000
   let creates = 0
@@ -49,6 +51,7 @@ export async function load (pools: readonly Pool[], { concurrency, seconds, keye
   return creates
 }
 
+/** For where only an expression may stand. */
 export function raise (message: string): never {
   throw new Error(message)
 }
@@ -59,6 +62,7 @@ export function cpuMicrosOf ({ pid }: Pick<ChildProcess, 'pid'>): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
+/** The upper one of two; NaN of none. */
 export function median (numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
 }

@@ -2,7 +2,8 @@
  * The smallest Procore there can be, written on sockets so that it costs little beside what is measured: a token, and 201 to everything
  * else once its body has come. It counts the bytes of bodies and tells when the first of one came.
  */
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
+import { portOf } from '../test/helpers/listen.ts'
 
 const token = JSON.stringify({ access_token: 'token', token_type: 'bearer', expires_in: 5400 })
 const user = JSON.stringify({ id: 381006, name: 'Jane Doe', email_address: 'jane.doe@example.com', created_at: '2016-10-23T21:39:40Z', notes: 'n'.repeat(300) })
@@ -53,5 +54,5 @@ function serve (socket: Socket): void {
 }
 
 const server = createServer({ allowHalfOpen: false }, serve).listen(0, '127.0.0.1', () => {
-  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })}\n`)
+  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${portOf(server)}` })}\n`)
 })

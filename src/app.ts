@@ -1,11 +1,11 @@
-/** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. */
+/** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. It decides nothing about a request. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Callers } from './callers/callers.ts'
 import { addCors } from './callers/cors.ts'
 import type { Config } from './config.ts'
-import { limits } from './limits.ts'
 import { describeEndpoints } from './endpoints/index.ts'
-import { linger } from './linger.ts'
+import { judgeHeads } from './heads.ts'
+import { addLinger } from './linger.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { KeptAnswers } from './mirror/kept-answers.ts'
 import { Keys } from './mirror/keyed.ts'
@@ -25,12 +25,13 @@ import { addOpenapi } from './pages/openapi.ts'
 import { addStatus } from './pages/status.ts'
 import { Paths } from './paths.ts'
 import { Procore } from './procore/procore.ts'
-import { addRefusals, findDoubtful } from './refusals.ts'
+import { addRefusals } from './refusals.ts'
 import { createServer } from './server.ts'
 import type { SharedStore } from './state/redis.ts'
 import { MemoryKeys } from './state/memory-keys.ts'
 import type { Shared } from './state/shared.ts'
 
+/** The service that was built, with what a process that runs it has to start, stop or ask. */
 export interface App {
   readonly fastify: FastifyInstance
   readonly procore: Procore
@@ -40,15 +41,17 @@ export interface App {
   readonly store: SharedStore | undefined
 }
 
-/** Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds. */
+/**
+ * Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds.
+ * @param endpoints instead of those that the configuration describes
+ * @throws when what a start needs can't be made of the configuration, such as the shapes of the endpoints
+ */
 export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
   const metrics = new Metrics()
   const problems = new LatestProblems()
   const traces = await openTraces(config.observe, log)
   const lifecycle = new Lifecycle()
-  const fastify = createServer({ log, trustedProxies: config.callers.trustedProxies, lifecycle, traces, unreadObservers: [metrics, problems] })
-  const { timeoutMs, waitMs, idleTimeoutMs } = config.procore
-  fastify.server.setTimeout(2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs)
+  const fastify = createServer(config, { log, lifecycle, traces, unreadObservers: [metrics, problems] })
   const shared = await shareState(config, log)
   const procore = new Procore(config.procore, config.proxy, log, shared, ms => metrics.noteToken(ms))
   const callers = new Callers(config.callers, config.proxy, log)
@@ -62,15 +65,9 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
 
   addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [accessLog(lineWriter(log)), metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note]), lifecycle.note])
   lifecycle.addHooks(fastify)
-  addRefusals(fastify, paths)
-  fastify.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    done(findDoubtful(request.raw))
-  })
-  fastify.addHook('onSend', (request, _reply, payload, done) => {
-    linger(request.raw)
-    done(null, payload)
-  })
+  addRefusals(fastify)
+  addLinger(fastify)
+  judgeHeads(fastify, paths)
   await addCors(fastify, config.callers.corsOrigins)
   await addOpenapi(fastify, config)
   await addDocs(fastify)

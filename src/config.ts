@@ -1,6 +1,6 @@
 /**
  * From the environment to one frozen, typed Config. Every fault is collected and told by the name of its variable;
- * no value is ever shown, since any of them may be a secret put in the wrong place.
+ * no value is ever shown, since any of them may be a secret put in the wrong place. It opens no connection and starts nothing.
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -10,6 +10,7 @@ import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
 import { readValues, type JwtConfig, type Values, type Variables } from './values.ts'
 
+/** What every part of the service is told at the start, in groups by who needs it; the unit ends each name. */
 export interface Config {
   readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
   readonly log: { readonly level: Environment['LOG_LEVEL'] }
@@ -79,7 +80,11 @@ export class ConfigError extends Error {
   }
 }
 
-/** @throws {ConfigError} */
+/**
+ * Reads the variables, and the files that `<NAME>_FILE` names; what comes back is frozen. Variables with names of
+ * ours that are no settings are faults as well.
+ * @throws {ConfigError} with all faults together
+ */
 export function readConfig (environment: NodeJS.ProcessEnv): Config {
   const faults: string[] = []
   const variables = withoutEmpty(environment)

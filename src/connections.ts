@@ -1,12 +1,14 @@
 /**
  * The connections to other hosts, owned here so that nothing about them is left to defaults:
  * certificates are verified, redirects are not followed, HTTP/2 is off, idle connections are closed by us first.
+ * It knows neither tokens nor what is sent.
  */
 import type { Socket } from 'node:net'
 import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { limits } from './limits.ts'
 import type { Secret } from './secret.ts'
 
+/** The proxy through which `https:` hosts are reached (`HTTPS_PROXY`, `NO_PROXY`). */
 export interface Proxy {
   /** Empty: none. It may hold a password. */
   readonly url: Secret
@@ -23,12 +25,17 @@ export interface ConnectionCounts {
   queued: number
 }
 
+/** The connections to one host: what requests are given to, and how many there are. Closing the dispatcher closes them all. */
 export interface Connections {
   readonly dispatcher: Dispatcher
   counts (): ConnectionCounts
 }
 
-/** Connections to one origin, which has to be named in every request. Answers are not timed here: an exchange keeps its own limits. */
+/**
+ * Connections to one origin, which has to be named in every request; none is opened before the first one. Answers are not timed here: an
+ * exchange keeps its own limits.
+ * @param connections how many at most; requests beyond them wait here, and it is for the caller to limit how many
+ */
 export function openConnections (origin: string, connections: number, proxy: Proxy): Connections {
   const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
   const pools: Pool[] = []

@@ -12,6 +12,10 @@ const list = () => Type.String({ default: '' })
 
 const mebibyte = 1_048_576
 
+/**
+ * Every variable, by its name: what is not set has the default, what has no default is required. What JSON Schema can't judge is a string
+ * here, which values.ts reads.
+ */
 export const EnvironmentSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 3000 }),
@@ -56,6 +60,7 @@ export const EnvironmentSchema = Type.Object({
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })
 
+/** The variables once they were read and checked. */
 export type Environment = Static<typeof EnvironmentSchema>
 
 /** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */

@@ -1,6 +1,7 @@
 /**
  * What the process is doing: starting, serving or stopping, and which requests are under way. Answers say `connection: close`
- * while it stops, and what still waits when the grace ends is told so.
+ * while it stops, and what still waits when the grace ends is told so. It knows nothing of what a
+ * request asks for.
  */
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
@@ -9,12 +10,14 @@ import type { Observer } from './observe/ended.ts'
 import { dismiss } from './refusals.ts'
 import { UnderWay } from './under-way.ts'
 
+/** Of one process, which begins by serving; once it is stopping it stays so. */
 export class Lifecycle {
   #stopping = false
   readonly #whenStopping = new Set<() => void>()
   readonly #replies = new UnderWay<FastifyReply>()
   #idle: (() => void) | undefined
 
+  /** From when the trail of a request is there, which these hooks write to, it is under way until `note` is told of its end. */
   addHooks (app: FastifyInstance): void {
     app.addHook('onRequest', ({ trail }, reply, done) => {
       trail.place = this.#replies.add(reply)
@@ -26,6 +29,7 @@ export class Lifecycle {
     })
   }
 
+  /** Whether the process was told to end: it is not ready, and every answer ends its connection. */
   get stopping (): boolean {
     return this.#stopping
   }
@@ -47,7 +51,7 @@ export class Lifecycle {
     return this.#replies.size - this.#whenStopping.size
   }
 
-  /** Resolves with true when the last request ended, with false when the time ran out before. */
+  /** Resolves with true when the last request ended, with false when the time ran out before. Only the last one who asks is told of the end. */
   whenIdle (graceMs: number): Promise<boolean> {
     if (this.#replies.size === 0) return Promise.resolve(true)
     return new Promise(resolve => {
@@ -59,7 +63,7 @@ export class Lifecycle {
     })
   }
 
-  /** Answers what is still waiting. */
+  /** Answers what has no answer yet with `stopping`, and with the outcome that a create would have. */
   refuseWaiting (): void {
     for (const reply of this.#replies) if (!reply.sent) dismiss(new Problem('stopping', 'This service is stopping.'), reply)
   }

@@ -1,4 +1,7 @@
-/** Every limit that no variable changes, with its reason: sizes, counts, waits and retries that a reader must be able to find. */
+/**
+ * Every limit that no variable changes, with its reason: sizes, counts, waits and retries that a reader must be able to find. It knows nothing
+ * of whoever keeps to them.
+ */
 
 export const limits = Object.freeze({
   /** Parts of one form, known or not. */
@@ -23,6 +26,9 @@ export const limits = Object.freeze({
   headersCheckMs: 1_000,
   /** How long a connection may go on that was told that its request is not HTTP. */
   farewellMs: 1_000,
+  /** Stopping: how long what still waited at the end of the grace may take to be answered, and after how much more the process ends whatever is left. */
+  stopAnswersMs: 1_000,
+  stopPatienceMs: 5_000,
   /** How long a caller may leave an answer unread, beyond all waits of the request itself. */
   unreadTimeoutMs: 60_000,
   /** Connections of callers; one more is closed at once. */
@@ -77,8 +83,14 @@ export const limits = Object.freeze({
   /** Lines of the log are handed over together: for so long, or until they have so many characters. */
   logBatchMs: 10,
   logBatchLength: 15_000,
+  /** Causes of one error that the log tells. */
+  causesMax: 5,
   /** How long SIGUSR2 raises the log to debug. */
   debugForMs: 600_000,
+  /** How long the container's health check waits for an answer. */
+  healthcheckTimeoutMs: 2_000,
+  /** How long a browser may keep the answer to a preflight. */
+  preflightSeconds: 600,
   /** The status page: how many watch it at a time, how often each is told, and how many uploads it shows. */
   watchersMax: 20,
   statusEveryMs: 1_000,

@@ -1,9 +1,11 @@
 /**
  * What is done with the rest of a body that was answered before its end: it is read and thrown away, within a cap in bytes and time.
- * Closing at once would reset the connection, and the reset would reach the caller before the answer (RFC 9112 §9.6).
+ * Closing at once would reset the connection, and the reset would reach the caller before the answer (RFC 9112 §9.6). It does
+ * not know why it was answered.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
 import { limits } from './limits.ts'
 
 const lingering = new WeakSet<IncomingMessage>()
@@ -14,6 +16,18 @@ export function isLingering (socket: Duplex): boolean {
   return sockets.has(socket)
 }
 
+/** Every answer has the rest of its request's body read. */
+export function addLinger (app: FastifyInstance): void {
+  app.addHook('onSend', ({ raw }, _reply, payload, done) => {
+    linger(raw)
+    done(null, payload)
+  })
+}
+
+/**
+ * Reads what still comes of a body and throws it away; the connection is destroyed when that is more than `lingerMaxBytes` or takes longer
+ * than `lingerTimeoutMs`. To be called before the answer is sent; again, or for a body that has come, it does nothing.
+ */
 export function linger (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed || lingering.has(raw)) return
   lingering.add(raw)

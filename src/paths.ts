@@ -8,6 +8,7 @@ const hasEmpty = (params: unknown) => typeof params === 'object' && params !== n
 
 const notFound = () => new Problem('not_found', 'There is no such route.')
 
+/** Of one service: made before its routes, closed after them. */
 export class Paths {
   readonly #methods = new Map<string, Set<string>>()
   /** As Fastify's own, but with one method, under which a path has its refusal. */

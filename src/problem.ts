@@ -38,13 +38,16 @@ export const problemTable = {
   procore_timeout: { status: 504, title: 'Procore did not answer in time' },
 } as const satisfies Record<string, { status: number, title: string }>
 
+/** What a caller tells failures apart by: a code stays what it is, whatever its words become. */
 export type ProblemCode = keyof typeof problemTable
 
 const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(problemTable, code)
 
+/** All codes, in the order of the table. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).filter(isProblemCode)
 
 const RuleSchema = choice(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
+/** What an input broke, for programs that show faults in their own words; `procore` is whatever Procore found. */
 export type Rule = Static<typeof RuleSchema>
 
 const FaultSchema = Type.Object({
@@ -61,6 +64,7 @@ const OutcomeSchema = choice(['not_sent', 'rejected', 'unknown'], { description:
 /** What became of a create that failed: nothing complete left here, Procore refused it, or nobody can tell. */
 export type Outcome = Static<typeof OutcomeSchema>
 
+/** The body of a problem as the document has it (RFC 9457 §3.1, §3.2); at most 50 faults are told. */
 export const ProblemSchema = Type.Object({
   type: Type.String({ format: 'uri' }),
   title: Type.String(),
@@ -73,6 +77,7 @@ export const ProblemSchema = Type.Object({
   procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
 })
 
+/** What some problems have beside code and words. */
 export interface ProblemExtras {
   /** Instead of the status of the table: Procore's own, or 414 and 431 of `bad_request`. */
   status?: number
@@ -112,6 +117,7 @@ export class Problem extends Error {
   }
 }
 
+/** RFC 9457 §3; JSON is UTF-8 anyway, which some clients do not know. */
 export const problemMediaType = 'application/problem+json; charset=utf-8'
 
 /** The body of a problem answer (RFC 9457 §3.1); members that do not apply are left out. */
@@ -128,6 +134,16 @@ export function problemBody (problem: Problem, requestId: string): string {
     outcome,
     procore,
   })
+}
+
+/** A limit of this service is met; whoever comes back after the seconds that it says may find room. */
+export function overloaded (detail: string, { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}): Problem {
+  return new Problem('overloaded', detail, { ...(outcome !== undefined && { outcome }), headers: { 'retry-after': String(retryAfterSeconds) } })
+}
+
+/** What was caught, as Fastify's hooks want it; something that is no error becomes the cause of one. */
+export function asError (thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('something was thrown that is no error', { cause: thrown })
 }
 
 /** The caller left before it was answered: there is nobody to tell, only a log line to write. */

@@ -2,10 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
+/** A sane id: at most 128 characters that need no quoting in a header or a line of the log. */
 export const requestIdPattern = '^[A-Za-z0-9_.:/+=@-]{1,128}$'
 
 const sane = new RegExp(requestIdPattern)
 
+/** Whether it may be taken over; anything but a string is not. */
 export function isSaneId (id: unknown): id is string {
   return typeof id === 'string' && sane.test(id)
 }

@@ -1,4 +1,4 @@
-/** The process: environment, listen, signals, exit status. */
+/** The process: environment, listen, signals, exit status. It knows no request. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import closeWithGrace from 'close-with-grace'
@@ -9,7 +9,11 @@ import { limits } from './limits.ts'
 import { createLog, levelRaiser } from './observe/log.ts'
 import { stop } from './stop.ts'
 
-/** @param extend adds what `npm start` does not have */
+/**
+ * Resolves once the service listens, and goes on until a signal. With faults in the environment, or a port that can't be had, it says so on
+ * standard error and ends the process with status 1.
+ * @param extend adds what `npm start` does not have
+ */
 export async function run (extend?: (fastify: FastifyInstance, config: Config) => Promise<void>): Promise<void> {
   const config = configOrExit()
   const log = createLog(config.log)
@@ -18,7 +22,7 @@ export async function run (extend?: (fastify: FastifyInstance, config: Config) =
 
   closeWithGrace({
     // The steps of stopping keep times of their own; this is the end of all patience.
-    delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + 5000,
+    delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.stopPatienceMs,
     logger: log,
     skip: ['SIGHUP', 'SIGUSR2', 'beforeExit'],
   }, async ({ err, signal }) => {

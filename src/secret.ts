@@ -7,10 +7,12 @@ import { inspect } from 'node:util'
 
 const mask = '[secret]'
 
+/** One secret; whoever holds it has the newest value, since `reload` changes it for all. */
 export class Secret {
   #value: string
   readonly #file: string | undefined
 
+  /** @param file where it was read from, if it was */
   constructor (value: string, file?: string) {
     this.#value = value
     this.#file = file
@@ -47,7 +49,7 @@ export class Secret {
   }
 }
 
-/** The content of a file without the white space around it. @throws when it can't be read */
+/** The content of a file without the white space around it, read at once, as a start may. @throws when it can't be read */
 export function readSecretFile (path: string): string {
   return readFileSync(path, 'utf8').trim()
 }

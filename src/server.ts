@@ -1,25 +1,29 @@
-/** The HTTP server: what Fastify and Node are told, and what becomes of requests that they can't read. */
+/** The HTTP server: what Fastify and Node are told, and who is told of requests that they can't read. It knows no route and no caller. */
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { limits } from './limits.ts'
 import type { Unread } from './observe/ended.ts'
 import { readTraceparent } from './observe/trace-context.ts'
 import type { Traces } from './observe/traces.ts'
-import { refuseEarly, refuseUnparsed } from './refusals.ts'
 import { requestId } from './request-id.ts'
+import { refuseEarly, refuseUnparsed } from './unparsed.ts'
 
-export interface ServerOptions {
+/** What the server works with. */
+export interface ServerParts {
   log: FastifyBaseLogger
-  trustedProxies: readonly string[]
+  /** Knows whose body is being read from a connection. */
   lifecycle: Lifecycle
+  /** Nothing where nobody traces. */
   traces: Traces | undefined
   /** Told of each request that could not be read. */
   unreadObservers: ReadonlyArray<{ noteUnread (unread: Unread): void }>
 }
 
-export function createServer ({ log, trustedProxies, lifecycle, traces, unreadObservers }: ServerOptions): FastifyInstance {
+/** A Fastify without hooks and routes, which does not listen yet; time-outs, sizes and counts are those of `limits`. */
+export function createServer ({ callers: { trustedProxies }, procore }: Pick<Config, 'callers' | 'procore'>, { log, lifecycle, traces, unreadObservers }: ServerParts): FastifyInstance {
   const note = (unread: Unread) => { for (const observer of unreadObservers) observer.noteUnread(unread) }
   const refuse = (error: Error, socket: Duplex) => {
     const unread = refuseUnparsed(log, error, socket, lifecycle.readingFrom(socket))
@@ -48,10 +52,16 @@ export function createServer ({ log, trustedProxies, lifecycle, traces, unreadOb
   })
   answerExpectations(fastify.server)
   fastify.server.maxConnections = limits.connectionsMax
+  fastify.server.setTimeout(silenceMs(procore))
   // Requests in a pipeline each listen for the end of the same connection.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
   fastify.server.on('connect', (_request, socket) => refuse(new Error('CONNECT'), socket))
   return fastify
+}
+
+/** How long nothing may go by on a connection: longer than a request waits for anything, and then some time for the caller to read its answer. */
+function silenceMs ({ timeoutMs, waitMs, idleTimeoutMs }: Config['procore']): number {
+  return 2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs
 }
 
 /** Requests are judged by the mirror; Fastify's own way, which is not to be taken by mistake, would load a second validator at each start. */

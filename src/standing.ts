@@ -1,5 +1,6 @@
-/** Whether something works, and since when: what `/readyz`, the metrics and the status page tell of whatever this service depends on. */
+/** Whether something works, and since when: what `/readyz`, the metrics and the status page tell of whatever this service depends on. It finds out nothing. */
 
+/** Told by whoever uses the thing; down until it is told otherwise, unless it begins as up. */
 export class Standing {
   #isUp: boolean
   #sinceMs = Date.now()
@@ -8,15 +9,17 @@ export class Standing {
     this.#isUp = isUp
   }
 
+  /** What it was told last. */
   get isUp (): boolean {
     return this.#isUp
   }
 
-  /** When it became what it is, by our clock. */
+  /** When it became what it is, in milliseconds of our clock. */
   get sinceMs (): number {
     return this.#sinceMs
   }
 
+  /** To be told as often as something is known; only a change counts. */
   set (isUp: boolean): void {
     if (isUp === this.#isUp) return
     this.#isUp = isUp

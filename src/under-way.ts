@@ -6,9 +6,10 @@
 export class UnderWay<T extends object> {
   readonly #places: Array<T | undefined> = []
   readonly #free: number[] = []
+  /** How many there are. To be read only. */
   size = 0
 
-  /** Returns the place, by which it is taken out again. */
+  /** Takes what is not in it yet. Returns the place, by which it is taken out again. */
   add (item: T): number {
     const place = this.#free.pop() ?? this.#places.length
     this.#places[place] = item

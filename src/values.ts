@@ -8,6 +8,7 @@ import { EnvironmentSchema } from './environment.ts'
 /** What is set, by name; nothing is empty. */
 export type Variables = Record<string, string>
 
+/** How callers' tokens are verified, where they are (RFC 7519). */
 export interface JwtConfig {
   readonly jwksUrl: string
   readonly issuer: string
@@ -18,6 +19,7 @@ export interface JwtConfig {
   readonly scopePrefix: string
 }
 
+/** What was read; where there was a fault, something that nobody is to use. URLs are empty where none is set. */
 export interface Values {
   apiUrl: string
   loginUrl: string
@@ -33,6 +35,7 @@ export interface Values {
 
 type Name = keyof typeof EnvironmentSchema.properties
 
+/** Reads what is set, else the defaults. @param faults gets a line for each fault, and nothing is thrown */
 export function readValues (variables: Variables, faults: string[]): Values {
   return new Reader(variables, faults).read()
 }

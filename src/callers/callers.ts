@@ -8,7 +8,7 @@ import type { Config } from '../config.ts'
 import type { Proxy } from '../connections.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { limits } from '../limits.ts'
-import { Problem } from '../problem.ts'
+import { asError, Problem } from '../problem.ts'
 import type { SharedStore } from '../state/redis.ts'
 import { anybody, Identities, type Identity } from './identity.ts'
 import { IssuerKeys, type KeysLog } from './issuer-keys.ts'
@@ -114,8 +114,4 @@ async function addRate (scope: FastifyInstance, ratePerMinute: number, store: Ra
 function companyIn (parameters: unknown): string | undefined {
   const id = typeof parameters === 'object' && parameters !== null && 'company_id' in parameters ? parameters.company_id : undefined
   return typeof id === 'string' ? id : undefined
-}
-
-function asError (error: unknown): Error {
-  return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
 }

@@ -1,4 +1,7 @@
-/** Where the requests of callers are counted: by all replicas together while the shared store is there, by this one alone while it is away. */
+/**
+ * Where the requests of callers are counted: by all replicas together while the shared store is there, by this one alone while it is away.
+ * It knows a caller by its name only.
+ */
 import type { FastifyRateLimitOptions, FastifyRateLimitStore } from '@fastify/rate-limit'
 import LocalStore from '@fastify/rate-limit/store/LocalStore.js'
 import RedisStore from '@fastify/rate-limit/store/RedisStore.js'

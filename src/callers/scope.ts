@@ -1,4 +1,4 @@
-/** What a caller may address and do, judged before the body is read and before anything is asked of Procore. */
+/** What a caller may address and do, judged before the body is read and before anything is asked of Procore. It is given an identity, and knows nothing of tokens. */
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { Problem } from '../problem.ts'
 import type { Identity } from './identity.ts'

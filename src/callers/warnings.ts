@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts'
 import { areTold } from './callers.ts'
 
+/** A sentence for each protection that is off, for the log; empty when all are on. They name variables, and no values. */
 export function warnings ({ callers, endpoints, bodies, procore }: Config): string[] {
   const { jwt, companyIds, ratePerMinute } = callers
   const found: string[] = []

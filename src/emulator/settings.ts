@@ -32,6 +32,7 @@ export const SettingsSchema = Type.Object({
   clockSkewSeconds: Type.Integer(),
 }, { additionalProperties: false })
 
+/** All of them; what a program or a test leaves out is as in `defaultSettings`. */
 export type Settings = Static<typeof SettingsSchema>
 
 /** As Procore's documentation has it, as far as it says. */
@@ -102,4 +103,5 @@ export const FaultSchema = Type.Object({
   raw: Type.Optional(Type.String()),
 }, { additionalProperties: false })
 
+/** One fault, as a test or a request to the emulator's own routes orders it. */
 export type Fault = Static<typeof FaultSchema>

@@ -4,10 +4,9 @@
  * Who may have an answer is judged before anybody comes here.
  */
 import { limits } from '../limits.ts'
-import { Problem, type ProblemCode } from '../problem.ts'
+import { overloaded, Problem, type ProblemCode } from '../problem.ts'
 import { untilGone, type Caller } from '../procore/caller.ts'
 import type { Success, Verdict } from '../procore/outcome.ts'
-import { overloaded } from './uploads.ts'
 
 /** What was fetched, and Procore's id of the exchange. */
 export interface Fetched {
@@ -41,6 +40,7 @@ const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreach
 
 const isPassing = (error: unknown) => error instanceof Problem && passing.has(error.code)
 
+/** Of one process. It keeps `keptMax` answers with `keptMaxBytes` at most, and forgets the one that was asked for longest ago. */
 export class KeptAnswers {
   readonly lifetimeMs: number
   /** The one that was asked for longest ago stands first. */

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
 import type { Trail } from '../observe/trail.ts'
-import { CallerGone, Problem } from '../problem.ts'
+import { asError, CallerGone, overloaded, Problem } from '../problem.ts'
 import type { Success, Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { passBodiless } from './bodiless.ts'
@@ -20,7 +20,7 @@ import { pageHeaders } from './paging.ts'
 import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
 import { compileTarget, pathTemplate } from './target.ts'
-import { overloaded, type Uploads } from './uploads.ts'
+import type { Uploads } from './uploads.ts'
 import type { Envelope } from './upstream.ts'
 import type { Outgoing, Visit } from './visit.ts'
 
@@ -95,7 +95,7 @@ export class Mount {
       request.target = judgeHead(request, this.#head, route)
       return undefined
     } catch (error) {
-      return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
+      return asError(error)
     }
   }
 

@@ -89,7 +89,9 @@ function judgeText ({ required }: FieldShape, value: string): Complaint | undefi
   return required && value.trim() === '' ? missing : undefined
 }
 
+/** Of a field that has to be there, or is blank. */
 export const missing: Complaint = { rule: 'required', message: 'is required' }
+/** Of a text, in bytes of UTF-8. */
 export const tooLong: Complaint = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
 
 const typeMessage = { String: 'must be a string', Integer: 'must be an integer', Boolean: 'must be true or false' } as const

@@ -1,5 +1,5 @@
 /** How many forms are being streamed at a time, of one caller and of all: they hold their connections for as long as their callers take. */
-import { Problem } from '../problem.ts'
+import { overloaded, Problem } from '../problem.ts'
 
 /** Counts of this process alone: each replica has as many. */
 export class Uploads {
@@ -34,5 +34,3 @@ export class Uploads {
     else this.#byCaller.set(callerId, ofCaller)
   }
 }
-
-export const overloaded = (detail: string) => new Problem('overloaded', detail, { headers: { 'retry-after': '1' } })

@@ -1,7 +1,8 @@
-/** One log line a request, with ids, codes, sizes and times. */
+/** One log line a request, with ids, codes, sizes and times. It sees the trail, never a body or a head. */
 import type { Ended, Observer } from './ended.ts'
 import type { LineWriter } from './log.ts'
 
+/** Writes the line `request` when one has ended: a warning if its status is 500 or above. Times are milliseconds to a tenth, sizes bytes. */
 export function accessLog (write: LineWriter): Observer {
   return ended => write(ended.status >= 500 ? 'warn' : 'info', lineOf(ended), 'request')
 }

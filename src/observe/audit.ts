@@ -8,6 +8,7 @@ import type { Secret } from '../secret.ts'
 import { lineWriter, type LineWriter } from './log.ts'
 import type { Result } from './trail.ts'
 
+/** What one line says; what is not known is left out. */
 export interface AuditEntry {
   subject: string
   companyId: number
@@ -26,21 +27,26 @@ export interface AuditEntry {
   fingerprint: string | undefined
 }
 
+/** The writer of it, one for the service. */
 export class Audit {
   readonly #write: LineWriter
   readonly #key: string
 
-  /** The key follows from the secret, so fingerprints change with it. */
+  /**
+   * The key of the fingerprints follows from the secret (HKDF, RFC 5869) as it is at the start, so they change with it.
+   * @throws {TypeError} when the log was not made by log.ts
+   */
   constructor (log: FastifyBaseLogger, secret: Secret) {
     this.#write = lineWriter(log, { isAlways: true, name: 'audit' })
     this.#key = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
   }
 
+  /** Writes at `info`, whatever the level of the log is. */
   write (entry: AuditEntry, what: 'create' | 'change'): void {
     this.#write('info', entry, what)
   }
 
-  /** The same for the same address, whatever its case. */
+  /** The same for the same address, whatever its case; nothing for what is no string. SHA-512/256 in base64url, 43 characters. */
   fingerprint (identifier: unknown): string | undefined {
     if (typeof identifier !== 'string') return undefined
     // A truncated hash can't be extended, so a key before the text makes a MAC of it, at a third of what createHmac costs.

@@ -1,6 +1,7 @@
 /**
  * When a request is over, whoever observes is told of it once: the log, the metrics, the traces. That is when its connection is done
- * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome.
+ * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome. It knows none
+ * of those who observe.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProblemCode } from '../problem.ts'
@@ -13,6 +14,7 @@ declare module 'fastify' {
   }
 }
 
+/** A request that is over, as those who observe are given it: its trail is complete, and nobody else works on it. */
 export interface Ended {
   request: FastifyRequest
   reply: FastifyReply
@@ -20,6 +22,7 @@ export interface Ended {
   status: number
 }
 
+/** Called once for each request; it must not throw, nor take long. */
 export type Observer = (ended: Ended) => void
 
 /** A request that could not be read: it has no route and no trail. */
@@ -37,6 +40,7 @@ const callerLeft = 499
 /**
  * Must be the first hook of the application, since everything after it may write to the trail.
  * @param begin makes the trail of a request
+ * @param observers are told in this order
  */
 export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
   const end = (request: FastifyRequest, reply: FastifyReply) => {

@@ -1,4 +1,4 @@
-/** What the parts of the service say of themselves when Prometheus asks; between two questions nothing of it costs anything. */
+/** What the parts of the service say of themselves when Prometheus asks; between two questions nothing of it costs anything. It changes nothing of them. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { limits } from '../limits.ts'
 import { metricPrefix } from './metrics.ts'
@@ -7,6 +7,7 @@ import { dependenciesOf, type Parts } from './parts.ts'
 type Labels = Record<string, string>
 type Set = (value: number, labels?: Labels) => void
 
+/** Adds them to the registry, those of Redis only where there is one. Whoever scrapes pays for reading the parts. */
 export function addGauges (registry: Registry, parts: Parts): void {
   const { lifecycle, procore, store, forms } = parts
   const { tokens, allowance } = procore

@@ -15,6 +15,7 @@ const ReadySchema = Type.Object({
   dependencies: Type.Object({ login: DependencySchema, api: DependencySchema, identity: Type.Optional(DependencySchema), redis: Type.Optional(DependencySchema) }),
 })
 
+/** The two routes: `/livez` is always 200; `/readyz` is 200 when ready, else 503 (starting, stopping), and tells of each dependency since when it is up or down. */
 export const health: FastifyPluginAsyncTypebox<Parts> = async (app, parts) => {
   app.get('/livez', {
     schema: { operationId: 'livez', summary: 'Is the process up?', tags: ['operation'], response: { 200: LiveSchema } },

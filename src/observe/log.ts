@@ -1,21 +1,21 @@
 /**
- * The logger: JSON lines of pino on stdout, with errors written in a way that can't carry what a caller or Procore sent.
+ * The logger: JSON lines of pino on stdout, with errors written in a way that can't carry what a caller or Procore sent. It knows no request:
+ * requests and replies that are given to it are not shown.
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import { standardOutput } from './output.ts'
 
 interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
 
-const causesMax = 5
-
 /**
- * An error's type, code, frames and causes. A SyntaxError's message quotes its input and a parser error of undici carries the bytes
- * it choked on, so of the first no message is taken and of any error only these named members.
+ * An error's type, code, frames and causes, `causesMax` levels of it at most. A SyntaxError's message quotes its input and a parser error
+ * of undici carries the bytes it choked on, so of the first no message is taken and of any error only these named members.
  */
 export function describeError (error: unknown, depth = 0): ErrorFields | undefined {
-  if (!(error instanceof Error) || depth >= causesMax) return undefined
+  if (!(error instanceof Error) || depth >= limits.causesMax) return undefined
   const fields: ErrorFields = { type: error.constructor.name }
   if ('code' in error && typeof error.code === 'string') fields.code = error.code
   if (!(error instanceof SyntaxError)) fields.message = error.message
@@ -60,6 +60,7 @@ function isoTime (): string {
   return `,"time":"${secondText}${String(millisecond).padStart(3, '0')}Z"`
 }
 
+/** @param destination takes whole lines; without it they go to standard output, some milliseconds later */
 export function createLog (config: Config['log'], destination: DestinationStream = standardOutput()): Logger {
   const options = {
     level: config.level,
@@ -83,6 +84,7 @@ export type LineWriter = (level: 'info' | 'warn', fields: object, message: strin
  * For the lines that every request has: they look like those of the logger, and are made in one piece, while pino puts a line together from
  * many strings.
  * @param options `isAlways`: whatever the level of the log is; `name`: of the logger
+ * @throws {TypeError} when the log is none of `createLog`'s
  */
 export function lineWriter (log: FastifyBaseLogger, { isAlways = false, name }: { isAlways?: boolean, name?: string } = {}): LineWriter {
   const { own, destination } = made.get(log) ?? {}

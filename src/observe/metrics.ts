@@ -27,7 +27,9 @@ export interface NotedRequest {
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
 
+/** The counters and histograms of one service, in a registry of its own; times in seconds and sizes in bytes, as Prometheus wants them. */
 export class Metrics {
+  /** Takes what others have to tell as well. */
   readonly registry = new Registry()
   readonly #requests = this.#counter('requests_total', 'Requests that ended.', ['method', 'route', 'status_class', 'code'])
   readonly #duration = this.#histogram('request_duration_seconds', 'From a request\'s head to the end of its answer.', ['route'])
@@ -57,6 +59,7 @@ export class Metrics {
     }
   }
 
+  /** To be told of each request that ended. */
   readonly note = ({ request, reply, status }: NotedRequest): void => {
     const { trail, method } = request
     const route = request.routeOptions.url ?? 'none'
@@ -73,14 +76,17 @@ export class Metrics {
     if (result !== undefined) this.#idempotency.inc({ result })
   }
 
+  /** To be told of each that could not be read. */
   noteUnread ({ method, status, code }: Unread): void {
     this.#requests.inc({ method, route: 'none', status_class: classOf(status), code })
   }
 
+  /** To be told of each request for a token. @param ms what it took, in milliseconds */
   noteToken (ms: number): void {
     this.#token.observe(ms / 1000)
   }
 
+  /** Adds the route `/metrics`, which nobody is asked to prove a right to: it is for the network of the operator. */
   serve (app: FastifyInstance): void {
     app.get('/metrics', {
       schema: { operationId: 'metrics', summary: 'What it does, for Prometheus', tags: ['operation'], produces: ['text/plain'], response: { 200: { type: 'string' } } },

@@ -1,10 +1,12 @@
 /**
  * Where the lines of the log go: to standard output, behind the work, some milliseconds' lines at a time. What waits is written when
- * the process ends; past a limit it is dropped, so that a reader who stalls can't take the memory.
+ * the process ends; past a limit it is dropped, so that a reader who stalls can't take the memory. It does
+ * not look at what the lines say.
  */
 import { pino, type DestinationStream } from 'pino'
 import { limits } from '../limits.ts'
 
+/** To be opened once in a process. A line is handed over after `logBatchMs` at most; beyond `logMaxBytes` that wait, lines are lost. */
 export function standardOutput (): DestinationStream {
   const output = new Gathering(pino.destination({ dest: 1, sync: false, maxLength: limits.logMaxBytes }))
   // Before pino's own listener, which writes what it was given.

@@ -1,4 +1,4 @@
-/** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. */
+/** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. They know nothing of it. */
 import type { Callers } from '../callers/callers.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Forms } from '../mirror/forms-under-way.ts'
@@ -6,6 +6,7 @@ import type { Procore } from '../procore/procore.ts'
 import type { Standing } from '../standing.ts'
 import type { SharedStore } from '../state/redis.ts'
 
+/** All of them; who looks changes nothing. */
 export interface Parts {
   lifecycle: Lifecycle
   procore: Procore
@@ -15,6 +16,7 @@ export interface Parts {
   forms: Forms
 }
 
+/** Something told of each host or system that this service depends on: Procore's two hosts always, the others where they are configured. */
 export interface Dependencies<Of> {
   login: Of
   api: Of
@@ -32,6 +34,7 @@ export function dependenciesOf<Of> ({ procore, callers, store }: Parts, tell: (s
   }
 }
 
+/** What the process is doing: it is `ready` from its first token on. */
 export type Phase = 'ready' | 'starting' | 'stopping'
 
 /** Once it was ready, an outage of Procore's is no reason to leave: the other replicas are no better off. */

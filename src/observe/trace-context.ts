@@ -1,6 +1,7 @@
-/** W3C Trace Context: of which trace a request is a part, as the gateway says. */
+/** W3C Trace Context: of which trace a request is a part, as the gateway says. It makes no span. */
 import type { IncomingHttpHeaders } from 'node:http'
 
+/** What the header `traceparent` says (§3.2). */
 export interface TraceContext {
   /** 32 hexadecimal digits. */
   traceId: string

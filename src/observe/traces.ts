@@ -15,10 +15,12 @@ import type { Ended } from './ended.ts'
 import { readTraceparent } from './trace-context.ts'
 import { preciseNow, type Stage, type Trail } from './trail.ts'
 
+/** What of the log this needs. */
 export interface TracesLog {
   warn (fields: object, message: string): void
 }
 
+/** The spans of one service. Of those that wait to be sent at most `spansWaitingMax` are kept, and a request never waits for them. */
 export class Traces {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
@@ -45,11 +47,13 @@ export class Traces {
     return span.spanContext().traceId
   }
 
+  /** The trail of a request whose span was begun; it notes stages only where the span is recorded. */
   trail ({ id, raw }: FastifyRequest): Trail {
     const span = this.#spans.get(raw)
     return { requestId: id, ...(span !== undefined && { traceId: span.spanContext().traceId, ...(span.isRecording() && { stages: [] }) }) }
   }
 
+  /** To be told of each request that ended: its span and those of its stages are made of its trail. */
   readonly note = ({ request, status }: Ended): void => {
     const span = this.#spans.get(request.raw)
     if (span === undefined) return

@@ -1,6 +1,8 @@
 /**
- * What is noted about a request on its way, for its log line. Only ids, codes, sizes and times may be put in it:
- * personal data and credentials have no place here, so that they can't reach a log.
+ * What every part of a request's way knows of it, in one object that they hand on: what happened to it, which its log line, the metrics and
+ * the spans are made of, and how it stands, by which those who work on it know of each other and a caller is told the outcome of a create.
+ * Only ids, codes, sizes, times and such states may be put in it: personal data and credentials have no place here, so that they can't
+ * reach a log. It judges nothing: whoever writes to it does.
  */
 import type { Outcome, ProblemCode } from '../problem.ts'
 
@@ -22,7 +24,11 @@ export type StageEnd = Pick<Stage, 'method' | 'status' | 'error'>
 /** What became of a request that may have changed something: as the caller is told it, or how it went well. */
 export type Result = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
 
-export interface Trail {
+/**
+ * What happened to a request, for those who observe: times in milliseconds, sizes in bytes. `procoreRequestId` and `replayed` are told to the
+ * caller as well, as headers.
+ */
+interface Noted {
   /** Nothing for look-ups, which are a part of another request. */
   requestId?: string
   traceId?: string
@@ -50,12 +56,16 @@ export interface Trail {
   cache?: 'fetched' | 'kept' | 'stale'
   /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
   endless?: true
+}
+
+/** How a request stands, for those who work on it. */
+interface Progress {
   /**
    * The outcome that a create or a change would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
-   * `unknown` once a complete request was handed to the socket.
+   * `unknown` once a complete request was handed to the socket, and `not_sent` again only when Procore certainly did not act.
    */
   standing?: Outcome
-  /** Among the requests under way. */
+  /** Where it stands among the requests under way. */
   place?: number
   /** The request is still being worked on; whoever waits for its end is called then. */
   running?: boolean
@@ -64,6 +74,9 @@ export interface Trail {
   whenDismissed?: () => void
   whenEnded?: Array<() => void>
 }
+
+/** One for each request, from its first hook until its end is told of; a request that is made for another one has a trail of its own (`partOf`). */
+export interface Trail extends Noted, Progress {}
 
 /** Notes a stage of the work if somebody traces it; what comes back ends it. */
 export function beginStage ({ stages }: Trail, name: Stage['name']): (end?: StageEnd) => void {

@@ -4,8 +4,10 @@ import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { createLog } from '../observe/log.ts'
 
+/** Where it is committed. */
 export const openapiFile = fileURLToPath(new URL('../../openapi/openapi.yaml', import.meta.url))
 
+/** Resolves with the document as the defaults of the configuration have it; builds a whole service for it and closes it again. */
 export async function openapiYaml (): Promise<string> {
   const config = readConfig({ PROCORE_CLIENT_ID: 'unused', PROCORE_CLIENT_SECRET: 'unused', CALLER_AUTH: 'none', LOG_LEVEL: 'silent' })
   const { fastify } = await buildApp(config, createLog(config.log))

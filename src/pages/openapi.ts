@@ -8,6 +8,7 @@ import { version } from '../product.ts'
 import { operationSchema } from './operation.ts'
 import { shareProblems } from './shared-responses.ts'
 
+/** Has to come before the routes that the document is to hold. It is the same for everybody, and made when it is first asked for. */
 export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
   await app.register(swagger, {

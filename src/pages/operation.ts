@@ -1,4 +1,7 @@
-/** One mirrored endpoint as Fastify's route schema, from which the OpenAPI document is made: bodies of both media types and every answer. */
+/**
+ * One mirrored endpoint as Fastify's route schema, from which the OpenAPI document is made: bodies of both media types and every answer.
+ * It describes, and judges nothing that a caller sent.
+ */
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config.ts'
@@ -8,6 +11,7 @@ import { divideParameters } from '../mirror/target.ts'
 import { requestIdPattern } from '../request-id.ts'
 import { problemResponses } from './problem-examples.ts'
 
+/** @param url one of the endpoint's paths; under Procore's own the operation has a name of its own, since names stand once in a document */
 export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
   const { name, summary, description, params, query, body, success } = endpoint
   const target = divideParameters(url, params, query)

@@ -1,4 +1,7 @@
-/** Every problem answer that an endpoint can have, with an example for each of its codes, grouped by status as OpenAPI wants them. */
+/**
+ * Every problem answer that an endpoint can have, with an example for each of its codes, grouped by status as OpenAPI wants them.
+ * The examples are made by what makes the answers; it knows none that was given.
+ */
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { problemBody, problemCodes, problemTable, Problem, type ProblemCode, type ProblemExtras } from '../problem.ts'
 
@@ -43,6 +46,7 @@ function canHave (code: ProblemCode, { body, takesKey }: Kind): boolean {
   }
 }
 
+/** By status, or `4XX` for those that have Procore's own. */
 export function problemResponses (endpoint: Kind): Record<string, ProblemResponse> {
   const responses: Record<string, ProblemResponse> = {}
   for (const code of problemCodes) {

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { limits } from '../limits.ts'
 import type { LatestProblems } from '../observe/latest-problems.ts'
 import { dependenciesOf, phaseOf, type Parts } from '../observe/parts.ts'
-import { Problem } from '../problem.ts'
+import { overloaded } from '../problem.ts'
 import { version } from '../product.ts'
 import { guardPages } from './policy.ts'
 
@@ -17,6 +17,10 @@ const files = [
   { url: '/status/page.js', file: 'page.js', type: 'text/javascript; charset=utf-8' },
 ] as const
 
+/**
+ * Adds the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). At most `watchersMax` are told at a
+ * time, every `statusEveryMs`; one more is refused with `overloaded`.
+ */
 export async function addStatus (app: FastifyInstance, parts: Parts, problems: LatestProblems): Promise<void> {
   const watchers = new Watchers(() => `data: ${JSON.stringify(statusOf(parts, problems))}\n\n`)
   await app.register(async pages => {
@@ -66,7 +70,7 @@ class Watchers {
 
   /** @throws {Problem} `overloaded` */
   add (reply: FastifyReply, lifecycle: Parts['lifecycle']): void {
-    if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw new Problem('overloaded', 'Too many watch this page.', { headers: { 'retry-after': '10' } })
+    if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw overloaded('Too many watch this page.', { retryAfterSeconds: 10 })
     reply.hijack()
     const { raw, request: { trail } } = reply
     trail.endless = true

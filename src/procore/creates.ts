@@ -12,6 +12,7 @@ interface Create {
   wanted?: () => Wanted
 }
 
+/** Of this process: `createsMax` names and `createsOfNameMax` times of each at most, the oldest forgotten first. */
 export class Creates {
   readonly #running = new UnderWay<Create>()
   /** When they were sent, by company and name; what was sent longest ago stands first. */

@@ -3,7 +3,7 @@
  * with this replica's own memory, as the operator chose. What this replica runs or settled itself it knows in any case.
  */
 import type { Config } from '../config.ts'
-import { Problem } from '../problem.ts'
+import { overloaded } from '../problem.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 import type { MemoryKeys } from './memory-keys.ts'
 import type { RedisKeys } from './redis-keys.ts'
@@ -64,7 +64,7 @@ export class SharedKeys implements KeyStore {
       return await this.#shared.claim(id)
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error
-      if (this.#mode === 'refuse') throw new Problem('overloaded', 'The store of idempotency keys is away.', { outcome: 'not_sent', headers: { 'retry-after': '1' } })
+      if (this.#mode === 'refuse') throw overloaded('The store of idempotency keys is away.', { outcome: 'not_sent' })
       this.#running.set(id, 'own')
       return undefined
     }

@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
 import { problemTable, type ProblemCode } from '../../src/problem.ts'
 import { jpeg, png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { hasNginx, startGateway } from '../helpers/nginx.ts'
 import { root } from '../helpers/process.ts'
 import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
@@ -47,9 +48,7 @@ function problemOf (code: ProblemCode) {
 
 t.test('what the gateway itself refuses has the shape of a problem, with the request\'s id', { skip }, async t => {
   const silent = createServer(socket => { socket.on('error', () => {}) })
-  silent.listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  const { port } = silent.address() as AddressInfo
+  const port = await listen(t, silent)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`])
   const headers = { 'x-request-id': 'from-the-frontend' }
   const users = `${gateway}/companies/101/users`
@@ -120,10 +119,7 @@ t.test('a replica that takes no connection is passed over, and a create that was
     lost++
     socket.destroy()
   }))
-  losing.listen(0, '127.0.0.1')
-  await once(losing, 'listening')
-  t.teardown(() => losing.close())
-  const address = `127.0.0.1:${(losing.address() as AddressInfo).port}`
+  const address = `127.0.0.1:${await listen(t, losing)}`
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`, `127.0.0.1:${service.port}`])
   for (let index = 0; index < 4; index++) t.equal((await sendJson(`${gateway}/companies/101/users`, { user: { ...jane, email_address: `jane${index}@example.com` } })).status, 201)
   const { url: losingGateway } = await startGateway(t, [address, address])

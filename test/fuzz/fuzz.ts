@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { Agent, request } from 'undici'
+import { portOf } from '../helpers/listen.ts'
 import { Random } from '../helpers/random.ts'
 import { startProgram } from '../helpers/program.ts'
 import { even, formBody, jsonBody, readForm, readJson, readSentForm, type Meaning } from './bodies.ts'
@@ -34,7 +34,7 @@ const upstream = createServer((incoming, response) => {
   }, () => response.destroy())
 }).listen(0, '127.0.0.1')
 await once(upstream, 'listening')
-const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+const upstreamUrl = `http://127.0.0.1:${portOf(upstream)}`
 const service = await startProgram('src/main.ts', {
   PORT: '0',
   PROCORE_API_URL: upstreamUrl,

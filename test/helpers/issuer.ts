@@ -1,9 +1,8 @@
 /** An issuer of callers' tokens: a JWKS on a real socket, and what signs with its keys. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import type { Test } from 'tap'
+import { listen } from './listen.ts'
 
 export interface Issuer {
   /** What the service needs to verify its tokens. */
@@ -51,13 +50,8 @@ export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer
     issuer.asked++
     if (issuer.down) response.writeHead(503).end('away')
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
   })
-  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`, JWT_ISSUER: name, JWT_AUDIENCE: audience }
+  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${await listen(t, server)}/jwks`, JWT_ISSUER: name, JWT_AUDIENCE: audience }
   return issuer
 }
 

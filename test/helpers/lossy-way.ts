@@ -1,7 +1,7 @@
 /** A way to a service on which answers to POSTs get lost: the request arrives and is served, and the caller sees its connection reset. */
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { Test } from 'tap'
+import { listen } from './listen.ts'
 
 export interface LossyWay {
   url: string
@@ -24,9 +24,7 @@ export async function startLossyWay (t: Test, to: number): Promise<LossyWay> {
       way.losses--
       near.resetAndDestroy()
     })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  way.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  way.url = `http://127.0.0.1:${await listen(t, server)}`
   return way
 }

@@ -1,10 +1,9 @@
 /** A receiver of OTLP over HTTP that reads the protobuf of what it is sent. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import protobuf from 'protobufjs'
 import type { Test } from 'tap'
+import { listen } from './listen.ts'
 
 /** The messages of opentelemetry/proto/collector/trace/v1, as far as the tests look. */
 const { root } = protobuf.parse(`
@@ -53,11 +52,8 @@ export async function startReceiver (t: Test): Promise<Receiver> {
       if (receiver.status === 200) read(body, receiver)
       response.writeHead(receiver.status, { 'content-type': 'application/x-protobuf' }).end()
     }, () => response.destroy())
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  receiver.url = `http://127.0.0.1:${port}`
+  })
+  receiver.url = `http://127.0.0.1:${await listen(t, server)}`
   return receiver
 }
 

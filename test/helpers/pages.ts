@@ -1,9 +1,8 @@
 /** A small server of pages for a browser: what is on its list, and the client's modules under `/client/`. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { clientModules } from '../../client/serve.ts'
+import { listen } from './listen.ts'
 
 export async function startPages (t: Test, pages: Readonly<Record<string, string>>): Promise<string> {
   const modules = clientModules()
@@ -12,11 +11,6 @@ export async function startPages (t: Test, pages: Readonly<Record<string, string
     if (source !== undefined) response.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8' }).end(source)
     else if (pages[url] !== undefined) response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(pages[url])
     else response.writeHead(404).end()
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
   })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${await listen(t, server)}`
 }

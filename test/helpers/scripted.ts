@@ -1,10 +1,9 @@
 /** A server that gives the answers of a list, one to each request, and keeps what it was asked; the last answer is given for ever. */
-import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { problemTable, type Outcome, type ProblemCode } from '../../src/problem.ts'
+import { listen } from './listen.ts'
 
 export interface ScriptedAnswer {
   status: number
@@ -26,13 +25,8 @@ export async function startScripted (t: Test, script: ReadonlyArray<ScriptedAnsw
     asked.push({ method: request.method, url: request.url, headers: request.headers })
     if (answer === 'reset') request.socket.resetAndDestroy()
     else if (typeof answer === 'object') response.writeHead(answer.status, answer.headers).end(answer.body)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, asked }
 }
 
 export const created: ScriptedAnswer = { status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}' }

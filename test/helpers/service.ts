@@ -1,5 +1,4 @@
 /** A service for one test: built from an environment as `npm start` would, listening on a free port, closed by the test that made it. */
-import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp, type App } from '../../src/app.ts'
 import { readConfig, type Config } from '../../src/config.ts'
@@ -7,6 +6,7 @@ import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
 import type { Settings } from '../../src/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { createLog } from '../../src/observe/log.ts'
+import { portOf } from './listen.ts'
 import { credentials } from './requests.ts'
 
 export interface Service {
@@ -58,7 +58,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
   await app.store?.start()
   if (options.ready ?? true) await app.procore.tokens.get()
   await app.fastify.listen({ ...config.listen })
-  const { port } = app.fastify.server.address() as AddressInfo
+  const port = portOf(app.fastify.server)
   const url = `http://127.0.0.1:${port}`
   return { url, port, app, lines, emulator, users: `${url}/companies/101/users` }
 }

@@ -1,7 +1,7 @@
 /** A way to a server that can be slow, and that can be made to lead to another server, as an address does after a failover. */
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { Test } from 'tap'
+import { listen } from './listen.ts'
 
 export interface Way {
   port: number
@@ -20,9 +20,6 @@ export async function startWay (t: Test, to: number): Promise<Way> {
     far.on('error', () => near.destroy()).on('close', () => near.destroy())
     near.pipe(far)
     far.on('data', data => { setTimeout(() => near.write(data), delayMs) })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  return { port, leadTo: port => { target = port }, delayBy: ms => { delayMs = ms } }
+  })
+  return { port: await listen(t, server), leadTo: port => { target = port }, delayBy: ms => { delayMs = ms } }
 }

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { listen } from '../helpers/listen.ts'
 import { run, serviceEnvironment } from '../helpers/process.ts'
 import { boundary, form, formPart, janeParts, RawConnection, sendForm } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
@@ -25,12 +26,7 @@ t.test('when Procore stops reading, so do we', async t => {
     // Takes the headers and then nothing more.
     socket.on('error', () => {}).once('data', () => socket.pause())
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const socket of upstream) socket.destroy()
-    server.close()
-  })
-  const { port } = await startService(t, { env: { PROCORE_API_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, AVATAR_MAX_BYTES: '300000000' } })
+  const { port } = await startService(t, { env: { PROCORE_API_URL: `http://127.0.0.1:${await listen(t, server)}`, AVATAR_MAX_BYTES: '300000000' } })
   const caller = new RawConnection(port)
   caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\ntransfer-encoding: chunked\r\n\r\n`)
   let taken = 0
@@ -61,10 +57,8 @@ t.test('the largest body takes no more memory than a small one', async t => {
       else if (chunk.includes('\r\n0\r\n\r\n')) socket.write(answer('201 Created', '{"id":1}'))
     })
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
   const service = run(t, 'src/main.ts', {
-    ...serviceEnvironment({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, settings: { clientId: 'a', clientSecret: 'b' } }),
+    ...serviceEnvironment({ url: `http://127.0.0.1:${await listen(t, server)}`, settings: { clientId: 'a', clientSecret: 'b' } }),
     AVATAR_MAX_BYTES: '700000000',
   })
   const users = `${await service.listening}/companies/101/users`

@@ -1,9 +1,8 @@
 // Past a limit the answer is overloaded, fast, before the body is read; what is under way goes on.
-import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { boundary, form, jane, janeParts, RawConnection, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
@@ -37,10 +36,8 @@ t.test('requests that wait for a connection', async t => {
   const held: ServerResponse[] = []
   let isHolding = true
   const answer = (response: ServerResponse) => response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1}')
-  const procore = createServer((request, response) => request.resume().on('end', () => isHolding ? held.push(response) : answer(response))).listen(0, '127.0.0.1')
-  await once(procore, 'listening')
-  t.teardown(() => procore.close())
-  const { users, app } = await startService(t, { env: { UPSTREAM_CONNECTIONS: '1', PROCORE_API_URL: `http://127.0.0.1:${(procore.address() as AddressInfo).port}` } })
+  const procore = createServer((request, response) => request.resume().on('end', () => isHolding ? held.push(response) : answer(response)))
+  const { users, app } = await startService(t, { env: { UPSTREAM_CONNECTIONS: '1', PROCORE_API_URL: `http://127.0.0.1:${await listen(t, procore)}` } })
   const crowd = Array.from({ length: 1100 }, (_, index) => sendJson(users.replace('101', String(index + 1)), { user: jane }))
   await until(() => app.procore.isFull)
   const refused = await sendJson(users, { user: jane })

@@ -1,9 +1,9 @@
 // Traces: spans that a real receiver of OTLP reads, as parts of the gateway's trace; nothing of it loaded where it is off.
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer } from 'node:net'
 import t from 'tap'
 import { limits } from '../../src/limits.ts'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { startReceiver } from '../helpers/otlp.ts'
 import { run, serviceEnvironment } from '../helpers/process.ts'
 import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
@@ -125,21 +125,18 @@ t.test('a receiver that is away or refuses is told of once and costs no request'
 })
 
 t.test('a receiver that takes connections and says nothing holds no stop up', async t => {
-  const sockets: Socket[] = []
-  const receiver = createServer(socket => { sockets.push(socket.on('error', () => {})) }).listen(0, '127.0.0.1')
-  await once(receiver, 'listening')
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    receiver.close()
-  })
-  const { port } = receiver.address() as AddressInfo
+  let asked = 0
+  const port = await listen(t, createServer(socket => {
+    asked++
+    socket.on('error', () => {})
+  }))
   const emulator = await emulate(t)
   const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` })
   t.equal((await sendJson(`${await program.listening}/companies/101/users`, { user: jane })).status, 201)
   const startedAt = performance.now()
   program.child.kill('SIGTERM')
   t.strictSame(await program.exit, { code: 0, signal: null })
-  t.equal(sockets.length, 1, 'it was asked')
+  t.equal(asked, 1, 'it was asked')
   const ms = performance.now() - startedAt
   t.ok(ms < limits.tracesTimeoutMs, `${ms} ms, and not the time that sending has while it runs`)
 })

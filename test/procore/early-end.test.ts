@@ -1,8 +1,8 @@
 // An answer that begins before the form has ended: whatever is told of it, no complete request may leave afterwards that makes it untrue.
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { boundary, form, janeParts, RawConnection } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
@@ -24,13 +24,8 @@ async function startUpstream (t: Test, head: string): Promise<{ url: string, beg
       tail = `${tail}${chunk}`.slice(-100)
       if (tail.endsWith('\r\n0\r\n\r\n')) complete++
     })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    api?.destroy()
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, begun: () => api !== undefined, complete: () => complete, finish: () => api?.write('}') }
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, begun: () => api !== undefined, complete: () => complete, finish: () => api?.write('}') }
 }
 
 t.test('a 500 whose end comes after the last byte of the form was read', async t => {

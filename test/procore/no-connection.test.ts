@@ -1,31 +1,19 @@
 // A connection that can't be made, or that was idle: whatever is told, nothing left here.
-import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 // Most of the time is waiting for the ends of connections.
 t.jobs = 2
 
-async function listen (t: Test, onSocket: (socket: Socket) => void): Promise<number> {
-  const sockets: Socket[] = []
-  const server = createServer(socket => {
-    sockets.push(socket)
-    onSocket(socket.on('error', () => {}))
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return (server.address() as AddressInfo).port
-}
+const startHost = (t: Test, onSocket: (socket: Socket) => void) => listen(t, createServer(socket => onSocket(socket.on('error', () => {}))))
 
 t.test('no connection: not_sent, for every way of sending', async t => {
-  const plain = await listen(t, socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
-  const silent = await listen(t, () => {})
+  const plain = await startHost(t, socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const silent = await startHost(t, () => {})
   const urls: Record<string, [url: string, status: number, code: string]> = {
     'a name that nobody knows': ['https://procore.invalid', 502, 'procore_unreachable'],
     'a port on which nobody listens': ['http://127.0.0.1:1', 502, 'procore_unreachable'],
@@ -43,7 +31,7 @@ t.test('no connection: not_sent, for every way of sending', async t => {
 
 t.test('an idle connection is closed by us, before the other side would', async t => {
   const closed = Promise.withResolvers<void>()
-  const port = await listen(t, socket => {
+  const port = await startHost(t, socket => {
     socket.on('data', () => socket.write('HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 8\r\n\r\n{"id":1}'))
     socket.once('end', closed.resolve)
   })

@@ -1,13 +1,13 @@
 // Outgoing connections: certificates are verified, authorities can be added, and a proxy is used where one is set, or left out.
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, request as httpRequest } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { connect, type AddressInfo, type Server } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { listen } from '../helpers/listen.ts'
 import { run, serviceEnvironment } from '../helpers/process.ts'
 import { jane, sendJson } from '../helpers/requests.ts'
 import { emulate } from '../helpers/service.ts'
@@ -18,13 +18,6 @@ async function certify (t: Test): Promise<{ directory: string, key: Buffer, cert
   await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost',
     '-addext', 'subjectAltName=DNS:localhost', '-keyout', join(directory, 'key.pem'), '-out', join(directory, 'cert.pem')])
   return { directory, key: readFileSync(join(directory, 'key.pem')), cert: readFileSync(join(directory, 'cert.pem')) }
-}
-
-async function listen (t: Test, server: Server): Promise<number> {
-  server.listen(0)
-  await once(server, 'listening')
-  t.teardown(() => { server.close() })
-  return (server.address() as AddressInfo).port
 }
 
 t.test('an https: Procore behind a proxy', async t => {
