@@ -7,7 +7,7 @@ import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
-import type { Exchange } from './answer.ts'
+import type { ExchangeResult } from './answer.ts'
 import type { Caller } from './caller.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { newsOf, type AllowanceNews, type Block, type BlockKind } from './allowance-news.ts'
@@ -34,7 +34,7 @@ export interface AllowanceStanding {
 
 /** Leave to send one request, to be handed back with what came of it. */
 export interface Ticket {
-  leave: (result?: Exchange) => void
+  leave: (result?: ExchangeResult) => void
 }
 
 interface Waiter {

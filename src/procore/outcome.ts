@@ -3,7 +3,7 @@
  * read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
  */
 import { Problem, type Outcome } from '../problem.ts'
-import type { Answer, Breakdown, Exchange } from './answer.ts'
+import type { Answer, Breakdown, ExchangeResult } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
 
 export interface Success {
@@ -48,17 +48,17 @@ export const plainJson: Expected = { mayBeEmpty: false, headers: [] }
 const refusalTextMaxLength = 4096
 
 /** @throws {Problem} whatever is neither a success nor a refusal, with its `outcome` */
-export function judge (exchange: Exchange, streamed: boolean, expected: Expected = plainJson): Verdict {
-  if (exchange.kind === 'breakdown') throw breakdownProblem(exchange)
-  const { status } = exchange
-  if (status >= 200 && status < 300) return success(exchange, expected)
+export function judge (result: ExchangeResult, streamed: boolean, expected: Expected = plainJson): Verdict {
+  if (result.kind === 'breakdown') throw breakdownProblem(result)
+  const { status } = result
+  if (status >= 200 && status < 300) return success(result, expected)
   if (status === 401) throw unauthorized(streamed)
-  if (status === 429) throw rateLimited(exchange)
+  if (status === 429) throw rateLimited(result)
   if (status === 411 && streamed) {
     throw new Problem('procore_bad_response', 'Procore does not take streamed forms.', { outcome: 'rejected' })
   }
-  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(exchange) }
-  throw serverProblem(exchange)
+  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(result) }
+  throw serverProblem(result)
 }
 
 function success (answer: Answer, { mayBeEmpty, headers }: Expected): Success {

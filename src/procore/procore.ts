@@ -2,41 +2,26 @@
  * The face of Procore to the rest of the service: a request goes in, and a success or a refusal comes out, or a Problem is thrown.
  * Where nobody can tell what became of a create, it looks.
  */
-import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { partOf, type Trail } from '../observe/trail.ts'
+import { partOf } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import type { Standing } from '../standing.ts'
 import type { Allowance } from './allowance.ts'
-import type { Exchange } from './answer.ts'
-import type { Caller } from './caller.ts'
+import type { ExchangeResult } from './answer.ts'
 import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
-import { isStream, type ProcoreRequest } from './exchange.ts'
 import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
 import { findIn, type Finding, type Wanted } from './look-up.ts'
 import { judge, recordIdOf, type Expected, type Success, type Verdict } from './outcome.ts'
-import { Sender, type SenderLog } from './sender.ts'
+import { isStream } from './request.ts'
+import { Sender, type ApiCall, type SenderLog } from './sender.ts'
 import { Tokens } from './tokens.ts'
 
-export interface ProcoreCall {
-  method: ProcoreRequest['method']
-  /** Path and query. */
-  path: string
-  companyId: number
-  contentType?: string | undefined
-  /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
-  body: Buffer | Readable | null
-  /** Whether it may be repeated although Procore may have acted on it. */
-  isRepeatable?: boolean
+/** A request, and what its answer is to be judged by. Its limits of time are those of the configuration. */
+export interface ProcoreCall extends Omit<ApiCall, 'waitMs' | 'timeoutMs'> {
   /** What a success has to be, if not a record in JSON. */
   expected?: Expected
-  /** Keeps a stream from ever becoming complete. */
-  halt?: () => void
-  idempotencyToken?: string
-  trail: Trail
-  caller: Caller
   /** What to look for when the outcome is unknown; asked only then, since a stream's values are known at its end. */
   wanted?: () => Wanted
 }
@@ -93,10 +78,10 @@ export class Procore {
 
   /** @throws {Problem} with the `outcome` of what was asked */
   async send (call: ProcoreCall): Promise<Verdict> {
-    const { exchange, startedAtMs } = await this.#sender.send(call)
-    this.#sayNoChunked(exchange, call)
+    const { result, startedAtMs } = await this.#sender.send(call)
+    this.#sayNoChunked(result, call)
     try {
-      return judge(exchange, isStream(call.body), call.expected)
+      return judge(result, isStream(call.body), call.expected)
     } catch (error) {
       if (!(error instanceof Problem) || error.extras.outcome !== 'unknown') throw error
       return this.resolve(call, error, startedAtMs)
@@ -149,8 +134,8 @@ export class Procore {
     const timeoutMs = Math.max(1, leftMs)
     trail.lookUps = (trail.lookUps ?? 0) + 1
     try {
-      const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: partOf(trail), caller })
-      return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs) : { kind: 'unread' }
+      const { result } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: partOf(trail), caller })
+      return result.kind === 'answer' ? findIn(result, wanted, result.atMs - sentAtMs) : { kind: 'unread' }
     } catch {
       // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
       return { kind: 'unread' }
@@ -158,7 +143,7 @@ export class Procore {
   }
 
   /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
-  #sayNoChunked (answer: Exchange, { body }: ProcoreCall): void {
+  #sayNoChunked (answer: ExchangeResult, { body }: ProcoreCall): void {
     if (this.#saidNoChunked || answer.kind !== 'answer' || answer.status !== 411 || !isStream(body)) return
     this.#saidNoChunked = true
     this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
