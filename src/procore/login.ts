@@ -24,19 +24,31 @@ export type RequestToken = (replaced: string | undefined) => Promise<Token>
 
 /**
  * Credentials that are refused are read again from their files, and tried once more if they are new.
- * @throws {Problem} `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`.
+ * @param noteMs is told how long each request took, whatever came of it
+ * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
  */
-export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher): RequestToken {
+export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher, noteMs: (ms: number) => void): RequestToken {
   return async () => {
-    const used = config.clientSecret.reveal()
+    const startedAt = performance.now()
     try {
-      return await attempt(config, dispatcher)
+      return await attemptWithNewest(config, dispatcher)
     } catch (error) {
-      // They may have been read again while this attempt was under way.
-      if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw describe(error)
+      throw describe(error)
+    } finally {
+      noteMs(performance.now() - startedAt)
     }
-    return attempt(config, dispatcher).catch(error => { throw describe(error) })
   }
+}
+
+async function attemptWithNewest (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+  const used = config.clientSecret.reveal()
+  try {
+    return await attempt(config, dispatcher)
+  } catch (error) {
+    // They may have been read again while this attempt was under way.
+    if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw error
+  }
+  return attempt(config, dispatcher)
 }
 
 /** Reads the credentials from their files again; returns whether any is new. */

@@ -1,22 +1,24 @@
 /**
- * Sends one request to the API host and brings its answer: at Procore's pace, with the token, past a host that is down at once,
- * and again at most once, when it is certain that Procore did not act. It does not know what an answer means for the caller.
- * It is long because every way in which a request may wait, be refused or be sent again has to agree with every other one.
+ * Sends one request to the API host and brings what came of it: with the token, at Procore's pace, not at all while the host is down,
+ * and again at most once, where repeat.ts allows it. It does not know what an answer means for the caller.
  */
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { beginStage, type StageEnd, type Trail } from '../observe/trail.ts'
+import { beginStage, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
 import { Allowance, type Ticket } from './allowance.ts'
 import { blockOf } from './allowance-news.ts'
-import type { Breakdown, ExchangeResult } from './answer.ts'
+import type { ExchangeResult } from './answer.ts'
 import { Breaker } from './breaker.ts'
 import { untilGone, type Caller } from './caller.ts'
 import { exchange, type ExchangeLimits } from './exchange.ts'
+import { hostNewsOf } from './host-news.ts'
+import { isLost, obstacleOf, outweighs } from './repeat.ts'
 import { httpRequest, isStream, type ApiRequest } from './request.ts'
+import { breakdownType, errorTypeOf, staged } from './stages.ts'
 import type { Tokens } from './tokens.ts'
 
 /** A request with all that its sending has to respect. */
@@ -45,10 +47,12 @@ interface Attempt extends Sent {
   waitedMs: number
 }
 
+/** The methods of pino's that are used here. Fields hold ids, codes and times only. */
 export interface SenderLog {
   debug (fields: object, message: string): void
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
+  error (fields: object, message: string): void
 }
 
 export class Sender {
@@ -61,6 +65,7 @@ export class Sender {
   readonly #limits: ExchangeLimits
   /** Requests that are with the pool: on a connection or waiting for one. */
   #underWay = 0
+  #saidNoChunked = false
 
   constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog, shared?: SharedAllowance) {
     this.allowance = new Allowance(config, shared)
@@ -89,12 +94,12 @@ export class Sender {
     return this.#attempt(call, leftMs)
   }
 
-  /** What the repeat brings counts if it settles the matter; else the first one stands, on which Procore may have acted. */
+  /** Although Procore may have acted on the first. */
   async #repeat (call: ApiCall, first: Attempt, waitMs: number): Promise<Sent> {
     if (isStream(call.body) || call.caller.gone) return first
     try {
       const second = await this.#attempt(call, waitMs)
-      return isSettled(second.result) || !mayHaveActed(first.result) ? second : first
+      return outweighs(second.result, first.result) ? second : first
     } catch (error) {
       if (!(error instanceof Problem) && !(error instanceof CallerGone)) throw error
       return first
@@ -103,10 +108,10 @@ export class Sender {
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
   #pauseBeforeRepeat ({ result, token }: Attempt, companyId: number): number | undefined {
-    if (result.kind !== 'answer') return undefined
+    const obstacle = obstacleOf(result, Date.now())
     // The same token again would only be refused again.
-    if (result.status === 401) return this.#tokens.current() === token ? undefined : 0
-    return blockOf(result, Date.now()) === undefined ? undefined : this.allowance.blockedMs(companyId)
+    if (obstacle === 'token') return this.#tokens.current() === token ? undefined : 0
+    return obstacle === 'pace' ? this.allowance.blockedMs(companyId) : undefined
   }
 
   async #attempt (call: ApiCall, waitMs: number): Promise<Attempt> {
@@ -185,15 +190,24 @@ export class Sender {
   }
 
   /** What an exchange tells of the token, of the allowance and of the host. */
-  #learn (result: ExchangeResult, token: string, call: ApiCall): void {
+  #learn (result: ExchangeResult, token: string, { companyId, body }: ApiCall): void {
+    const nowMs = Date.now()
     if (result.kind === 'answer') {
       if (result.status === 401) this.#tokens.reject(token)
-      const block = blockOf(result, Date.now())
-      if (block !== undefined) this.allowance.block(call.companyId, block)
+      if (result.status === 411 && isStream(body)) this.#sayNoChunked()
+      const block = blockOf(result, nowMs)
+      if (block !== undefined) this.allowance.block(companyId, block)
     }
-    const verdict = blameOf(result, isStream(call.body))
-    if (verdict === 'up') this.#sayUp()
-    else if (verdict === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+    const news = hostNewsOf(result, isStream(body), nowMs)
+    if (news === 'up') this.#sayUp()
+    else if (news === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+  }
+
+  /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
+  #sayNoChunked (): void {
+    if (this.#saidNoChunked) return
+    this.#saidNoChunked = true
+    this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
 
   #sayUp (): void {
@@ -208,53 +222,6 @@ export class Sender {
       outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
     })
   }
-}
-
-/** A stage that ends with what it waits for, well or not. */
-async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {
-  try {
-    const result = await work
-    end()
-    return result
-  } catch (error) {
-    end({ error: errorTypeOf(error) })
-    throw error
-  }
-}
-
-/** What a span calls an error: a code or a class, never a message. That the caller left is none. */
-function errorTypeOf (error: unknown): string | undefined {
-  if (error instanceof CallerGone) return undefined
-  if (!(error instanceof Error)) return '_OTHER'
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
-}
-
-/** What was ended from this side has no error of Procore's. */
-function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
-  return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
-}
-
-/** Broken off, or failed at their side. What took too long would take too long again. */
-function isLost (result: ExchangeResult): boolean {
-  return result.kind === 'answer' ? result.status >= 500 : !result.givenUp && !result.timeout
-}
-
-/** Whether all of the request was there before it failed. */
-function mayHaveActed (result: ExchangeResult): boolean {
-  return result.kind === 'answer' ? !result.early : result.sent
-}
-
-/** An answer that says what became of the request, whichever of its copies it was given to. */
-function isSettled (result: ExchangeResult): boolean {
-  return result.kind === 'answer' && result.status < 500 && result.status !== 401 && result.status !== 429
-}
-
-/** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */
-function blameOf (result: ExchangeResult, streamed: boolean): 'up' | 'down' | undefined {
-  if (result.kind === 'answer') return result.status < 500 || blockOf(result, Date.now()) !== undefined ? 'up' : 'down'
-  // No connection came free in time: that is our own crowd. And a form that is cut off may be its caller's fault as well as Procore's.
-  if (result.givenUp || (result.at === 'connect' && result.timeout) || (result.at === 'request' && streamed)) return undefined
-  return 'down'
 }
 
 function noteAnswer (result: ExchangeResult, trail: Trail): void {
