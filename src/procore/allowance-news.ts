@@ -1,4 +1,7 @@
-/** What an answer of Procore's tells of its allowance: what remains until when, and whether to come back later. */
+/**
+ * What an answer of Procore's tells of its allowance (Procore: Rate Limiting): what remains until when, and whether to come back later.
+ * It is pure: it knows no other answer.
+ */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Answer, ExchangeResult } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
@@ -6,6 +9,7 @@ import { resetSeconds, retryAfterSeconds } from './clock.ts'
 /** Why Procore said to come back later. */
 export type BlockKind = 'rate' | 'unavailable'
 
+/** Procore is to be left alone for so long. */
 export interface Block {
   kind: BlockKind
   ms: number

@@ -21,7 +21,7 @@ export interface AllowanceStanding {
   resetMs: number
 }
 
-/** The allowances of up to `companiesMax` companies, in which up to `waitingMax` requests may wait. */
+/** The allowances of all companies: `waitingMax` requests may wait in all, and beyond `companiesMax` one that has nothing under way is forgotten. */
 export class Allowance {
   readonly #perCompany: boolean
   readonly #shared: SharedAllowance | undefined
@@ -97,7 +97,7 @@ export class Allowance {
     return this.#bucket(companyId).blockedMs
   }
 
-  /** Whoever waits is not called any more. */
+  /** Nobody is called by a timer any more. */
   stop (): void {
     for (const bucket of this.#buckets.values()) bucket.stop()
   }

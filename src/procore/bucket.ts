@@ -21,8 +21,9 @@ export interface AllowanceRequest {
   caller: Caller
 }
 
-/** Leave to send one request, to be handed back with what came of it. */
+/** Leave to send one request, to be handed back once. */
 export interface Ticket {
+  /** @param result nothing when the request did not leave */
   leave: (result?: ExchangeResult) => void
 }
 
@@ -38,7 +39,7 @@ interface Waiter {
 /** How many wait, and were refused, of all buckets together. */
 export interface BucketCounts { waiting: number, refused: number }
 
-/** One allowance: a company's, or that of all. */
+/** One allowance: a company's, or that of all. Of one company `waitingOfCompanyMax` requests may wait. */
 export class Bucket {
   readonly #window = new AllowanceWindow()
   readonly #line = new WaitingLine<Waiter>()
@@ -104,7 +105,7 @@ export class Bucket {
     if (this.#window.release()) this.#pump()
   }
 
-  /** Whoever waits is not called any more. */
+  /** Nobody is called by a timer any more. */
   stop (): void {
     clearTimeout(this.#timer)
   }

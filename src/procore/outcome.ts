@@ -7,12 +7,12 @@ import type { Answer, Breakdown, ExchangeResult } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
 import type { Finding } from './look-up.ts'
 
-/** A 2xx that can be passed on as it is, in JSON unless nothing was expected (RFC 9110 §15.3). */
+/** What can be passed on: JSON, or nothing where that was expected. */
 export interface Success {
   kind: 'success'
   status: number
   contentType: string
-  /** As Procore wrote it. */
+  /** As Procore wrote it; of what was recovered, the record as it lists it. */
   body: Buffer
   /** Of those that were asked for, which came, by name in lower case. */
   headers?: Readonly<Record<string, string>>
@@ -26,7 +26,7 @@ export interface Success {
   kept?: { lifetimeSeconds: number, ageSeconds: number, source: 'fetched' | 'kept' | 'stale' }
 }
 
-/** A 4xx that says something about the request. */
+/** A 4xx that says something about the request; 401 and 429 do not. */
 export interface Refusal {
   kind: 'refusal'
   status: number
@@ -39,7 +39,7 @@ export type Verdict = Success | Refusal
 
 /** What an answer has to be, to be one that can be passed on. */
 export interface Expected {
-  /** Whether a success may have no body. */
+  /** Whether a success may have no body, as a 202 or 204. */
   mayBeEmpty: boolean
   /** Headers of a success that belong to it. */
   headers: readonly string[]
@@ -52,7 +52,7 @@ export const plainJson: Expected = { mayBeEmpty: false, headers: [] }
 const refusalTextMaxLength = 4096
 
 /**
- * @param streamed the request can't be repeated from here: a 401 or 411 is one that the caller may mend by sending it again
+ * @param streamed the body flowed: it can't be repeated here after a 401, and a 411 is no fault of the caller's
  * @throws {Problem} whatever is neither a success nor a refusal, with its `outcome`
  */
 export function judge (result: ExchangeResult, streamed: boolean, expected: Expected = plainJson): Verdict {

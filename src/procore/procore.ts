@@ -64,12 +64,12 @@ export class Procore {
     return { api: this.#api.counts(), login: this.#login.counts() }
   }
 
-  /** Whether no more requests can wait. */
+  /** Whether no more requests can wait: `limits.waitingMax` for the allowance, and as many for a connection. To be asked before `send`. */
   get isFull (): boolean {
     return this.#sender.isFull
   }
 
-  /** @throws {Problem} with the `outcome` of what was asked; CallerGone, if the caller left before all of it was sent */
+  /** @throws {Problem} with the `outcome` of what was asked; CallerGone, if the caller left while it waited */
   async send (call: ProcoreCall): Promise<Verdict> {
     const { result, startedAtMs } = await this.#sender.send(call)
     try {

@@ -22,11 +22,11 @@ import { httpRequest, isStream, type ApiRequest } from './request.ts'
 import { breakdownType, errorTypeOf, staged } from './stages.ts'
 import type { Tokens } from './tokens.ts'
 
-/** A request with all that its sending has to respect. */
+/** A request, and whose it is, how long it may take and whether it may be repeated. */
 export interface ApiCall extends ApiRequest {
   /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
   isRepeatable?: boolean
-  /** Longest wait for the allowance, and from the last byte sent until the answer is complete, if not as usual. */
+  /** If not as configured (`RATE_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
   waitMs?: number
   timeoutMs?: number
   /** Where durations and ids are noted for the log. */
@@ -35,7 +35,7 @@ export interface ApiCall extends ApiRequest {
   caller: Caller
 }
 
-/** What came of it. */
+/** What came of the attempt that counts. */
 export interface Sent {
   result: ExchangeResult
   /** When it was sent, by our own clock. */
@@ -56,6 +56,7 @@ export interface SenderLog {
   error (fields: object, message: string): void
 }
 
+/** The one way to the API host; look-ups go it as well. */
 export class Sender {
   readonly allowance: Allowance
   readonly breaker = new Breaker()
@@ -77,12 +78,17 @@ export class Sender {
     this.#limits = this.#limitsOf(config.timeoutMs)
   }
 
-  /** Whether no more requests can wait. */
+  /** Whether no more requests can wait, for the allowance or for a connection: to be asked before `send`, which takes whatever comes. */
   get isFull (): boolean {
     return this.allowance.waiting >= limits.waitingMax || this.#underWay >= this.#config.connections + limits.waitingMax
   }
 
-  /** @throws {Problem} `not_sent`, when nothing was sent; CallerGone */
+  /**
+   * Resolves with whatever came of what was sent, breakdowns included.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, `not_sent`: nothing was sent,
+   * or what was sent first was refused before Procore acted
+   * @throws {CallerGone} the same, and nobody waits
+   */
   async send (call: ApiCall): Promise<Sent> {
     const { waitMs = this.#config.waitMs } = call
     const first = await this.#attempt(call, waitMs)

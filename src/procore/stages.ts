@@ -6,7 +6,7 @@ import type { StageEnd } from '../observe/trail.ts'
 import { CallerGone } from '../problem.ts'
 import type { Breakdown } from './answer.ts'
 
-/** A stage that ends with what it waits for, well or not. */
+/** Waits, and ends the stage with what it waited for. @throws what that throws */
 export async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {
   try {
     const result = await work
@@ -18,14 +18,14 @@ export async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void
   }
 }
 
-/** Nothing when it is only that the caller left. */
+/** `error.type` of OpenTelemetry. Nothing when it is only that the caller left. */
 export function errorTypeOf (error: unknown): string | undefined {
   if (error instanceof CallerGone) return undefined
   if (!(error instanceof Error)) return '_OTHER'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
-/** What was ended from this side has no error of Procore's. */
+/** The same of a breakdown. What was ended from this side has no error of Procore's. */
 export function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
   return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
 }
