@@ -2,7 +2,7 @@
 import { failureOf, isFailure, NetworkError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
 import type { Data, Input, Method, PathOf } from './operation.ts'
-import { mayRepeat, pause, Pauses, type Repeat } from './repeats.ts'
+import { mayRepeat, orAborted, pause, Pauses, type Repeat } from './repeats.ts'
 import { formOf, urlOf } from './request.ts'
 import { exchange, type OnProgress, type Outgoing, type Reply } from './transport.ts'
 
@@ -32,8 +32,13 @@ export interface UploadOptions extends CallOptions {
 export interface KeyedOptions extends UploadOptions {
   /** Of one create with all its repeats. */
   idempotencyKey?: string | undefined
-  /** Whether it changes nothing at Procore although it is no GET. */
-  isSafe?: boolean | undefined
+  /** Whether sent twice it does no more than once (RFC 9110 §9.2.2), although it is no GET. */
+  isIdempotent?: boolean | undefined
+}
+
+export interface SendOptions<T> extends KeyedOptions {
+  /** An earlier answer to the same GET: where it still holds (304), its `data` is given again and nothing is read anew. */
+  known?: Answer<T> | undefined
 }
 
 export interface Answer<T> {
@@ -49,27 +54,29 @@ export interface Answer<T> {
   attempts: number
 }
 
-export type Send = <M extends Method, P extends PathOf<M>>(method: M, path: P, input: Input<M, P>, options?: KeyedOptions) => Promise<Answer<Data<M, P>>>
+export type Send = <M extends Method, P extends PathOf<M>>(method: M, path: P, input: Input<M, P>, options?: SendOptions<Data<M, P>>) => Promise<Answer<Data<M, P>>>
 
 /** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or what `token` throws */
 export function createSend (client: ClientOptions): Send {
   return async (method, path, input, options = {}) => {
-    const { idempotencyKey, avatar } = options
     const send = async (signal: AbortSignal) => exchange({
       method: method.toUpperCase(),
       url: urlOf(client.baseUrl, path, input.path ?? {}, input.query ?? {}),
-      ...bodyOf('body' in input ? input.body : undefined, avatar, await headersOf(client, idempotencyKey)),
+      ...bodyOf('body' in input ? input.body : undefined, options.avatar, headersOf(await orAborted(bearerOf(client), signal), options)),
     }, { signal, onProgress: options.onProgress, fetch: client.fetch })
-    return persist(send, { ...options, isSafe: options.isSafe ?? method === 'get' })
+    return persist(send, { ...options, isIdempotent: options.isIdempotent ?? method === 'get' })
   }
 }
 
-async function headersOf ({ token }: ClientOptions, idempotencyKey: string | undefined): Promise<Record<string, string>> {
-  const bearer = typeof token === 'function' ? await token() : token
+const bearerOf = async ({ token }: ClientOptions) => typeof token === 'function' ? token() : token
+
+function headersOf<T> (bearer: string | undefined, { idempotencyKey, known }: SendOptions<T>): Record<string, string> {
+  const etag = known?.headers.get('etag')
   return {
     accept: 'application/json, application/problem+json',
     ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+    ...(typeof etag === 'string' && { 'if-none-match': etag }),
   }
 }
 
@@ -80,25 +87,25 @@ function bodyOf (body: unknown, avatar: Blob | undefined, headers: Record<string
 }
 
 /** Sends until there is an answer, or a failure that more of the same would not mend. */
-async function persist<T> (send: (signal: AbortSignal) => Promise<Reply>, options: KeyedOptions & { isSafe: boolean }): Promise<Answer<T>> {
-  const { signal, idempotencyKey, onRepeat, isSafe } = options
+async function persist<T> (send: (signal: AbortSignal) => Promise<Reply>, options: SendOptions<T> & { isIdempotent: boolean }): Promise<Answer<T>> {
+  const { signal, idempotencyKey, onRepeat, isIdempotent, known } = options
   const timeout = AbortSignal.timeout(limits.callTimeoutMs)
   const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const pauses = new Pauses()
   for (let attempts = 1; ; attempts++) {
-    const result = await attempt<T>(send, either, signal)
+    const result = await attempt<T>(send, either, { signal, known })
     if (!isFailure(result)) return { ...result, attempts }
     Object.assign(result, { attempts, idempotencyKey })
-    const pauseMs = mayRepeat(result, { isSafe, idempotencyKey }) ? pauses.next(result) : undefined
+    const pauseMs = mayRepeat(result, { isIdempotent, idempotencyKey }) ? pauses.next(result) : undefined
     if (pauseMs === undefined) throw result
     onRepeat?.({ failure: result, attempt: attempts + 1, pauseMs, idempotencyKey })
     await pause(pauseMs, either)
   }
 }
 
-async function attempt<T> (send: (signal: AbortSignal) => Promise<Reply>, either: AbortSignal, signal: AbortSignal | undefined): Promise<Omit<Answer<T>, 'attempts'> | Failure> {
+async function attempt<T> (send: (signal: AbortSignal) => Promise<Reply>, either: AbortSignal, { signal, known }: Pick<SendOptions<T>, 'signal' | 'known'>): Promise<Omit<Answer<T>, 'attempts'> | Failure> {
   try {
-    return answerOf<T>(await send(either))
+    return answerOf<T>(await send(either), known)
   } catch (error) {
     signal?.throwIfAborted()
     if (either.aborted) return new NetworkError('timeout', { cause: error })
@@ -108,11 +115,12 @@ async function attempt<T> (send: (signal: AbortSignal) => Promise<Reply>, either
 }
 
 /** @throws {ProblemError | NetworkError} */
-function answerOf<T> (reply: Reply): Omit<Answer<T>, 'attempts'> {
+function answerOf<T> (reply: Reply, known: Answer<T> | undefined): Omit<Answer<T>, 'attempts'> {
   const { status, headers, text } = reply
-  if (status < 200 || status > 299) throw failureOf(reply)
+  const still = status === 304 ? known : undefined
+  if (still === undefined && (status < 200 || status > 299)) throw failureOf(reply)
   return {
-    data: dataOf<T>(text, status),
+    data: still === undefined ? dataOf<T>(text, status) : still.data,
     status,
     headers,
     requestId: headers.get('x-request-id') ?? undefined,

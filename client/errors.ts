@@ -96,7 +96,8 @@ function parse (text: string): unknown {
 }
 
 function isProblem (value: unknown): value is Problem {
-  return typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'string' && 'status' in value && typeof value.status === 'number'
+  if (typeof value !== 'object' || value === null || ('errors' in value && !Array.isArray(value.errors))) return false
+  return 'code' in value && typeof value.code === 'string' && 'status' in value && typeof value.status === 'number' && 'detail' in value && typeof value.detail === 'string'
 }
 
 /** Seconds or a date (RFC 9110 §10.2.3). */

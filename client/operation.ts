@@ -40,8 +40,12 @@ export type Input<M extends Method, P extends PathOf<M>> = {
 
 export type NewUser = Body<'post', '/companies/{company_id}/users'>['user']
 export type User = Data<'post', '/companies/{company_id}/users'>
+export type UserChanges = Body<'patch', '/companies/{company_id}/users/{id}'>['user']
+export type UserForm = Data<'get', '/companies/{company_id}/users/form'>
+/** What `userPages` and `listUsers` ask for; ids alone are had by `send`. */
+export type UserQuery = Omit<Query<'get', '/companies/{company_id}/users'>, 'view'> & { view?: Exclude<Query<'get', '/companies/{company_id}/users'>['view'], 'ids_only'> | undefined }
 /** The inputs that faults are looked up by. */
-export type FieldName = keyof NewUser | 'avatar'
+export type FieldName = keyof NewUser | keyof UserChanges | 'avatar'
 
 export type Problem = components['schemas']['Problem']
 export type ProblemCode = Problem['code']

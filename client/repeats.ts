@@ -1,6 +1,6 @@
 /**
- * Whether a call that failed is sent again, and when. Sent again is only what is certain to have had no effect, what has none,
- * or what goes under the same Idempotency-Key, so that the service itself knows it again.
+ * Whether a call that failed is sent again, and when. Sent again is only what is certain to have had no effect, what has no more
+ * of it the second time, or what goes under the same Idempotency-Key, so that the service itself knows it again.
  */
 import { ProblemError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
@@ -8,8 +8,8 @@ import type { ProblemCode } from './operation.ts'
 
 /** What a call may be sent again for. */
 export interface Repeatable {
-  /** It changes nothing, whatever becomes of it. */
-  isSafe: boolean
+  /** Sent twice it does no more than once, whatever becomes of it. */
+  isIdempotent: boolean
   idempotencyKey: string | undefined
 }
 
@@ -32,8 +32,8 @@ const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 /** What gateways answer by themselves when there is no service behind them. */
 const gatewayStatuses: ReadonlySet<number | undefined> = new Set([502, 503, 504])
 
-export function mayRepeat (failure: Failure, { isSafe, idempotencyKey }: Repeatable): boolean {
-  const isHarmless = isSafe || idempotencyKey !== undefined
+export function mayRepeat (failure: Failure, { isIdempotent, idempotencyKey }: Repeatable): boolean {
+  const isHarmless = isIdempotent || idempotencyKey !== undefined
   if (!(failure instanceof ProblemError)) return isHarmless && (failure.reason === 'connection' || (failure.reason === 'answer' && gatewayStatuses.has(failure.status)))
   if (!passing.has(failure.code)) return false
   switch (failure.outcome) {
@@ -81,5 +81,14 @@ export function pause (ms: number, signal: AbortSignal): Promise<void> {
       resolve()
     }, ms)
     signal.addEventListener('abort', leave, { once: true })
+  })
+}
+
+/** What is waited for, or an end of waiting. @throws the signal's reason */
+export function orAborted<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
   })
 }

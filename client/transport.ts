@@ -36,13 +36,18 @@ export async function exchange (outgoing: Outgoing, means: Means): Promise<Reply
   const { body } = outgoing
   const isWatched = means.onProgress !== undefined && body instanceof FormData
   try {
-    if (isWatched && means.fetch === undefined && typeof XMLHttpRequest !== 'undefined') return await byXhr(outgoing, means)
-    return await byFetch(outgoing, means, isWatched && 'process' in globalThis ? await counted(body, means.onProgress) : { body: body ?? null })
+    if (isWatched && isPage() && means.fetch === undefined) return await byXhr(outgoing, means)
+    return await byFetch(outgoing, means, isWatched && !isBrowser() ? await counted(body, means.onProgress) : { body: body ?? null })
   } catch (error) {
     means.signal.throwIfAborted()
     throw error instanceof NetworkError ? error : new NetworkError('connection', { cause: error })
   }
 }
+
+const isPage = () => typeof XMLHttpRequest !== 'undefined'
+
+/** A service worker has no XMLHttpRequest. That there is a `process` says nothing: bundlers put one into pages. */
+const isBrowser = () => isPage() || 'ServiceWorkerGlobalScope' in globalThis
 
 interface Upload {
   body: BodyInit | null
@@ -78,11 +83,16 @@ async function counted (form: FormData, onProgress: OnProgress | undefined): Pro
 function byXhr ({ method, url, headers, body }: Outgoing, { signal, onProgress }: Means): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest()
+    const asked = new URL(url, typeof document === 'undefined' ? location.href : document.baseURI).href
     const abort = () => xhr.abort()
     xhr.open(method, url)
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)
     xhr.upload.onprogress = ({ loaded, total }) => tell(onProgress, { loaded, total })
-    xhr.onload = () => resolve({ status: xhr.status, headers: headersOf(xhr), text: xhr.responseText })
+    xhr.onload = () => {
+      // A redirect can't be kept from being followed here, though without the token where it leads to another origin; what it led to is no answer.
+      if (xhr.responseURL !== '' && xhr.responseURL !== asked) reject(new NetworkError('connection'))
+      else resolve({ status: xhr.status, headers: headersOf(xhr), text: xhr.responseText })
+    }
     xhr.onerror = () => reject(new NetworkError('connection'))
     xhr.onabort = () => reject(signal.reason)
     xhr.onloadend = () => signal.removeEventListener('abort', abort)

@@ -6,7 +6,7 @@ import { Problem } from './problem.ts'
 /** The router takes nothing for a parameter: `/users/` would be the user of no id. */
 const hasEmpty = (params: unknown) => typeof params === 'object' && params !== null && Object.values(params).includes('')
 
-export const notFound = () => new Problem('not_found', 'There is no such route.')
+const notFound = () => new Problem('not_found', 'There is no such route.')
 
 export class Paths {
   readonly #methods = new Map<string, Set<string>>()

@@ -22,7 +22,7 @@ const downward: Record<string, string> = {
   'demo.ts': 'emulator',
   'demo/main.ts': 'run.ts demo compiled.ts',
   'compile-ahead.ts': 'run.ts app.ts state observe config.ts compiled.ts',
-  demo: 'emulator',
+  demo: 'pages emulator',
   'run.ts': 'stop.ts app.ts callers observe config.ts',
   'pages/write-openapi.ts': 'pages/openapi-yaml.ts',
   'pages/openapi-yaml.ts': 'app.ts observe config.ts',

@@ -11,7 +11,7 @@ import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { SharedStore } from '../state/redis.ts'
 import { anybody, Identities, type Identity } from './identity.ts'
-import { IssuerKeys, type KeysLog } from './keys.ts'
+import { IssuerKeys, type KeysLog } from './issuer-keys.ts'
 import { judgeCompany, judgeOperation } from './scope.ts'
 
 declare module 'fastify' {

@@ -9,7 +9,7 @@ import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import type { JwtConfig } from '../values.ts'
 import { readCompanies, readScopes } from './claims.ts'
-import type { IssuerKeys } from './keys.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
 
 /** What a verified token says of its bearer, and nothing else of it. */
 export interface Identity {

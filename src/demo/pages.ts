@@ -3,33 +3,19 @@
  * Files lie at the addresses that their imports name, below `/demo/`, so that no build step has to join them.
  */
 import { readFileSync } from 'node:fs'
-import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import { clientModules, modulesOf } from '../../client/serve.ts'
+import { guardPages } from '../pages/policy.ts'
 import { EmulatedProcore } from './procore.ts'
 
 const here = new URL('page/', import.meta.url)
 const script = 'text/javascript; charset=utf-8'
 
-const policy = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    // What was chosen as an avatar is shown before it is sent.
-    imgSrc: ["'self'", 'blob:', 'data:'],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-}
-
 export async function addPage (app: FastifyInstance, procoreUrl: URL): Promise<void> {
   const procore = new EmulatedProcore(procoreUrl)
   await app.register(async pages => {
-    await pages.register(helmet, { contentSecurityPolicy: policy })
+    // What was chosen as an avatar is shown before it is sent.
+    await guardPages(pages, ['blob:'])
     for (const [url, { type, content }] of files()) {
       pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
     }

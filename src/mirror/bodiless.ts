@@ -1,7 +1,7 @@
 /** The way of a request without a body: when path and query are valid, it is. What comes as a body all the same is not looked at. */
 import type { Verdict } from '../procore/outcome.ts'
 import { faultsProblem } from './draft.ts'
-import type { Outgoing, Visit } from './visit.ts'
+import { whole, type Visit } from './visit.ts'
 
 /** @throws {Problem} `validation_failed`, or what sending throws */
 export async function passBodiless ({ drafts, trail, isSafe, send }: Visit): Promise<Verdict> {
@@ -12,6 +12,4 @@ export async function passBodiless ({ drafts, trail, isSafe, send }: Visit): Pro
 }
 
 /** Of a request that has none. */
-export const bodiless: Outgoing = { body: null, contentType: undefined, values: new Map(), complete: Promise.resolve(''), discard: doNothing, halt: doNothing }
-
-function doNothing (): void {}
+export const bodiless = whole(null, undefined, new Map())

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CallerGone, Problem } from '../problem.ts'
 
+/** How long a caller may take, in milliseconds. */
 export interface ReadLimits {
   /** Longest pause of the caller. */
   idleTimeoutMs: number
@@ -12,6 +13,7 @@ export interface ReadLimits {
   timeoutMs: number
 }
 
+/** One body. It begins at once, and says `100 Continue` to whoever waits for it. A sink that throws ends it. */
 export class BodyReader {
   /** Resolves when the body was read to its end; rejects with a Problem, with CallerGone, or with what the sink threw. */
   readonly done: Promise<void>

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Trail } from '../observe/trail.ts'
 import type { Caller } from '../procore/caller.ts'
 
+/** Of one request; the connection may outlive it. */
 export class CallerWatch implements Caller {
   readonly #socket: Socket
   readonly #trail: Trail

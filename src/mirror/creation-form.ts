@@ -26,6 +26,7 @@ interface Question {
   query: Draft
 }
 
+/** The form of one kind of record; what is the same for all companies is written when it is made. */
 export class CreationForm {
   readonly #parts: FormParts
   readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly Question[]]>

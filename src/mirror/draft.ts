@@ -18,6 +18,7 @@ class Faults {
   readonly faulty = new Set<string>()
 }
 
+/** Values are put, `finish` is called once at the end, and then the faults are asked for. Faults are limited when they are told. */
 export class Draft {
   readonly shape: Shape
   readonly values = new Map<string, unknown>()
@@ -25,7 +26,7 @@ export class Draft {
   #seen: Set<string> | undefined
   #faults: Faults | undefined
   /** The first value that is valid, but not the caller's to give. */
-  #refusal: Problem | undefined
+  #forbidden: Problem | undefined
 
   constructor (shape: Shape) {
     this.shape = shape
@@ -33,11 +34,11 @@ export class Draft {
 
   /** Whether it can't be sent any more. */
   get isFaulty (): boolean {
-    return this.#faults !== undefined || this.#refusal !== undefined
+    return this.#faults !== undefined || this.#forbidden !== undefined
   }
 
-  get refusal (): Problem | undefined {
-    return this.#refusal
+  get forbidden (): Problem | undefined {
+    return this.#forbidden
   }
 
   /** Notes that a field came; the second time is a fault, and its value must not be put. */
@@ -57,7 +58,7 @@ export class Draft {
     if (complaint !== undefined) return this.complain(field.name, complaint)
     const restriction = this.shape.restrictions.get(field.name)
     if (restriction === undefined || restriction.values.has(value)) this.values.set(field.name, value)
-    else this.#refusal ??= new Problem(restriction.code, `${this.locate(field.name).field} ${restriction.message}.`)
+    else this.#forbidden ??= new Problem(restriction.code, `${this.locate(field.name).field} ${restriction.message}.`)
   }
 
   /** Puts a value that came as text, as forms, queries and paths have them; returns whether a valid value stands now. */
@@ -85,7 +86,7 @@ export class Draft {
   }
 
   /** Notes a field that the description does not have. `path` leads to it from the root of the part. */
-  refuse (path: readonly string[], field: string): void {
+  noteUnknown (path: readonly string[], field: string): void {
     const shown = field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field
     const fault: Fault = { in: this.shape.part, pointer: pointerTo(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
     const { unknown } = this.#faults ??= new Faults()
@@ -144,7 +145,7 @@ export function pointerTo (path: readonly string[]): string {
 export function faultsProblem (drafts: readonly Draft[]): Problem | undefined {
   if (!drafts.some(draft => draft.isFaulty)) return undefined
   const errors = [...drafts.flatMap(draft => draft.knownFaults), ...drafts.flatMap(draft => draft.unknownFaults)].slice(0, faultsMax)
-  if (errors.length === 0) return drafts.find(draft => draft.refusal !== undefined)?.refusal
+  if (errors.length === 0) return drafts.find(({ forbidden }) => forbidden !== undefined)?.forbidden
   const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
   return new Problem('validation_failed', `The request has ${count}; it was not carried out.`, { errors })
 }

@@ -11,9 +11,11 @@ import { Gathered } from './gathered.ts'
 import { ImageSize } from './image-size.ts'
 import { readImageType, signatureBytes, type ImageType } from './image.ts'
 import type { PartSink } from './multipart.ts'
-import { malformed, readPartHead, type PartHead } from './part-head.ts'
+import { malformed } from './malformed.ts'
+import { readPartHead, type PartHead } from './part-head.ts'
 import { tooLong, type FieldShape } from './shape.ts'
 
+/** In bytes, and in pixels as the header of an image declares them. */
 export type ImageLimits = Pick<Config['bodies'], 'avatarMaxBytes' | 'avatarMaxPixels'>
 
 /** Told of what is valid, in the order in which it came. */
@@ -29,6 +31,10 @@ type Part =
   | { kind: 'image', head: PartHead, size: ImageSize | undefined }
   | { kind: 'ignored' }
 
+/**
+ * Types and judges the parts of one form. Its methods throw a Problem for what ends the form at once: `malformed_form`,
+ * `unsupported_media_type`, `avatar_type`, `avatar_too_large`; all else becomes a fault of the draft.
+ */
 export class FormIn implements PartSink {
   readonly #draft: Draft
   readonly #limits: ImageLimits
@@ -73,7 +79,7 @@ export class FormIn implements PartSink {
     const field = name === undefined ? undefined : shape.fields.get(name)
     const isImage = name !== undefined && name === shape.image?.name
     if (name === undefined || (field === undefined && !isImage)) {
-      this.#draft.refuse(path, head.name)
+      this.#draft.noteUnknown(path, head.name)
       return { kind: 'ignored' }
     }
     if (!this.#draft.comesFirst(name)) return { kind: 'ignored' }

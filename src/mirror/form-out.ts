@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ImageType } from './image.ts'
 
+/** One form (RFC 7578). What it returns goes out in the order of the calls; without `close` it is never complete. */
 export class FormOut {
   /** 128 random bits: that an image holds them by chance, or a caller guesses them, need not be looked for. */
   readonly #boundary = `procore-bff-${randomBytes(16).toString('hex')}`

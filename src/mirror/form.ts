@@ -15,6 +15,7 @@ import { FormIn, type FormListener } from './form-in.ts'
 import { FormOut } from './form-out.ts'
 import type { ImageType } from './image.ts'
 import { Gathered } from './gathered.ts'
+import { formMaxBytes } from './head.ts'
 import { MultipartParser } from './multipart.ts'
 import type { FieldShape } from './shape.ts'
 import type { Outgoing, Visit } from './visit.ts'
@@ -176,9 +177,4 @@ class FormPassage implements FormListener {
   #refuseEndless (): void {
     throw faultsProblem([...this.#visit.drafts, this.#draft]) ?? new Error('a form without a fault is over its largest size')
   }
-}
-
-/** The largest body that a form within all limits can have. */
-export function formMaxBytes (avatarMaxBytes: number): number {
-  return avatarMaxBytes + limits.formTextMaxBytes
 }

@@ -4,6 +4,7 @@
  */
 const nothing: Buffer = Buffer.alloc(0)
 
+/** It has no limit of its own: whoever adds to it has counted. */
 export class Gathered {
   #buffer = nothing
   length = 0

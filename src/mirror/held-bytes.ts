@@ -1,6 +1,7 @@
 /** How many bytes of all bodies together are held in memory: a crowd that sends slowly must not fill it. */
 import { overloaded } from './uploads.ts'
 
+/** A number, and a limit in bytes: what was taken has to be given back, whatever becomes of the request. */
 export class HeldBytes {
   readonly #max: number
   #held = 0

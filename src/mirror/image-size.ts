@@ -11,6 +11,7 @@ type Reader = Generator<Wish, void, Buffer>
 
 const readers: Record<ImageType['extension'], () => Reader> = { png: readPng, jpg: readJpeg, gif: readGif, bmp: readBmp, tiff: readTiff }
 
+/** Of one image, whose bytes are all written to it. It never throws: what can't be read declares nothing. */
 export class ImageSize {
   readonly #reader: Reader
   #wish: Wish | undefined

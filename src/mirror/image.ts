@@ -3,6 +3,7 @@
  * runs without a promise, and does not offer a caller's bytes to parsers of some two hundred formats that are never wanted.
  */
 
+/** As Procore is told of it. */
 export interface ImageType {
   mediaType: string
   extension: 'png' | 'jpg' | 'gif' | 'bmp' | 'tiff'

@@ -6,8 +6,9 @@ import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
 import { Gathered } from './gathered.ts'
+import { bodyTooLarge } from './head.ts'
 import { missing } from './shape.ts'
-import type { Visit } from './visit.ts'
+import { whole, type Visit } from './visit.ts'
 
 /** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
 export async function passJson (visit: Visit): Promise<Verdict> {
@@ -25,11 +26,8 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   }
   if (!visit.isSafe) trail.standing = 'not_sent'
   // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
-  return visit.send({ body: Buffer.from(JSON.stringify(value)), contentType: 'application/json', values: draft.values, complete: isComplete, discard: doNothing, halt: doNothing })
+  return visit.send(whole(Buffer.from(JSON.stringify(value)), 'application/json', draft.values))
 }
-
-const isComplete = Promise.resolve('')
-function doNothing (): void {}
 
 function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {
   const gathered = new Gathered()
@@ -51,8 +49,6 @@ function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buff
   })
 }
 
-export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
-
 /** JSON.parse takes what `toString` made of invalid UTF-8 for text, so bytes are judged first; RFC 8259 §8.1 allows refusing a byte order mark. */
 function parse (bytes: Buffer): unknown {
   if (!isUtf8(bytes) || (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)) throw new Problem('malformed_json', 'The body is not JSON in UTF-8 without a byte order mark.')
@@ -72,7 +68,7 @@ function draftOf (value: unknown, { shape }: Visit): Draft {
     return draft
   }
   for (const name of Object.keys(value)) {
-    if (name !== key) draft.refuse([name], name)
+    if (name !== key) draft.noteUnknown([name], name)
   }
   const record = Object.hasOwn(value, key) ? value[key] : undefined
   if (record === undefined) draft.complainOf(`/${key}`, key, missing)
@@ -88,7 +84,7 @@ function fill (draft: Draft, record: Record<string, unknown>): void {
     const field = fields.get(name)
     if (field !== undefined) draft.put(field, value)
     else if (name === image?.name) draft.complain(name, { rule: 'type', message: 'must be a file: send the request as multipart/form-data' })
-    else draft.refuse([key ?? '', name], `${key}[${name}]`)
+    else draft.noteUnknown([key ?? '', name], `${key}[${name}]`)
   }
   draft.finish()
 }

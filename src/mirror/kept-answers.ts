@@ -39,6 +39,7 @@ const keptBytes = 1000
 /** Procore is away or has no time: whoever had an answer before is better off with it. */
 const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
 
+/** Of one process. It keeps `keptMax` answers with `keptMaxBytes` at most, and forgets the one that was asked for longest ago. */
 export class KeptAnswers {
   readonly lifetimeMs: number
   /** The one that was asked for longest ago stands first. */

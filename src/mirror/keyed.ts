@@ -30,6 +30,7 @@ export interface KeyedRequest {
   resolve (unknown: Problem, sentAtMs: number): Promise<Verdict>
 }
 
+/** The keys of all callers (draft-ietf-httpapi-idempotency-key-header), each remembered for `keyLifetimeMs`. */
 export class Keys {
   readonly #store: KeyStore
   readonly #tokenKey: Buffer

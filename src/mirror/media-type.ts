@@ -1,9 +1,10 @@
-/** Judges what a request says of its body before a byte of it is read: media type, encoding, declared size. */
+/** Judges what a request says of its body: media type and encoding. It reads no byte of the body. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { Problem } from '../problem.ts'
-import { readParameters } from './parameters.ts'
-import { isUtf8Charset, malformed } from './part-head.ts'
+import { isUtf8Charset, readParameters } from './header-parameters.ts'
+import { malformed } from './malformed.ts'
 
+/** The two that there are; a boundary is one of RFC 2046 §5.1.1. */
 export type BodyKind = { kind: 'json' } | { kind: 'form', boundary: string }
 
 const json: BodyKind = { kind: 'json' }

@@ -10,7 +10,7 @@ import type { Audit } from '../observe/audit.ts'
 import { limits } from '../limits.ts'
 import type { Procore } from '../procore/procore.ts'
 import { CreationForm } from './creation-form.ts'
-import type { Forms } from './forms.ts'
+import type { Forms } from './forms-under-way.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { KeptAnswers } from './kept-answers.ts'
 import type { Keys } from './keyed.ts'
@@ -19,6 +19,7 @@ import { rehearsal } from './rehearsal.ts'
 import { Uploads } from './uploads.ts'
 import { Upstream, type UpstreamParts } from './upstream.ts'
 
+/** What is mirrored, and the parts of the service that it needs for that. */
 export interface MirrorOptions {
   endpoints: readonly Endpoint[]
   bodies: Config['bodies']

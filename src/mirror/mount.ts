@@ -1,5 +1,5 @@
 /**
- * One endpoint on its paths: it judges path, query and body, hands what is valid on, and relays the verdict.
+ * One endpoint on its paths: it has head and body judged, hands what is valid on, and relays the verdict.
  * Where a valid request goes is none of its business.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -11,17 +11,15 @@ import type { Success, Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
 import { passBodiless } from './bodiless.ts'
 import { CallerWatch } from './caller-watch.ts'
-import { faultsProblem, type Draft } from './draft.ts'
-import { formMaxBytes, passForm } from './form.ts'
-import type { Forms } from './forms.ts'
+import { passForm } from './form.ts'
+import type { Forms } from './forms-under-way.ts'
+import { judgeHead, pathFirst, type HeadRules, type Route, type Target } from './head.ts'
 import type { HeldBytes } from './held-bytes.ts'
-import { readIdempotencyKey } from './idempotency-key.ts'
-import { bodyTooLarge, passJson } from './json.ts'
-import { readBodyKind, type BodyKind } from './media-type.ts'
+import { passJson } from './json.ts'
 import { pageHeaders } from './paging.ts'
 import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
-import { compileTarget, judgePath, judgeQuery, pathTemplate, type PathTemplate, type TargetShapes } from './target.ts'
+import { compileTarget, pathTemplate } from './target.ts'
 import { overloaded, type Uploads } from './uploads.ts'
 import type { Envelope } from './upstream.ts'
 import type { Outgoing, Visit } from './visit.ts'
@@ -35,25 +33,10 @@ declare module 'fastify' {
 interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
 type MirroredRequest = FastifyRequest<MirroredRoute>
 
-/** What is known of a request before its body is read. */
-interface Target {
-  path: Draft
-  query: Draft
-  /** Nothing where the endpoint takes none. */
-  body: BodyKind | undefined
-  key: string | undefined
-  route: Route
-}
-
-/** One of the paths of an endpoint. */
-interface Route {
-  shapes: TargetShapes
-  /** Itself, with other values. */
-  self: PathTemplate
-}
-
+/** Where a valid request goes. It throws a Problem with the `outcome` of what may have been done, or CallerGone. */
 export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<Verdict>
 
+/** One endpoint, and what all of them share. */
 export interface MountOptions {
   endpoint: Endpoint
   bodies: Config['bodies']
@@ -77,6 +60,7 @@ export class Mount {
   readonly #held: HeldBytes
   readonly #forms: Forms
   readonly #body: Shape | undefined
+  readonly #head: HeadRules
 
   constructor ({ endpoint, bodies, procore, send, needsRoom, uploads, held, forms }: MountOptions) {
     this.#endpoint = endpoint
@@ -88,6 +72,7 @@ export class Mount {
     this.#held = held
     this.#forms = forms
     this.#body = endpoint.body === undefined ? undefined : compileShape('body', endpoint.body.fields, endpoint.body)
+    this.#head = { hasBody: this.#body !== undefined, takesKey: endpoint.takesKey === true, bodies }
   }
 
   register (app: FastifyInstance): void {
@@ -107,34 +92,10 @@ export class Mount {
   /** Without a promise, since every request comes here. */
   #judgeRequest (request: MirroredRequest, route: Route): Error | undefined {
     try {
-      request.target = this.#judgeTarget(request, route)
+      request.target = judgeHead(request, this.#head, route)
       return undefined
     } catch (error) {
       return error instanceof Error ? error : new Error('something was thrown that is no error', { cause: error })
-    }
-  }
-
-  /** All that can be judged before the body is read. A faulty company comes before what is wrong with the body. */
-  #judgeTarget (request: MirroredRequest, route: Route): Target {
-    const path = judgePath(route.shapes.path, request.params)
-    const query = judgeQuery(route.shapes.query, request.query)
-    const companyId = path.values.get('company_id') ?? query.values.get('company_id')
-    if (typeof companyId === 'number') request.trail.companyId = companyId
-    if (path.isFaulty && request.headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
-    try {
-      const body = this.#body === undefined ? undefined : readBodyKind(request.headers)
-      if (body !== undefined) this.#judgeDeclaredSize(body, Number(request.headers['content-length'] ?? 0))
-      return { path, query, body, key: this.#endpoint.takesKey === true ? readIdempotencyKey(request.headers) : undefined, route }
-    } catch (error) {
-      throw pathFirst([path, query], error)
-    }
-  }
-
-  #judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number): void {
-    const { jsonMaxBytes, avatarMaxBytes } = this.#bodies
-    if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLarge(jsonMaxBytes)
-    if (kind === 'form' && declaredBytes > formMaxBytes(avatarMaxBytes)) {
-      throw new Problem('avatar_too_large', `The form is larger than one with an avatar of ${avatarMaxBytes} bytes can be.`)
     }
   }
 
@@ -214,10 +175,4 @@ export class Mount {
       send: outgoing => this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
     }
   }
-}
-
-/** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */
-function pathFirst (drafts: readonly [path: Draft, query: Draft], error: unknown): unknown {
-  const isAboutBody = error instanceof Problem && error.code !== 'validation_failed' && error.code !== 'request_timeout'
-  return isAboutBody && drafts[0].isFaulty ? faultsProblem(drafts) : error
 }

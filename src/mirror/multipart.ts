@@ -5,8 +5,9 @@
  * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
 import { Gathered } from './gathered.ts'
-import { malformed } from './part-head.ts'
+import { malformed } from './malformed.ts'
 
+/** Told of the parts in their order: each has one start, any number of data, and one end. It may throw, which ends the form. */
 export interface PartSink {
   /** The header block without its last line break. */
   partStart (head: Buffer): void
@@ -15,6 +16,7 @@ export interface PartSink {
   partEnd (): void
 }
 
+/** Past any of them the form is `malformed_form`. */
 export interface MultipartLimits {
   maxParts: number
   headMaxBytes: number
@@ -34,6 +36,7 @@ const empty = Buffer.alloc(0)
 
 type State = 'preamble' | 'data' | 'delimiter' | 'head' | 'epilogue'
 
+/** One form: `write` it chunk by chunk, then `end` it once. */
 export class MultipartParser {
   readonly #delimiter: Buffer
   readonly #sink: PartSink

@@ -4,8 +4,10 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { Problem } from '../problem.ts'
-import { readParameters } from './parameters.ts'
+import { isUtf8Charset, readParameters } from './header-parameters.ts'
+import { malformed } from './malformed.ts'
 
+/** What matters of it: what the part is, never what its file is called. */
 export interface PartHead {
   name: string
   /** Whether the part has a file name at all, and whether it says anything. */
@@ -60,12 +62,4 @@ function refuseCharset (contentType: string | undefined): void {
   if (charset !== undefined && !isUtf8Charset(charset) && charset.toLowerCase() !== 'us-ascii') {
     throw new Problem('unsupported_media_type', 'A part has a charset that is not UTF-8.')
   }
-}
-
-export function isUtf8Charset (charset: string): boolean {
-  return /^utf-?8$/i.test(charset)
-}
-
-export function malformed (detail: string): Problem {
-  return new Problem('malformed_form', detail)
 }

@@ -13,6 +13,7 @@ export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }:
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
 
+/** Byte for byte what Procore said, with none of its headers but the content type. A form that the caller has already is a 304. */
 export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered, kept, etag }: Success): FastifyReply {
   if (recovered === true) reply.header('x-outcome', 'recovered')
   reply.code(status)
@@ -44,6 +45,7 @@ function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, source }: 
 /** Statuses whose bodies are about the inputs. */
 const validationStatuses = new Set([400, 409, 422])
 
+/** What Procore said of inputs becomes faults of them, in the form of our own (`rule: procore`); all that it said is kept beside them. */
 export function refusalProblem ({ status, body }: Refusal, shape: Shape): Problem {
   const extras: ProblemExtras = { status, outcome: 'rejected', procore: body === undefined ? { status } : { status, body } }
   if (validationStatuses.has(status)) {

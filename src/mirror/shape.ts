@@ -10,6 +10,7 @@ import { choiceKind } from '../choice.ts'
 import { maxId, textMaxBytes } from '../endpoints/fields.ts'
 import type { Fault, Rule } from '../problem.ts'
 
+/** One field, and what compiles its schema once. */
 export interface FieldShape {
   name: string
   /** Place in the order of the schema, in which faults are told. */
@@ -23,11 +24,13 @@ export interface FieldShape {
   check: TypeCheck<TSchema>
 }
 
+/** What is wrong with a value; `message` goes on from the name of the field. */
 export interface Complaint {
   rule: Rule
   message: string
 }
 
+/** One part of a request, compiled. */
 export interface Shape {
   part: Fault['in']
   /** Name of the record that the fields belong to, in a body. */
@@ -42,6 +45,7 @@ export interface Shape {
   restrictions: ReadonlyMap<string, Restriction>
 }
 
+/** Done once for each endpoint, at the start. @throws {TypeError} for a field of a kind that no text can be read as */
 export function compileShape (part: Fault['in'], schema: TObject, body?: RecordBody): Shape {
   const fields = new Map<string, FieldShape>()
   const required = new Set(schema.required ?? [])

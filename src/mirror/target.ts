@@ -19,6 +19,7 @@ export function compileTarget (url: string, params: TObject, query: TObject): Ta
   return { path: compileShape('path', divided.path), query: compileShape('query', divided.query) }
 }
 
+/** What the path of a route names stands in the path, all else in the query. */
 export function divideParameters (url: string, params: TObject, query: TObject): { path: TObject, query: TObject } {
   const named = namesIn(url)
   const parameters = Object.entries(params.properties)
@@ -49,7 +50,7 @@ export function judgeQuery (shape: Shape, query: Texts): Draft {
   const draft = new Draft(shape)
   for (const [name, text] of Object.entries(query)) {
     const field = shape.fields.get(name)
-    if (field === undefined) draft.refuse([name], name)
+    if (field === undefined) draft.noteUnknown([name], name)
     else if (field.isList) putList(draft, field, Array.isArray(text) ? text : [text])
     else if (typeof text === 'string') draft.putText(field, text, false)
     else draft.complain(name, { rule: 'duplicate', message: 'must be given once' })
@@ -65,6 +66,7 @@ function putList (draft: Draft, field: FieldShape, texts: readonly unknown[]): v
   if (values.length === texts.length) draft.values.set(field.name, values)
 }
 
+/** Judged values by name; a list is an array. */
 export type Parameters = ReadonlyMap<string, unknown>
 
 /** A path with judged values in it; names and values are encoded, whatever they are. */

@@ -1,6 +1,7 @@
 /** How many forms are being streamed at a time, of one caller and of all: they hold their connections for as long as their callers take. */
 import { Problem } from '../problem.ts'
 
+/** Counts of this process alone: each replica has as many. */
 export class Uploads {
   readonly #max: number
   readonly #maxOfCaller: number

@@ -46,6 +46,7 @@ export interface UpstreamParts {
   kept: KeptAnswers
 }
 
+/** One endpoint as Procore has it. */
 export class Upstream {
   readonly #endpoint: MirroredEndpoint
   readonly #procore: Procore

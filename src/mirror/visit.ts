@@ -9,6 +9,7 @@ import type { Draft } from './draft.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import type { Shape } from './shape.ts'
 
+/** It is made for one request, and nothing of it outlives the request. */
 export interface Visit {
   raw: IncomingMessage
   /** By whom limits count; nothing where callers can't be told apart. */
@@ -42,4 +43,12 @@ export interface Outgoing {
   discard (): void
   /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
   halt (): void
+}
+
+const isComplete = Promise.resolve('')
+function doNothing (): void {}
+
+/** Of a body that is there as a whole, or of none: nothing of it still comes. */
+export function whole (body: Buffer | null, contentType: string | undefined, values: Values): Outgoing {
+  return { body, contentType, values, complete: isComplete, discard: doNothing, halt: doNothing }
 }

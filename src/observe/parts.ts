@@ -1,7 +1,7 @@
 /** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. */
 import type { Callers } from '../callers/callers.ts'
 import type { Lifecycle } from '../lifecycle.ts'
-import type { Forms } from '../mirror/forms.ts'
+import type { Forms } from '../mirror/forms-under-way.ts'
 import type { Procore } from '../procore/procore.ts'
 import type { Standing } from '../standing.ts'
 import type { SharedStore } from '../state/redis.ts'

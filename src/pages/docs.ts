@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
+import { guardPages } from './policy.ts'
 
 const html = 'text/html; charset=utf-8'
 const css = 'text/css; charset=utf-8'
@@ -21,23 +21,9 @@ const files = [
   { url: '/docs/swagger-ui-bundle.js', file: '@fastify/swagger-ui/static/swagger-ui-bundle.js', type: script },
 ] as const
 
-const policy = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ['data:'],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-}
-
 export async function addDocs (app: FastifyInstance): Promise<void> {
   await app.register(async pages => {
-    await pages.register(helmet, { contentSecurityPolicy: policy })
+    await guardPages(pages)
     for (const { url, file, type } of files) {
       const open = readOnce(file)
       pages.get(url, { schema: { hide: true } }, async (request, reply) => {

@@ -3,13 +3,13 @@
  * asks no other host, and is off unless it is wanted.
  */
 import { readFileSync } from 'node:fs'
-import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { limits } from '../limits.ts'
 import type { LatestProblems } from '../observe/latest-problems.ts'
 import { dependenciesOf, phaseOf, type Parts } from '../observe/parts.ts'
 import { Problem } from '../problem.ts'
 import { version } from '../product.ts'
+import { guardPages } from './policy.ts'
 
 const files = [
   { url: '/status', file: 'page.html', type: 'text/html; charset=utf-8' },
@@ -20,7 +20,7 @@ const files = [
 export async function addStatus (app: FastifyInstance, parts: Parts, problems: LatestProblems): Promise<void> {
   const watchers = new Watchers(() => `data: ${JSON.stringify(statusOf(parts, problems))}\n\n`)
   await app.register(async pages => {
-    await pages.register(helmet, { contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'self'"], imgSrc: ['data:'], baseUri: ["'none'"], formAction: ["'none'"], frameAncestors: ["'none'"] } } })
+    await guardPages(pages)
     for (const { url, file, type } of files) {
       const content = readFileSync(new URL(`status/${file}`, import.meta.url))
       pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))

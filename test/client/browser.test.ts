@@ -6,6 +6,7 @@ import { clientModules } from '../../client/serve.ts'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
 import { startLossyWay, type LossyWay } from '../helpers/lossy-way.ts'
 import { startPages } from '../helpers/pages.ts'
+import { created, startScripted } from '../helpers/scripted.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { until } from '../helpers/until.ts'
 
@@ -104,6 +105,58 @@ t.test('a connection that is reset before the answer: asked again under the same
     t.ok(told.repeats.length > 0 && told.repeats.every(({ name, outcome, hasKey }) => name === 'NetworkError' && outcome === 'unknown' && hasKey))
     t.equal(way.losses, 0)
     t.equal(service.emulator.api.directory.list(101).length, index + 1)
+  }
+})
+
+t.test('of another origin all of it can be read: pages, a change, an invitation, a form that is known', { skip }, async t => {
+  const { service, page, errors } = await open(t)
+  const told = await page.evaluate(async baseUrl => {
+    const address = '/client/client.ts'
+    const { createClient }: typeof ClientModule = await import(address)
+    const client = createClient({ baseUrl })
+    const ids: number[] = []
+    for (const name of ['a', 'b', 'c']) ids.push((await client.createUser(101, { last_name: 'Doe', email_address: `${name}@example.com` })).data.id ?? 0)
+    const sizes: number[] = []
+    for await (const { data } of client.userPages(101, { per_page: 2 })) sizes.push(data.length)
+    const [id = 0] = ids
+    const gif = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(90_000)])
+    let loaded = 0
+    const { data } = await client.updateUser(101, id, { city: 'Carpinteria' }, { avatar: gif, onProgress: progress => { loaded = progress.loaded } })
+    const invited = await client.inviteUser(101, id)
+    const known = await client.userForm(101)
+    const { status, data: form } = await client.userForm(101, { known })
+    return { sizes, city: data.city, loaded, invited: invited.status, status, isSame: form === known.data }
+  }, service.url)
+  t.match(told, { sizes: [2, 1], city: 'Carpinteria', invited: 202, status: 304, isSame: true })
+  t.ok(told.loaded > 90_000)
+  t.strictSame(errors, [])
+})
+
+t.test('with a fetch of one\'s own, and a `process` that a bundler put there, a form goes out whole', { skip }, async t => {
+  const { service, page } = await open(t)
+  const status = await page.evaluate(async baseUrl => {
+    const address = '/client/client.ts'
+    const { createClient }: typeof ClientModule = await import(address)
+    Object.assign(globalThis, { process: { env: {} } })
+    const avatar = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(90_000)])
+    return createClient({ baseUrl, fetch: (...args) => fetch(...args) }).createUser(101, { last_name: 'Doe', email_address: 'jane@example.com' }, { avatar, onProgress: () => {} }).then(({ status }) => status, String)
+  }, service.url)
+  t.equal(status, 201)
+})
+
+t.test('what a redirect leads to is no answer', { skip }, async t => {
+  const elsewhere = await startScripted(t, [{ ...created, headers: { ...created.headers, 'access-control-allow-origin': '*' } }])
+  const { page } = await open(t)
+  await page.route('**/companies/101/users', route => route.fulfill({ status: 303, headers: { location: elsewhere.url } }))
+  for (const isWatched of [true, false]) {
+    const failure = await page.evaluate(async isWatched => {
+      const address = '/client/client.ts'
+      const { createClient, isFailure }: typeof ClientModule = await import(address)
+      const avatar = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(1000)])
+      const call = createClient({ baseUrl: '' }).send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, body: { user: { last_name: 'Doe', email_address: 'jane@example.com' } } }, { avatar, onProgress: isWatched ? () => {} : undefined })
+      return call.then(({ status }) => String(status), error => isFailure(error) ? error.name : String(error))
+    }, isWatched)
+    t.equal(failure, 'NetworkError', isWatched ? 'XMLHttpRequest' : 'fetch')
   }
 })
 

@@ -29,7 +29,26 @@ export async function misuse (problem: ProblemError): Promise<void> {
   // @ts-expect-error nearly every key of an answer may be null or absent
   const title: string = data.job_title
 
+  await client.updateUser(101, 7, { city: 'Carpinteria', add_to_new_projects: true }, { avatar: new Blob([]) })
+  // @ts-expect-error only a create can make a contact for bids
+  await client.updateUser(101, 7, { bid_contact: true })
+  // @ts-expect-error a misspelt field
+  await client.updateUser(101, 7, { citty: 'Carpinteria' })
+  // @ts-expect-error a sort that there is not
+  await client.listUsers(101, { sort: 'age' })
+  // @ts-expect-error a list of ids is none of users
+  await client.listUsers(101, { view: 'ids_only' })
+  for await (const { data } of client.userPages(101, { per_page: 500 })) {
+    const title: string | null | undefined = data[0]?.job_title
+    console.log(title)
+  }
+  // @ts-expect-error an invitation has no body
+  await client.inviteUser(101, 7, { user: jane })
+  // @ts-expect-error what is known has to be an answer of the same kind
+  await client.userForm(101, { known: await client.listUsers(101) })
+
   problem.errorsOf('email_address')
+  problem.errorsOf('add_to_new_projects')
   problem.errorsOf('avatar')
   // @ts-expect-error the name of an input that there is not
   problem.errorsOf('email')

@@ -1,14 +1,15 @@
 // What the README offers frontends to copy: it compiles as it stands, and it works.
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { createClient } from '../../client/client.ts'
 import { limits } from '../../client/limits.ts'
 import { gif } from '../helpers/images.ts'
 import { root } from '../helpers/process.ts'
-import { blocks, readme } from '../helpers/readme.ts'
+import { blocks, readme, table } from '../helpers/readme.ts'
 import { jane } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
@@ -41,6 +42,23 @@ t.test('it compiles', async t => {
   const directory = await write(t, 'https://bff.example.com')
   const { stdout } = await exec(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory, '--noEmit']).catch(error => error)
   t.equal(stdout, '')
+})
+
+t.test('the client compiles in a project that is for browsers alone, without the types of Node and with an older TypeScript\'s library', async t => {
+  const files = (await readdir(join(root, 'client'))).filter(name => name.endsWith('.ts') && name !== 'serve.ts')
+  const directory = t.testdir({
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: { target: 'ES2022', lib: ['ES2022', 'DOM', 'DOM.Iterable'], module: 'ESNext', moduleResolution: 'bundler', types: [], strict: true, noUnusedLocals: true, noUnusedParameters: true, allowImportingTsExtensions: true, verbatimModuleSyntax: true, noEmit: true },
+      files: files.map(name => join(root, 'client', name)),
+    }),
+  })
+  const { stdout } = await exec(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory]).catch(error => error)
+  t.equal(stdout, '')
+})
+
+t.test('every method of the client is in its table, and no other', async t => {
+  const told = table('method').flatMap(([names = '']) => names.replace(/\(.*?\)/g, '').split(/[\s,]+/).filter(name => name !== ''))
+  t.strictSame(told.sort(), Object.keys(createClient({ baseUrl: '' })).sort())
 })
 
 t.test('it works: the client, the same within React Query, and plain fetch', async t => {

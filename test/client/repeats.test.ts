@@ -115,10 +115,23 @@ t.test('a call that was aborted before it began sends nothing', async t => {
   t.equal(asked.length, 0)
 })
 
+t.test('a token that is waited for in vain ends with the call', async t => {
+  const { url, asked } = await startScripted(t, [created])
+  const leaving = new AbortController()
+  const reason = new Error('signed out')
+  const call = createClient({ baseUrl: url, token: () => { setImmediate(() => leaving.abort(reason)); return new Promise<string>(() => {}) } }).createUser(101, jane, { signal: leaving.signal })
+  t.equal(await call.catch((error: unknown) => error), reason)
+  t.equal(asked.length, 0)
+})
+
 t.test('answers that are not of the service', async t => {
   const html = (status: number): ScriptedAnswer => ({ status, headers: { 'content-type': 'text/html' }, body: '<h1>Bad Gateway</h1>' })
   const gateway = await startScripted(t, [html(502), { ...problem('internal'), body: '{' }])
   await t.rejects(createClient({ baseUrl: gateway.url }).createUser(101, jane), { name: 'NetworkError', reason: 'answer', status: 500, outcome: 'unknown', attempts: 2 })
+  for (const body of ['{"status":400,"code":"bad_request"}', '{"status":422,"code":"validation_failed","detail":"","errors":{"city":["is wrong"]}}', '[]', 'null']) {
+    const other = await startScripted(t, [{ ...problem('bad_request'), body }])
+    await t.rejects(createClient({ baseUrl: other.url }).createUser(101, jane), { name: 'NetworkError', reason: 'answer' }, body)
+  }
   const page = await startScripted(t, [html(200), created])
   await t.rejects(createClient({ baseUrl: page.url }).createUser(101, jane), { name: 'NetworkError', reason: 'answer', status: 200, attempts: 1 })
 })

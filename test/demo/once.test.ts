@@ -57,6 +57,20 @@ t.test('cancelled in the middle: nothing is created, and sent again it is one us
   t.equal(users(), 1)
 })
 
+t.test('cancelled in the middle of a repeat: what had left before may be there, and the page says so', { skip }, async t => {
+  const { page } = await openDemo(t)
+  await fillIn(page)
+  await chooseAvatar(page)
+  await choose(page, 'Procore fails, and leaves no trace')
+  await slowDown(page)
+  await submit(page)
+  await page.locator('#outcome').getByText('Attempt 2').waitFor()
+  await inTheMiddle(page)
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await told(page, 'cancelled')
+  await page.locator('#outcome').getByText('so the user may be there').waitFor()
+})
+
 t.test('a double click is one user', { skip }, async t => {
   const { page, creates, users } = await openDemo(t)
   await fillIn(page)
@@ -100,6 +114,26 @@ t.test('with an avatar, which a reload loses: chosen again it is the same form',
   await submit(page)
   await told(page, 'replayed')
   t.strictSame([users(), new Set(keys).size], [1, 1])
+})
+
+t.test('what is typed while the lists are still on their way is not lost, nor what was there before', { skip }, async t => {
+  const { page, url } = await openDemo(t)
+  await fillIn(page)
+  await page.getByLabel('Country').selectOption('US')
+  await page.getByLabel('State or region').selectOption('CA')
+  let letGo = () => {}
+  const waiting = new Promise<void>(resolve => { letGo = resolve })
+  await page.route('**/users/form', async route => {
+    await waiting
+    await route.continue()
+  })
+  await page.goto(`${url}/demo`)
+  await page.getByLabel('Job title').fill('Architect')
+  letGo()
+  await page.locator('html[data-ready]').waitFor()
+  for (const [id, value] of [['first_name', 'Jane'], ['job_title', 'Architect'], ['country_code', 'US'], ['state_code', 'CA']]) t.equal(await page.locator(`#${id}`).inputValue(), value)
+  await load(page, `${url}/demo`)
+  for (const [id, value] of [['first_name', 'Jane'], ['job_title', 'Architect'], ['country_code', 'US'], ['state_code', 'CA']]) t.equal(await page.locator(`#${id}`).inputValue(), value)
 })
 
 t.test('a form that was changed has a new key', { skip }, async t => {

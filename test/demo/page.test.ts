@@ -8,7 +8,7 @@ import { root, run, serviceEnvironment } from '../helpers/process.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { emulate, startService } from '../helpers/service.ts'
 
-const policy = "default-src 'none';script-src 'self';style-src 'self';img-src 'self' blob: data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'"
+const policy = "default-src 'none';script-src 'self';style-src 'self';img-src data: blob:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'"
 
 t.test('`npm start` does not have it', async t => {
   const emulator = await emulate(t)

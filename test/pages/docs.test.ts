@@ -145,6 +145,16 @@ t.test('in a browser: faults are shown, and the token goes out and is forgotten'
   t.ok(asked.every(address => address.startsWith(`${service.url}/`) || address.startsWith('data:')))
 })
 
+t.test('in a browser: a narrow screen needs no scrolling sideways', { skip }, async t => {
+  const service = await startService(t)
+  const { page } = await openPage(t)
+  await page.setViewportSize({ width: 390, height: 800 })
+  const { field, execute } = await tryOut(page, service.url)
+  await field('run_configurable_validations').selectOption('false')
+  t.equal(await execute(), 201)
+  t.ok(await page.evaluate('document.documentElement.scrollWidth <= 390'))
+})
+
 t.test('in a browser: another document can\'t be named, by address or by hand', { skip }, async t => {
   const service = await startService(t)
   const { page, asked, errors } = await openPage(t)

@@ -19,7 +19,7 @@ t.test('off unless it is wanted', async t => {
 t.test('the page asks nobody else and may not be framed', async t => {
   const { url } = await startService(t, { env })
   const page = await send(`${url}/status`, { method: 'GET' })
-  t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'content-security-policy': "default-src 'self';img-src data:;base-uri 'none';form-action 'none';frame-ancestors 'none'" })
+  t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'content-security-policy': "default-src 'none';script-src 'self';style-src 'self';img-src data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'" })
   t.notMatch(page.text, /https?:\/\//)
 })
 

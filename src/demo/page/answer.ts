@@ -13,6 +13,8 @@ export function showProblem (failure: unknown): void {
   else show(['No answer'])
 }
 
+export const showWaiting = (): void => show(['Waiting for the answer…'])
+
 const requests = (attempts: number) => attempts === 1 ? '1 request' : `${attempts} requests under one key`
 
 function show (about: readonly string[], json?: unknown): void {

@@ -1,5 +1,6 @@
 /** The avatar before it is sent: shown, or in its place the initials. */
-import { find, size } from './dom.ts'
+import type { Fault } from '../../../client/client.ts'
+import { find, size as inWords } from './dom.ts'
 
 const input = find('avatar', HTMLInputElement)
 const image = find('preview', HTMLImageElement)
@@ -7,22 +8,30 @@ const initials = find('initials-shown', HTMLElement)
 const remove = find('avatar-remove', HTMLButtonElement)
 const hint = find('avatar-hint', HTMLElement)
 let usualHint = hint.textContent
+let mostBytes = Infinity
 
 export const chosenAvatar = (): File | undefined => input.files?.[0]
 
-/** Says what the service takes; it is the one to judge it. */
+/** Nobody has to wait for an upload to hear that it is too large; all else the service judges. */
+export function avatarFaults (): Fault[] {
+  const size = chosenAvatar()?.size ?? 0
+  return size > mostBytes ? [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule: 'size', message: `is larger than ${inWords(mostBytes)}` }] : []
+}
+
+/** Says what the service takes. */
 export function limitAvatar ({ types, maxBytes }: { types: readonly string[], maxBytes: number }): void {
+  mostBytes = maxBytes
   input.accept = types.join(',')
-  usualHint = `${usualHint} At most ${size(maxBytes)}.`
+  usualHint = `${usualHint} At most ${inWords(maxBytes)}.`
   show()
 }
 
-export function watchAvatar (changed: () => void): void {
-  input.addEventListener('change', () => { show(); changed() })
+export function watchAvatar (): void {
+  input.addEventListener('change', show)
   remove.addEventListener('click', () => {
-    clearAvatar()
+    input.value = ''
+    input.dispatchEvent(new Event('change', { bubbles: true }))
     input.focus()
-    changed()
   })
   // Browsers don't draw every kind that Procore takes.
   image.addEventListener('error', () => showImage(false))
@@ -40,7 +49,7 @@ function show (): void {
   else image.src = URL.createObjectURL(file)
   showImage(file !== undefined)
   remove.hidden = file === undefined
-  hint.textContent = file === undefined ? usualHint : `${file.name}, ${size(file.size)}`
+  hint.textContent = file === undefined ? usualHint : `${file.name}, ${inWords(file.size)}`
 }
 
 function showImage (isShown: boolean): void {

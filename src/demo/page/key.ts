@@ -1,6 +1,6 @@
 /**
  * The Idempotency-Key of one form: the same for every time that it is submitted, after a double click, a lost answer or a reload of the
- * page, until anything in it changes. It is kept for as long as the tab is open.
+ * page, until anything in it changes or Procore refuses it. It is kept for as long as the tab is open.
  */
 import { randomKey } from '../../../client/client.ts'
 

@@ -1,14 +1,16 @@
 /** The page: one form, one create at a time, and what became of it. */
-import { createClient, ProblemError, type NewUser, type Progress, type Repeat } from '../../../client/client.ts'
-import { showAnswer, showProblem } from './answer.ts'
-import { chosenAvatar, clearAvatar, limitAvatar, watchAvatar } from './avatar.ts'
+import { createClient, ProblemError, type Fault, type NewUser, type Progress, type Repeat } from '../../../client/client.ts'
+import { showAnswer, showProblem, showWaiting } from './answer.ts'
+import { avatarFaults, chosenAvatar, clearAvatar, limitAvatar, watchAvatar } from './avatar.ts'
 import { loadChoices } from './choices.ts'
 import { find, size } from './dom.ts'
-import { clearFaults, prepareFaults, showFaults } from './faults.ts'
+import { clearFaults, judgeField, prepareFaults, showFaults } from './faults.ts'
+import { Judge } from './judge.ts'
 import { forgetSubmission, keepSubmission, latestSubmission, submissionOf } from './key.ts'
-import { show, showWork, tellAnswer, tellCancel, tellFailure } from './outcome.ts'
+import { show, showWork, tellAnswer, tellCancel, tellFailure, type Sent } from './outcome.ts'
 import { forgetDraft, keepDraft, restoreDraft, userOf } from './person.ts'
 import { showReceived } from './received.ts'
+import { prepare, prepared, watchScenario } from './scenario.ts'
 import { fillSelects } from './selects.ts'
 
 const companyId = 1234
@@ -23,7 +25,7 @@ const enforced = find('run_validations', HTMLInputElement)
 
 /** Of the create that is under way. */
 let leaving: AbortController | undefined
-let percent: number | undefined
+let sent: Sent
 
 async function submit (): Promise<void> {
   // A second click finds the first one at work; even if it did not, the key would be the same.
@@ -33,41 +35,46 @@ async function submit (): Promise<void> {
   const user = userOf(form)
   const submission = submissionOf(user, avatar, companyId, enforced.checked)
   keepSubmission(submission)
+  judge.stop()
   clearFaults()
   begin(avatar)
+  await prepared()
   const tell = await outcomeOf(submission.key, user, avatar, leaving.signal)
   keepSubmission({ ...submission, isUnderWay: false })
-  // What goes wrong was for this create; it is over before anything else can be chosen.
-  await prepare('nothing')
   end()
   tell()
+  // What goes wrong was for this create.
+  prepare('nothing')
   await showReceived()
 }
 
 /** What is to be shown once it is over; nothing is thrown. */
 async function outcomeOf (idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal): Promise<() => void> {
+  if (!signal.aborted) sent = { part: avatar === undefined ? 'all' : 'some', percent: 0 }
   try {
-    const answer = await client.createUser(companyId, user, { avatar, onProgress, onRepeat, signal, idempotencyKey, runConfigurableValidations: enforced.checked ? true : undefined })
+    const answer = await client.createUser(companyId, user, { avatar, onProgress, onRepeat, signal, idempotencyKey, ...rules() })
     return () => {
       show(tellAnswer(answer))
       showAnswer(answer)
       again.hidden = false
     }
   } catch (error) {
-    const sentPercent = avatar === undefined ? undefined : percent
-    return signal.aborted ? () => show(tellCancel(sentPercent)) : () => fail(error)
+    return signal.aborted ? giveUp : () => fail(error)
   }
 }
 
+const rules = () => ({ runConfigurableValidations: enforced.checked ? true : undefined })
+
 function begin (avatar: File | undefined): void {
-  percent = avatar === undefined ? undefined : 0
+  sent = { part: 'nothing', percent: 0 }
   create.setAttribute('aria-disabled', 'true')
   cancel.hidden = false
   scenario.disabled = true
   again.hidden = true
   find('interrupted', HTMLElement).hidden = true
   upload.hidden = avatar === undefined
-  if (avatar !== undefined) onProgress({ loaded: 0, total: avatar.size })
+  if (avatar !== undefined) showProgress(0, avatar.size)
+  showWaiting()
   showWork(avatar === undefined ? 'Creating the user…' : `Creating the user with an avatar of ${size(avatar.size)}…`)
 }
 
@@ -81,21 +88,36 @@ function end (): void {
   upload.hidden = true
 }
 
+function giveUp (): void {
+  show(tellCancel(sent))
+  showProblem(undefined)
+}
+
 function fail (error: unknown): void {
   show(tellFailure(error))
   showProblem(error)
   if (!(error instanceof ProblemError)) return
+  // Nobody was created, and under its key the refusal would be all that is ever told.
+  if (error.outcome === 'rejected') forgetSubmission()
   const faults = [...error.errors, ...(error.errors.length === 0 ? error.errorsOf('avatar') : [])]
-  if (faults.length > 0) showFaults(faults.length === 1 ? 'One input needs another look' : `${faults.length} inputs need another look`, faults)
+  if (faults.length > 0) showFaults(faults)
 }
 
 function onProgress ({ loaded, total }: Progress): void {
-  percent = Math.floor(100 * loaded / total)
+  const percent = Math.floor(100 * loaded / total)
+  sent = { part: percent === 100 || sent.part === 'all' ? 'all' : 'some', percent }
+  showProgress(percent, total)
+}
+
+function showProgress (percent: number, total: number): void {
   find('progress', HTMLProgressElement).value = percent
   find('progress-text', HTMLOutputElement).textContent = percent < 100 ? `${percent} % of ${size(total)}` : 'All sent; waiting for Procore'
 }
 
 function onRepeat ({ attempt, pauseMs, failure }: Repeat): void {
+  // What may have been served stays so, however little of the next attempt leaves.
+  const wasWhole = failure instanceof ProblemError ? failure.outcome === 'unknown' : sent.part === 'all'
+  if (!upload.hidden) sent = { part: wasWhole ? 'all' : 'some', percent: 0 }
   const outcome = failure.outcome === undefined ? '' : ` (${failure.outcome})`
   showWork(`${failure.message}${outcome} Attempt ${attempt} under the same key in ${Math.max(1, Math.round(pauseMs / 1000))} s…`)
 }
@@ -113,17 +135,22 @@ async function loadForm (): Promise<void> {
   }
 }
 
-/** Has the emulator fail as chosen, once. */
-async function prepare (name: string): Promise<void> {
-  const isKnown = await fetch(`/demo/next/${name}`, { method: 'POST' }).then(({ ok }) => ok, () => false)
-  if (isKnown) scenario.value = name
-  find('scenario-hint', HTMLElement).textContent = isKnown ? 'It strikes once.' : 'The emulator does not answer.'
+/** What the service would say of the form as it is, the avatar left aside. */
+async function faultsOf (signal: AbortSignal): Promise<readonly Fault[]> {
+  try {
+    await client.validateUser(companyId, userOf(form), { signal, ...rules() })
+    return []
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'validation_failed') return error.errors
+    throw error
+  }
 }
 
 function startAnew (): void {
   form.reset()
   clearAvatar()
   clearFaults()
+  judge.forget()
   forgetDraft()
   forgetSubmission()
   again.hidden = true
@@ -160,17 +187,20 @@ form.addEventListener('submit', event => {
   submit()
 })
 form.addEventListener('input', changed)
-form.addEventListener('change', changed)
+form.addEventListener('change', ({ target }) => {
+  changed()
+  if (target instanceof HTMLInputElement && target.id === 'avatar') judgeField('avatar', avatarFaults())
+})
 cancel.addEventListener('click', () => leaving?.abort())
 again.addEventListener('click', startAnew)
-scenario.addEventListener('change', () => prepare(scenario.value))
 find('refresh', HTMLButtonElement).addEventListener('click', showReceived)
-watchAvatar(changed)
+watchAvatar()
 prepareFaults()
-
-await loadForm()
+const judge = new Judge(form, faultsOf)
 restoreDraft(form)
 showPerson()
 tellInterrupted()
-await Promise.all([showReceived(), prepare('nothing')])
+watchScenario()
+await loadForm()
+await Promise.all([showReceived(), prepared()])
 document.documentElement.dataset['ready'] = 'true'

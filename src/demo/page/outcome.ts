@@ -26,6 +26,7 @@ export function tellFailure (failure: unknown): Told {
 }
 
 function tellProblem ({ outcome, detail, code, errors }: ProblemError): Told {
+  if (code === 'procore_unauthorized') return { badge: outcome ?? code, tone: 'bad', title: 'Procore does not let the service in; nobody was created.', detail: `${detail} It goes on trying by itself, so send it again in a moment.` }
   switch (outcome) {
     case 'rejected': return { badge: outcome, tone: 'bad', title: 'Procore refused it, and created nobody.', detail }
     case 'not_sent': return { badge: outcome, tone: 'bad', title: 'Not sent: nobody was created.', detail: `${detail} It is safe to send it again.` }
@@ -34,14 +35,19 @@ function tellProblem ({ outcome, detail, code, errors }: ProblemError): Told {
   }
 }
 
+/** How much of a create left the page: of a repeat after an outcome that nobody knows, all of it did before. */
+export interface Sent {
+  part: 'nothing' | 'some' | 'all'
+  percent: number
+}
+
 /** A form that is cut off is never made complete by the service; what had left whole may have been served. */
-export function tellCancel (percent: number | undefined): Told {
-  const isCut = percent !== undefined && percent < 100
-  return {
-    badge: 'cancelled',
-    tone: 'odd',
-    title: isCut ? `Cancelled at ${percent} %.` : 'Cancelled.',
-    detail: isCut ? 'Procore gets no user from a form that is cut off.' : `It had been sent, so the user may be there. ${sameKey}`,
+export function tellCancel ({ part, percent }: Sent): Told {
+  const cancelled = { badge: 'cancelled', tone: 'odd' } as const
+  switch (part) {
+    case 'nothing': return { ...cancelled, title: 'Cancelled.', detail: 'Nothing had been sent.' }
+    case 'some': return { ...cancelled, title: `Cancelled at ${percent} %.`, detail: 'Procore gets no user from a form that is cut off.' }
+    case 'all': return { ...cancelled, title: 'Cancelled.', detail: `It had been sent, so the user may be there. ${sameKey}` }
   }
 }
 

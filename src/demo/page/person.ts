@@ -1,5 +1,6 @@
 /** The form as the user that the client takes, and its draft, which a reload does not lose. */
 import type { FieldName, NewUser } from '../../../client/client.ts'
+import { make } from './dom.ts'
 
 /** What was left empty is not sent. */
 export function userOf (form: HTMLFormElement): NewUser {
@@ -50,18 +51,17 @@ export function keepDraft (form: HTMLFormElement): void {
   sessionStorage.setItem(draftName, JSON.stringify(Object.fromEntries(entries)))
 }
 
+/** The choices come later: what was chosen stands there by its value until then. */
 export function restoreDraft (form: HTMLFormElement): void {
   const draft: unknown = JSON.parse(sessionStorage.getItem(draftName) ?? '{}')
   const values = new Map(Object.entries(Object(draft)))
-  const write = (input: Input) => {
+  for (const input of inputsOf(form)) {
     const value = values.get(input.id)
     if (isCheck(input) && typeof value === 'boolean') input.checked = value
-    else if (typeof value === 'string') input.value = value
-  }
-  for (const input of inputsOf(form)) {
-    write(input)
-    // The states are there once their country is.
-    if (input.id === 'country_code') input.dispatchEvent(new Event('change'))
+    else if (typeof value === 'string') {
+      if (input instanceof HTMLSelectElement && value !== '') input.append(make('option', { value }, value))
+      input.value = value
+    }
   }
 }
 

@@ -16,12 +16,21 @@ function item (entry: Received, isOpen: boolean): HTMLLIElement {
   const told = status === undefined ? complete ? 'no answer' : 'cut off' : String(status)
   const badge = make('span', { className: 'status' }, told)
   badge.dataset['tone'] = status === undefined ? 'odd' : status < 400 ? 'good' : 'bad'
-  return make('li', {}, make('details', { open: isOpen }, make('summary', {}, make('b', {}, method), make('span', { className: 'path' }, decodeURIComponent(path)), badge), make('div', { className: 'inside' },
+  return make('li', {}, make('details', { open: isOpen }, make('summary', {}, make('b', {}, method), pathOf(decodeURIComponent(path)), badge), make('div', { className: 'inside' },
     make('h3', {}, 'Headers, without credentials'),
     pairs(Object.entries(headers).map(([name, value]): [string, string] => [name, [value].flat().join(', ')])),
     ...body(entry)
   )))
 }
+
+/** What is asked of it is seen once it is open. */
+function pathOf (url: string): HTMLSpanElement {
+  const [path = '', ...query] = url.split(/(?=\?)/)
+  return make('span', { className: 'path' }, ...broken(path), make('span', { className: 'query' }, ...broken(query.join(''))))
+}
+
+/** Rather before a slash, a question mark or an ampersand than in a word. */
+const broken = (text: string) => text.split(/(?=[/?&])/).flatMap(part => [make('wbr'), part])
 
 function body ({ json, parts, bodyBytes, path }: Received): Node[] {
   if (parts !== undefined) {

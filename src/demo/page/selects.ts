@@ -13,7 +13,11 @@ export function fillSelects ({ lists, countries }: Choices): void {
     state.disabled = chosen === undefined || chosen.subdivisions.length === 0
     find('state_code-hint', HTMLElement).textContent = chosen === undefined ? 'Choose a country first.' : `${chosen.subdivisions.length} of ${chosen.name}.`
   }
-  country.addEventListener('change', follow)
+  country.addEventListener('change', () => {
+    // The same code is another place in another country.
+    state.value = ''
+    follow()
+  })
   find('form', HTMLFormElement).addEventListener('reset', () => queueMicrotask(follow))
   follow()
 }

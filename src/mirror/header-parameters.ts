@@ -3,6 +3,7 @@
  * names a parameter twice, is not read at all, so that no other parser can read something else from it.
  */
 
+/** A value with its parameters, without quotes and escapes. */
 export interface Parameterized {
   /** In lower case. */
   value: string
@@ -34,4 +35,9 @@ export function readParameters (text: string, isLoose = false): Parameterized | 
     parameters.set(name, match[2]?.replace(/\\(["\\])/g, '$1') ?? match[3] ?? '')
   }
   return { value: value.toLowerCase(), parameters }
+}
+
+/** The name that RFC 9110 §8.3.2 has for it, and the one without its hyphen that is as common. */
+export function isUtf8Charset (charset: string): boolean {
+  return /^utf-?8$/i.test(charset)
 }

@@ -1,6 +1,7 @@
 /** The forms that are being read or streamed at this moment, for whoever looks at what the service is doing. */
 import type { Trail } from '../observe/trail.ts'
 
+/** One of them, with how far it has come on its trail. */
 export interface FormUnderWay {
   trail: Trail
   startedAtMs: number
@@ -8,6 +9,7 @@ export interface FormUnderWay {
   declaredBytes: number | undefined
 }
 
+/** They are as many as callers are let in with; it limits nothing. */
 export class Forms {
   readonly #underWay = new Set<FormUnderWay>()
 
