@@ -1,11 +1,15 @@
-/** What an answer of Procore's tells of its allowance: what remains until when, and whether to come back later. */
+/**
+ * What an answer of Procore's tells of its allowance (Procore: Rate Limiting): what remains until when, and whether to come back later.
+ * It is pure: it knows no other answer.
+ */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Answer, Exchange } from './answer.ts'
+import type { Answer, ExchangeResult } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
 
 /** Why Procore said to come back later. */
 export type BlockKind = 'rate' | 'unavailable'
 
+/** Procore is to be left alone for so long. */
 export interface Block {
   kind: BlockKind
   ms: number
@@ -30,7 +34,7 @@ export interface AllowanceNews {
 }
 
 /** @param result nothing when the request did not leave */
-export function newsOf (result: Exchange | undefined, nowMs: number): AllowanceNews {
+export function newsOf (result: ExchangeResult | undefined, nowMs: number): AllowanceNews {
   if (result?.kind !== 'answer') return { isAnswered: false, isCounted: result?.sent === true, told: undefined, block: undefined }
   // A 429 says by its own headers when to come again, and blocks.
   return { isAnswered: true, isCounted: true, told: result.status === 429 ? undefined : toldOf(result.headers, nowMs), block: blockOf(result, nowMs) }

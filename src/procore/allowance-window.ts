@@ -15,7 +15,7 @@ export interface Entry {
 
 interface Told { remaining: number, limit: number | undefined, resetAtMs: number }
 
-/** Of the window that is nearest to its end. */
+/** What is known of the window of which the least remains. */
 export interface WindowStanding {
   /** Nothing when nothing was told. */
   remaining: number | undefined
@@ -23,6 +23,7 @@ export interface WindowStanding {
   resetMs: number
 }
 
+/** Times are of our own clock, as whoever asks reads it: it has none of its own. */
 export class AllowanceWindow {
   /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
   readonly #told = new Map<string, Told>()
@@ -108,10 +109,12 @@ export class AllowanceWindow {
     return this.#blockedUntilMs > nowMs ? this.#block : undefined
   }
 
+  /** How long Procore said to come back later; 0 when it did not. */
   blockedMs (nowMs: number): number {
     return Math.max(0, this.#blockedUntilMs - nowMs)
   }
 
+  /** What was told of the window of which the least remains. */
   standing (nowMs: number): WindowStanding {
     this.#forget(nowMs)
     let scarcest: Told | undefined
@@ -121,6 +124,7 @@ export class AllowanceWindow {
     return { remaining: scarcest?.remaining, limit: scarcest?.limit, resetMs: scarcest === undefined ? 0 : scarcest.resetAtMs - nowMs }
   }
 
+  /** Whether a request is under way. */
   get isBusy (): boolean {
     return this.#underWay > 0
   }

@@ -5,10 +5,12 @@
 import { limits } from '../limits.ts'
 import { Standing } from '../standing.ts'
 
+/** Opens after `breakerFailures` in a row; probes come from `breakerIntervalMs` apart, doubling, to `breakerIntervalMaxMs`. */
 export class Breaker {
   #failures = 0
   #intervalMs: number = limits.breakerIntervalMs
   #nextProbeAtMs = 0
+  /** Whether it is closed, and since when. */
   readonly standing = new Standing(true)
 
   /** Whether requests are being refused. */
@@ -28,6 +30,7 @@ export class Breaker {
     this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breakerIntervalMaxMs)
   }
 
+  /** The host answers: it closes, and forgets what went wrong. */
   succeed (): void {
     this.#failures = 0
     this.standing.set(true)

@@ -1,4 +1,4 @@
-/** Who waits for an answer of Procore's. */
+/** Who waits for an answer of Procore's, and what becomes of a wait when they leave. It knows no socket: whoever has one says so. */
 import { CallerGone } from '../problem.ts'
 
 /** Whether whoever asked is still there to be answered; a wait for nobody ends. */

@@ -1,6 +1,6 @@
 /**
  * Procore's clock as its `Date` headers tell it, in whole seconds. Whatever Procore says of points in time (resets, dates to come
- * again, when a user was created) is compared on this clock, so that a difference between the two machines makes no wrong wait.
+ * again, when a user was created) is compared on this clock, so that a difference between the two machines makes no wrong wait. It is pure.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 
@@ -20,7 +20,7 @@ export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number):
   return Number.isNaN(date) ? undefined : Math.max(0, date / 1000 - dateSeconds(headers, nowMs))
 }
 
-/** Seconds until `X-Rate-Limit-Reset`, which is in unix seconds of Procore's clock. */
+/** Seconds until `X-Rate-Limit-Reset` (Procore: Rate Limiting), which is in unix seconds of Procore's clock; below 0 when it is over. Nothing when there is none. */
 export function resetSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
   const reset = headers['x-rate-limit-reset']
   if (typeof reset !== 'string' || !/^\d{1,12}$/.test(reset)) return undefined

@@ -3,24 +3,13 @@
  * and tells what happened. It never repeats anything and knows nothing of tokens or of what an answer means.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { CallerGone } from '../problem.ts'
-import type { Exchange } from './answer.ts'
+import type { ExchangeResult } from './answer.ts'
 import type { Caller } from './caller.ts'
+import { isStream, type HttpRequest } from './request.ts'
 
-export interface ProcoreRequest {
-  origin: string
-  method: Dispatcher.HttpMethod
-  path: string
-  /** Names and values in turn. */
-  headers: string[]
-  /** A stream goes out chunked, at the pace of the slower side. */
-  body: Buffer | Readable | null
-  /** Keeps a stream from ever becoming complete, without ending it: an answer came before its end. */
-  halt?: (() => void) | undefined
-}
-
+/** What one exchange may take. */
 export interface ExchangeLimits {
   /** From the last byte sent until the answer is complete. */
   timeoutMs: number
@@ -28,6 +17,7 @@ export interface ExchangeLimits {
   idleTimeoutMs: number
   /** From being asked until a connection takes the request. */
   startTimeoutMs: number
+  /** Of the body; an answer that has more is a breakdown. */
   answerMaxBytes: number
 }
 
@@ -39,7 +29,7 @@ class TimeoutError extends Error {
  * Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket;
  * until then the exchange ends when the caller leaves, after it the answer is awaited all the same.
  */
-export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limits: ExchangeLimits, caller: Caller, onSent: () => void): Promise<Exchange> {
+export function exchange (dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits, caller: Caller, onSent: () => void): Promise<ExchangeResult> {
   const { body } = request
   if (isStream(body) && body.destroyed) {
     return Promise.resolve({ kind: 'breakdown', at: 'connect', sent: false, timeout: false, givenUp: true, cause: body.errored ?? new Error('the body was given up') })
@@ -52,10 +42,10 @@ export function exchange (dispatcher: Dispatcher, request: ProcoreRequest, limit
 }
 
 class ExchangeHandler implements Dispatcher.DispatchHandler {
-  readonly #request: ProcoreRequest
+  readonly #request: HttpRequest
   readonly #limits: ExchangeLimits
   readonly #onSent: () => void
-  readonly #resolve: (exchange: Exchange) => void
+  readonly #resolve: (result: ExchangeResult) => void
   #timer: NodeJS.Timeout
   #timerAtMs: number
   /** When the present limit runs out, which may be later than the timer. */
@@ -72,7 +62,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor (request: ProcoreRequest, limits: ExchangeLimits, onSent: () => void, resolve: (exchange: Exchange) => void) {
+  constructor (request: HttpRequest, limits: ExchangeLimits, onSent: () => void, resolve: (result: ExchangeResult) => void) {
     this.#request = request
     this.#limits = limits
     this.#onSent = onSent
@@ -176,15 +166,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     else this.#timeout()
   }
 
-  #settle (exchange: Exchange): void {
+  #settle (result: ExchangeResult): void {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
     this.#forgetCaller?.()
-    this.#resolve(exchange)
+    this.#resolve(result)
   }
-}
-
-export function isStream (body: Buffer | Readable | null): body is Readable {
-  return body !== null && !Buffer.isBuffer(body)
 }

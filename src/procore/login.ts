@@ -1,6 +1,6 @@
 /**
  * The token request to Procore's login host: OAuth 2.0 client credentials (RFC 6749 §4.4) with the credentials in the body,
- * as Procore asks for. It makes one attempt and tells what came of it.
+ * as Procore asks for. It keeps no token, and does not know when one is needed.
  */
 import * as oauth from 'oauth4webapi'
 import { fetch, type Dispatcher } from 'undici'
@@ -9,37 +9,52 @@ import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { userAgent } from '../product.ts'
 
+/** An access token (RFC 6749 §1.4), which nobody here looks into. */
 export interface Token {
   value: string
   /** Counted from when it was asked for, so that the time the answer took is on the safe side. */
   issuedAtMs: number
+  /** As its `expires_in` says (RFC 6749 §5.1), else five minutes. */
   lifetimeMs: number
 }
 
 /** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
 const unknownLifetimeMs = 300_000
 
-/** @param replaced the token that is no longer wanted, if there was one */
+/** Brings a new token, or throws. @param replaced the token that is no longer wanted, if there was one */
 export type RequestToken = (replaced: string | undefined) => Promise<Token>
 
 /**
  * Credentials that are refused are read again from their files, and tried once more if they are new.
- * @throws {Problem} `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`.
+ * Each try has `tokenTimeoutMs`.
+ * @param noteMs is told how long each request took, in milliseconds, whatever came of it
+ * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
  */
-export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher): RequestToken {
+export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher, noteMs: (ms: number) => void): RequestToken {
   return async () => {
-    const used = config.clientSecret.reveal()
+    const startedAt = performance.now()
     try {
-      return await attempt(config, dispatcher)
+      return await attemptWithNewest(config, dispatcher)
     } catch (error) {
-      // They may have been read again while this attempt was under way.
-      if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw describe(error)
+      throw describe(error)
+    } finally {
+      noteMs(performance.now() - startedAt)
     }
-    return attempt(config, dispatcher).catch(error => { throw describe(error) })
   }
 }
 
-/** Reads the credentials from their files again; returns whether any is new. */
+async function attemptWithNewest (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+  const used = config.clientSecret.reveal()
+  try {
+    return await attempt(config, dispatcher)
+  } catch (error) {
+    // They may have been read again while this attempt was under way.
+    if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw error
+  }
+  return attempt(config, dispatcher)
+}
+
+/** Reads the credentials from their files again, where they came from files; returns whether any is new. */
 export function reloadCredentials ({ clientId, clientSecret }: Config['procore']): boolean {
   return [clientId, clientSecret].map(secret => secret.reload()).includes(true)
 }

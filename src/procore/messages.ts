@@ -3,6 +3,7 @@
  * `message`, `error` as text or as an object with `details`, and `fields` beside a message. It knows no endpoint.
  */
 
+/** A sentence of Procore's that a person can read. */
 export interface ProcoreMessage {
   /** As Procore names it; nothing when the message names no field. */
   field?: string

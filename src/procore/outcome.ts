@@ -1,15 +1,18 @@
 /**
- * The one place that decides what an exchange means for the caller: a success, a refusal of Procore's that the caller may
- * read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
+ * The one place that decides what an exchange, or a look-up after it, means for the caller: a success, a refusal of Procore's that the
+ * caller may read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
  */
 import { Problem, type Outcome } from '../problem.ts'
-import type { Answer, Breakdown, Exchange } from './answer.ts'
+import type { Answer, Breakdown, ExchangeResult } from './answer.ts'
 import { resetSeconds, retryAfterSeconds } from './clock.ts'
+import type { Finding } from './look-up.ts'
 
+/** What can be passed on: JSON, or nothing where that was expected. */
 export interface Success {
   kind: 'success'
   status: number
   contentType: string
+  /** As Procore wrote it; of what was recovered, the record as it lists it. */
   body: Buffer
   /** Of those that were asked for, which came, by name in lower case. */
   headers?: Readonly<Record<string, string>>
@@ -23,7 +26,7 @@ export interface Success {
   kept?: { lifetimeSeconds: number, ageSeconds: number, source: 'fetched' | 'kept' | 'stale' }
 }
 
-/** A 4xx that says something about the request. */
+/** A 4xx that says something about the request; 401 and 429 do not. */
 export interface Refusal {
   kind: 'refusal'
   status: number
@@ -31,11 +34,12 @@ export interface Refusal {
   body: unknown
 }
 
+/** What Procore said that the caller may hear; everything else is a Problem. */
 export type Verdict = Success | Refusal
 
 /** What an answer has to be, to be one that can be passed on. */
 export interface Expected {
-  /** Whether a success may have no body. */
+  /** Whether a success may have no body, as a 202 or 204. */
   mayBeEmpty: boolean
   /** Headers of a success that belong to it. */
   headers: readonly string[]
@@ -47,19 +51,39 @@ export const plainJson: Expected = { mayBeEmpty: false, headers: [] }
 /** Text of a refusal that is not JSON, beyond which it is cut. */
 const refusalTextMaxLength = 4096
 
-/** @throws {Problem} whatever is neither a success nor a refusal, with its `outcome` */
-export function judge (exchange: Exchange, streamed: boolean, expected: Expected = plainJson): Verdict {
-  if (exchange.kind === 'breakdown') throw breakdownProblem(exchange)
-  const { status } = exchange
-  if (status >= 200 && status < 300) return success(exchange, expected)
+/**
+ * @param streamed the body flowed: it can't be repeated here after a 401, and a 411 is no fault of the caller's
+ * @throws {Problem} whatever is neither a success nor a refusal, with its `outcome`
+ */
+export function judge (result: ExchangeResult, streamed: boolean, expected: Expected = plainJson): Verdict {
+  if (result.kind === 'breakdown') throw breakdownProblem(result)
+  const { status } = result
+  if (status >= 200 && status < 300) return success(result, expected)
   if (status === 401) throw unauthorized(streamed)
-  if (status === 429) throw rateLimited(exchange)
+  if (status === 429) throw rateLimited(result)
   if (status === 411 && streamed) {
     throw new Problem('procore_bad_response', 'Procore does not take streamed forms.', { outcome: 'rejected' })
   }
-  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(exchange) }
-  throw serverProblem(exchange)
+  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(result) }
+  throw serverProblem(result)
 }
+
+/**
+ * What a look-up made of a create whose outcome nobody could tell: what it made, as Procore lists it.
+ * @param unknown the problem that stands unless it was found
+ * @throws {Problem} `unknown`, with what was looked at
+ */
+export function judgeFinding (finding: Finding, unknown: Problem): Success {
+  if (finding.kind !== 'found') throw unknown.with({}, findingDetail[finding.kind])
+  const { record } = finding
+  return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(record)), recordId: recordIdOf(record), recovered: true }
+}
+
+const findingDetail = {
+  absent: 'Procore was looked through, and has no such record.',
+  other: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
+  unread: 'Procore could not be looked through.',
+} as const
 
 function success (answer: Answer, { mayBeEmpty, headers }: Expected): Success {
   const contentType = answer.headers['content-type']
@@ -88,7 +112,7 @@ function isPlain (encoding: string | undefined): boolean {
   return encoding === undefined || encoding.trim().toLowerCase() === 'identity'
 }
 
-export function recordIdOf (value: unknown): number | string | undefined {
+function recordIdOf (value: unknown): number | string | undefined {
   const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
   return typeof id === 'number' || typeof id === 'string' ? id : undefined
 }

@@ -1,76 +1,54 @@
 /**
  * The face of Procore to the rest of the service: a request goes in, and a success or a refusal comes out, or a Problem is thrown.
- * Where nobody can tell what became of a create, it looks.
+ * Where nobody can tell what became of a create, it looks. It puts the parts of this room together, and knows no endpoint.
  */
-import type { Readable } from 'node:stream'
 import type { Config } from '../config.ts'
+import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
 import { limits } from '../limits.ts'
-import { partOf, type Trail } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import type { Standing } from '../standing.ts'
 import type { Allowance } from './allowance.ts'
-import type { Exchange } from './answer.ts'
-import type { Caller } from './caller.ts'
 import { Creates } from './creates.ts'
-import { openConnections, type ConnectionCounts, type Connections, type Proxy } from '../connections.ts'
-import { isStream, type ProcoreRequest } from './exchange.ts'
+import type { ExchangeResult } from './answer.ts'
 import { reloadCredentials, tokenRequest, type RequestToken } from './login.ts'
-import { findIn, type Finding, type Wanted } from './look-up.ts'
-import { judge, recordIdOf, type Expected, type Success, type Verdict } from './outcome.ts'
-import { Sender, type SenderLog } from './sender.ts'
+import { lookUp, type LookUpCall, type Wanted } from './look-up.ts'
+import { judge, judgeFinding, type Expected, type Success, type Verdict } from './outcome.ts'
+import { isStream } from './request.ts'
+import { Sender, type ApiCall, type SenderLog } from './sender.ts'
 import { Tokens } from './tokens.ts'
 
-export interface ProcoreCall {
-  method: ProcoreRequest['method']
-  /** Path and query. */
-  path: string
-  companyId: number
-  contentType?: string | undefined
-  /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
-  body: Buffer | Readable | null
-  /** Whether it may be repeated although Procore may have acted on it. */
-  isRepeatable?: boolean
+/** A request, and what its answer is to be judged by. Its limits of time are those of the configuration. */
+export interface ProcoreCall extends Omit<ApiCall, 'waitMs' | 'timeoutMs'> {
   /** What a success has to be, if not a record in JSON. */
   expected?: Expected
-  /** Keeps a stream from ever becoming complete. */
-  halt?: () => void
-  idempotencyToken?: string
-  trail: Trail
-  caller: Caller
   /** What to look for when the outcome is unknown; asked only then, since a stream's values are known at its end. */
   wanted?: () => Wanted
 }
 
-export type LookUpCall = Pick<ProcoreCall, 'companyId' | 'trail' | 'caller' | 'wanted'>
-
-export interface ProcoreLog extends SenderLog {
-  error (fields: object, message: string): void
-}
-
-/** What several replicas do as one. */
+/** What several replicas do as one: they share one token, and count one allowance. */
 export interface SharedByReplicas {
   tokenRequest (request: RequestToken): RequestToken
   allowance: SharedAllowance
 }
 
+/** All connections to Procore; nothing leaves before the first `send`, or `tokens.start`. */
 export class Procore {
   readonly tokens: Tokens
   readonly #config: Config['procore']
-  readonly #log: ProcoreLog
+  readonly #log: SenderLog
   readonly #api: Connections
   readonly #login: Connections
   readonly #sender: Sender
   readonly #creates = new Creates()
-  #saidNoChunked = false
 
   /** @param noteToken is told how long the login host took each time, in milliseconds */
-  constructor (config: Config['procore'], proxy: Proxy, log: ProcoreLog, shared?: SharedByReplicas, noteToken: (ms: number) => void = () => {}) {
+  constructor (config: Config['procore'], proxy: Proxy, log: SenderLog, shared?: SharedByReplicas, noteToken: (ms: number) => void = () => {}) {
     this.#config = config
     this.#log = log
     this.#api = openConnections(config.apiUrl, config.connections, proxy)
     this.#login = openConnections(config.loginUrl, 1, proxy)
-    const request = timed(tokenRequest(config, this.#login.dispatcher), noteToken)
+    const request = tokenRequest(config, this.#login.dispatcher, noteToken)
     this.tokens = new Tokens(shared?.tokenRequest(request) ?? request, log)
     this.#sender = new Sender(config, this.#api.dispatcher, this.tokens, log, shared?.allowance)
   }
@@ -80,28 +58,29 @@ export class Procore {
     return this.#sender.breaker.standing
   }
 
+  /** What is known of Procore's allowances, to be looked at. */
   get allowance (): Allowance {
     return this.#sender.allowance
   }
 
+  /** At this moment. */
   connections (): { api: ConnectionCounts, login: ConnectionCounts } {
     return { api: this.#api.counts(), login: this.#login.counts() }
   }
 
-  /** Whether no more requests can wait. */
+  /** Whether no more requests can wait: `limits.waitingMax` for the allowance, and as many for a connection. To be asked before `send`. */
   get isFull (): boolean {
     return this.#sender.isFull
   }
 
-  /** @throws {Problem} with the `outcome` of what was asked */
+  /** @throws {Problem} with the `outcome` of what was asked; CallerGone, if the caller left while it waited */
   async send (call: ProcoreCall): Promise<Verdict> {
     const place = this.#creates.begin(call)
     let sentAtMs: number | undefined
     let verdict: Verdict | Problem
     try {
-      const { exchange, startedAtMs } = await this.#sender.send(call)
-      this.#sayNoChunked(exchange, call)
-      verdict = verdictOf(exchange, call)
+      const { result, startedAtMs } = await this.#sender.send(call)
+      verdict = verdictOf(result, call)
       if (mayHaveMade(verdict)) sentAtMs = Math.max(startedAtMs, call.trail.sentAtMs ?? 0)
     } finally {
       this.#creates.end(place, call, sentAtMs)
@@ -117,17 +96,13 @@ export class Procore {
    * @param sentAtMs when the request was sent, by our own clock
    * @throws {Problem} `unknown`, with what was looked at
    */
-  async resolve ({ companyId, trail, caller, wanted }: LookUpCall, unknown: Problem, sentAtMs: number): Promise<Success> {
-    if (wanted === undefined) throw unknown.with({ sentAtMs })
-    const finding = await this.#lookUp({ companyId, trail, caller }, wanted(), sentAtMs)
-    if (finding.kind !== 'found') throw unknown.with({ sentAtMs }, findingDetail[finding.kind])
-    if (this.#creates.hasRival({ companyId, wanted }, sentAtMs, this.#windowMs)) throw unknown.with({ sentAtMs }, findingDetail.other)
-    return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(finding.record)), recordId: recordIdOf(finding.record), recovered: true }
-  }
-
-  /** How long after it was sent Procore may have made something of a create. */
-  get #windowMs (): number {
-    return this.#config.timeoutMs + limits.lookUpLateMs
+  async resolve (call: LookUpCall & Pick<ProcoreCall, 'wanted'>, unknown: Problem, sentAtMs: number): Promise<Success> {
+    const stands = unknown.with({ sentAtMs })
+    if (call.wanted === undefined) throw stands
+    const windowMs = this.#config.timeoutMs + limits.lookUpLateMs
+    const finding = await lookUp(this.#sender, call, call.wanted(), { sentAtMs, windowMs }, this.#config.waitMs)
+    const isDoubtful = finding.kind === 'found' && this.#creates.hasRival(call, sentAtMs, windowMs)
+    return judgeFinding(isDoubtful ? { kind: 'other' } : finding, stands)
   }
 
   /** Reads the credentials again from where they came from, and asks for a token with them if they are new. */
@@ -137,51 +112,17 @@ export class Procore {
     this.tokens.start()
   }
 
+  /** What is under way is cut off. */
   async close (): Promise<void> {
     this.tokens.stop()
     this.#sender.allowance.stop()
     await Promise.all([this.#api.dispatcher.destroy(), this.#login.dispatcher.destroy()])
   }
-
-  /** All lists together have one time limit. What could not be read outweighs what was not found elsewhere. */
-  async #lookUp (call: Omit<LookUpCall, 'wanted'>, wanted: Wanted, sentAtMs: number): Promise<Finding> {
-    const { promise: tooLate, resolve } = Promise.withResolvers<Finding>()
-    const timer = setTimeout(resolve, limits.lookUpTimeoutMs, { kind: 'unread' })
-    const deadlineMs = Date.now() + limits.lookUpTimeoutMs
-    let finding: Finding = { kind: 'absent' }
-    for (const path of wanted.lists) {
-      if (deadlineMs <= Date.now()) break
-      const next: Finding = call.caller.gone ? { kind: 'unread' } : await Promise.race([tooLate, this.#look(call, path, wanted, sentAtMs, deadlineMs - Date.now())])
-      if (next.kind === 'found' || (next.kind !== 'absent' && finding.kind !== 'unread')) finding = next
-      if (next.kind === 'found') break
-    }
-    clearTimeout(timer)
-    return finding
-  }
-
-  async #look ({ companyId, trail, caller }: Omit<LookUpCall, 'wanted'>, path: string, wanted: Wanted, sentAtMs: number, leftMs: number): Promise<Finding> {
-    const timeoutMs = Math.max(1, leftMs)
-    trail.lookUps = (trail.lookUps ?? 0) + 1
-    try {
-      const { exchange } = await this.#sender.send({ method: 'GET', path, companyId, body: null, waitMs: Math.min(this.#config.waitMs, timeoutMs), timeoutMs, trail: partOf(trail), caller })
-      return exchange.kind === 'answer' ? findIn(exchange, wanted, exchange.atMs - sentAtMs, this.#windowMs) : { kind: 'unread' }
-    } catch {
-      // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
-      return { kind: 'unread' }
-    }
-  }
-
-  /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
-  #sayNoChunked (answer: Exchange, { body }: ProcoreCall): void {
-    if (this.#saidNoChunked || answer.kind !== 'answer' || answer.status !== 411 || !isStream(body)) return
-    this.#saidNoChunked = true
-    this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
-  }
 }
 
-function verdictOf (exchange: Exchange, { body, expected }: ProcoreCall): Verdict | Problem {
+function verdictOf (result: ExchangeResult, { body, expected }: ProcoreCall): Verdict | Problem {
   try {
-    return judge(exchange, isStream(body), expected)
+    return judge(result, isStream(body), expected)
   } catch (error) {
     if (error instanceof Problem) return error
     throw error
@@ -191,22 +132,3 @@ function verdictOf (exchange: Exchange, { body, expected }: ProcoreCall): Verdic
 function mayHaveMade (verdict: Verdict | Problem): boolean {
   return verdict instanceof Problem ? verdict.extras.outcome === 'unknown' : verdict.kind === 'success'
 }
-
-/** Tells how long each attempt took, whatever came of it. */
-function timed (request: RequestToken, note: (ms: number) => void): RequestToken {
-  return async replaced => {
-    const startedAt = performance.now()
-    try {
-      return await request(replaced)
-    } finally {
-      note(performance.now() - startedAt)
-    }
-  }
-}
-
-/** What a caller is told of a look-up that did not settle the matter. */
-const findingDetail = {
-  absent: 'Procore was looked through, and has no such record.',
-  other: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
-  unread: 'Procore could not be looked through.',
-} as const

@@ -1,49 +1,43 @@
 /**
- * Sends one request to the API host and brings its answer: at Procore's pace, with the token, past a host that is down at once,
- * and again at most once, when it is certain that Procore did not act. It does not know what an answer means for the caller.
- * It is long because every way in which a request may wait, be refused or be sent again has to agree with every other one.
+ * Sends one request to the API host and brings what came of it: with the token, at Procore's pace, not at all while the host is down,
+ * and again at most once, where repeat.ts allows it. It does not know what an answer means for the caller.
  */
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { beginStage, type StageEnd, type Trail } from '../observe/trail.ts'
+import { beginStage, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
-import { userAgent, via } from '../product.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
-import { Allowance, type Ticket } from './allowance.ts'
+import { Allowance } from './allowance.ts'
 import { blockOf } from './allowance-news.ts'
-import type { Breakdown, Exchange } from './answer.ts'
+import type { ExchangeResult } from './answer.ts'
 import { Breaker } from './breaker.ts'
+import type { Ticket } from './bucket.ts'
 import { untilGone, type Caller } from './caller.ts'
-import { exchange, type ExchangeLimits, type ProcoreRequest } from './exchange.ts'
+import { exchange, type ExchangeLimits } from './exchange.ts'
+import { hostNewsOf } from './host-news.ts'
+import { isLost, obstacleOf, outweighs } from './repeat.ts'
+import { httpRequest, isStream, type ApiRequest } from './request.ts'
+import { breakdownType, errorTypeOf, staged } from './stages.ts'
 import type { Tokens } from './tokens.ts'
 
-export interface ApiRequest {
-  method: ProcoreRequest['method']
-  /** Path and query. */
-  path: string
-  companyId: number
-  contentType?: string | undefined
-  /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked and can't. */
-  body: Buffer | Readable | null
-  /** Keeps a stream from ever becoming complete. */
-  halt?: (() => void) | undefined
+/** A request, and whose it is, how long it may take and whether it may be repeated. */
+export interface ApiCall extends ApiRequest {
   /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
   isRepeatable?: boolean
-  /** Sent as `Idempotency-Token`; Procore may make something of it. */
-  idempotencyToken?: string
-  /** Longest wait for the allowance, and from the last byte sent until the answer is complete, if not as usual. */
+  /** If not as configured (`RATE_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
   waitMs?: number
   timeoutMs?: number
   /** Where durations and ids are noted for the log. */
   trail: Trail
+  /** Nothing is begun for one who left, and no wait goes on. */
   caller: Caller
 }
 
+/** What came of the attempt that counts. */
 export interface Sent {
-  exchange: Exchange
+  result: ExchangeResult
   /** When it was sent, by our own clock. */
   startedAtMs: number
 }
@@ -54,12 +48,15 @@ interface Attempt extends Sent {
   waitedMs: number
 }
 
+/** The methods of pino's that are used here. Fields hold ids, codes and times only. */
 export interface SenderLog {
   debug (fields: object, message: string): void
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
+  error (fields: object, message: string): void
 }
 
+/** The one way to the API host; look-ups go it as well. */
 export class Sender {
   readonly allowance: Allowance
   readonly breaker = new Breaker()
@@ -70,6 +67,7 @@ export class Sender {
   readonly #limits: ExchangeLimits
   /** Requests that are with the pool: on a connection or waiting for one. */
   #underWay = 0
+  #saidNoChunked = false
 
   constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog, shared?: SharedAllowance) {
     this.allowance = new Allowance(config, shared)
@@ -80,30 +78,35 @@ export class Sender {
     this.#limits = this.#limitsOf(config.timeoutMs)
   }
 
-  /** Whether no more requests can wait. */
+  /** Whether no more requests can wait, for the allowance or for a connection: to be asked before `send`, which takes whatever comes. */
   get isFull (): boolean {
     return this.allowance.waiting >= limits.waitingMax || this.#underWay >= this.#config.connections + limits.waitingMax
   }
 
-  /** @throws {Problem} `not_sent`, when nothing was sent; CallerGone */
-  async send (request: ApiRequest): Promise<Sent> {
-    const { waitMs = this.#config.waitMs } = request
-    const first = await this.#attempt(request, waitMs)
-    const pauseMs = this.#pauseBeforeRepeat(first, request.companyId)
+  /**
+   * Resolves with whatever came of what was sent, breakdowns included.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, `not_sent`: nothing was sent,
+   * or what was sent first was refused before Procore acted
+   * @throws {CallerGone} the same, and nobody waits
+   */
+  async send (call: ApiCall): Promise<Sent> {
+    const { waitMs = this.#config.waitMs } = call
+    const first = await this.#attempt(call, waitMs)
+    const pauseMs = this.#pauseBeforeRepeat(first, call.companyId)
     // Only waiting counts: how long Procore took to answer is no reason to give up.
     const leftMs = Math.max(0, waitMs - first.waitedMs)
-    if (pauseMs === undefined) return request.isRepeatable === true && isLost(first.exchange) ? this.#repeat(request, first, leftMs) : first
-    if (!isWhole(request) || request.caller.gone || pauseMs > leftMs) return first
-    if (request.trail.standing !== undefined) request.trail.standing = 'not_sent'
-    return this.#attempt(request, leftMs)
+    if (pauseMs === undefined) return call.isRepeatable === true && isLost(first.result) ? this.#repeat(call, first, leftMs) : first
+    if (isStream(call.body) || call.caller.gone || pauseMs > leftMs) return first
+    if (call.trail.standing !== undefined) call.trail.standing = 'not_sent'
+    return this.#attempt(call, leftMs)
   }
 
-  /** What the repeat brings counts if it settles the matter; else the first one stands, on which Procore may have acted. */
-  async #repeat (request: ApiRequest, first: Attempt, waitMs: number): Promise<Sent> {
-    if (!isWhole(request) || request.caller.gone) return first
+  /** Although Procore may have acted on the first. */
+  async #repeat (call: ApiCall, first: Attempt, waitMs: number): Promise<Sent> {
+    if (isStream(call.body) || call.caller.gone) return first
     try {
-      const second = await this.#attempt(request, waitMs)
-      return isSettled(second.exchange) || !mayHaveActed(first.exchange) ? second : first
+      const second = await this.#attempt(call, waitMs)
+      return outweighs(second.result, first.result) ? second : first
     } catch (error) {
       if (!(error instanceof Problem) && !(error instanceof CallerGone)) throw error
       return first
@@ -111,15 +114,15 @@ export class Sender {
   }
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
-  #pauseBeforeRepeat ({ exchange: result, token }: Attempt, companyId: number): number | undefined {
-    if (result.kind !== 'answer') return undefined
+  #pauseBeforeRepeat ({ result, token }: Attempt, companyId: number): number | undefined {
+    const obstacle = obstacleOf(result, Date.now())
     // The same token again would only be refused again.
-    if (result.status === 401) return this.#tokens.current() === token ? undefined : 0
-    return blockOf(result, Date.now()) === undefined ? undefined : this.allowance.blockedMs(companyId)
+    if (obstacle === 'token') return this.#tokens.current() === token ? undefined : 0
+    return obstacle === 'pace' ? this.allowance.blockedMs(companyId) : undefined
   }
 
-  async #attempt (request: ApiRequest, waitMs: number): Promise<Attempt> {
-    const { caller, trail } = request
+  async #attempt (call: ApiCall, waitMs: number): Promise<Attempt> {
+    const { caller, trail } = call
     this.#refuseIfDown()
     // Whoever has no token must not hold a place of the allowance meanwhile.
     const endStage = beginStage(trail, 'token')
@@ -127,10 +130,10 @@ export class Sender {
     if (had instanceof Promise) await staged(had, endStage)
     else endStage()
     const enteredAtMs = Date.now()
-    const entered = this.#enter(request, waitMs)
+    const entered = this.#enter(call, waitMs)
     const ticket = entered instanceof Promise ? await entered : entered
     const waitedMs = Date.now() - enteredAtMs
-    let result: Exchange | undefined
+    let result: ExchangeResult | undefined
     try {
       const current = this.#token(caller)
       const token = current instanceof Promise ? await current : current
@@ -138,10 +141,10 @@ export class Sender {
       this.#refuseIfDown()
       this.breaker.enter()
       const startedAtMs = Date.now()
-      result = await this.#exchange(request, token)
-      this.#learn(result, token, request)
+      result = await this.#exchange(call, token)
+      this.#learn(result, token, call)
       noteAnswer(result, trail)
-      return { exchange: result, startedAtMs, token, waitedMs }
+      return { result, startedAtMs, token, waitedMs }
     } finally {
       ticket.leave(result)
     }
@@ -151,11 +154,11 @@ export class Sender {
     return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
   }
 
-  #enter ({ companyId, body, caller, trail }: ApiRequest, waitMs: number): Promise<Ticket> | Ticket {
+  #enter ({ companyId, body, caller, trail }: ApiCall, waitMs: number): Promise<Ticket> | Ticket {
     const endStage = beginStage(trail, 'allowance')
     let ticket: Promise<Ticket> | Ticket
     try {
-      ticket = this.allowance.enter({ companyId, sentWhole: isWhole({ body }), waitMs, caller })
+      ticket = this.allowance.enter({ companyId, sentWhole: !isStream(body), waitMs, caller })
     } catch (error) {
       endStage({ error: errorTypeOf(error) })
       throw error
@@ -166,13 +169,13 @@ export class Sender {
     return staged(ticket, endStage).finally(() => { trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt })
   }
 
-  async #exchange (request: ApiRequest, token: string): Promise<Exchange> {
-    const { trail, method, path, body, halt, timeoutMs, caller } = request
+  async #exchange (call: ApiCall, token: string): Promise<ExchangeResult> {
+    const { trail, method, timeoutMs, caller } = call
     const startedAt = performance.now()
     const endStage = beginStage(trail, 'upstream')
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
     this.#underWay++
-    const result = await exchange(this.#api, { origin: this.#config.apiUrl, method, path, body, headers: headersOf(request, token), halt }, exchangeLimits, caller, () => {
+    const result = await exchange(this.#api, httpRequest(call, this.#config.apiUrl, token), exchangeLimits, caller, () => {
       if (trail.standing === undefined) return
       trail.standing = 'unknown'
       trail.sentAtMs = Date.now()
@@ -182,7 +185,7 @@ export class Sender {
     trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
     const [status, brokenAt] = result.kind === 'answer' ? [result.status] : [undefined, result.at]
     endStage({ method, status, error: result.kind === 'breakdown' ? breakdownType(result) : undefined })
-    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: request.companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
+    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: call.companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
     return result
   }
 
@@ -196,15 +199,24 @@ export class Sender {
   }
 
   /** What an exchange tells of the token, of the allowance and of the host. */
-  #learn (result: Exchange, token: string, request: ApiRequest): void {
+  #learn (result: ExchangeResult, token: string, { companyId, body }: ApiCall): void {
+    const nowMs = Date.now()
     if (result.kind === 'answer') {
       if (result.status === 401) this.#tokens.reject(token)
-      const block = blockOf(result, Date.now())
-      if (block !== undefined) this.allowance.block(request.companyId, block)
+      if (result.status === 411 && isStream(body)) this.#sayNoChunked()
+      const block = blockOf(result, nowMs)
+      if (block !== undefined) this.allowance.block(companyId, block)
     }
-    const verdict = blameOf(result, isWhole(request))
-    if (verdict === 'up') this.#sayUp()
-    else if (verdict === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+    const news = hostNewsOf(result, isStream(body), nowMs)
+    if (news === 'up') this.#sayUp()
+    else if (news === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+  }
+
+  /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
+  #sayNoChunked (): void {
+    if (this.#saidNoChunked) return
+    this.#saidNoChunked = true
+    this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
 
   #sayUp (): void {
@@ -221,74 +233,9 @@ export class Sender {
   }
 }
 
-function isWhole ({ body }: Pick<ApiRequest, 'body'>): boolean {
-  return body === null || Buffer.isBuffer(body)
-}
-
-/** A stage that ends with what it waits for, well or not. */
-async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {
-  try {
-    const result = await work
-    end()
-    return result
-  } catch (error) {
-    end({ error: errorTypeOf(error) })
-    throw error
-  }
-}
-
-/** What a span calls an error: a code or a class, never a message. That the caller left is none. */
-function errorTypeOf (error: unknown): string | undefined {
-  if (error instanceof CallerGone) return undefined
-  if (!(error instanceof Error)) return '_OTHER'
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
-}
-
-/** What was ended from this side has no error of Procore's. */
-function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
-  return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
-}
-
-/** Broken off, or failed at their side. What took too long would take too long again. */
-function isLost (result: Exchange): boolean {
-  return result.kind === 'answer' ? result.status >= 500 : !result.givenUp && !result.timeout
-}
-
-/** Whether all of the request was there before it failed. */
-function mayHaveActed (result: Exchange): boolean {
-  return result.kind === 'answer' ? !result.early : result.sent
-}
-
-/** An answer that says what became of the request, whichever of its copies it was given to. */
-function isSettled (result: Exchange): boolean {
-  return result.kind === 'answer' && result.status < 500 && result.status !== 401 && result.status !== 429
-}
-
-/** What an exchange says of the host: a 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */
-function blameOf (result: Exchange, isWhole: boolean): 'up' | 'down' | undefined {
-  if (result.kind === 'answer') return result.status < 500 || blockOf(result, Date.now()) !== undefined ? 'up' : 'down'
-  // No connection came free in time: that is our own crowd. And a form that is cut off may be its caller's fault as well as Procore's.
-  if (result.givenUp || (result.at === 'connect' && result.timeout) || (result.at === 'request' && !isWhole)) return undefined
-  return 'down'
-}
-
-function noteAnswer (result: Exchange, trail: Trail): void {
+function noteAnswer (result: ExchangeResult, trail: Trail): void {
   if (result.kind !== 'answer') return
   const requestId = result.headers['x-request-id']
   trail.upstreamStatus = result.status
   if (isSaneId(requestId)) trail.procoreRequestId = requestId
-}
-
-/** Everything that Procore is told, and nothing else: no header of a caller's gets here. */
-function headersOf ({ companyId, contentType, idempotencyToken }: ApiRequest, token: string): string[] {
-  const headers = [
-    'authorization', `Bearer ${token}`,
-    'procore-company-id', String(companyId),
-    'accept', 'application/json',
-    'user-agent', userAgent,
-    'via', via,
-  ]
-  if (contentType !== undefined) headers.push('content-type', contentType)
-  if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
-  return headers
 }

@@ -3,12 +3,14 @@
  * in use while renewing fails and it is still valid. After a failed attempt there is a growing, jittered pause, in which
  * requests without a token are told the last failure at once instead of each making an attempt of its own. A token that the API
  * refuses is dropped, but only so often: a company that is refused whatever the token must not cost the others theirs.
+ * It does not know how a token is come by.
  */
 import { limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { Standing } from '../standing.ts'
 import type { RequestToken, Token } from './login.ts'
 
+/** The methods of pino's that are used here. No token gets into a field. */
 export interface TokenLog {
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
@@ -17,6 +19,7 @@ export interface TokenLog {
 /** The longest delay that a timer of Node takes without firing at once. */
 const longestTimerMs = 2_147_483_647
 
+/** No timer of it keeps the process alive; its ages and counts are there to be looked at. */
 export class Tokens {
   readonly #request: RequestToken
   readonly #log: TokenLog
@@ -49,6 +52,7 @@ export class Tokens {
     this.#begin().catch(() => {})
   }
 
+  /** No attempt is begun by timer any more, and one that fails is no news. */
   stop (): void {
     this.#stopped = true
     clearTimeout(this.#timer)

@@ -1,16 +1,20 @@
 /**
  * Requests that wait, in the order of their numbers within a company, and in turn between companies, so that a crowd of one
- * company does not hold up the others where all share one allowance.
+ * company does not hold up the others where all share one allowance. It knows no clock, and limits nothing.
  */
 
+/** @template Waiter `number` is its place: the lower goes first within a company */
 export class WaitingLine<Waiter extends { readonly number: number }> {
   readonly #byCompany = new Map<number, Waiter[]>()
+  /** Of all companies. */
   size = 0
 
+  /** Of one company. */
   sizeOf (companyId: number): number {
     return this.#byCompany.get(companyId)?.length ?? 0
   }
 
+  /** At its place among those of its company. */
   add (companyId: number, waiter: Waiter): void {
     const line = this.#byCompany.get(companyId) ?? []
     // Nearly always the last; one that comes again keeps its place.
@@ -48,6 +52,7 @@ export class WaitingLine<Waiter extends { readonly number: number }> {
     return true
   }
 
+  /** All, company after company. */
   * [Symbol.iterator] (): Generator<Waiter> {
     for (const line of this.#byCompany.values()) yield * line
   }
