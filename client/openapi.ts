@@ -482,10 +482,629 @@ export interface components {
                 body?: unknown;
             };
         };
+        "create-company-user": {
+            user: {
+                /**
+                 * @description The last name of the user.
+                 * @example Doe
+                 */
+                last_name: string;
+                /**
+                 * Format: email
+                 * @description The e-mail address of the user, unique within the company.
+                 * @example jane.doe@example.com
+                 */
+                email_address: string;
+                /**
+                 * @description The first name of the user.
+                 * @example Jane
+                 */
+                first_name?: string;
+                /**
+                 * @description The job title of the user.
+                 * @example QA Manager
+                 */
+                job_title?: string;
+                /**
+                 * @description The street address of the user.
+                 * @example 6305 Carpinteria Ave
+                 */
+                address?: string;
+                /**
+                 * @description The city of the user.
+                 * @example Carpinteria
+                 */
+                city?: string;
+                /**
+                 * @description The postal code of the user, a string.
+                 * @example 93013
+                 */
+                zip?: string;
+                /**
+                 * @description The initials of the user.
+                 * @example JD
+                 */
+                initials?: string;
+                /**
+                 * @description Notes about the user.
+                 * @example notes
+                 */
+                notes?: string;
+                /**
+                 * @description The business phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                business_phone?: string;
+                /**
+                 * @description The mobile phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                mobile_phone?: string;
+                /**
+                 * @description The fax number of the user.
+                 * @example 1-555-555-1234
+                 */
+                fax_number?: string;
+                /**
+                 * @description The extension of the business phone number.
+                 * @example 123
+                 */
+                business_phone_extension?: number;
+                /**
+                 * @description The e-mail signature of the user; may be HTML.
+                 * @example <p>Sent from Procore.</p>
+                 */
+                email_signature?: string;
+                /**
+                 * @description Whether the user is active.
+                 * @example true
+                 */
+                is_active?: boolean;
+                /**
+                 * @description Whether the user is an employee of the company; Procore assumes false.
+                 * @example false
+                 */
+                is_employee?: boolean;
+                /**
+                 * @description The employee id of the user; it means something when `is_employee` is true.
+                 * @example 123456789
+                 */
+                employee_id?: string;
+                /**
+                 * Format: iso-3166-1-alpha-2
+                 * @description A current ISO 3166-1 alpha-2 code in upper case.
+                 * @example US
+                 */
+                country_code?: string;
+                /**
+                 * Format: iso-3166-2-subdivision
+                 * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                 * @example CA
+                 */
+                state_code?: string;
+                /**
+                 * @description The id of the user in the system it comes from.
+                 * @example foobar
+                 */
+                origin_id?: string;
+                /**
+                 * @description Opaque data of the system the user comes from.
+                 * @example OD-2398273424
+                 */
+                origin_data?: string;
+                /**
+                 * @description The id of the vendor (company) that the user belongs to.
+                 * @example 161072
+                 */
+                vendor_id?: number;
+                /**
+                 * @description The id of the work classification of the user.
+                 * @example 13
+                 */
+                work_classification_id?: number;
+                /**
+                 * @description The id of the permission template that the user has in new projects.
+                 * @example 27
+                 */
+                default_permission_template_id?: number;
+                /**
+                 * @description The id of the permission template that the user has in the company.
+                 * @example 28
+                 */
+                company_permission_template_id?: number;
+                /**
+                 * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                 * @example true
+                 */
+                bid_contact?: boolean;
+            };
+        };
+        "create-company-user-form": {
+            /**
+             * @description The last name of the user.
+             * @example Doe
+             */
+            "user[last_name]": string;
+            /**
+             * Format: email
+             * @description The e-mail address of the user, unique within the company.
+             * @example jane.doe@example.com
+             */
+            "user[email_address]": string;
+            /**
+             * @description The first name of the user.
+             * @example Jane
+             */
+            "user[first_name]"?: string;
+            /**
+             * @description The job title of the user.
+             * @example QA Manager
+             */
+            "user[job_title]"?: string;
+            /**
+             * @description The street address of the user.
+             * @example 6305 Carpinteria Ave
+             */
+            "user[address]"?: string;
+            /**
+             * @description The city of the user.
+             * @example Carpinteria
+             */
+            "user[city]"?: string;
+            /**
+             * @description The postal code of the user, a string.
+             * @example 93013
+             */
+            "user[zip]"?: string;
+            /**
+             * @description The initials of the user.
+             * @example JD
+             */
+            "user[initials]"?: string;
+            /**
+             * @description Notes about the user.
+             * @example notes
+             */
+            "user[notes]"?: string;
+            /**
+             * @description The business phone number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[business_phone]"?: string;
+            /**
+             * @description The mobile phone number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[mobile_phone]"?: string;
+            /**
+             * @description The fax number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[fax_number]"?: string;
+            /**
+             * @description The extension of the business phone number.
+             * @example 123
+             */
+            "user[business_phone_extension]"?: number;
+            /**
+             * @description The e-mail signature of the user; may be HTML.
+             * @example <p>Sent from Procore.</p>
+             */
+            "user[email_signature]"?: string;
+            /**
+             * @description Whether the user is active.
+             * @example true
+             */
+            "user[is_active]"?: boolean;
+            /**
+             * @description Whether the user is an employee of the company; Procore assumes false.
+             * @example false
+             */
+            "user[is_employee]"?: boolean;
+            /**
+             * @description The employee id of the user; it means something when `is_employee` is true.
+             * @example 123456789
+             */
+            "user[employee_id]"?: string;
+            /**
+             * Format: iso-3166-1-alpha-2
+             * @description A current ISO 3166-1 alpha-2 code in upper case.
+             * @example US
+             */
+            "user[country_code]"?: string;
+            /**
+             * Format: iso-3166-2-subdivision
+             * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+             * @example CA
+             */
+            "user[state_code]"?: string;
+            /**
+             * @description The id of the user in the system it comes from.
+             * @example foobar
+             */
+            "user[origin_id]"?: string;
+            /**
+             * @description Opaque data of the system the user comes from.
+             * @example OD-2398273424
+             */
+            "user[origin_data]"?: string;
+            /**
+             * @description The id of the vendor (company) that the user belongs to.
+             * @example 161072
+             */
+            "user[vendor_id]"?: number;
+            /**
+             * @description The id of the work classification of the user.
+             * @example 13
+             */
+            "user[work_classification_id]"?: number;
+            /**
+             * @description The id of the permission template that the user has in new projects.
+             * @example 27
+             */
+            "user[default_permission_template_id]"?: number;
+            /**
+             * @description The id of the permission template that the user has in the company.
+             * @example 28
+             */
+            "user[company_permission_template_id]"?: number;
+            /**
+             * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+             * @example true
+             */
+            "user[bid_contact]"?: boolean;
+            /**
+             * Format: binary
+             * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+             */
+            "user[avatar]"?: string;
+        };
+        /**
+         * User
+         * @description The user as Procore answers it, byte for byte. Nearly every key may be null or absent, and others may come.
+         * @example {
+         *       "id": 381006,
+         *       "name": "Jane Doe",
+         *       "first_name": "Jane",
+         *       "last_name": "Doe",
+         *       "email_address": "jane.doe@example.com",
+         *       "job_title": "QA Manager",
+         *       "avatar": null,
+         *       "country_code": "US",
+         *       "state_code": "CA",
+         *       "is_active": true,
+         *       "is_employee": false,
+         *       "created_at": "2016-10-23T21:39:40Z",
+         *       "updated_at": "2016-10-23T21:39:40Z",
+         *       "vendor": {
+         *         "id": 161072,
+         *         "name": "SID Architecture"
+         *       }
+         *     }
+         */
+        User: {
+            /** @description The id of the user at Procore. */
+            id?: number;
+            name?: string | null;
+            first_name?: string | null;
+            last_name?: string | null;
+            email_address?: string | null;
+            job_title?: string | null;
+            initials?: string | null;
+            avatar?: string | null;
+            address?: string | null;
+            city?: string | null;
+            state_code?: string | null;
+            country_code?: string | null;
+            zip?: string | null;
+            business_id?: string | null;
+            business_phone?: string | null;
+            business_phone_extension?: number | null;
+            mobile_phone?: string | null;
+            fax_number?: string | null;
+            email_signature?: string | null;
+            employee_id?: string | null;
+            notes?: string | null;
+            is_active?: boolean | null;
+            is_employee?: boolean | null;
+            is_insurance_manager?: boolean | null;
+            add_to_new_projects?: boolean | null;
+            last_login_at?: string | null;
+            created_at?: string | null;
+            updated_at?: string | null;
+            origin_id?: string | null;
+            origin_data?: string | null;
+            vendor?: {
+                id?: number;
+                name?: string | null;
+            } | null;
+            work_classification_id?: number | null;
+            default_permission_template_id?: number | null;
+            company_permission_template_id?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        "update-company-user": {
+            user: {
+                /**
+                 * @description The last name of the user.
+                 * @example Doe
+                 */
+                last_name?: string;
+                /**
+                 * Format: email
+                 * @description The e-mail address of the user, unique within the company.
+                 * @example jane.doe@example.com
+                 */
+                email_address?: string;
+                /**
+                 * @description The first name of the user.
+                 * @example Jane
+                 */
+                first_name?: string;
+                /**
+                 * @description The job title of the user.
+                 * @example QA Manager
+                 */
+                job_title?: string;
+                /**
+                 * @description The street address of the user.
+                 * @example 6305 Carpinteria Ave
+                 */
+                address?: string;
+                /**
+                 * @description The city of the user.
+                 * @example Carpinteria
+                 */
+                city?: string;
+                /**
+                 * @description The postal code of the user, a string.
+                 * @example 93013
+                 */
+                zip?: string;
+                /**
+                 * @description The initials of the user.
+                 * @example JD
+                 */
+                initials?: string;
+                /**
+                 * @description Notes about the user.
+                 * @example notes
+                 */
+                notes?: string;
+                /**
+                 * @description The business phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                business_phone?: string;
+                /**
+                 * @description The mobile phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                mobile_phone?: string;
+                /**
+                 * @description The fax number of the user.
+                 * @example 1-555-555-1234
+                 */
+                fax_number?: string;
+                /**
+                 * @description The extension of the business phone number.
+                 * @example 123
+                 */
+                business_phone_extension?: number;
+                /**
+                 * @description The e-mail signature of the user; may be HTML.
+                 * @example <p>Sent from Procore.</p>
+                 */
+                email_signature?: string;
+                /**
+                 * @description Whether the user is active.
+                 * @example true
+                 */
+                is_active?: boolean;
+                /**
+                 * @description Whether the user is an employee of the company; Procore assumes false.
+                 * @example false
+                 */
+                is_employee?: boolean;
+                /**
+                 * @description The employee id of the user; it means something when `is_employee` is true.
+                 * @example 123456789
+                 */
+                employee_id?: string;
+                /**
+                 * Format: iso-3166-1-alpha-2
+                 * @description A current ISO 3166-1 alpha-2 code in upper case.
+                 * @example US
+                 */
+                country_code?: string;
+                /**
+                 * Format: iso-3166-2-subdivision
+                 * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                 * @example CA
+                 */
+                state_code?: string;
+                /**
+                 * @description The id of the user in the system it comes from.
+                 * @example foobar
+                 */
+                origin_id?: string;
+                /**
+                 * @description Opaque data of the system the user comes from.
+                 * @example OD-2398273424
+                 */
+                origin_data?: string;
+                /**
+                 * @description The id of the vendor (company) that the user belongs to.
+                 * @example 161072
+                 */
+                vendor_id?: number;
+                /**
+                 * @description The id of the work classification of the user.
+                 * @example 13
+                 */
+                work_classification_id?: number;
+                /**
+                 * @description The id of the permission template that the user has in new projects.
+                 * @example 27
+                 */
+                default_permission_template_id?: number;
+                /**
+                 * @description The id of the permission template that the user has in the company.
+                 * @example 28
+                 */
+                company_permission_template_id?: number;
+                /**
+                 * @description Whether the user is added to new projects.
+                 * @example true
+                 */
+                add_to_new_projects?: boolean;
+            };
+        };
+        "update-company-user-form": {
+            /**
+             * @description The last name of the user.
+             * @example Doe
+             */
+            "user[last_name]"?: string;
+            /**
+             * Format: email
+             * @description The e-mail address of the user, unique within the company.
+             * @example jane.doe@example.com
+             */
+            "user[email_address]"?: string;
+            /**
+             * @description The first name of the user.
+             * @example Jane
+             */
+            "user[first_name]"?: string;
+            /**
+             * @description The job title of the user.
+             * @example QA Manager
+             */
+            "user[job_title]"?: string;
+            /**
+             * @description The street address of the user.
+             * @example 6305 Carpinteria Ave
+             */
+            "user[address]"?: string;
+            /**
+             * @description The city of the user.
+             * @example Carpinteria
+             */
+            "user[city]"?: string;
+            /**
+             * @description The postal code of the user, a string.
+             * @example 93013
+             */
+            "user[zip]"?: string;
+            /**
+             * @description The initials of the user.
+             * @example JD
+             */
+            "user[initials]"?: string;
+            /**
+             * @description Notes about the user.
+             * @example notes
+             */
+            "user[notes]"?: string;
+            /**
+             * @description The business phone number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[business_phone]"?: string;
+            /**
+             * @description The mobile phone number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[mobile_phone]"?: string;
+            /**
+             * @description The fax number of the user.
+             * @example 1-555-555-1234
+             */
+            "user[fax_number]"?: string;
+            /**
+             * @description The extension of the business phone number.
+             * @example 123
+             */
+            "user[business_phone_extension]"?: number;
+            /**
+             * @description The e-mail signature of the user; may be HTML.
+             * @example <p>Sent from Procore.</p>
+             */
+            "user[email_signature]"?: string;
+            /**
+             * @description Whether the user is active.
+             * @example true
+             */
+            "user[is_active]"?: boolean;
+            /**
+             * @description Whether the user is an employee of the company; Procore assumes false.
+             * @example false
+             */
+            "user[is_employee]"?: boolean;
+            /**
+             * @description The employee id of the user; it means something when `is_employee` is true.
+             * @example 123456789
+             */
+            "user[employee_id]"?: string;
+            /**
+             * Format: iso-3166-1-alpha-2
+             * @description A current ISO 3166-1 alpha-2 code in upper case.
+             * @example US
+             */
+            "user[country_code]"?: string;
+            /**
+             * Format: iso-3166-2-subdivision
+             * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+             * @example CA
+             */
+            "user[state_code]"?: string;
+            /**
+             * @description The id of the user in the system it comes from.
+             * @example foobar
+             */
+            "user[origin_id]"?: string;
+            /**
+             * @description Opaque data of the system the user comes from.
+             * @example OD-2398273424
+             */
+            "user[origin_data]"?: string;
+            /**
+             * @description The id of the vendor (company) that the user belongs to.
+             * @example 161072
+             */
+            "user[vendor_id]"?: number;
+            /**
+             * @description The id of the work classification of the user.
+             * @example 13
+             */
+            "user[work_classification_id]"?: number;
+            /**
+             * @description The id of the permission template that the user has in new projects.
+             * @example 27
+             */
+            "user[default_permission_template_id]"?: number;
+            /**
+             * @description The id of the permission template that the user has in the company.
+             * @example 28
+             */
+            "user[company_permission_template_id]"?: number;
+            /**
+             * @description Whether the user is added to new projects.
+             * @example true
+             */
+            "user[add_to_new_projects]"?: boolean;
+            /**
+             * Format: binary
+             * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+             */
+            "user[avatar]"?: string;
+        };
     };
     responses: {
         /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
-        Problem400: {
+        "problem-400-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -494,7 +1113,7 @@ export interface components {
             };
         };
         /** @description The caller is not authenticated. */
-        Problem401: {
+        "problem-401": {
             headers: {
                 [name: string]: unknown;
             };
@@ -503,7 +1122,7 @@ export interface components {
             };
         };
         /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
-        Problem403: {
+        "problem-403-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -512,7 +1131,7 @@ export interface components {
             };
         };
         /** @description There is no such route. */
-        Problem404: {
+        "problem-404": {
             headers: {
                 [name: string]: unknown;
             };
@@ -521,7 +1140,7 @@ export interface components {
             };
         };
         /** @description The route does not have this method. */
-        Problem405: {
+        "problem-405": {
             headers: {
                 [name: string]: unknown;
             };
@@ -530,7 +1149,7 @@ export interface components {
             };
         };
         /** @description The request did not arrive in time. */
-        Problem408: {
+        "problem-408-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -539,7 +1158,7 @@ export interface components {
             };
         };
         /** @description A request with this key is still running. */
-        Problem409: {
+        "problem-409-change-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -548,7 +1167,7 @@ export interface components {
             };
         };
         /** @description The body is too large. The avatar is too large. */
-        Problem413: {
+        "problem-413-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -557,7 +1176,7 @@ export interface components {
             };
         };
         /** @description The media type is not supported. The avatar is no image of a supported type. */
-        Problem415: {
+        "problem-415-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -566,7 +1185,7 @@ export interface components {
             };
         };
         /** @description The request has faults. This key was used for another request. */
-        Problem422: {
+        "problem-422-change-body-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -575,7 +1194,7 @@ export interface components {
             };
         };
         /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
-        Problem429: {
+        "problem-429-change": {
             headers: {
                 [name: string]: unknown;
             };
@@ -584,7 +1203,7 @@ export interface components {
             };
         };
         /** @description Something went wrong here. */
-        Problem500: {
+        "problem-500": {
             headers: {
                 [name: string]: unknown;
             };
@@ -593,7 +1212,7 @@ export interface components {
             };
         };
         /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
-        Problem502: {
+        "problem-502-change": {
             headers: {
                 [name: string]: unknown;
             };
@@ -602,7 +1221,7 @@ export interface components {
             };
         };
         /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
-        Problem503: {
+        "problem-503-change": {
             headers: {
                 [name: string]: unknown;
             };
@@ -611,7 +1230,7 @@ export interface components {
             };
         };
         /** @description Procore did not answer in time. */
-        Problem504: {
+        "problem-504-change": {
             headers: {
                 [name: string]: unknown;
             };
@@ -620,7 +1239,7 @@ export interface components {
             };
         };
         /** @description Procore refused the request. */
-        Problem4XX: {
+        "problem-4XX-change-body": {
             headers: {
                 [name: string]: unknown;
             };
@@ -629,7 +1248,7 @@ export interface components {
             };
         };
         /** @description The request is not valid HTTP or breaks a limit. */
-        "Problem400-2": {
+        "problem-400": {
             headers: {
                 [name: string]: unknown;
             };
@@ -638,7 +1257,7 @@ export interface components {
             };
         };
         /** @description This company may not be addressed. This operation is not in the scope of the caller. */
-        "Problem403-2": {
+        "problem-403": {
             headers: {
                 [name: string]: unknown;
             };
@@ -647,7 +1266,7 @@ export interface components {
             };
         };
         /** @description The request has faults. */
-        "Problem422-2": {
+        "problem-422-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -656,7 +1275,7 @@ export interface components {
             };
         };
         /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
-        "Problem429-2": {
+        "problem-429-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -665,7 +1284,7 @@ export interface components {
             };
         };
         /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
-        "Problem502-2": {
+        "problem-502-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -674,7 +1293,7 @@ export interface components {
             };
         };
         /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
-        "Problem503-2": {
+        "problem-503-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -683,7 +1302,7 @@ export interface components {
             };
         };
         /** @description Procore did not answer in time. */
-        "Problem504-2": {
+        "problem-504-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -692,16 +1311,7 @@ export interface components {
             };
         };
         /** @description Procore refused the request. */
-        "Problem4XX-2": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description Procore refused the request. */
-        "Problem4XX-3": {
+        "problem-4XX-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -710,7 +1320,25 @@ export interface components {
             };
         };
         /** @description The request has faults. */
-        "Problem422-3": {
+        "problem-422-body": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many requests of one caller. */
+        "problem-429-safe-body-key": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Callers cannot be verified. This service is at a limit. This service is stopping. */
+        "problem-503-safe-body-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -719,7 +1347,7 @@ export interface components {
             };
         };
         /** @description The request has faults. This key was used for another request. */
-        "Problem422-4": {
+        "problem-422-change-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -728,7 +1356,7 @@ export interface components {
             };
         };
         /** @description Procore refused the request. */
-        "Problem4XX-4": {
+        "problem-4XX-change-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -737,9 +1365,56 @@ export interface components {
             };
         };
     };
-    parameters: never;
+    parameters: {
+        /**
+         * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+         * @example true
+         */
+        "query-run_configurable_validations": boolean;
+        /**
+         * @description The id of the company.
+         * @example 1234
+         */
+        "path-company_id": number;
+        /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+        "header-Idempotency-Key": string;
+        /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+        "header-X-Request-Id": string;
+        /**
+         * @description Which page, from 1 on.
+         * @example 1
+         */
+        "query-page": number;
+        /**
+         * @description How many items a page has.
+         * @example 100
+         */
+        "query-per_page": number;
+        /**
+         * @description The id of the user.
+         * @example 381006
+         */
+        "path-id": number;
+    };
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+        "x-request-id": string;
+        /** @description Procore's own id of the request. */
+        "procore-request-id": string;
+        /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+        link: string;
+        /** @description How many items all pages have together. */
+        total: number;
+        /** @description How many items a page has. */
+        "per-page": number;
+        /** @description `private`, and how long it may be kept. */
+        "cache-control": string;
+        /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+        age: number;
+        /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
+        "x-outcome": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -927,12 +1602,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /** @description How much is told of each user. */
                 view?: "normal" | "extended" | "ids_only";
                 /** @description What the list is in the order of. */
@@ -973,14 +1648,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -989,75 +1664,29 @@ export interface operations {
             /** @description One page of users. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": (({
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    }) | number)[];
+                    "application/json": (components["schemas"]["User"] | number)[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "create-company-user": {
@@ -1067,375 +1696,57 @@ export interface operations {
                  * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
                  * @example true
                  */
-                run_configurable_validations?: boolean;
+                run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
                 /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    user: {
-                        /**
-                         * @description The last name of the user.
-                         * @example Doe
-                         */
-                        last_name: string;
-                        /**
-                         * Format: email
-                         * @description The e-mail address of the user, unique within the company.
-                         * @example jane.doe@example.com
-                         */
-                        email_address: string;
-                        /**
-                         * @description The first name of the user.
-                         * @example Jane
-                         */
-                        first_name?: string;
-                        /**
-                         * @description The job title of the user.
-                         * @example QA Manager
-                         */
-                        job_title?: string;
-                        /**
-                         * @description The street address of the user.
-                         * @example 6305 Carpinteria Ave
-                         */
-                        address?: string;
-                        /**
-                         * @description The city of the user.
-                         * @example Carpinteria
-                         */
-                        city?: string;
-                        /**
-                         * @description The postal code of the user, a string.
-                         * @example 93013
-                         */
-                        zip?: string;
-                        /**
-                         * @description The initials of the user.
-                         * @example JD
-                         */
-                        initials?: string;
-                        /**
-                         * @description Notes about the user.
-                         * @example notes
-                         */
-                        notes?: string;
-                        /**
-                         * @description The business phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        business_phone?: string;
-                        /**
-                         * @description The mobile phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        mobile_phone?: string;
-                        /**
-                         * @description The fax number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        fax_number?: string;
-                        /**
-                         * @description The extension of the business phone number.
-                         * @example 123
-                         */
-                        business_phone_extension?: number;
-                        /**
-                         * @description The e-mail signature of the user; may be HTML.
-                         * @example <p>Sent from Procore.</p>
-                         */
-                        email_signature?: string;
-                        /**
-                         * @description Whether the user is active.
-                         * @example true
-                         */
-                        is_active?: boolean;
-                        /**
-                         * @description Whether the user is an employee of the company; Procore assumes false.
-                         * @example false
-                         */
-                        is_employee?: boolean;
-                        /**
-                         * @description The employee id of the user; it means something when `is_employee` is true.
-                         * @example 123456789
-                         */
-                        employee_id?: string;
-                        /**
-                         * Format: iso-3166-1-alpha-2
-                         * @description A current ISO 3166-1 alpha-2 code in upper case.
-                         * @example US
-                         */
-                        country_code?: string;
-                        /**
-                         * Format: iso-3166-2-subdivision
-                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                         * @example CA
-                         */
-                        state_code?: string;
-                        /**
-                         * @description The id of the user in the system it comes from.
-                         * @example foobar
-                         */
-                        origin_id?: string;
-                        /**
-                         * @description Opaque data of the system the user comes from.
-                         * @example OD-2398273424
-                         */
-                        origin_data?: string;
-                        /**
-                         * @description The id of the vendor (company) that the user belongs to.
-                         * @example 161072
-                         */
-                        vendor_id?: number;
-                        /**
-                         * @description The id of the work classification of the user.
-                         * @example 13
-                         */
-                        work_classification_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in new projects.
-                         * @example 27
-                         */
-                        default_permission_template_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in the company.
-                         * @example 28
-                         */
-                        company_permission_template_id?: number;
-                        /**
-                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                         * @example true
-                         */
-                        bid_contact?: boolean;
-                    };
-                };
-                "multipart/form-data": {
-                    /**
-                     * @description The last name of the user.
-                     * @example Doe
-                     */
-                    "user[last_name]": string;
-                    /**
-                     * Format: email
-                     * @description The e-mail address of the user, unique within the company.
-                     * @example jane.doe@example.com
-                     */
-                    "user[email_address]": string;
-                    /**
-                     * @description The first name of the user.
-                     * @example Jane
-                     */
-                    "user[first_name]"?: string;
-                    /**
-                     * @description The job title of the user.
-                     * @example QA Manager
-                     */
-                    "user[job_title]"?: string;
-                    /**
-                     * @description The street address of the user.
-                     * @example 6305 Carpinteria Ave
-                     */
-                    "user[address]"?: string;
-                    /**
-                     * @description The city of the user.
-                     * @example Carpinteria
-                     */
-                    "user[city]"?: string;
-                    /**
-                     * @description The postal code of the user, a string.
-                     * @example 93013
-                     */
-                    "user[zip]"?: string;
-                    /**
-                     * @description The initials of the user.
-                     * @example JD
-                     */
-                    "user[initials]"?: string;
-                    /**
-                     * @description Notes about the user.
-                     * @example notes
-                     */
-                    "user[notes]"?: string;
-                    /**
-                     * @description The business phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[business_phone]"?: string;
-                    /**
-                     * @description The mobile phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[mobile_phone]"?: string;
-                    /**
-                     * @description The fax number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[fax_number]"?: string;
-                    /**
-                     * @description The extension of the business phone number.
-                     * @example 123
-                     */
-                    "user[business_phone_extension]"?: number;
-                    /**
-                     * @description The e-mail signature of the user; may be HTML.
-                     * @example <p>Sent from Procore.</p>
-                     */
-                    "user[email_signature]"?: string;
-                    /**
-                     * @description Whether the user is active.
-                     * @example true
-                     */
-                    "user[is_active]"?: boolean;
-                    /**
-                     * @description Whether the user is an employee of the company; Procore assumes false.
-                     * @example false
-                     */
-                    "user[is_employee]"?: boolean;
-                    /**
-                     * @description The employee id of the user; it means something when `is_employee` is true.
-                     * @example 123456789
-                     */
-                    "user[employee_id]"?: string;
-                    /**
-                     * Format: iso-3166-1-alpha-2
-                     * @description A current ISO 3166-1 alpha-2 code in upper case.
-                     * @example US
-                     */
-                    "user[country_code]"?: string;
-                    /**
-                     * Format: iso-3166-2-subdivision
-                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                     * @example CA
-                     */
-                    "user[state_code]"?: string;
-                    /**
-                     * @description The id of the user in the system it comes from.
-                     * @example foobar
-                     */
-                    "user[origin_id]"?: string;
-                    /**
-                     * @description Opaque data of the system the user comes from.
-                     * @example OD-2398273424
-                     */
-                    "user[origin_data]"?: string;
-                    /**
-                     * @description The id of the vendor (company) that the user belongs to.
-                     * @example 161072
-                     */
-                    "user[vendor_id]"?: number;
-                    /**
-                     * @description The id of the work classification of the user.
-                     * @example 13
-                     */
-                    "user[work_classification_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in new projects.
-                     * @example 27
-                     */
-                    "user[default_permission_template_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in the company.
-                     * @example 28
-                     */
-                    "user[company_permission_template_id]"?: number;
-                    /**
-                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                     * @example true
-                     */
-                    "user[bid_contact]"?: boolean;
-                    /**
-                     * Format: binary
-                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
-                     */
-                    "user[avatar]"?: string;
-                };
+                "application/json": components["schemas"]["create-company-user"];
+                "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
         responses: {
             /** @description The user was created. */
             201: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
-            413: components["responses"]["Problem413"];
-            415: components["responses"]["Problem415"];
-            422: components["responses"]["Problem422"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX"];
+            400: components["responses"]["problem-400-body"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-body"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-body"];
+            415: components["responses"]["problem-415-body"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
         };
     };
     "list-company-users-procore-path": {
@@ -1445,12 +1756,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /** @description How much is told of each user. */
                 view?: "normal" | "extended" | "ids_only";
                 /** @description What the list is in the order of. */
@@ -1491,14 +1802,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -1507,75 +1818,29 @@ export interface operations {
             /** @description One page of users. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": (({
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    }) | number)[];
+                    "application/json": (components["schemas"]["User"] | number)[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "create-company-user-procore-path": {
@@ -1585,375 +1850,57 @@ export interface operations {
                  * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
                  * @example true
                  */
-                run_configurable_validations?: boolean;
+                run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
                 /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    user: {
-                        /**
-                         * @description The last name of the user.
-                         * @example Doe
-                         */
-                        last_name: string;
-                        /**
-                         * Format: email
-                         * @description The e-mail address of the user, unique within the company.
-                         * @example jane.doe@example.com
-                         */
-                        email_address: string;
-                        /**
-                         * @description The first name of the user.
-                         * @example Jane
-                         */
-                        first_name?: string;
-                        /**
-                         * @description The job title of the user.
-                         * @example QA Manager
-                         */
-                        job_title?: string;
-                        /**
-                         * @description The street address of the user.
-                         * @example 6305 Carpinteria Ave
-                         */
-                        address?: string;
-                        /**
-                         * @description The city of the user.
-                         * @example Carpinteria
-                         */
-                        city?: string;
-                        /**
-                         * @description The postal code of the user, a string.
-                         * @example 93013
-                         */
-                        zip?: string;
-                        /**
-                         * @description The initials of the user.
-                         * @example JD
-                         */
-                        initials?: string;
-                        /**
-                         * @description Notes about the user.
-                         * @example notes
-                         */
-                        notes?: string;
-                        /**
-                         * @description The business phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        business_phone?: string;
-                        /**
-                         * @description The mobile phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        mobile_phone?: string;
-                        /**
-                         * @description The fax number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        fax_number?: string;
-                        /**
-                         * @description The extension of the business phone number.
-                         * @example 123
-                         */
-                        business_phone_extension?: number;
-                        /**
-                         * @description The e-mail signature of the user; may be HTML.
-                         * @example <p>Sent from Procore.</p>
-                         */
-                        email_signature?: string;
-                        /**
-                         * @description Whether the user is active.
-                         * @example true
-                         */
-                        is_active?: boolean;
-                        /**
-                         * @description Whether the user is an employee of the company; Procore assumes false.
-                         * @example false
-                         */
-                        is_employee?: boolean;
-                        /**
-                         * @description The employee id of the user; it means something when `is_employee` is true.
-                         * @example 123456789
-                         */
-                        employee_id?: string;
-                        /**
-                         * Format: iso-3166-1-alpha-2
-                         * @description A current ISO 3166-1 alpha-2 code in upper case.
-                         * @example US
-                         */
-                        country_code?: string;
-                        /**
-                         * Format: iso-3166-2-subdivision
-                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                         * @example CA
-                         */
-                        state_code?: string;
-                        /**
-                         * @description The id of the user in the system it comes from.
-                         * @example foobar
-                         */
-                        origin_id?: string;
-                        /**
-                         * @description Opaque data of the system the user comes from.
-                         * @example OD-2398273424
-                         */
-                        origin_data?: string;
-                        /**
-                         * @description The id of the vendor (company) that the user belongs to.
-                         * @example 161072
-                         */
-                        vendor_id?: number;
-                        /**
-                         * @description The id of the work classification of the user.
-                         * @example 13
-                         */
-                        work_classification_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in new projects.
-                         * @example 27
-                         */
-                        default_permission_template_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in the company.
-                         * @example 28
-                         */
-                        company_permission_template_id?: number;
-                        /**
-                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                         * @example true
-                         */
-                        bid_contact?: boolean;
-                    };
-                };
-                "multipart/form-data": {
-                    /**
-                     * @description The last name of the user.
-                     * @example Doe
-                     */
-                    "user[last_name]": string;
-                    /**
-                     * Format: email
-                     * @description The e-mail address of the user, unique within the company.
-                     * @example jane.doe@example.com
-                     */
-                    "user[email_address]": string;
-                    /**
-                     * @description The first name of the user.
-                     * @example Jane
-                     */
-                    "user[first_name]"?: string;
-                    /**
-                     * @description The job title of the user.
-                     * @example QA Manager
-                     */
-                    "user[job_title]"?: string;
-                    /**
-                     * @description The street address of the user.
-                     * @example 6305 Carpinteria Ave
-                     */
-                    "user[address]"?: string;
-                    /**
-                     * @description The city of the user.
-                     * @example Carpinteria
-                     */
-                    "user[city]"?: string;
-                    /**
-                     * @description The postal code of the user, a string.
-                     * @example 93013
-                     */
-                    "user[zip]"?: string;
-                    /**
-                     * @description The initials of the user.
-                     * @example JD
-                     */
-                    "user[initials]"?: string;
-                    /**
-                     * @description Notes about the user.
-                     * @example notes
-                     */
-                    "user[notes]"?: string;
-                    /**
-                     * @description The business phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[business_phone]"?: string;
-                    /**
-                     * @description The mobile phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[mobile_phone]"?: string;
-                    /**
-                     * @description The fax number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[fax_number]"?: string;
-                    /**
-                     * @description The extension of the business phone number.
-                     * @example 123
-                     */
-                    "user[business_phone_extension]"?: number;
-                    /**
-                     * @description The e-mail signature of the user; may be HTML.
-                     * @example <p>Sent from Procore.</p>
-                     */
-                    "user[email_signature]"?: string;
-                    /**
-                     * @description Whether the user is active.
-                     * @example true
-                     */
-                    "user[is_active]"?: boolean;
-                    /**
-                     * @description Whether the user is an employee of the company; Procore assumes false.
-                     * @example false
-                     */
-                    "user[is_employee]"?: boolean;
-                    /**
-                     * @description The employee id of the user; it means something when `is_employee` is true.
-                     * @example 123456789
-                     */
-                    "user[employee_id]"?: string;
-                    /**
-                     * Format: iso-3166-1-alpha-2
-                     * @description A current ISO 3166-1 alpha-2 code in upper case.
-                     * @example US
-                     */
-                    "user[country_code]"?: string;
-                    /**
-                     * Format: iso-3166-2-subdivision
-                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                     * @example CA
-                     */
-                    "user[state_code]"?: string;
-                    /**
-                     * @description The id of the user in the system it comes from.
-                     * @example foobar
-                     */
-                    "user[origin_id]"?: string;
-                    /**
-                     * @description Opaque data of the system the user comes from.
-                     * @example OD-2398273424
-                     */
-                    "user[origin_data]"?: string;
-                    /**
-                     * @description The id of the vendor (company) that the user belongs to.
-                     * @example 161072
-                     */
-                    "user[vendor_id]"?: number;
-                    /**
-                     * @description The id of the work classification of the user.
-                     * @example 13
-                     */
-                    "user[work_classification_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in new projects.
-                     * @example 27
-                     */
-                    "user[default_permission_template_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in the company.
-                     * @example 28
-                     */
-                    "user[company_permission_template_id]"?: number;
-                    /**
-                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                     * @example true
-                     */
-                    "user[bid_contact]"?: boolean;
-                    /**
-                     * Format: binary
-                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
-                     */
-                    "user[avatar]"?: string;
-                };
+                "application/json": components["schemas"]["create-company-user"];
+                "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
         responses: {
             /** @description The user was created. */
             201: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
-            413: components["responses"]["Problem413"];
-            415: components["responses"]["Problem415"];
-            422: components["responses"]["Problem422"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX"];
+            400: components["responses"]["problem-400-body"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-body"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-body"];
+            415: components["responses"]["problem-415-body"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
         };
     };
     "validate-company-user": {
@@ -1963,310 +1910,34 @@ export interface operations {
                  * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
                  * @example true
                  */
-                run_configurable_validations?: boolean;
+                run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
                 /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    user: {
-                        /**
-                         * @description The last name of the user.
-                         * @example Doe
-                         */
-                        last_name: string;
-                        /**
-                         * Format: email
-                         * @description The e-mail address of the user, unique within the company.
-                         * @example jane.doe@example.com
-                         */
-                        email_address: string;
-                        /**
-                         * @description The first name of the user.
-                         * @example Jane
-                         */
-                        first_name?: string;
-                        /**
-                         * @description The job title of the user.
-                         * @example QA Manager
-                         */
-                        job_title?: string;
-                        /**
-                         * @description The street address of the user.
-                         * @example 6305 Carpinteria Ave
-                         */
-                        address?: string;
-                        /**
-                         * @description The city of the user.
-                         * @example Carpinteria
-                         */
-                        city?: string;
-                        /**
-                         * @description The postal code of the user, a string.
-                         * @example 93013
-                         */
-                        zip?: string;
-                        /**
-                         * @description The initials of the user.
-                         * @example JD
-                         */
-                        initials?: string;
-                        /**
-                         * @description Notes about the user.
-                         * @example notes
-                         */
-                        notes?: string;
-                        /**
-                         * @description The business phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        business_phone?: string;
-                        /**
-                         * @description The mobile phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        mobile_phone?: string;
-                        /**
-                         * @description The fax number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        fax_number?: string;
-                        /**
-                         * @description The extension of the business phone number.
-                         * @example 123
-                         */
-                        business_phone_extension?: number;
-                        /**
-                         * @description The e-mail signature of the user; may be HTML.
-                         * @example <p>Sent from Procore.</p>
-                         */
-                        email_signature?: string;
-                        /**
-                         * @description Whether the user is active.
-                         * @example true
-                         */
-                        is_active?: boolean;
-                        /**
-                         * @description Whether the user is an employee of the company; Procore assumes false.
-                         * @example false
-                         */
-                        is_employee?: boolean;
-                        /**
-                         * @description The employee id of the user; it means something when `is_employee` is true.
-                         * @example 123456789
-                         */
-                        employee_id?: string;
-                        /**
-                         * Format: iso-3166-1-alpha-2
-                         * @description A current ISO 3166-1 alpha-2 code in upper case.
-                         * @example US
-                         */
-                        country_code?: string;
-                        /**
-                         * Format: iso-3166-2-subdivision
-                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                         * @example CA
-                         */
-                        state_code?: string;
-                        /**
-                         * @description The id of the user in the system it comes from.
-                         * @example foobar
-                         */
-                        origin_id?: string;
-                        /**
-                         * @description Opaque data of the system the user comes from.
-                         * @example OD-2398273424
-                         */
-                        origin_data?: string;
-                        /**
-                         * @description The id of the vendor (company) that the user belongs to.
-                         * @example 161072
-                         */
-                        vendor_id?: number;
-                        /**
-                         * @description The id of the work classification of the user.
-                         * @example 13
-                         */
-                        work_classification_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in new projects.
-                         * @example 27
-                         */
-                        default_permission_template_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in the company.
-                         * @example 28
-                         */
-                        company_permission_template_id?: number;
-                        /**
-                         * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                         * @example true
-                         */
-                        bid_contact?: boolean;
-                    };
-                };
-                "multipart/form-data": {
-                    /**
-                     * @description The last name of the user.
-                     * @example Doe
-                     */
-                    "user[last_name]": string;
-                    /**
-                     * Format: email
-                     * @description The e-mail address of the user, unique within the company.
-                     * @example jane.doe@example.com
-                     */
-                    "user[email_address]": string;
-                    /**
-                     * @description The first name of the user.
-                     * @example Jane
-                     */
-                    "user[first_name]"?: string;
-                    /**
-                     * @description The job title of the user.
-                     * @example QA Manager
-                     */
-                    "user[job_title]"?: string;
-                    /**
-                     * @description The street address of the user.
-                     * @example 6305 Carpinteria Ave
-                     */
-                    "user[address]"?: string;
-                    /**
-                     * @description The city of the user.
-                     * @example Carpinteria
-                     */
-                    "user[city]"?: string;
-                    /**
-                     * @description The postal code of the user, a string.
-                     * @example 93013
-                     */
-                    "user[zip]"?: string;
-                    /**
-                     * @description The initials of the user.
-                     * @example JD
-                     */
-                    "user[initials]"?: string;
-                    /**
-                     * @description Notes about the user.
-                     * @example notes
-                     */
-                    "user[notes]"?: string;
-                    /**
-                     * @description The business phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[business_phone]"?: string;
-                    /**
-                     * @description The mobile phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[mobile_phone]"?: string;
-                    /**
-                     * @description The fax number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[fax_number]"?: string;
-                    /**
-                     * @description The extension of the business phone number.
-                     * @example 123
-                     */
-                    "user[business_phone_extension]"?: number;
-                    /**
-                     * @description The e-mail signature of the user; may be HTML.
-                     * @example <p>Sent from Procore.</p>
-                     */
-                    "user[email_signature]"?: string;
-                    /**
-                     * @description Whether the user is active.
-                     * @example true
-                     */
-                    "user[is_active]"?: boolean;
-                    /**
-                     * @description Whether the user is an employee of the company; Procore assumes false.
-                     * @example false
-                     */
-                    "user[is_employee]"?: boolean;
-                    /**
-                     * @description The employee id of the user; it means something when `is_employee` is true.
-                     * @example 123456789
-                     */
-                    "user[employee_id]"?: string;
-                    /**
-                     * Format: iso-3166-1-alpha-2
-                     * @description A current ISO 3166-1 alpha-2 code in upper case.
-                     * @example US
-                     */
-                    "user[country_code]"?: string;
-                    /**
-                     * Format: iso-3166-2-subdivision
-                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                     * @example CA
-                     */
-                    "user[state_code]"?: string;
-                    /**
-                     * @description The id of the user in the system it comes from.
-                     * @example foobar
-                     */
-                    "user[origin_id]"?: string;
-                    /**
-                     * @description Opaque data of the system the user comes from.
-                     * @example OD-2398273424
-                     */
-                    "user[origin_data]"?: string;
-                    /**
-                     * @description The id of the vendor (company) that the user belongs to.
-                     * @example 161072
-                     */
-                    "user[vendor_id]"?: number;
-                    /**
-                     * @description The id of the work classification of the user.
-                     * @example 13
-                     */
-                    "user[work_classification_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in new projects.
-                     * @example 27
-                     */
-                    "user[default_permission_template_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in the company.
-                     * @example 28
-                     */
-                    "user[company_permission_template_id]"?: number;
-                    /**
-                     * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
-                     * @example true
-                     */
-                    "user[bid_contact]"?: boolean;
-                    /**
-                     * Format: binary
-                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
-                     */
-                    "user[avatar]"?: string;
-                };
+                "application/json": components["schemas"]["create-company-user"];
+                "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
         responses: {
             /** @description The create would be sent. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2276,22 +1947,18 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["Problem400"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            408: components["responses"]["Problem408"];
-            409: components["responses"]["Problem409"];
-            413: components["responses"]["Problem413"];
-            415: components["responses"]["Problem415"];
-            422: components["responses"]["Problem422"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-3"];
+            400: components["responses"]["problem-400-body"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-body"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            413: components["responses"]["problem-413-body"];
+            415: components["responses"]["problem-415-body"];
+            422: components["responses"]["problem-422-body"];
+            429: components["responses"]["problem-429-safe-body-key"];
+            500: components["responses"]["problem-500"];
+            503: components["responses"]["problem-503-safe-body-key"];
         };
     };
     "company-user-form": {
@@ -2299,14 +1966,14 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -2315,14 +1982,10 @@ export interface operations {
             /** @description What the form needs. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
                     /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
                     etag?: string;
                     [name: string]: unknown;
@@ -2385,22 +2048,20 @@ export interface operations {
                     etag?: string;
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": unknown;
-                };
+                content?: never;
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "show-company-user": {
@@ -2408,19 +2069,19 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
@@ -2429,69 +2090,26 @@ export interface operations {
             /** @description The user. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "update-company-user": {
@@ -2501,377 +2119,59 @@ export interface operations {
                  * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
                  * @example true
                  */
-                run_configurable_validations?: boolean;
+                run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    user: {
-                        /**
-                         * @description The last name of the user.
-                         * @example Doe
-                         */
-                        last_name?: string;
-                        /**
-                         * Format: email
-                         * @description The e-mail address of the user, unique within the company.
-                         * @example jane.doe@example.com
-                         */
-                        email_address?: string;
-                        /**
-                         * @description The first name of the user.
-                         * @example Jane
-                         */
-                        first_name?: string;
-                        /**
-                         * @description The job title of the user.
-                         * @example QA Manager
-                         */
-                        job_title?: string;
-                        /**
-                         * @description The street address of the user.
-                         * @example 6305 Carpinteria Ave
-                         */
-                        address?: string;
-                        /**
-                         * @description The city of the user.
-                         * @example Carpinteria
-                         */
-                        city?: string;
-                        /**
-                         * @description The postal code of the user, a string.
-                         * @example 93013
-                         */
-                        zip?: string;
-                        /**
-                         * @description The initials of the user.
-                         * @example JD
-                         */
-                        initials?: string;
-                        /**
-                         * @description Notes about the user.
-                         * @example notes
-                         */
-                        notes?: string;
-                        /**
-                         * @description The business phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        business_phone?: string;
-                        /**
-                         * @description The mobile phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        mobile_phone?: string;
-                        /**
-                         * @description The fax number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        fax_number?: string;
-                        /**
-                         * @description The extension of the business phone number.
-                         * @example 123
-                         */
-                        business_phone_extension?: number;
-                        /**
-                         * @description The e-mail signature of the user; may be HTML.
-                         * @example <p>Sent from Procore.</p>
-                         */
-                        email_signature?: string;
-                        /**
-                         * @description Whether the user is active.
-                         * @example true
-                         */
-                        is_active?: boolean;
-                        /**
-                         * @description Whether the user is an employee of the company; Procore assumes false.
-                         * @example false
-                         */
-                        is_employee?: boolean;
-                        /**
-                         * @description The employee id of the user; it means something when `is_employee` is true.
-                         * @example 123456789
-                         */
-                        employee_id?: string;
-                        /**
-                         * Format: iso-3166-1-alpha-2
-                         * @description A current ISO 3166-1 alpha-2 code in upper case.
-                         * @example US
-                         */
-                        country_code?: string;
-                        /**
-                         * Format: iso-3166-2-subdivision
-                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                         * @example CA
-                         */
-                        state_code?: string;
-                        /**
-                         * @description The id of the user in the system it comes from.
-                         * @example foobar
-                         */
-                        origin_id?: string;
-                        /**
-                         * @description Opaque data of the system the user comes from.
-                         * @example OD-2398273424
-                         */
-                        origin_data?: string;
-                        /**
-                         * @description The id of the vendor (company) that the user belongs to.
-                         * @example 161072
-                         */
-                        vendor_id?: number;
-                        /**
-                         * @description The id of the work classification of the user.
-                         * @example 13
-                         */
-                        work_classification_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in new projects.
-                         * @example 27
-                         */
-                        default_permission_template_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in the company.
-                         * @example 28
-                         */
-                        company_permission_template_id?: number;
-                        /**
-                         * @description Whether the user is added to new projects.
-                         * @example true
-                         */
-                        add_to_new_projects?: boolean;
-                    };
-                };
-                "multipart/form-data": {
-                    /**
-                     * @description The last name of the user.
-                     * @example Doe
-                     */
-                    "user[last_name]"?: string;
-                    /**
-                     * Format: email
-                     * @description The e-mail address of the user, unique within the company.
-                     * @example jane.doe@example.com
-                     */
-                    "user[email_address]"?: string;
-                    /**
-                     * @description The first name of the user.
-                     * @example Jane
-                     */
-                    "user[first_name]"?: string;
-                    /**
-                     * @description The job title of the user.
-                     * @example QA Manager
-                     */
-                    "user[job_title]"?: string;
-                    /**
-                     * @description The street address of the user.
-                     * @example 6305 Carpinteria Ave
-                     */
-                    "user[address]"?: string;
-                    /**
-                     * @description The city of the user.
-                     * @example Carpinteria
-                     */
-                    "user[city]"?: string;
-                    /**
-                     * @description The postal code of the user, a string.
-                     * @example 93013
-                     */
-                    "user[zip]"?: string;
-                    /**
-                     * @description The initials of the user.
-                     * @example JD
-                     */
-                    "user[initials]"?: string;
-                    /**
-                     * @description Notes about the user.
-                     * @example notes
-                     */
-                    "user[notes]"?: string;
-                    /**
-                     * @description The business phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[business_phone]"?: string;
-                    /**
-                     * @description The mobile phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[mobile_phone]"?: string;
-                    /**
-                     * @description The fax number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[fax_number]"?: string;
-                    /**
-                     * @description The extension of the business phone number.
-                     * @example 123
-                     */
-                    "user[business_phone_extension]"?: number;
-                    /**
-                     * @description The e-mail signature of the user; may be HTML.
-                     * @example <p>Sent from Procore.</p>
-                     */
-                    "user[email_signature]"?: string;
-                    /**
-                     * @description Whether the user is active.
-                     * @example true
-                     */
-                    "user[is_active]"?: boolean;
-                    /**
-                     * @description Whether the user is an employee of the company; Procore assumes false.
-                     * @example false
-                     */
-                    "user[is_employee]"?: boolean;
-                    /**
-                     * @description The employee id of the user; it means something when `is_employee` is true.
-                     * @example 123456789
-                     */
-                    "user[employee_id]"?: string;
-                    /**
-                     * Format: iso-3166-1-alpha-2
-                     * @description A current ISO 3166-1 alpha-2 code in upper case.
-                     * @example US
-                     */
-                    "user[country_code]"?: string;
-                    /**
-                     * Format: iso-3166-2-subdivision
-                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                     * @example CA
-                     */
-                    "user[state_code]"?: string;
-                    /**
-                     * @description The id of the user in the system it comes from.
-                     * @example foobar
-                     */
-                    "user[origin_id]"?: string;
-                    /**
-                     * @description Opaque data of the system the user comes from.
-                     * @example OD-2398273424
-                     */
-                    "user[origin_data]"?: string;
-                    /**
-                     * @description The id of the vendor (company) that the user belongs to.
-                     * @example 161072
-                     */
-                    "user[vendor_id]"?: number;
-                    /**
-                     * @description The id of the work classification of the user.
-                     * @example 13
-                     */
-                    "user[work_classification_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in new projects.
-                     * @example 27
-                     */
-                    "user[default_permission_template_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in the company.
-                     * @example 28
-                     */
-                    "user[company_permission_template_id]"?: number;
-                    /**
-                     * @description Whether the user is added to new projects.
-                     * @example true
-                     */
-                    "user[add_to_new_projects]"?: boolean;
-                    /**
-                     * Format: binary
-                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
-                     */
-                    "user[avatar]"?: string;
-                };
+                "application/json": components["schemas"]["update-company-user"];
+                "multipart/form-data": components["schemas"]["update-company-user-form"];
             };
         };
         responses: {
             /** @description The user was changed. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            408: components["responses"]["Problem408"];
-            413: components["responses"]["Problem413"];
-            415: components["responses"]["Problem415"];
-            422: components["responses"]["Problem422-3"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX"];
+            400: components["responses"]["problem-400-body"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-body"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            413: components["responses"]["problem-413-body"];
+            415: components["responses"]["problem-415-body"];
+            422: components["responses"]["problem-422-body"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
         };
     };
     "show-company-user-procore-path": {
@@ -2879,19 +2179,19 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
@@ -2900,69 +2200,26 @@ export interface operations {
             /** @description The user. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "update-company-user-procore-path": {
@@ -2972,377 +2229,59 @@ export interface operations {
                  * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
                  * @example true
                  */
-                run_configurable_validations?: boolean;
+                run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": {
-                    user: {
-                        /**
-                         * @description The last name of the user.
-                         * @example Doe
-                         */
-                        last_name?: string;
-                        /**
-                         * Format: email
-                         * @description The e-mail address of the user, unique within the company.
-                         * @example jane.doe@example.com
-                         */
-                        email_address?: string;
-                        /**
-                         * @description The first name of the user.
-                         * @example Jane
-                         */
-                        first_name?: string;
-                        /**
-                         * @description The job title of the user.
-                         * @example QA Manager
-                         */
-                        job_title?: string;
-                        /**
-                         * @description The street address of the user.
-                         * @example 6305 Carpinteria Ave
-                         */
-                        address?: string;
-                        /**
-                         * @description The city of the user.
-                         * @example Carpinteria
-                         */
-                        city?: string;
-                        /**
-                         * @description The postal code of the user, a string.
-                         * @example 93013
-                         */
-                        zip?: string;
-                        /**
-                         * @description The initials of the user.
-                         * @example JD
-                         */
-                        initials?: string;
-                        /**
-                         * @description Notes about the user.
-                         * @example notes
-                         */
-                        notes?: string;
-                        /**
-                         * @description The business phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        business_phone?: string;
-                        /**
-                         * @description The mobile phone number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        mobile_phone?: string;
-                        /**
-                         * @description The fax number of the user.
-                         * @example 1-555-555-1234
-                         */
-                        fax_number?: string;
-                        /**
-                         * @description The extension of the business phone number.
-                         * @example 123
-                         */
-                        business_phone_extension?: number;
-                        /**
-                         * @description The e-mail signature of the user; may be HTML.
-                         * @example <p>Sent from Procore.</p>
-                         */
-                        email_signature?: string;
-                        /**
-                         * @description Whether the user is active.
-                         * @example true
-                         */
-                        is_active?: boolean;
-                        /**
-                         * @description Whether the user is an employee of the company; Procore assumes false.
-                         * @example false
-                         */
-                        is_employee?: boolean;
-                        /**
-                         * @description The employee id of the user; it means something when `is_employee` is true.
-                         * @example 123456789
-                         */
-                        employee_id?: string;
-                        /**
-                         * Format: iso-3166-1-alpha-2
-                         * @description A current ISO 3166-1 alpha-2 code in upper case.
-                         * @example US
-                         */
-                        country_code?: string;
-                        /**
-                         * Format: iso-3166-2-subdivision
-                         * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                         * @example CA
-                         */
-                        state_code?: string;
-                        /**
-                         * @description The id of the user in the system it comes from.
-                         * @example foobar
-                         */
-                        origin_id?: string;
-                        /**
-                         * @description Opaque data of the system the user comes from.
-                         * @example OD-2398273424
-                         */
-                        origin_data?: string;
-                        /**
-                         * @description The id of the vendor (company) that the user belongs to.
-                         * @example 161072
-                         */
-                        vendor_id?: number;
-                        /**
-                         * @description The id of the work classification of the user.
-                         * @example 13
-                         */
-                        work_classification_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in new projects.
-                         * @example 27
-                         */
-                        default_permission_template_id?: number;
-                        /**
-                         * @description The id of the permission template that the user has in the company.
-                         * @example 28
-                         */
-                        company_permission_template_id?: number;
-                        /**
-                         * @description Whether the user is added to new projects.
-                         * @example true
-                         */
-                        add_to_new_projects?: boolean;
-                    };
-                };
-                "multipart/form-data": {
-                    /**
-                     * @description The last name of the user.
-                     * @example Doe
-                     */
-                    "user[last_name]"?: string;
-                    /**
-                     * Format: email
-                     * @description The e-mail address of the user, unique within the company.
-                     * @example jane.doe@example.com
-                     */
-                    "user[email_address]"?: string;
-                    /**
-                     * @description The first name of the user.
-                     * @example Jane
-                     */
-                    "user[first_name]"?: string;
-                    /**
-                     * @description The job title of the user.
-                     * @example QA Manager
-                     */
-                    "user[job_title]"?: string;
-                    /**
-                     * @description The street address of the user.
-                     * @example 6305 Carpinteria Ave
-                     */
-                    "user[address]"?: string;
-                    /**
-                     * @description The city of the user.
-                     * @example Carpinteria
-                     */
-                    "user[city]"?: string;
-                    /**
-                     * @description The postal code of the user, a string.
-                     * @example 93013
-                     */
-                    "user[zip]"?: string;
-                    /**
-                     * @description The initials of the user.
-                     * @example JD
-                     */
-                    "user[initials]"?: string;
-                    /**
-                     * @description Notes about the user.
-                     * @example notes
-                     */
-                    "user[notes]"?: string;
-                    /**
-                     * @description The business phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[business_phone]"?: string;
-                    /**
-                     * @description The mobile phone number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[mobile_phone]"?: string;
-                    /**
-                     * @description The fax number of the user.
-                     * @example 1-555-555-1234
-                     */
-                    "user[fax_number]"?: string;
-                    /**
-                     * @description The extension of the business phone number.
-                     * @example 123
-                     */
-                    "user[business_phone_extension]"?: number;
-                    /**
-                     * @description The e-mail signature of the user; may be HTML.
-                     * @example <p>Sent from Procore.</p>
-                     */
-                    "user[email_signature]"?: string;
-                    /**
-                     * @description Whether the user is active.
-                     * @example true
-                     */
-                    "user[is_active]"?: boolean;
-                    /**
-                     * @description Whether the user is an employee of the company; Procore assumes false.
-                     * @example false
-                     */
-                    "user[is_employee]"?: boolean;
-                    /**
-                     * @description The employee id of the user; it means something when `is_employee` is true.
-                     * @example 123456789
-                     */
-                    "user[employee_id]"?: string;
-                    /**
-                     * Format: iso-3166-1-alpha-2
-                     * @description A current ISO 3166-1 alpha-2 code in upper case.
-                     * @example US
-                     */
-                    "user[country_code]"?: string;
-                    /**
-                     * Format: iso-3166-2-subdivision
-                     * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
-                     * @example CA
-                     */
-                    "user[state_code]"?: string;
-                    /**
-                     * @description The id of the user in the system it comes from.
-                     * @example foobar
-                     */
-                    "user[origin_id]"?: string;
-                    /**
-                     * @description Opaque data of the system the user comes from.
-                     * @example OD-2398273424
-                     */
-                    "user[origin_data]"?: string;
-                    /**
-                     * @description The id of the vendor (company) that the user belongs to.
-                     * @example 161072
-                     */
-                    "user[vendor_id]"?: number;
-                    /**
-                     * @description The id of the work classification of the user.
-                     * @example 13
-                     */
-                    "user[work_classification_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in new projects.
-                     * @example 27
-                     */
-                    "user[default_permission_template_id]"?: number;
-                    /**
-                     * @description The id of the permission template that the user has in the company.
-                     * @example 28
-                     */
-                    "user[company_permission_template_id]"?: number;
-                    /**
-                     * @description Whether the user is added to new projects.
-                     * @example true
-                     */
-                    "user[add_to_new_projects]"?: boolean;
-                    /**
-                     * Format: binary
-                     * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
-                     */
-                    "user[avatar]"?: string;
-                };
+                "application/json": components["schemas"]["update-company-user"];
+                "multipart/form-data": components["schemas"]["update-company-user-form"];
             };
         };
         responses: {
             /** @description The user was changed. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of the user at Procore. */
-                        id?: number;
-                        name?: string | null;
-                        first_name?: string | null;
-                        last_name?: string | null;
-                        email_address?: string | null;
-                        job_title?: string | null;
-                        initials?: string | null;
-                        avatar?: string | null;
-                        address?: string | null;
-                        city?: string | null;
-                        state_code?: string | null;
-                        country_code?: string | null;
-                        zip?: string | null;
-                        business_id?: string | null;
-                        business_phone?: string | null;
-                        business_phone_extension?: number | null;
-                        mobile_phone?: string | null;
-                        fax_number?: string | null;
-                        email_signature?: string | null;
-                        employee_id?: string | null;
-                        notes?: string | null;
-                        is_active?: boolean | null;
-                        is_employee?: boolean | null;
-                        is_insurance_manager?: boolean | null;
-                        add_to_new_projects?: boolean | null;
-                        last_login_at?: string | null;
-                        created_at?: string | null;
-                        updated_at?: string | null;
-                        origin_id?: string | null;
-                        origin_data?: string | null;
-                        vendor?: {
-                            id?: number;
-                            name?: string | null;
-                        } | null;
-                        work_classification_id?: number | null;
-                        default_permission_template_id?: number | null;
-                        company_permission_template_id?: number | null;
-                    } & {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["User"];
                 };
             };
-            400: components["responses"]["Problem400"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            408: components["responses"]["Problem408"];
-            413: components["responses"]["Problem413"];
-            415: components["responses"]["Problem415"];
-            422: components["responses"]["Problem422-3"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX"];
+            400: components["responses"]["problem-400-body"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-body"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            413: components["responses"]["problem-413-body"];
+            415: components["responses"]["problem-415-body"];
+            422: components["responses"]["problem-422-body"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
         };
     };
     "invite-company-user": {
@@ -3350,21 +2289,21 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
@@ -3373,29 +2312,25 @@ export interface operations {
             /** @description The invitation will be sent. */
             202: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": unknown;
-                };
+                content?: never;
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            409: components["responses"]["Problem409"];
-            422: components["responses"]["Problem422-4"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX-4"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            409: components["responses"]["problem-409-change-key"];
+            422: components["responses"]["problem-422-change-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-key"];
         };
     };
     "invite-company-user-procore-path": {
@@ -3403,21 +2338,21 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
                 /**
                  * @description The id of the user.
                  * @example 381006
                  */
-                id: number;
+                id: components["parameters"]["path-id"];
             };
             cookie?: never;
         };
@@ -3426,29 +2361,25 @@ export interface operations {
             /** @description The invitation will be sent. */
             202: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": unknown;
-                };
+                content?: never;
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            409: components["responses"]["Problem409"];
-            422: components["responses"]["Problem422-4"];
-            429: components["responses"]["Problem429"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502"];
-            503: components["responses"]["Problem503"];
-            504: components["responses"]["Problem504"];
-            "4XX": components["responses"]["Problem4XX-4"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            409: components["responses"]["problem-409-change-key"];
+            422: components["responses"]["problem-422-change-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-key"];
         };
     };
     "list-permission-templates": {
@@ -3459,14 +2390,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3475,16 +2406,11 @@ export interface operations {
             /** @description The permission templates. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3498,18 +2424,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-permission-templates-procore-path": {
@@ -3520,14 +2446,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3536,16 +2462,11 @@ export interface operations {
             /** @description The permission templates. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3559,18 +2480,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-vendors": {
@@ -3580,12 +2501,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /** @description How much is told of each vendor. */
                 view?: "compact" | "normal" | "extended";
                 /**
@@ -3626,14 +2547,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3642,22 +2563,14 @@ export interface operations {
             /** @description One page of vendors. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3670,18 +2583,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-vendors-procore-path": {
@@ -3696,12 +2609,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /** @description How much is told of each vendor. */
                 view?: "compact" | "normal" | "extended";
                 /**
@@ -3742,7 +2655,7 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path?: never;
             cookie?: never;
@@ -3752,22 +2665,14 @@ export interface operations {
             /** @description One page of vendors. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3780,18 +2685,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-work-classifications": {
@@ -3801,23 +2706,23 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3826,22 +2731,14 @@ export interface operations {
             /** @description One page of work classifications. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3855,18 +2752,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-work-classifications-procore-path": {
@@ -3876,23 +2773,23 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3901,22 +2798,14 @@ export interface operations {
             /** @description One page of work classifications. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3930,18 +2819,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-trades": {
@@ -3951,12 +2840,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /**
                  * @description Whether a trade can be chosen.
                  * @example true
@@ -3970,14 +2859,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -3986,22 +2875,14 @@ export interface operations {
             /** @description One page of trades. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4015,18 +2896,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-trades-procore-path": {
@@ -4036,12 +2917,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /**
                  * @description Whether a trade can be chosen.
                  * @example true
@@ -4055,14 +2936,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -4071,22 +2952,14 @@ export interface operations {
             /** @description One page of trades. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4100,18 +2973,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-configurable-field-sets": {
@@ -4121,12 +2994,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /**
                  * @description The type of field set.
                  * @example ConfigurableFieldSet::User
@@ -4140,14 +3013,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -4156,22 +3029,14 @@ export interface operations {
             /** @description One page of field sets. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4186,18 +3051,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-configurable-field-sets-procore-path": {
@@ -4207,12 +3072,12 @@ export interface operations {
                  * @description Which page, from 1 on.
                  * @example 1
                  */
-                page?: number;
+                page?: components["parameters"]["query-page"];
                 /**
                  * @description How many items a page has.
                  * @example 100
                  */
-                per_page?: number;
+                per_page?: components["parameters"]["query-per_page"];
                 /**
                  * @description The type of field set.
                  * @example ConfigurableFieldSet::User
@@ -4226,14 +3091,14 @@ export interface operations {
             };
             header?: {
                 /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
-                "X-Request-Id"?: string;
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
                 /**
                  * @description The id of the company.
                  * @example 1234
                  */
-                company_id: number;
+                company_id: components["parameters"]["path-company_id"];
             };
             cookie?: never;
         };
@@ -4242,22 +3107,14 @@ export interface operations {
             /** @description One page of field sets. */
             200: {
                 headers: {
-                    /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
-                    "x-request-id"?: string;
-                    /** @description Procore's own id of the request. */
-                    "procore-request-id"?: string;
-                    /** @description `private`, and how long it may be kept. */
-                    "cache-control"?: string;
-                    /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
-                    age?: number;
-                    /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
-                    "x-outcome"?: string;
-                    /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
-                    link?: string;
-                    /** @description How many items all pages have together. */
-                    total?: number;
-                    /** @description How many items a page has. */
-                    "per-page"?: number;
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    age: components["headers"]["age"];
+                    "x-outcome": components["headers"]["x-outcome"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4272,18 +3129,18 @@ export interface operations {
                     })[];
                 };
             };
-            400: components["responses"]["Problem400-2"];
-            401: components["responses"]["Problem401"];
-            403: components["responses"]["Problem403-2"];
-            404: components["responses"]["Problem404"];
-            405: components["responses"]["Problem405"];
-            422: components["responses"]["Problem422-2"];
-            429: components["responses"]["Problem429-2"];
-            500: components["responses"]["Problem500"];
-            502: components["responses"]["Problem502-2"];
-            503: components["responses"]["Problem503-2"];
-            504: components["responses"]["Problem504-2"];
-            "4XX": components["responses"]["Problem4XX-2"];
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422-safe"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
 }

@@ -93,6 +93,7 @@ const user = Type.Object({
   default_permission_template_id: nullableId,
   company_permission_template_id: nullableId,
 }, {
+  title: 'User',
   description: 'The user as Procore answers it, byte for byte. Nearly every key may be null or absent, and others may come.',
   additionalProperties: true,
   examples: [{

@@ -3,13 +3,15 @@ import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
+import type { Endpoint } from '../endpoints/endpoint.ts'
 import { ProblemSchema } from '../problem.ts'
 import { version } from '../product.ts'
+import { shareParts } from './components.ts'
 import { operationSchema } from './operation.ts'
-import { shareProblems } from './shared-responses.ts'
 
 /** Has to come before the routes that the document is to hold. It is the same for everybody, and made when it is first asked for. */
 export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {
+  const endpoints = new Map<string, Endpoint>()
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
   await app.register(swagger, {
     refResolver: { buildLocalReference: json => String(json['$id']) },
@@ -34,14 +36,12 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
     },
     transform: ({ schema, url, route }) => {
       const endpoint = route.config?.endpoint
-      return { schema: endpoint === undefined ? schema : operationSchema(endpoint, url, config), url }
+      if (endpoint === undefined) return { schema, url }
+      const operation = operationSchema(endpoint, url, config)
+      endpoints.set(String(operation.operationId), endpoint)
+      return { schema: operation, url }
     },
-    transformObject: document => {
-      if (!('openapiObject' in document)) return document.swaggerObject
-      const { paths = {}, components = {} } = document.openapiObject
-      Object.assign(components, { responses: shareProblems(paths) })
-      return document.openapiObject
-    },
+    transformObject: given => 'openapiObject' in given ? shareParts(given.openapiObject, endpoints) : {},
   })
   await app.register(async pages => {
     let document: Buffer | undefined

@@ -31,13 +31,16 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
       [success.status]: {
         description: success.description,
         headers: { ...(endpoint.procorePath === undefined ? ownHeaders : successHeaders), ...((endpoint.cache !== undefined || endpoint.form !== undefined) && keptHeaders), ...(endpoint.form !== undefined && formHeaders), ...(success.isPage === true && pageHeaders) },
-        ...(success.schema !== undefined && { content: { 'application/json': { schema: success.schema } } }),
+        ...(success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }),
       },
-      ...(endpoint.form !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: formHeaders } }),
+      ...(endpoint.form !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: formHeaders, ...noContent } }),
       ...problemResponses(endpoint),
     },
   }
 }
+
+/** What @fastify/swagger takes for an answer without a body. */
+const noContent = { type: 'null' }
 
 /** The key has no example, since whoever tries the same one twice would not create twice. */
 const requestHeaders = ({ takesKey = false }: Endpoint) => Type.Object({

@@ -33,10 +33,11 @@ const extras: Partial<Record<ProblemCode, ProblemExtras>> = {
   procore_timeout: { outcome: 'unknown' },
 }
 
-type Kind = Pick<Endpoint, 'body' | 'effect' | 'takesKey'>
+type Kind = Pick<Endpoint, 'body' | 'effect' | 'takesKey' | 'says'>
 
-/** What only some endpoints can come to, by what they are. */
-function canHave (code: ProblemCode, { body, takesKey }: Kind): boolean {
+/** What only some endpoints can come to, by what they are. What is only judged is not sent, and uses no key up. */
+function canHave (code: ProblemCode, { body, takesKey, says }: Kind): boolean {
+  if (says !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
     case 'malformed_json': case 'malformed_form': case 'body_too_large': case 'unsupported_media_type': case 'request_timeout': return body !== undefined
     case 'avatar_type': case 'avatar_too_large': return body?.image !== undefined
