@@ -11,6 +11,7 @@ import { EmulatedProcore } from './procore.ts'
 const here = new URL('page/', import.meta.url)
 const script = 'text/javascript; charset=utf-8'
 
+/** Serves `/demo` and what it loads, beside the service itself. @param procoreUrl of the emulator, whose faults the page orders */
 export async function addPage (app: FastifyInstance, procoreUrl: URL): Promise<void> {
   const procore = new EmulatedProcore(procoreUrl)
   await app.register(async pages => {

@@ -28,10 +28,12 @@ const ReceivedSchema = Type.Object({
   parts: Type.Optional(Type.Array(PartSchema)),
 })
 
+/** One request as the emulator received it, without credentials. */
 export type Received = Static<typeof ReceivedSchema>
 
 const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])
 
+/** The emulator's own routes, as the page may use them. */
 export class EmulatedProcore {
   readonly #url: URL
 

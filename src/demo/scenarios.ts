@@ -1,6 +1,7 @@
 /** How the next create can end, as faults of the emulator; their names and words for people are in page.html. */
 import type { Fault } from '../emulator/settings.ts'
 
+/** What goes wrong at Procore when it is chosen. */
 export interface Scenario {
   faults: readonly Fault[]
   /** Whether Procore forgets the service's token first. */
@@ -12,6 +13,7 @@ const json = { 'content-type': 'application/json' }
 /** More often than the service and a client together ask for one create. */
 const often = 20
 
+/** By the name under which the page chooses one. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
   ['nothing', { faults: [] }],
   ['email_taken', { faults: [{ ...create, kind: 'status', status: 422, headers: json, body: '{"errors":{"email_address":["has already been taken"]}}' }] }],

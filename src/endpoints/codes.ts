@@ -4,6 +4,7 @@
  */
 import { iso31661, iso31662 } from 'iso-3166'
 
+/** ISO 3166-1 alpha-2, those that are assigned at present. */
 export const countryCodes: ReadonlySet<string> = new Set(
   iso31661.filter(country => country.state === 'assigned').map(country => country.alpha2)
 )
@@ -18,6 +19,7 @@ for (const { code } of iso31662) {
 /** The parts after the hyphen of all ISO 3166-2 codes, of whatever country. */
 export const subdivisionCodes: ReadonlySet<string> = suffixes
 
+/** By English names, as the package has them. */
 export interface Country {
   code: string
   name: string

@@ -22,6 +22,7 @@ const answer = Type.Object({
   problems: Type.Record(Type.String(), Type.Object({ code: Type.String(), detail: Type.String() }), { description: 'Why a part is null, by its name.' }),
 })
 
+/** Answered here, from lists of Procore's that are kept as any pick-list is. */
 export function companyUserForm (options: DescriptionOptions): Endpoint {
   const { body } = createCompanyUser(options)
   return {

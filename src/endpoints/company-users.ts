@@ -141,7 +141,7 @@ const validations = Type.Object({
   run_configurable_validations: optional(flag({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
 })
 
-/** The create of a company user; `stateCodes: 'any'` leaves the judging of states to Procore. */
+/** Procore's Create Company User, v1.3: never sent twice, looked for by e-mail address when its answer is lost. `stateCodes: 'any'` leaves the judging of states to Procore. */
 export function createCompanyUser (options: DescriptionOptions): MirroredEndpoint & { body: RecordBody } {
   return {
     ...users,
@@ -191,6 +191,7 @@ function changedFields (stateCodes: StateCodes): TObject {
   }))
 }
 
+/** Procore's Update Company User, v1.3: the fields of the create, none of them required, without `bid_contact` and with `add_to_new_projects`. */
 export function updateCompanyUser (options: DescriptionOptions): Endpoint {
   return {
     ...oneUser,
@@ -205,6 +206,7 @@ export function updateCompanyUser (options: DescriptionOptions): Endpoint {
   }
 }
 
+/** Procore's Send Invite to Company User, v1.3: an e-mail each time, so that it takes a key. */
 export const inviteCompanyUser: Endpoint = {
   ...oneUser,
   path: `${oneUser.path}/invite`,
@@ -220,6 +222,7 @@ export const inviteCompanyUser: Endpoint = {
   success: { status: 202, description: 'The invitation will be sent.' },
 }
 
+/** Procore's Show Company User, v1.3. */
 export const showCompanyUser: Endpoint = {
   ...oneUser,
   name: 'show-company-user',
@@ -231,6 +234,7 @@ export const showCompanyUser: Endpoint = {
   success: { status: 200, description: 'The user.', schema: user },
 }
 
+/** Procore's List Company Users, v1.3, with its filters and sorts: those who are active. */
 export const listCompanyUsers: Endpoint = {
   ...users,
   name: 'list-company-users',

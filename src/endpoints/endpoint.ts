@@ -139,6 +139,7 @@ type Own = { effect: 'safe', procorePath?: never, lookUp?: never, cache?: never 
 /** Of Procore's, or answered here. A parameter that one of the two paths does not name stands in its query. */
 export type Endpoint = Described & ((Effect & { procorePath: string, says?: never, form?: never }) | Own)
 
+/** One that Procore is asked for. */
 export type MirroredEndpoint = Endpoint & { procorePath: string }
 
 /** Under which it can be called. */

@@ -37,6 +37,7 @@ type Options = SchemaOptions & { description: string }
 /** Free text; a string that is empty is a value. */
 export const text = (options: Options) => Type.String({ maxLength: textMaxBytes, ...options })
 
+/** An address as ajv-formats' full `email` has it. */
 export const emailAddress = (options: Options) => Type.String({ format: 'email', maxLength: textMaxBytes, ...options })
 
 /** An id of Procore's: 1 to 2^53-1. */
@@ -45,8 +46,10 @@ export const id = (options: Options) => Type.Integer({ minimum: 1, maximum: maxI
 /** A count or number of at least 0. */
 export const wholeNumber = (options: Options) => Type.Integer({ minimum: 0, maximum: maxId, ...options })
 
+/** `true` or `false`; in forms and queries `1` and `0` as well. */
 export const flag = (options: Options) => Type.Boolean(options)
 
+/** ISO 3166-1 alpha-2, in upper case. */
 export const countryCode = (options: Options) => Type.String({ format: 'iso-3166-1-alpha-2', ...options })
 
 /** One of a few words. */
@@ -58,6 +61,7 @@ export const range = (options: Options) => Type.String({ format: 'iso-8601-range
 /** Several ids, each given under the same name. */
 export const ids = (options: Options) => Type.Array(Type.Integer({ minimum: 1, maximum: maxId }), { maxItems: listMaxItems, ...options })
 
+/** Whose list of subdivisions counts: that of ISO 3166-2, or whatever Procore takes (`STATE_CODES`). */
 export type StateCodes = 'iso' | 'any'
 
 /** What an operator decides about descriptions. */

@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { DescriptionOptions } from './fields.ts'
 import { listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications } from './pick-lists.ts'
 
+/** In the order of the OpenAPI document. */
 export function describeEndpoints (options: DescriptionOptions): readonly Endpoint[] {
   return [
     createCompanyUser(options),

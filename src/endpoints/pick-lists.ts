@@ -18,6 +18,7 @@ const word = optional(Type.Union([Type.String(), Type.Null()]))
 /** All of them are safe, and kept. */
 const pickList = { method: 'GET', effect: 'safe', cache: 'pick-list', params: company } as const
 
+/** All at once, since Procore does not page them. */
 export const listPermissionTemplates: MirroredEndpoint = {
   ...pickList,
   name: 'list-permission-templates',
@@ -31,6 +32,7 @@ export const listPermissionTemplates: MirroredEndpoint = {
   success: { status: 200, description: 'The permission templates.', schema: Type.Array(item({ type: word })) },
 }
 
+/** By page. In Procore's own path the company stands in the query. */
 export const listVendors: MirroredEndpoint = {
   ...pickList,
   name: 'list-vendors',
@@ -51,6 +53,7 @@ export const listVendors: MirroredEndpoint = {
   success: { status: 200, description: 'One page of vendors.', schema: Type.Array(item()), isPage: true },
 }
 
+/** By page. */
 export const listWorkClassifications: MirroredEndpoint = {
   ...pickList,
   name: 'list-work-classifications',
@@ -62,6 +65,7 @@ export const listWorkClassifications: MirroredEndpoint = {
   success: { status: 200, description: 'One page of work classifications.', schema: Type.Array(item({ abbreviation: word })), isPage: true },
 }
 
+/** By page. */
 export const listTrades: MirroredEndpoint = {
   ...pickList,
   name: 'list-trades',
@@ -77,6 +81,7 @@ export const listTrades: MirroredEndpoint = {
   success: { status: 200, description: 'One page of trades.', schema: Type.Array(item({ active: optional(Type.Boolean()) })), isPage: true },
 }
 
+/** By page. How Procore calls the set of people is not documented. */
 export const listConfigurableFieldSets: MirroredEndpoint = {
   ...pickList,
   name: 'list-configurable-field-sets',

@@ -21,6 +21,7 @@ const files = [
   { url: '/docs/swagger-ui-bundle.js', file: '@fastify/swagger-ui/static/swagger-ui-bundle.js', type: script },
 ] as const
 
+/** Serves `/docs` from the package of Swagger UI: the page asks no other host, and nothing but this service. */
 export async function addDocs (app: FastifyInstance): Promise<void> {
   await app.register(async pages => {
     await guardPages(pages)
