@@ -196,7 +196,7 @@ t.test('every code of a problem is raised by the service, and met by a test', as
 })
 
 /** Variables that are not the service's: read by Node, by a library, by the emulator or by the programs that measure. */
-const foreign = ['CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'OTEL_SERVICE_NAME', 'OTEL_TRACES_SAMPLER']
+const foreign = ['CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'OTEL_SERVICE_NAME', 'OTEL_TRACES_SAMPLER']
 
 /** Files that look at the environment; all else is given a Config. */
 const lookers = [
