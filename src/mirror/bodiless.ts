@@ -1,14 +1,12 @@
 /** The way of a request without a body: when path and query are valid, it is. What comes as a body all the same is not looked at. */
-import type { Verdict } from '../procore/outcome.ts'
 import { faultsProblem } from './draft.ts'
-import { whole, type Visit } from './visit.ts'
+import { whole, type Outgoing, type Visit } from './visit.ts'
 
-/** @throws {Problem} `validation_failed`, or what sending throws */
-export async function passBodiless ({ drafts, trail, isSafe, send }: Visit): Promise<Verdict> {
+/** @throws {Problem} `validation_failed` */
+export function judgeBodiless ({ drafts }: Visit): Outgoing {
   const problem = faultsProblem(drafts)
   if (problem !== undefined) throw problem
-  if (!isSafe) trail.standing = 'not_sent'
-  return send(bodiless)
+  return bodiless
 }
 
 /** Of a request that has none. */

@@ -126,9 +126,7 @@ class FormPassage implements FormListener {
   #flow (): void {
     this.#draft.judgeGiven()
     if (this.#draft.isFaulty) return
-    const { trail, isSafe } = this.#visit
-    trail.form = 'streamed'
-    if (!isSafe) trail.standing = 'not_sent'
+    this.#visit.trail.form = 'streamed'
     const stream = new Readable({ read: () => this.#reader.resume() })
     stream.on('error', () => {})
     this.#stream = stream
@@ -160,7 +158,6 @@ class FormPassage implements FormListener {
   }
 
   #sendWhole (): Promise<Verdict> {
-    if (!this.#visit.isSafe) this.#visit.trail.standing = 'not_sent'
     return this.#visit.send(this.#outgoing(this.#letGo()))
   }
 

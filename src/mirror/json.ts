@@ -2,16 +2,15 @@
 import { isUtf8 } from 'node:buffer'
 import { beginStage } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
-import type { Verdict } from '../procore/outcome.ts'
 import { BodyReader } from './body-reader.ts'
 import { Draft, faultsProblem } from './draft.ts'
 import { Gathered } from './gathered.ts'
 import { bodyTooLarge } from './head.ts'
 import { missing } from './shape.ts'
-import { whole, type Visit } from './visit.ts'
+import { whole, type Outgoing, type Visit } from './visit.ts'
 
-/** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
-export async function passJson (visit: Visit): Promise<Verdict> {
+/** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`; CallerGone */
+export async function readJson (visit: Visit): Promise<Outgoing> {
   const { trail } = visit
   const endStage = beginStage(trail, 'validate')
   let value: unknown
@@ -24,9 +23,8 @@ export async function passJson (visit: Visit): Promise<Verdict> {
   } finally {
     endStage()
   }
-  if (!visit.isSafe) trail.standing = 'not_sent'
   // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
-  return visit.send(whole(Buffer.from(JSON.stringify(value)), 'application/json', draft.values))
+  return whole(Buffer.from(JSON.stringify(value)), 'application/json', draft.values)
 }
 
 function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {

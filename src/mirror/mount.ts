@@ -9,13 +9,13 @@ import type { Trail } from '../observe/trail.ts'
 import { asError, CallerGone, overloaded, Problem } from '../problem.ts'
 import type { Success, Verdict } from '../procore/outcome.ts'
 import type { Procore } from '../procore/procore.ts'
-import { passBodiless } from './bodiless.ts'
+import { judgeBodiless } from './bodiless.ts'
 import { CallerWatch } from './caller-watch.ts'
 import { passForm } from './form.ts'
 import type { Forms } from './forms-under-way.ts'
 import { judgeHead, pathFirst, type HeadRules, type Route, type Target } from './head.ts'
 import type { HeldBytes } from './held-bytes.ts'
-import { passJson } from './json.ts'
+import { readJson } from './json.ts'
 import { pageHeaders } from './paging.ts'
 import { nameOrigin, refusalProblem, relaySuccess } from './relay.ts'
 import { compileShape, type Shape } from './shape.ts'
@@ -135,9 +135,9 @@ export class Mount {
   }
 
   async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
-    if (body === undefined) return passBodiless(visit)
+    if (body === undefined) return visit.send(judgeBodiless(visit))
     try {
-      return await (body.kind === 'json' ? passJson(visit) : this.#passForm(visit, body.boundary))
+      return await (body.kind === 'json' ? visit.send(await readJson(visit)) : this.#passForm(visit, body.boundary))
     } catch (error) {
       throw pathFirst([path, query], error)
     }
@@ -170,9 +170,11 @@ export class Mount {
       shape: this.#body ?? query.shape,
       drafts: [path, query],
       trail,
-      isSafe: this.#endpoint.effect === 'safe',
       isKeyed: key !== undefined,
-      send: outgoing => this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url }),
+      send: outgoing => {
+        if (this.#endpoint.effect !== 'safe') trail.standing = 'not_sent'
+        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url })
+      },
     }
   }
 }

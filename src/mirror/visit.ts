@@ -23,10 +23,9 @@ export interface Visit {
   /** Path and query, judged already: their faults are told together with the body's. */
   drafts: readonly Draft[]
   trail: Trail
-  /** Whether it changes nothing, so that nothing can become of it. */
-  isSafe: boolean
   /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
   isKeyed: boolean
+  /** To be called once, when the body is valid as far as it goes; what becomes of a change is told from there on. */
   send (outgoing: Outgoing): Promise<Verdict>
 }
 
