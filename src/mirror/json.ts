@@ -1,5 +1,6 @@
 /** The way of a JSON body: read whole within its limit, decoded strictly, judged field by field, and written anew from what is valid. */
 import { isUtf8 } from 'node:buffer'
+import { isJsonObject } from '../json-object.ts'
 import { beginStage } from '../observe/trail.ts'
 import { Problem } from '../problem.ts'
 import { BodyReader } from './body-reader.ts'
@@ -61,7 +62,7 @@ function parse (bytes: Buffer): unknown {
 function draftOf (value: unknown, { shape }: Visit): Draft {
   const draft = new Draft(shape)
   const key = shape.key ?? ''
-  if (!isObject(value)) {
+  if (!isJsonObject(value)) {
     draft.complainOf('', '', { rule: 'type', message: 'must be an object' })
     return draft
   }
@@ -70,7 +71,7 @@ function draftOf (value: unknown, { shape }: Visit): Draft {
   }
   const record = Object.hasOwn(value, key) ? value[key] : undefined
   if (record === undefined) draft.complainOf(`/${key}`, key, missing)
-  else if (!isObject(record)) draft.complainOf(`/${key}`, key, { rule: 'type', message: 'must be an object' })
+  else if (!isJsonObject(record)) draft.complainOf(`/${key}`, key, { rule: 'type', message: 'must be an object' })
   else fill(draft, record)
   return draft
 }
@@ -85,8 +86,4 @@ function fill (draft: Draft, record: Record<string, unknown>): void {
     else draft.noteUnknown([key ?? '', name], `${key}[${name}]`)
   }
   draft.finish()
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

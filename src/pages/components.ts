@@ -3,6 +3,7 @@
  * parameters, headers, bodies, titled schemas, and the problems, which are named by what the operations that can come to them have in common.
  */
 import type { Endpoint } from '../endpoints/endpoint.ts'
+import { isJsonObject } from '../json-object.ts'
 
 type Json = Record<string, unknown>
 type Kind = 'parameters' | 'headers' | 'schemas' | 'responses'
@@ -38,14 +39,14 @@ export function shareParts (document: object, endpoints: ReadonlyMap<string, End
 function collect (parts: Parts, operation: Json, endpoint: Endpoint): void {
   const { parameters } = operation
   if (Array.isArray(parameters)) parameters.forEach((one, index) => parts.add('parameters', `${one.in}-${one.name}`, one, { endpoint, replace: ref => { parameters[index] = ref } }))
-  const bodies = isJson(operation['requestBody']) ? operation['requestBody']['content'] : {}
+  const bodies = isJsonObject(operation['requestBody']) ? operation['requestBody']['content'] : {}
   for (const [type, media] of entriesOf(bodies)) addMember(parts, 'schemas', `${endpoint.name}${type.startsWith('multipart') ? '-form' : ''}`, media, 'schema', endpoint)
   const { responses } = operation
-  if (!isJson(responses)) return
+  if (!isJsonObject(responses)) return
   for (const [status, response] of entriesOf(responses)) {
-    const content = isJson(response['content']) ? response['content'] : {}
+    const content = isJsonObject(response['content']) ? response['content'] : {}
     if ('application/problem+json' in content) addMember(parts, 'responses', `problem-${status}`, responses, status, endpoint)
-    for (const name of Object.keys(isJson(response['headers']) ? response['headers'] : {})) addMember(parts, 'headers', name, response['headers'], name, endpoint)
+    for (const name of Object.keys(isJsonObject(response['headers']) ? response['headers'] : {})) addMember(parts, 'headers', name, response['headers'], name, endpoint)
     addTitled(parts, content, endpoint)
   }
 }
@@ -61,7 +62,7 @@ function addTitled (parts: Parts, holder: unknown, endpoint: Endpoint): void {
 function addMember (parts: Parts, kind: Kind, name: string, holder: unknown, key: string, endpoint: Endpoint): void {
   if (!isObject(holder)) return
   const value: unknown = Reflect.get(holder, key)
-  if (isJson(value)) parts.add(kind, name, value, { endpoint, replace: ref => { Reflect.set(holder, key, ref) } })
+  if (isJsonObject(value)) parts.add(kind, name, value, { endpoint, replace: ref => { Reflect.set(holder, key, ref) } })
 }
 
 class Parts {
@@ -93,16 +94,14 @@ function commonWords (uses: readonly Use[]): string[] {
 }
 
 function componentsOf (document: Json): Record<Kind, Json> {
-  const components = isJson(document['components']) ? document['components'] : {}
+  const components = isJsonObject(document['components']) ? document['components'] : {}
   const kinds: Record<Kind, Json> = { schemas: {}, responses: {}, parameters: {}, headers: {} }
-  if (isJson(components['schemas'])) kinds.schemas = components['schemas']
+  if (isJsonObject(components['schemas'])) kinds.schemas = components['schemas']
   document['components'] = Object.assign(components, kinds)
   return kinds
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
-
-const isJson = (value: unknown): value is Json => isObject(value) && !Array.isArray(value)
 
 /** Members that are objects themselves; those of a list too. */
 function entriesOf (value: unknown): Array<[string, Json]> {

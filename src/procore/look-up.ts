@@ -2,6 +2,7 @@
  * Finds out what became of a create whose answer was lost: whether the lists in which it would stand hold a record that was made
  * soon after it was sent and agrees with it. It asks Procore through what it is given, and tells no caller.
  */
+import { isJsonObject } from '../json-object.ts'
 import { limits } from '../limits.ts'
 import { partOf } from '../observe/trail.ts'
 import type { Answer } from './answer.ts'
@@ -91,7 +92,7 @@ function createdSeconds (record: Json): number {
 /** In every field that was sent and that the list shows. */
 function agrees (record: Json, values: ReadonlyMap<string, unknown>, shownAt: Wanted['shownAt']): boolean {
   for (const [name, value] of values) {
-    const shown = (shownAt[name] ?? [name]).reduce<unknown>((holder, key) => isObject(holder) ? holder[key] : undefined, record)
+    const shown = (shownAt[name] ?? [name]).reduce<unknown>((holder, key) => isJsonObject(holder) ? holder[key] : undefined, record)
     if (shown !== undefined && String(shown ?? '') !== String(value)) return false
   }
   return true
@@ -100,12 +101,8 @@ function agrees (record: Json, values: ReadonlyMap<string, unknown>, shownAt: Wa
 function parseList (body: Buffer): Json[] | undefined {
   try {
     const value: unknown = JSON.parse(body.toString('utf8'))
-    return Array.isArray(value) ? value.filter(isObject) : undefined
+    return Array.isArray(value) ? value.filter(isJsonObject) : undefined
   } catch {
     return undefined
   }
-}
-
-function isObject (value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
