@@ -80,12 +80,15 @@ const nothing: readonly string[] = []
  * @param params names of all parameters
  */
 export function pathTemplate (template: string, params: readonly string[] = nothing): PathTemplate {
-  const pieces = template.split(/:(\w+)/)
+  const [start = '', ...pieces] = template.split(/:(\w+)/)
   const named = new Set(namesIn(template))
   const unnamed = params.filter(name => !named.has(name))
   return (values, query) => {
-    let path = ''
-    for (const [index, piece] of pieces.entries()) path += index % 2 === 0 ? piece : encodeURIComponent(String(values.get(piece) ?? query.get(piece)))
+    let path = start
+    for (let index = 0; index < pieces.length; index += 2) {
+      const name = pieces[index] ?? ''
+      path += encodeText(values.get(name) ?? query.get(name)) + pieces[index + 1]
+    }
     if (query.size === 0 && unnamed.length === 0) return path
     const pairs = [
       ...unnamed.flatMap(name => query.has(name) ? [] : pairsOf(name, values.get(name))),
@@ -97,5 +100,10 @@ export function pathTemplate (template: string, params: readonly string[] = noth
 
 function pairsOf (name: string, value: unknown): string[] {
   const values: unknown[] = Array.isArray(value) ? value : [value]
-  return values.map(one => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`)
+  return values.map(one => `${encodeURIComponent(name)}=${encodeText(one)}`)
+}
+
+/** Ids, which most values are, need no encoding. */
+function encodeText (value: unknown): string {
+  return Number.isSafeInteger(value) ? String(value) : encodeURIComponent(String(value))
 }

@@ -154,13 +154,16 @@ export class Upstream {
       halt,
       trail,
       caller,
-      ...(lookUp !== undefined && { wanted: () => this.#wanted(lookUp, path, values) }),
+      wanted: lookUp === undefined ? undefined : this.#wanted(lookUp, path, values),
     }
   }
 
   #wanted ({ by, shownAt = {} }: LookUp, path: Draft, values: Outgoing['values']): Wanted {
-    const search = new Map([['filters[search]', values.get(by)]])
-    return { lists: this.#lists.map(list => list(path.values, search)), by, values, shownAt }
+    const lists = () => {
+      const search = new Map([['filters[search]', values.get(by)]])
+      return this.#lists.map(list => list(path.values, search))
+    }
+    return { lists, by, values, shownAt }
   }
 }
 

@@ -8,15 +8,15 @@ import type { Wanted } from './look-up.ts'
 
 interface Create {
   companyId: number
-  /** Asked late, since a stream's values are known at its end. */
-  wanted?: () => Wanted
+  /** Read late, since a stream's values are known at its end. */
+  wanted?: Pick<Wanted, 'by' | 'values'> | undefined
 }
 
 /** Of this process: `createsMax` names and `createsOfNameMax` times of each at most, the oldest forgotten first. */
 export class Creates {
   readonly #running = new UnderWay<Create>()
   /** When they were sent, by company and name; what was sent longest ago stands first. */
-  readonly #sentAtMs = new Map<string, readonly number[]>()
+  readonly #sentAtMs = new Map<string, number[]>()
 
   /** Returns its place; nothing for what can't be looked up. */
   begin (create: Create): number | undefined {
@@ -32,7 +32,9 @@ export class Creates {
     this.#running.remove(place)
     if (sentAtMs === undefined) return
     const name = nameOf(create)
-    const times = [...this.#sentAtMs.get(name) ?? [], sentAtMs].slice(-limits.createsOfNameMax)
+    const times = this.#sentAtMs.get(name) ?? []
+    times.push(sentAtMs)
+    if (times.length > limits.createsOfNameMax) times.shift()
     this.#sentAtMs.delete(name)
     this.#sentAtMs.set(name, times)
     if (this.#sentAtMs.size <= limits.createsMax) return
@@ -51,6 +53,5 @@ export class Creates {
 }
 
 function nameOf ({ companyId, wanted }: Create): string {
-  const { by, values } = wanted?.() ?? {}
-  return `${companyId} ${String(by === undefined ? by : values?.get(by))}`
+  return `${companyId} ${String(wanted?.values.get(wanted.by))}`
 }

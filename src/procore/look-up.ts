@@ -11,11 +11,11 @@ import type { ApiCall, Sender } from './sender.ts'
 
 /** What is looked for. */
 export interface Wanted {
-  /** Paths with their queries, looked at in turn. */
-  lists: readonly string[]
+  /** Paths with their queries, looked at in turn; asked for when it is looked, which it seldom is. */
+  lists (): readonly string[]
   /** The field whose value must be exactly the same. */
   by: string
-  /** All fields that were sent. */
+  /** All fields that were sent; of a stream they are known at its end. */
   values: ReadonlyMap<string, unknown>
   /** Where a list shows a field that it does not show under its own name. */
   shownAt: Readonly<Record<string, readonly string[]>>
@@ -47,7 +47,7 @@ export async function lookUp (sender: Sender, call: LookUpCall, wanted: Wanted, 
   const timer = setTimeout(resolve, limits.lookUpTimeoutMs, { kind: 'unread' })
   const deadlineMs = Date.now() + limits.lookUpTimeoutMs
   let finding: Finding = { kind: 'absent' }
-  for (const path of wanted.lists) {
+  for (const path of wanted.lists()) {
     const leftMs = deadlineMs - Date.now()
     if (leftMs <= 0) break
     const next = await Promise.race([tooLate, look(sender, call, path, wanted, span, { waitMs: Math.min(waitMs, leftMs), timeoutMs: leftMs })])

@@ -22,8 +22,8 @@ import { Tokens } from './tokens.ts'
 export interface ProcoreCall extends Omit<ApiCall, 'waitMs' | 'timeoutMs'> {
   /** What a success has to be, if not a record in JSON. */
   expected?: Expected
-  /** What to look for when the outcome is unknown; asked only then, since a stream's values are known at its end. */
-  wanted?: () => Wanted
+  /** What to look for when the outcome is unknown. */
+  wanted?: Wanted | undefined
 }
 
 /** What several replicas do as one: they share one token, and count one allowance. */
@@ -100,7 +100,7 @@ export class Procore {
     const stands = unknown.with({ sentAtMs })
     if (call.wanted === undefined) throw stands
     const windowMs = this.#config.timeoutMs + limits.lookUpLateMs
-    const finding = await lookUp(this.#sender, call, call.wanted(), { sentAtMs, windowMs }, this.#config.waitMs)
+    const finding = await lookUp(this.#sender, call, call.wanted, { sentAtMs, windowMs }, this.#config.waitMs)
     const isDoubtful = finding.kind === 'found' && this.#creates.hasRival(call, sentAtMs, windowMs)
     return judgeFinding(isDoubtful ? { kind: 'other' } : finding, stands)
   }

@@ -128,7 +128,7 @@ t.test('what was made while a form was still being sent is not the form\'s', asy
 
 t.test('the creates that are remembered are bounded', async t => {
   const creates = new Creates()
-  const create = (companyId: number) => ({ companyId, wanted: () => ({ lists: [], by: 'name', shownAt: {}, values: new Map([['name', 'a']]) }) })
+  const create = (companyId: number) => ({ companyId, wanted: { lists: () => [], by: 'name', shownAt: {}, values: new Map([['name', 'a']]) } })
   const send = (companyId: number, atMs: number) => {
     const one = create(companyId)
     creates.end(creates.begin(one), one, atMs)
