@@ -38,7 +38,7 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   // Where there is no body to be had, none is looked at; where there is, its type was judged before.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  await app.register(multipart)
+  await takeForms(app)
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
   const held = new HeldBytes(limits.heldMaxBytes)
@@ -47,6 +47,15 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
     const needsRoom = isMirrored(endpoint) && endpoint.cache === undefined
     new Mount({ ...rest, endpoint, needsRoom, uploads, held, send: senderOf(endpoint, parts, rest.bodies) }).register(app)
   }
+}
+
+/**
+ * @fastify/multipart without its hooks: they delete files that it was told to save, which nothing here tells it, and would have each request
+ * wait for two promises.
+ */
+function takeForms (app: FastifyInstance): Promise<void> {
+  const withoutHooks = new Proxy(app, { get: (target, name) => name === 'addHook' ? () => withoutHooks : Reflect.get(target, name) })
+  return new Promise((resolve, reject) => multipart(withoutHooks, {}, error => error === undefined ? resolve() : reject(error)))
 }
 
 /** Where a valid request goes, by what its description says. */
