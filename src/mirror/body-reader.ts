@@ -13,39 +13,67 @@ export interface ReadLimits {
   timeoutMs: number
 }
 
-/** One body. It begins at once, and says `100 Continue` to whoever waits for it. A sink that throws ends it. */
+/** One body, to be read once. A sink that throws ends it. */
 export class BodyReader {
-  /** Resolves when the body was read to its end; rejects with a Problem, with CallerGone, or with what the sink threw. */
-  readonly done: Promise<void>
   bytes = 0
   readonly #raw: IncomingMessage
   readonly #sink: (chunk: Buffer) => void
   readonly #limits: ReadLimits
-  readonly #startedAtMs = performance.now()
-  #movedAtMs = this.#startedAtMs
-  #timer: NodeJS.Timeout
-  readonly #resolve: () => void
-  readonly #reject: (error: unknown) => void
+  #startedAtMs = 0
+  #movedAtMs = 0
+  #timer: NodeJS.Timeout | undefined
+  /** Takes the listeners back, once there are any. */
+  #forget: (() => void) | undefined
+  #reject: ((error: unknown) => void) | undefined
   #ended = false
   #paused = false
 
-  constructor (raw: IncomingMessage, response: ServerResponse, limits: ReadLimits, sink: (chunk: Buffer) => void) {
+  constructor (raw: IncomingMessage, limits: ReadLimits, sink: (chunk: Buffer) => void) {
     this.#raw = raw
     this.#sink = sink
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.done = promise
-    this.#resolve = resolve
-    this.#reject = reject
     this.#limits = limits
-    this.#timer = setTimeout(this.#onTime, Math.min(limits.idleTimeoutMs, limits.timeoutMs))
-    if (raw.destroyed) this.#fail(new CallerGone())
-    else this.#start(response)
   }
 
-  #start (response: ServerResponse): void {
+  /**
+   * Resolves when the body was read to its end, or returns at once where all of it is there. Says `100 Continue` to whoever waits for it.
+   * @param response of the same request
+   * @throws {Problem} `request_timeout`; CallerGone; whatever the sink threw
+   */
+  read (response: ServerResponse): Promise<void> | undefined {
+    if (this.#raw.destroyed) throw new CallerGone()
+    if (isThere(this.#raw)) return this.#take()
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
-    this.#raw.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#reject = reject
+    this.#start(resolve)
+    return promise
+  }
+
+  /** Without listeners and timers, since nobody is waited for. */
+  #take (): undefined {
+    const chunk: Buffer | null = this.#raw.read()
+    this.#ended = true
+    // Node knows that a request was read when its end was.
+    this.#raw.resume()
+    if (chunk === null) return
+    this.bytes = chunk.length
+    this.#sink(chunk)
+  }
+
+  #start (resolve: () => void): void {
+    const raw = this.#raw
+    const { idleTimeoutMs, timeoutMs } = this.#limits
+    const onData = (chunk: Buffer) => this.#write(chunk)
+    const onEnd = () => {
+      this.stop()
+      resolve()
+    }
+    const onClose = () => this.#fail(new CallerGone())
+    this.#startedAtMs = this.#movedAtMs = performance.now()
+    this.#timer = setTimeout(() => this.#onTime(), Math.min(idleTimeoutMs, timeoutMs))
+    raw.on('data', onData).on('end', onEnd).on('close', onClose).on('error', ignore)
+    this.#forget = () => raw.off('data', onData).off('end', onEnd).off('close', onClose).pause()
   }
 
   pause (): void {
@@ -60,16 +88,15 @@ export class BodyReader {
     this.#raw.resume()
   }
 
-  /** Nothing more reaches the sink; `done` stays as it is. */
+  /** Nothing more reaches the sink; whoever waits for the end goes on waiting. */
   stop (): void {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#timer)
-    this.#raw.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose)
-    this.#raw.pause()
+    this.#forget?.()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #write (chunk: Buffer): void {
     this.bytes += chunk.length
     this.#movedAtMs = performance.now()
     try {
@@ -79,30 +106,26 @@ export class BodyReader {
     }
   }
 
-  readonly #onEnd = (): void => {
-    this.stop()
-    this.#resolve()
-  }
-
-  readonly #onClose = (): void => {
-    this.#fail(new CallerGone())
-  }
-
   /** One timer for both limits, which looks again when it has fired too early for either. */
-  readonly #onTime = (): void => {
+  #onTime (): void {
     const { idleTimeoutMs, timeoutMs } = this.#limits
     const nowMs = performance.now()
     // While it is paused the caller is not the one who is slow.
     const idleLeftMs = this.#paused ? idleTimeoutMs : this.#movedAtMs + idleTimeoutMs - nowMs
     const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs)
     if (leftMs <= 0) this.#fail(tooSlow())
-    else this.#timer = setTimeout(this.#onTime, Math.ceil(leftMs))
+    else this.#timer = setTimeout(() => this.#onTime(), Math.ceil(leftMs))
   }
 
   #fail (error: unknown): void {
     this.stop()
-    this.#reject(error)
+    this.#reject?.(error)
   }
+}
+
+/** Whether the whole body has come, as a small one mostly has, which comes with its head. It is at most what a connection reads at a time. */
+function isThere ({ complete, readableLength, headers }: IncomingMessage): boolean {
+  return complete || readableLength === Number(headers['content-length'])
 }
 
 /** The rest of the body would be taken for the next request, so the connection can't be kept. */

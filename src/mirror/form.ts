@@ -51,7 +51,7 @@ class FormPassage implements FormListener {
       headMaxBytes: limits.partHeaderMaxBytes,
       marginMaxBytes: limits.formMarginMaxBytes,
     })
-    this.#reader = new BodyReader(visit.raw, visit.response, visit.bodies, chunk => this.#read(chunk))
+    this.#reader = new BodyReader(visit.raw, visit.bodies, chunk => this.#read(chunk))
   }
 
   async pass (): Promise<Verdict> {
@@ -59,7 +59,7 @@ class FormPassage implements FormListener {
     trail.form = 'held'
     const endStage = beginStage(trail, 'validate')
     try {
-      const end = await Promise.race([this.#reader.done, this.#early.promise])
+      const end = await Promise.race([this.#reader.read(this.#visit.response), this.#early.promise])
       if (end !== 'early') this.#finish()
     } catch (error) {
       this.#giveUp()

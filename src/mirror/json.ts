@@ -12,40 +12,32 @@ import { whole, type Outgoing, type Visit } from './visit.ts'
 
 /** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`; CallerGone */
 export async function readJson (visit: Visit): Promise<Outgoing> {
-  const { trail } = visit
+  const { raw, response, bodies, trail, held } = visit
   const endStage = beginStage(trail, 'validate')
-  let value: unknown
-  let draft: Draft
-  try {
-    value = parse(await readWhole(visit))
-    draft = draftOf(value, visit)
-    const problem = faultsProblem([...visit.drafts, draft])
-    if (problem !== undefined) throw problem
-  } finally {
-    endStage()
-  }
-  // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
-  return whole(Buffer.from(JSON.stringify(value)), 'application/json', draft.values)
-}
-
-function readWhole ({ raw, response, bodies, trail, held }: Visit): Promise<Buffer> {
   const gathered = new Gathered()
-  const reader = new BodyReader(raw, response, bodies, chunk => {
+  const reader = new BodyReader(raw, bodies, chunk => {
     if (reader.bytes > bodies.jsonMaxBytes) throw bodyTooLarge(bodies.jsonMaxBytes)
     held.take(chunk.length)
     gathered.add(chunk)
   })
-  const finish = () => {
+  try {
+    const end = reader.read(response)
+    if (end !== undefined) await end
+    return judge(gathered.bytes, visit)
+  } finally {
     trail.bytesIn = reader.bytes
     held.give(gathered.length)
+    endStage()
   }
-  return reader.done.then(() => {
-    finish()
-    return gathered.bytes
-  }, error => {
-    finish()
-    throw error
-  })
+}
+
+function judge (bytes: Buffer, visit: Visit): Outgoing {
+  const value = parse(bytes)
+  const draft = draftOf(value, visit)
+  const problem = faultsProblem([...visit.drafts, draft])
+  if (problem !== undefined) throw problem
+  // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
+  return whole(Buffer.from(JSON.stringify(value)), 'application/json', draft.values)
 }
 
 /** JSON.parse takes what `toString` made of invalid UTF-8 for text, so bytes are judged first; RFC 8259 §8.1 allows refusing a byte order mark. */
