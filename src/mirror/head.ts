@@ -13,6 +13,8 @@ import { judgePath, judgeQuery, type PathTemplate, type TargetShapes } from './t
 
 /** One of the paths of an endpoint. */
 export interface Route {
+  /** Its pattern. */
+  url: string
   shapes: TargetShapes
   /** Itself, with other values. */
   self: PathTemplate

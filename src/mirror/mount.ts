@@ -78,7 +78,7 @@ export class Mount {
   register (app: FastifyInstance): void {
     const { method, params, query } = this.#endpoint
     for (const url of pathsOf(this.#endpoint)) {
-      const route: Route = { shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
+      const route: Route = { url, shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
       app.route<MirroredRoute>({
         method,
         url,
@@ -114,7 +114,8 @@ export class Mount {
     } catch (error) {
       if (trail.dismissed === true && (error instanceof Problem || error instanceof CallerGone)) return reply
       nameOrigin(reply, trail)
-      throw error instanceof Problem ? this.#tell(error, trail) : error
+      const first = pathFirst([target.path, target.query], error)
+      throw first instanceof Problem ? this.#tell(first, trail) : first
     } finally {
       trail.running = false
       for (const listener of trail.whenEnded ?? []) listener()
@@ -134,13 +135,9 @@ export class Mount {
     return problem.extras.outcome === undefined && standing !== undefined ? problem.with({ outcome: standing }) : problem
   }
 
-  async #pass (visit: Visit, { path, query, body }: Target): Promise<Verdict> {
+  #pass (visit: Visit, { body }: Target): Promise<Verdict> {
     if (body === undefined) return visit.send(judgeBodiless(visit))
-    try {
-      return await (body.kind === 'json' ? visit.send(await readJson(visit)) : this.#passForm(visit, body.boundary))
-    } catch (error) {
-      throw pathFirst([path, query], error)
-    }
+    return body.kind === 'json' ? readJson(visit).then(visit.send) : this.#passForm(visit, body.boundary)
   }
 
   async #passForm (visit: Visit, boundary: string): Promise<Verdict> {
@@ -158,7 +155,7 @@ export class Mount {
     }
   }
 
-  #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key }: Target): Visit {
+  #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key, route }: Target): Visit {
     const { raw, trail, callerId, identity } = request
     const caller = new CallerWatch(raw.socket, trail)
     return {
@@ -173,7 +170,7 @@ export class Mount {
       isKeyed: key !== undefined,
       send: outgoing => {
         if (this.#endpoint.effect !== 'safe') trail.standing = 'not_sent'
-        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: request.routeOptions.url })
+        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: route.url })
       },
     }
   }

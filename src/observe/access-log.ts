@@ -7,13 +7,13 @@ export function accessLog (write: LineWriter): Observer {
   return ended => write(ended.status >= 500 ? 'warn' : 'info', lineOf(ended), 'request')
 }
 
-function lineOf ({ request, reply, status }: Ended): object {
+function lineOf ({ request, reply, status, route }: Ended): object {
   const { trail } = request
   return {
     requestId: request.id,
     traceId: trail.traceId,
     method: request.method,
-    route: request.routeOptions.url,
+    route,
     status,
     code: trail.code,
     outcome: trail.outcome,

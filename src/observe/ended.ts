@@ -20,6 +20,8 @@ export interface Ended {
   reply: FastifyReply
   /** What was answered, or 499. */
   status: number
+  /** Its pattern; nothing where there was none. Fastify makes an object anew for whoever asks the request. */
+  route: string | undefined
 }
 
 /** Called once for each request; it must not throw, nor take long. */
@@ -45,7 +47,7 @@ const callerLeft = 499
 export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
   const end = (request: FastifyRequest, reply: FastifyReply) => {
     const isAnswered = reply.raw.writableFinished || request.trail.endless === true
-    const ended = { request, reply, status: isAnswered ? reply.statusCode : callerLeft }
+    const ended = { request, reply, status: isAnswered ? reply.statusCode : callerLeft, route: request.routeOptions.url }
     for (const observe of observers) observe(ended)
   }
   app.decorateRequest('trail')

@@ -21,8 +21,8 @@ export class LatestProblems {
   readonly #byCode = new Map<ProblemCode, LatestProblem>()
 
   /** To be told of each request that ended. */
-  readonly note = ({ request: { trail: { code, requestId }, routeOptions } }: Ended): void => {
-    if (code !== undefined) this.#add(code, routeOptions.url, requestId)
+  readonly note = ({ request: { trail: { code, requestId } }, route }: Ended): void => {
+    if (code !== undefined) this.#add(code, route, requestId)
   }
 
   /** To be told of each that could not be read. */

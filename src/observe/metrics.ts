@@ -20,9 +20,10 @@ const expectedCodes = problemCodes.filter(code => problemTable[code].status >= 5
 
 /** What of a request that ended is counted. */
 export interface NotedRequest {
-  request: { method: string, routeOptions: { url?: string | undefined }, trail: Trail }
+  request: { method: string, trail: Trail }
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
+  route: string | undefined
 }
 
 const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>> = { idempotency_in_progress: 'in_progress', idempotency_key_reused: 'reused' }
@@ -60,9 +61,8 @@ export class Metrics {
   }
 
   /** To be told of each request that ended. */
-  readonly note = ({ request, reply, status }: NotedRequest): void => {
+  readonly note = ({ request, reply, status, route = 'none' }: NotedRequest): void => {
     const { trail, method } = request
-    const route = request.routeOptions.url ?? 'none'
     this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })
     if (trail.endless !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
     if (trail.upstreamMs !== undefined) this.#upstream.observe({ status_class: trail.upstreamStatus === undefined ? 'none' : classOf(trail.upstreamStatus) }, trail.upstreamMs / 1000)

@@ -54,14 +54,14 @@ export class Traces {
   }
 
   /** To be told of each request that ended: its span and those of its stages are made of its trail. */
-  readonly note = ({ request, status }: Ended): void => {
+  readonly note = ({ request, status, route }: Ended): void => {
     const span = this.#spans.get(request.raw)
     if (span === undefined) return
-    const { trail, method, routeOptions: { url } } = request
-    span.updateName(url === undefined ? method : `${method} ${url}`)
+    const { trail, method } = request
+    span.updateName(route === undefined ? method : `${method} ${route}`)
     span.setAttributes({
       'http.request.method': method,
-      'http.route': url,
+      'http.route': route,
       'http.response.status_code': status,
       'error.type': trail.code,
       'procore_bff.request_id': trail.requestId,

@@ -5,7 +5,7 @@
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
-import { beginStage, type Trail } from '../observe/trail.ts'
+import { beginStage, type StageEnd, type Trail } from '../observe/trail.ts'
 import { CallerGone, Problem } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { isSaneId } from '../request-id.ts'
@@ -141,9 +141,11 @@ export class Sender {
       this.#refuseIfDown()
       this.breaker.enter()
       const startedAtMs = Date.now()
+      const startedAt = performance.now()
+      const endExchange = beginStage(trail, 'upstream')
       result = await this.#exchange(call, token)
+      endExchange(this.#note(result, call, performance.now() - startedAt))
       this.#learn(result, token, call)
-      noteAnswer(result, trail)
       return { result, startedAtMs, token, waitedMs }
     } finally {
       ticket.leave(result)
@@ -169,24 +171,25 @@ export class Sender {
     return staged(ticket, endStage).finally(() => { trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt })
   }
 
-  async #exchange (call: ApiCall, token: string): Promise<ExchangeResult> {
-    const { trail, method, timeoutMs, caller } = call
-    const startedAt = performance.now()
-    const endStage = beginStage(trail, 'upstream')
+  #exchange (call: ApiCall, token: string): Promise<ExchangeResult> {
+    const { trail, timeoutMs, caller } = call
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
     this.#underWay++
-    const result = await exchange(this.#api, httpRequest(call, this.#config.apiUrl, token), exchangeLimits, caller, () => {
+    return exchange(this.#api, httpRequest(call, this.#config.apiUrl, token), exchangeLimits, caller, () => {
       if (trail.standing === undefined) return
       trail.standing = 'unknown'
       trail.sentAtMs = Date.now()
     })
+  }
+
+  /** What came of an exchange, and after how long. */
+  #note (result: ExchangeResult, { trail, method, companyId }: ApiCall, ms: number): StageEnd {
     this.#underWay--
-    const ms = performance.now() - startedAt
     trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
     const [status, brokenAt] = result.kind === 'answer' ? [result.status] : [undefined, result.at]
-    endStage({ method, status, error: result.kind === 'breakdown' ? breakdownType(result) : undefined })
-    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId: call.companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
-    return result
+    noteAnswer(result, trail)
+    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
+    return { method, status, error: result.kind === 'breakdown' ? breakdownType(result) : undefined }
   }
 
   #limitsOf (timeoutMs: number): ExchangeLimits {
