@@ -118,8 +118,9 @@ export const limits = Object.freeze({
   staleRetryMs: 5_000,
   /** How long a form waits for its lists; what comes later is there for the next one. */
   formWaitMs: 5_000,
-  /** Idempotency keys: how long one is remembered, and how many with how many bytes of answers. */
+  /** Idempotency keys: how long one is remembered, how often those that are over are looked for, and how many with how many bytes of answers. */
   keyLifetimeMs: 86_400_000,
+  keysExpireMs: 1_000,
   keysMax: 100_000,
   keysMaxBytes: 67_108_864,
   /** The store that replicas share: time for one call and for a connection, calls at a time, and how often it is asked for while it is away. */

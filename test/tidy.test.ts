@@ -14,7 +14,7 @@ import { problemCodes } from '../src/problem.ts'
 import { readme, table } from './helpers/readme.ts'
 
 /** Known to all of the service: what is fixed, the shape of errors, and small things that know no room. */
-const ground = ['choice.ts', 'connections.ts', 'environment.ts', 'json-object.ts', 'limits.ts', 'linger.ts', 'problem.ts', 'product.ts', 'request-id.ts', 'secret.ts', 'standing.ts', 'under-way.ts', 'values.ts', 'young-generation.ts']
+const ground = ['choice.ts', 'connections.ts', 'environment.ts', 'json-object.ts', 'limits.ts', 'linger.ts', 'oldest.ts', 'problem.ts', 'product.ts', 'request-id.ts', 'secret.ts', 'standing.ts', 'under-way.ts', 'values.ts', 'young-generation.ts']
 
 /** What each room, and each file that stands beside the rooms, may import besides the ground: only what is further down in this list. */
 const downward: Record<string, string> = {

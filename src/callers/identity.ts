@@ -6,6 +6,7 @@ import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
 import { limits } from '../limits.ts'
+import { forgetOldest } from '../oldest.ts'
 import { Problem } from '../problem.ts'
 import type { JwtConfig } from '../values.ts'
 import { readCompanies, readScopes } from './claims.ts'
@@ -76,11 +77,8 @@ export class Identities {
 
   #remember (digest: string, identity: Identity, untilMs: number): void {
     this.#known.delete(digest)
-    if (this.#known.size >= limits.identitiesMax) {
-      const [oldest] = this.#known.keys()
-      if (oldest !== undefined) this.#known.delete(oldest)
-    }
     this.#known.set(digest, { identity, untilMs })
+    forgetOldest(this.#known, () => this.#known.size / limits.identitiesMax, oldest => this.#known.delete(oldest))
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
+import { forgetOldest } from '../oldest.ts'
 import { CallerGone } from '../problem.ts'
 import type { SharedAllowance } from '../state/shared-allowance.ts'
 import { newsOf, type AllowanceNews, type Block } from './allowance-news.ts'
@@ -110,20 +111,17 @@ export class Allowance {
     const key = this.#keyOf(companyId)
     const known = this.#buckets.get(key)
     if (known !== undefined) return known
-    if (this.#buckets.size >= limits.companiesMax) this.#forgetOldest()
     const bucket = new Bucket(this.#count)
     this.#buckets.set(key, bucket)
+    forgetOldest(this.#buckets, () => this.#buckets.size / limits.companiesMax, (oldest, idle) => { if (idle !== bucket) this.#forget(oldest, idle) })
     return bucket
   }
 
   /** What it knew will be told again by Procore's next answer. */
-  #forgetOldest (): void {
-    for (const [key, bucket] of this.#buckets) {
-      if (bucket.isBusy) continue
-      bucket.stop()
-      this.#buckets.delete(key)
-      return
-    }
+  #forget (key: number, bucket: Bucket): void {
+    if (bucket.isBusy) return
+    bucket.stop()
+    this.#buckets.delete(key)
   }
 }
 

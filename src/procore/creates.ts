@@ -3,6 +3,7 @@
  * two creates of one name look alike: what one of them made must not be told as the other's. Replicas do not know each other's.
  */
 import { limits } from '../limits.ts'
+import { forgetOldest } from '../oldest.ts'
 import { UnderWay } from '../under-way.ts'
 import type { Wanted } from './look-up.ts'
 
@@ -37,9 +38,7 @@ export class Creates {
     if (times.length > limits.createsOfNameMax) times.shift()
     this.#sentAtMs.delete(name)
     this.#sentAtMs.set(name, times)
-    if (this.#sentAtMs.size <= limits.createsMax) return
-    const [oldest = ''] = this.#sentAtMs.keys()
-    this.#sentAtMs.delete(oldest)
+    forgetOldest(this.#sentAtMs, () => this.#sentAtMs.size / limits.createsMax, oldest => this.#sentAtMs.delete(oldest))
   }
 
   /** Whether another one of the same name may have made what was made so long after this one was sent. */

@@ -3,6 +3,7 @@
  * It knows nothing of other replicas, and of what is kept only its size.
  */
 import { limits } from '../limits.ts'
+import { forgetOldest } from '../oldest.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './keys.ts'
 
 interface Kept {
@@ -19,6 +20,7 @@ export class MemoryKeys implements KeyStore {
   /** In the order in which they were settled; running ones stand where they were claimed. */
   readonly #kept = new Map<string, Kept>()
   #bytes = 0
+  #expireAtMs = 0
 
   /** What stands under a key, without taking it. */
   peek (id: string): KeyRecord | undefined {
@@ -43,19 +45,26 @@ export class MemoryKeys implements KeyStore {
 
   #put (id: string, record: KeyRecord, answerBytes: number): void {
     this.#remove(id)
+    const nowMs = Date.now()
     const bytes = recordBytes + answerBytes
-    this.#kept.set(id, { record, bytes, expiresAtMs: Date.now() + limits.keyLifetimeMs })
+    this.#kept.set(id, { record, bytes, expiresAtMs: nowMs + limits.keyLifetimeMs })
     this.#bytes += bytes
-    this.#shrink()
+    if (nowMs >= this.#expireAtMs) this.#expire(nowMs)
+    forgetOldest(this.#kept, () => Math.max(this.#kept.size / limits.keysMax, this.#bytes / limits.keysMaxBytes), oldest => this.#forget(oldest))
+  }
+
+  /** Now and then, since what is over is not told anyway. */
+  #expire (nowMs: number): void {
+    this.#expireAtMs = nowMs + limits.keysExpireMs
+    for (const [id, { expiresAtMs }] of this.#kept) {
+      if (expiresAtMs > nowMs) return
+      this.#forget(id)
+    }
   }
 
   /** Running ones are never forgotten: their number is bounded by the requests under way. */
-  #shrink (): void {
-    for (const [id, { record, expiresAtMs }] of this.#kept) {
-      const isOver = this.#kept.size > limits.keysMax || this.#bytes > limits.keysMaxBytes || expiresAtMs <= Date.now()
-      if (!isOver) return
-      if (record.state !== 'running') this.#remove(id)
-    }
+  #forget (id: string): void {
+    if (this.#kept.get(id)?.record.state !== 'running') this.#remove(id)
   }
 
   #remove (id: string): void {

@@ -217,7 +217,7 @@ t.test('companies beyond those that are remembered push out the oldest that has 
     const ticket = await allowance.enter({ companyId, sentWhole: true, waitMs: 0, caller })
     ticket.leave()
   }
-  t.equal(allowance.companies, limits.companiesMax)
+  t.ok(allowance.companies <= limits.companiesMax && allowance.companies > limits.companiesMax / 2)
   t.ok(process.cpuUsage().user - startedAt < 5_000_000, 'without looking at all of them each time')
   first.leave()
 })

@@ -135,7 +135,7 @@ t.test('the creates that are remembered are bounded', async t => {
   }
   for (let id = 0; id <= limits.createsMax; id++) send(id, 5)
   t.notOk(creates.hasRival(create(0), 1, 10), 'the oldest is forgotten')
-  t.ok(creates.hasRival(create(1), 1, 10))
+  t.ok(creates.hasRival(create(limits.createsMax), 1, 10))
   for (let atMs = 0; atMs <= limits.createsOfNameMax; atMs++) send(1, 100 * atMs)
   t.notOk(creates.hasRival(create(1), 1, 10))
   t.notOk(creates.hasRival(create(1), 100, 10), 'itself is none')
