@@ -82,7 +82,7 @@ export const limits = Object.freeze({
   logMaxBytes: 16_777_216,
   /** Lines of the log are handed over together: for so long, or until they have so many characters. */
   logBatchMs: 10,
-  logBatchLength: 15_000,
+  logBatchLength: 60_000,
   /** Causes of one error that the log tells. */
   causesMax: 5,
   /** How long SIGUSR2 raises the log to debug. */

@@ -3,10 +3,11 @@
  * routes, methods, codes, classes of statuses; never anything that a caller sent.
  */
 import type { FastifyInstance } from 'fastify'
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../problem.ts'
 import type { Unread } from './ended.ts'
+import { Tally } from './tally.ts'
 import type { Trail } from './trail.ts'
 
 /** Stands before every name of ours. */
@@ -42,7 +43,7 @@ export class Metrics {
   readonly #outcomes = this.#counter('outcomes_total', 'What became of creates and changes that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
   readonly #lists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked, or was slow.', ['source'])
-  readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.')
+  readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.', [])
 
   constructor () {
     collectDefaultMetrics({ register: this.registry })
@@ -70,7 +71,7 @@ export class Metrics {
     if (trail.bytesIn !== undefined) this.#received.inc({ route }, trail.bytesIn)
     this.#sent.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
     if (trail.outcome !== undefined) this.#outcomes.inc({ outcome: trail.outcome })
-    if (trail.lookUps !== undefined) this.#lookUps.inc(trail.lookUps)
+    if (trail.lookUps !== undefined) this.#lookUps.inc({}, trail.lookUps)
     const result = trail.replayed === true ? 'replayed' : trail.code === undefined ? undefined : idempotencyResults[trail.code]
     if (trail.cache !== undefined) this.#lists.inc({ source: trail.cache })
     if (result !== undefined) this.#idempotency.inc({ result })
@@ -93,8 +94,8 @@ export class Metrics {
     }, async (_request, reply) => reply.header('cache-control', 'no-store').type(this.registry.contentType).send(await this.registry.metrics()))
   }
 
-  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
-    return new Counter({ name: metricPrefix + name, help, labelNames, registers: [this.registry] })
+  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): Tally<Label> {
+    return new Tally(metricPrefix + name, help, labelNames, this.registry)
   }
 
   #histogram<Label extends string> (name: string, help: string, labelNames: readonly Label[] = []): Histogram<Label> {
