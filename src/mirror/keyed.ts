@@ -2,7 +2,7 @@
  * Requests with an Idempotency-Key: the first one under a key is sent, all others get what became of it. What a key is
  * remembered for is decided here, by the outcome; where it is remembered is the store's business.
  */
-import { createHash, createHmac, hkdfSync } from 'node:crypto'
+import { createHmac, hash, hkdfSync } from 'node:crypto'
 import { Problem } from '../problem.ts'
 import type { Verdict } from '../procore/outcome.ts'
 import type { Secret } from '../secret.ts'
@@ -47,7 +47,7 @@ export class Keys {
 
   /** @throws {Problem} `idempotency_in_progress`, `idempotency_key_reused`, or what became of the first request */
   async pass (scope: KeyScope, request: KeyedRequest): Promise<Verdict> {
-    const id = createHash('sha256').update(nameOf(scope)).digest('base64url')
+    const id = hash('sha256', nameOf(scope), 'base64url')
     const earlier = await this.#store.claim(id)
     if (earlier !== undefined) return this.#repeat(id, earlier, request)
     const startedAtMs = Date.now()

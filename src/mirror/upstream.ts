@@ -1,5 +1,5 @@
 /** From a validated request to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Endpoint, MirroredEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../observe/audit.ts'
 import type { Result, Trail } from '../observe/trail.ts'
@@ -195,5 +195,5 @@ function fingerprint ({ values }: Outgoing, { path, query }: Envelope, imageDige
   // The company is a part of the key's name, so that most paths add nothing.
   const place = path.values.size > 1 ? [path.values] : []
   const sorted = [values, query.values, ...place].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify([...sorted, imageDigest])).digest('base64url')
+  return hash('sha256', JSON.stringify([...sorted, imageDigest]), 'base64url')
 }
