@@ -144,6 +144,17 @@ t.test('Expect: 100-continue is answered once the body is wanted', async t => {
   t.match(await wanted.ended(), /HTTP\/1\.1 201 Created/)
 })
 
+t.test('Expect: 100-continue is answered for a body that is there already, so that the connection goes on', async t => {
+  const { port } = await startService(t)
+  const head = 'POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
+  const body = JSON.stringify({ user: jane })
+  const caller = new RawConnection(port)
+  caller.write(`${head}expect: 100-continue\r\ncontent-length: 0\r\n\r\n`)
+  t.match(await caller.until('"malformed_json"'), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 400 /)
+  caller.write(`${head}connection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  t.match(await caller.ended(), /HTTP\/1\.1 201 Created/)
+})
+
 t.test('Expect: 100-continue is not answered when the request is refused, and the connection is closed', async t => {
   const { port } = await startService(t)
   const refusals: Array<[string, RegExp]> = [

@@ -77,6 +77,7 @@ export class BodyReader {
   }
 
   pause (): void {
+    if (this.#ended) return
     this.#paused = true
     this.#raw.pause()
   }
@@ -123,9 +124,12 @@ export class BodyReader {
   }
 }
 
-/** Whether the whole body has come, as a small one mostly has, which comes with its head. It is at most what a connection reads at a time. */
+/**
+ * Whether the whole body has come, as a small one mostly has, which comes with its head. It is at most what is read of a connection whose body
+ * nobody takes. Whoever expects a word beforehand is given it all the same, since Node ends the connection of one who is not.
+ */
 function isThere ({ complete, readableLength, headers }: IncomingMessage): boolean {
-  return complete || readableLength === Number(headers['content-length'])
+  return headers.expect === undefined && (complete || readableLength === Number(headers['content-length']))
 }
 
 /** The rest of the body would be taken for the next request, so the connection can't be kept. */

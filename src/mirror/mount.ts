@@ -102,9 +102,9 @@ export class Mount {
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { target, trail } = request
     if (target === null) throw new Error('the target was not judged')
+    if (this.#needsRoom && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
     trail.running = true
     try {
-      if (this.#needsRoom && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
       // Whoever dismissed it has answered it.
       if (trail.dismissed === true) return reply

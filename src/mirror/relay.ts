@@ -25,16 +25,19 @@ export function relaySuccess (reply: FastifyReply, { status, contentType, body, 
     // RFC 9110 §15.4.5: the same headers as the answer that it stands for, and no body.
     if (isKnown(etag, reply.request.headers['if-none-match'])) return reply.code(304).send()
   }
-  return body.length === 0 ? reply.send() : reply.header('content-type', contentType).send(asPayload(body))
+  return body.length === 0 ? reply.send() : reply.header('content-type', contentType).serializer(asItIs).send(asPayload(body, contentType))
 }
 
-/** Node writes a short text together with the head in one piece, and bytes beside it as a second one. */
-function asPayload (body: Buffer): Buffer | string {
-  return body.length <= joinedMaxBytes && isAscii(body) ? body.toString('latin1') : body
+/** Node writes a short text together with the head in one piece, and bytes beside it as a second one. It writes the head as UTF-8 then. */
+function asPayload (body: Buffer, contentType: string): Buffer | string {
+  return body.length <= joinedMaxBytes && isAscii(body) && /^[\x20-\x7e]*$/.test(contentType) ? body.toString('latin1') : body
 }
 
-/** Up to here Node writes text without memory of its own. */
-const joinedMaxBytes = 8192
+/** Node has 16 KB at hand for what it writes as text, head and all, and counts three bytes a character. */
+const joinedMaxBytes = 4096
+
+/** Without a serializer Fastify would add a charset to the type of a text. */
+const asItIs = (payload: unknown) => String(payload)
 
 /** RFC 9110 §13.1.2: by weak comparison, since a cache on the way may have made the tag weak. */
 function isKnown (etag: string, ifNoneMatch: string | undefined): boolean {

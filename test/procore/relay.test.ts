@@ -60,6 +60,19 @@ t.test('other success statuses are passed on', async t => {
   }
 })
 
+t.test('a type is passed on as it is, whatever the body has in it', async t => {
+  const { users, emulator } = await startService(t)
+  for (const type of ['application/json', 'application/vnd.procore+json', 'Application/JSON;', 'application/json;v=1', 'application/json; charset=UTF-8']) {
+    for (const body of ['{"id":1}', '{"id":1,"name":"é"}', JSON.stringify({ id: 1, notes: 'n'.repeat(9000) })]) {
+      emulator.faults.add({ kind: 'status', status: 201, body, headers: { 'content-type': type } })
+      const { headers, text } = await sendJson(users, { user: jane })
+      t.equal(text, body)
+      t.equal(headers['content-type'], type)
+      t.equal(headers['content-length'], String(Buffer.byteLength(body)))
+    }
+  }
+})
+
 t.test('every shape of error body points at the inputs', async t => {
   const { users, emulator } = await startService(t)
   const told = async (status: number, body: unknown) => {
