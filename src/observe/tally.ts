@@ -17,9 +17,8 @@ export class Tally<Label extends string> {
 
   /** @param name in the registry, where it stands from now on */
   constructor (name: string, help: string, labelNames: readonly Label[], registry: Registry) {
-    const give = (counter: Counter) => this.#give(counter, this.#root, {}, 0)
-    const counter: Counter = new Counter({ name, help, labelNames, registers: [registry], collect: () => give(counter) })
     this.#labelNames = labelNames
+    const counter: Counter = new Counter({ name, help, labelNames, registers: [registry], collect: () => this.#give(counter, this.#root, {}, 0) })
   }
 
   /** Counts up, or begins at 0. */
