@@ -143,7 +143,9 @@ export class Sender {
       const startedAtMs = Date.now()
       const startedAt = performance.now()
       const endExchange = beginStage(trail, 'upstream')
+      this.#underWay++
       result = await this.#exchange(call, token)
+      this.#underWay--
       endExchange(this.#note(result, call, performance.now() - startedAt))
       this.#learn(result, token, call)
       return { result, startedAtMs, token, waitedMs }
@@ -174,7 +176,6 @@ export class Sender {
   #exchange (call: ApiCall, token: string): Promise<ExchangeResult> {
     const { trail, timeoutMs, caller } = call
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
-    this.#underWay++
     return exchange(this.#api, httpRequest(call, this.#config.apiUrl, token), exchangeLimits, caller, () => {
       if (trail.standing === undefined) return
       trail.standing = 'unknown'
@@ -184,7 +185,6 @@ export class Sender {
 
   /** What came of an exchange, and after how long. */
   #note (result: ExchangeResult, { trail, method, companyId }: ApiCall, ms: number): StageEnd {
-    this.#underWay--
     trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
     const [status, brokenAt] = result.kind === 'answer' ? [result.status] : [undefined, result.at]
     noteAnswer(result, trail)
