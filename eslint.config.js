@@ -8,7 +8,7 @@ export default [
     rules: { '@typescript-eslint/no-explicit-any': 'error' },
   },
   {
-    files: ['src/pages/**/*.js'],
+    files: ['src/ui/**/*.js'],
     languageOptions: { globals: { EventSource: 'readonly', MutationObserver: 'readonly', SwaggerUIBundle: 'readonly', Node: 'readonly', document: 'readonly' } },
   },
 ]

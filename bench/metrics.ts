@@ -3,7 +3,7 @@
  * request like that of a create, the second by the kernel's account of a service under load, in turn in the same run.
  */
 import { Pool } from 'undici'
-import { Metrics, type NotedRequest } from '../src/observe/metrics.ts'
+import { Metrics, type NotedRequest } from '../src/telemetry/metrics.ts'
 import { startProgram } from '../test/helpers/program.ts'
 import { cpuMicrosOf, environmentFor, keep, load, median, rounds, seconds } from './tools.ts'
 

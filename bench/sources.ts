@@ -1,6 +1,6 @@
 /**
  * Source files as data, read by TypeScript's own parser: what they import and export, how long they are, what they excuse themselves from.
- * bench/style.ts makes figures of it, test/tidy.test.ts rules. It knows nothing of types, so that reading the house takes a second.
+ * bench/style.ts makes figures of it, test/repository/tidy.test.ts rules. It knows nothing of types, so that reading the house takes a second.
  */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,7 +1,7 @@
 /** How long the service takes from its start to `/readyz`, and what a caller costs whose token is known. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Identities } from '../src/callers/identity.ts'
+import { Identities } from '../src/auth/jwt.ts'
 import { freePort } from '../test/helpers/free-port.ts'
 import { startProgram } from '../test/helpers/program.ts'
 import { startIssuer } from './contestants.ts'

@@ -2,7 +2,7 @@
 import { failureOf, isFailure, NetworkError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
 import type { Data, Input, Method, PathOf } from './operation.ts'
-import { mayRepeat, orAborted, pause, Pauses, type Repeat } from './repeats.ts'
+import { mayRepeat, orAborted, pause, Pauses, type Repeat } from './retry.ts'
 import { formOf, urlOf } from './request.ts'
 import { exchange, type OnProgress, type Outgoing, type Reply } from './transport.ts'
 

@@ -3,16 +3,16 @@
  * An endpoint is one line: its method, its path, and what of its arguments goes where.
  */
 import { createSend, type Answer, type CallOptions, type ClientOptions, type UploadOptions } from './call.ts'
-import { randomKey } from './key.ts'
+import { randomKey } from './idempotency-key.ts'
 import type { NewUser, Query, User, UserChanges, UserForm, UserQuery } from './operation.ts'
 import { pagesFrom } from './pages.ts'
 
 export type { Answer, CallOptions, ClientOptions, Send, SendOptions, UploadOptions } from './call.ts'
 export { isFailure, NetworkError, ProblemError, type Failure } from './errors.ts'
 export type { FieldName, Fault, NewUser, Outcome, ProblemCode, User, UserChanges, UserForm, UserQuery } from './operation.ts'
-export type { Repeat } from './repeats.ts'
+export type { Repeat } from './retry.ts'
 export type { Progress } from './transport.ts'
-export { randomKey } from './key.ts'
+export { randomKey } from './idempotency-key.ts'
 
 export interface UserOptions extends UploadOptions {
   /** Whether Procore enforces the fields that the company itself requires. */

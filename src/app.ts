@@ -1,35 +1,35 @@
 /** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. It decides nothing about a request. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { Callers } from './callers/callers.ts'
-import { addCors } from './callers/cors.ts'
-import type { Config } from './config.ts'
+import { Callers } from './auth/plugin.ts'
+import { addCors } from './auth/cors.ts'
+import type { Config } from './config/index.ts'
 import { describeEndpoints } from './endpoints/index.ts'
-import { judgeHeads } from './heads.ts'
-import { addLinger } from './linger.ts'
-import { Lifecycle } from './lifecycle.ts'
-import { KeptAnswers } from './mirror/kept-answers.ts'
-import { Keys } from './mirror/keyed.ts'
-import { mirror } from './mirror/mirror.ts'
-import { Forms } from './mirror/forms-under-way.ts'
-import { accessLog } from './observe/access-log.ts'
-import { Audit } from './observe/audit.ts'
-import { addObservers, plainTrail } from './observe/ended.ts'
-import { addGauges } from './observe/gauges.ts'
-import { health } from './observe/health.ts'
-import { LatestProblems } from './observe/latest-problems.ts'
-import { lineWriter } from './observe/log.ts'
-import { Metrics } from './observe/metrics.ts'
-import type { Traces } from './observe/traces.ts'
-import { addDocs } from './pages/docs.ts'
-import { addOpenapi } from './pages/openapi.ts'
-import { addStatus } from './pages/status.ts'
-import { Paths } from './paths.ts'
-import { Procore } from './procore/procore.ts'
-import { addRefusals } from './refusals.ts'
-import { createServer } from './server.ts'
-import type { SharedStore } from './state/redis.ts'
-import { MemoryKeys } from './state/memory-keys.ts'
-import type { Shared } from './state/shared.ts'
+import { judgeHeads } from './server/request-guards.ts'
+import { addLinger } from './server/lingering-close.ts'
+import { Lifecycle } from './server/in-flight.ts'
+import { KeptAnswers } from './proxy/response-cache.ts'
+import { Keys } from './proxy/idempotency/idempotency.ts'
+import { mirror } from './proxy/plugin.ts'
+import { Forms } from './proxy/body/active-forms.ts'
+import { accessLog } from './telemetry/access-log.ts'
+import { Audit } from './telemetry/audit.ts'
+import { addObservers, plainTrail } from './telemetry/request-end.ts'
+import { addGauges } from './telemetry/gauges.ts'
+import { health } from './health/plugin.ts'
+import { LatestProblems } from './telemetry/recent-problems.ts'
+import { lineWriter } from './telemetry/logger.ts'
+import { Metrics } from './telemetry/metrics.ts'
+import type { Traces } from './telemetry/tracing.ts'
+import { addDocs } from './ui/docs/plugin.ts'
+import { addOpenapi } from './openapi/plugin.ts'
+import { addStatus } from './ui/status/plugin.ts'
+import { Paths } from './server/method-not-allowed.ts'
+import { Procore } from './procore/client.ts'
+import { addRefusals } from './server/error-handler.ts'
+import { createServer } from './server/create-server.ts'
+import type { SharedStore } from './storage/redis.ts'
+import { MemoryKeys } from './storage/memory-idempotency-store.ts'
+import type { Shared } from './storage/index.ts'
 
 /** The service that was built, with what a process that runs it has to start, stop or ask. */
 export interface App {
@@ -93,13 +93,13 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
 async function shareState (config: Config, log: FastifyBaseLogger): Promise<Shared | undefined> {
   const { redisUrl } = config.state
   if (redisUrl === undefined) return undefined
-  const { openShared } = await import('./state/shared.ts')
+  const { openShared } = await import('./storage/index.ts')
   return openShared(config, redisUrl, log)
 }
 
 /** What traces need is loaded only where they are wanted. */
 async function openTraces ({ tracesUrl }: Config['observe'], log: FastifyBaseLogger): Promise<Traces | undefined> {
   if (tracesUrl === undefined) return undefined
-  const { Traces } = await import('./observe/traces.ts')
+  const { Traces } = await import('./telemetry/tracing.ts')
   return new Traces(tracesUrl, log)
 }

@@ -1,5 +1,5 @@
 /** `npm start`: the service and nothing else. */
-import './compiled.ts'
+import './server/compile-cache.ts'
 
-const { run } = await import('./run.ts')
+const { run } = await import('./server/process.ts')
 await run()

@@ -1,6 +1,6 @@
 /** What a form for a new company user needs, in one answer. */
 import { Type } from '@sinclair/typebox'
-import { listCountries } from './codes.ts'
+import { listCountries } from './iso-3166.ts'
 import { createCompanyUser } from './company-users.ts'
 import type { Endpoint, ListQuestion, MirroredEndpoint } from './endpoint.ts'
 import type { DescriptionOptions } from './fields.ts'

@@ -3,7 +3,7 @@
  * It is long because a user has many fields, and each is described.
  */
 import { Type, type TObject } from '@sinclair/typebox'
-import { isSubdivisionOf } from './codes.ts'
+import { isSubdivisionOf } from './iso-3166.ts'
 import type { Dependency, Endpoint, MirroredEndpoint, RecordBody } from './endpoint.ts'
 import { countryCode, emailAddress, flag, id, ids, oneOf, range, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
 import { company, paging } from './parameters.ts'

@@ -4,8 +4,8 @@
  */
 import { FormatRegistry, Type, type SchemaOptions } from '@sinclair/typebox'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
-import { choice } from '../choice.ts'
-import { countryCodes, subdivisionCodes } from './codes.ts'
+import { choice } from './string-enum.ts'
+import { countryCodes, subdivisionCodes } from './iso-3166.ts'
 
 /** Ids are 64-bit at Procore and near 2^49; beyond 2^53-1 a number of JavaScript is no longer exact. */
 export const maxId = Number.MAX_SAFE_INTEGER

@@ -2,8 +2,8 @@
  * Keeps requests from a host that is down: after a run of failures they are refused at once, and one at a time is let through at
  * growing intervals to see whether the host is back. It decides nothing about what a failure is.
  */
-import { limits } from '../limits.ts'
-import { Standing } from '../standing.ts'
+import { limits } from '../config/limits.ts'
+import { Standing } from '../telemetry/dependency-status.ts'
 
 /** Opens after `breakerFailures` in a row; probes come from `breakerIntervalMs` apart, doubling, to `breakerIntervalMaxMs`. */
 export class Breaker {

@@ -4,9 +4,9 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { CallerGone } from '../problem.ts'
+import { CallerGone } from '../server/problem.ts'
 import type { ExchangeResult } from './answer.ts'
-import type { Caller } from './caller.ts'
+import type { Caller } from '../server/caller.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
 /** What one exchange may take. */

@@ -2,7 +2,7 @@
  * What the end of an exchange tells of the API host, whatever it tells of the request. It is pure: what follows from it, the breaker
  * decides.
  */
-import { blockOf } from './allowance-news.ts'
+import { blockOf } from './rate-limit/headers.ts'
 import type { ExchangeResult } from './answer.ts'
 
 /** A 503 with Retry-After is an orderly answer, and what was ended from this side says nothing. */

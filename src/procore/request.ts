@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { userAgent, via } from '../product.ts'
+import { userAgent, via } from '../config/product.ts'
 
 /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked, at the pace of the slower side, and can't. */
 export type Body = Buffer | Readable | null

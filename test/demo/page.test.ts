@@ -13,7 +13,7 @@ const policy = "default-src 'none';script-src 'self';style-src 'self';img-src da
 t.test('`npm start` does not have it', async t => {
   const emulator = await emulate(t)
   const url = await run(t, 'src/main.ts', serviceEnvironment(emulator)).listening
-  for (const path of ['/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/src/demo/page/main.ts']) {
+  for (const path of ['/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/tools/demo/page/main.ts']) {
     t.match(await send(url + path, { method: 'GET' }), { status: 404, json: { code: 'not_found' } }, path)
   }
   t.match(await send(`${url}/demo/next/nothing`, { method: 'POST' }), { status: 404 })
@@ -22,12 +22,12 @@ t.test('`npm start` does not have it', async t => {
 t.test('no module of the service asks for it', async t => {
   const { app } = await startService(t)
   t.notMatch(app.fastify.printRoutes({ commonPrefix: false }), /demo/)
-  t.notMatch(await readFile(join(root, 'src/app.ts'), 'utf8') + await readFile(join(root, 'src/run.ts'), 'utf8'), /demo/)
+  t.notMatch(await readFile(join(root, 'src/app.ts'), 'utf8') + await readFile(join(root, 'src/server/process.ts'), 'utf8'), /demo/)
 })
 
 t.test('its files come from here, under a strict policy, and name nothing else', async t => {
   const emulator = await emulate(t)
-  const url = await run(t, 'src/demo/main.ts', serviceEnvironment(emulator)).listening
+  const url = await run(t, 'tools/demo/service.ts', serviceEnvironment(emulator)).listening
   const seen = new Set<string>()
   const follow = async (path: string): Promise<void> => {
     if (seen.has(path)) return
@@ -39,12 +39,12 @@ t.test('its files come from here, under a strict policy, and name nothing else',
     for (const name of named) await follow(new URL(name, url + path).pathname)
   }
   await follow('/demo')
-  t.ok(seen.has('/demo/client/client.ts') && seen.has('/demo/page.css') && seen.has('/demo/src/demo/page/main.ts'))
+  t.ok(seen.has('/demo/client/client.ts') && seen.has('/demo/page.css') && seen.has('/demo/tools/demo/page/main.ts'))
 })
 
 t.test('it has an input for every field of the create', async t => {
   const { body } = createCompanyUser({ stateCodes: 'iso', permissionTemplateIds: new Set() })
-  const html = await readFile(join(root, 'src/demo/page/page.html'), 'utf8')
+  const html = await readFile(join(root, 'tools/demo/page/page.html'), 'utf8')
   const named = [...html.matchAll(/ name="(\w+)"/g)].map(([, name]) => name).filter(name => name !== 'viewport')
   t.strictSame(named.filter(name => name !== 'color').sort(), [...Object.keys(body?.fields.properties ?? {}), 'avatar'].sort())
 })
@@ -60,7 +60,7 @@ t.test('what Procore received is told without credentials', async t => {
 t.test('only scenarios that there are can be chosen, and one takes the place of the other', async t => {
   const { url } = await startDemo(t)
   t.match(await send(`${url}/demo/next/none`, { method: 'POST' }), { status: 404, json: { code: 'not_found' } })
-  const html = await readFile(join(root, 'src/demo/page/page.html'), 'utf8')
+  const html = await readFile(join(root, 'tools/demo/page/page.html'), 'utf8')
   for (const [, name] of html.matchAll(/<option value="(\w+)">/g)) t.equal((await send(`${url}/demo/next/${name}`, { method: 'POST' })).status, 204, String(name))
   await send(`${url}/demo/next/email_taken`, { method: 'POST' })
   await send(`${url}/demo/next/nothing`, { method: 'POST' })

@@ -1,7 +1,7 @@
 // Each fault of the emulator as a caller meets it, for one request or at a rate, and the routes by which it is told.
 import t from 'tap'
-import { startEmulator } from '../../src/emulator/emulator.ts'
-import type { Fault } from '../../src/emulator/settings.ts'
+import { startEmulator } from '../../tools/emulator/emulator.ts'
+import type { Fault } from '../../tools/emulator/settings.ts'
 import { run } from '../helpers/process.ts'
 import { jane, send } from '../helpers/requests.ts'
 
@@ -52,7 +52,7 @@ t.test('how often a fault strikes', async t => {
 })
 
 t.test('as a program, told by its own routes', async t => {
-  const program = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
+  const program = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
   const url = await program.listening
   const control = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body = '') => send(`${url}/__emulator${path}`, { method, body })
   t.match(await control('GET', '/settings'), { status: 200, json: { clientId: 'me', rateLimit: 3600 } })
@@ -78,7 +78,7 @@ t.test('as a program, told by its own routes', async t => {
 
 t.test('as a program, settings that are none', async t => {
   for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
-    const program = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
+    const program = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
     t.equal((await program.exit).code, 1)
     t.match(program.stderr(), /^EMULATOR_SETTINGS/)
   }

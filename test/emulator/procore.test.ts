@@ -1,8 +1,8 @@
 // The emulator as a Procore: tokens, creates by JSON and form, its own strictness, and every undocumented fact either way.
 import t, { type Test } from 'tap'
-import { startEmulator } from '../../src/emulator/emulator.ts'
-import { parseForm } from '../../src/emulator/form.ts'
-import { SettingsSchema, type Settings } from '../../src/emulator/settings.ts'
+import { startEmulator } from '../../tools/emulator/emulator.ts'
+import { parseForm } from '../../tools/emulator/multipart.ts'
+import { SettingsSchema, type Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { boundary, form, jane, janeParts, send, type Body } from '../helpers/requests.ts'
 

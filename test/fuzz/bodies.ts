@@ -1,6 +1,6 @@
 /** Bodies that are valid before they are damaged, and what an independent parser reads from their bytes afterwards. */
 import busboy from 'busboy'
-import { parseForm } from '../../src/emulator/form.ts'
+import { parseForm } from '../../tools/emulator/multipart.ts'
 import type { Random } from '../helpers/random.ts'
 import { png } from '../helpers/images.ts'
 import { form, type FormPart } from '../helpers/requests.ts'

@@ -1,8 +1,8 @@
 /** The service with the demo's page, and that page in a browser. */
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { addPage } from '../../src/demo/pages.ts'
-import type { Emulator } from '../../src/emulator/emulator.ts'
+import { addPage } from '../../tools/demo/plugin.ts'
+import type { Emulator } from '../../tools/emulator/emulator.ts'
 import { hasBrowser, openPage, type Browsing } from './browser.ts'
 import { startService, type Service } from './service.ts'
 
@@ -16,7 +16,7 @@ export interface Demo extends Browsing {
   users: () => number
 }
 
-/** As `src/demo/main.ts` does it. */
+/** As `tools/demo/service.ts` does it. */
 export function startDemo (t: Test): Promise<Service> {
   return startService(t, { extend: (fastify, config) => addPage(fastify, new URL(config.procore.apiUrl)) })
 }

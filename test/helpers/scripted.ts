@@ -2,7 +2,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import type { Test } from 'tap'
-import { problemTable, type Outcome, type ProblemCode } from '../../src/problem.ts'
+import { problemTable, type Outcome, type ProblemCode } from '../../src/server/problem.ts'
 import { listen } from './listen.ts'
 
 export interface ScriptedAnswer {

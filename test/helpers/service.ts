@@ -1,11 +1,11 @@
 /** A service for one test: built from an environment as `npm start` would, listening on a free port, closed by the test that made it. */
 import type { Test } from 'tap'
 import { buildApp, type App } from '../../src/app.ts'
-import { readConfig, type Config } from '../../src/config.ts'
-import { Emulator, startEmulator } from '../../src/emulator/emulator.ts'
-import type { Settings } from '../../src/emulator/settings.ts'
+import { readConfig, type Config } from '../../src/config/index.ts'
+import { Emulator, startEmulator } from '../../tools/emulator/emulator.ts'
+import type { Settings } from '../../tools/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
-import { createLog } from '../../src/observe/log.ts'
+import { createLog } from '../../src/telemetry/logger.ts'
 import { portOf } from './listen.ts'
 import { credentials } from './requests.ts'
 

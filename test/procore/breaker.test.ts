@@ -1,7 +1,7 @@
 // A host that is down is left alone: after a run of failures requests are refused at once, one probes at growing intervals, and
 // /readyz tells of it without failing.
 import t from 'tap'
-import { limits } from '../../src/limits.ts'
+import { limits } from '../../src/config/limits.ts'
 import { Breaker } from '../../src/procore/breaker.ts'
 import { png } from '../helpers/images.ts'
 import { form, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'

@@ -3,7 +3,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { Fault } from '../../src/emulator/settings.ts'
+import type { Fault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { run } from '../helpers/process.ts'
 import { boundary, form, jane, janeParts, send, type Reply } from '../helpers/requests.ts'
@@ -90,7 +90,7 @@ const matrix: Record<string, [faults: Fault[], expected: Expected, streamed?: Ex
 }
 
 t.test('the emulator misbehaves', async t => {
-  const emulator = run(t, 'src/emulator/main.ts', { EMULATOR_PORT: '0' })
+  const emulator = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
   const upstream = await emulator.listening
   const control = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown) => JSON.parse((await send(`${upstream}/__emulator${path}`, { method, headers: close, body: body === undefined ? '' : JSON.stringify(body) })).text)
   const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_WAIT_MS: '2500', AVATAR_MAX_BYTES: '30000000' } })

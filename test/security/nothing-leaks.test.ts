@@ -2,9 +2,9 @@
 // one of them, and no answer holds a credential. (The helpers look for credentials in all traffic of all other tests, too.)
 import { inspect } from 'node:util'
 import t from 'tap'
-import { readConfig } from '../../src/config.ts'
-import type { Fault } from '../../src/emulator/settings.ts'
-import { stop } from '../../src/stop.ts'
+import { readConfig } from '../../src/config/index.ts'
+import type { Fault } from '../../tools/emulator/settings.ts'
+import { stop } from '../../src/server/shutdown.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { startReceiver } from '../helpers/otlp.ts'

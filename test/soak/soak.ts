@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request, Agent } from 'undici'
-import type { Fault } from '../../src/emulator/settings.ts'
+import type { Fault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { startProgram } from '../helpers/program.ts'
 import { boundary, form } from '../helpers/requests.ts'
@@ -32,7 +32,7 @@ const faults: readonly [Fault, ...Fault[]] = [
   { kind: 'early', status: 413, body: '{}' }, { kind: 'early', status: 500, body: '{}', lingerMs: 500 },
 ]
 
-const emulator = await startProgram('src/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}' })
+const emulator = await startProgram('tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}' })
 const service = await startProgram('src/main.ts', {
   PORT: '0',
   PROCORE_API_URL: emulator.url,

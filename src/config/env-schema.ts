@@ -1,0 +1,67 @@
+/**
+ * The environment variables of the service as one TypeBox schema: names, types, defaults and ranges.
+ * It knows nothing of what the values are used for.
+ */
+import { Type, type Static } from '@sinclair/typebox'
+import { choice } from '../endpoints/string-enum.ts'
+
+const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
+const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
+/** Divided by commas. */
+const list = () => Type.String({ default: '' })
+
+const mebibyte = 1_048_576
+
+/**
+ * Every variable, by its name: what is not set has the default, what has no default is required. What JSON Schema can't judge is a string
+ * here, which values.ts reads.
+ */
+export const EnvironmentSchema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1' }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 3000 }),
+  PROCORE_API_URL: Type.String({ default: 'https://api.procore.com' }),
+  PROCORE_LOGIN_URL: Type.String({ default: 'https://login.procore.com' }),
+  PROCORE_ALLOW_HTTP: Type.Boolean({ default: false }),
+  PROCORE_CLIENT_ID: Type.String(),
+  PROCORE_CLIENT_SECRET: Type.String(),
+  PROCORE_COMPANY_IDS: list(),
+  CALLER_AUTH: choice(['jwt', 'none']),
+  JWT_JWKS_URL: Type.String({ default: '' }),
+  JWT_ISSUER: Type.String({ default: '' }),
+  JWT_AUDIENCE: Type.String({ default: '' }),
+  JWT_COMPANIES_CLAIM: Type.String({ default: '' }),
+  JWT_SCOPE_PREFIX: Type.String({ default: '' }),
+  PERMISSION_TEMPLATE_IDS: list(),
+  TRUSTED_PROXIES: list(),
+  CALLER_RATE_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 600 }),
+  CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
+  MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
+  UPLOAD_TIMEOUT_MS: milliseconds(300_000),
+  REDIS_URL: Type.String({ default: '' }),
+  IDEMPOTENCY_WITHOUT_REDIS: choice(['refuse', 'proceed'], { default: 'refuse' }),
+  JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
+  AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
+  AVATAR_MAX_PIXELS: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 50_000_000 }),
+  FORM_HOLD_BYTES: bytes(262_144, 1024 * mebibyte),
+  UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
+  UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
+  UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
+  RATE_WAIT_MS: milliseconds(3_000, 0),
+  PROCORE_ALLOWANCE: choice(['company', 'service'], { default: 'company' }),
+  STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
+  CACHE_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60 }),
+  DRAIN_DELAY_MS: milliseconds(0, 0),
+  SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
+  CORS_ORIGINS: list(),
+  HTTPS_PROXY: Type.String({ default: '' }),
+  NO_PROXY: Type.String({ default: '' }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.String({ default: '' }),
+  STATUS_PAGE: Type.Boolean({ default: false }),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+})
+
+/** The variables once they were read and checked. */
+export type Environment = Static<typeof EnvironmentSchema>
+
+/** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */
+export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const

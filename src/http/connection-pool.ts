@@ -1,0 +1,107 @@
+/**
+ * The connections to other hosts, owned here so that nothing about them is left to defaults:
+ * certificates are verified, redirects are not followed, HTTP/2 is off, idle connections are closed by us first.
+ * It knows neither tokens nor what is sent.
+ */
+import type { Socket } from 'node:net'
+import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
+import { limits } from '../config/limits.ts'
+import type { Secret } from '../config/secret.ts'
+
+/** The proxy through which `https:` hosts are reached (`HTTPS_PROXY`, `NO_PROXY`). */
+export interface Proxy {
+  /** Empty: none. It may hold a password. */
+  readonly url: Secret
+  /** Hosts that are reached without it, as in `NO_PROXY`. */
+  readonly except: string
+}
+
+/** How the connections to one origin are used at this moment. */
+export interface ConnectionCounts {
+  /** Open and idle. */
+  free: number
+  busy: number
+  /** Requests that wait for a connection. */
+  queued: number
+}
+
+/** The connections to one host: what requests are given to, and how many there are. Closing the dispatcher closes them all. */
+export interface Connections {
+  readonly dispatcher: Dispatcher
+  counts (): ConnectionCounts
+}
+
+/**
+ * Connections to one origin, which has to be named in every request; none is opened before the first one. Answers are not timed here: an
+ * exchange keeps its own limits.
+ * @param connections how many at most; requests beyond them wait here, and it is for the caller to limit how many
+ */
+export function openConnections (origin: string, connections: number, proxy: Proxy): Connections {
+  const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+  const pools: Pool[] = []
+  const open = (url: string | URL, connector: buildConnector.connector) => {
+    const pool = openPool(url, connections, connector)
+    pools.push(pool)
+    return pool
+  }
+  const dispatcher = proxy.url.reveal() === '' ? open(origin, direct) : openProxied(proxy, direct, open)
+  return { dispatcher, counts: () => countOf(pools) }
+}
+
+function countOf (pools: readonly Pool[]): ConnectionCounts {
+  const counts = { free: 0, busy: 0, queued: 0 }
+  for (const { stats: { connected, running, queued } } of pools) {
+    counts.free += Math.max(0, connected - running)
+    counts.busy += running
+    counts.queued += queued
+  }
+  return counts
+}
+
+function openProxied (proxy: Proxy, direct: buildConnector.connector, open: (url: string | URL, connector: buildConnector.connector) => Pool): Dispatcher {
+  return new EnvHttpProxyAgent({
+    httpsProxy: proxy.url.reveal(),
+    // `http:` is for hosts of this machine, or of a network that the operator trusts.
+    httpProxy: '',
+    noProxy: proxy.except,
+    connectTimeout: limits.connectTimeoutMs,
+    requestTls: { rejectUnauthorized: true },
+    factory: (url, { connect }: Pool.Options) => open(url, typeof connect === 'function' ? connect : direct),
+  })
+}
+
+function openPool (origin: string | URL, connections: number, connect: buildConnector.connector): Pool {
+  return new Pool(origin, {
+    connections,
+    pipelining: 1,
+    allowH2: false,
+    connect: (options, callback) => connect(options, (...result) => {
+      if (result[0] === null) holdWriteErrors(result[1])
+      callback(...result)
+    }),
+    // A POST on a connection that the other side has just closed is lost and can't be repeated, so ours must be the shorter life.
+    keepAliveTimeout: limits.upstreamKeepAliveMs,
+    keepAliveMaxTimeout: limits.upstreamKeepAliveMs,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxHeaderSize: limits.headersMaxBytes,
+    strictContentLength: true,
+  })
+}
+
+type WriteCallback = (error?: Error | null) => void
+
+/**
+ * A host that answers before the body is complete and then closes resets the connection: the next write fails, and would destroy
+ * the socket before the answer that lies in its buffer is read. So an error in writing is told a moment later.
+ */
+function holdWriteErrors (socket: Socket): void {
+  const late = (callback: WriteCallback): WriteCallback => error => {
+    if (error === undefined || error === null) callback()
+    else setTimeout(callback, limits.writeErrorHoldMs, error)
+  }
+  const write = socket._write.bind(socket)
+  const writev = socket._writev?.bind(socket)
+  socket._write = (chunk, encoding, callback) => write(chunk, encoding, late(callback))
+  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, late(callback))
+}

@@ -1,0 +1,99 @@
+/**
+ * The token request to Procore's login host: OAuth 2.0 client credentials (RFC 6749 §4.4) with the credentials in the body,
+ * as Procore asks for. It keeps no token, and does not know when one is needed.
+ */
+import * as oauth from 'oauth4webapi'
+import { fetch, type Dispatcher } from 'undici'
+import type { Config } from '../../config/index.ts'
+import { limits } from '../../config/limits.ts'
+import { Problem } from '../../server/problem.ts'
+import { userAgent } from '../../config/product.ts'
+
+/** An access token (RFC 6749 §1.4), which nobody here looks into. */
+export interface Token {
+  value: string
+  /** Counted from when it was asked for, so that the time the answer took is on the safe side. */
+  issuedAtMs: number
+  /** As its `expires_in` says (RFC 6749 §5.1), else five minutes. */
+  lifetimeMs: number
+}
+
+/** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
+const unknownLifetimeMs = 300_000
+
+/** Brings a new token, or throws. @param replaced the token that is no longer wanted, if there was one */
+export type RequestToken = (replaced: string | undefined) => Promise<Token>
+
+/**
+ * Credentials that are refused are read again from their files, and tried once more if they are new.
+ * Each try has `tokenTimeoutMs`.
+ * @param noteMs is told how long each request took, in milliseconds, whatever came of it
+ * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
+ */
+export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher, noteMs: (ms: number) => void): RequestToken {
+  return async () => {
+    const startedAt = performance.now()
+    try {
+      return await attemptWithNewest(config, dispatcher)
+    } catch (error) {
+      throw describe(error)
+    } finally {
+      noteMs(performance.now() - startedAt)
+    }
+  }
+}
+
+async function attemptWithNewest (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+  const used = config.clientSecret.reveal()
+  try {
+    return await attempt(config, dispatcher)
+  } catch (error) {
+    // They may have been read again while this attempt was under way.
+    if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw error
+  }
+  return attempt(config, dispatcher)
+}
+
+/** Reads the credentials from their files again, where they came from files; returns whether any is new. */
+export function reloadCredentials ({ clientId, clientSecret }: Config['procore']): boolean {
+  return [clientId, clientSecret].map(secret => secret.reload()).includes(true)
+}
+
+async function attempt (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+  const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
+  const issuedAtMs = Date.now()
+  const client = { client_id: config.clientId.reveal() }
+  const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretPost(config.clientSecret.reveal()), {}, {
+    // Which hosts may be addressed without TLS was judged when the configuration was read.
+    [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
+    [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
+  })
+  const answer = await oauth.processClientCredentialsResponse(server, client, response)
+  if (answer.expires_in !== undefined && answer.expires_in <= 0) throw new Error('the login host gave a token that is over')
+  return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
+}
+
+/** undici's own `fetch` on our own pool; a redirect would carry the secret to another host, so it is an error. */
+async function loginFetch (dispatcher: Dispatcher, url: string, body: string, headers: Record<string, string>): Promise<Response> {
+  const response = await fetch(url, {
+    dispatcher,
+    method: 'POST',
+    redirect: 'error',
+    headers: { ...headers, 'user-agent': userAgent },
+    body,
+    signal: AbortSignal.timeout(limits.tokenTimeoutMs),
+  })
+  return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
+}
+
+/** An error body (RFC 6749 §5.2), or a challenge beside it, which Doorkeeper sends along. */
+function isRefusal (error: unknown): boolean {
+  const isAnswer = error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError
+  return isAnswer && error.status < 500 && error.status !== 429
+}
+
+function describe (error: unknown): Problem {
+  return isRefusal(error)
+    ? new Problem('procore_unauthorized', 'Procore\'s login host does not accept the credentials of this service.', { outcome: 'not_sent', cause: error })
+    : new Problem('procore_unavailable', 'Procore\'s login host gave no token.', { outcome: 'not_sent', cause: error })
+}

@@ -1,0 +1,53 @@
+/** One request at the mirror: what the ways of JSON and of forms need to know of it, and how they hand over what they made. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Config } from '../config/index.ts'
+import type { Values } from '../endpoints/endpoint.ts'
+import type { Trail } from '../telemetry/request-record.ts'
+import type { Verdict } from '../procore/interpret.ts'
+import type { Draft } from './validation/record.ts'
+import type { HeldBytes } from './body/memory-budget.ts'
+import type { Shape } from './validation/schema.ts'
+
+/** It is made for one request, and nothing of it outlives the request. */
+export interface Visit {
+  raw: IncomingMessage
+  /** By whom limits count; nothing where callers can't be told apart. */
+  callerId: string | undefined
+  response: ServerResponse
+  bodies: Config['bodies']
+  /** What all bodies together may take. */
+  held: HeldBytes
+  /** The shape of the body. */
+  shape: Shape
+  /** Path and query, judged already: their faults are told together with the body's. */
+  drafts: readonly Draft[]
+  trail: Trail
+  /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
+  isKeyed: boolean
+  /** To be called once, when the body is valid as far as it goes; what becomes of a change is told from there on. */
+  send (outgoing: Outgoing): Promise<Verdict>
+}
+
+/** What a way made of the body. */
+export interface Outgoing {
+  /** Nothing where the endpoint takes none. */
+  body: Buffer | Readable | null
+  contentType: string | undefined
+  /** What was validated; of a stream it is whole once it is complete. */
+  values: Values
+  /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */
+  complete: Promise<string>
+  /** What still comes of a stream need not be sent. */
+  discard (): void
+  /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
+  halt (): void
+}
+
+const isComplete = Promise.resolve('')
+function doNothing (): void {}
+
+/** Of a body that is there as a whole, or of none: nothing of it still comes. */
+export function whole (body: Buffer | null, contentType: string | undefined, values: Values): Outgoing {
+  return { body, contentType, values, complete: isComplete, discard: doNothing, halt: doNothing }
+}

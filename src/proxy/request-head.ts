@@ -1,0 +1,85 @@
+/**
+ * All of a request that can be judged before its body is read: path, query, type and declared size of the body, the key. A faulty
+ * company comes before what is wrong with the body. It reads nothing from the connection.
+ */
+import type { FastifyRequest } from 'fastify'
+import type { Config } from '../config/index.ts'
+import { limits } from '../config/limits.ts'
+import { Problem } from '../server/problem.ts'
+import { faultsProblem, type Draft } from './validation/record.ts'
+import { readIdempotencyKey } from './idempotency/header.ts'
+import { readBodyKind, type BodyKind } from './media-type.ts'
+import { judgePath, judgeQuery, type PathTemplate, type TargetShapes } from './url.ts'
+
+/** One of the paths of an endpoint. */
+export interface Route {
+  /** Its pattern. */
+  url: string
+  shapes: TargetShapes
+  /** Itself, with other values. */
+  self: PathTemplate
+}
+
+/** What the head of a request said. */
+export interface Target {
+  /** Judged, but told of only with the faults of the body. */
+  path: Draft
+  query: Draft
+  /** Nothing where the endpoint takes none. */
+  body: BodyKind | undefined
+  key: string | undefined
+  route: Route
+}
+
+/** What the endpoint takes. */
+export interface HeadRules {
+  hasBody: boolean
+  takesKey: boolean
+  bodies: Pick<Config['bodies'], 'jsonMaxBytes' | 'avatarMaxBytes'>
+}
+
+type Judged = Pick<FastifyRequest<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>, 'params' | 'query' | 'headers' | 'trail'>
+
+/**
+ * The company is noted on the trail.
+ * @throws {Problem} `not_found`, `unsupported_media_type`, `malformed_form`, `body_too_large`, `avatar_too_large`, `bad_request`, and
+ * `validation_failed` where what is wrong with the path comes first
+ */
+export function judgeHead ({ params, query: parameters, headers, trail }: Judged, rules: HeadRules, route: Route): Target {
+  const path = judgePath(route.shapes.path, params)
+  const query = judgeQuery(route.shapes.query, parameters)
+  const companyId = path.values.get('company_id') ?? query.values.get('company_id')
+  if (typeof companyId === 'number') trail.companyId = companyId
+  // Whoever asks whether the body is wanted is told at once.
+  if (path.isFaulty && headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
+  try {
+    const body = rules.hasBody ? readBodyKind(headers) : undefined
+    // What is not looked at must not be refused for its type by Fastify either.
+    if (body === undefined) delete headers['content-type']
+    if (body !== undefined) judgeDeclaredSize(body, Number(headers['content-length'] ?? 0), rules.bodies)
+    return { path, query, body, key: rules.takesKey ? readIdempotencyKey(headers) : undefined, route }
+  } catch (error) {
+    throw pathFirst([path, query], error)
+  }
+}
+
+function judgeDeclaredSize ({ kind }: BodyKind, declaredBytes: number, { jsonMaxBytes, avatarMaxBytes }: HeadRules['bodies']): void {
+  if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLarge(jsonMaxBytes)
+  if (kind === 'form' && declaredBytes > formMaxBytes(avatarMaxBytes)) {
+    throw new Problem('avatar_too_large', `The form is larger than one with an avatar of ${avatarMaxBytes} bytes can be.`)
+  }
+}
+
+/** Of JSON; a form that is too large is one whose avatar is. */
+export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
+
+/** The largest body that a form within all limits can have. */
+export function formMaxBytes (avatarMaxBytes: number): number {
+  return avatarMaxBytes + limits.formTextMaxBytes
+}
+
+/** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */
+export function pathFirst (drafts: readonly [path: Draft, query: Draft], error: unknown): unknown {
+  const isAboutBody = error instanceof Problem && error.code !== 'validation_failed' && error.code !== 'request_timeout'
+  return isAboutBody && drafts[0].isFaulty ? faultsProblem(drafts) : error
+}

@@ -1,0 +1,166 @@
+/**
+ * Answers that are the same for every caller who may have them, kept for a moment, since Procore's allowance is small. One request at a
+ * time asks for the same thing; while Procore is down or slow, or its allowance is spent, what was kept is given longer, and said to be stale.
+ * Who may have an answer is judged before anybody comes here.
+ */
+import { limits } from '../config/limits.ts'
+import { overloaded, Problem, type ProblemCode } from '../server/problem.ts'
+import { untilGone, type Caller } from '../server/caller.ts'
+import type { Success, Verdict } from '../procore/interpret.ts'
+
+/** What was fetched, and Procore's id of the exchange. */
+export interface Fetched {
+  verdict: Verdict
+  procoreRequestId: string | undefined
+}
+
+/** How an answer was come by: asked for just now, kept and still good, or too old and given all the same. */
+export type Source = NonNullable<Success['kept']>['source']
+
+/** An answer as one caller is given it. */
+export interface Given extends Fetched {
+  source: Source
+  ageSeconds: number
+}
+
+interface Kept {
+  success: Success
+  procoreRequestId: string | undefined
+  atMs: number
+  /** When it may be asked for again: a moment after an attempt that failed, and not before the end of one that takes long. */
+  retryAtMs: number
+  bytes: number
+}
+
+/** Beside its body, roughly. */
+const keptBytes = 1000
+
+/** Procore is away or has no time: whoever had an answer before is better off with it. */
+const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
+
+const isPassing = (error: unknown) => error instanceof Problem && passing.has(error.code)
+
+/** Of one process. It keeps `keptMax` answers with `keptMaxBytes` at most, and forgets the one that was asked for longest ago. */
+export class KeptAnswers {
+  readonly lifetimeMs: number
+  /** The one that was asked for longest ago stands first. */
+  readonly #kept = new Map<string, Kept>()
+  readonly #fetches = new Map<string, Promise<Fetched>>()
+  #bytes = 0
+  #waiting = 0
+
+  /** @param lifetimeMs 0: nothing is kept */
+  constructor (lifetimeMs: number) {
+    this.lifetimeMs = lifetimeMs
+  }
+
+  /** @throws {Problem} what fetching throws, `overloaded`; CallerGone */
+  async ask (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Given> {
+    const kept = this.#find(key)
+    if (kept === undefined) return fresh(await this.#wait(key, caller, fetch))
+    const nowMs = Date.now()
+    if (nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'kept')
+    const fetched = nowMs < kept.retryAtMs ? undefined : await this.#renew(key, caller, fetch)
+    return fetched === undefined ? give(kept, 'stale') : fresh(fetched)
+  }
+
+  /** Nothing, when Procore can't be asked or takes long: whoever has an old answer is better off with it. */
+  async #renew (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched | undefined> {
+    const { promise: tooLong, resolve } = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => {
+      this.#putOff(key, Infinity)
+      resolve(undefined)
+    }, limits.staleAfterMs)
+    try {
+      return await Promise.race([this.#wait(key, caller, fetch), tooLong])
+    } catch (error) {
+      if (isPassing(error)) return undefined
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #wait (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched> {
+    if (this.#waiting >= limits.waitingMax) throw overloaded('Too many requests wait for the same lists.')
+    this.#waiting++
+    try {
+      return await untilGone(this.#fetches.get(key) ?? this.#begin(key, fetch), caller)
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  /** It goes on although whoever began it has left: others wait for it. */
+  #begin (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
+    const fetching = this.#fetch(key, fetch)
+    // Those who wait hear of its failure; when all have left, nobody does.
+    fetching.catch(() => {})
+    this.#fetches.set(key, fetching)
+    return fetching
+  }
+
+  async #fetch (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
+    const atMs = Date.now()
+    try {
+      const fetched = await fetch()
+      this.#put(key, fetched, atMs)
+      return fetched
+    } catch (error) {
+      this.#putOff(key, isPassing(error) ? Date.now() + limits.staleRetryMs : 0)
+      throw error
+    } finally {
+      this.#fetches.delete(key)
+    }
+  }
+
+  /** Until then what is kept is given without asking. */
+  #putOff (key: string, untilMs: number): void {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) kept.retryAtMs = untilMs
+  }
+
+  /** Moves it behind all others, and forgets it when it is too old even for bad times. */
+  #find (key: string): Kept | undefined {
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return undefined
+    this.#remove(key, kept)
+    if (Date.now() - kept.atMs >= this.lifetimeMs + limits.staleMs) return undefined
+    this.#add(key, kept)
+    return kept
+  }
+
+  /** A refusal is of this moment and ends what was kept: the company may have taken its leave. What is no list is passed on, and changes nothing. */
+  #put (key: string, { verdict, procoreRequestId }: Fetched, atMs: number): void {
+    if (verdict.kind === 'success' && !isList(verdict)) return this.#putOff(key, 0)
+    const old = this.#kept.get(key)
+    if (old !== undefined) this.#remove(key, old)
+    if (verdict.kind !== 'success' || this.lifetimeMs === 0) return
+    this.#add(key, { success: verdict, procoreRequestId, atMs, retryAtMs: 0, bytes: keptBytes + key.length + verdict.body.length })
+    for (const [oldest, kept] of this.#kept) {
+      if (this.#kept.size <= limits.keptMax && this.#bytes <= limits.keptMaxBytes) return
+      this.#remove(oldest, kept)
+    }
+  }
+
+  #add (key: string, kept: Kept): void {
+    this.#kept.set(key, kept)
+    this.#bytes += kept.bytes
+  }
+
+  #remove (key: string, kept: Kept): void {
+    this.#kept.delete(key)
+    this.#bytes -= kept.bytes
+  }
+}
+
+/** Whether it is all of a list, and so may be kept; that it is JSON was found before. */
+export function isList ({ status, body }: Success): boolean {
+  return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
+}
+
+const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'fetched', ageSeconds: 0 })
+
+function give ({ success, procoreRequestId, atMs }: Kept, source: Source): Given {
+  return { verdict: success, procoreRequestId, source, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }
+}

@@ -1,0 +1,164 @@
+/**
+ * Gathers what a form for a record needs: what is the same for all companies, written once, and the lists of one company, asked for
+ * together and kept like any pick-list. A list that can't be had, or not soon, is null, with the reason beside it; the form fails only when
+ * all do.
+ */
+import { createHash } from 'node:crypto'
+import type { Config } from '../config/index.ts'
+import { limits } from '../config/limits.ts'
+import type { FormParts, ListQuestion } from '../endpoints/endpoint.ts'
+import { recordSchema } from '../endpoints/record-schema.ts'
+import { partOf, type Trail } from '../telemetry/request-record.ts'
+import { Problem } from '../server/problem.ts'
+import type { Success, Verdict } from '../procore/interpret.ts'
+import { bodiless } from './body/bodiless.ts'
+import type { Draft } from './validation/record.ts'
+import { imageMediaTypes } from './image/signature.ts'
+import { hasNext } from './pagination.ts'
+import { refusalProblem } from './response.ts'
+import { compileTarget, judgeQuery } from './url.ts'
+import { Upstream, type Envelope, type UpstreamParts } from './endpoint-client.ts'
+
+type Kept = NonNullable<Success['kept']>
+
+/** A list as it could be had. */
+type Part = { items: readonly unknown[], isComplete: boolean, kept: Kept | undefined } | Problem
+
+interface Question {
+  upstream: Upstream
+  query: Draft
+}
+
+/** The form of one kind of record; what is the same for all companies is written when it is made. */
+export class CreationForm {
+  readonly #parts: FormParts
+  readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly Question[]]>
+  readonly #required: Question
+  /** As JSON without its last brace. */
+  readonly #constants: string
+  readonly #constantsDigest: Buffer
+
+  constructor (form: FormParts, upstreamParts: UpstreamParts, { avatarMaxBytes, avatarMaxPixels }: Config['bodies']) {
+    const compile = (question: ListQuestion) => compileQuestion(question, upstreamParts)
+    this.#parts = form
+    this.#lists = Object.entries(form.lists).map(([name, questions]) => [name, questions.map(compile)])
+    this.#required = compile(form.required.from)
+    const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(form.body) }
+    const image = form.body.image === undefined ? {} : { [form.body.image.name]: { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels } }
+    this.#constants = JSON.stringify({ schema, ...image, ...form.constants }).slice(0, -1)
+    this.#constantsDigest = createHash('sha256').update(this.#constants).digest()
+  }
+
+  /** @throws {Problem} the first, when no list could be had; CallerGone */
+  async gather (envelope: Envelope): Promise<Verdict> {
+    const [required, ...lists] = await this.#askAll(envelope)
+    const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
+    const parts = [required, ...lists].filter(part => part !== undefined)
+    const [first] = parts
+    if (first instanceof Problem && parts.every(part => part instanceof Problem)) throw first
+    const kept = oldest(parts)
+    envelope.trail.cache = kept.source
+    const requiredFields = this.#readRequired(required)
+    const unread = requiredFields instanceof Problem ? requiredFields : undefined
+    return this.#write({
+      required_fields: unread === undefined ? requiredFields : null,
+      pick_lists: Object.fromEntries(named.map(([name, part]) => [name, this.#offer(name, part)])),
+      incomplete: named.flatMap(([name, part]) => part instanceof Problem || part?.isComplete !== false ? [] : [name]),
+      problems: Object.fromEntries([['required_fields', unread] as const, ...named].flatMap(([name, part]) => part instanceof Problem ? [[name, { code: part.code, detail: part.message }]] : [])),
+    }, kept)
+  }
+
+  /** Whoever is late is not waited for; the question goes on, and its answer is kept for the next form. */
+  async #askAll (envelope: Envelope): Promise<Part[]> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<Part>()
+    const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.formWaitMs)
+    try {
+      const asked = [[this.#required], ...this.#lists.map(([, questions]) => questions)]
+      return await Promise.all(asked.map(questions => Promise.race([this.#ask(questions, envelope), tooLate])))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #readRequired (part: Part | undefined): readonly string[] | Problem {
+    if (part instanceof Problem) return part
+    const { read, unread } = this.#parts.required
+    return read(part?.items ?? []) ?? new Problem('procore_bad_response', unread)
+  }
+
+  #offer (name: string, part: Part | undefined): readonly unknown[] | null {
+    if (part === undefined || part instanceof Problem) return null
+    const offered = this.#parts.offered[name]
+    return offered === undefined || offered.size === 0 ? part.items : part.items.filter(item => offered.has(idOf(item)))
+  }
+
+  #write (told: object, kept: Kept): Success {
+    const rest = JSON.stringify(told)
+    const etag = `"${createHash('sha256').update(this.#constantsDigest).update(rest).digest('base64url')}"`
+    return { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(`${this.#constants},${rest.slice(1)}`), recordId: undefined, etag, kept }
+  }
+
+  /** All questions of one list; one that fails fails the list. */
+  async #ask (questions: readonly Question[], envelope: Envelope): Promise<Part> {
+    try {
+      const answers = await Promise.all(questions.map(question => askOne(question, envelope)))
+      const items = new Map(answers.flatMap(answer => answer.items).map(item => [idOf(item) ?? item, item]))
+      return { items: [...items.values()], isComplete: answers.every(({ isComplete }) => isComplete), kept: worst(answers.map(({ kept }) => kept)) }
+    } catch (error) {
+      if (error instanceof Problem) return error
+      throw error
+    }
+  }
+}
+
+function compileQuestion ({ list, query }: ListQuestion, parts: UpstreamParts): Question {
+  const draft = judgeQuery(compileTarget(list.path, list.params, list.query).query, query)
+  if (draft.isFaulty) throw new TypeError(`${list.name} has no such question`)
+  return { upstream: new Upstream(list, parts), query: draft }
+}
+
+/** @throws {Problem} CallerGone */
+async function askOne ({ upstream, query }: Question, envelope: Envelope): Promise<Exclude<Part, Problem>> {
+  const trail = partOf(envelope.trail)
+  const verdict = await upstream.send(bodiless, { ...envelope, query, key: undefined, trail }).finally(() => noteTimes(envelope.trail, trail))
+  if (verdict.kind === 'refusal') throw refusalProblem(verdict, query.shape)
+  const items: unknown = JSON.parse(verdict.body.toString('utf8'))
+  if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore gave an answer that is no list.')
+  return { items, isComplete: isLast(verdict.headers, items.length), kept: verdict.kept }
+}
+
+/** Procore may give fewer at a time than it is asked for, and tell so by a count or by a link alone. */
+function isLast ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
+  return Number(total) <= count && !hasNext(link)
+}
+
+/** They run together, so that the longest is what was waited for. */
+function noteTimes (trail: Trail, part: Trail): void {
+  if (part.upstreamMs !== undefined) trail.upstreamMs = Math.max(trail.upstreamMs ?? 0, part.upstreamMs)
+  if (part.waitMs !== undefined) trail.waitMs = Math.max(trail.waitMs ?? 0, part.waitMs)
+}
+
+const rank = { fetched: 0, kept: 1, stale: 2 } as const
+
+/** As old as its oldest part. */
+function worst (parts: ReadonlyArray<Kept | undefined>): Kept | undefined {
+  const known = parts.filter(part => part !== undefined)
+  const [first] = known
+  return first === undefined
+    ? undefined
+    : known.reduce((a, b) => ({
+      lifetimeSeconds: Math.min(a.lifetimeSeconds, b.lifetimeSeconds),
+      ageSeconds: Math.max(a.ageSeconds, b.ageSeconds),
+      source: rank[a.source] >= rank[b.source] ? a.source : b.source,
+    }), first)
+}
+
+/** A form that lacks something is not kept by whoever gets it: the next one may be whole. */
+function oldest (parts: readonly Part[]): Kept {
+  const kept = worst(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, source: 'fetched' } : part.kept))
+  return kept ?? { lifetimeSeconds: 0, ageSeconds: 0, source: 'fetched' }
+}
+
+function idOf (item: unknown): unknown {
+  return typeof item === 'object' && item !== null && 'id' in item ? item.id : undefined
+}

@@ -1,0 +1,63 @@
+/** The process: environment, listen, signals, exit status. It knows no request. */
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import closeWithGrace from 'close-with-grace'
+import { buildApp } from '../app.ts'
+import { ConfigError, readConfig, type Config } from '../config/index.ts'
+import { warnings } from '../config/warnings.ts'
+import { limits } from '../config/limits.ts'
+import { createLog, levelRaiser } from '../telemetry/logger.ts'
+import { stop } from './shutdown.ts'
+
+/**
+ * Resolves once the service listens, and goes on until a signal. With faults in the environment, or a port that can't be had, it says so on
+ * standard error and ends the process with status 1.
+ * @param extend adds what `npm start` does not have
+ */
+export async function run (extend?: (fastify: FastifyInstance, config: Config) => Promise<void>): Promise<void> {
+  const config = configOrExit()
+  const log = createLog(config.log)
+  const app = await buildApp(config, log)
+  await extend?.(app.fastify, config)
+
+  closeWithGrace({
+    // The steps of stopping keep times of their own; this is the end of all patience.
+    delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.stopPatienceMs,
+    logger: log,
+    skip: ['SIGHUP', 'SIGUSR2', 'beforeExit'],
+  }, async ({ err, signal }) => {
+    if (err !== undefined) log.fatal({ err }, 'unexpected error, stopping')
+    else log.info({ signal }, 'stopping')
+    await stop(app, config.shutdown)
+  })
+
+  process.on('SIGHUP', () => app.procore.renewCredentials())
+  process.on('SIGUSR2', levelRaiser(log, limits.debugForMs))
+
+  for (const warning of warnings(config)) log.warn(warning)
+  app.callers.keys?.start()
+  await app.store?.start()
+  app.procore.tokens.start()
+  await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(failToListen)
+  log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
+}
+
+function configOrExit (): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    process.exit(1)
+  }
+}
+
+function failToListen (error: unknown): never {
+  process.stderr.write(`HOST, PORT: can't listen there (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})\n`)
+  process.exit(1)
+}
+
+function listeningUrl (address: AddressInfo | string | null): string {
+  if (address === null || typeof address === 'string') return String(address)
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}

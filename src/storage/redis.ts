@@ -1,0 +1,222 @@
+/**
+ * The connection to the store that replicas share. Calls are bounded in time and number; when one fails the store counts as away, calls
+ * fail at once, and a small write finds out when it is back. It knows nothing of what is stored.
+ */
+import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
+import { limits } from '../config/limits.ts'
+import type { Secret } from '../config/secret.ts'
+import { Standing } from '../telemetry/dependency-status.ts'
+
+/** The part of the log that the store speaks to. */
+export interface StateLog {
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+}
+
+/** The store is away, slow or full: whoever asked goes on without it. */
+export class StoreAway extends Error {
+  override readonly name = 'StoreAway'
+
+  constructor (cause?: unknown) {
+    super('the shared store is away', { cause })
+  }
+}
+
+/** What a replica holds that others wait for. */
+export interface Lease {
+  leaseMs: number
+  leaseRenewMs: number
+}
+
+type Reply = string | number | null | Reply[]
+
+/** Each is a file under `lua/`, with its number of keys. */
+const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'acquire-rate-limit': 2, 'release-rate-limit': 2, 'extend-rate-limit': 1, lock: 1, unlock: 1 } as const
+/** Names a script by its file. */
+export type ScriptName = keyof typeof scripts
+
+/** After so many looks in vain a new connection is made. */
+const looksPerConnection = 5
+
+/** Stands before every key of ours. */
+export const keyPrefix = 'procore-bff:'
+
+/** A call has `storeTimeoutMs`, and `storeCallsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
+export class SharedStore {
+  /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
+  readonly client: Redis
+  readonly #log: StateLog
+  /** Whether the last call or look was answered. */
+  readonly standing = new Standing()
+  readonly #whenBack = new Set<() => void>()
+  /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
+  readonly counts = { calls: 0, failures: 0 }
+  #underWay = 0
+  #later = 0
+  #failedLooks = 0
+  #outages = 0
+  #saidAwayAtMs = -Infinity
+  #probe: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
+  #closed = false
+
+  constructor (url: Secret, log: StateLog) {
+    this.#log = log
+    this.client = new Redis(url.reveal(), {
+      lazyConnect: true,
+      connectTimeout: limits.storeConnectTimeoutMs,
+      // A call that could not be made at once is not wanted later, and one that may have been made must not be made again.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      enableAutoPipelining: true,
+      // After a failover the address is another server's, or this one has become a replica.
+      reconnectOnError: error => error.message.startsWith('READONLY'),
+      retryStrategy: attempts => Math.min(attempts * 100, limits.storeProbeMs),
+    })
+    for (const [name, numberOfKeys] of Object.entries(scripts)) {
+      this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys })
+    }
+    this.client.on('error', error => this.#goAway(error))
+    this.client.on('close', () => this.#goAway(new Error('the connection was closed')))
+    this.client.on('ready', () => this.#look())
+  }
+
+  /** Whether calls are made at all; while it is away they fail at once. */
+  get isUp (): boolean {
+    return this.standing.isUp
+  }
+
+  /** Connects, and resolves when it is known whether the store can be used now. */
+  async start (): Promise<void> {
+    // ioredis' own `connectTimeout` ends with the handshake: a store that hangs, or still loads its file, answers nothing after it.
+    await withinTime(this.client.connect().then(() => this.#look()), limits.storeConnectTimeoutMs).catch(error => this.#goAway(error))
+  }
+
+  /** Ends looking and the connection; whatever runs fails. */
+  async close (): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#probe)
+    this.client.disconnect()
+  }
+
+  /** @throws {StoreAway} */
+  async run<T> (call: (client: Redis) => Promise<T>): Promise<T> {
+    if (!this.isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
+    this.#underWay++
+    this.counts.calls++
+    try {
+      return await withinTime(call(this.client))
+    } catch (error) {
+      this.counts.failures++
+      this.#goAway(error)
+      throw new StoreAway(error)
+    } finally {
+      this.#underWay--
+    }
+  }
+
+  /** Runs one of the scripts beside this file, as one step of Redis'. @throws {StoreAway} */
+  script (name: ScriptName, keys: readonly string[], values: ReadonlyArray<string | number>): Promise<Reply> {
+    return this.run(client => {
+      const command: unknown = Reflect.get(client, name)
+      if (typeof command !== 'function') throw new TypeError(`no script ${name}`)
+      return command.call(client, ...keys.map(key => `${keyPrefix}${key}`), ...values)
+    })
+  }
+
+  /** The listener is called whenever the store can be used again. */
+  whenBack (listener: () => void): void {
+    this.#whenBack.add(listener)
+  }
+
+  /** Makes a call that may come later, when the store is back: tries are counted only while it is there. */
+  async eventually (call: () => Promise<unknown>): Promise<void> {
+    try {
+      await call()
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error
+      if (this.#later < limits.settlesWaitingMax) await this.#again(call)
+    }
+  }
+
+  /** Whether the store can be used, or turns out to within the time of one call: a moment's silence is not an outage. */
+  async isBack (): Promise<boolean> {
+    await this.#looking
+    return this.isUp
+  }
+
+  /** Resolves when no call is under way, within the time of one. */
+  async quiet (): Promise<void> {
+    const endsAtMs = Date.now() + limits.storeTimeoutMs
+    while (this.#underWay > 0 && Date.now() < endsAtMs) await new Promise(resolve => setTimeout(resolve, 5))
+  }
+
+  async #again (call: () => Promise<unknown>): Promise<void> {
+    this.#later++
+    for (let tries = 0; tries < limits.settleTriesMax && !this.#closed;) {
+      await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
+      if (!this.isUp) continue
+      tries++
+      if (await call().then(() => true, () => false)) break
+    }
+    this.#later--
+  }
+
+  #goAway (error: unknown): void {
+    if (this.#closed) return
+    const isNews = this.isUp || this.#probe === undefined
+    if (isNews) this.#outages++
+    this.#sayAway(error)
+    this.standing.set(false)
+    clearTimeout(this.#probe)
+    this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
+    if (isNews) this.#look()
+  }
+
+  /** A store that is slow now and then would fill the log: it is told of once in a while, with how often it was away. */
+  #sayAway (error: unknown): void {
+    if (this.#outages === 0 || Date.now() - this.#saidAwayAtMs < limits.storeSayMs) return
+    this.#log.warn({ err: error, outages: this.#outages }, 'the shared store is away; this replica goes on with its own memory')
+    this.#saidAwayAtMs = Date.now()
+    this.#outages = 0
+  }
+
+  /** One look at a time. */
+  #look (): Promise<void> {
+    this.#looking ??= this.#find().finally(() => { this.#looking = undefined })
+    return this.#looking
+  }
+
+  /** A write, since a store that is full still answers. */
+  async #find (): Promise<void> {
+    if (this.#closed || this.isUp) return
+    try {
+      await withinTime(this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000))
+    } catch (error) {
+      this.#goAway(error)
+      this.#failedLooks++
+      // A connection that stays silent may lead nowhere any more.
+      if (this.#failedLooks % looksPerConnection === 0) this.client.disconnect(true)
+      return
+    }
+    this.#failedLooks = 0
+    clearTimeout(this.#probe)
+    this.standing.set(true)
+    for (const listener of this.#whenBack) listener()
+    // Whoever was told of the last outage is told of its end.
+    if (this.#outages === 0) this.#log.info({}, 'the shared store is in use')
+  }
+}
+
+/**
+ * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
+ * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
+ */
+function withinTime<T> (call: Promise<T>, timeoutMs: number = limits.storeTimeoutMs): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), timeoutMs)
+  call.then(resolve, reject).finally(() => clearTimeout(timer))
+  return promise
+}
