@@ -4,7 +4,7 @@ import { listCountries } from './iso-3166.ts'
 import { createCompanyUser } from './company-users.ts'
 import type { Endpoint, ListQuestion, MirroredEndpoint } from './endpoint.ts'
 import type { DescriptionOptions } from './fields.ts'
-import { company, pageMaxItems } from './parameters.ts'
+import { company, pageMaxItems } from './fields.ts'
 import { listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications } from './pick-lists.ts'
 
 const ask = (list: MirroredEndpoint, query: Record<string, string>): ListQuestion => ({ list, query })

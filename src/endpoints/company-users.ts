@@ -6,7 +6,7 @@ import { Type, type TObject } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
 import type { Dependency, Endpoint, MirroredEndpoint, RecordBody } from './endpoint.ts'
 import { countryCode, emailAddress, flag, id, ids, oneOf, range, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
-import { company, paging } from './parameters.ts'
+import { company, paging } from './fields.ts'
 
 const optional = Type.Optional
 

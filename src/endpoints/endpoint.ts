@@ -1,7 +1,7 @@
 /**
  * What a description of an endpoint of Procore's says. Route, validation, upstream request and OpenAPI follow from it.
  */
-import type { TArray, TObject } from '@sinclair/typebox'
+import { Type, type TArray, type TObject } from '@sinclair/typebox'
 
 /** The values of a record that were found valid, by field name. */
 export type Values = ReadonlyMap<string, unknown>
@@ -145,4 +145,9 @@ export type MirroredEndpoint = Endpoint & { procorePath: string }
 /** Under which it can be called. */
 export function pathsOf ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
   return procorePath === undefined ? [path] : [path, procorePath]
+}
+
+/** Without the image, which JSON can't carry. */
+export function recordSchema ({ key, fields }: RecordBody): TObject {
+  return Type.Object({ [key]: Type.Object(fields.properties, { additionalProperties: false }) }, { additionalProperties: false })
 }

@@ -2,7 +2,7 @@
 import { Type, type TObject, type TProperties } from '@sinclair/typebox'
 import type { MirroredEndpoint } from './endpoint.ts'
 import { flag, id, ids, oneOf, range, text } from './fields.ts'
-import { company, paging } from './parameters.ts'
+import { company, paging } from './fields.ts'
 
 const optional = Type.Optional
 

@@ -1,7 +1,7 @@
 /** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. They know nothing of it. */
 import type { Callers } from '../auth/plugin.ts'
 import type { Lifecycle } from '../server/in-flight.ts'
-import type { Forms } from '../proxy/body/active-forms.ts'
+import type { Forms } from '../proxy/body/upload-limiter.ts'
 import type { Procore } from '../procore/client.ts'
 import type { Standing } from '../telemetry/dependency-status.ts'
 import type { SharedStore } from '../storage/redis.ts'

@@ -3,7 +3,7 @@
  * caller may read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
  */
 import { Problem, type Outcome } from '../server/problem.ts'
-import type { Answer, Breakdown, ExchangeResult } from './answer.ts'
+import type { Answer, Breakdown, ExchangeResult } from './exchange.ts'
 import { resetSeconds, retryAfterSeconds } from './http-dates.ts'
 import type { Finding } from './recovery/lookup.ts'
 

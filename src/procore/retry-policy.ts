@@ -3,7 +3,7 @@
  * Procore did not act" (docs/decisions/at-most-once.md). It is pure: it sends nothing, and knows neither tokens nor waits.
  */
 import { blockOf } from './rate-limit/headers.ts'
-import type { ExchangeResult } from './answer.ts'
+import type { ExchangeResult } from './exchange.ts'
 
 /**
  * What made Procore refuse a request before it acted: the token (401), or the pace (429, or 503 with Retry-After). Nothing when it is

@@ -5,7 +5,7 @@
  */
 import { limits } from '../config/limits.ts'
 import { overloaded, Problem, type ProblemCode } from '../server/problem.ts'
-import { untilGone, type Caller } from '../server/caller.ts'
+import { untilGone, type Caller } from '../server/disconnect-signal.ts'
 import type { Success, Verdict } from '../procore/interpret.ts'
 
 /** What was fetched, and Procore's id of the exchange. */

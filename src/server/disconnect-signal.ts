@@ -1,8 +1,8 @@
 /** Whether a caller is still to be answered: not once its connection is closed, and not once it was told that the service stops. */
 import type { Socket } from 'node:net'
 import type { Trail } from '../telemetry/request-record.ts'
-import type { Caller } from './caller.ts'
-import { UnderWay } from './slot-set.ts'
+import { UnderWay } from './in-flight.ts'
+import { CallerGone } from './errors.ts'
 
 type Listener = () => void
 
@@ -49,3 +49,24 @@ export class CallerWatch implements Caller {
 }
 
 const none: readonly Listener[] = []
+
+/** Whether whoever asked is still there to be answered; a wait for nobody ends. */
+export interface Caller {
+  readonly gone: boolean
+  /** Calls the listener once when the caller leaves; returns what takes the listener back. */
+  whenGone (listener: () => void): () => void
+}
+
+/** For work that goes on whoever leaves. */
+export const nobody: Caller = { gone: false, whenGone: () => () => {} }
+
+/** A wait that ends when there is nobody left to wait for. @throws {CallerGone} */
+export async function untilGone<T> (promise: Promise<T>, caller: Caller): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>()
+  const forget = caller.whenGone(() => reject(new CallerGone()))
+  try {
+    return await Promise.race([promise, gone])
+  } finally {
+    forget()
+  }
+}

@@ -4,7 +4,8 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { linger } from './lingering-close.ts'
-import { CallerGone, Problem, problemBody, problemMediaType } from './problem.ts'
+import { Problem, problemBody, problemMediaType } from './problem.ts'
+import { CallerGone } from './errors.ts'
 
 /** Whatever a hook or a handler throws is answered with a problem (RFC 9457), unless the caller left, whose connection is then closed. */
 export function addRefusals (app: FastifyInstance): void {

@@ -140,17 +140,3 @@ export function problemBody (problem: Problem, requestId: string): string {
 export function overloaded (detail: string, { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}): Problem {
   return new Problem('overloaded', detail, { ...(outcome !== undefined && { outcome }), headers: { 'retry-after': String(retryAfterSeconds) } })
 }
-
-/** What was caught, as Fastify's hooks want it; something that is no error becomes the cause of one. */
-export function asError (thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('something was thrown that is no error', { cause: thrown })
-}
-
-/** The caller left before it was answered: there is nobody to tell, only a log line to write. */
-export class CallerGone extends Error {
-  override readonly name = 'CallerGone'
-
-  constructor () {
-    super('the caller left')
-  }
-}

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { limits } from '../config/limits.ts'
 import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './idempotency-store.ts'
-import { fromStored, toStored } from './stored-key.ts'
+import { fromStored, toStored } from './stored-idempotency-record.ts'
 import type { Lease, SharedStore } from './redis.ts'
 import type { Seal } from './encryption.ts'
 

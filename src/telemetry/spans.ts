@@ -3,8 +3,8 @@
  * which could hold anything. It knows nobody who traces.
  */
 import type { StageEnd } from './request-record.ts'
-import { CallerGone } from '../server/problem.ts'
-import type { Breakdown } from '../procore/answer.ts'
+import { CallerGone } from '../server/errors.ts'
+import type { Breakdown } from '../procore/exchange.ts'
 
 /** Waits, and ends the stage with what it waited for. @throws what that throws */
 export async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {

@@ -1,6 +1,6 @@
 // What a caller may address, do and give: judged before the body is read, and whatever a claim holds.
 import t from 'tap'
-import { readCompanies, readScopes } from '../../src/auth/claims.ts'
+import { readCompanies, readScopes } from '../../src/auth/jwt.ts'
 import { png } from '../helpers/images.ts'
 import { bearer, startIssuer } from '../helpers/issuer.ts'
 import { faults, form, jane, janeParts, RawConnection, sendForm, sendJson } from '../helpers/requests.ts'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { Allowance } from '../../src/procore/rate-limit/limiter.ts'
-import type { Answer } from '../../src/procore/answer.ts'
+import type { Answer } from '../../src/procore/exchange.ts'
 import { newsOf } from '../../src/procore/rate-limit/headers.ts'
 import { AllowanceWindow } from '../../src/procore/rate-limit/window.ts'
 import { WaitingLine } from '../../src/procore/rate-limit/fair-queue.ts'

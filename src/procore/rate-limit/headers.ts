@@ -3,7 +3,7 @@
  * It is pure: it knows no other answer.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Answer, ExchangeResult } from '../answer.ts'
+import type { Answer, ExchangeResult } from '../exchange.ts'
 import { resetSeconds, retryAfterSeconds } from '../http-dates.ts'
 
 /** Why Procore said to come back later. */

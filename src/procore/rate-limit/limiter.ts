@@ -5,7 +5,7 @@
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
 import { forgetOldest } from '../../util/evict-oldest.ts'
-import { CallerGone } from '../../server/problem.ts'
+import { CallerGone } from '../../server/errors.ts'
 import type { SharedAllowance } from '../../storage/shared-rate-limit.ts'
 import { newsOf, type AllowanceNews, type Block } from './headers.ts'
 import { Bucket, type AllowanceRequest, type BucketCounts, type Ticket } from './queue.ts'

@@ -3,11 +3,12 @@
  * worth it, and is told exactly when to come again otherwise. It knows neither whose allowance it is nor what other replicas know.
  */
 import { limits } from '../../config/limits.ts'
-import { CallerGone, Problem, overloaded } from '../../server/problem.ts'
+import { Problem, overloaded } from '../../server/problem.ts'
+import { CallerGone } from '../../server/errors.ts'
 import { newsOf, type Block, type BlockKind } from './headers.ts'
 import { AllowanceWindow, type WindowStanding } from './window.ts'
-import type { ExchangeResult } from '../answer.ts'
-import type { Caller } from '../../server/caller.ts'
+import type { ExchangeResult } from '../exchange.ts'
+import type { Caller } from '../../server/disconnect-signal.ts'
 import { WaitingLine } from './fair-queue.ts'
 
 /** What has to be known of a request to let it go or wait. */

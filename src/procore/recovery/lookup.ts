@@ -5,7 +5,7 @@
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { limits } from '../../config/limits.ts'
 import { partOf } from '../../telemetry/request-record.ts'
-import type { Answer } from '../answer.ts'
+import type { Answer } from '../exchange.ts'
 import { dateSeconds } from '../http-dates.ts'
 import type { ApiCall, Sender } from '../send.ts'
 

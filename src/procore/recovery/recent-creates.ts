@@ -4,7 +4,7 @@
  */
 import { limits } from '../../config/limits.ts'
 import { forgetOldest } from '../../util/evict-oldest.ts'
-import { UnderWay } from '../../server/slot-set.ts'
+import { UnderWay } from '../../server/in-flight.ts'
 import type { Wanted } from './lookup.ts'
 
 interface Create {

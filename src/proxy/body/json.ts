@@ -79,3 +79,13 @@ function fill (draft: Draft, record: Record<string, unknown>): void {
   }
   draft.finish()
 }
+
+/** @throws {Problem} `validation_failed` */
+export function judgeBodiless ({ drafts }: Visit): Outgoing {
+  const problem = faultsProblem(drafts)
+  if (problem !== undefined) throw problem
+  return bodiless
+}
+
+/** Of a request that has none. */
+export const bodiless = whole(null, undefined, new Map())

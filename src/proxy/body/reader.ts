@@ -3,7 +3,8 @@
  * What it does not read after it was stopped is left to whoever ends the connection.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { CallerGone, Problem } from '../../server/problem.ts'
+import { Problem } from '../../server/problem.ts'
+import { CallerGone } from '../../server/errors.ts'
 
 /** How long a caller may take, in milliseconds. */
 export interface ReadLimits {

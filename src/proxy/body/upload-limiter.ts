@@ -1,5 +1,6 @@
 /** How many forms are being streamed at a time, of one caller and of all: they hold their connections for as long as their callers take. */
 import { overloaded, Problem } from '../../server/problem.ts'
+import type { Trail } from '../../telemetry/request-record.ts'
 
 /** Counts of this process alone: each replica has as many. */
 export class Uploads {
@@ -32,5 +33,34 @@ export class Uploads {
     const ofCaller = (this.#byCaller.get(callerId) ?? 0) + change
     if (ofCaller === 0) this.#byCaller.delete(callerId)
     else this.#byCaller.set(callerId, ofCaller)
+  }
+}
+
+/** One of them, with how far it has come on its trail. */
+export interface FormUnderWay {
+  trail: Trail
+  startedAtMs: number
+  /** As the caller declared it; nothing when it did not. */
+  declaredBytes: number | undefined
+}
+
+/** They are as many as callers are let in with; it limits nothing. */
+export class Forms {
+  readonly #underWay = new Set<FormUnderWay>()
+
+  enter (form: FormUnderWay): () => void {
+    this.#underWay.add(form)
+    return () => this.#underWay.delete(form)
+  }
+
+  count (way: Trail['form']): number {
+    let count = 0
+    for (const { trail } of this.#underWay) if (trail.form === way) count++
+    return count
+  }
+
+  /** The oldest first. @param max how many at most */
+  oldest (max: number): FormUnderWay[] {
+    return this.#underWay.values().take(max).toArray()
   }
 }
