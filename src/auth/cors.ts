@@ -14,5 +14,5 @@ const allowedHeaders = ['authorization', 'content-type', 'idempotency-key', 'ide
 export async function addCors (app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return
   // Tokens travel in a header that pages set themselves, so cookies stay out of it.
-  await app.register(cors, { origin: [...origins], credentials: false, exposedHeaders, allowedHeaders, methods: ['GET', 'POST', 'PATCH'], maxAge: limits.preflightSeconds, strictPreflight: false })
+  await app.register(cors, { origin: [...origins], credentials: false, exposedHeaders, allowedHeaders, methods: ['GET', 'POST', 'PATCH'], maxAge: limits.cors.preflightSeconds, strictPreflight: false })
 }

@@ -15,7 +15,7 @@ export interface KeysLog {
   warn (fields: object, message: string): void
 }
 
-/** RFC 7517 §5. An attempt has `keysTimeoutMs`, and `keysPauseMs` pass before the next one; keys once had stay in use until others come. */
+/** RFC 7517 §5. An attempt has `limits.jwks.timeoutMs`, and `limits.jwks.cooldownMs` pass before the next one; keys once had stay in use until others come. */
 export class IssuerKeys {
   readonly #set: RemoteJWKSet
   readonly #log: KeysLog
@@ -33,7 +33,7 @@ export class IssuerKeys {
     const { dispatcher } = this.#connections
     // When to fetch is decided here, since jose would ask again for every request while the issuer is away.
     this.#set = createRemoteJWKSet(new URL(url), {
-      timeoutDuration: limits.keysTimeoutMs,
+      timeoutDuration: limits.jwks.timeoutMs,
       cooldownDuration: Infinity,
       cacheMaxAge: Infinity,
       [customFetch]: async (resource, { headers, signal }) => {
@@ -58,7 +58,7 @@ export class IssuerKeys {
   /** The key that verifies a token. @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose's */
   readonly find = async (header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> => {
     if (this.#set.jwks() === undefined) await this.#renew()
-    else if (this.#ageMs > limits.keysRenewMs) this.start()
+    else if (this.#ageMs > limits.jwks.maxAgeMs) this.start()
     if (this.#set.jwks() === undefined) throw this.#unavailable()
     try {
       return await this.#set(header, token)
@@ -76,7 +76,7 @@ export class IssuerKeys {
   }
 
   async #renew (): Promise<void> {
-    if (this.#attempt !== undefined || this.#ageMs >= limits.keysPauseMs) await this.#fetch()
+    if (this.#attempt !== undefined || this.#ageMs >= limits.jwks.cooldownMs) await this.#fetch()
   }
 
   #fetch (): Promise<boolean> {
@@ -100,10 +100,10 @@ export class IssuerKeys {
 
   #failed (error: unknown): void {
     this.#log.warn({ err: error }, 'no keys to verify callers with')
-    this.#timer = setTimeout(() => this.start(), limits.keysPauseMs).unref()
+    this.#timer = setTimeout(() => this.start(), limits.jwks.cooldownMs).unref()
   }
 
   #unavailable (): Problem {
-    return new Problem('identity_unavailable', 'The keys to verify callers with can\'t be had.', { headers: { 'retry-after': String(Math.ceil(limits.keysPauseMs / 1000)) } })
+    return new Problem('identity_unavailable', 'The keys to verify callers with can\'t be had.', { headers: { 'retry-after': String(Math.ceil(limits.jwks.cooldownMs / 1000)) } })
   }
 }

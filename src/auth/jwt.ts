@@ -29,7 +29,7 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1). */
 const bearer = /^bearer +([\w.~+/-]+=*) *$/i
 
-/** Remembers `identitiesMax` tokens for `identityLifetimeMs`, and none beyond its `exp`. */
+/** Remembers `limits.jwt.cacheMax` tokens for `limits.jwt.cacheTtlMs`, and none beyond its `exp`. */
 export class Identities {
   readonly #config: JwtConfig
   readonly #keys: Pick<IssuerKeys, 'find'>
@@ -41,7 +41,7 @@ export class Identities {
     this.#config = config
     this.#keys = keys
     this.#options = {
-      issuer: config.issuer, audience: config.audience, algorithms, clockTolerance: limits.tokenLeewayMs / 1000, requiredClaims: ['exp', 'sub'],
+      issuer: config.issuer, audience: config.audience, algorithms, clockTolerance: limits.jwt.clockToleranceMs / 1000, requiredClaims: ['exp', 'sub'],
     }
   }
 
@@ -59,9 +59,9 @@ export class Identities {
     const { exp = 0 } = payload
     // A claim can be any JSON, whatever its type says.
     const sub: unknown = payload.sub
-    if (typeof sub !== 'string' || sub.trim() === '' || sub.length > limits.subjectMaxLength) throw invalidToken()
+    if (typeof sub !== 'string' || sub.trim() === '' || sub.length > limits.jwt.subjectMaxLength) throw invalidToken()
     const identity = this.#read(sub, payload)
-    this.#remember(digest, identity, Math.min(Date.now() + limits.identityLifetimeMs, exp * 1000))
+    this.#remember(digest, identity, Math.min(Date.now() + limits.jwt.cacheTtlMs, exp * 1000))
     return identity
   }
 
@@ -77,7 +77,7 @@ export class Identities {
   #remember (digest: string, identity: Identity, untilMs: number): void {
     this.#known.delete(digest)
     this.#known.set(digest, { identity, untilMs })
-    forgetOldest(this.#known, () => this.#known.size / limits.identitiesMax, oldest => this.#known.delete(oldest))
+    forgetOldest(this.#known, () => this.#known.size / limits.jwt.cacheMax, oldest => this.#known.delete(oldest))
   }
 }
 

@@ -102,7 +102,7 @@ async function addRate (scope: FastifyInstance, ratePerMinute: number, store: Ra
     global: false,
     max: ratePerMinute,
     timeWindow: 60_000,
-    cache: limits.callersMax,
+    cache: limits.callerRate.callersMax,
     ...(store !== undefined && { store: (await import('./rate-limit.ts')).rateStore(store.store, store.nameOf) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',

@@ -11,7 +11,7 @@ import { keyPrefix, type SharedStore } from '../storage/redis.ts'
 /** The class that the plugin makes its store of. @param nameOf says nothing of a caller's subject or address */
 export function rateStore (store: SharedStore, nameOf: (callerId: string) => string): new (options: FastifyRateLimitOptions) => FastifyRateLimitStore {
   return class implements FastifyRateLimitStore {
-    readonly #own = new LocalStore(false, false, limits.callersMax)
+    readonly #own = new LocalStore(false, false, limits.callerRate.callersMax)
     readonly #shared = new RedisStore(false, false, store.client, `${keyPrefix}rate:`)
 
     incr (...[key, callback, windowMs, max]: Parameters<FastifyRateLimitStore['incr']>): void {

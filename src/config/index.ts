@@ -162,7 +162,7 @@ function expected (schema: TSchema): string {
 
 function shape (env: Environment, values: Values, variables: Variables): Config {
   return {
-    listen: { host: env.HOST, port: env.PORT, backlog: limits.listenBacklog },
+    listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
     observe: { tracesUrl: values.tracesUrl === '' ? undefined : values.tracesUrl, statusPage: env.STATUS_PAGE },
     callers: {

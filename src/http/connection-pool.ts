@@ -37,7 +37,7 @@ export interface Connections {
  * @param connections how many at most; requests beyond them wait here, and it is for the caller to limit how many
  */
 export function openConnections (origin: string, connections: number, proxy: Proxy): Connections {
-  const direct = buildConnector({ timeout: limits.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+  const direct = buildConnector({ timeout: limits.upstream.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
   const pools: Pool[] = []
   const open = (url: string | URL, connector: buildConnector.connector) => {
     const pool = openPool(url, connections, connector)
@@ -64,7 +64,7 @@ function openProxied (proxy: Proxy, direct: buildConnector.connector, open: (url
     // `http:` is for hosts of this machine, or of a network that the operator trusts.
     httpProxy: '',
     noProxy: proxy.except,
-    connectTimeout: limits.connectTimeoutMs,
+    connectTimeout: limits.upstream.connectTimeoutMs,
     requestTls: { rejectUnauthorized: true },
     factory: (url, { connect }: Pool.Options) => open(url, typeof connect === 'function' ? connect : direct),
   })
@@ -80,11 +80,11 @@ function openPool (origin: string | URL, connections: number, connect: buildConn
       callback(...result)
     }),
     // A POST on a connection that the other side has just closed is lost and can't be repeated, so ours must be the shorter life.
-    keepAliveTimeout: limits.upstreamKeepAliveMs,
-    keepAliveMaxTimeout: limits.upstreamKeepAliveMs,
+    keepAliveTimeout: limits.upstream.keepAliveMs,
+    keepAliveMaxTimeout: limits.upstream.keepAliveMs,
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxHeaderSize: limits.headersMaxBytes,
+    maxHeaderSize: limits.server.headersMaxBytes,
     strictContentLength: true,
   })
 }
@@ -98,7 +98,7 @@ type WriteCallback = (error?: Error | null) => void
 function holdWriteErrors (socket: Socket): void {
   const late = (callback: WriteCallback): WriteCallback => error => {
     if (error === undefined || error === null) callback()
-    else setTimeout(callback, limits.writeErrorHoldMs, error)
+    else setTimeout(callback, limits.upstream.writeErrorDelayMs, error)
   }
   const write = socket._write.bind(socket)
   const writev = socket._writev?.bind(socket)

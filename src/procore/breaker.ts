@@ -7,10 +7,10 @@ import { Standing } from '../telemetry/dependency-status.ts'
 import { blockOf } from './rate-limit/headers.ts'
 import type { ExchangeResult } from './exchange.ts'
 
-/** Opens after `breakerFailures` in a row; probes come from `breakerIntervalMs` apart, doubling, to `breakerIntervalMaxMs`. */
+/** Opens after `limits.breaker.failures` in a row; probes come from `limits.breaker.intervalMs` apart, doubling, to `limits.breaker.intervalMaxMs`. */
 export class Breaker {
   #failures = 0
-  #intervalMs: number = limits.breakerIntervalMs
+  #intervalMs: number = limits.breaker.intervalMs
   #nextProbeAtMs = 0
   /** Whether it is closed, and since when. */
   readonly standing = new Standing(true)
@@ -29,20 +29,20 @@ export class Breaker {
   enter (): void {
     if (!this.isOpen) return
     this.#nextProbeAtMs = Date.now() + this.#intervalMs
-    this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breakerIntervalMaxMs)
+    this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breaker.intervalMaxMs)
   }
 
   /** The host answers: it closes, and forgets what went wrong. */
   succeed (): void {
     this.#failures = 0
     this.standing.set(true)
-    this.#intervalMs = limits.breakerIntervalMs
+    this.#intervalMs = limits.breaker.intervalMs
   }
 
   /** Returns whether this failure opened the breaker. */
   fail (): boolean {
     this.#failures++
-    if (this.isOpen || this.#failures < limits.breakerFailures) return false
+    if (this.isOpen || this.#failures < limits.breaker.failures) return false
     this.standing.set(false)
     this.enter()
     return true

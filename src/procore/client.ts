@@ -68,7 +68,7 @@ export class Procore {
     return { api: this.#api.counts(), login: this.#login.counts() }
   }
 
-  /** Whether no more requests can wait: `limits.waitingMax` for the allowance, and as many for a connection. To be asked before `send`. */
+  /** Whether no more requests can wait: `limits.rateLimit.queueMax` for the allowance, and as many for a connection. To be asked before `send`. */
   get isFull (): boolean {
     return this.#sender.isFull
   }
@@ -99,7 +99,7 @@ export class Procore {
   async resolve (call: LookUpCall & Pick<ProcoreCall, 'wanted'>, unknown: Problem, sentAtMs: number): Promise<Success> {
     const stands = unknown.with({ sentAtMs })
     if (call.wanted === undefined) throw stands
-    const windowMs = this.#config.timeoutMs + limits.lookUpLateMs
+    const windowMs = this.#config.timeoutMs + limits.lookup.slackMs
     const finding = await lookUp(this.#sender, call, call.wanted, { sentAtMs, windowMs }, this.#config.waitMs)
     const isDoubtful = finding.kind === 'found' && this.#creates.hasRival(call, sentAtMs, windowMs)
     return judgeFinding(isDoubtful ? { kind: 'other' } : finding, stands)

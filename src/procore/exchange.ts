@@ -180,7 +180,7 @@ export interface Answer {
   status: number
   /** Names in lower case. */
   headers: IncomingHttpHeaders
-  /** Up to `answerMaxBytes`. */
+  /** Up to `limits.upstream.responseMaxBytes`. */
   body: Buffer
   /** It came to its end before the last byte of the request was handed to the socket. */
   early: boolean

@@ -81,7 +81,7 @@ export class Sender {
 
   /** Whether no more requests can wait, for the allowance or for a connection: to be asked before `send`, which takes whatever comes. */
   get isFull (): boolean {
-    return this.allowance.waiting >= limits.waitingMax || this.#underWay >= this.#config.connections + limits.waitingMax
+    return this.allowance.waiting >= limits.rateLimit.queueMax || this.#underWay >= this.#config.connections + limits.rateLimit.queueMax
   }
 
   /**
@@ -197,8 +197,8 @@ export class Sender {
     return {
       timeoutMs,
       idleTimeoutMs: this.#config.idleTimeoutMs,
-      startTimeoutMs: Math.min(limits.connectTimeoutMs * 2, timeoutMs),
-      answerMaxBytes: limits.answerMaxBytes,
+      startTimeoutMs: Math.min(limits.upstream.connectTimeoutMs * 2, timeoutMs),
+      answerMaxBytes: limits.upstream.responseMaxBytes,
     }
   }
 

@@ -41,7 +41,7 @@ export async function mirror (app: FastifyInstance, { endpoints, maxUploadsOfCal
   await takeForms(app)
   app.decorateRequest('target', null)
   const uploads = new Uploads(rest.bodies.maxUploads, maxUploadsOfCaller)
-  const held = new HeldBytes(limits.heldMaxBytes)
+  const held = new HeldBytes(limits.body.bufferedMaxBytes)
   const parts = { procore: rest.procore, keys, audit, kept }
   for (const endpoint of endpoints) {
     const needsRoom = isMirrored(endpoint) && endpoint.cache === undefined

@@ -77,7 +77,7 @@ export const bodyTooLarge = (maxBytes: number) => new Problem('body_too_large', 
 
 /** The largest body that a form within all limits can have. */
 export function formMaxBytes (avatarMaxBytes: number): number {
-  return avatarMaxBytes + limits.formTextMaxBytes
+  return avatarMaxBytes + limits.multipart.textMaxBytes
 }
 
 /** In the order of refusals a faulty path comes before what is wrong with the body; faults of both are told together. */

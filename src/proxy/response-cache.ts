@@ -40,7 +40,7 @@ const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreach
 
 const isPassing = (error: unknown) => error instanceof Problem && passing.has(error.code)
 
-/** Of one process. It keeps `keptMax` answers with `keptMaxBytes` at most, and forgets the one that was asked for longest ago. */
+/** Of one process. It keeps `limits.responseCache.entriesMax` answers with `limits.responseCache.maxBytes` at most, and forgets the one that was asked for longest ago. */
 export class KeptAnswers {
   readonly lifetimeMs: number
   /** The one that was asked for longest ago stands first. */
@@ -70,7 +70,7 @@ export class KeptAnswers {
     const timer = setTimeout(() => {
       this.#putOff(key, Infinity)
       resolve(undefined)
-    }, limits.staleAfterMs)
+    }, limits.responseCache.staleWhileSlowMs)
     try {
       return await Promise.race([this.#wait(key, caller, fetch), tooLong])
     } catch (error) {
@@ -82,7 +82,7 @@ export class KeptAnswers {
   }
 
   async #wait (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched> {
-    if (this.#waiting >= limits.waitingMax) throw overloaded('Too many requests wait for the same lists.')
+    if (this.#waiting >= limits.rateLimit.queueMax) throw overloaded('Too many requests wait for the same lists.')
     this.#waiting++
     try {
       return await untilGone(this.#fetches.get(key) ?? this.#begin(key, fetch), caller)
@@ -107,7 +107,7 @@ export class KeptAnswers {
       this.#put(key, fetched, atMs)
       return fetched
     } catch (error) {
-      this.#putOff(key, isPassing(error) ? Date.now() + limits.staleRetryMs : 0)
+      this.#putOff(key, isPassing(error) ? Date.now() + limits.responseCache.retryMs : 0)
       throw error
     } finally {
       this.#fetches.delete(key)
@@ -125,7 +125,7 @@ export class KeptAnswers {
     const kept = this.#kept.get(key)
     if (kept === undefined) return undefined
     this.#remove(key, kept)
-    if (Date.now() - kept.atMs >= this.lifetimeMs + limits.staleMs) return undefined
+    if (Date.now() - kept.atMs >= this.lifetimeMs + limits.responseCache.staleIfErrorMs) return undefined
     this.#add(key, kept)
     return kept
   }
@@ -138,7 +138,7 @@ export class KeptAnswers {
     if (verdict.kind !== 'success' || this.lifetimeMs === 0) return
     this.#add(key, { success: verdict, procoreRequestId, atMs, retryAtMs: 0, bytes: keptBytes + key.length + verdict.body.length })
     for (const [oldest, kept] of this.#kept) {
-      if (this.#kept.size <= limits.keptMax && this.#bytes <= limits.keptMaxBytes) return
+      if (this.#kept.size <= limits.responseCache.entriesMax && this.#bytes <= limits.responseCache.maxBytes) return
       this.#remove(oldest, kept)
     }
   }

@@ -71,7 +71,7 @@ export class CreationForm {
   /** Whoever is late is not waited for; the question goes on, and its answer is kept for the next form. */
   async #askAll (envelope: Envelope): Promise<Part[]> {
     const { promise: tooLate, resolve } = Promise.withResolvers<Part>()
-    const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.formWaitMs)
+    const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.userForm.waitMs)
     try {
       const asked = [[this.#required], ...this.#lists.map(([, questions]) => questions)]
       return await Promise.all(asked.map(questions => Promise.race([this.#ask(questions, envelope), tooLate])))

@@ -68,7 +68,7 @@ function refuseRaw (log: FastifyBaseLogger, problem: Problem, socket: Duplex, { 
 /** Whoever does not close its side keeps a connection that nobody reads any more. */
 function leave (socket: Duplex, lastWords = ''): void {
   socket.end(lastWords)
-  const timer = setTimeout(() => socket.destroy(), limits.farewellMs).unref()
+  const timer = setTimeout(() => socket.destroy(), limits.server.errorCloseDelayMs).unref()
   socket.once('close', () => clearTimeout(timer))
 }
 

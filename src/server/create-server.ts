@@ -42,16 +42,16 @@ export function createServer ({ callers: { trustedProxies }, procore }: Pick<Con
     return503OnClosing: false,
     // Addresses, never a count of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    keepAliveTimeout: limits.server.keepAliveTimeoutMs,
     // Bodies have limits of their own, which know the pauses that are not the caller's.
     requestTimeout: 0,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: limits.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.headersCheckMs },
+    http: { headersTimeout: limits.server.headersTimeoutMs, maxHeaderSize: limits.server.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.server.headersCheckIntervalMs },
     clientErrorHandler: refuse,
     schemaController: { compilersFactory: { buildValidator: () => noValidator, buildSerializer: () => () => JSON.stringify } },
     frameworkErrors: (error, request, reply) => note(refuseEarly(error, request, reply)),
   })
   answerExpectations(fastify.server)
-  fastify.server.maxConnections = limits.connectionsMax
+  fastify.server.maxConnections = limits.server.connectionsMax
   fastify.server.setTimeout(silenceMs(procore))
   // Requests in a pipeline each listen for the end of the same connection.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
@@ -61,7 +61,7 @@ export function createServer ({ callers: { trustedProxies }, procore }: Pick<Con
 
 /** How long nothing may go by on a connection: longer than a request waits for anything, and then some time for the caller to read its answer. */
 function silenceMs ({ timeoutMs, waitMs, idleTimeoutMs }: Config['procore']): number {
-  return 2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookUpTimeoutMs + limits.unreadTimeoutMs
+  return 2 * timeoutMs + waitMs + idleTimeoutMs + limits.lookup.timeoutMs + limits.server.responseReadTimeoutMs
 }
 
 /** Requests are judged by the mirror; Fastify's own way, which is not to be taken by mistake, would load a second validator at each start. */

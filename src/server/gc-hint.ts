@@ -25,7 +25,7 @@ let streamedBytes = 0
  */
 export function noteStreamed (bytes: number): void {
   streamedBytes += bytes
-  if (streamedBytes < limits.collectEveryBytes) return
+  if (streamedBytes < limits.body.minorGcEveryBytes) return
   streamedBytes = 0
   if (typeof collect === 'function') collect({ type: 'minor' })
 }

@@ -25,8 +25,8 @@ export function addLinger (app: FastifyInstance): void {
 }
 
 /**
- * Reads what still comes of a body and throws it away; the connection is destroyed when that is more than `lingerMaxBytes` or takes longer
- * than `lingerTimeoutMs`. To be called before the answer is sent; again, or for a body that has come, it does nothing.
+ * Reads what still comes of a body and throws it away; the connection is destroyed when that is more than `limits.server.lingerMaxBytes` or takes longer
+ * than `limits.server.lingerTimeoutMs`. To be called before the answer is sent; again, or for a body that has come, it does nothing.
  */
 export function linger (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed || lingering.has(raw)) return
@@ -35,7 +35,7 @@ export function linger (raw: IncomingMessage): void {
   sockets.add(socket)
   let bytes = 0
   let isClosing = false
-  const timer = setTimeout(() => socket.destroy(), limits.lingerTimeoutMs)
+  const timer = setTimeout(() => socket.destroy(), limits.server.lingerTimeoutMs)
   // Node calls this after an answer that ends the connection; only our half of it may end while the caller still sends.
   socket.destroySoon = () => {
     isClosing = true
@@ -51,7 +51,7 @@ export function linger (raw: IncomingMessage): void {
   }
   raw.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > limits.lingerMaxBytes) socket.destroy()
+    if (bytes > limits.server.lingerMaxBytes) socket.destroy()
   })
   // A request whose answer is out is forgotten by the server: when its socket closes, it has no `close` of its own.
   raw.once('end', finish)

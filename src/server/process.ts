@@ -22,7 +22,7 @@ export async function run (extend?: (fastify: FastifyInstance, config: Config) =
 
   closeWithGrace({
     // The steps of stopping keep times of their own; this is the end of all patience.
-    delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.stopPatienceMs,
+    delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.server.shutdownHardLimitMs,
     logger: log,
     skip: ['SIGHUP', 'SIGUSR2', 'beforeExit'],
   }, async ({ err, signal }) => {
@@ -32,7 +32,7 @@ export async function run (extend?: (fastify: FastifyInstance, config: Config) =
   })
 
   process.on('SIGHUP', () => app.procore.renewCredentials())
-  process.on('SIGUSR2', levelRaiser(log, limits.debugForMs))
+  process.on('SIGUSR2', levelRaiser(log, limits.log.debugMs))
 
   for (const warning of warnings(config)) log.warn(warning)
   app.callers.keys?.start()

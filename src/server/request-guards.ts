@@ -19,13 +19,13 @@ export function judgeHeads (app: FastifyInstance, paths: Paths): void {
 }
 
 /**
- * A head without Host or with a Host that is none (RFC 9112 §3.2), with more than `headersMaxCount` headers, with doubles of those that
+ * A head without Host or with a Host that is none (RFC 9112 §3.2), with more than `limits.server.headersMaxCount` headers, with doubles of those that
  * stand once, with a coding but chunked, or with a fragment in its target. Returns `bad_request` (400, or 431 for too many); nothing when
  * there is no doubt.
  */
 export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>): Problem | undefined {
   if (httpVersion === '1.1' && headers.host === undefined) return new Problem('bad_request', 'The request has no Host.')
-  if (rawHeaders.length > limits.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
+  if (rawHeaders.length > limits.server.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
   if (hasDoubles(rawHeaders) || (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host))) return new Problem('bad_request', 'A header that may stand once is doubled or not valid.')
   const coding = headers['transfer-encoding']
   // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.

@@ -20,7 +20,7 @@ export async function stop ({ fastify, lifecycle }: App, { drainDelayMs, graceMs
   const isIdle = await lifecycle.whenIdle(graceMs)
   if (!isIdle) {
     lifecycle.refuseWaiting()
-    await lifecycle.whenIdle(limits.stopAnswersMs)
+    await lifecycle.whenIdle(limits.server.shutdownAbortMs)
   }
   server.closeAllConnections()
   await fastify.close()

@@ -15,7 +15,7 @@ interface Kept {
 /** What a key takes beside its answer, roughly. */
 const recordBytes = 500
 
-/** At most `keysMax` with `keysMaxBytes` of answers, each for `keyLifetimeMs`. No call of it fails. */
+/** At most `limits.idempotency.keysMax` with `limits.idempotency.maxBytes` of answers, each for `limits.idempotency.ttlMs`. No call of it fails. */
 export class MemoryKeys implements KeyStore {
   /** In the order in which they were settled; running ones stand where they were claimed. */
   readonly #kept = new Map<string, Kept>()
@@ -47,15 +47,15 @@ export class MemoryKeys implements KeyStore {
     this.#remove(id)
     const nowMs = Date.now()
     const bytes = recordBytes + answerBytes
-    this.#kept.set(id, { record, bytes, expiresAtMs: nowMs + limits.keyLifetimeMs })
+    this.#kept.set(id, { record, bytes, expiresAtMs: nowMs + limits.idempotency.ttlMs })
     this.#bytes += bytes
     if (nowMs >= this.#expireAtMs) this.#expire(nowMs)
-    forgetOldest(this.#kept, () => Math.max(this.#kept.size / limits.keysMax, this.#bytes / limits.keysMaxBytes), oldest => this.#forget(oldest))
+    forgetOldest(this.#kept, () => Math.max(this.#kept.size / limits.idempotency.keysMax, this.#bytes / limits.idempotency.maxBytes), oldest => this.#forget(oldest))
   }
 
   /** Now and then, since what is over is not told anyway. */
   #expire (nowMs: number): void {
-    this.#expireAtMs = nowMs + limits.keysExpireMs
+    this.#expireAtMs = nowMs + limits.idempotency.sweepMs
     for (const [id, { expiresAtMs }] of this.#kept) {
       if (expiresAtMs > nowMs) return
       this.#forget(id)

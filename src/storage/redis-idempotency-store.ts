@@ -16,7 +16,7 @@ interface Held {
   isEnding: boolean
 }
 
-/** Answers of more than `storedMaxBytes` are not stored, and count as unknown: they are looked up again. */
+/** Answers of more than `limits.redis.recordMaxBytes` are not stored, and count as unknown: they are looked up again. */
 export class RedisKeys implements KeyStore {
   readonly #store: SharedStore
   readonly #seal: Seal
@@ -27,7 +27,7 @@ export class RedisKeys implements KeyStore {
   readonly #leaseMs: number
 
   /** @param lease how long a key is held by a replica that says nothing, and how often one that is alive says so */
-  constructor (store: SharedStore, seal: Seal, { leaseMs, leaseRenewMs }: Lease = limits) {
+  constructor (store: SharedStore, seal: Seal, { leaseMs, leaseRenewMs }: Lease = limits.redis) {
     this.#store = store
     this.#seal = seal
     this.#leaseMs = leaseMs
@@ -43,7 +43,7 @@ export class RedisKeys implements KeyStore {
   async claim (id: string): Promise<KeyRecord | undefined> {
     const holder = randomUUID()
     const wasUp = this.#store.isUp
-    const claim = () => this.#store.script('claim-key', [keyOf(id)], [holder, this.#leaseMs, limits.keyLifetimeMs])
+    const claim = () => this.#store.script('claim-key', [keyOf(id)], [holder, this.#leaseMs, limits.idempotency.ttlMs])
     try {
       // The same holder may claim again what it may already hold.
       const found = await claim().catch(async error => {
@@ -62,7 +62,7 @@ export class RedisKeys implements KeyStore {
 
   /** What stands under a key, without taking it; nothing as well while the store is away. */
   async peek (id: string): Promise<KeyRecord | undefined> {
-    const found = await this.#store.script('claim-key', [keyOf(id)], ['', this.#leaseMs, limits.keyLifetimeMs]).catch(() => undefined)
+    const found = await this.#store.script('claim-key', [keyOf(id)], ['', this.#leaseMs, limits.idempotency.ttlMs]).catch(() => undefined)
     return Array.isArray(found) ? this.#read(id, found) : undefined
   }
 
@@ -70,7 +70,7 @@ export class RedisKeys implements KeyStore {
   async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
     const held = this.#held.get(id)
     const sealed = this.#close(id, record)
-    await this.#end(id, held, () => this.#store.script('settle-key', [keyOf(id)], [held?.holder ?? '', sealed, limits.keyLifetimeMs, record.state === 'answered' ? '1' : '0']))
+    await this.#end(id, held, () => this.#store.script('settle-key', [keyOf(id)], [held?.holder ?? '', sealed, limits.idempotency.ttlMs, record.state === 'answered' ? '1' : '0']))
   }
 
   /** As `settle`; a key that is not held here is left alone. */
@@ -95,20 +95,20 @@ export class RedisKeys implements KeyStore {
     if (held !== undefined) held.isEnding = true
     const ended = this.#store.eventually(ending).finally(() => { if (this.#held.get(id) === held) this.#held.delete(id) })
     // What waits for the store to come back must not hold the answer up.
-    return Promise.race([ended, new Promise<void>(resolve => { setTimeout(resolve, limits.storeTimeoutMs * 2).unref() })])
+    return Promise.race([ended, new Promise<void>(resolve => { setTimeout(resolve, limits.redis.timeoutMs * 2).unref() })])
   }
 
   /** A large answer would keep the store from everything else: it is looked up again instead. */
   #close (id: string, record: AnsweredKey | UnknownKey): string {
     const sealed = this.#seal.close(id, toStored(record))
-    if (sealed.length <= limits.storedMaxBytes) return sealed
-    const unknown: UnknownKey = { state: 'unknown', fingerprint: record.fingerprint, sentAtMs: Date.now() - limits.lookUpTimeoutMs, code: 'procore_bad_response' }
+    if (sealed.length <= limits.redis.recordMaxBytes) return sealed
+    const unknown: UnknownKey = { state: 'unknown', fingerprint: record.fingerprint, sentAtMs: Date.now() - limits.lookup.timeoutMs, code: 'procore_bad_response' }
     return this.#seal.close(id, toStored(unknown))
   }
 
   #extend (): void {
     for (const [id, { holder, claimedAtMs, isEnding }] of this.#held) {
-      this.#store.script('extend-key', [keyOf(id)], [holder, this.#leaseMs, limits.keyLifetimeMs, isEnding ? '' : Date.now() - claimedAtMs]).catch(() => {})
+      this.#store.script('extend-key', [keyOf(id)], [holder, this.#leaseMs, limits.idempotency.ttlMs, isEnding ? '' : Date.now() - claimedAtMs]).catch(() => {})
     }
   }
 }

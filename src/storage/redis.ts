@@ -42,7 +42,7 @@ const looksPerConnection = 5
 /** Stands before every key of ours. */
 export const keyPrefix = 'procore-bff:'
 
-/** A call has `storeTimeoutMs`, and `storeCallsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
+/** A call has `limits.redis.timeoutMs`, and `limits.redis.callsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
 export class SharedStore {
   /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
   readonly client: Redis
@@ -65,7 +65,7 @@ export class SharedStore {
     this.#log = log
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,
-      connectTimeout: limits.storeConnectTimeoutMs,
+      connectTimeout: limits.redis.connectTimeoutMs,
       // A call that could not be made at once is not wanted later, and one that may have been made must not be made again.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -73,7 +73,7 @@ export class SharedStore {
       enableAutoPipelining: true,
       // After a failover the address is another server's, or this one has become a replica.
       reconnectOnError: error => error.message.startsWith('READONLY'),
-      retryStrategy: attempts => Math.min(attempts * 100, limits.storeProbeMs),
+      retryStrategy: attempts => Math.min(attempts * 100, limits.redis.probeMs),
     })
     for (const [name, numberOfKeys] of Object.entries(scripts)) {
       this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys })
@@ -91,7 +91,7 @@ export class SharedStore {
   /** Connects, and resolves when it is known whether the store can be used now. */
   async start (): Promise<void> {
     // ioredis' own `connectTimeout` ends with the handshake: a store that hangs, or still loads its file, answers nothing after it.
-    await withinTime(this.client.connect().then(() => this.#look()), limits.storeConnectTimeoutMs).catch(error => this.#goAway(error))
+    await withinTime(this.client.connect().then(() => this.#look()), limits.redis.connectTimeoutMs).catch(error => this.#goAway(error))
   }
 
   /** Ends looking and the connection; whatever runs fails. */
@@ -103,7 +103,7 @@ export class SharedStore {
 
   /** @throws {StoreAway} */
   async run<T> (call: (client: Redis) => Promise<T>): Promise<T> {
-    if (!this.isUp || this.#underWay >= limits.storeCallsMax) throw new StoreAway()
+    if (!this.isUp || this.#underWay >= limits.redis.callsMax) throw new StoreAway()
     this.#underWay++
     this.counts.calls++
     try {
@@ -137,7 +137,7 @@ export class SharedStore {
       await call()
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error
-      if (this.#later < limits.settlesWaitingMax) await this.#again(call)
+      if (this.#later < limits.redis.retryQueueMax) await this.#again(call)
     }
   }
 
@@ -149,14 +149,14 @@ export class SharedStore {
 
   /** Resolves when no call is under way, within the time of one. */
   async quiet (): Promise<void> {
-    const endsAtMs = Date.now() + limits.storeTimeoutMs
+    const endsAtMs = Date.now() + limits.redis.timeoutMs
     while (this.#underWay > 0 && Date.now() < endsAtMs) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
   async #again (call: () => Promise<unknown>): Promise<void> {
     this.#later++
-    for (let tries = 0; tries < limits.settleTriesMax && !this.#closed;) {
-      await new Promise(resolve => { setTimeout(resolve, limits.storeProbeMs).unref() })
+    for (let tries = 0; tries < limits.redis.retriesMax && !this.#closed;) {
+      await new Promise(resolve => { setTimeout(resolve, limits.redis.probeMs).unref() })
       if (!this.isUp) continue
       tries++
       if (await call().then(() => true, () => false)) break
@@ -171,13 +171,13 @@ export class SharedStore {
     this.#sayAway(error)
     this.standing.set(false)
     clearTimeout(this.#probe)
-    this.#probe = setTimeout(() => this.#look(), limits.storeProbeMs).unref()
+    this.#probe = setTimeout(() => this.#look(), limits.redis.probeMs).unref()
     if (isNews) this.#look()
   }
 
   /** A store that is slow now and then would fill the log: it is told of once in a while, with how often it was away. */
   #sayAway (error: unknown): void {
-    if (this.#outages === 0 || Date.now() - this.#saidAwayAtMs < limits.storeSayMs) return
+    if (this.#outages === 0 || Date.now() - this.#saidAwayAtMs < limits.redis.warnIntervalMs) return
     this.#log.warn({ err: error, outages: this.#outages }, 'the shared store is away; this replica goes on with its own memory')
     this.#saidAwayAtMs = Date.now()
     this.#outages = 0
@@ -214,7 +214,7 @@ export class SharedStore {
  * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
  * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
  */
-function withinTime<T> (call: Promise<T>, timeoutMs: number = limits.storeTimeoutMs): Promise<T> {
+function withinTime<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), timeoutMs)
   call.then(resolve, reject).finally(() => clearTimeout(timer))

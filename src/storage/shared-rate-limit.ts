@@ -38,7 +38,7 @@ export class SharedAllowance {
   readonly #unsaid = new Map<number, Unsaid>()
 
   /** @param lease how long a place is held by a replica that says nothing, and how often one that is alive says so */
-  constructor (store: SharedStore, { leaseMs, leaseRenewMs }: Lease = limits) {
+  constructor (store: SharedStore, { leaseMs, leaseRenewMs }: Lease = limits.redis) {
     this.#store = store
     this.#leaseMs = leaseMs
     this.#renewal = setInterval(() => {
@@ -57,7 +57,7 @@ export class SharedAllowance {
   async enter (name: number, sentWhole: boolean): Promise<Entrance> {
     const id = randomUUID()
     try {
-      const reply = await this.#store.script('acquire-rate-limit', keysOf(name), [id, this.#leaseMs, sentWhole ? '1' : '0', limits.allowanceProbeMs, limits.allowanceLifetimeMs, limits.allowanceAskMs])
+      const reply = await this.#store.script('acquire-rate-limit', keysOf(name), [id, this.#leaseMs, sentWhole ? '1' : '0', limits.rateLimit.probeMs, limits.rateLimit.redisTtlMs, limits.rateLimit.pollMs])
       const [isOpen, value, why] = Array.isArray(reply) ? reply : []
       if (isOpen === 1) return this.#open(name, id, Number(value))
       return { isOpen: false, ms: Math.max(1, Number(value)), why: why === 'unavailable' || why === 'probe' ? why : 'rate' }
@@ -82,7 +82,7 @@ export class SharedAllowance {
 
   #extend (): void {
     for (const [name, ids] of this.#underWay) {
-      this.#store.script('extend-rate-limit', [keysOf(name)[1]], [this.#leaseMs, limits.allowanceLifetimeMs, ...ids]).catch(() => {})
+      this.#store.script('extend-rate-limit', [keysOf(name)[1]], [this.#leaseMs, limits.rateLimit.redisTtlMs, ...ids]).catch(() => {})
     }
   }
 
@@ -90,7 +90,7 @@ export class SharedAllowance {
   #leave (name: number, unsaid: Unsaid): void {
     this.#say(name, unsaid).catch(() => {
       const later = this.#unsaid.get(name)
-      if (later === undefined && this.#unsaid.size >= limits.companiesMax) return
+      if (later === undefined && this.#unsaid.size >= limits.rateLimit.companiesMax) return
       this.#unsaid.set(name, later === undefined ? unsaid : merge(unsaid, later))
     })
   }
@@ -106,7 +106,7 @@ export class SharedAllowance {
     const leftMs = (atMs = 0) => Math.max(0, atMs - Date.now())
     const resetMs = leftMs(told?.resetAtMs)
     return this.#store.script('release-rate-limit', keysOf(name), [
-      epoch, isAnswered ? '1' : '0', counted, resetMs > 0 ? told?.name ?? '' : '', told?.remaining ?? 0, resetMs, leftMs(block?.endsAtMs), block?.kind ?? '', limits.allowanceLifetimeMs, ...ids,
+      epoch, isAnswered ? '1' : '0', counted, resetMs > 0 ? told?.name ?? '' : '', told?.remaining ?? 0, resetMs, leftMs(block?.endsAtMs), block?.kind ?? '', limits.rateLimit.redisTtlMs, ...ids,
     ])
   }
 }
@@ -130,7 +130,7 @@ function unsaidOf (id: string, epoch: number, { isAnswered, isCounted, told, blo
 function merge (one: Unsaid, other: Unsaid): Unsaid {
   const [earlier, later] = one.atMs <= other.atMs ? [one, other] : [other, one]
   return {
-    ids: [...later.ids, ...earlier.ids].slice(0, limits.placesGivenBackMax),
+    ids: [...later.ids, ...earlier.ids].slice(0, limits.rateLimit.releasedPermitsMax),
     epoch: Math.max(earlier.epoch, later.epoch),
     isAnswered: earlier.isAnswered || later.isAnswered,
     counted: later.told === undefined ? earlier.counted + later.counted : later.counted,

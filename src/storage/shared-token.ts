@@ -43,12 +43,12 @@ class SharedToken {
 
   /** Whoever has the lock asks; when it got none, the next one has the lock. */
   async take (replaced: string | undefined, request: RequestToken, holder: string): Promise<Token> {
-    const endsAtMs = Date.now() + limits.tokenLockMs
+    const endsAtMs = Date.now() + limits.accessToken.lockMs
     do {
       const known = await this.#read(replaced)
       if (known !== undefined) return known
-      if (await this.#store.script('lock', [this.#lock], [holder, limits.tokenLockMs]) === 1) return await this.#takeLocked(replaced, request, holder)
-      await sleep(limits.tokenLookMs * (0.5 + Math.random()))
+      if (await this.#store.script('lock', [this.#lock], [holder, limits.accessToken.lockMs]) === 1) return await this.#takeLocked(replaced, request, holder)
+      await sleep(limits.accessToken.pollMs * (0.5 + Math.random()))
     } while (Date.now() < endsAtMs)
     throw new Problem('procore_unavailable', 'No replica got a token in time.', { outcome: 'not_sent' })
   }

@@ -6,9 +6,9 @@
 import { pino, type DestinationStream } from 'pino'
 import { limits } from '../config/limits.ts'
 
-/** To be opened once in a process. A line is handed over after `logBatchMs` at most; beyond `logMaxBytes` that wait, lines are lost. */
+/** To be opened once in a process. A line is handed over after `limits.log.batchMs` at most; beyond `limits.log.maxBytes` that wait, lines are lost. */
 export function standardOutput (): DestinationStream {
-  const output = new Gathering(pino.destination({ dest: 1, sync: false, maxLength: limits.logMaxBytes }))
+  const output = new Gathering(pino.destination({ dest: 1, sync: false, maxLength: limits.log.maxBytes }))
   // Before pino's own listener, which writes what it was given.
   process.prependListener('exit', () => output.flush())
   return output
@@ -29,8 +29,8 @@ class Gathering implements DestinationStream {
 
   write (line: string): void {
     this.#text += line
-    if (this.#text.length >= limits.logBatchLength) this.flush()
-    else this.#timer ??= setTimeout(() => this.flush(), limits.logBatchMs)
+    if (this.#text.length >= limits.log.batchLength) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), limits.log.batchMs)
   }
 
   flush (): void {

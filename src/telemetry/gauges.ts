@@ -28,15 +28,15 @@ export function addGauges (registry: Registry, parts: Parts): void {
   }, ['host', 'state'])
 
   // Which companies these are changes, so that only each scrape is bounded.
-  const shown = `of the ${limits.companiesShown} companies with the fewest at each scrape`
+  const shown = `of the ${limits.rateLimit.companiesShown} companies with the fewest at each scrape`
   add.gauge('allowance_remaining', `Requests that Procore still allows, ${shown}.`, set => {
-    for (const { companyId, remaining } of allowance.standings(limits.companiesShown)) set(remaining, labelOf(companyId))
+    for (const { companyId, remaining } of allowance.standings(limits.rateLimit.companiesShown)) set(remaining, labelOf(companyId))
   }, ['company_id'])
   add.gauge('allowance_limit', `Requests that Procore allows in all until the reset, where it says so, ${shown}.`, set => {
-    for (const { companyId, limit } of allowance.standings(limits.companiesShown)) if (limit !== undefined) set(limit, labelOf(companyId))
+    for (const { companyId, limit } of allowance.standings(limits.rateLimit.companiesShown)) if (limit !== undefined) set(limit, labelOf(companyId))
   }, ['company_id'])
   add.gauge('allowance_reset_seconds', `Until Procore allows more, ${shown}.`, set => {
-    for (const { companyId, resetMs } of allowance.standings(limits.companiesShown)) set(resetMs / 1000, labelOf(companyId))
+    for (const { companyId, resetMs } of allowance.standings(limits.rateLimit.companiesShown)) set(resetMs / 1000, labelOf(companyId))
   }, ['company_id'])
   add.gauge('allowance_waiting', 'Requests that wait for Procore\'s allowance.', set => set(allowance.waiting))
   add.counter('allowance_refusals_total', 'Requests that were refused without asking Procore since nothing remained of its allowance.', set => set(allowance.refused))

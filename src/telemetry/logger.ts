@@ -11,11 +11,11 @@ import { standardOutput } from './batched-stdout.ts'
 interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
 
 /**
- * An error's type, code, frames and causes, `causesMax` levels of it at most. A SyntaxError's message quotes its input and a parser error
+ * An error's type, code, frames and causes, `limits.log.causesMax` levels of it at most. A SyntaxError's message quotes its input and a parser error
  * of undici carries the bytes it choked on, so of the first no message is taken and of any error only these named members.
  */
 export function describeError (error: unknown, depth = 0): ErrorFields | undefined {
-  if (!(error instanceof Error) || depth >= limits.causesMax) return undefined
+  if (!(error instanceof Error) || depth >= limits.log.causesMax) return undefined
   const fields: ErrorFields = { type: error.constructor.name }
   if ('code' in error && typeof error.code === 'string') fields.code = error.code
   if (!(error instanceof SyntaxError)) fields.message = error.message

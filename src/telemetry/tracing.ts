@@ -20,7 +20,7 @@ export interface TracesLog {
   warn (fields: object, message: string): void
 }
 
-/** The spans of one service. Of those that wait to be sent at most `spansWaitingMax` are kept, and a request never waits for them. */
+/** The spans of one service. Of those that wait to be sent at most `limits.tracing.queueMax` are kept, and a request never waits for them. */
 export class Traces {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
@@ -28,10 +28,10 @@ export class Traces {
 
   /** @param endpoint base address of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
   constructor (endpoint: string, log: TracesLog) {
-    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: limits.tracesTimeoutMs })
+    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: limits.tracing.timeoutMs })
     this.#provider = new BasicTracerProvider({
       resource: resourceFromAttributes({ 'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'procore-bff', 'service.version': version }),
-      spanProcessors: [new BatchSpanProcessor(tellingFailures(exporter, log), { maxQueueSize: limits.spansWaitingMax, exportTimeoutMillis: limits.tracesTimeoutMs })],
+      spanProcessors: [new BatchSpanProcessor(tellingFailures(exporter, log), { maxQueueSize: limits.tracing.queueMax, exportTimeoutMillis: limits.tracing.timeoutMs })],
     })
     this.#tracer = this.#provider.getTracer('procore-bff', version)
   }
@@ -80,7 +80,7 @@ export class Traces {
   /** Sends what is left, if the receiver takes it in time: a stop does not wait for it longer. */
   async close (): Promise<void> {
     const { promise: tooLate, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, limits.tracesCloseMs)
+    const timer = setTimeout(resolve, limits.tracing.closeTimeoutMs)
     await Promise.race([this.#provider.shutdown().catch(() => {}), tooLate])
     clearTimeout(timer)
   }
@@ -100,7 +100,7 @@ function tellingFailures (exporter: OTLPTraceExporter, log: TracesLog): SpanExpo
   return {
     export: (spans: ReadableSpan[], done) => exporter.export(spans, result => {
       if (result.error !== undefined && Date.now() >= quietUntilMs) {
-        quietUntilMs = Date.now() + limits.tracesComplaintMs
+        quietUntilMs = Date.now() + limits.tracing.warnIntervalMs
         log.warn({ err: result.error, spans: spans.length }, 'traces can\'t be sent')
       }
       done(result)

@@ -33,7 +33,7 @@ t.test('what is not a valid token of this issuer for this service is refused bef
     'another audience': await issuer.sign({}, { audience: 'another' }),
     'another key': await stranger.sign(),
     'no subject': await issuer.sign({ sub: '' }),
-    'a subject that is too long': await issuer.sign({ sub: 'x'.repeat(limits.subjectMaxLength + 1) }),
+    'a subject that is too long': await issuer.sign({ sub: 'x'.repeat(limits.jwt.subjectMaxLength + 1) }),
     ...Object.fromEntries(await Promise.all(['null', '42', 'true', '["x"]', '{"a":1}', '" "'].map(async sub => [`sub ${sub}`, await issuer.sign(JSON.parse(`{"sub":${sub}}`))]))),
     'no expiry': `${head}.${encode({ ...claims, exp: undefined })}.${signature}`,
     'a changed payload': `${head}.${encode({ ...claims, sub: 'admin' })}.${signature}`,
@@ -85,7 +85,7 @@ t.test('keys: a crowd costs one request, a new key is found, an unknown one is l
   await issuer.rotate()
   const rotated = await issuer.sign()
   t.equal((await create(rotated, 30)).status, 401, 'in the pause after the last attempt')
-  skip(limits.keysPauseMs)
+  skip(limits.jwks.cooldownMs)
   t.equal((await create(rotated, 31)).status, 201)
   t.equal(issuer.asked, 2)
 
@@ -107,16 +107,16 @@ t.test('keys stay in use while the issuer is away; without any, callers are told
   t.equal(issuer.asked, 1, 'not asked by every request')
 
   issuer.down = false
-  skip(limits.keysPauseMs)
+  skip(limits.jwks.cooldownMs)
   t.equal((await sendJson(users, { user: jane }, bearer(await issuer.sign()))).status, 201)
   issuer.down = true
-  skip(limits.keysRenewMs)
+  skip(limits.jwks.maxAgeMs)
   const later = await issuer.sign({}, { expiresIn: 86_400 })
   t.equal((await sendJson(users.replace('101', '102'), { user: jane }, bearer(later))).status, 201)
   await until(() => issuer.asked === 3)
 
   await issuer.rotate()
-  skip(limits.keysPauseMs)
+  skip(limits.jwks.cooldownMs)
   t.match((await sendJson(users, { user: jane }, bearer(await issuer.sign({}, { expiresIn: 86_400 })))).json, { code: 'identity_unavailable' }, 'its key may be a new one')
 })
 
@@ -132,14 +132,14 @@ t.test('an attempt that failed is repeated by itself until it succeeds, although
   for (const attempts of [1, 2, 3]) {
     await until(() => failures() === attempts)
     t.equal(await identity(), 'down')
-    mock.timers.tick(limits.keysPauseMs - 1)
+    mock.timers.tick(limits.jwks.cooldownMs - 1)
     t.equal(issuer.asked, attempts, 'not before the pause is over')
     if (attempts === 3) issuer.down = false
     mock.timers.tick(1)
   }
   await until(() => app.callers.keys?.standing.isUp === true)
   t.equal(await identity(), 'up')
-  mock.timers.tick(limits.keysRenewMs)
+  mock.timers.tick(limits.jwks.maxAgeMs)
   t.equal(issuer.asked, 4, 'and then no more')
 })
 
@@ -160,11 +160,11 @@ t.test('a verified token is not verified again for five minutes, and never past 
   t.equal(verified, 2)
   t.equal(await create(long, 3), 201)
   t.equal(verified, 2)
-  skip(61_000 + limits.tokenLeewayMs)
+  skip(61_000 + limits.jwt.clockToleranceMs)
   t.equal(await create(long, 4), 201)
   t.equal(await create(short, 5), 401)
   t.equal(verified, 3, 'the one that is over')
-  skip(limits.identityLifetimeMs)
+  skip(limits.jwt.cacheTtlMs)
   t.equal(await create(long, 6), 201)
   t.equal(verified, 4)
 })

@@ -94,7 +94,7 @@ t.test('the fuzzing, for some seconds', { timeout: 110_000 }, async t => {
 })
 
 t.test('the number of companies that metrics show is the one that there is', async t => {
-  t.match(readme, `the ${limits.companiesShown} companies with the least left`)
+  t.match(readme, `the ${limits.rateLimit.companiesShown} companies with the least left`)
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {

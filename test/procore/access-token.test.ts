@@ -46,8 +46,8 @@ t.test('a 401 that stays is procore_unauthorized after one repeat, and makes no 
   const { users, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '{"errors":"Invalid Token"}', rate: 1 })
   for (let index = 0; index < 30; index++) t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
-  t.ok(emulator.tokenRequests.length <= 1 + limits.tokenDropsMax)
-  t.ok(emulator.apiRequests.length <= 30 + limits.tokenDropsMax, 'the same token is not tried again')
+  t.ok(emulator.tokenRequests.length <= 1 + limits.accessToken.invalidationBurst)
+  t.ok(emulator.apiRequests.length <= 30 + limits.accessToken.invalidationBurst, 'the same token is not tried again')
 })
 
 t.test('a company that is refused whatever the token does not keep the others from theirs', async t => {

@@ -18,12 +18,12 @@ t.test('after a run of failures nothing is sent, until a probe succeeds', async 
   t.match(reply.json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
   t.equal(reply.headers['retry-after'], '1')
   const seen = emulator.apiRequests.length
-  t.equal(seen, limits.breakerFailures, 'look-ups count as well')
+  t.equal(seen, limits.breaker.failures, 'look-ups count as well')
   t.match((await sendJson(users, { user: jane })).json, { code: 'procore_unavailable' })
   t.equal(emulator.apiRequests.length, seen)
   t.match(await send(`${url}/readyz`, { method: 'GET' }), { status: 200, json: { status: 'ready', dependencies: { api: { state: 'down' } } } })
   emulator.faults.clear()
-  await new Promise(resolve => setTimeout(resolve, limits.breakerIntervalMs))
+  await new Promise(resolve => setTimeout(resolve, limits.breaker.intervalMs))
   t.equal((await sendJson(users, { user: jane })).status, 201)
   t.match(await send(`${url}/readyz`, { method: 'GET' }), { json: { dependencies: { api: { state: 'up' } } } })
   t.equal(lines.filter(({ msg }) => String(msg).startsWith('the API host')).length, 2)
@@ -31,14 +31,14 @@ t.test('after a run of failures nothing is sent, until a probe succeeds', async 
 
 t.test('a host that refuses connections', async t => {
   const { users } = await startService(t, { env: { PROCORE_API_URL: 'http://127.0.0.1:1' } })
-  for (let index = 0; index < limits.breakerFailures; index++) t.match((await sendJson(users, { user: jane })).json, { code: 'procore_unreachable', outcome: 'not_sent' })
+  for (let index = 0; index < limits.breaker.failures; index++) t.match((await sendJson(users, { user: jane })).json, { code: 'procore_unreachable', outcome: 'not_sent' })
   t.match((await sendJson(users, { user: jane })).json, { code: 'procore_unavailable', outcome: 'not_sent' })
 })
 
 t.test('refusals of Procore\'s and forms that are given up are no failures of the host', async t => {
   const { users, url, emulator } = await startService(t)
-  emulator.faults.add({ kind: 'status', status: 422, body: '{}', times: limits.breakerFailures * 2 })
-  for (let index = 0; index < limits.breakerFailures * 2; index++) t.equal((await sendJson(users, { user: jane })).status, 422)
+  emulator.faults.add({ kind: 'status', status: 422, body: '{}', times: limits.breaker.failures * 2 })
+  for (let index = 0; index < limits.breaker.failures * 2; index++) t.equal((await sendJson(users, { user: jane })).status, 422)
   t.match(await send(`${url}/readyz`, { method: 'GET' }), { json: { dependencies: { api: { state: 'up' } } } })
 })
 
@@ -46,7 +46,7 @@ t.test('the intervals grow to a limit, and one probe at a time is let through', 
   let now = 0
   t.intercept(Date, 'now', { value: () => now })
   const breaker = new Breaker()
-  for (let index = 1; index < limits.breakerFailures; index++) t.notOk(breaker.fail())
+  for (let index = 1; index < limits.breaker.failures; index++) t.notOk(breaker.fail())
   t.equal(breaker.waitMs, 0)
   t.ok(breaker.fail(), 'it opens once')
   const intervals: number[] = []

@@ -213,11 +213,11 @@ t.test('companies beyond those that are remembered push out the oldest that has 
   const caller = { gone: false, whenGone: () => () => {} }
   const first = await allowance.enter({ companyId: 1, sentWhole: true, waitMs: 0, caller })
   const startedAt = process.cpuUsage().user
-  for (let companyId = 2; companyId < limits.companiesMax * 3; companyId++) {
+  for (let companyId = 2; companyId < limits.rateLimit.companiesMax * 3; companyId++) {
     const ticket = await allowance.enter({ companyId, sentWhole: true, waitMs: 0, caller })
     ticket.leave()
   }
-  t.ok(allowance.companies <= limits.companiesMax && allowance.companies > limits.companiesMax / 2)
+  t.ok(allowance.companies <= limits.rateLimit.companiesMax && allowance.companies > limits.rateLimit.companiesMax / 2)
   t.ok(process.cpuUsage().user - startedAt < 5_000_000, 'without looking at all of them each time')
   first.leave()
 })

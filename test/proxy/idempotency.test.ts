@@ -202,14 +202,14 @@ t.test('keys in memory are bounded in number, bytes and time; the oldest go firs
   await keys.claim('running')
   for (const name of ['one', 'two', 'three']) {
     await keys.claim(name)
-    await keys.settle(name, answered(limits.keysMaxBytes / 3))
+    await keys.settle(name, answered(limits.idempotency.maxBytes / 3))
   }
   t.equal(await keys.claim('one'), undefined, 'forgotten')
   t.match(await keys.claim('three'), { state: 'answered' })
   t.match(await keys.claim('running'), { state: 'running' })
   await keys.release('running')
   t.equal(await keys.claim('running'), undefined)
-  now += limits.keyLifetimeMs
+  now += limits.idempotency.ttlMs
   t.equal(await keys.claim('three'), undefined, 'a day later')
 })
 

@@ -52,8 +52,8 @@ const refused: Record<string, [request: string, statuses: readonly number[]]> = 
   'an HTTP version that is none': ['GET /livez HTTP/9.9\r\nhost: x\r\n\r\n', [400]],
   'HTTP/2 without asking': ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]],
   'TLS on a port without it': ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', [400]],
-  'headers over the limit': [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(limits.headersMaxBytes)}\r\n\r\n`, [431]],
-  'too many headers': [`GET /livez HTTP/1.1\r\nhost: x\r\n${'a: b\r\n'.repeat(limits.headersMaxCount)}\r\n`, [431]],
+  'headers over the limit': [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(limits.server.headersMaxBytes)}\r\n\r\n`, [431]],
+  'too many headers': [`GET /livez HTTP/1.1\r\nhost: x\r\n${'a: b\r\n'.repeat(limits.server.headersMaxCount)}\r\n`, [431]],
   'dots in the path': [post(`content-length: ${body.length}\r\n`, body, '/companies/101/../102/users'), [404]],
   'encoded dots in the path': [post(`content-length: ${body.length}\r\n`, body, '/companies/101/%2e%2e/102/users'), [404]],
   'an encoded slash in the path': [post(`content-length: ${body.length}\r\n`, body, '/companies/101%2f102/users'), [422]],
@@ -140,7 +140,7 @@ t.test('two thousand slow connections leave others their normal speed, and are e
   const during = await bestMs()
   t.ok(during < before * 5 + 5, `${during} ms against ${before} ms`)
   // Headers that never end have ten seconds; from here on they have less.
-  t.equal(app.fastify.server.headersTimeout, limits.headersTimeoutMs)
+  t.equal(app.fastify.server.headersTimeout, limits.server.headersTimeoutMs)
   app.fastify.server.headersTimeout = 100
   await until(() => slow.every(({ socket }) => socket.closed))
   t.match(slow.at(-1)?.received, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)

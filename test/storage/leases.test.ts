@@ -161,7 +161,7 @@ t.test('a lock whose answer was late is not waited for by the one who has it', {
     return { value: 'token', issuedAtMs: Date.now(), lifetimeMs: 60_000 }
   })
   // The lock is taken when the pause is over, which is after the time of the call.
-  await store.run(client => client.call('CLIENT', 'PAUSE', limits.storeTimeoutMs * 1.3, 'WRITE'))
+  await store.run(client => client.call('CLIENT', 'PAUSE', limits.redis.timeoutMs * 1.3, 'WRITE'))
   t.match(await request(undefined), { value: 'token' })
   t.equal(asked, 1)
   t.match(await request('token'), { value: 'token' }, 'and nobody finds it locked')

@@ -53,7 +53,7 @@ for (const [name, { begin, end }] of Object.entries(outages)) {
     t.equal((await sendJson(service.users, somebody(), key('before'))).status, 201)
     await begin(redis)
     await goesOn(t, service)
-    await new Promise(resolve => setTimeout(resolve, limits.storeProbeMs * 1.5))
+    await new Promise(resolve => setTimeout(resolve, limits.redis.probeMs * 1.5))
     await goesOn(t, service)
     t.equal(said(service, /store is away/), 1, 'said once')
     await end(redis)
@@ -236,13 +236,13 @@ t.test('answers that are slow, yet in time, are shared state; slower ones hold n
   const redis = await startRedis(t)
   const way = await startWay(t, redis.port)
   const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${way.port}` } })
-  way.delayBy(limits.storeTimeoutMs * 0.4)
+  way.delayBy(limits.redis.timeoutMs * 0.4)
   const person = somebody()
   const created = await sendJson(service.users, person, key('slow'))
   t.equal(created.status, 201)
   t.match(await sendJson(service.users, person, key('slow')), { status: 201, text: created.text })
   t.equal(said(service, /store is away/), 0)
-  way.delayBy(limits.storeTimeoutMs * 3)
+  way.delayBy(limits.redis.timeoutMs * 3)
   await goesOn(t, service)
   way.delayBy(0)
   await comesBack(t, service)
@@ -270,7 +270,7 @@ t.test('an answer that came while this process was busy is not late', { skip, bu
   const call = service.app.store?.run(client => client.ping())
   // The answer arrives, and nobody reads it in time.
   await new Promise(resolve => setImmediate(resolve))
-  const endsAtMs = Date.now() + limits.storeTimeoutMs * 1.5
+  const endsAtMs = Date.now() + limits.redis.timeoutMs * 1.5
   while (Date.now() < endsAtMs);
   t.equal(await call, 'PONG')
   t.ok(isBack(service))

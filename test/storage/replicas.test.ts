@@ -61,7 +61,7 @@ t.test('a key whose replica died counts as unknown once its lease is over: looke
   await until(() => emulator.api.directory.users.size === 1)
   const [name = ''] = await redis.client.keys('procore-bff:key:*')
   t.match(await redis.client.hgetall(name), { state: 'running', holder: String })
-  t.ok(await redis.client.pttl(name) > limits.keyLifetimeMs - 60_000)
+  t.ok(await redis.client.pttl(name) > limits.idempotency.ttlMs - 60_000)
   t.equal((await sendJson(second.users, user(1), key('a'))).status, 409)
   // The lease is as long as a replica may be silent; here it is over at once.
   await redis.client.hset(name, 'lease', 1)
@@ -238,7 +238,7 @@ t.test('a replica that is killed leaves a key that the others take for running, 
   await lost
   t.equal((await sendJson(second.users, user(1), key('a'))).status, 409)
   const [name = ''] = await redis.client.keys('procore-bff:key:*')
-  t.ok(Number(await redis.client.hget(name, 'lease')) <= Date.now() + limits.leaseMs)
+  t.ok(Number(await redis.client.hget(name, 'lease')) <= Date.now() + limits.redis.leaseMs)
   await redis.client.hset(name, 'lease', 1)
   t.match(await sendJson(second.users, user(1), key('a')), { status: 201, headers: { 'x-outcome': 'recovered' } })
 })

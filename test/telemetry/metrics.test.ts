@@ -123,12 +123,12 @@ t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does 
 
 t.test('of many companies those with the least left are shown', async t => {
   const service = await startService(t, { env: { CALLER_RATE_PER_MINUTE: '0' } })
-  for (let company = 1; company <= limits.companiesShown + 10; company++) await sendJson(service.users.replace('101', String(company)), { user: { ...jane } })
+  for (let company = 1; company <= limits.rateLimit.companiesShown + 10; company++) await sendJson(service.users.replace('101', String(company)), { user: { ...jane } })
   for (let index = 0; index < 3; index++) await sendJson(service.users.replace('101', '60'), person(index))
   const { text } = await send(`${service.url}/metrics`, { method: 'GET' })
-  t.match(text, new RegExp(`^# HELP procore_bff_allowance_remaining .*${limits.companiesShown} companies.*at each scrape`, 'm'))
+  t.match(text, new RegExp(`^# HELP procore_bff_allowance_remaining .*${limits.rateLimit.companiesShown} companies.*at each scrape`, 'm'))
   const shown = samplesOf(text).filter(({ name }) => name === 'procore_bff_allowance_remaining')
-  t.equal(shown.length, limits.companiesShown)
+  t.equal(shown.length, limits.rateLimit.companiesShown)
   t.equal(shown[0]?.labels['company_id'], '60')
 })
 
@@ -151,8 +151,8 @@ t.test('token, breaker and dependencies', async t => {
   t.equal(valueOf(samples, 'breaker_open'), 0)
   service.emulator.faults.clear()
   await until(() => service.app.procore.tokens.current() !== undefined)
-  service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breakerFailures })
-  for (let index = 0; index < limits.breakerFailures; index++) await sendJson(service.users, person(index + 2))
+  service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breaker.failures })
+  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.users, person(index + 2))
   samples = await scrape(service)
   t.equal(valueOf(samples, 'breaker_open'), 1)
   t.equal(valueOf(samples, 'dependency_up', { dependency: 'api' }), 0)

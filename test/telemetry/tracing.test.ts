@@ -138,7 +138,7 @@ t.test('a receiver that takes connections and says nothing holds no stop up', as
   t.strictSame(await program.exit, { code: 0, signal: null })
   t.equal(asked, 1, 'it was asked')
   const ms = performance.now() - startedAt
-  t.ok(ms < limits.tracesTimeoutMs, `${ms} ms, and not the time that sending has while it runs`)
+  t.ok(ms < limits.tracing.timeoutMs, `${ms} ms, and not the time that sending has while it runs`)
 })
 
 t.test('off: nothing of OpenTelemetry\'s machinery is loaded, and the log still names the gateway\'s trace', async t => {

@@ -43,7 +43,7 @@ export class EmulatedProcore {
 
   /** The latest requests, the newest first. */
   async received (): Promise<Received[]> {
-    const told: unknown = JSON.parse(await this.#ask('GET', `requests?last=${limits.demoShown}`))
+    const told: unknown = JSON.parse(await this.#ask('GET', `requests?last=${limits.demo.requestsShown}`))
     if (!Array.isArray(told)) return []
     return told.filter(entry => Value.Check(ReceivedSchema, entry)).map(withoutCredentials).reverse()
   }
@@ -58,7 +58,7 @@ export class EmulatedProcore {
   }
 
   async #ask (method: Dispatcher.HttpMethod, path: string, body = ''): Promise<string> {
-    const answer = await request(new URL(`/__emulator/${path}`, this.#url), { method, body, headersTimeout: limits.demoTimeoutMs, bodyTimeout: limits.demoTimeoutMs })
+    const answer = await request(new URL(`/__emulator/${path}`, this.#url), { method, body, headersTimeout: limits.demo.timeoutMs, bodyTimeout: limits.demo.timeoutMs })
     return answer.body.text()
   }
 }

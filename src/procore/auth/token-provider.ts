@@ -91,8 +91,8 @@ export class Tokens {
     if (token?.value !== value) return
     this.counts.refused++
     const nowMs = Date.now()
-    const drops = Math.max(0, this.#drops - (nowMs - this.#droppedAtMs) / limits.tokenDropEveryMs)
-    if (drops > limits.tokenDropsMax - 1) return this.#complain(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.'), 0)
+    const drops = Math.max(0, this.#drops - (nowMs - this.#droppedAtMs) / limits.accessToken.invalidationRefillMs)
+    if (drops > limits.accessToken.invalidationBurst - 1) return this.#complain(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.'), 0)
     this.#drops = drops + 1
     this.#droppedAtMs = nowMs
     this.#current = undefined
@@ -125,12 +125,12 @@ export class Tokens {
     this.#failures = 0
     this.ready = true
     this.#log.info({ lifetimeMs: token.lifetimeMs }, 'token renewed')
-    this.#schedule(Math.max(limits.tokenPauseMs, token.issuedAtMs + token.lifetimeMs * limits.tokenRenewAt - Date.now()))
+    this.#schedule(Math.max(limits.accessToken.backoffMs, token.issuedAtMs + token.lifetimeMs * limits.accessToken.renewAt - Date.now()))
   }
 
   /** Returns the failure as requests are told it: without its cause, which is logged here, once for all of them. */
   #fail (problem: Problem): Problem {
-    const pauseMs = Math.min(limits.tokenPauseMaxMs, limits.tokenPauseMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
+    const pauseMs = Math.min(limits.accessToken.backoffMaxMs, limits.accessToken.backoffMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
     this.#failures = Math.min(this.#failures + 1, 16)
     this.counts.failed++
     this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
@@ -150,7 +150,7 @@ export class Tokens {
   #complain ({ code, cause }: Problem, pauseMs: number): void {
     if (code === 'procore_unauthorized') {
       if (Date.now() < this.#quietUntilMs) return
-      this.#quietUntilMs = Date.now() + limits.tokenComplaintMs
+      this.#quietUntilMs = Date.now() + limits.accessToken.warnIntervalMs
     }
     this.#log.warn({ code, err: cause, pauseMs: Math.round(pauseMs) }, 'no token')
   }

@@ -26,7 +26,7 @@ export type RequestToken = (replaced: string | undefined) => Promise<Token>
 
 /**
  * Credentials that are refused are read again from their files, and tried once more if they are new.
- * Each try has `tokenTimeoutMs`.
+ * Each try has `limits.accessToken.timeoutMs`.
  * @param noteMs is told how long each request took, in milliseconds, whatever came of it
  * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
  */
@@ -81,7 +81,7 @@ async function loginFetch (dispatcher: Dispatcher, url: string, body: string, he
     redirect: 'error',
     headers: { ...headers, 'user-agent': userAgent },
     body,
-    signal: AbortSignal.timeout(limits.tokenTimeoutMs),
+    signal: AbortSignal.timeout(limits.accessToken.timeoutMs),
   })
   return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
 }

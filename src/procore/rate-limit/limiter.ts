@@ -22,7 +22,7 @@ export interface AllowanceStanding {
   resetMs: number
 }
 
-/** The allowances of all companies: `waitingMax` requests may wait in all, and beyond `companiesMax` one that has nothing under way is forgotten. */
+/** The allowances of all companies: `limits.rateLimit.queueMax` requests may wait in all, and beyond `limits.rateLimit.companiesMax` one that has nothing under way is forgotten. */
 export class Allowance {
   readonly #perCompany: boolean
   readonly #shared: SharedAllowance | undefined
@@ -72,7 +72,7 @@ export class Allowance {
   async #enterShared (request: AllowanceRequest, bucket: Bucket, shared: SharedAllowance): Promise<Ticket> {
     const startedAtMs = Date.now()
     // What others find out is found out within its own time, however short a wait is worth it.
-    const deadlineMs = startedAtMs + Math.max(request.waitMs, limits.allowanceProbeMs)
+    const deadlineMs = startedAtMs + Math.max(request.waitMs, limits.rateLimit.probeMs)
     const number = bucket.takeNumber()
     for (let isFirst = true; ; isFirst = false) {
       if (request.caller.gone) throw new CallerGone()
@@ -113,7 +113,7 @@ export class Allowance {
     if (known !== undefined) return known
     const bucket = new Bucket(this.#count)
     this.#buckets.set(key, bucket)
-    forgetOldest(this.#buckets, () => this.#buckets.size / limits.companiesMax, (oldest, idle) => { if (idle !== bucket) this.#forget(oldest, idle) })
+    forgetOldest(this.#buckets, () => this.#buckets.size / limits.rateLimit.companiesMax, (oldest, idle) => { if (idle !== bucket) this.#forget(oldest, idle) })
     return bucket
   }
 

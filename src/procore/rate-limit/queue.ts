@@ -40,7 +40,7 @@ interface Waiter {
 /** How many wait, and were refused, of all buckets together. */
 export interface BucketCounts { waiting: number, refused: number }
 
-/** One allowance: a company's, or that of all. Of one company `waitingOfCompanyMax` requests may wait. */
+/** One allowance: a company's, or that of all. Of one company `limits.rateLimit.queuePerCompanyMax` requests may wait. */
 export class Bucket {
   readonly #window = new AllowanceWindow()
   readonly #line = new WaitingLine<Waiter>()
@@ -75,7 +75,7 @@ export class Bucket {
     if (this.#line.size === 0 && ready.atMs <= nowMs) return this.#issue(request.sentWhole, nowMs)
     if (ready.certain && ready.atMs - nowMs > request.waitMs) throw this.#tooLong(nowMs, ready.atMs)
     // A probe is over within its own time, however short a wait is worth it.
-    return this.#wait(request, number, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.allowanceProbeMs : 0))
+    return this.#wait(request, number, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.rateLimit.probeMs : 0))
   }
 
   /** How long Procore said to come back later; 0 when it did not. */
@@ -112,7 +112,7 @@ export class Bucket {
   }
 
   async #wait ({ companyId, sentWhole, caller }: AllowanceRequest, number: number, deadlineMs: number): Promise<Ticket> {
-    if (this.#count.waiting >= limits.waitingMax || this.#line.sizeOf(companyId) >= limits.waitingOfCompanyMax) {
+    if (this.#count.waiting >= limits.rateLimit.queueMax || this.#line.sizeOf(companyId) >= limits.rateLimit.queuePerCompanyMax) {
       throw overloaded('Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>()

@@ -61,7 +61,7 @@ export class AllowanceWindow {
   /** While the new count is unknown one request goes ahead; a stream is not waited for, since nobody knows when it ends. */
   #afterProbe (sentWhole: boolean): number {
     if (this.#probeAtMs === undefined) return 0
-    return sentWhole || this.#underWay > 0 ? this.#probeAtMs + limits.allowanceProbeMs : 0
+    return sentWhole || this.#underWay > 0 ? this.#probeAtMs + limits.rateLimit.probeMs : 0
   }
 
   /** A request goes out; what comes back is to be handed to `leave`. */
@@ -70,7 +70,7 @@ export class AllowanceWindow {
     this.#entered++
     if (this.#uncounted && sentWhole) this.#probeAtMs ??= nowMs
     // It asks the other replicas; until it knows, the others need not ask as well.
-    if (this.#heldUntilMs > 0) this.holdFor(limits.storeTimeoutMs, nowMs)
+    if (this.#heldUntilMs > 0) this.holdFor(limits.redis.timeoutMs, nowMs)
     return { epoch: this.epoch, number: this.#entered, first: this.#underWay === 1 }
   }
 

@@ -38,14 +38,14 @@ type Json = Record<string, unknown>
 export type LookUpCall = Pick<ApiCall, 'companyId' | 'trail' | 'caller'>
 
 /**
- * Looks through the lists until the record is found, all together for `lookUpTimeoutMs`. What could not be read outweighs what was not
+ * Looks through the lists until the record is found, all together for `limits.lookup.timeoutMs`. What could not be read outweighs what was not
  * found elsewhere. It does not fail: whatever goes wrong is a list that could not be read.
  * @param waitMs longest wait for the allowance, of each list
  */
 export async function lookUp (sender: Sender, call: LookUpCall, wanted: Wanted, span: Span, waitMs: number): Promise<Finding> {
   const { promise: tooLate, resolve } = Promise.withResolvers<Finding>()
-  const timer = setTimeout(resolve, limits.lookUpTimeoutMs, { kind: 'unread' })
-  const deadlineMs = Date.now() + limits.lookUpTimeoutMs
+  const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'unread' })
+  const deadlineMs = Date.now() + limits.lookup.timeoutMs
   let finding: Finding = { kind: 'absent' }
   for (const path of wanted.lists()) {
     const leftMs = deadlineMs - Date.now()

@@ -13,7 +13,7 @@ interface Create {
   wanted?: Pick<Wanted, 'by' | 'values'> | undefined
 }
 
-/** Of this process: `createsMax` names and `createsOfNameMax` times of each at most, the oldest forgotten first. */
+/** Of this process: `limits.recentCreates.emailsMax` names and `limits.recentCreates.perEmailMax` times of each at most, the oldest forgotten first. */
 export class Creates {
   readonly #running = new UnderWay<Create>()
   /** When they were sent, by company and name; what was sent longest ago stands first. */
@@ -35,10 +35,10 @@ export class Creates {
     const name = nameOf(create)
     const times = this.#sentAtMs.get(name) ?? []
     times.push(sentAtMs)
-    if (times.length > limits.createsOfNameMax) times.shift()
+    if (times.length > limits.recentCreates.perEmailMax) times.shift()
     this.#sentAtMs.delete(name)
     this.#sentAtMs.set(name, times)
-    forgetOldest(this.#sentAtMs, () => this.#sentAtMs.size / limits.createsMax, oldest => this.#sentAtMs.delete(oldest))
+    forgetOldest(this.#sentAtMs, () => this.#sentAtMs.size / limits.recentCreates.emailsMax, oldest => this.#sentAtMs.delete(oldest))
   }
 
   /** Whether another one of the same name may have made what was made so long after this one was sent. */

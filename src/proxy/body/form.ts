@@ -47,9 +47,9 @@ class FormPassage implements FormListener {
     this.#draft = new Draft(visit.shape)
     this.#out = new FormOut(visit.shape.key ?? '')
     this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies, this), {
-      maxParts: limits.formMaxParts,
-      headMaxBytes: limits.partHeaderMaxBytes,
-      marginMaxBytes: limits.formMarginMaxBytes,
+      maxParts: limits.multipart.partsMax,
+      headMaxBytes: limits.multipart.partHeadersMaxBytes,
+      marginMaxBytes: limits.multipart.preambleMaxBytes,
     })
     this.#reader = new BodyReader(visit.raw, visit.bodies, chunk => this.#read(chunk))
   }

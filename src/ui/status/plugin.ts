@@ -18,8 +18,8 @@ const files = [
 ] as const
 
 /**
- * Adds the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). At most `watchersMax` are told at a
- * time, every `statusEveryMs`; one more is refused with `overloaded`.
+ * Adds the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). At most `limits.statusPage.clientsMax` are told at a
+ * time, every `limits.statusPage.intervalMs`; one more is refused with `overloaded`.
  */
 export async function addStatus (app: FastifyInstance, parts: Parts, problems: LatestProblems): Promise<void> {
   const watchers = new Watchers(() => `data: ${JSON.stringify(statusOf(parts, problems))}\n\n`)
@@ -49,9 +49,9 @@ function statusOf (parts: Parts, problems: LatestProblems) {
     connections: procore.connections().api,
     requests: parts.lifecycle.underWay,
     waiting: procore.allowance.waiting,
-    allowances: procore.allowance.standings(limits.companiesShown),
+    allowances: procore.allowance.standings(limits.rateLimit.companiesShown),
     forms: { held: forms.count('held'), streamed: forms.count('streamed') },
-    uploads: forms.oldest(limits.uploadsShown).map(({ trail, declaredBytes, startedAtMs }) => ({
+    uploads: forms.oldest(limits.statusPage.uploadsShown).map(({ trail, declaredBytes, startedAtMs }) => ({
       requestId: trail.requestId, companyId: trail.companyId, way: trail.form, bytes: trail.bytesIn ?? 0, declaredBytes, ageMs: nowMs - startedAtMs,
     })),
     problems: problems.list(),
@@ -70,7 +70,7 @@ class Watchers {
 
   /** @throws {Problem} `overloaded` */
   add (reply: FastifyReply, lifecycle: Parts['lifecycle']): void {
-    if (this.#replies.size >= limits.watchersMax || lifecycle.stopping) throw overloaded('Too many watch this page.', { retryAfterSeconds: 10 })
+    if (this.#replies.size >= limits.statusPage.clientsMax || lifecycle.stopping) throw overloaded('Too many watch this page.', { retryAfterSeconds: 10 })
     reply.hijack()
     const { raw, request: { trail } } = reply
     trail.endless = true
@@ -85,7 +85,7 @@ class Watchers {
       this.#replies.delete(reply)
       if (this.#replies.size === 0) this.close()
     })
-    this.#timer ??= setInterval(() => this.#tellAll(), limits.statusEveryMs)
+    this.#timer ??= setInterval(() => this.#tellAll(), limits.statusPage.intervalMs)
   }
 
   close (): void {
