@@ -64,9 +64,11 @@ export interface Config {
     readonly idleTimeoutMs: number
     /** Longest wait for the allowance. */
     readonly waitMs: number
-    readonly allowance: Environment['PROCORE_ALLOWANCE']
+    readonly allowance: Environment['PROCORE_RATE_LIMIT_SCOPE']
   }
   readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
+  /** Old names that are set beside the new ones. */
+  readonly obsoleteVariables: readonly string[]
 }
 
 /** All that is wrong with the environment, a line each. */
@@ -90,10 +92,11 @@ export function readConfig (environment: NodeJS.ProcessEnv): Config {
   const variables = withoutEmpty(environment)
   readFiles(variables, faults)
   refuseUnknown(variables, faults)
+  const obsolete = checkRenamed(variables, faults)
   const checked = checkSchema(variables, faults)
   const values = readValues(variables, faults)
   if (checked === undefined || faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(shape(checked, values, variables))
+  return deepFreeze(shape(checked, values, variables, obsolete))
 }
 
 /** Compose files and charts hand over unset variables as empty strings: an empty one counts as unset. */
@@ -129,10 +132,29 @@ function readSecret (name: string, path: string, faults: string[]): string {
 const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
 const injected = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
+/** New names by old name. */
+const renamedVariables: Readonly<Record<string, string>> = {
+  FORM_HOLD_BYTES: 'FORM_BUFFER_BYTES',
+  RATE_WAIT_MS: 'RATE_LIMIT_MAX_WAIT_MS',
+  PROCORE_ALLOWANCE: 'PROCORE_RATE_LIMIT_SCOPE',
+  CACHE_SECONDS: 'PICK_LIST_CACHE_SECONDS',
+}
+
+/** Returns the old names that are set beside the new one with the same value: both are set while a rollout may be rolled back. */
+function checkRenamed (variables: Variables, faults: string[]): string[] {
+  return Object.entries(renamedVariables).filter(([name, newName]) => {
+    if (variables[name] === undefined) return false
+    if (variables[newName] === undefined) faults.push(`${name}: was renamed; set ${newName} instead`)
+    else if (variables[newName] !== variables[name]) faults.push(`${name}: was renamed to ${newName}, which has another value; remove ${name}`)
+    else return true
+    return false
+  }).map(([name]) => name)
+}
+
 function refuseUnknown (variables: Variables, faults: string[]): void {
   const known = new Set<string>([...Object.keys(EnvironmentSchema.properties), ...fileVariables.map(name => `${name}_FILE`)])
   for (const name of Object.keys(variables)) {
-    if (known.has(name)) continue
+    if (known.has(name) || name in renamedVariables) continue
     if (ownPrefix.test(name) && !injected.test(name)) faults.push(`${name}: there is no such setting`)
   }
 }
@@ -160,7 +182,7 @@ function expected (schema: TSchema): string {
   return schema['type'] === 'integer' ? `a whole number from ${schema['minimum']} to ${schema['maximum']}` : 'true or false'
 }
 
-function shape (env: Environment, values: Values, variables: Variables): Config {
+function shape (env: Environment, values: Values, variables: Variables, obsoleteVariables: readonly string[]): Config {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
@@ -177,12 +199,12 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
       jsonMaxBytes: env.JSON_MAX_BYTES,
       avatarMaxBytes: env.AVATAR_MAX_BYTES,
       avatarMaxPixels: env.AVATAR_MAX_PIXELS,
-      formHoldBytes: env.FORM_HOLD_BYTES,
+      formHoldBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
-    cache: { lifetimeMs: env.CACHE_SECONDS * 1000 },
+    cache: { lifetimeMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: values.permissionTemplateIds },
     state: { redisUrl: values.redisUrl === '' ? undefined : new Secret(values.redisUrl), withoutStore: env.IDEMPOTENCY_WITHOUT_REDIS },
     proxy: { url: new Secret(values.proxyUrl), except: env.NO_PROXY },
@@ -194,10 +216,11 @@ function shape (env: Environment, values: Values, variables: Variables): Config 
       connections: env.UPSTREAM_CONNECTIONS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
-      waitMs: env.RATE_WAIT_MS,
-      allowance: env.PROCORE_ALLOWANCE,
+      waitMs: env.RATE_LIMIT_MAX_WAIT_MS,
+      allowance: env.PROCORE_RATE_LIMIT_SCOPE,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
+    obsoleteVariables,
   }
 }
 

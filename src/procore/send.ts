@@ -27,7 +27,7 @@ import type { Tokens } from './auth/token-provider.ts'
 export interface ApiCall extends ApiRequest {
   /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
   isRepeatable?: boolean
-  /** If not as configured (`RATE_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
+  /** If not as configured (`RATE_LIMIT_MAX_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
   waitMs?: number
   timeoutMs?: number
   /** Where durations and ids are noted for the log. */
@@ -220,7 +220,7 @@ export class Sender {
   #sayNoChunked (): void {
     if (this.#saidNoChunked) return
     this.#saidNoChunked = true
-    this.#log.error({ remedy: 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
+    this.#log.error({ remedy: 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
 
   #sayUp (): void {

@@ -26,7 +26,7 @@ interface Unsaid {
 /** Of no request that the store knows. */
 const noEpoch = -1
 
-/** By company, or by one name for all, as `PROCORE_ALLOWANCE` says: the caller names whose allowance it is. */
+/** By company, or by one name for all, as `PROCORE_RATE_LIMIT_SCOPE` says: the caller names whose allowance it is. */
 export class SharedAllowance {
   readonly #store: SharedStore
   /** What this replica has under way, by whose allowance it takes: of a replica that died each place ends with its lease, and counts as spent. */

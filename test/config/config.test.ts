@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { ConfigError, readConfig } from '../../src/config/index.ts'
+import { warnings } from '../../src/config/warnings.ts'
 import { run } from '../helpers/process.ts'
 
 const needed = { PROCORE_CLIENT_ID: 'client', PROCORE_CLIENT_SECRET: 'hunter2hunter2', CALLER_AUTH: 'none' }
@@ -106,6 +107,29 @@ t.test('secrets from files', async t => {
   t.match(faultsOf({ ...needed, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` }), ['PROCORE_CLIENT_SECRET_FILE: PROCORE_CLIENT_SECRET is set as well; set one of them'])
   t.match(faultsOf({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/empty` }), ['PROCORE_CLIENT_SECRET_FILE: the file is empty'])
   t.match(faultsOf({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/none` }), ['PROCORE_CLIENT_SECRET_FILE: the file cannot be read (ENOENT)'])
+})
+
+t.test('a renamed variable', async t => {
+  const renamed = [
+    ['FORM_HOLD_BYTES', 'FORM_BUFFER_BYTES', '4096', '8192'],
+    ['RATE_WAIT_MS', 'RATE_LIMIT_MAX_WAIT_MS', '100', '200'],
+    ['PROCORE_ALLOWANCE', 'PROCORE_RATE_LIMIT_SCOPE', 'service', 'company'],
+    ['CACHE_SECONDS', 'PICK_LIST_CACHE_SECONDS', '0', '60'],
+  ] as const
+  for (const [oldName, newName, value, otherValue] of renamed) {
+    t.test(`${oldName} alone is refused with the new name`, async t => {
+      t.strictSame(faultsOf({ ...needed, [oldName]: value }), [`${oldName}: was renamed; set ${newName} instead`])
+    })
+    t.test(`${oldName} beside ${newName} with the same value is a warning`, async t => {
+      const config = readConfig({ ...needed, [oldName]: value, [newName]: value })
+      t.match(warnings(config).at(-1), `${oldName} was renamed and is ignored: remove it`)
+    })
+    t.test(`${oldName} beside ${newName} with another value is refused`, async t => {
+      t.strictSame(faultsOf({ ...needed, [oldName]: value, [newName]: otherValue }), [
+        `${oldName}: was renamed to ${newName}, which has another value; remove ${oldName}`,
+      ])
+    })
+  }
 })
 
 t.test('what is set is never ignored', async t => {

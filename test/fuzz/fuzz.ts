@@ -42,7 +42,7 @@ const service = await startProgram('src/main.ts', {
   PROCORE_CLIENT_ID: 'client',
   PROCORE_CLIENT_SECRET: 'secret',
   CALLER_AUTH: 'none',
-  FORM_HOLD_BYTES: '400',
+  FORM_BUFFER_BYTES: '400',
   MAX_CONCURRENT_UPLOADS: '1000',
 })
 const agent = new Agent({ connections: concurrency })

@@ -93,7 +93,7 @@ t.test('the emulator misbehaves', async t => {
   const emulator = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
   const upstream = await emulator.listening
   const control = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown) => JSON.parse((await send(`${upstream}/__emulator${path}`, { method, headers: close, body: body === undefined ? '' : JSON.stringify(body) })).text)
-  const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_WAIT_MS: '2500', AVATAR_MAX_BYTES: '30000000' } })
+  const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_LIMIT_MAX_WAIT_MS: '2500', AVATAR_MAX_BYTES: '30000000' } })
   const users = (company: number) => `${service.url}/companies/${company}/users`
   const sockets = () => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
   let company = 1000

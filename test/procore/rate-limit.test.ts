@@ -20,7 +20,7 @@ const count = (replies: Reply[], status: number) => replies.filter(reply => repl
 const refusedByProcore = ({ emulator }: Service) => emulator.apiRequests.filter(({ status }) => status === 429).length
 
 t.test('when nothing remains, requests wait for the reset if that is soon, in order, and none meets a 429', async t => {
-  const service = await startService(t, { emulator: { rateLimit: 5, rateWindowSeconds: 1 }, env: { RATE_WAIT_MS: '10000' } })
+  const service = await startService(t, { emulator: { rateLimit: 5, rateWindowSeconds: 1 }, env: { RATE_LIMIT_MAX_WAIT_MS: '10000' } })
   for (let index = 0; index < 5; index++) t.equal((await sendJson(service.users, user(index))).status, 201)
   const order: number[] = []
   await Promise.all(Array.from({ length: 12 }, async (_, index) => {
@@ -45,7 +45,7 @@ t.test('a short window that is spent keeps nobody longer than it lasts, whatever
 })
 
 t.test('a crowd that arrives with a new window does not spend it on 429s', async t => {
-  const service = await startService(t, { emulator: { rateLimit: 10, rateWindowSeconds: 1 }, env: { RATE_WAIT_MS: '0' } })
+  const service = await startService(t, { emulator: { rateLimit: 10, rateWindowSeconds: 1 }, env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   for (let index = 0; index < 3; index++) await sendJson(service.users, user(index))
   await new Promise(resolve => setTimeout(resolve, 2100))
   service.emulator.faults.add({ kind: 'delay', delayMs: 50 })
@@ -68,8 +68,8 @@ t.test('when the reset is too far, it is told at once and exactly, and nothing i
   }
 })
 
-t.test('PROCORE_ALLOWANCE=service makes it one allowance for all companies', async t => {
-  const service = await startService(t, { emulator: { rateLimit: 1, rateWindowSeconds: 60 }, env: { PROCORE_ALLOWANCE: 'service' } })
+t.test('PROCORE_RATE_LIMIT_SCOPE=service makes it one allowance for all companies', async t => {
+  const service = await startService(t, { emulator: { rateLimit: 1, rateWindowSeconds: 60 }, env: { PROCORE_RATE_LIMIT_SCOPE: 'service' } })
   t.equal((await sendJson(service.users, user(1))).status, 201)
   t.equal((await sendJson(service.users.replace('101', '102'), user(2))).status, 429)
   t.equal(service.emulator.apiRequests.length, 1)
@@ -119,7 +119,7 @@ t.test('who waits and leaves gives up the place, and nothing is sent', async t =
 })
 
 t.test('waiting is bounded: past it is overloaded, at once', async t => {
-  const service = await startService(t, { emulator: { rateLimit: 1, rateWindowSeconds: 5 }, env: { RATE_WAIT_MS: '10000' } })
+  const service = await startService(t, { emulator: { rateLimit: 1, rateWindowSeconds: 5 }, env: { RATE_LIMIT_MAX_WAIT_MS: '10000' } })
   await sendJson(service.users, user(0))
   const replies = await crowd(service.users, 300, 1)
   t.equal(count(replies, 503), 300 - 256)
@@ -193,14 +193,14 @@ t.test('an outage of the login host spends no allowance', async t => {
 })
 
 t.test('a token that is refused is renewed and the request repeated, even if nobody may wait for the allowance', async t => {
-  const { users, emulator } = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  const { users, emulator } = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   emulator.api.revokeTokens()
   t.equal((await sendJson(users, user(0))).status, 201)
 })
 
 t.test('with no wait at all a crowd that arrives with a new window still waits for the one that goes ahead', async t => {
   const window = { rateLimit: 40, rateWindowSeconds: 1 }
-  const service = await startService(t, { env: { RATE_WAIT_MS: '0' }, emulator: window })
+  const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: window })
   await sendJson(service.users, user(0))
   await new Promise(resolve => setTimeout(resolve, 2100))
   const replies = await crowd(service.users, 10, 1)

@@ -27,7 +27,7 @@ t.test('a GET and an update are repeated once, and then told of', async t => {
 })
 
 t.test('what the first one may have done is not denied by what becomes of the second', async t => {
-  const { users, emulator } = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  const { users, emulator } = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const { json: { id } } = await sendJson(users, { user: jane })
   const update = () => send(`${users}/${String(id)}`, { method: 'PATCH', body: '{"user":{"job_title":"QA"}}', headers: { 'content-type': 'application/json' } })
   emulator.faults.add({ kind: 'reset-after-body' })

@@ -151,8 +151,8 @@ t.test('all faults of a large form are told together, those before and those aft
   t.strictSame(faults(reply), ['body /user/last_name required', 'body /user/email_address required', 'body /user/is_active type', 'body /user/vendor_id type'])
 })
 
-t.test('FORM_HOLD_BYTES above AVATAR_MAX_BYTES holds every form, for a Procore that refuses chunked bodies', async t => {
-  const { users, emulator } = await startService(t, { env: { FORM_HOLD_BYTES: '20000000' }, emulator: { refuseChunked: true } })
+t.test('FORM_BUFFER_BYTES above AVATAR_MAX_BYTES holds every form, for a Procore that refuses chunked bodies', async t => {
+  const { users, emulator } = await startService(t, { env: { FORM_BUFFER_BYTES: '20000000' }, emulator: { refuseChunked: true } })
   const image = jpeg(9_000_000)
   const reply = await sendForm(users, form([avatarPart(image), ...janeParts]))
   t.equal(reply.status, 201)
@@ -169,7 +169,7 @@ t.test('a form may come in single bytes', async t => {
 })
 
 t.test('a text-only form over the hold is streamed like any other', async t => {
-  const { users, emulator, lines } = await startService(t, { env: { FORM_HOLD_BYTES: '1000' } })
+  const { users, emulator, lines } = await startService(t, { env: { FORM_BUFFER_BYTES: '1000' } })
   const reply = await sendForm(users, Buffer.concat([formPart({ name: 'user[notes]', data: 'x'.repeat(5000) }), form(janeParts)]))
   t.equal(reply.status, 201)
   t.equal(emulator.apiRequests[0]?.parts?.find(({ name }) => name === 'user[notes]')?.data.length, 5000)

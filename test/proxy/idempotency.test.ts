@@ -103,7 +103,7 @@ t.test('refusals of Procore\'s are kept, with their faults', async t => {
 
 t.test('what certainly made nothing leaves the key free', async t => {
   for (const fault of [{ kind: 'status', status: 408 }, { kind: 'status', status: 429, headers: { 'retry-after': '1' } }, { kind: 'status', status: 503, headers: { 'retry-after': '1' } }, { kind: 'status', status: 401, times: 2 }] as const) {
-    const service = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+    const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
     service.emulator.faults.add({ body: '{}', ...fault })
     t.not((await sendJson(service.users, { user: jane }, key('a'))).status, 201)
     let reply = await sendJson(service.users, { user: jane }, key('a'))

@@ -16,7 +16,7 @@ const lists = [
 ] as const
 
 t.test('each list under our path and under Procore\'s own', async t => {
-  const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
+  const { url, emulator } = await startService(t, { env: { PICK_LIST_CACHE_SECONDS: '0' } })
   await sendJson(`${url}/companies/101/users`, { user: jane })
   for (const [name, procorePath] of lists) {
     for (const path of [`/companies/101/${name}`, procorePath]) {
@@ -91,7 +91,7 @@ t.test('links lead to the path that was called, with its own question', async t 
 })
 
 t.test('a link that can\'t be read, or leads nowhere, is dropped; so is a count that is none', async t => {
-  const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
+  const { url, emulator } = await startService(t, { env: { PICK_LIST_CACHE_SECONDS: '0' } })
   const linked = async (link: string, more: Record<string, string> = {}) => {
     emulator.faults.add({ kind: 'status', status: 200, body: '[]', headers: { link, ...more } })
     return get(`${url}/companies/101/trades`)

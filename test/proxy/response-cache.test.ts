@@ -39,8 +39,8 @@ t.test('what a page of another origin may keep varies by both', async t => {
   t.match(headers, { vary: /^Origin, authorization$/i, 'access-control-expose-headers': /\blink\b.*\bage\b.*\betag\b/ })
 })
 
-t.test('with CACHE_SECONDS=0 nothing is kept', async t => {
-  const { url, emulator } = await startService(t, { env: { CACHE_SECONDS: '0' } })
+t.test('with PICK_LIST_CACHE_SECONDS=0 nothing is kept', async t => {
+  const { url, emulator } = await startService(t, { env: { PICK_LIST_CACHE_SECONDS: '0' } })
   for (const count of [1, 2]) {
     t.match((await get(`${url}/companies/101/trades`)).headers, { 'cache-control': 'no-store', age: undefined })
     t.equal(emulator.apiRequests.length, count)
@@ -60,7 +60,7 @@ t.test('one request at a time for the same thing, although whoever began it leav
 
 t.test('stale while Procore is down or its allowance is spent, with its age, until it is too old', async t => {
   const skip = skipTime(t)
-  const { url, emulator, lines } = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  const { url, emulator, lines } = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const trades = `${url}/companies/101/trades`
   const { text } = await get(trades)
   for (const fault of [{ kind: 'reset-after-body' }, { kind: 'status', status: 503, body: '' }, { kind: 'status', status: 500, body: '' }, { kind: 'status', status: 200, body: '<html>' }, { kind: 'status', status: 429, body: '{}', headers: { 'retry-after': '1' } }] as const) {

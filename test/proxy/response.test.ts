@@ -134,7 +134,7 @@ t.test('a Procore that refuses streamed forms is told of once, with the remedy',
   for (let time = 0; time < 2; time++) {
     t.match((await sendForm(users, big)).json, { status: 502, code: 'procore_bad_response', outcome: 'rejected' })
   }
-  t.equal(lines.filter(({ remedy }) => remedy === 'FORM_HOLD_BYTES above AVATAR_MAX_BYTES').length, 1)
+  t.equal(lines.filter(({ remedy }) => remedy === 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES').length, 1)
   t.equal(emulator.api.directory.users.size, 0)
 })
 

@@ -35,7 +35,7 @@ const faults: Fault[] = [
 t.test('no line of the log, no metric, no span and no event of the status page holds anything that a caller or Procore sent', async t => {
   const receiver = await startReceiver(t)
   const issuer = await startIssuer(t)
-  const { app, url, lines, emulator } = await startService(t, { env: { ...issuer.env, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, STATUS_PAGE: 'true', UPSTREAM_TIMEOUT_MS: '150', UPLOAD_IDLE_TIMEOUT_MS: '150', RATE_WAIT_MS: '0' } })
+  const { app, url, lines, emulator } = await startService(t, { env: { ...issuer.env, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, STATUS_PAGE: 'true', UPSTREAM_TIMEOUT_MS: '150', UPLOAD_IDLE_TIMEOUT_MS: '150', RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const headers = { ...bearer(await issuer.sign({ email: 'zzmail@zzhost.example', name: 'Zzname' })), cookie: 'zzcookie=1', 'user-agent': 'zzagent', referer: 'http://zzhost.example' }
   const parts = Object.entries(user).map(([name, data]) => ({ name: `user[${name}]`, data }))
   const avatar = { name: 'user[avatar]', filename: 'zzname.png', data: png(500_000) }

@@ -115,8 +115,8 @@ t.test('away and back many times: the log is not filled with it', { skip }, asyn
 
 t.test('what went out while it was away is told to it when it is back: the others do not overspend the allowance', { skip }, async t => {
   const redis = await startRedis(t)
-  const one = await startService(t, { env: { REDIS_URL: redis.url, RATE_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
-  const other = await startService(t, { procoreUrl: one.emulator.url, env: { REDIS_URL: redis.url, RATE_WAIT_MS: '0' } })
+  const one = await startService(t, { env: { REDIS_URL: redis.url, RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
+  const other = await startService(t, { procoreUrl: one.emulator.url, env: { REDIS_URL: redis.url, RATE_LIMIT_MAX_WAIT_MS: '0' } })
   t.equal((await sendJson(one.users, somebody())).status, 201)
   await redis.kill()
   for (let index = 0; index < 14; index++) t.equal((await sendJson(one.users, somebody())).status, 201)

@@ -105,7 +105,7 @@ t.test('one token for all replicas, at the start, ahead of its end, and after it
 })
 
 t.test('together they do not send more than Procore allows, and all see that nothing remains', { skip }, async t => {
-  const { emulator, replicas } = await startReplicas(t, 3, { env: { RATE_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
+  const { emulator, replicas } = await startReplicas(t, 3, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
   t.equal((await sendJson(replicas[0]?.users ?? '', user(0))).status, 201)
   const replies = await Promise.all(Array.from({ length: 60 }, (_, index) => sendJson(replicas[index % 3]?.users ?? '', user(index + 1))))
   t.equal(replies.filter(({ status }) => status === 201).length, 19)
@@ -138,8 +138,8 @@ t.test('rates of callers are counted together', { skip }, async t => {
   t.match(await sendJson(second.users, { user: {} }, headers), { status: 429, json: { code: 'too_many_requests' }, headers: { 'ratelimit-remaining': '0' } })
 })
 
-t.test('who waits for what others find out waits no longer than RATE_WAIT_MS', { skip }, async t => {
-  const { emulator, first, second } = await startReplicas(t, 2, { env: { RATE_WAIT_MS: '300' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
+t.test('who waits for what others find out waits no longer than RATE_LIMIT_MAX_WAIT_MS', { skip }, async t => {
+  const { emulator, first, second } = await startReplicas(t, 2, { env: { RATE_LIMIT_MAX_WAIT_MS: '300' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
   t.equal((await sendJson(first.users, user(0))).status, 201)
   emulator.faults.add({ kind: 'delay', delayMs: 3000 })
   const slow = sendJson(first.users, user(1))
@@ -151,7 +151,7 @@ t.test('who waits for what others find out waits no longer than RATE_WAIT_MS', {
 })
 
 t.test('after the store was emptied one request finds out what remains, and none is refused by Procore', { skip }, async t => {
-  const { redis, emulator, replicas } = await startReplicas(t, 3, { env: { RATE_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
+  const { redis, emulator, replicas } = await startReplicas(t, 3, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: { rateLimit: 20, rateWindowSeconds: 60 } })
   t.equal((await sendJson(replicas[0]?.users ?? '', user(0))).status, 201)
   await redis.client.flushall()
   const replies = await Promise.all(Array.from({ length: 45 }, (_, index) => sendJson(replicas[index % 3]?.users ?? '', user(index + 1))))
@@ -180,7 +180,7 @@ t.test('no name in the store tells who a caller is', { skip }, async t => {
 })
 
 t.test('a crowd that waits for what others find out asks one at a time', { skip }, async t => {
-  const { redis, emulator, first, second } = await startReplicas(t, 2, { env: { RATE_WAIT_MS: '3000' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
+  const { redis, emulator, first, second } = await startReplicas(t, 2, { env: { RATE_LIMIT_MAX_WAIT_MS: '3000' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
   t.equal((await sendJson(first.users, user(0))).status, 201)
   emulator.faults.add({ kind: 'delay', delayMs: 1500 })
   const slow = sendJson(first.users, user(1))

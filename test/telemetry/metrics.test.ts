@@ -79,7 +79,7 @@ t.test('what is under way: requests, forms held and streamed, connections busy a
 })
 
 t.test('the allowance: what remains, until when, who waited and who was refused', async t => {
-  const service = await startService(t, { env: { RATE_WAIT_MS: '0' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
+  const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
   t.equal(valueOf(await scrape(service), 'allowance_remaining'), undefined, 'not told yet')
   for (const index of [1, 2, 3]) await sendJson(service.users, person(index))
   const samples = await scrape(service)
@@ -88,13 +88,13 @@ t.test('the allowance: what remains, until when, who waited and who was refused'
   const reset = valueOf(samples, 'allowance_reset_seconds', { company_id: '101' }) ?? 0
   t.ok(reset > 50 && reset <= 61)
   t.equal(valueOf(samples, 'allowance_refusals_total'), 1)
-  const shared = await startService(t, { env: { PROCORE_ALLOWANCE: 'service' } })
+  const shared = await startService(t, { env: { PROCORE_RATE_LIMIT_SCOPE: 'service' } })
   await sendJson(shared.users, person(1))
   t.equal(valueOf(await scrape(shared), 'allowance_remaining', { company_id: 'all' }), 3599)
 })
 
 t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does until then', async t => {
-  const service = await startService(t, { env: { RATE_WAIT_MS: '0' } })
+  const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const allowance = async (company: string) => {
     const samples = await scrape(service)
     return ['remaining', 'reset_seconds'].map(name => valueOf(samples, `allowance_${name}`, { company_id: company }))

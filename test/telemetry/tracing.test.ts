@@ -77,7 +77,7 @@ t.test('what waited, what was repeated, what was looked up and what failed can b
 
 t.test('the stage that failed is there and says why, and a look-up can be told from the create', async t => {
   const receiver = await startReceiver(t)
-  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, UPSTREAM_TIMEOUT_MS: '300', RATE_WAIT_MS: '0' } })
+  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, UPSTREAM_TIMEOUT_MS: '300', RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const { emulator, users, app } = service
   const create = async (company: number, code: string) => t.equal((await sendJson(users.replace('101', String(company)), { user: jane })).json['code'], code)
   for (const kind of ['reset-after-body', 'silence'] as const) emulator.faults.add({ kind, method: 'POST' })
