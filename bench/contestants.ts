@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { freePort } from '../test/helpers/free-port.ts'
-import { portOf } from '../test/helpers/listen.ts'
-import { environmentFor, rounds } from './tools.ts'
+import { getPort } from '../test/helpers/listen.ts'
+import { environmentFor, rounds } from './helpers.ts'
 
 /** Something that is measured: a program that takes requests and sends them on. */
 export interface Contestant {
@@ -17,11 +17,11 @@ export interface Contestant {
   /** Headers of a request beside those of its body. */
   headers: Record<string, string>
   /** @param env for a contestant that is a program of Node's */
-  start (upstream: string, env?: Record<string, string>): Promise<Running>
+  start (upstream: string, env?: Record<string, string>): Promise<RunningContestant>
 }
 
 /** One that was started, and listens. */
-export interface Running {
+export interface RunningContestant {
   url: string
   child: ChildProcess
   /** Processes whose time counts: a peer may have workers. */
@@ -29,16 +29,16 @@ export interface Running {
   stop (): Promise<void>
 }
 
-const has = (program: string) => spawnSync('which', [program]).status === 0
-const canPin = has('taskset') && cpus().length > 1
+const isInstalled = (program: string) => spawnSync('which', [program]).status === 0
+const canPin = isInstalled('taskset') && cpus().length > 1
 /** The contestant has the first core, load and upstream the others. */
-const pinned = (command: string, words: readonly string[]): [string, string[]] => canPin ? ['taskset', ['-c', '0', command, ...words]] : [command, [...words]]
+const pinCommand = (command: string, args: readonly string[]): [string, string[]] => canPin ? ['taskset', ['-c', '0', command, ...args]] : [command, [...args]]
 
 if (canPin) spawnSync('taskset', ['-acp', `1-${cpus().length - 1}`, String(process.pid)])
 
-async function startNode (file: string, env: Record<string, string>): Promise<Running> {
+async function startNodeProgram (file: string, env: Record<string, string>): Promise<RunningContestant> {
   const log = join(mkdtempSync(join(tmpdir(), 'bench-')), 'log')
-  const child = spawn(...pinned(process.execPath, [fileURLToPath(new URL(file, import.meta.url))]), { env, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  const child = spawn(...pinCommand(process.execPath, [fileURLToPath(new URL(file, import.meta.url))]), { env, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', code => reject(new Error(`${file} ended with ${code}`)))
     const timer = setInterval(() => {
@@ -48,16 +48,16 @@ async function startNode (file: string, env: Record<string, string>): Promise<Ru
       resolve(JSON.parse(line).url)
     }, 10)
   })
-  return { url, child, pids: [child.pid ?? 0], stop: () => end(child) }
+  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
 }
 
-async function end (child: ChildProcess): Promise<void> {
+async function killProcess (child: ChildProcess): Promise<void> {
   child.removeAllListeners('exit')
   child.kill('SIGKILL')
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
-const peer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNode(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
+const createPeer = (name: string, file: string): Contestant => ({ name, headers: {}, start: (upstream, env) => startNodeProgram(`peers/${file}`, { UPSTREAM: upstream, ...env }) })
 
 /** What the service needs to verify callers, and a way to be one. */
 export interface Issuer { publicKey: CryptoKey, env: Record<string, string>, sign (subject: string): Promise<string> }
@@ -65,24 +65,24 @@ export interface Issuer { publicKey: CryptoKey, env: Record<string, string>, sig
 /** Who issues the tokens that the service verifies. */
 export async function startIssuer (): Promise<Issuer> {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const keys = JSON.stringify({ keys: [{ ...await exportJWK(publicKey), kid: 'key', alg: 'ES256', use: 'sig' }] })
-  const server = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(keys)).listen(0, '127.0.0.1')
+  const jwks = JSON.stringify({ keys: [{ ...await exportJWK(publicKey), kid: 'key', alg: 'ES256', use: 'sig' }] })
+  const server = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(jwks)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   server.unref()
   return {
     publicKey,
-    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${portOf(server)}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
+    env: { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${getPort(server)}/`, JWT_ISSUER: 'issuer', JWT_AUDIENCE: 'bff' },
     sign: subject => new SignJWT({ sub: subject }).setProtectedHeader({ alg: 'ES256', kid: 'key' }).setIssuer('issuer').setAudience('bff').setExpirationTime('2h').sign(privateKey),
   }
 }
 
 /** With all of its protections on. */
-export async function service (issuer: Issuer, name = 'this service', { headers = {}, env = {} }: { headers?: Record<string, string>, env?: Record<string, string> } = {}): Promise<Contestant> {
+export async function createServiceContestant (issuer: Issuer, name = 'this service', { headers = {}, env = {} }: { headers?: Record<string, string>, env?: Record<string, string> } = {}): Promise<Contestant> {
   return {
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
-    start: async (upstream, more = {}) => {
-      const running = await startNode('../src/main.ts', { ...environmentFor(upstream), ...issuer.env, MAX_CONCURRENT_UPLOADS: '1000', CALLER_CONCURRENT_UPLOADS: '1000', ...env, ...more })
+    start: async (upstream, extraEnv = {}) => {
+      const running = await startNodeProgram('../src/main.ts', { ...environmentFor(upstream), ...issuer.env, MAX_CONCURRENT_UPLOADS: '1000', CALLER_CONCURRENT_UPLOADS: '1000', ...env, ...extraEnv })
       while ((await fetch(`${running.url}/readyz`)).status !== 200) await new Promise(resolve => setTimeout(resolve, 10))
       return running
     },
@@ -91,16 +91,16 @@ export async function service (issuer: Issuer, name = 'this service', { headers 
 
 /** What the service is put beside; nginx and haproxy where the machine has them. */
 export const peers: Contestant[] = [
-  peer('bare node:http + undici', 'bare.ts'),
-  peer('@fastify/http-proxy', 'fastify-http-proxy.ts'),
-  peer('express + http-proxy-middleware', 'express.ts'),
-  peer('Fastify + undici, naive', 'naive.ts'),
-  ...(has('nginx') ? [{ name: 'nginx', headers: {}, start: startNginx }] : []),
-  ...(has('haproxy') ? [{ name: 'haproxy', headers: {}, start: startHaproxy }] : []),
+  createPeer('bare node:http + undici', 'bare.ts'),
+  createPeer('@fastify/http-proxy', 'fastify-http-proxy.ts'),
+  createPeer('express + http-proxy-middleware', 'express.ts'),
+  createPeer('Fastify + undici, naive', 'naive.ts'),
+  ...(isInstalled('nginx') ? [{ name: 'nginx', headers: {}, start: startNginx }] : []),
+  ...(isInstalled('haproxy') ? [{ name: 'haproxy', headers: {}, start: startHaproxy }] : []),
 ]
 
 /** Each contestant once a round, so that what else happens on the machine meets all of them. `BENCH_ONLY` begins the name of those that are measured. */
-export async function inTurn<Measured> (contestants: readonly Contestant[], measure: (contestant: Contestant) => Promise<Measured>): Promise<Map<string, Measured[]>> {
+export async function runRounds<Measured> (contestants: readonly Contestant[], measure: (contestant: Contestant) => Promise<Measured>): Promise<Map<string, Measured[]>> {
   const only = process.env['BENCH_ONLY'] ?? ''
   const measured = new Map<string, Measured[]>()
   for (let round = 0; round < rounds; round++) {
@@ -111,7 +111,7 @@ export async function inTurn<Measured> (contestants: readonly Contestant[], meas
   return measured
 }
 
-async function startNginx (upstream: string): Promise<Running> {
+async function startNginx (upstream: string): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
   writeFileSync(join(directory, 'nginx.conf'), `
@@ -129,10 +129,10 @@ async function startNginx (upstream: string): Promise<Running> {
         }
       }
     }`)
-  return startOther('nginx', ['-c', join(directory, 'nginx.conf'), '-e', '/dev/null'], port)
+  return startBinary('nginx', ['-c', join(directory, 'nginx.conf'), '-e', '/dev/null'], port)
 }
 
-async function startHaproxy (upstream: string): Promise<Running> {
+async function startHaproxy (upstream: string): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
   writeFileSync(join(directory, 'haproxy.cfg'), `
@@ -151,12 +151,12 @@ frontend callers
 backend api
   server one ${new URL(upstream).host}
 `)
-  return startOther('haproxy', ['-f', join(directory, 'haproxy.cfg')], port)
+  return startBinary('haproxy', ['-f', join(directory, 'haproxy.cfg')], port)
 }
 
-async function startOther (program: string, words: readonly string[], port: number): Promise<Running> {
-  const child = spawn(...pinned(program, words), { stdio: 'ignore' })
+async function startBinary (program: string, args: readonly string[], port: number): Promise<RunningContestant> {
+  const child = spawn(...pinCommand(program, args), { stdio: 'ignore' })
   const url = `http://127.0.0.1:${port}`
   while (!await fetch(url).then(() => true, () => false)) await new Promise(resolve => setTimeout(resolve, 20))
-  return { url, child, pids: [child.pid ?? 0], stop: () => end(child) }
+  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
 }

@@ -10,13 +10,13 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Pool } from 'undici'
 import { freePort } from '../test/helpers/free-port.ts'
-import { startProgram } from '../test/helpers/program.ts'
-import { cpuMicrosOf, environmentFor, keep, load, median, rounds, seconds } from './tools.ts'
+import { startProgram } from '../test/helpers/start-program.ts'
+import { getCpuMicros, environmentFor, saveResults, runLoad, median, rounds, seconds } from './helpers.ts'
 
 const concurrency = 64
 
 interface Case { replicas: number, redis: boolean, keyed: boolean }
-interface Measured { createsPerSecond: number, cpuMicros: number, redisCommands: number, redisMicros: number }
+interface Measurement { createsPerSecond: number, cpuMicros: number, redisCommands: number, redisMicros: number }
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 /** Fewer for a quick look: two are no other case than four. */
@@ -24,34 +24,34 @@ const replicaCounts = seconds < 1 ? [2] : [1, 2, 4]
 const cases: Case[] = replicaCounts.flatMap(replicas => [false, ...(hasRedis ? [true] : [])].flatMap(redis => [false, true].map(keyed => ({ replicas, redis, keyed }))))
 const upstream = await startProgram('bench/upstream.ts', {})
 const redis = hasRedis ? await startRedis() : undefined
-const results = new Map<Case, Measured[]>(cases.map(one => [one, []]))
+const results = new Map<Case, Measurement[]>(cases.map(one => [one, []]))
 for (let round = 0; round < rounds; round++) for (const one of cases) results.get(one)?.push(await measure(one))
-report()
+printReport()
 upstream.child.kill()
 redis?.client.disconnect()
 redis?.child.kill()
 
-async function measure ({ replicas, redis: isShared, keyed }: Case): Promise<Measured> {
+async function measure ({ replicas, redis: isShared, keyed }: Case): Promise<Measurement> {
   const services = await Promise.all(Array.from({ length: replicas }, () => startProgram('src/main.ts', {
     ...environmentFor(upstream.url),
     ...(isShared && redis !== undefined && { REDIS_URL: redis.url }),
   })))
   const pools = services.map(({ url }) => new Pool(url, { connections: Math.ceil(concurrency / replicas) }))
-  await load(pools, { concurrency, seconds: Math.min(seconds, 1), keyed })
+  await runLoad(pools, { concurrency, seconds: Math.min(seconds, 1), keyed })
   await redis?.client.call('CONFIG', 'RESETSTAT')
-  const before = services.map(({ child }) => cpuMicrosOf(child))
+  const before = services.map(({ child }) => getCpuMicros(child))
   const startedAt = performance.now()
-  const creates = await load(pools, { concurrency, seconds, keyed })
+  const creates = await runLoad(pools, { concurrency, seconds, keyed })
   const elapsedSeconds = (performance.now() - startedAt) / 1000
-  const cpuMicros = services.reduce((sum, { child }, index) => sum + cpuMicrosOf(child) - (before[index] ?? 0), 0)
-  const stats = await redisStats()
+  const cpuMicros = services.reduce((sum, { child }, index) => sum + getCpuMicros(child) - (before[index] ?? 0), 0)
+  const stats = await readRedisStats()
   await Promise.all(pools.map(pool => pool.close()))
   for (const { child } of services) child.kill()
   return { createsPerSecond: creates / elapsedSeconds, cpuMicros: cpuMicros / creates, redisCommands: stats.calls / creates, redisMicros: stats.micros / creates }
 }
 
 /** What clients called, scripts as one; what scripts call themselves is in the time. */
-async function redisStats (): Promise<{ calls: number, micros: number }> {
+async function readRedisStats (): Promise<{ calls: number, micros: number }> {
   if (redis === undefined) return { calls: 0, micros: 0 }
   const text = await redis.client.info('commandstats')
   const rows = [...text.matchAll(/cmdstat_(\S+?):calls=(\d+),usec=(\d+)/g)].filter(([, name]) => name === 'evalsha' || name === 'eval')
@@ -67,16 +67,16 @@ async function startRedis (): Promise<{ child: ChildProcess, client: Redis, url:
   return { child, client, url: `redis://127.0.0.1:${port}` }
 }
 
-function report (): void {
+function printReport (): void {
   const rows = cases.map(one => {
     const measured = results.get(one) ?? []
-    const of = (name: keyof Measured) => median(measured.map(result => result[name]))
-    return { ...one, createsPerSecond: Math.round(of('createsPerSecond')), cpuMicros: Math.round(of('cpuMicros')), redisCommands: Math.round(of('redisCommands') * 10) / 10, redisMicros: Math.round(of('redisMicros')) }
+    const getMedian = (name: keyof Measurement) => median(measured.map(result => result[name]))
+    return { ...one, createsPerSecond: Math.round(getMedian('createsPerSecond')), cpuMicros: Math.round(getMedian('cpuMicros')), redisCommands: Math.round(getMedian('redisCommands') * 10) / 10, redisMicros: Math.round(getMedian('redisMicros')) }
   })
   const baseMicros = rows[0]?.cpuMicros ?? NaN
   process.stdout.write('| replicas | Redis | key | creates/s | CPU per create, against one replica alone | Redis calls per create | Redis time per create |\n|---|---|---|---|---|---|---|\n')
   for (const { replicas, redis, keyed, createsPerSecond, cpuMicros, redisCommands, redisMicros } of rows) {
     process.stdout.write(`| ${replicas} | ${redis ? 'yes' : 'no'} | ${keyed ? 'yes' : 'no'} | ${createsPerSecond} | ${(cpuMicros / baseMicros).toFixed(2)} | ${redis ? redisCommands : '-'} | ${redis ? `${redisMicros} µs` : '-'} |\n`)
   }
-  keep('scale.json', { node: process.version, cores: cpus().length, seconds, rounds, concurrency, rows, raw: [...results.values()] })
+  saveResults('scale.json', { node: process.version, cores: cpus().length, seconds, rounds, concurrency, rows, raw: [...results.values()] })
 }

@@ -5,10 +5,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { createInterface } from 'node:readline'
-import { startProgram } from '../test/helpers/program.ts'
-import { inTurn, peers, service, startIssuer, type Contestant, type Running } from './contestants.ts'
-import { rawUpload } from './raw-upload.ts'
-import { cpuMicrosOfAll, keep, median, peakMegabytesOf, rounds, seconds } from './tools.ts'
+import { startProgram } from '../test/helpers/start-program.ts'
+import { runRounds, peers, createServiceContestant, startIssuer, type Contestant, type RunningContestant } from './contestants.ts'
+import { rawUpload } from './socket-upload.ts'
+import { getTotalCpuMicros, saveResults, median, getPeakMegabytes, rounds, seconds } from './helpers.ts'
 import { uploadsTable } from './tables.ts'
 
 const share = Math.min(1, seconds / 3)
@@ -16,9 +16,9 @@ const sizes = [1, 10, 100, 1000]
 const counts = [1, 10, 100]
 const [throughputMegabytes, throughputCount, countedMegabytes, firstMegabytes] = [200, 4, 20, 20]
 /** The one that gathers forms takes many times their size. */
-const gathersMaxMegabytes = 200
+const bufferingMaxMegabytes = 200
 
-interface Measured {
+interface Measurement {
   cpuMillisPerGigabyte: number
   megabytesPerSecond: number
   firstByteMs: number
@@ -28,28 +28,28 @@ interface Measured {
 }
 
 const upstream = await startProgram('bench/upstream.ts', {})
-let whenBody = () => {}
-if (upstream.child.stdout !== null) createInterface({ input: upstream.child.stdout }).on('line', () => whenBody())
-const contestants = [await service(await startIssuer(), 'this service', { env: { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128' } }), ...peers]
-const measured = await inTurn(contestants, measure)
-report()
+let onBodyStart = () => {}
+if (upstream.child.stdout !== null) createInterface({ input: upstream.child.stdout }).on('line', () => onBodyStart())
+const contestants = [await createServiceContestant(await startIssuer(), 'this service', { env: { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128' } }), ...peers]
+const measured = await runRounds(contestants, measure)
+printReport()
 upstream.child.kill()
 
-async function measure ({ name, headers, start }: Contestant): Promise<Measured> {
+async function measure ({ name, headers, start }: Contestant): Promise<Measurement> {
   const running = await start(upstream.url)
   const upload = (megabytes: number, count = 1) => Promise.all(Array.from({ length: count }, () => rawUpload({ url: running.url, headers, avatarBytes: Math.ceil(megabytes * share * 1e6) })))
   const growth = async (megabytes: number, count = 1) => {
-    if (name.includes('naive') && megabytes * count > gathersMaxMegabytes) return NaN
-    return growthOf(running, () => upload(megabytes, count))
+    if (name.includes('naive') && megabytes * count > bufferingMaxMegabytes) return NaN
+    return measureGrowth(running, () => upload(megabytes, count))
   }
   try {
     await upload(20, 4)
-    const firstByteMs = await firstByte(() => upload(firstMegabytes))
-    const before = cpuMicrosOfAll(running.pids)
+    const firstByteMs = await measureFirstByte(() => upload(firstMegabytes))
+    const before = getTotalCpuMicros(running.pids)
     const startedAt = performance.now()
-    const peakMegabytes = await growthOf(running, () => upload(throughputMegabytes, throughputCount))
+    const peakMegabytes = await measureGrowth(running, () => upload(throughputMegabytes, throughputCount))
     const gigabytes = throughputMegabytes * throughputCount * share / 1000
-    const cpuMillisPerGigabyte = (cpuMicrosOfAll(running.pids) - before) / 1000 / gigabytes
+    const cpuMillisPerGigabyte = (getTotalCpuMicros(running.pids) - before) / 1000 / gigabytes
     const megabytesPerSecond = gigabytes * 1e6 / (performance.now() - startedAt)
     const bySize = []
     for (const size of sizes) bySize.push(await growth(size))
@@ -62,35 +62,35 @@ async function measure ({ name, headers, start }: Contestant): Promise<Measured>
 }
 
 /** What the work took of memory at its peak beyond what was in use before, in megabytes. */
-async function growthOf ({ pids }: Running, work: () => Promise<unknown>): Promise<number> {
+async function measureGrowth ({ pids }: RunningContestant, work: () => Promise<unknown>): Promise<number> {
   // The kernel's peak is of the whole life of a process until it is told to begin anew (proc(5), clear_refs).
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5')
   const before = pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000, 0)
   await work()
-  return peakMegabytesOf(pids) - before
+  return getPeakMegabytes(pids) - before
 }
 
 /** From the first byte of a form until its upstream request begins. */
-async function firstByte (upload: () => Promise<unknown>): Promise<number> {
+async function measureFirstByte (upload: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now()
-  const began = new Promise<number>(resolve => { whenBody = () => resolve(performance.now() - startedAt) })
+  const began = new Promise<number>(resolve => { onBodyStart = () => resolve(performance.now() - startedAt) })
   await upload()
   return began
 }
 
-function report (): void {
+function printReport (): void {
   const rows = [...measured].map(([name, results]) => {
-    const of = (figure: (result: Measured) => number) => median(results.map(figure))
+    const getMedian = (figure: (result: Measurement) => number) => median(results.map(figure))
     return {
       name,
-      cpuMillisPerGigabyte: of(result => result.cpuMillisPerGigabyte),
-      megabytesPerSecond: of(result => result.megabytesPerSecond),
-      firstByteMs: of(result => result.firstByteMs),
-      peakMegabytes: of(result => result.peakMegabytes),
-      bySize: sizes.map((_, index) => of(({ bySize }) => bySize[index] ?? NaN)),
-      byCount: counts.map((_, index) => of(({ byCount }) => byCount[index] ?? NaN)),
+      cpuMillisPerGigabyte: getMedian(result => result.cpuMillisPerGigabyte),
+      megabytesPerSecond: getMedian(result => result.megabytesPerSecond),
+      firstByteMs: getMedian(result => result.firstByteMs),
+      peakMegabytes: getMedian(result => result.peakMegabytes),
+      bySize: sizes.map((_, index) => getMedian(({ bySize }) => bySize[index] ?? NaN)),
+      byCount: counts.map((_, index) => getMedian(({ byCount }) => byCount[index] ?? NaN)),
     }
   })
   process.stdout.write(`${uploadsTable(rows, sizes, counts, countedMegabytes)}\n`)
-  keep('uploads.json', { node: process.version, cores: cpus().length, share, rounds, throughputMegabytes, throughputCount, sizes, counts, countedMegabytes, rows, raw: Object.fromEntries(measured) })
+  saveResults('uploads.json', { node: process.version, cores: cpus().length, share, rounds, throughputMegabytes, throughputCount, sizes, counts, countedMegabytes, rows, raw: Object.fromEntries(measured) })
 }

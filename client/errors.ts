@@ -1,6 +1,6 @@
 /** What a call throws: a problem that the service told of, or a request that nothing usable came back for. */
-import type { FieldName, Fault, Outcome, Problem, ProblemCode } from './operation.ts'
-import type { Reply } from './transport.ts'
+import type { FieldName, FieldError, Outcome, Problem, ProblemCode } from './operation.ts'
+import type { TransportResponse } from './transport.ts'
 
 /** What every failed call tells. */
 abstract class CallError extends Error {
@@ -23,7 +23,7 @@ export class ProblemError extends CallError {
   readonly requestId: string
   readonly retryAfterMs: number | undefined
   /** Every faulty input, whether the service or Procore found it. */
-  readonly errors: readonly Fault[]
+  readonly errors: readonly FieldError[]
   /** Procore's own answer, where it refused. */
   readonly procore: Problem['procore']
   /** As it came. */
@@ -44,17 +44,17 @@ export class ProblemError extends CallError {
   }
 
   /** The faults of one input of the body; an avatar that is refused as a whole counts as its fault. */
-  errorsOf (field: FieldName): readonly Fault[] {
-    const faults = this.errors.filter(({ in: part, pointer }) => part === 'body' && pointer.split('/')[2] === field)
+  errorsFor (field: FieldName): readonly FieldError[] {
+    const fieldErrors = this.errors.filter(({ in: part, pointer }) => part === 'body' && pointer.split('/')[2] === field)
     const rule = field === 'avatar' ? avatarRules[this.code] : undefined
-    return rule === undefined || faults.length > 0 ? faults : [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }]
+    return rule === undefined || fieldErrors.length > 0 ? fieldErrors : [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }]
   }
 }
 
-const avatarRules: Partial<Record<ProblemCode, Fault['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
+const avatarRules: Partial<Record<ProblemCode, FieldError['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
 
 /** Why nothing usable came back: the connection was lost or never made, the time is over, or the answer is not of the service. */
-export type NetworkReason = 'connection' | 'timeout' | 'answer'
+export type NetworkReason = 'connection' | 'timeout' | 'response'
 
 export class NetworkError extends CallError {
   override readonly name = 'NetworkError'
@@ -74,7 +74,7 @@ export class NetworkError extends CallError {
 const messages: Record<NetworkReason, string> = {
   connection: 'The connection to the service was lost or could not be made.',
   timeout: 'The service did not answer in time.',
-  answer: 'The answer is not one of the service.',
+  response: 'The answer is not one of the service.',
 }
 
 export type Failure = ProblemError | NetworkError
@@ -82,12 +82,12 @@ export type Failure = ProblemError | NetworkError
 export const isFailure = (error: unknown): error is Failure => error instanceof ProblemError || error instanceof NetworkError
 
 /** The failure that an answer tells of. */
-export function failureOf ({ status, headers, text }: Reply): Failure {
-  const problem = /^application\/problem\+json\b/i.test(headers.get('content-type') ?? '') ? parse(text) : undefined
-  return isProblem(problem) ? new ProblemError(problem, retryAfterMs(headers)) : new NetworkError('answer', { status })
+export function toFailure ({ status, headers, text }: TransportResponse): Failure {
+  const problem = /^application\/problem\+json\b/i.test(headers.get('content-type') ?? '') ? parseJson(text) : undefined
+  return isProblem(problem) ? new ProblemError(problem, parseRetryAfter(headers)) : new NetworkError('response', { status })
 }
 
-function parse (text: string): unknown {
+function parseJson (text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -101,7 +101,7 @@ function isProblem (value: unknown): value is Problem {
 }
 
 /** Seconds or a date (RFC 9110 §10.2.3). */
-function retryAfterMs (headers: Headers): number | undefined {
+function parseRetryAfter (headers: Headers): number | undefined {
   const value = headers.get('retry-after')
   if (value === null) return undefined
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()

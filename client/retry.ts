@@ -7,24 +7,24 @@ import { limits } from './limits.ts'
 import type { ProblemCode } from './operation.ts'
 
 /** What a call may be sent again for. */
-export interface Repeatable {
+export interface RetryConditions {
   /** Sent twice it does no more than once, whatever becomes of it. */
   isIdempotent: boolean
   idempotencyKey: string | undefined
 }
 
 /** A repeat that is about to be made. */
-export interface Repeat {
+export interface Retry {
   failure: Failure
   /** The attempt that follows; 2 is the first repeat. */
   attempt: number
-  pauseMs: number
+  delayMs: number
   /** Under the same key nothing is made twice, even if the outcome of the attempt before is unknown. */
   idempotencyKey: string | undefined
 }
 
 /** Problems of the moment, which say nothing against the request. */
-const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   'request_timeout', 'idempotency_in_progress', 'too_many_requests', 'procore_rate_limited', 'procore_unreachable', 'procore_bad_response',
   'procore_unavailable', 'procore_timeout', 'identity_unavailable', 'overloaded', 'stopping',
 ])
@@ -32,12 +32,12 @@ const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 /** What gateways answer by themselves when there is no service behind them. */
 const gatewayStatuses: ReadonlySet<number | undefined> = new Set([502, 503, 504])
 
-export function mayRepeat (failure: Failure, { isIdempotent, idempotencyKey }: Repeatable): boolean {
-  const isHarmless = isIdempotent || idempotencyKey !== undefined
-  if (!(failure instanceof ProblemError)) return isHarmless && (failure.reason === 'connection' || (failure.reason === 'answer' && gatewayStatuses.has(failure.status)))
-  if (!passing.has(failure.code)) return false
+export function shouldRetry (failure: Failure, { isIdempotent, idempotencyKey }: RetryConditions): boolean {
+  const isSafeToRetry = isIdempotent || idempotencyKey !== undefined
+  if (!(failure instanceof ProblemError)) return isSafeToRetry && (failure.reason === 'connection' || (failure.reason === 'response' && gatewayStatuses.has(failure.status)))
+  if (!transientCodes.has(failure.code)) return false
   switch (failure.outcome) {
-    case 'unknown': return isHarmless
+    case 'unknown': return isSafeToRetry
     // Procore refused: another time only if it says when.
     case 'rejected': return failure.retryAfterMs !== undefined
     default: return true
@@ -45,50 +45,50 @@ export function mayRepeat (failure: Failure, { isIdempotent, idempotencyKey }: R
 }
 
 /** The pauses of one call, which end when attempts or time are used up. */
-export class Pauses {
+export class Backoff {
   #attempts = 1
-  #waitedMs = 0
-  #nextMs: number = limits.pauseMs
+  #totalDelayMs = 0
+  #baseDelayMs: number = limits.backoffMs
 
   /** How long to wait before the next attempt; nothing when there shall be none. */
-  next (failure: Failure): number | undefined {
-    const isRunning = failure instanceof ProblemError && failure.code === 'idempotency_in_progress'
-    if (!isRunning && ++this.#attempts > limits.attemptsMax) return undefined
+  nextDelayMs (failure: Failure): number | undefined {
+    const isInProgress = failure instanceof ProblemError && failure.code === 'idempotency_in_progress'
+    if (!isInProgress && ++this.#attempts > limits.attemptsMax) return undefined
     // Never less than the growing pause: `Retry-After: 0` for ever must have an end too.
-    const pauseMs = Math.max(failure instanceof ProblemError ? failure.retryAfterMs ?? 0 : 0, this.#growing())
-    this.#waitedMs += pauseMs
-    return this.#waitedMs > limits.waitMaxMs ? undefined : pauseMs
+    const delayMs = Math.max(failure instanceof ProblemError ? failure.retryAfterMs ?? 0 : 0, this.#jitteredDelayMs())
+    this.#totalDelayMs += delayMs
+    return this.#totalDelayMs > limits.retryDelayTotalMaxMs ? undefined : delayMs
   }
 
   /** Not the same for all who failed together. */
-  #growing (): number {
-    const pauseMs = this.#nextMs * (0.5 + Math.random() / 2)
-    this.#nextMs = Math.min(this.#nextMs * 2, limits.pauseMaxMs)
-    return pauseMs
+  #jitteredDelayMs (): number {
+    const delayMs = this.#baseDelayMs * (0.5 + Math.random() / 2)
+    this.#baseDelayMs = Math.min(this.#baseDelayMs * 2, limits.backoffMaxMs)
+    return delayMs
   }
 }
 
 /** @throws the signal's reason */
-export function pause (ms: number, signal: AbortSignal): Promise<void> {
+export function sleep (ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   return new Promise((resolve, reject) => {
-    const leave = () => {
+    const onAbort = () => {
       clearTimeout(timer)
       reject(signal.reason)
     }
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', leave)
+      signal.removeEventListener('abort', onAbort)
       resolve()
     }, ms)
-    signal.addEventListener('abort', leave, { once: true })
+    signal.addEventListener('abort', onAbort, { once: true })
   })
 }
 
 /** What is waited for, or an end of waiting. @throws the signal's reason */
-export function orAborted<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function withAbort<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }

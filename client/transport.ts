@@ -2,14 +2,14 @@
 import { NetworkError } from './errors.ts'
 import { limits } from './limits.ts'
 
-export interface Outgoing {
+export interface TransportRequest {
   method: string
   url: string
   headers: Record<string, string>
   body: string | FormData | undefined
 }
 
-export interface Reply {
+export interface TransportResponse {
   status: number
   headers: Headers
   text: string
@@ -23,7 +23,7 @@ export interface Progress {
 
 export type OnProgress = (progress: Progress) => void
 
-export interface Means {
+export interface TransportOptions {
   signal: AbortSignal
   onProgress: OnProgress | undefined
   /** Instead of the platform's own. */
@@ -31,67 +31,67 @@ export interface Means {
 }
 
 /** @throws {NetworkError} `connection`; or the signal's reason */
-export async function exchange (outgoing: Outgoing, means: Means): Promise<Reply> {
-  means.signal.throwIfAborted()
-  const { body } = outgoing
-  const isWatched = means.onProgress !== undefined && body instanceof FormData
+export async function exchange (request: TransportRequest, options: TransportOptions): Promise<TransportResponse> {
+  options.signal.throwIfAborted()
+  const { body } = request
+  const reportsProgress = options.onProgress !== undefined && body instanceof FormData
   try {
-    if (isWatched && isPage() && means.fetch === undefined) return await byXhr(outgoing, means)
-    return await byFetch(outgoing, means, isWatched && !isBrowser() ? await counted(body, means.onProgress) : { body: body ?? null })
+    if (reportsProgress && hasXmlHttpRequest() && options.fetch === undefined) return await sendWithXhr(request, options)
+    return await sendWithFetch(request, options, reportsProgress && !isBrowser() ? await withProgress(body, options.onProgress) : { body: body ?? null })
   } catch (error) {
-    means.signal.throwIfAborted()
+    options.signal.throwIfAborted()
     throw error instanceof NetworkError ? error : new NetworkError('connection', { cause: error })
   }
 }
 
-const isPage = () => typeof XMLHttpRequest !== 'undefined'
+const hasXmlHttpRequest = () => typeof XMLHttpRequest !== 'undefined'
 
 /** A service worker has no XMLHttpRequest. That there is a `process` says nothing: bundlers put one into pages. */
-const isBrowser = () => isPage() || 'ServiceWorkerGlobalScope' in globalThis
+const isBrowser = () => hasXmlHttpRequest() || 'ServiceWorkerGlobalScope' in globalThis
 
-interface Upload {
+interface FetchBody {
   body: BodyInit | null
   headers?: Record<string, string>
   duplex?: 'half'
 }
 
-async function byFetch ({ method, url, headers }: Outgoing, { fetch = globalThis.fetch, signal }: Means, upload: Upload): Promise<Reply> {
+async function sendWithFetch ({ method, url, headers }: TransportRequest, { fetch = globalThis.fetch, signal }: TransportOptions, fetchBody: FetchBody): Promise<TransportResponse> {
   // Whoever redirects would be handed the token.
-  const init: RequestInit & Pick<Upload, 'duplex'> = { ...upload, method, headers: { ...headers, ...upload.headers }, signal, redirect: 'error' }
+  const init: RequestInit & Pick<FetchBody, 'duplex'> = { ...fetchBody, method, headers: { ...headers, ...fetchBody.headers }, signal, redirect: 'error' }
   const response = await fetch(url, init)
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 
 /** The form as a stream that tells how much of it was taken. Browsers stream requests over HTTP/2 only, so this is for Node and its like. */
-async function counted (form: FormData, onProgress: OnProgress | undefined): Promise<Upload> {
-  const written = new Response(form)
-  const type = written.headers.get('content-type') ?? ''
-  const whole = await written.blob()
+async function withProgress (formData: FormData, onProgress: OnProgress | undefined): Promise<FetchBody> {
+  const encoded = new Response(formData)
+  const contentType = encoded.headers.get('content-type') ?? ''
+  const blob = await encoded.blob()
   let loaded = 0
-  const pieces = new ReadableStream<Uint8Array<ArrayBuffer>>({
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async controller => {
-      const piece = new Uint8Array(await whole.slice(loaded, loaded + limits.pieceBytes).arrayBuffer())
-      if (piece.length === 0) return controller.close()
-      loaded += piece.length
-      controller.enqueue(piece)
-      tell(onProgress, { loaded, total: whole.size })
+      const chunk = new Uint8Array(await blob.slice(loaded, loaded + limits.uploadChunkBytes).arrayBuffer())
+      if (chunk.length === 0) return controller.close()
+      loaded += chunk.length
+      controller.enqueue(chunk)
+      reportProgress(onProgress, { loaded, total: blob.size })
     },
   }, { highWaterMark: 0 })
-  return { body: pieces, headers: { 'content-type': type, 'content-length': String(whole.size) }, duplex: 'half' }
+  return { body: stream, headers: { 'content-type': contentType, 'content-length': String(blob.size) }, duplex: 'half' }
 }
 
-function byXhr ({ method, url, headers, body }: Outgoing, { signal, onProgress }: Means): Promise<Reply> {
+function sendWithXhr ({ method, url, headers, body }: TransportRequest, { signal, onProgress }: TransportOptions): Promise<TransportResponse> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest()
-    const asked = new URL(url, typeof document === 'undefined' ? location.href : document.baseURI).href
+    const requestedUrl = new URL(url, typeof document === 'undefined' ? location.href : document.baseURI).href
     const abort = () => xhr.abort()
     xhr.open(method, url)
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)
-    xhr.upload.onprogress = ({ loaded, total }) => tell(onProgress, { loaded, total })
+    xhr.upload.onprogress = ({ loaded, total }) => reportProgress(onProgress, { loaded, total })
     xhr.onload = () => {
       // A redirect can't be kept from being followed here, though without the token where it leads to another origin; what it led to is no answer.
-      if (xhr.responseURL !== '' && xhr.responseURL !== asked) reject(new NetworkError('connection'))
-      else resolve({ status: xhr.status, headers: headersOf(xhr), text: xhr.responseText })
+      if (xhr.responseURL !== '' && xhr.responseURL !== requestedUrl) reject(new NetworkError('connection'))
+      else resolve({ status: xhr.status, headers: parseHeaders(xhr), text: xhr.responseText })
     }
     xhr.onerror = () => reject(new NetworkError('connection'))
     xhr.onabort = () => reject(signal.reason)
@@ -102,13 +102,13 @@ function byXhr ({ method, url, headers, body }: Outgoing, { signal, onProgress }
 }
 
 /** Lines of a name, a colon and a value (the XMLHttpRequest standard §3.6.5). */
-function headersOf (xhr: XMLHttpRequest): Headers {
+function parseHeaders (xhr: XMLHttpRequest): Headers {
   const lines = xhr.getAllResponseHeaders().split('\r\n').filter(line => line !== '')
   return new Headers(lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
 }
 
 /** What a listener throws is told as any error of a listener is, and must not look like a fault of the network. */
-function tell (onProgress: OnProgress | undefined, progress: Progress): void {
+function reportProgress (onProgress: OnProgress | undefined, progress: Progress): void {
   try {
     onProgress?.(progress)
   } catch (error) {

@@ -1,44 +1,44 @@
 /** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. It decides nothing about a request. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { Callers } from './auth/plugin.ts'
-import { addCors } from './auth/cors.ts'
+import { AuthPlugin } from './auth/plugin.ts'
+import { registerCors } from './auth/cors.ts'
 import type { Config } from './config/index.ts'
-import { describeEndpoints } from './endpoints/index.ts'
-import { judgeHeads } from './server/request-guards.ts'
-import { addLinger } from './server/lingering-close.ts'
-import { Lifecycle } from './server/in-flight.ts'
+import { createEndpoints } from './endpoints/index.ts'
+import { registerRequestGuards } from './server/request-guards.ts'
+import { registerLingeringClose } from './server/lingering-close.ts'
+import { InFlightRequests } from './server/in-flight.ts'
 import { KeptAnswers } from './proxy/response-cache.ts'
 import { Keys } from './proxy/idempotency/idempotency.ts'
 import { mirror } from './proxy/plugin.ts'
 import { Forms } from './proxy/body/upload-limiter.ts'
-import { accessLog } from './telemetry/access-log.ts'
+import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
-import { addObservers, plainTrail } from './telemetry/request-end.ts'
-import { addGauges } from './telemetry/gauges.ts'
-import { health } from './health/plugin.ts'
-import { LatestProblems } from './telemetry/recent-problems.ts'
-import { lineWriter } from './telemetry/logger.ts'
+import { registerRequestEnd, createRecord } from './telemetry/request-end.ts'
+import { registerGauges } from './telemetry/gauges.ts'
+import { healthPlugin } from './health/plugin.ts'
+import { RecentProblems } from './telemetry/recent-problems.ts'
+import { createLineWriter } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import type { Traces } from './telemetry/tracing.ts'
-import { addDocs } from './ui/docs/plugin.ts'
-import { addOpenapi } from './openapi/plugin.ts'
-import { addStatus } from './ui/status/plugin.ts'
-import { Paths } from './server/method-not-allowed.ts'
-import { Procore } from './procore/client.ts'
-import { addRefusals } from './server/error-handler.ts'
+import type { RequestTracer } from './telemetry/tracing.ts'
+import { registerDocs } from './ui/docs/plugin.ts'
+import { registerOpenapi } from './openapi/plugin.ts'
+import { registerStatusPage } from './ui/status/plugin.ts'
+import { AllowedMethods } from './server/method-not-allowed.ts'
+import { ProcoreClient } from './procore/client.ts'
+import { registerErrorHandler } from './server/error-handler.ts'
 import { createServer } from './server/create-server.ts'
-import type { SharedStore } from './storage/redis.ts'
-import { MemoryKeys } from './storage/memory-idempotency-store.ts'
-import type { Shared } from './storage/index.ts'
+import type { RedisConnection } from './storage/redis.ts'
+import { MemoryIdempotencyStore } from './storage/memory-idempotency-store.ts'
+import type { SharedState } from './storage/index.ts'
 
 /** The service that was built, with what a process that runs it has to start, stop or ask. */
 export interface App {
   readonly fastify: FastifyInstance
-  readonly procore: Procore
-  readonly lifecycle: Lifecycle
-  readonly callers: Callers
+  readonly procore: ProcoreClient
+  readonly inFlight: InFlightRequests
+  readonly auth: AuthPlugin
   /** What replicas share, if they do. */
-  readonly store: SharedStore | undefined
+  readonly store: RedisConnection | undefined
 }
 
 /**
@@ -46,60 +46,60 @@ export interface App {
  * @param endpoints instead of those that the configuration describes
  * @throws when what a start needs can't be made of the configuration, such as the shapes of the endpoints
  */
-export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = describeEndpoints(config.endpoints)): Promise<App> {
+export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = createEndpoints(config.endpoints)): Promise<App> {
   const metrics = new Metrics()
-  const problems = new LatestProblems()
-  const traces = await openTraces(config.observe, log)
-  const lifecycle = new Lifecycle()
-  const fastify = createServer(config, { log, lifecycle, traces, unreadObservers: [metrics, problems] })
-  const shared = await shareState(config, log)
-  const procore = new Procore(config.procore, config.proxy, log, shared, ms => metrics.noteToken(ms))
-  const callers = new Callers(config.callers, config.proxy, log)
-  const keys = new Keys(shared?.keys ?? new MemoryKeys(), config.procore.clientSecret)
+  const recentProblems = new RecentProblems()
+  const tracing = await loadTracing(config.telemetry, log)
+  const inFlight = new InFlightRequests()
+  const fastify = createServer(config, { log, inFlight, tracing, parseErrorObservers: [metrics, recentProblems] })
+  const sharedState = await loadSharedState(config, log)
+  const procore = new ProcoreClient(config.procore, config.proxy, log, sharedState, ms => metrics.recordAccessTokenRequest(ms))
+  const auth = new AuthPlugin(config.auth, config.proxy, log)
+  const idempotency = new Keys(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
-  const forms = new Forms()
-  const parts = { lifecycle, procore, callers, store: shared?.store, forms }
-  addGauges(metrics.registry, parts)
-  for (const endpoint of endpoints) metrics.expect(endpoint)
-  const paths = new Paths(fastify)
+  const activeForms = new Forms()
+  const components = { lifecycle: inFlight, procore, callers: auth, store: sharedState?.redis, forms: activeForms }
+  registerGauges(metrics.registry, components)
+  for (const endpoint of endpoints) metrics.initialize(endpoint)
+  const allowedMethods = new AllowedMethods(fastify)
 
-  addObservers(fastify, request => traces?.trail(request) ?? plainTrail(request), [accessLog(lineWriter(log)), metrics.note, problems.note, ...(traces === undefined ? [] : [traces.note]), lifecycle.note])
-  lifecycle.addHooks(fastify)
-  addRefusals(fastify)
-  addLinger(fastify)
-  judgeHeads(fastify, paths)
-  await addCors(fastify, config.callers.corsOrigins)
-  await addOpenapi(fastify, config)
-  await addDocs(fastify)
-  await fastify.register(health, parts)
-  metrics.serve(fastify)
-  if (config.observe.statusPage) await addStatus(fastify, parts, problems)
+  registerRequestEnd(fastify, request => tracing?.createRecord(request) ?? createRecord(request), [createAccessLog(createLineWriter(log)), metrics.onRequestEnd, recentProblems.onRequestEnd, ...(tracing === undefined ? [] : [tracing.onRequestEnd]), inFlight.onRequestEnd])
+  inFlight.registerHooks(fastify)
+  registerErrorHandler(fastify)
+  registerLingeringClose(fastify)
+  registerRequestGuards(fastify, allowedMethods)
+  await registerCors(fastify, config.auth.corsOrigins)
+  await registerOpenapi(fastify, config)
+  await registerDocs(fastify)
+  await fastify.register(healthPlugin, components)
+  metrics.registerRoute(fastify)
+  if (config.telemetry.statusPage) await registerStatusPage(fastify, components, recentProblems)
   await fastify.register(async scope => {
-    await callers.guard(scope, shared)
-    await scope.register(mirror, { endpoints, bodies: config.bodies, maxUploadsOfCaller: config.callers.maxUploads, procore, keys, audit, kept: new KeptAnswers(config.cache.lifetimeMs), forms })
+    await auth.register(scope, sharedState)
+    await scope.register(mirror, { endpoints, bodies: config.body, maxUploadsOfCaller: config.auth.maxUploads, procore, keys: idempotency, audit, kept: new KeptAnswers(config.cache.ttlMs), forms: activeForms })
   })
-  paths.close(fastify)
+  allowedMethods.registerFallbacks(fastify)
   fastify.addHook('onClose', async () => {
-    await Promise.all([procore.close(), callers.close()])
+    await Promise.all([procore.close(), auth.close()])
     // What ended with the connections to Procore has to be written under its keys first.
     await new Promise(resolve => setImmediate(resolve))
-    await shared?.close()
-    await traces?.close()
+    await sharedState?.close()
+    await tracing?.close()
   })
-  return { fastify, procore, lifecycle, callers, store: shared?.store }
+  return { fastify, procore, inFlight, auth, store: sharedState?.redis }
 }
 
 /** The store's client is loaded only where there is a store. */
-async function shareState (config: Config, log: FastifyBaseLogger): Promise<Shared | undefined> {
-  const { redisUrl } = config.state
+async function loadSharedState (config: Config, log: FastifyBaseLogger): Promise<SharedState | undefined> {
+  const { redisUrl } = config.storage
   if (redisUrl === undefined) return undefined
-  const { openShared } = await import('./storage/index.ts')
-  return openShared(config, redisUrl, log)
+  const { createSharedState } = await import('./storage/index.ts')
+  return createSharedState(config, redisUrl, log)
 }
 
 /** What traces need is loaded only where they are wanted. */
-async function openTraces ({ tracesUrl }: Config['observe'], log: FastifyBaseLogger): Promise<Traces | undefined> {
+async function loadTracing ({ tracesUrl }: Config['telemetry'], log: FastifyBaseLogger): Promise<RequestTracer | undefined> {
   if (tracesUrl === undefined) return undefined
-  const { Traces } = await import('./telemetry/tracing.ts')
-  return new Traces(tracesUrl, log)
+  const { RequestTracer } = await import('./telemetry/tracing.ts')
+  return new RequestTracer(tracesUrl, log)
 }

@@ -2,8 +2,8 @@
 import { Agent, createServer } from 'node:http'
 import express from 'express'
 import { createProxyMiddleware } from 'http-proxy-middleware'
-import { listening, token, upstream } from './peer.ts'
+import { logListening, accessToken, upstreamUrl } from './peer.ts'
 
 const app = express()
-app.use('/companies', createProxyMiddleware({ target: `${upstream}/rest/v1.3/companies`, changeOrigin: true, agent: new Agent({ keepAlive: true, maxSockets: 128 }), headers: { authorization: `Bearer ${token}` } }))
-const server = createServer(app).listen(0, '127.0.0.1', () => listening(server))
+app.use('/companies', createProxyMiddleware({ target: `${upstreamUrl}/rest/v1.3/companies`, changeOrigin: true, agent: new Agent({ keepAlive: true, maxSockets: 128 }), headers: { authorization: `Bearer ${accessToken}` } }))
+const server = createServer(app).listen(0, '127.0.0.1', () => logListening(server))

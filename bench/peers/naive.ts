@@ -2,21 +2,21 @@
 import multipart from '@fastify/multipart'
 import Fastify from 'fastify'
 import { FormData, Pool } from 'undici'
-import { listening, token, upstream } from './peer.ts'
+import { logListening, accessToken, upstreamUrl } from './peer.ts'
 
-const pool = new Pool(upstream, { connections: 128 })
+const pool = new Pool(upstreamUrl, { connections: 128 })
 const app = Fastify()
 await app.register(multipart, { limits: { fileSize: Infinity } })
 app.post<{ Params: { id: string } }>('/companies/:id/users', async (request, reply) => {
   const path = `/rest/v1.3/companies/${request.params.id}/users`
-  const headers = { authorization: `Bearer ${token}` }
+  const headers = { authorization: `Bearer ${accessToken}` }
   const { statusCode, body } = request.isMultipart()
-    ? await pool.request({ method: 'POST', path, headers, body: await gather(request.parts()) })
+    ? await pool.request({ method: 'POST', path, headers, body: await toFormData(request.parts()) })
     : await pool.request({ method: 'POST', path, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(request.body) })
   return reply.code(statusCode).type('application/json').send(await body.json())
 })
 
-async function gather (parts: AsyncIterable<{ type: 'field', fieldname: string, value: unknown } | { type: 'file', fieldname: string, filename: string, toBuffer (): Promise<Buffer> }>): Promise<FormData> {
+async function toFormData (parts: AsyncIterable<{ type: 'field', fieldname: string, value: unknown } | { type: 'file', fieldname: string, filename: string, toBuffer (): Promise<Buffer> }>): Promise<FormData> {
   const form = new FormData()
   for await (const part of parts) {
     if (part.type === 'field') form.append(part.fieldname, String(part.value))
@@ -26,4 +26,4 @@ async function gather (parts: AsyncIterable<{ type: 'field', fieldname: string, 
 }
 
 await app.listen({ port: 0, host: '127.0.0.1' })
-listening(app.server)
+logListening(app.server)

@@ -8,16 +8,16 @@ import type { Identity } from './jwt.ts'
  * @param companyIds what the service may address at all; empty: any
  * @throws {Problem} `company_not_allowed`
  */
-export function judgeCompany (text: string | undefined, { companies }: Identity, companyIds: ReadonlySet<number>): void {
-  if (text === undefined || !/^\d+$/.test(text)) return
-  const id = Number(text)
+export function authorizeCompany (companyIdText: string | undefined, { companies }: Identity, companyIds: ReadonlySet<number>): void {
+  if (companyIdText === undefined || !/^\d+$/.test(companyIdText)) return
+  const id = Number(companyIdText)
   if (id < 1 || !Number.isSafeInteger(id)) return
   if (companyIds.size > 0 && !companyIds.has(id)) throw new Problem('company_not_allowed', 'This service may not address this company.')
   if (companies !== undefined && !companies.has(id)) throw new Problem('company_not_allowed', 'This caller may not address this company.')
 }
 
 /** @throws {Problem} `operation_not_allowed` with the scope that is missing (RFC 6750 §3.1) */
-export function judgeOperation ({ name }: Endpoint, { scopes }: Identity, prefix: string): void {
+export function authorizeOperation ({ name }: Endpoint, { scopes }: Identity, prefix: string): void {
   const scope = `${prefix}${name}`
   if (scopes === undefined || scopes.has(scope)) return
   throw new Problem('operation_not_allowed', 'The token of this caller does not allow this operation.', {

@@ -11,7 +11,7 @@ const exposedHeaders = [
 const allowedHeaders = ['authorization', 'content-type', 'idempotency-key', 'idempotency-token', 'x-request-id', 'traceparent', 'if-none-match']
 
 /** @param origins none: no header of CORS is ever sent */
-export async function addCors (app: FastifyInstance, origins: readonly string[]): Promise<void> {
+export async function registerCors (app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return
   // Tokens travel in a header that pages set themselves, so cookies stay out of it.
   await app.register(cors, { origin: [...origins], credentials: false, exposedHeaders, allowedHeaders, methods: ['GET', 'POST', 'PATCH'], maxAge: limits.cors.preflightSeconds, strictPreflight: false })

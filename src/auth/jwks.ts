@@ -5,105 +5,105 @@
  */
 import { createRemoteJWKSet, customFetch, errors, type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet } from 'jose'
 import { fetch } from 'undici'
-import { openConnections, type Connections, type Proxy } from '../http/connection-pool.ts'
+import { createUpstreamPool, type UpstreamPool, type ProxyConfig } from '../http/connection-pool.ts'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
-import { Standing } from '../telemetry/dependency-status.ts'
+import { DependencyStatus } from '../telemetry/dependency-status.ts'
 
 /** The part of the log that the keys speak to. */
-export interface KeysLog {
+export interface JwksLogger {
   warn (fields: object, message: string): void
 }
 
 /** RFC 7517 §5. An attempt has `limits.jwks.timeoutMs`, and `limits.jwks.cooldownMs` pass before the next one; keys once had stay in use until others come. */
-export class IssuerKeys {
-  readonly #set: RemoteJWKSet
-  readonly #log: KeysLog
-  readonly #connections: Connections
-  #closed = false
-  #attempt: Promise<boolean> | undefined
-  #attemptedAtMs = -Infinity
-  #timer: NodeJS.Timeout | undefined
+export class JwksCache {
+  readonly #jwks: RemoteJWKSet
+  readonly #log: JwksLogger
+  readonly #pool: UpstreamPool
+  #isClosed = false
+  #pendingFetch: Promise<boolean> | undefined
+  #lastFetchAtMs = -Infinity
+  #retryTimer: NodeJS.Timeout | undefined
   /** Whether the last attempt brought keys. */
-  readonly standing = new Standing()
+  readonly status = new DependencyStatus()
 
-  constructor (url: string, proxy: Proxy, log: KeysLog) {
+  constructor (url: string, proxy: ProxyConfig, log: JwksLogger) {
     this.#log = log
-    this.#connections = openConnections(new URL(url).origin, 1, proxy)
-    const { dispatcher } = this.#connections
+    this.#pool = createUpstreamPool(new URL(url).origin, 1, proxy)
+    const { dispatcher } = this.#pool
     // When to fetch is decided here, since jose would ask again for every request while the issuer is away.
-    this.#set = createRemoteJWKSet(new URL(url), {
+    this.#jwks = createRemoteJWKSet(new URL(url), {
       timeoutDuration: limits.jwks.timeoutMs,
       cooldownDuration: Infinity,
       cacheMaxAge: Infinity,
       [customFetch]: async (resource, { headers, signal }) => {
-        const answer = await fetch(resource, { dispatcher, headers: [...headers], signal, redirect: 'error' })
-        return new Response(await answer.text(), { status: answer.status })
+        const response = await fetch(resource, { dispatcher, headers: [...headers], signal, redirect: 'error' })
+        return new Response(await response.text(), { status: response.status })
       },
     })
   }
 
   /** Makes an attempt that nobody waits for, such as the first, so that the first caller need not. */
-  start (): void {
-    this.#fetch().catch(() => {})
+  fetchInBackground (): void {
+    this.#joinFetch().catch(() => {})
   }
 
   /** No attempt follows. */
   async close (): Promise<void> {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    await this.#connections.dispatcher.destroy()
+    this.#isClosed = true
+    clearTimeout(this.#retryTimer)
+    await this.#pool.dispatcher.destroy()
   }
 
   /** The key that verifies a token. @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose's */
-  readonly find = async (header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> => {
-    if (this.#set.jwks() === undefined) await this.#renew()
-    else if (this.#ageMs > limits.jwks.maxAgeMs) this.start()
-    if (this.#set.jwks() === undefined) throw this.#unavailable()
+  readonly getKey = async (header: JWSHeaderParameters, jws: FlattenedJWSInput): Promise<CryptoKey> => {
+    if (this.#jwks.jwks() === undefined) await this.#refresh()
+    else if (this.#ageMs > limits.jwks.maxAgeMs) this.fetchInBackground()
+    if (this.#jwks.jwks() === undefined) throw this.#unavailableProblem()
     try {
-      return await this.#set(header, token)
+      return await this.#jwks(header, jws)
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      await this.#renew()
+      await this.#refresh()
       // The issuer may have new keys that can't be had now: then nobody can say that the token is wrong.
-      if (!this.standing.isUp) throw this.#unavailable()
-      return this.#set(header, token)
+      if (!this.status.isUp) throw this.#unavailableProblem()
+      return this.#jwks(header, jws)
     }
   }
 
   get #ageMs (): number {
-    return Date.now() - this.#attemptedAtMs
+    return Date.now() - this.#lastFetchAtMs
   }
 
-  async #renew (): Promise<void> {
-    if (this.#attempt !== undefined || this.#ageMs >= limits.jwks.cooldownMs) await this.#fetch()
+  async #refresh (): Promise<void> {
+    if (this.#pendingFetch !== undefined || this.#ageMs >= limits.jwks.cooldownMs) await this.#joinFetch()
   }
 
-  #fetch (): Promise<boolean> {
-    this.#attempt ??= this.#try().finally(() => { this.#attempt = undefined })
-    return this.#attempt
+  #joinFetch (): Promise<boolean> {
+    this.#pendingFetch ??= this.#fetchKeys().finally(() => { this.#pendingFetch = undefined })
+    return this.#pendingFetch
   }
 
-  async #try (): Promise<boolean> {
-    clearTimeout(this.#timer)
-    this.#attemptedAtMs = Date.now()
+  async #fetchKeys (): Promise<boolean> {
+    clearTimeout(this.#retryTimer)
+    this.#lastFetchAtMs = Date.now()
     try {
-      await this.#set.reload()
-      this.standing.set(true)
+      await this.#jwks.reload()
+      this.status.report(true)
     } catch (error) {
-      this.standing.set(false)
+      this.status.report(false)
       // What fails because the connections are being closed is no news.
-      if (!this.#closed) this.#failed(error)
+      if (!this.#isClosed) this.#onFailure(error)
     }
-    return this.standing.isUp
+    return this.status.isUp
   }
 
-  #failed (error: unknown): void {
+  #onFailure (error: unknown): void {
     this.#log.warn({ err: error }, 'no keys to verify callers with')
-    this.#timer = setTimeout(() => this.start(), limits.jwks.cooldownMs).unref()
+    this.#retryTimer = setTimeout(() => this.fetchInBackground(), limits.jwks.cooldownMs).unref()
   }
 
-  #unavailable (): Problem {
+  #unavailableProblem (): Problem {
     return new Problem('identity_unavailable', 'The keys to verify callers with can\'t be had.', { headers: { 'retry-after': String(Math.ceil(limits.jwks.cooldownMs / 1000)) } })
   }
 }

@@ -5,15 +5,15 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
-import type { Proxy } from '../http/connection-pool.ts'
+import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
-import { asError } from '../server/errors.ts'
-import type { SharedStore } from '../storage/redis.ts'
-import { anybody, Identities, type Identity } from './jwt.ts'
-import { IssuerKeys, type KeysLog } from './jwks.ts'
-import { judgeCompany, judgeOperation } from './authorize.ts'
+import { toError } from '../server/errors.ts'
+import type { RedisConnection } from '../storage/redis.ts'
+import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
+import { JwksCache, type JwksLogger } from './jwks.ts'
+import { authorizeCompany, authorizeOperation } from './authorize.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -28,82 +28,82 @@ declare module 'fastify' {
 }
 
 /** How replicas count together. */
-interface RateSharing {
-  store: SharedStore
-  nameOf (callerId: string): string
+interface SharedRateLimit {
+  redis: RedisConnection
+  pseudonymize (callerId: string): string
 }
 
-type ConfigOfCallers = Config['callers']
+type AuthConfig = Config['auth']
 
 /** The guard as one part of the service: `guard` puts it before a scope, `keys` is looked at from outside. */
-export class Callers {
-  readonly keys: IssuerKeys | undefined
-  readonly #config: ConfigOfCallers
-  readonly #identities: Identities | undefined
+export class AuthPlugin {
+  readonly jwks: JwksCache | undefined
+  readonly #config: AuthConfig
+  readonly #authenticator: JwtAuthenticator | undefined
 
-  constructor (config: ConfigOfCallers, proxy: Proxy, log: KeysLog) {
+  constructor (config: AuthConfig, proxy: ProxyConfig, log: JwksLogger) {
     this.#config = config
     if (config.jwt === undefined) return
-    this.keys = new IssuerKeys(config.jwt.jwksUrl, proxy, log)
-    this.#identities = new Identities(config.jwt, this.keys)
+    this.jwks = new JwksCache(config.jwt.jwksUrl, proxy, log)
+    this.#authenticator = new JwtAuthenticator(config.jwt, this.jwks)
   }
 
   /** Ends the connections to the issuer. */
   async close (): Promise<void> {
-    await this.keys?.close()
+    await this.jwks?.close()
   }
 
   /** Guards every route of this scope; the store counts for all replicas. */
-  async guard (scope: FastifyInstance, store: RateSharing | undefined): Promise<void> {
+  async register (scope: FastifyInstance, sharedRateLimit: SharedRateLimit | undefined): Promise<void> {
     const { ratePerMinute } = this.#config
     scope.decorateRequest('identity')
     scope.decorateRequest('callerId')
-    scope.addHook('onRequest', (request, _reply, done) => this.#identify(request, done))
-    if (ratePerMinute > 0 && areTold(this.#config)) await addRate(scope, ratePerMinute, store)
-    scope.addHook('onRequest', (request, _reply, done) => done(this.#judge(request)))
+    scope.addHook('onRequest', (request, _reply, done) => this.#authenticate(request, done))
+    if (ratePerMinute > 0 && canIdentifyCallers(this.#config)) await registerRateLimit(scope, ratePerMinute, sharedRateLimit)
+    scope.addHook('onRequest', (request, _reply, done) => done(this.#authorize(request)))
   }
 
   /** Answers without a promise for a caller who is known, which most are. */
-  #identify (request: FastifyRequest, done: (error?: Error) => void): void {
-    const take = (identity: Identity) => {
+  #authenticate (request: FastifyRequest, done: (error?: Error) => void): void {
+    const setIdentity = (identity: Identity) => {
       request.identity = identity
-      request.callerId = identity.subject !== '' ? identity.subject : areTold(this.#config) ? normalizeIP(request.ip) : undefined
+      request.callerId = identity.subject !== '' ? identity.subject : canIdentifyCallers(this.#config) ? normalizeIP(request.ip) : undefined
       done()
     }
     try {
-      const identity = this.#identities?.identify(request.headers) ?? anybody
-      if (identity instanceof Promise) identity.then(take, done)
-      else take(identity)
+      const identity = this.#authenticator?.authenticate(request.headers) ?? anonymous
+      if (identity instanceof Promise) identity.then(setIdentity, done)
+      else setIdentity(identity)
     } catch (error) {
-      done(asError(error))
+      done(toError(error))
     }
   }
 
-  #judge ({ params, query, identity, routeOptions }: FastifyRequest): Error | undefined {
+  #authorize ({ params, query, identity, routeOptions }: FastifyRequest): Error | undefined {
     const { companyIds, jwt } = this.#config
     try {
-      judgeCompany(companyIn(params) ?? companyIn(query), identity, companyIds)
+      authorizeCompany(getCompanyId(params) ?? getCompanyId(query), identity, companyIds)
       const { endpoint } = routeOptions.config
-      if (endpoint !== undefined) judgeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
+      if (endpoint !== undefined) authorizeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
       return undefined
     } catch (error) {
-      return asError(error)
+      return toError(error)
     }
   }
 }
 
 /** Whether callers can be told apart: by subject, or by an address that a trusted proxy vouches for. */
-export function areTold ({ jwt, trustedProxies }: ConfigOfCallers): boolean {
+export function canIdentifyCallers ({ jwt, trustedProxies }: AuthConfig): boolean {
   return jwt !== undefined || trustedProxies.length > 0
 }
 
-async function addRate (scope: FastifyInstance, ratePerMinute: number, store: RateSharing | undefined): Promise<void> {
+async function registerRateLimit (scope: FastifyInstance, ratePerMinute: number, sharedRateLimit: SharedRateLimit | undefined): Promise<void> {
   await scope.register(rateLimit, {
     global: false,
     max: ratePerMinute,
     timeWindow: 60_000,
     cache: limits.callerRate.callersMax,
-    ...(store !== undefined && { store: (await import('./rate-limit.ts')).rateStore(store.store, store.nameOf) }),
+    ...(sharedRateLimit !== undefined && { store: (await import('./rate-limit.ts')).createRateLimitStore(sharedRateLimit.redis, sharedRateLimit.pseudonymize) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),
@@ -112,7 +112,7 @@ async function addRate (scope: FastifyInstance, ratePerMinute: number, store: Ra
 }
 
 /** A path that names no company has it in the query; where it is named in the path, the query may not name another one. */
-function companyIn (parameters: unknown): string | undefined {
+function getCompanyId (parameters: unknown): string | undefined {
   const id = typeof parameters === 'object' && parameters !== null && 'company_id' in parameters ? parameters.company_id : undefined
   return typeof id === 'string' ? id : undefined
 }

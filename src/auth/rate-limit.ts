@@ -6,19 +6,19 @@ import type { FastifyRateLimitOptions, FastifyRateLimitStore } from '@fastify/ra
 import LocalStore from '@fastify/rate-limit/store/LocalStore.js'
 import RedisStore from '@fastify/rate-limit/store/RedisStore.js'
 import { limits } from '../config/limits.ts'
-import { keyPrefix, type SharedStore } from '../storage/redis.ts'
+import { redisKeyPrefix, type RedisConnection } from '../storage/redis.ts'
 
-/** The class that the plugin makes its store of. @param nameOf says nothing of a caller's subject or address */
-export function rateStore (store: SharedStore, nameOf: (callerId: string) => string): new (options: FastifyRateLimitOptions) => FastifyRateLimitStore {
+/** The class that the plugin makes its store of. @param pseudonymize says nothing of a caller's subject or address */
+export function createRateLimitStore (store: RedisConnection, pseudonymize: (callerId: string) => string): new (options: FastifyRateLimitOptions) => FastifyRateLimitStore {
   return class implements FastifyRateLimitStore {
-    readonly #own = new LocalStore(false, false, limits.callerRate.callersMax)
-    readonly #shared = new RedisStore(false, false, store.client, `${keyPrefix}rate:`)
+    readonly #local = new LocalStore(false, false, limits.callerRate.callersMax)
+    readonly #redis = new RedisStore(false, false, store.client, `${redisKeyPrefix}rate:`)
 
-    incr (...[key, callback, windowMs, max]: Parameters<FastifyRateLimitStore['incr']>): void {
+    incr (...[callerId, callback, windowMs, max]: Parameters<FastifyRateLimitStore['incr']>): void {
       const count = () => new Promise<{ current: number, ttl: number } | undefined>((resolve, reject) => {
-        this.#shared.incr(nameOf(key), (error, result) => error === null ? resolve(result) : reject(error), windowMs, max)
+        this.#redis.incr(pseudonymize(callerId), (error, result) => error === null ? resolve(result) : reject(error), windowMs, max)
       })
-      store.run(count).then(result => callback(null, result), () => this.#own.incr(key, callback, windowMs, max))
+      store.run(count).then(result => callback(null, result), () => this.#local.incr(callerId, callback, windowMs, max))
     }
 
     child (): this {

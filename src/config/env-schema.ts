@@ -3,12 +3,12 @@
  * It knows nothing of what the values are used for.
  */
 import { Type, type Static } from '@sinclair/typebox'
-import { choice } from '../endpoints/string-enum.ts'
+import { stringEnum } from '../endpoints/string-enum.ts'
 
 const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
 const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
 /** Divided by commas. */
-const list = () => Type.String({ default: '' })
+const commaSeparated = () => Type.String({ default: '' })
 
 const mebibyte = 1_048_576
 
@@ -16,7 +16,7 @@ const mebibyte = 1_048_576
  * Every variable, by its name: what is not set has the default, what has no default is required. What JSON Schema can't judge is a string
  * here, which values.ts reads.
  */
-export const EnvironmentSchema = Type.Object({
+export const EnvSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 3000 }),
   PROCORE_API_URL: Type.String({ default: 'https://api.procore.com' }),
@@ -24,21 +24,21 @@ export const EnvironmentSchema = Type.Object({
   PROCORE_ALLOW_HTTP: Type.Boolean({ default: false }),
   PROCORE_CLIENT_ID: Type.String(),
   PROCORE_CLIENT_SECRET: Type.String(),
-  PROCORE_COMPANY_IDS: list(),
-  CALLER_AUTH: choice(['jwt', 'none']),
+  PROCORE_COMPANY_IDS: commaSeparated(),
+  CALLER_AUTH: stringEnum(['jwt', 'none']),
   JWT_JWKS_URL: Type.String({ default: '' }),
   JWT_ISSUER: Type.String({ default: '' }),
   JWT_AUDIENCE: Type.String({ default: '' }),
   JWT_COMPANIES_CLAIM: Type.String({ default: '' }),
   JWT_SCOPE_PREFIX: Type.String({ default: '' }),
-  PERMISSION_TEMPLATE_IDS: list(),
-  TRUSTED_PROXIES: list(),
+  PERMISSION_TEMPLATE_IDS: commaSeparated(),
+  TRUSTED_PROXIES: commaSeparated(),
   CALLER_RATE_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 600 }),
   CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
   MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),
   REDIS_URL: Type.String({ default: '' }),
-  IDEMPOTENCY_WITHOUT_REDIS: choice(['refuse', 'proceed'], { default: 'refuse' }),
+  IDEMPOTENCY_WITHOUT_REDIS: stringEnum(['refuse', 'proceed'], { default: 'refuse' }),
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
   AVATAR_MAX_PIXELS: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 50_000_000 }),
@@ -47,21 +47,21 @@ export const EnvironmentSchema = Type.Object({
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
   UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
   RATE_LIMIT_MAX_WAIT_MS: milliseconds(3_000, 0),
-  PROCORE_RATE_LIMIT_SCOPE: choice(['company', 'service'], { default: 'company' }),
-  STATE_CODES: choice(['iso', 'any'], { default: 'iso' }),
+  PROCORE_RATE_LIMIT_SCOPE: stringEnum(['company', 'service'], { default: 'company' }),
+  STATE_CODES: stringEnum(['iso', 'any'], { default: 'iso' }),
   PICK_LIST_CACHE_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60 }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
-  CORS_ORIGINS: list(),
+  CORS_ORIGINS: commaSeparated(),
   HTTPS_PROXY: Type.String({ default: '' }),
   NO_PROXY: Type.String({ default: '' }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.String({ default: '' }),
   STATUS_PAGE: Type.Boolean({ default: false }),
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
+  LOG_LEVEL: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })
 
 /** The variables once they were read and checked. */
-export type Environment = Static<typeof EnvironmentSchema>
+export type Env = Static<typeof EnvSchema>
 
 /** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */
-export const fileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const
+export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const

@@ -4,22 +4,22 @@
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import type { DescriptionOptions } from '../endpoints/fields.ts'
-import { EnvironmentSchema, fileVariables, type Environment } from './env-schema.ts'
+import type { EndpointOptions } from '../endpoints/fields.ts'
+import { EnvSchema, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
-import { readValues, type JwtConfig, type Values, type Variables } from './parse-env.ts'
+import { parseEnv, type JwtConfig, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
 /** What every part of the service is told at the start, in groups by who needs it; the unit ends each name. */
 export interface Config {
   readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
-  readonly log: { readonly level: Environment['LOG_LEVEL'] }
-  readonly observe: {
+  readonly log: { readonly level: Env['LOG_LEVEL'] }
+  readonly telemetry: {
     /** Base address of an OTLP receiver; nothing: no traces. */
     readonly tracesUrl: string | undefined
     readonly statusPage: boolean
   }
-  readonly callers: {
+  readonly auth: {
     /** How callers are verified; nothing when the network is trusted. */
     readonly jwt: JwtConfig | undefined
     /** Empty: any company. */
@@ -33,27 +33,27 @@ export interface Config {
     /** Origins whose pages may call from a browser. */
     readonly corsOrigins: readonly string[]
   }
-  readonly bodies: {
+  readonly body: {
     readonly jsonMaxBytes: number
     readonly avatarMaxBytes: number
     readonly avatarMaxPixels: number
-    readonly formHoldBytes: number
+    readonly formBufferBytes: number
     readonly idleTimeoutMs: number
     readonly timeoutMs: number
     /** Forms that may be streamed at a time. */
     readonly maxUploads: number
   }
-  readonly endpoints: DescriptionOptions
+  readonly endpoints: EndpointOptions
   /** How long pick-lists are kept; 0: not at all. */
-  readonly cache: { readonly lifetimeMs: number }
-  readonly state: {
+  readonly cache: { readonly ttlMs: number }
+  readonly storage: {
     /** Of the store that replicas share; nothing: this process remembers alone. It may hold a password. */
     readonly redisUrl: Secret | undefined
     /** What becomes of requests with an Idempotency-Key while the store is away. */
-    readonly withoutStore: Environment['IDEMPOTENCY_WITHOUT_REDIS']
+    readonly redisOutagePolicy: Env['IDEMPOTENCY_WITHOUT_REDIS']
   }
   /** How outgoing connections leave: empty for no proxy; hosts beside it as in `NO_PROXY`. */
-  readonly proxy: { readonly url: Secret, readonly except: string }
+  readonly proxy: { readonly url: Secret, readonly noProxy: string }
   readonly procore: {
     readonly apiUrl: string
     readonly loginUrl: string
@@ -63,8 +63,8 @@ export interface Config {
     readonly timeoutMs: number
     readonly idleTimeoutMs: number
     /** Longest wait for the allowance. */
-    readonly waitMs: number
-    readonly allowance: Environment['PROCORE_RATE_LIMIT_SCOPE']
+    readonly rateLimitMaxWaitMs: number
+    readonly rateLimitScope: Env['PROCORE_RATE_LIMIT_SCOPE']
   }
   readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
   /** Old names that are set beside the new ones. */
@@ -74,11 +74,11 @@ export interface Config {
 /** All that is wrong with the environment, a line each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
-  readonly faults: readonly string[]
+  readonly issues: readonly string[]
 
-  constructor (faults: readonly string[]) {
-    super(faults.join('\n'))
-    this.faults = faults
+  constructor (issues: readonly string[]) {
+    super(issues.join('\n'))
+    this.issues = issues
   }
 }
 
@@ -87,50 +87,50 @@ export class ConfigError extends Error {
  * ours that are no settings are faults as well.
  * @throws {ConfigError} with all faults together
  */
-export function readConfig (environment: NodeJS.ProcessEnv): Config {
-  const faults: string[] = []
-  const variables = withoutEmpty(environment)
-  readFiles(variables, faults)
-  refuseUnknown(variables, faults)
-  const obsolete = checkRenamed(variables, faults)
-  const checked = checkSchema(variables, faults)
-  const values = readValues(variables, faults)
-  if (checked === undefined || faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(shape(checked, values, variables, obsolete))
+export function loadConfig (processEnv: NodeJS.ProcessEnv): Config {
+  const issues: string[] = []
+  const rawEnv = dropEmpty(processEnv)
+  loadSecretFiles(rawEnv, issues)
+  rejectUnknown(rawEnv, issues)
+  const obsolete = checkRenamed(rawEnv, issues)
+  const env = validateEnv(rawEnv, issues)
+  const parsedEnv = parseEnv(rawEnv, issues)
+  if (env === undefined || issues.length > 0) throw new ConfigError(issues)
+  return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsolete))
 }
 
 /** Compose files and charts hand over unset variables as empty strings: an empty one counts as unset. */
-function withoutEmpty (environment: NodeJS.ProcessEnv): Variables {
-  const variables: Variables = {}
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined && value !== '') variables[name] = value
+function dropEmpty (processEnv: NodeJS.ProcessEnv): RawEnv {
+  const rawEnv: RawEnv = {}
+  for (const [name, value] of Object.entries(processEnv)) {
+    if (value !== undefined && value !== '') rawEnv[name] = value
   }
-  return variables
+  return rawEnv
 }
 
-function readFiles (variables: Variables, faults: string[]): void {
-  for (const name of fileVariables) {
-    const path = variables[`${name}_FILE`]
+function loadSecretFiles (rawEnv: RawEnv, issues: string[]): void {
+  for (const name of secretFileVariables) {
+    const path = rawEnv[`${name}_FILE`]
     if (path === undefined) continue
-    if (variables[name] !== undefined) faults.push(`${name}_FILE: ${name} is set as well; set one of them`)
-    else variables[name] = readSecret(name, path, faults)
+    if (rawEnv[name] !== undefined) issues.push(`${name}_FILE: ${name} is set as well; set one of them`)
+    else rawEnv[name] = loadSecret(name, path, issues)
   }
 }
 
-function readSecret (name: string, path: string, faults: string[]): string {
+function loadSecret (name: string, path: string, issues: string[]): string {
   try {
     const value = readSecretFile(path)
-    if (value === '') faults.push(`${name}_FILE: the file is empty`)
+    if (value === '') issues.push(`${name}_FILE: the file is empty`)
     return value
   } catch (error) {
-    faults.push(`${name}_FILE: the file cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})`)
+    issues.push(`${name}_FILE: the file cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})`)
     return ''
   }
 }
 
 /** Names that are ours by prefix; Kubernetes adds `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` of its own for a service of that name. */
-const ownPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
-const injected = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
+const settingPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+const kubernetesVariable = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
 /** New names by old name. */
 const renamedVariables: Readonly<Record<string, string>> = {
@@ -141,7 +141,7 @@ const renamedVariables: Readonly<Record<string, string>> = {
 }
 
 /** Returns the old names that are set beside the new one with the same value: both are set while a rollout may be rolled back. */
-function checkRenamed (variables: Variables, faults: string[]): string[] {
+function checkRenamed (variables: RawEnv, faults: string[]): string[] {
   return Object.entries(renamedVariables).filter(([name, newName]) => {
     if (variables[name] === undefined) return false
     if (variables[newName] === undefined) faults.push(`${name}: was renamed; set ${newName} instead`)
@@ -151,73 +151,73 @@ function checkRenamed (variables: Variables, faults: string[]): string[] {
   }).map(([name]) => name)
 }
 
-function refuseUnknown (variables: Variables, faults: string[]): void {
-  const known = new Set<string>([...Object.keys(EnvironmentSchema.properties), ...fileVariables.map(name => `${name}_FILE`)])
-  for (const name of Object.keys(variables)) {
+function rejectUnknown (rawEnv: RawEnv, issues: string[]): void {
+  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...secretFileVariables.map(name => `${name}_FILE`)])
+  for (const name of Object.keys(rawEnv)) {
     if (known.has(name) || name in renamedVariables) continue
-    if (ownPrefix.test(name) && !injected.test(name)) faults.push(`${name}: there is no such setting`)
+    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: there is no such setting`)
   }
 }
 
-function checkSchema (variables: Variables, faults: string[]): Environment | undefined {
+function validateEnv (rawEnv: RawEnv, issues: string[]): Env | undefined {
   const values: Record<string, unknown> = {}
-  for (const [name, schema] of Object.entries<TSchema>(EnvironmentSchema.properties)) {
-    const text = variables[name]
-    const value = values[name] = text === undefined ? schema['default'] : typed(schema, text)
-    if (value === undefined) faults.push(`${name}: is required`)
-    else if (!Value.Check(schema, value)) faults.push(`${name}: must be ${expected(schema)}`)
+  for (const [name, schema] of Object.entries<TSchema>(EnvSchema.properties)) {
+    const text = rawEnv[name]
+    const value = values[name] = text === undefined ? schema['default'] : coerce(schema, text)
+    if (value === undefined) issues.push(`${name}: is required`)
+    else if (!Value.Check(schema, value)) issues.push(`${name}: must be ${describeType(schema)}`)
   }
-  return Value.Check(EnvironmentSchema, values) ? values : undefined
+  return Value.Check(EnvSchema, values) ? values : undefined
 }
 
 /** Only what is written as the type is written: `1.5` and `1e3` are no whole numbers, `yes` is no flag. */
-function typed ({ type }: TSchema, text: string): unknown {
+function coerce ({ type }: TSchema, text: string): unknown {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
   return text
 }
 
-function expected (schema: TSchema): string {
+function describeType (schema: TSchema): string {
   if (schema['enum'] !== undefined) return `one of ${schema['enum'].join(', ')}`
   return schema['type'] === 'integer' ? `a whole number from ${schema['minimum']} to ${schema['maximum']}` : 'true or false'
 }
 
-function shape (env: Environment, values: Values, variables: Variables, obsoleteVariables: readonly string[]): Config {
+function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]): Config {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
-    observe: { tracesUrl: values.tracesUrl === '' ? undefined : values.tracesUrl, statusPage: env.STATUS_PAGE },
-    callers: {
-      jwt: values.jwt,
-      companyIds: values.companyIds,
-      trustedProxies: values.trustedProxies,
+    telemetry: { tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl, statusPage: env.STATUS_PAGE },
+    auth: {
+      jwt: parsedEnv.jwt,
+      companyIds: parsedEnv.companyIds,
+      trustedProxies: parsedEnv.trustedProxies,
       ratePerMinute: env.CALLER_RATE_PER_MINUTE,
       maxUploads: env.CALLER_CONCURRENT_UPLOADS,
-      corsOrigins: values.corsOrigins,
+      corsOrigins: parsedEnv.corsOrigins,
     },
-    bodies: {
+    body: {
       jsonMaxBytes: env.JSON_MAX_BYTES,
       avatarMaxBytes: env.AVATAR_MAX_BYTES,
       avatarMaxPixels: env.AVATAR_MAX_PIXELS,
-      formHoldBytes: env.FORM_BUFFER_BYTES,
+      formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
-    cache: { lifetimeMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
-    endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: values.permissionTemplateIds },
-    state: { redisUrl: values.redisUrl === '' ? undefined : new Secret(values.redisUrl), withoutStore: env.IDEMPOTENCY_WITHOUT_REDIS },
-    proxy: { url: new Secret(values.proxyUrl), except: env.NO_PROXY },
+    cache: { ttlMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
+    endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: parsedEnv.permissionTemplateIds },
+    storage: { redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl), redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS },
+    proxy: { url: new Secret(parsedEnv.proxyUrl), noProxy: env.NO_PROXY },
     procore: {
-      apiUrl: values.apiUrl,
-      loginUrl: values.loginUrl,
-      clientId: new Secret(env.PROCORE_CLIENT_ID, variables['PROCORE_CLIENT_ID_FILE']),
-      clientSecret: new Secret(env.PROCORE_CLIENT_SECRET, variables['PROCORE_CLIENT_SECRET_FILE']),
+      apiUrl: parsedEnv.apiUrl,
+      loginUrl: parsedEnv.loginUrl,
+      clientId: new Secret(env.PROCORE_CLIENT_ID, rawEnv['PROCORE_CLIENT_ID_FILE']),
+      clientSecret: new Secret(env.PROCORE_CLIENT_SECRET, rawEnv['PROCORE_CLIENT_SECRET_FILE']),
       connections: env.UPSTREAM_CONNECTIONS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
-      waitMs: env.RATE_LIMIT_MAX_WAIT_MS,
-      allowance: env.PROCORE_RATE_LIMIT_SCOPE,
+      rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,
+      rateLimitScope: env.PROCORE_RATE_LIMIT_SCOPE,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
     obsoleteVariables,

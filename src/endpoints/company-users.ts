@@ -4,9 +4,9 @@
  */
 import { Type, type TObject } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
-import type { Dependency, Endpoint, MirroredEndpoint, RecordBody } from './endpoint.ts'
-import { countryCode, emailAddress, flag, id, ids, oneOf, range, stateCode, text, wholeNumber, type DescriptionOptions, type StateCodes } from './fields.ts'
-import { company, paging } from './fields.ts'
+import type { FieldDependency, Endpoint, ProxiedEndpoint, RecordBody } from './endpoint.ts'
+import { countryCode, emailAddress, boolean, id, ids, oneOf, dateRange, stateCode, text, nonNegativeInteger, type EndpointOptions, type StateCodes } from './fields.ts'
+import { companyParams, pageParams } from './fields.ts'
 
 const optional = Type.Optional
 
@@ -23,10 +23,10 @@ const userFields = (stateCodes: StateCodes) => Type.Object({
   business_phone: optional(text({ description: 'The business phone number of the user.', examples: ['1-555-555-1234'] })),
   mobile_phone: optional(text({ description: 'The mobile phone number of the user.', examples: ['1-555-555-1234'] })),
   fax_number: optional(text({ description: 'The fax number of the user.', examples: ['1-555-555-1234'] })),
-  business_phone_extension: optional(wholeNumber({ description: 'The extension of the business phone number.', examples: [123] })),
+  business_phone_extension: optional(nonNegativeInteger({ description: 'The extension of the business phone number.', examples: [123] })),
   email_signature: optional(text({ description: 'The e-mail signature of the user; may be HTML.', examples: ['<p>Sent from Procore.</p>'] })),
-  is_active: optional(flag({ description: 'Whether the user is active.', examples: [true] })),
-  is_employee: optional(flag({ description: 'Whether the user is an employee of the company; Procore assumes false.', examples: [false] })),
+  is_active: optional(boolean({ description: 'Whether the user is active.', examples: [true] })),
+  is_employee: optional(boolean({ description: 'Whether the user is an employee of the company; Procore assumes false.', examples: [false] })),
   employee_id: optional(text({ description: 'The employee id of the user; it means something when `is_employee` is true.', examples: ['123456789'] })),
   country_code: optional(countryCode({ description: 'A current ISO 3166-1 alpha-2 code in upper case.', examples: ['US'] })),
   state_code: optional(stateCode(stateCodes, { description: 'The part after the hyphen of an ISO 3166-2 code, of the country when one is given.', examples: ['CA'] })),
@@ -36,17 +36,17 @@ const userFields = (stateCodes: StateCodes) => Type.Object({
   work_classification_id: optional(id({ description: 'The id of the work classification of the user.', examples: [13] })),
   default_permission_template_id: optional(id({ description: 'The id of the permission template that the user has in new projects.', examples: [27] })),
   company_permission_template_id: optional(id({ description: 'The id of the permission template that the user has in the company.', examples: [28] })),
-  bid_contact: optional(flag({ description: 'Whether the user is a bid contact of the vendor; needs `vendor_id`.', examples: [true] })),
+  bid_contact: optional(boolean({ description: 'Whether the user is a bid contact of the vendor; needs `vendor_id`.', examples: [true] })),
 })
 
-const stateOfCountry: Dependency = values => {
+const stateBelongsToCountry: FieldDependency = values => {
   const country = values.get('country_code')
   const state = values.get('state_code')
   if (typeof country !== 'string' || typeof state !== 'string' || isSubdivisionOf(country, state)) return undefined
   return { field: 'state_code', message: `is no ISO 3166-2 subdivision of ${country}` }
 }
 
-const bidContactOfVendor: Dependency = values =>
+const bidContactRequiresVendor: FieldDependency = values =>
   values.get('bid_contact') === true && !values.has('vendor_id')
     ? { field: 'vendor_id', message: 'is required when bid_contact is true' }
     : undefined
@@ -54,10 +54,10 @@ const bidContactOfVendor: Dependency = values =>
 const nullable = (schema: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer> | ReturnType<typeof Type.Boolean>) =>
   optional(Type.Union([schema, Type.Null()]))
 const nullableText = nullable(Type.String())
-const nullableId = nullable(Type.Integer())
-const nullableFlag = nullable(Type.Boolean())
+const nullableInteger = nullable(Type.Integer())
+const nullableBoolean = nullable(Type.Boolean())
 
-const user = Type.Object({
+const userSchema = Type.Object({
   id: optional(Type.Integer({ description: 'The id of the user at Procore.' })),
   name: nullableText,
   first_name: nullableText,
@@ -73,25 +73,25 @@ const user = Type.Object({
   zip: nullableText,
   business_id: nullableText,
   business_phone: nullableText,
-  business_phone_extension: nullableId,
+  business_phone_extension: nullableInteger,
   mobile_phone: nullableText,
   fax_number: nullableText,
   email_signature: nullableText,
   employee_id: nullableText,
   notes: nullableText,
-  is_active: nullableFlag,
-  is_employee: nullableFlag,
-  is_insurance_manager: nullableFlag,
-  add_to_new_projects: nullableFlag,
+  is_active: nullableBoolean,
+  is_employee: nullableBoolean,
+  is_insurance_manager: nullableBoolean,
+  add_to_new_projects: nullableBoolean,
   last_login_at: nullableText,
   created_at: nullableText,
   updated_at: nullableText,
   origin_id: nullableText,
   origin_data: nullableText,
   vendor: optional(Type.Union([Type.Object({ id: optional(Type.Integer()), name: nullableText }), Type.Null()])),
-  work_classification_id: nullableId,
-  default_permission_template_id: nullableId,
-  company_permission_template_id: nullableId,
+  work_classification_id: nullableInteger,
+  default_permission_template_id: nullableInteger,
+  company_permission_template_id: nullableInteger,
 }, {
   title: 'User',
   description: 'The user as Procore answers it, byte for byte. Nearly every key may be null or absent, and others may come.',
@@ -115,12 +115,12 @@ const user = Type.Object({
 })
 
 /** The record and its rules; what has to be there is said by the fields. */
-function userBody (fields: TObject, { stateCodes, permissionTemplateIds }: DescriptionOptions, dependencies: readonly Dependency[]): RecordBody {
+function userBody (fields: TObject, { stateCodes, permissionTemplateIds }: EndpointOptions, dependencies: readonly FieldDependency[]): RecordBody {
   return {
-    key: 'user',
+    rootKey: 'user',
     fields,
     image: { name: 'avatar', description: 'A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form.' },
-    dependencies: stateCodes === 'iso' ? [stateOfCountry, ...dependencies] : dependencies,
+    dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restricted: {
       fields: ['default_permission_template_id', 'company_permission_template_id'],
       values: permissionTemplateIds,
@@ -130,41 +130,41 @@ function userBody (fields: TObject, { stateCodes, permissionTemplateIds }: Descr
   }
 }
 
-const users = { path: '/companies/:company_id/users', procorePath: '/rest/v1.3/companies/:company_id/users' }
-const oneUser = {
-  path: `${users.path}/:id`,
-  procorePath: `${users.procorePath}/:id`,
-  params: Type.Object({ ...company.properties, id: id({ description: 'The id of the user.', examples: [381006] }) }),
+const usersRoute = { path: '/companies/:company_id/users', procorePath: '/rest/v1.3/companies/:company_id/users' }
+const userRoute = {
+  path: `${usersRoute.path}/:id`,
+  procorePath: `${usersRoute.procorePath}/:id`,
+  params: Type.Object({ ...companyParams.properties, id: id({ description: 'The id of the user.', examples: [381006] }) }),
 }
 
-const validations = Type.Object({
-  run_configurable_validations: optional(flag({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
+const validationQuery = Type.Object({
+  run_configurable_validations: optional(boolean({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
 })
 
 /** Procore's Create Company User, v1.3: never sent twice, looked for by e-mail address when its answer is lost. `stateCodes: 'any'` leaves the judging of states to Procore. */
-export function createCompanyUser (options: DescriptionOptions): MirroredEndpoint & { body: RecordBody } {
+export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & { body: RecordBody } {
   return {
-    ...users,
+    ...usersRoute,
     name: 'create-company-user',
     method: 'POST',
     effect: 'once',
-    takesKey: true,
+    acceptsIdempotencyKey: true,
     summary: 'Create a company user',
     description: 'Creates a person in the directory of a company. Procore does not send an invitation.',
-    params: company,
-    query: validations,
-    body: userBody(userFields(options.stateCodes), options, [bidContactOfVendor]),
-    success: { status: 201, description: 'The user was created.', schema: user },
-    lookUp: {
-      lists: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
-      by: 'email_address',
-      shownAt: { vendor_id: ['vendor', 'id'] },
+    params: companyParams,
+    query: validationQuery,
+    body: userBody(userFields(options.stateCodes), options, [bidContactRequiresVendor]),
+    success: { status: 201, description: 'The user was created.', schema: userSchema },
+    lookup: {
+      listPaths: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
+      matchField: 'email_address',
+      fieldPaths: { vendor_id: ['vendor', 'id'] },
     },
   }
 }
 
 /** The same judgement of the same body, with nothing sent. */
-export function validateCompanyUser (options: DescriptionOptions): Endpoint {
+export function validateCompanyUser (options: EndpointOptions): Endpoint {
   const { params, query, body } = createCompanyUser(options)
   return {
     params,
@@ -173,49 +173,49 @@ export function validateCompanyUser (options: DescriptionOptions): Endpoint {
     name: 'validate-company-user',
     method: 'POST',
     effect: 'safe',
-    path: `${users.path}/validate`,
-    takesKey: true,
+    path: `${usersRoute.path}/validate`,
+    acceptsIdempotencyKey: true,
     summary: 'Validate a company user',
     description: 'Judges a body exactly as the create does, and sends nothing: what Procore itself would find wrong is not known. No allowance and no key is used up.',
-    says: { valid: true },
+    dryRunResponse: { valid: true },
     success: { status: 200, description: 'The create would be sent.', schema: Type.Object({ valid: Type.Literal(true) }) },
   }
 }
 
 /** The fields of the create, none of them required, without what only a new user has. */
-function changedFields (stateCodes: StateCodes): TObject {
+function updateFields (stateCodes: StateCodes): TObject {
   const { bid_contact: _, ...fields } = userFields(stateCodes).properties
   return Type.Partial(Type.Object({
     ...fields,
-    add_to_new_projects: flag({ description: 'Whether the user is added to new projects.', examples: [true] }),
+    add_to_new_projects: boolean({ description: 'Whether the user is added to new projects.', examples: [true] }),
   }))
 }
 
 /** Procore's Update Company User, v1.3: the fields of the create, none of them required, without `bid_contact` and with `add_to_new_projects`. */
-export function updateCompanyUser (options: DescriptionOptions): Endpoint {
+export function updateCompanyUser (options: EndpointOptions): Endpoint {
   return {
-    ...oneUser,
+    ...userRoute,
     name: 'update-company-user',
     method: 'PATCH',
     effect: 'idempotent',
     summary: 'Update a company user',
     description: 'Changes the fields that are given, and replaces the avatar when there is one.',
-    query: validations,
-    body: userBody(changedFields(options.stateCodes), options, []),
-    success: { status: 200, description: 'The user was changed.', schema: user },
+    query: validationQuery,
+    body: userBody(updateFields(options.stateCodes), options, []),
+    success: { status: 200, description: 'The user was changed.', schema: userSchema },
   }
 }
 
 /** Procore's Send Invite to Company User, v1.3: an e-mail each time, so that it takes a key. */
 export const inviteCompanyUser: Endpoint = {
-  ...oneUser,
-  path: `${oneUser.path}/invite`,
-  procorePath: `${oneUser.procorePath}/invite`,
+  ...userRoute,
+  path: `${userRoute.path}/invite`,
+  procorePath: `${userRoute.procorePath}/invite`,
   name: 'invite-company-user',
   method: 'PATCH',
   // Each time an e-mail is sent.
   effect: 'once',
-  takesKey: true,
+  acceptsIdempotencyKey: true,
   summary: 'Invite a company user',
   description: 'Has Procore send the user an invitation by e-mail. There is no body.',
   query: Type.Object({}),
@@ -224,35 +224,35 @@ export const inviteCompanyUser: Endpoint = {
 
 /** Procore's Show Company User, v1.3. */
 export const showCompanyUser: Endpoint = {
-  ...oneUser,
+  ...userRoute,
   name: 'show-company-user',
   method: 'GET',
   effect: 'safe',
   summary: 'Show a company user',
   description: 'One person in the directory of a company.',
   query: Type.Object({}),
-  success: { status: 200, description: 'The user.', schema: user },
+  success: { status: 200, description: 'The user.', schema: userSchema },
 }
 
 /** Procore's List Company Users, v1.3, with its filters and sorts: those who are active. */
 export const listCompanyUsers: Endpoint = {
-  ...users,
+  ...usersRoute,
   name: 'list-company-users',
   method: 'GET',
   effect: 'safe',
   summary: 'List company users',
   description: 'The active people in the directory of a company.',
-  params: company,
+  params: companyParams,
   query: Type.Object({
-    ...paging,
+    ...pageParams,
     view: optional(oneOf(['normal', 'extended', 'ids_only'], { description: 'How much is told of each user.' })),
     sort: optional(oneOf(['name', 'vendor_name', 'permission_template', 'full_name', 'projects', 'email', 'job_title'], { description: 'What the list is in the order of.' })),
     'filters[search]': optional(text({ description: 'What a name or an e-mail address has to hold.', examples: ['Doe'] })),
     'filters[vendor_id]': optional(id({ description: 'The vendor that users belong to.', examples: [161072] })),
     'filters[origin_id]': optional(text({ description: 'The id in the system that a user comes from.', examples: ['foobar'] })),
     'filters[trade_id][]': optional(ids({ description: 'The trades of which users have one.', examples: [[5, 8]] })),
-    'filters[created_at]': optional(range({ description: 'When users were created: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
-    'filters[updated_at]': optional(range({ description: 'When users were changed.', examples: ['2026-01-01T00:00:00Z...2026-01-02T00:00:00Z'] })),
+    'filters[created_at]': optional(dateRange({ description: 'When users were created: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
+    'filters[updated_at]': optional(dateRange({ description: 'When users were changed.', examples: ['2026-01-01T00:00:00Z...2026-01-02T00:00:00Z'] })),
   }),
-  success: { status: 200, description: 'One page of users.', schema: Type.Array(Type.Union([user, Type.Integer()])), isPage: true },
+  success: { status: 200, description: 'One page of users.', schema: Type.Array(Type.Union([userSchema, Type.Integer()])), isPage: true },
 }

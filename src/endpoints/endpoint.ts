@@ -4,10 +4,10 @@
 import { Type, type TArray, type TObject } from '@sinclair/typebox'
 
 /** The values of a record that were found valid, by field name. */
-export type Values = ReadonlyMap<string, unknown>
+export type FieldValues = ReadonlyMap<string, unknown>
 
 /** A rule between fields. It is asked only with values that are valid by themselves, and says what is wrong or nothing. */
-export type Dependency = (values: Values) => { field: string, message: string } | undefined
+export type FieldDependency = (values: FieldValues) => { field: string, message: string } | undefined
 
 /** A file that a form may carry beside its fields, once. */
 export interface ImageField {
@@ -26,15 +26,15 @@ export interface Restriction {
 
 /** A body `{"<key>": {...}}`, or the form fields `<key>[...]`. */
 export interface RecordBody {
-  key: string
+  rootKey: string
   fields: TObject
   image?: ImageField
-  dependencies: readonly Dependency[]
+  dependencies: readonly FieldDependency[]
   restricted?: Restriction
 }
 
 /** What Procore answers when it did what was asked. */
-interface SuccessAnswer {
+interface SuccessResponse {
   status: number
   description: string
   /** An object or a bare list; nothing: the answer may be empty. */
@@ -44,36 +44,36 @@ interface SuccessAnswer {
 }
 
 /** Where a record would stand that was created although the answer was lost. */
-export interface LookUp {
+export interface LookupSpec {
   /** Procore's lists, looked at in turn; they have the parameters of the endpoint's own path. */
-  lists: readonly string[]
+  listPaths: readonly string[]
   /** The field that tells records apart; it is searched for, and must be exactly the same. */
-  by: string
+  matchField: string
   /** Where a list shows a field that it does not show under its own name. */
-  shownAt?: Readonly<Record<string, readonly string[]>>
+  fieldPaths?: Readonly<Record<string, readonly string[]>>
 }
 
 /** One question for items of a list. */
-export interface ListQuestion {
-  list: MirroredEndpoint
+export interface ListQuery {
+  list: ProxiedEndpoint
   query: Readonly<Record<string, string>>
 }
 
 /** What a form for a record needs. */
-export interface FormParts {
+export interface FormMetadata {
   body: RecordBody
   /** The lists from which fields are chosen, by name; one may take several questions. */
-  lists: Readonly<Record<string, readonly ListQuestion[]>>
+  lists: Readonly<Record<string, readonly ListQuery[]>>
   /** The only ids that are offered of a list; empty: all. */
-  offered: Readonly<Record<string, ReadonlySet<unknown>>>
+  allowedIds: Readonly<Record<string, ReadonlySet<unknown>>>
   /** Where the company says which fields it requires itself, and how that is read; nothing: it can't be told, for that reason. */
-  required: { from: ListQuestion, read: (items: readonly unknown[]) => string[] | undefined, unread: string }
+  requiredFields: { source: ListQuery, parse: (items: readonly unknown[]) => string[] | undefined, unreadableDetail: string }
   /** What is the same for all companies, as JSON. */
   constants: Readonly<Record<string, unknown>>
 }
 
 /** What every description says. */
-interface Described {
+interface EndpointBase {
   /** Names the operation in scopes, OpenAPI and metrics. */
   name: string
   path: string
@@ -81,7 +81,7 @@ interface Described {
   description: string
   params: TObject
   query: TObject
-  success: SuccessAnswer
+  success: SuccessResponse
 }
 
 /**
@@ -93,8 +93,8 @@ export type Effect =
     effect: 'safe'
     method: 'GET'
     body?: never
-    takesKey?: never
-    lookUp?: never
+    acceptsIdempotencyKey?: never
+    lookup?: never
     /** The same for every caller who may have it, and kept for a moment; an answer with people in it never is. */
     cache?: 'pick-list'
   }
@@ -103,8 +103,8 @@ export type Effect =
     effect: 'idempotent'
     method: 'PATCH'
     body?: RecordBody
-    takesKey?: never
-    lookUp?: never
+    acceptsIdempotencyKey?: never
+    lookup?: never
     cache?: never
   }
   | {
@@ -113,41 +113,41 @@ export type Effect =
     method: 'POST' | 'PATCH'
     body?: RecordBody
     /** Whether an Idempotency-Key is heeded. */
-    takesKey: boolean
+    acceptsIdempotencyKey: boolean
     /** Of a create whose answer was lost. */
-    lookUp?: LookUp
+    lookup?: LookupSpec
     cache?: never
   }
 
 /** Answered here: it is judged like any other, and nothing is sent. */
-type Own = { effect: 'safe', procorePath?: never, lookUp?: never, cache?: never } & ({
+type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, cache?: never } & ({
   method: 'POST'
   body: RecordBody
   /** Whether an Idempotency-Key has to be one; none is used up. */
-  takesKey: boolean
+  acceptsIdempotencyKey: boolean
   /** What is said of a request that is valid. */
-  says: unknown
-  form?: never
+  dryRunResponse: unknown
+  formMetadata?: never
 } | {
   method: 'GET'
   body?: never
-  takesKey?: never
-  says?: never
-  form: FormParts
+  acceptsIdempotencyKey?: never
+  dryRunResponse?: never
+  formMetadata: FormMetadata
 })
 
 /** Of Procore's, or answered here. A parameter that one of the two paths does not name stands in its query. */
-export type Endpoint = Described & ((Effect & { procorePath: string, says?: never, form?: never }) | Own)
+export type Endpoint = EndpointBase & ((Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never }) | LocalEndpoint)
 
 /** One that Procore is asked for. */
-export type MirroredEndpoint = Endpoint & { procorePath: string }
+export type ProxiedEndpoint = Endpoint & { procorePath: string }
 
 /** Under which it can be called. */
-export function pathsOf ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
+export function getEndpointPaths ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
   return procorePath === undefined ? [path] : [path, procorePath]
 }
 
 /** Without the image, which JSON can't carry. */
-export function recordSchema ({ key, fields }: RecordBody): TObject {
-  return Type.Object({ [key]: Type.Object(fields.properties, { additionalProperties: false }) }, { additionalProperties: false })
+export function recordSchema ({ rootKey, fields }: RecordBody): TObject {
+  return Type.Object({ [rootKey]: Type.Object(fields.properties, { additionalProperties: false }) }, { additionalProperties: false })
 }

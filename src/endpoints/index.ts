@@ -2,11 +2,11 @@
 import { createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, updateCompanyUser, validateCompanyUser } from './company-users.ts'
 import { companyUserForm } from './company-user-form.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { DescriptionOptions } from './fields.ts'
+import type { EndpointOptions } from './fields.ts'
 import { listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications } from './pick-lists.ts'
 
 /** In the order of the OpenAPI document. */
-export function describeEndpoints (options: DescriptionOptions): readonly Endpoint[] {
+export function createEndpoints (options: EndpointOptions): readonly Endpoint[] {
   return [
     createCompanyUser(options),
     validateCompanyUser(options),

@@ -9,15 +9,15 @@ export const countryCodes: ReadonlySet<string> = new Set(
   iso31661.filter(country => country.state === 'assigned').map(country => country.alpha2)
 )
 
-const subdivisions = new Set<string>()
-const suffixes = new Set<string>()
+const fullSubdivisionCodes = new Set<string>()
+const subdivisionSuffixes = new Set<string>()
 for (const { code } of iso31662) {
-  subdivisions.add(code)
-  suffixes.add(code.slice(code.indexOf('-') + 1))
+  fullSubdivisionCodes.add(code)
+  subdivisionSuffixes.add(code.slice(code.indexOf('-') + 1))
 }
 
 /** The parts after the hyphen of all ISO 3166-2 codes, of whatever country. */
-export const subdivisionCodes: ReadonlySet<string> = suffixes
+export const subdivisionCodes: ReadonlySet<string> = subdivisionSuffixes
 
 /** By English names, as the package has them. */
 export interface Country {
@@ -43,5 +43,5 @@ const byName = (a: { name: string }, b: { name: string }) => compare(a.name, b.n
 
 /** Whether `US` and `CA` make the ISO 3166-2 code `US-CA`. */
 export function isSubdivisionOf (country: string, subdivision: string): boolean {
-  return subdivisions.has(`${country}-${subdivision}`)
+  return fullSubdivisionCodes.has(`${country}-${subdivision}`)
 }

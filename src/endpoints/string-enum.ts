@@ -2,9 +2,9 @@
 import { Kind, Type, TypeRegistry, type SchemaOptions } from '@sinclair/typebox'
 
 /** TypeBox does not check the values of a plain `enum` but by a kind of its own. */
-export const choiceKind = 'Choice'
-TypeRegistry.Set<{ enum: readonly unknown[] }>(choiceKind, (schema, value) => schema.enum.includes(value))
+export const stringEnumKind = 'Choice'
+TypeRegistry.Set<{ enum: readonly unknown[] }>(stringEnumKind, (schema, value) => schema.enum.includes(value))
 
 /** A schema whose type is the union of the values. */
-export const choice = <const T extends readonly string[]>(values: T, options: SchemaOptions = {}) =>
-  Type.Unsafe<T[number]>({ [Kind]: choiceKind, type: 'string', enum: values, ...options })
+export const stringEnum = <const T extends readonly string[]>(values: T, options: SchemaOptions = {}) =>
+  Type.Unsafe<T[number]>({ [Kind]: stringEnumKind, type: 'string', enum: values, ...options })

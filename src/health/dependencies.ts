@@ -1,18 +1,18 @@
 /** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. They know nothing of it. */
-import type { Callers } from '../auth/plugin.ts'
-import type { Lifecycle } from '../server/in-flight.ts'
+import type { AuthPlugin } from '../auth/plugin.ts'
+import type { InFlightRequests } from '../server/in-flight.ts'
 import type { Forms } from '../proxy/body/upload-limiter.ts'
-import type { Procore } from '../procore/client.ts'
-import type { Standing } from '../telemetry/dependency-status.ts'
-import type { SharedStore } from '../storage/redis.ts'
+import type { ProcoreClient } from '../procore/client.ts'
+import type { DependencyStatus } from '../telemetry/dependency-status.ts'
+import type { RedisConnection } from '../storage/redis.ts'
 
 /** All of them; who looks changes nothing. */
-export interface Parts {
-  lifecycle: Lifecycle
-  procore: Procore
-  callers: Callers
+export interface ObservedComponents {
+  lifecycle: InFlightRequests
+  procore: ProcoreClient
+  callers: AuthPlugin
   /** Nothing where replicas share nothing. */
-  store: SharedStore | undefined
+  store: RedisConnection | undefined
   forms: Forms
 }
 
@@ -25,12 +25,12 @@ export interface Dependencies<Of> {
 }
 
 /** What this service depends on, as it is configured. */
-export function dependenciesOf<Of> ({ procore, callers, store }: Parts, tell: (standing: Standing) => Of): Dependencies<Of> {
+export function mapDependencies<Of> ({ procore, callers, store }: ObservedComponents, transform: (standing: DependencyStatus) => Of): Dependencies<Of> {
   return {
-    login: tell(procore.tokens.standing),
-    api: tell(procore.api),
-    ...(callers.keys !== undefined && { identity: tell(callers.keys.standing) }),
-    ...(store !== undefined && { redis: tell(store.standing) }),
+    login: transform(procore.accessTokens.status),
+    api: transform(procore.apiStatus),
+    ...(callers.jwks !== undefined && { identity: transform(callers.jwks.status) }),
+    ...(store !== undefined && { redis: transform(store.status) }),
   }
 }
 
@@ -38,6 +38,6 @@ export function dependenciesOf<Of> ({ procore, callers, store }: Parts, tell: (s
 export type Phase = 'ready' | 'starting' | 'stopping'
 
 /** Once it was ready, an outage of Procore's is no reason to leave: the other replicas are no better off. */
-export function phaseOf ({ lifecycle, procore }: Parts): Phase {
-  return lifecycle.stopping ? 'stopping' : procore.tokens.ready ? 'ready' : 'starting'
+export function getPhase ({ lifecycle, procore }: ObservedComponents): Phase {
+  return lifecycle.isDraining ? 'stopping' : procore.accessTokens.isReady ? 'ready' : 'starting'
 }

@@ -9,15 +9,15 @@ import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 
 /** The proxy through which `https:` hosts are reached (`HTTPS_PROXY`, `NO_PROXY`). */
-export interface Proxy {
+export interface ProxyConfig {
   /** Empty: none. It may hold a password. */
   readonly url: Secret
   /** Hosts that are reached without it, as in `NO_PROXY`. */
-  readonly except: string
+  readonly noProxy: string
 }
 
 /** How the connections to one origin are used at this moment. */
-export interface ConnectionCounts {
+export interface PoolStats {
   /** Open and idle. */
   free: number
   busy: number
@@ -26,57 +26,57 @@ export interface ConnectionCounts {
 }
 
 /** The connections to one host: what requests are given to, and how many there are. Closing the dispatcher closes them all. */
-export interface Connections {
+export interface UpstreamPool {
   readonly dispatcher: Dispatcher
-  counts (): ConnectionCounts
+  stats (): PoolStats
 }
 
 /**
  * Connections to one origin, which has to be named in every request; none is opened before the first one. Answers are not timed here: an
  * exchange keeps its own limits.
- * @param connections how many at most; requests beyond them wait here, and it is for the caller to limit how many
+ * @param maxConnections how many at most; requests beyond them wait here, and it is for the caller to limit how many
  */
-export function openConnections (origin: string, connections: number, proxy: Proxy): Connections {
-  const direct = buildConnector({ timeout: limits.upstream.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+export function createUpstreamPool (origin: string, maxConnections: number, proxy: ProxyConfig): UpstreamPool {
+  const directConnector = buildConnector({ timeout: limits.upstream.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
   const pools: Pool[] = []
-  const open = (url: string | URL, connector: buildConnector.connector) => {
-    const pool = openPool(url, connections, connector)
+  const addPool = (url: string | URL, connector: buildConnector.connector) => {
+    const pool = createPool(url, maxConnections, connector)
     pools.push(pool)
     return pool
   }
-  const dispatcher = proxy.url.reveal() === '' ? open(origin, direct) : openProxied(proxy, direct, open)
-  return { dispatcher, counts: () => countOf(pools) }
+  const dispatcher = proxy.url.reveal() === '' ? addPool(origin, directConnector) : createProxyAgent(proxy, directConnector, addPool)
+  return { dispatcher, stats: () => sumStats(pools) }
 }
 
-function countOf (pools: readonly Pool[]): ConnectionCounts {
-  const counts = { free: 0, busy: 0, queued: 0 }
+function sumStats (pools: readonly Pool[]): PoolStats {
+  const totals = { free: 0, busy: 0, queued: 0 }
   for (const { stats: { connected, running, queued } } of pools) {
-    counts.free += Math.max(0, connected - running)
-    counts.busy += running
-    counts.queued += queued
+    totals.free += Math.max(0, connected - running)
+    totals.busy += running
+    totals.queued += queued
   }
-  return counts
+  return totals
 }
 
-function openProxied (proxy: Proxy, direct: buildConnector.connector, open: (url: string | URL, connector: buildConnector.connector) => Pool): Dispatcher {
+function createProxyAgent (proxy: ProxyConfig, directConnector: buildConnector.connector, addPool: (url: string | URL, connector: buildConnector.connector) => Pool): Dispatcher {
   return new EnvHttpProxyAgent({
     httpsProxy: proxy.url.reveal(),
     // `http:` is for hosts of this machine, or of a network that the operator trusts.
     httpProxy: '',
-    noProxy: proxy.except,
+    noProxy: proxy.noProxy,
     connectTimeout: limits.upstream.connectTimeoutMs,
     requestTls: { rejectUnauthorized: true },
-    factory: (url, { connect }: Pool.Options) => open(url, typeof connect === 'function' ? connect : direct),
+    factory: (url, { connect }: Pool.Options) => addPool(url, typeof connect === 'function' ? connect : directConnector),
   })
 }
 
-function openPool (origin: string | URL, connections: number, connect: buildConnector.connector): Pool {
+function createPool (origin: string | URL, maxConnections: number, connector: buildConnector.connector): Pool {
   return new Pool(origin, {
-    connections,
+    connections: maxConnections,
     pipelining: 1,
     allowH2: false,
-    connect: (options, callback) => connect(options, (...result) => {
-      if (result[0] === null) holdWriteErrors(result[1])
+    connect: (options, callback) => connector(options, (...result) => {
+      if (result[0] === null) delayWriteErrors(result[1])
       callback(...result)
     }),
     // A POST on a connection that the other side has just closed is lost and can't be repeated, so ours must be the shorter life.
@@ -95,13 +95,13 @@ type WriteCallback = (error?: Error | null) => void
  * A host that answers before the body is complete and then closes resets the connection: the next write fails, and would destroy
  * the socket before the answer that lies in its buffer is read. So an error in writing is told a moment later.
  */
-function holdWriteErrors (socket: Socket): void {
-  const late = (callback: WriteCallback): WriteCallback => error => {
+function delayWriteErrors (socket: Socket): void {
+  const delayed = (callback: WriteCallback): WriteCallback => error => {
     if (error === undefined || error === null) callback()
     else setTimeout(callback, limits.upstream.writeErrorDelayMs, error)
   }
   const write = socket._write.bind(socket)
   const writev = socket._writev?.bind(socket)
-  socket._write = (chunk, encoding, callback) => write(chunk, encoding, late(callback))
-  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, late(callback))
+  socket._write = (chunk, encoding, callback) => write(chunk, encoding, delayed(callback))
+  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, delayed(callback))
 }

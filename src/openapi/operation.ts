@@ -9,32 +9,32 @@ import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
 import { recordSchema } from '../endpoints/endpoint.ts'
 import { divideParameters } from '../proxy/url.ts'
 import { requestIdPattern } from '../server/request-id.ts'
-import { problemResponses } from './problem-examples.ts'
+import { buildProblemResponses } from './problem-examples.ts'
 
 /** @param url one of the endpoint's paths; under Procore's own the operation has a name of its own, since names stand once in a document */
-export function operationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
+export function buildOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
   const { name, summary, description, params, query, body, success } = endpoint
-  const target = divideParameters(url, params, query)
+  const parameters = divideParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,
     summary,
     description: isOwnPath ? description : `${description} The same route under Procore's own path.`,
     tags: ['directory'],
-    params: target.path,
-    querystring: target.query,
-    headers: requestHeaders(endpoint),
+    params: parameters.path,
+    querystring: parameters.query,
+    headers: buildRequestHeaders(endpoint),
     // Without verified callers a token is taken and not looked at.
-    security: config.callers.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
-    ...(body !== undefined && { body: { content: bodyContent(body, config) } }),
+    security: config.auth.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
+    ...(body !== undefined && { body: { content: buildBodyContent(body, config) } }),
     response: {
       [success.status]: {
         description: success.description,
-        headers: { ...(endpoint.procorePath === undefined ? ownHeaders : successHeaders), ...((endpoint.cache !== undefined || endpoint.form !== undefined) && keptHeaders), ...(endpoint.form !== undefined && formHeaders), ...(success.isPage === true && pageHeaders) },
+        headers: { ...(endpoint.procorePath === undefined ? commonHeaders : upstreamHeaders), ...((endpoint.cache !== undefined || endpoint.formMetadata !== undefined) && cacheHeaders), ...(endpoint.formMetadata !== undefined && userFormHeaders), ...(success.isPage === true && paginationHeaders) },
         ...(success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }),
       },
-      ...(endpoint.form !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: formHeaders, ...noContent } }),
-      ...problemResponses(endpoint),
+      ...(endpoint.formMetadata !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: userFormHeaders, ...noContent } }),
+      ...buildProblemResponses(endpoint),
     },
   }
 }
@@ -43,47 +43,47 @@ export function operationSchema (endpoint: Endpoint, url: string, config: Config
 const noContent = { type: 'null' }
 
 /** The key has no example, since whoever tries the same one twice would not create twice. */
-const requestHeaders = ({ takesKey = false }: Endpoint) => Type.Object({
-  ...(takesKey && { 'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })) }),
+const buildRequestHeaders = ({ acceptsIdempotencyKey = false }: Endpoint) => Type.Object({
+  ...(acceptsIdempotencyKey && { 'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })) }),
   'X-Request-Id': Type.Optional(Type.String({ pattern: requestIdPattern, description: 'The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern.' })),
 })
 
-const ownHeaders = {
+const commonHeaders = {
   'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
 }
 
-const keptHeaders = {
+const cacheHeaders = {
   'cache-control': Type.String({ description: '`private`, and how long it may be kept.' }),
   age: Type.Integer({ description: 'How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1).' }),
   'x-outcome': Type.String({ description: '`stale` when it is older than usual, because Procore could not be asked, or takes long to answer.' }),
 }
 
-const formHeaders = {
+const userFormHeaders = {
   etag: Type.String({ description: 'Of these very bytes; with `If-None-Match` they are not sent again (304).' }),
 }
 
-const successHeaders = {
-  ...ownHeaders,
+const upstreamHeaders = {
+  ...commonHeaders,
   'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
 }
 
-const pageHeaders = {
+const paginationHeaders = {
   link: Type.String({ description: 'The first, previous, next and last page (RFC 8288), by the path that was called.' }),
   total: Type.Integer({ description: 'How many items all pages have together.' }),
   'per-page': Type.Integer({ description: 'How many items a page has.' }),
 }
 
-function bodyContent (body: RecordBody, { bodies }: Config): Record<string, { schema: TSchema }> {
+function buildBodyContent (body: RecordBody, { body: bodies }: Config): Record<string, { schema: TSchema }> {
   const json = { schema: recordSchema(body) }
-  return { 'application/json': json, 'multipart/form-data': { schema: formSchema(body, bodies.avatarMaxBytes) } }
+  return { 'application/json': json, 'multipart/form-data': { schema: buildMultipartSchema(body, bodies.avatarMaxBytes) } }
 }
 
 /** The same fields under their form names, in any order, and the file. */
-function formSchema ({ key, fields, image }: RecordBody, imageMaxBytes: number): TObject {
+function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
-  for (const [name, field] of Object.entries(fields.properties)) properties[`${key}[${name}]`] = field
+  for (const [name, field] of Object.entries(fields.properties)) properties[`${rootKey}[${name}]`] = field
   if (image !== undefined) {
-    properties[`${key}[${image.name}]`] = Type.Optional(Type.String({
+    properties[`${rootKey}[${image.name}]`] = Type.Optional(Type.String({
       format: 'binary',
       description: `${image.description} At most ${imageMaxBytes} bytes by default.`,
     }))

@@ -6,11 +6,11 @@ import type { Config } from '../config/index.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { ProblemSchema } from '../server/problem.ts'
 import { version } from '../config/product.ts'
-import { shareParts } from './components.ts'
-import { operationSchema } from './operation.ts'
+import { extractComponents } from './components.ts'
+import { buildOperationSchema } from './operation.ts'
 
 /** Has to come before the routes that the document is to hold. It is the same for everybody, and made when it is first asked for. */
-export async function addOpenapi (app: FastifyInstance, config: Config): Promise<void> {
+export async function registerOpenapi (app: FastifyInstance, config: Config): Promise<void> {
   const endpoints = new Map<string, Endpoint>()
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
   await app.register(swagger, {
@@ -37,11 +37,11 @@ export async function addOpenapi (app: FastifyInstance, config: Config): Promise
     transform: ({ schema, url, route }) => {
       const endpoint = route.config?.endpoint
       if (endpoint === undefined) return { schema, url }
-      const operation = operationSchema(endpoint, url, config)
+      const operation = buildOperationSchema(endpoint, url, config)
       endpoints.set(String(operation.operationId), endpoint)
       return { schema: operation, url }
     },
-    transformObject: given => 'openapiObject' in given ? shareParts(given.openapiObject, endpoints) : {},
+    transformObject: documentObject => 'openapiObject' in documentObject ? extractComponents(documentObject.openapiObject, endpoints) : {},
   })
   await app.register(async pages => {
     let document: Buffer | undefined

@@ -13,7 +13,7 @@ interface ProblemResponse {
 const exampleId = '3f0c4c0e-8f4b-4f6e-9d0e-2b1a7c5d9e10'
 
 /** What an example of a code has beside what all problems have. */
-const extras: Partial<Record<ProblemCode, ProblemExtras>> = {
+const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
   validation_failed: {
     errors: [
       { in: 'body', pointer: '/user/email_address', field: 'user[email_address]', rule: 'format', message: 'must be an e-mail address' },
@@ -33,38 +33,38 @@ const extras: Partial<Record<ProblemCode, ProblemExtras>> = {
   procore_timeout: { outcome: 'unknown' },
 }
 
-type Kind = Pick<Endpoint, 'body' | 'effect' | 'takesKey' | 'says'>
+type EndpointTraits = Pick<Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse'>
 
 /** What only some endpoints can come to, by what they are. What is only judged is not sent, and uses no key up. */
-function canHave (code: ProblemCode, { body, takesKey, says }: Kind): boolean {
-  if (says !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
+function canReturn (code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse }: EndpointTraits): boolean {
+  if (dryRunResponse !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
     case 'malformed_json': case 'malformed_form': case 'body_too_large': case 'unsupported_media_type': case 'request_timeout': return body !== undefined
     case 'avatar_type': case 'avatar_too_large': return body?.image !== undefined
     case 'template_not_allowed': return body?.restricted !== undefined
-    case 'idempotency_in_progress': case 'idempotency_key_reused': return takesKey === true
+    case 'idempotency_in_progress': case 'idempotency_key_reused': return acceptsIdempotencyKey === true
     default: return true
   }
 }
 
 /** By status, or `4XX` for those that have Procore's own. */
-export function problemResponses (endpoint: Kind): Record<string, ProblemResponse> {
+export function buildProblemResponses (endpoint: EndpointTraits): Record<string, ProblemResponse> {
   const responses: Record<string, ProblemResponse> = {}
   for (const code of problemCodes) {
-    if (!canHave(code, endpoint)) continue
+    if (!canReturn(code, endpoint)) continue
     const { status, title } = problemTable[code]
     // Procore's own 4xx come with Procore's status.
-    const key = code === 'procore_rejected' ? '4XX' : String(status)
-    const response = responses[key] ??= { description: '', content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } } }
+    const statusKey = code === 'procore_rejected' ? '4XX' : String(status)
+    const response = responses[statusKey] ??= { description: '', content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } } }
     response.description += `${response.description === '' ? '' : ' '}${title}.`
-    response.content['application/problem+json'].examples[code] = { summary: title, value: example(code, endpoint) }
+    response.content['application/problem+json'].examples[code] = { summary: title, value: buildExample(code, endpoint) }
   }
   return responses
 }
 
-function example (code: ProblemCode, { body, effect }: Kind): unknown {
-  const { errors, procore, ...rest } = extras[code] ?? {}
-  const aboutBody = body === undefined ? {} : { ...(errors !== undefined && { errors }), ...(procore !== undefined && { procore }) }
-  const problem = new Problem(code, `${problemTable[code].title}.`, { ...rest, ...aboutBody })
+function buildExample (code: ProblemCode, { body, effect }: EndpointTraits): unknown {
+  const { errors, procore, ...rest } = exampleExtras[code] ?? {}
+  const bodyExtras = body === undefined ? {} : { ...(errors !== undefined && { errors }), ...(procore !== undefined && { procore }) }
+  const problem = new Problem(code, `${problemTable[code].title}.`, { ...rest, ...bodyExtras })
   return JSON.parse(problemBody(effect === 'safe' ? problem.withoutOutcome() : problem, exampleId))
 }

@@ -11,18 +11,18 @@ export interface ProcoreMessage {
   message: string
 }
 
-type Json = Record<string, unknown>
+type JsonObject = Record<string, unknown>
 
 const messagesMax = 50
 const messageMaxLength = 1000
 
 /** The messages in their order, at most 50; an empty list when the body says nothing that can be shown. */
-export function readMessages (body: unknown): ProcoreMessage[] {
+export function parseMessages (body: unknown): ProcoreMessage[] {
   const messages = isJsonObject(body) ? fromObject(body) : fromUnknown(body)
   return messages.slice(0, messagesMax).map(message => ({ ...message, message: message.message.slice(0, messageMaxLength) }))
 }
 
-function fromObject (body: Json): ProcoreMessage[] {
+function fromObject (body: JsonObject): ProcoreMessage[] {
   const { errors, error, message, reason, fields } = body
   if (isJsonObject(errors)) return Object.entries(errors).flatMap(([field, value]) => fromField(field, value))
   if (errors !== undefined && errors !== null) return fromUnknown(errors)
@@ -39,7 +39,7 @@ function fromField (field: string, value: unknown): ProcoreMessage[] {
 }
 
 /** Shape 6, and its `details` in v2. */
-function fromErrorObject (error: Json): ProcoreMessage[] {
+function fromErrorObject (error: JsonObject): ProcoreMessage[] {
   const details = Array.isArray(error['details']) ? error['details'].filter(isJsonObject) : []
   const messages = details.flatMap(({ message, source }) => isText(message) ? [isText(source) ? { field: source, message } : { message }] : [])
   if (messages.length > 0) return messages

@@ -4,8 +4,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { CallerGone } from '../server/errors.ts'
-import type { Caller } from '../server/disconnect-signal.ts'
+import { ClientDisconnectedError } from '../server/errors.ts'
+import type { DisconnectSignal } from '../server/disconnect-signal.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
 /** What one exchange may take. */
@@ -17,7 +17,7 @@ export interface ExchangeLimits {
   /** From being asked until a connection takes the request. */
   startTimeoutMs: number
   /** Of the body; an answer that has more is a breakdown. */
-  answerMaxBytes: number
+  responseMaxBytes: number
 }
 
 class TimeoutError extends Error {
@@ -28,14 +28,14 @@ class TimeoutError extends Error {
  * Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket;
  * until then the exchange ends when the caller leaves, after it the answer is awaited all the same.
  */
-export function exchange (dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits, caller: Caller, onSent: () => void): Promise<ExchangeResult> {
+export function exchange (dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits, signal: DisconnectSignal, onSent: () => void): Promise<ExchangeResult> {
   const { body } = request
   if (isStream(body) && body.destroyed) {
-    return Promise.resolve({ kind: 'breakdown', at: 'connect', sent: false, timeout: false, givenUp: true, cause: body.errored ?? new Error('the body was given up') })
+    return Promise.resolve({ kind: 'failure', phase: 'connect', requestSent: false, timedOut: false, aborted: true, cause: body.errored ?? new Error('the body was given up') })
   }
   return new Promise(resolve => {
     const handler = new ExchangeHandler(request, limits, onSent, resolve)
-    handler.endWith(caller)
+    handler.abortOn(signal)
     dispatcher.dispatch(request, handler)
   })
 }
@@ -46,16 +46,16 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #onSent: () => void
   readonly #resolve: (result: ExchangeResult) => void
   #timer: NodeJS.Timeout
-  #timerAtMs: number
+  #timerDueAtMs: number
   /** When the present limit runs out, which may be later than the timer. */
-  #endsAtMs: number
+  #deadlineMs: number
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
-  #sent = false
-  #atMs = 0
+  #requestSent = false
+  #receivedAtMs = 0
   #timedOut = false
-  #givenUp = false
-  #forgetCaller: (() => void) | undefined
+  #aborted = false
+  #unsubscribe: (() => void) | undefined
   #status = 0
   #headers: IncomingHttpHeaders = {}
   #chunks: Buffer[] = []
@@ -66,13 +66,13 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#limits = limits
     this.#onSent = onSent
     this.#resolve = resolve
-    this.#timerAtMs = this.#endsAtMs = performance.now() + limits.startTimeoutMs
+    this.#timerDueAtMs = this.#deadlineMs = performance.now() + limits.startTimeoutMs
     this.#timer = setTimeout(this.#onTimer, limits.startTimeoutMs)
-    if (isStream(request.body)) request.body.once('error', error => this.#giveUp(error))
+    if (isStream(request.body)) request.body.once('error', error => this.#abort(error))
   }
 
-  endWith (caller: Caller): void {
-    this.#forgetCaller = caller.whenGone(() => { if (!this.#sent) this.#giveUp(new CallerGone()) })
+  abortOn (signal: DisconnectSignal): void {
+    this.#unsubscribe = signal.onAbort(() => { if (!this.#requestSent) this.#abort(new ClientDisconnectedError()) })
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -80,127 +80,127 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     // The request was given up while it waited for a connection: aborting here keeps every byte of it back.
     if (this.#settled) return controller.abort(new TimeoutError('given up before it was sent'))
     // What is whole is handed to the socket at once.
-    if (isStream(this.#request.body)) this.#arm(this.#limits.idleTimeoutMs)
+    if (isStream(this.#request.body)) this.#restartTimer(this.#limits.idleTimeoutMs)
   }
 
   onBodySent (): void {
-    if (isStream(this.#request.body)) this.#arm(this.#limits.idleTimeoutMs)
+    if (isStream(this.#request.body)) this.#restartTimer(this.#limits.idleTimeoutMs)
   }
 
   onRequestSent (): void {
-    this.#sent = true
+    this.#requestSent = true
     this.#onSent()
-    this.#arm(this.#limits.timeoutMs)
+    this.#restartTimer(this.#limits.timeoutMs)
   }
 
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return
     this.#status = status
     this.#headers = headers
-    this.#atMs = Date.now()
-    if (this.#sent) return
+    this.#receivedAtMs = Date.now()
+    if (this.#requestSent) return
     // The answer stands, so what has not left need not leave; a request that became complete now would make it untrue.
-    this.#request.halt?.()
-    this.#arm(this.#limits.timeoutMs)
+    this.#request.stopBody?.()
+    this.#restartTimer(this.#limits.timeoutMs)
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
-    if (this.#bytes > this.#limits.answerMaxBytes) return controller.abort(new Error('the answer is over the limit'))
+    if (this.#bytes > this.#limits.responseMaxBytes) return controller.abort(new Error('the answer is over the limit'))
     this.#chunks.push(chunk)
   }
 
   onResponseEnd (): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] !== undefined ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body, early: !this.#sent, atMs: this.#atMs })
+    this.#settle({ kind: 'response', status: this.#status, headers: this.#headers, body, beforeRequestEnd: !this.#requestSent, receivedAtMs: this.#receivedAtMs })
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, cause: Error): void {
-    this.#settle({ kind: 'breakdown', at: this.#stage(), sent: this.#sent, timeout: this.#timedOut, givenUp: this.#givenUp, cause })
+    this.#settle({ kind: 'failure', phase: this.#phase(), requestSent: this.#requestSent, timedOut: this.#timedOut, aborted: this.#aborted, cause })
   }
 
-  #giveUp (error: Error): void {
+  #abort (error: Error): void {
     if (this.#settled) return
-    this.#givenUp = !this.#timedOut
+    this.#aborted = !this.#timedOut
     this.onResponseError(null, error)
     this.#controller?.abort(error)
   }
 
-  #stage (): 'connect' | 'request' | 'wait' | 'answer' {
-    if (this.#status !== 0) return 'answer'
-    if (this.#sent) return 'wait'
-    return this.#controller === undefined ? 'connect' : 'request'
+  #phase (): 'connect' | 'send' | 'wait' | 'receive' {
+    if (this.#status !== 0) return 'receive'
+    if (this.#requestSent) return 'wait'
+    return this.#controller === undefined ? 'connect' : 'send'
   }
 
-  #timeout (): void {
+  #handleTimeout (): void {
     const { body } = this.#request
     // A stream with nothing to write waits for the caller, whose own limit is kept where the caller is read.
-    if (this.#controller !== undefined && !this.#sent && this.#status === 0 && isStream(body) && body.readableLength === 0) {
-      this.#arm(this.#limits.idleTimeoutMs)
+    if (this.#controller !== undefined && !this.#requestSent && this.#status === 0 && isStream(body) && body.readableLength === 0) {
+      this.#restartTimer(this.#limits.idleTimeoutMs)
       return
     }
     this.#timedOut = true
     const error = new TimeoutError('the time limit of the exchange ran out')
-    this.#giveUp(error)
+    this.#abort(error)
     if (isStream(body)) body.destroy(error)
   }
 
   /** A timer that is due sooner stays, and looks again: most exchanges end long before any. */
-  #arm (ms: number): void {
+  #restartTimer (ms: number): void {
     if (this.#settled) return
-    this.#endsAtMs = performance.now() + ms
-    if (this.#timerAtMs > this.#endsAtMs) this.#setTimer(ms)
+    this.#deadlineMs = performance.now() + ms
+    if (this.#timerDueAtMs > this.#deadlineMs) this.#setTimer(ms)
   }
 
   #setTimer (ms: number): void {
     clearTimeout(this.#timer)
-    this.#timerAtMs = performance.now() + ms
+    this.#timerDueAtMs = performance.now() + ms
     this.#timer = setTimeout(this.#onTimer, ms)
   }
 
   readonly #onTimer = (): void => {
-    this.#timerAtMs = Infinity
-    const leftMs = this.#endsAtMs - performance.now()
+    this.#timerDueAtMs = Infinity
+    const leftMs = this.#deadlineMs - performance.now()
     if (leftMs > 0) this.#setTimer(Math.ceil(leftMs))
-    else this.#timeout()
+    else this.#handleTimeout()
   }
 
   #settle (result: ExchangeResult): void {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
-    this.#forgetCaller?.()
+    this.#unsubscribe?.()
     this.#resolve(result)
   }
 }
 
 /** A complete answer that is not 1xx. */
-export interface Answer {
-  kind: 'answer'
+export interface UpstreamResponse {
+  kind: 'response'
   status: number
   /** Names in lower case. */
   headers: IncomingHttpHeaders
   /** Up to `limits.upstream.responseMaxBytes`. */
   body: Buffer
   /** It came to its end before the last byte of the request was handed to the socket. */
-  early: boolean
+  beforeRequestEnd: boolean
   /** When it began, by our own clock: its `Date` is of that moment. */
-  atMs: number
+  receivedAtMs: number
 }
 
 /** No complete answer. */
-export interface Breakdown {
-  kind: 'breakdown'
+export interface ExchangeFailure {
+  kind: 'failure'
   /** How far it came: no connection; the request partly written; all written and no answer; the answer partly read. */
-  at: 'connect' | 'request' | 'wait' | 'answer'
+  phase: 'connect' | 'send' | 'wait' | 'receive'
   /** The last byte of the request was handed to the socket. */
-  sent: boolean
+  requestSent: boolean
   /** A time limit of ours ran out. */
-  timeout: boolean
+  timedOut: boolean
   /** It was ended from this side, because the form was given up or the caller left: Procore is not to blame. */
-  givenUp: boolean
+  aborted: boolean
   cause: Error
 }
 
 /** An exchange ends in one of the two, always. */
-export type ExchangeResult = Answer | Breakdown
+export type ExchangeResult = UpstreamResponse | ExchangeFailure

@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /** What an answer's `Date` says, in seconds; our own clock where it says nothing. */
-export function dateSeconds (headers: IncomingHttpHeaders, nowMs: number): number {
+export function responseDateSeconds (headers: IncomingHttpHeaders, nowMs: number): number {
   const date = Date.parse(headers.date ?? '')
   return Number.isNaN(date) ? Math.floor(nowMs / 1000) : date / 1000
 }
@@ -17,12 +17,12 @@ export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number):
   if (/^\d{1,9}$/.test(value)) return Number(value)
   // Date.parse takes much for a date that is none, such as `1.5`.
   const date = /^[A-Z][a-z]{2}/.test(value) ? Date.parse(value) : NaN
-  return Number.isNaN(date) ? undefined : Math.max(0, date / 1000 - dateSeconds(headers, nowMs))
+  return Number.isNaN(date) ? undefined : Math.max(0, date / 1000 - responseDateSeconds(headers, nowMs))
 }
 
 /** Seconds until `X-Rate-Limit-Reset` (Procore: Rate Limiting), which is in unix seconds of Procore's clock; below 0 when it is over. Nothing when there is none. */
-export function resetSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
+export function rateLimitResetSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
   const reset = headers['x-rate-limit-reset']
   if (typeof reset !== 'string' || !/^\d{1,12}$/.test(reset)) return undefined
-  return Number(reset) - dateSeconds(headers, nowMs)
+  return Number(reset) - responseDateSeconds(headers, nowMs)
 }

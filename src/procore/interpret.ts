@@ -3,12 +3,13 @@
  * caller may read, or a problem with the outcome of the create. It is pure: what was written and read goes in, the verdict comes out.
  */
 import { Problem, type Outcome } from '../server/problem.ts'
-import type { Answer, Breakdown, ExchangeResult } from './exchange.ts'
-import { resetSeconds, retryAfterSeconds } from './http-dates.ts'
-import type { Finding } from './recovery/lookup.ts'
+import type { CacheStatus } from '../telemetry/request-record.ts'
+import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
+import { rateLimitResetSeconds, retryAfterSeconds } from './http-dates.ts'
+import type { LookupResult } from './recovery/lookup.ts'
 
 /** What can be passed on: JSON, or nothing where that was expected. */
-export interface Success {
+export interface UpstreamSuccess {
   kind: 'success'
   status: number
   contentType: string
@@ -23,22 +24,22 @@ export interface Success {
   /** Of what was made here: changes with every byte (RFC 9110 §8.8.3). */
   etag?: string
   /** Of what may be kept: for how long, and how old it is. Too old: Procore could not be asked. */
-  kept?: { lifetimeSeconds: number, ageSeconds: number, source: 'fetched' | 'kept' | 'stale' }
+  cacheInfo?: { lifetimeSeconds: number, ageSeconds: number, cacheStatus: CacheStatus }
 }
 
 /** A 4xx that says something about the request; 401 and 429 do not. */
-export interface Refusal {
-  kind: 'refusal'
+export interface UpstreamRejection {
+  kind: 'rejection'
   status: number
   /** Parsed when it is JSON, else the text; nothing when there is none. */
   body: unknown
 }
 
 /** What Procore said that the caller may hear; everything else is a Problem. */
-export type Verdict = Success | Refusal
+export type UpstreamResult = UpstreamSuccess | UpstreamRejection
 
 /** What an answer has to be, to be one that can be passed on. */
-export interface Expected {
+export interface ResponseExpectation {
   /** Whether a success may have no body, as a 202 or 204. */
   mayBeEmpty: boolean
   /** Headers of a success that belong to it. */
@@ -46,59 +47,59 @@ export interface Expected {
 }
 
 /** A record or a list, whose headers say nothing that the caller needs. */
-export const plainJson: Expected = { mayBeEmpty: false, headers: [] }
+export const expectJson: ResponseExpectation = { mayBeEmpty: false, headers: [] }
 
 /** Text of a refusal that is not JSON, beyond which it is cut. */
-const refusalTextMaxLength = 4096
+const rejectionTextMaxLength = 4096
 
 /**
- * @param streamed the body flowed: it can't be repeated here after a 401, and a 411 is no fault of the caller's
+ * @param isStreamed the body flowed: it can't be repeated here after a 401, and a 411 is no fault of the caller's
  * @throws {Problem} whatever is neither a success nor a refusal, with its `outcome`
  */
-export function judge (result: ExchangeResult, streamed: boolean, expected: Expected = plainJson): Verdict {
-  if (result.kind === 'breakdown') throw breakdownProblem(result)
+export function interpretExchange (result: ExchangeResult, isStreamed: boolean, expectation: ResponseExpectation = expectJson): UpstreamResult {
+  if (result.kind === 'failure') throw failureProblem(result)
   const { status } = result
-  if (status >= 200 && status < 300) return success(result, expected)
-  if (status === 401) throw unauthorized(streamed)
-  if (status === 429) throw rateLimited(result)
-  if (status === 411 && streamed) {
+  if (status >= 200 && status < 300) return parseSuccess(result, expectation)
+  if (status === 401) throw unauthorizedProblem(isStreamed)
+  if (status === 429) throw rateLimitedProblem(result)
+  if (status === 411 && isStreamed) {
     throw new Problem('procore_bad_response', 'Procore does not take streamed forms.', { outcome: 'rejected' })
   }
-  if (status >= 400 && status < 500) return { kind: 'refusal', status, body: readRefusal(result) }
+  if (status >= 400 && status < 500) return { kind: 'rejection', status, body: parseRejectionBody(result) }
   throw serverProblem(result)
 }
 
 /**
  * What a look-up made of a create whose outcome nobody could tell: what it made, as Procore lists it.
- * @param unknown the problem that stands unless it was found
+ * @param unknownProblem the problem that stands unless it was found
  * @throws {Problem} `unknown`, with what was looked at
  */
-export function judgeFinding (finding: Finding, unknown: Problem): Success {
-  if (finding.kind !== 'found') throw unknown.with({}, findingDetail[finding.kind])
-  const { record } = finding
-  return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(record)), recordId: recordIdOf(record), recovered: true }
+export function interpretLookup (lookupResult: LookupResult, unknownProblem: Problem): UpstreamSuccess {
+  if (lookupResult.kind !== 'found') throw unknownProblem.withExtras({}, lookupDetails[lookupResult.kind])
+  const { record } = lookupResult
+  return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(record)), recordId: getRecordId(record), recovered: true }
 }
 
-const findingDetail = {
-  absent: 'Procore was looked through, and has no such record.',
-  other: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
-  unread: 'Procore could not be looked through.',
+const lookupDetails = {
+  notFound: 'Procore was looked through, and has no such record.',
+  ambiguous: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
+  inconclusive: 'Procore could not be looked through.',
 } as const
 
-function success (answer: Answer, { mayBeEmpty, headers }: Expected): Success {
-  const contentType = answer.headers['content-type']
+function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: ResponseExpectation): UpstreamSuccess {
+  const contentType = response.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
-  const isEmpty = mayBeEmpty && answer.body.length === 0
-  const value = isJson && !isEmpty ? parseJson(answer.body) : undefined
-  if (answer.early || !isPlain(answer.headers['content-encoding']) || (value === undefined && !isEmpty)) {
+  const isEmpty = mayBeEmpty && response.body.length === 0
+  const value = isJson && !isEmpty ? parseJson(response.body) : undefined
+  if (response.beforeRequestEnd || !isUncompressed(response.headers['content-encoding']) || (value === undefined && !isEmpty)) {
     throw new Problem('procore_bad_response', 'Procore said that it did it, but its answer cannot be trusted.', { outcome: 'unknown' })
   }
-  const verdict: Success = { kind: 'success', status: answer.status, contentType: contentType ?? 'application/json', body: answer.body, recordId: recordIdOf(value) }
-  if (headers.length > 0) verdict.headers = pick(answer.headers, headers)
-  return verdict
+  const success: UpstreamSuccess = { kind: 'success', status: response.status, contentType: contentType ?? 'application/json', body: response.body, recordId: getRecordId(value) }
+  if (headers.length > 0) success.headers = pickHeaders(response.headers, headers)
+  return success
 }
 
-function pick (headers: Answer['headers'], names: readonly string[]): Record<string, string> {
+function pickHeaders (headers: UpstreamResponse['headers'], names: readonly string[]): Record<string, string> {
   const picked: Record<string, string> = {}
   for (const name of names) {
     const value = headers[name]
@@ -108,17 +109,17 @@ function pick (headers: Answer['headers'], names: readonly string[]): Record<str
   return picked
 }
 
-function isPlain (encoding: string | undefined): boolean {
+function isUncompressed (encoding: string | undefined): boolean {
   return encoding === undefined || encoding.trim().toLowerCase() === 'identity'
 }
 
-function recordIdOf (value: unknown): number | string | undefined {
+function getRecordId (value: unknown): number | string | undefined {
   const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
   return typeof id === 'number' || typeof id === 'string' ? id : undefined
 }
 
-function unauthorized (streamed: boolean): Problem {
-  if (streamed) {
+function unauthorizedProblem (isStreamed: boolean): Problem {
+  if (isStreamed) {
     return new Problem('procore_unavailable', 'Procore refused the token of this service in the middle of a form; it is being renewed. Send the form again.',
       { outcome: 'rejected', headers: { 'retry-after': '1' } })
   }
@@ -126,53 +127,53 @@ function unauthorized (streamed: boolean): Problem {
 }
 
 /** Any 3xx, and 5xx. Before the body was complete Procore can't have acted; after it only 503 with Retry-After says that it did not. */
-function serverProblem (answer: Answer): Problem {
-  const { status } = answer
-  const seconds = retryAfterSeconds(answer.headers, Date.now())
-  const outcome: Outcome = answer.early ? 'not_sent' : status === 503 && seconds !== undefined ? 'rejected' : 'unknown'
+function serverProblem (response: UpstreamResponse): Problem {
+  const { status } = response
+  const seconds = retryAfterSeconds(response.headers, Date.now())
+  const outcome: Outcome = response.beforeRequestEnd ? 'not_sent' : status === 503 && seconds !== undefined ? 'rejected' : 'unknown'
   if (status === 503) return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...(seconds !== undefined && { headers: { 'retry-after': String(seconds) } }) })
   if (status === 504) return new Problem('procore_timeout', 'Procore did not answer its own gateway in time.', { outcome })
   return new Problem('procore_bad_response', 'Procore gave an answer that cannot be used.', { outcome })
 }
 
-function breakdownProblem ({ at, sent, timeout, cause }: Breakdown): Problem {
-  const outcome: Outcome = sent ? 'unknown' : 'not_sent'
-  if (timeout) return new Problem('procore_timeout', timeoutDetail[at], { outcome, cause })
-  if (at === 'answer') return new Problem('procore_bad_response', 'The answer of Procore broke off.', { outcome, cause })
-  if (at !== 'connect' && !isLoss(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
-  return new Problem('procore_unreachable', breakDetail[at], { outcome, cause })
+function failureProblem ({ phase, requestSent, timedOut, cause }: ExchangeFailure): Problem {
+  const outcome: Outcome = requestSent ? 'unknown' : 'not_sent'
+  if (timedOut) return new Problem('procore_timeout', timeoutDetails[phase], { outcome, cause })
+  if (phase === 'receive') return new Problem('procore_bad_response', 'The answer of Procore broke off.', { outcome, cause })
+  if (phase !== 'connect' && !isConnectionError(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
+  return new Problem('procore_unreachable', connectionErrorDetails[phase], { outcome, cause })
 }
 
-const timeoutDetail = {
+const timeoutDetails = {
   connect: 'No connection to Procore came free in time.',
-  request: 'Procore stopped reading the request.',
+  send: 'Procore stopped reading the request.',
   wait: 'Procore did not answer in time.',
-  answer: 'The answer of Procore did not end in time.',
+  receive: 'The answer of Procore did not end in time.',
 } as const
 
-const breakDetail = {
+const connectionErrorDetails = {
   connect: 'No connection to Procore could be made.',
-  request: 'The connection to Procore was lost before the request was complete.',
+  send: 'The connection to Procore was lost before the request was complete.',
   wait: 'The connection to Procore was lost before any answer.',
 } as const
 
 /** The connection was lost, as against an answer that undici could not read: those errors are of the system or of the socket. */
-function isLoss (cause: Error): boolean {
+function isConnectionError (cause: Error): boolean {
   return cause.name === 'SocketError' || cause.name === 'ClientDestroyedError' || ('syscall' in cause && 'code' in cause)
 }
 
 /** For a 429 that does not say when to come again: the shorter of Procore's two windows. */
 const shortWindowSeconds = 10
 
-function rateLimited ({ headers }: Answer): Problem {
+function rateLimitedProblem ({ headers }: UpstreamResponse): Problem {
   const nowMs = Date.now()
-  const seconds = Math.max(1, Math.ceil(retryAfterSeconds(headers, nowMs) ?? resetSeconds(headers, nowMs) ?? shortWindowSeconds))
+  const seconds = Math.max(1, Math.ceil(retryAfterSeconds(headers, nowMs) ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds))
   return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'rejected', headers: { 'retry-after': String(seconds) } })
 }
 
-function readRefusal ({ body, headers }: Answer): unknown {
+function parseRejectionBody ({ body, headers }: UpstreamResponse): unknown {
   if (body.length === 0) return undefined
-  return parseJson(body) ?? (headers['content-type']?.startsWith('text/plain') === true ? body.toString('utf8').slice(0, refusalTextMaxLength) : undefined)
+  return parseJson(body) ?? (headers['content-type']?.startsWith('text/plain') === true ? body.toString('utf8').slice(0, rejectionTextMaxLength) : undefined)
 }
 
 function parseJson (body: Buffer): unknown {

@@ -7,39 +7,39 @@ import type { Dispatcher } from 'undici'
 import { userAgent, via } from '../config/product.ts'
 
 /** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked, at the pace of the slower side, and can't. */
-export type Body = Buffer | Readable | null
+export type RequestBody = Buffer | Readable | null
 
 /** What is said. */
-export interface ApiRequest {
+export interface UpstreamRequest {
   method: Dispatcher.HttpMethod
   /** Path and query. */
   path: string
   /** Told in `Procore-Company-Id`, beside the path; the two have to agree. */
   companyId: number
   contentType?: string | undefined
-  body: Body
+  body: RequestBody
   /** Keeps a stream from ever becoming complete, without ending it: an answer came before its end. */
-  halt?: (() => void) | undefined
+  stopBody?: (() => void) | undefined
   /** Sent as `Idempotency-Token`, as Procore's own SDK sends it; Procore may make something of it. */
   idempotencyToken?: string
 }
 
 /** How it is said. */
-export interface HttpRequest extends Pick<ApiRequest, 'method' | 'path' | 'body' | 'halt'> {
+export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | 'body' | 'stopBody'> {
   origin: string
   /** Names and values in turn. */
   headers: string[]
 }
 
-/** @param token of OAuth 2.0, sent as a bearer token (RFC 6750 §2.1) */
-export function httpRequest (request: ApiRequest, origin: string, token: string): HttpRequest {
-  const { method, path, body, halt } = request
-  return { origin, method, path, body, headers: headersOf(request, token), halt }
+/** @param accessToken of OAuth 2.0, sent as a bearer token (RFC 6750 §2.1) */
+export function buildHttpRequest (request: UpstreamRequest, origin: string, accessToken: string): HttpRequest {
+  const { method, path, body, stopBody } = request
+  return { origin, method, path, body, headers: buildHeaders(request, accessToken), stopBody }
 }
 
-function headersOf ({ companyId, contentType, idempotencyToken }: ApiRequest, token: string): string[] {
+function buildHeaders ({ companyId, contentType, idempotencyToken }: UpstreamRequest, accessToken: string): string[] {
   const headers = [
-    'authorization', `Bearer ${token}`,
+    'authorization', `Bearer ${accessToken}`,
     'procore-company-id', String(companyId),
     'accept', 'application/json',
     'user-agent', userAgent,
@@ -51,6 +51,6 @@ function headersOf ({ companyId, contentType, idempotencyToken }: ApiRequest, to
 }
 
 /** Whether it flows: whatever is not a stream is there whole. */
-export function isStream (body: Body): body is Readable {
+export function isStream (body: RequestBody): body is Readable {
   return body !== null && !Buffer.isBuffer(body)
 }

@@ -5,52 +5,52 @@
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
-import { beginStage, type StageEnd, type Trail } from '../telemetry/request-record.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
-import { CallerGone } from '../server/errors.ts'
-import type { SharedAllowance } from '../storage/shared-rate-limit.ts'
-import { isSaneId } from '../server/request-id.ts'
-import { Allowance } from './rate-limit/limiter.ts'
-import { blockOf } from './rate-limit/headers.ts'
+import { ClientDisconnectedError } from '../server/errors.ts'
+import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
+import { isValidRequestId } from '../server/request-id.ts'
+import { RateLimiter } from './rate-limit/limiter.ts'
+import { parseThrottle } from './rate-limit/headers.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { Breaker } from './breaker.ts'
-import type { Ticket } from './rate-limit/queue.ts'
-import { untilGone, type Caller } from '../server/disconnect-signal.ts'
+import type { Permit } from './rate-limit/queue.ts'
+import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
 import { exchange, type ExchangeLimits } from './exchange.ts'
-import { hostNewsOf } from './breaker.ts'
-import { isLost, obstacleOf, outweighs } from './retry-policy.ts'
-import { httpRequest, isStream, type ApiRequest } from './request.ts'
-import { breakdownType, errorTypeOf, staged } from '../telemetry/spans.ts'
-import type { Tokens } from './auth/token-provider.ts'
+import { breakerSignal } from './breaker.ts'
+import { isTransient, retryReason, supersedes } from './retry-policy.ts'
+import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
+import { failureType, errorType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
+import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request, and whose it is, how long it may take and whether it may be repeated. */
-export interface ApiCall extends ApiRequest {
+export interface UpstreamCall extends UpstreamRequest {
   /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
-  isRepeatable?: boolean
+  isIdempotent?: boolean
   /** If not as configured (`RATE_LIMIT_MAX_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
-  waitMs?: number
+  rateLimitMaxWaitMs?: number
   timeoutMs?: number
   /** Where durations and ids are noted for the log. */
-  trail: Trail
+  record: RequestRecord
   /** Nothing is begun for one who left, and no wait goes on. */
-  caller: Caller
+  signal: DisconnectSignal
 }
 
 /** What came of the attempt that counts. */
-export interface Sent {
+export interface AttemptResult {
   result: ExchangeResult
   /** When it was sent, by our own clock. */
   startedAtMs: number
 }
 
-interface Attempt extends Sent {
-  token: string
+interface Attempt extends AttemptResult {
+  accessToken: string
   /** For the allowance. */
-  waitedMs: number
+  rateLimitWaitMs: number
 }
 
 /** The methods of pino's that are used here. Fields hold ids, codes and times only. */
-export interface SenderLog {
+export interface UpstreamLogger {
   debug (fields: object, message: string): void
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
@@ -58,188 +58,188 @@ export interface SenderLog {
 }
 
 /** The one way to the API host; look-ups go it as well. */
-export class Sender {
-  readonly allowance: Allowance
+export class UpstreamSender {
+  readonly rateLimiter: RateLimiter
   readonly breaker = new Breaker()
   readonly #config: Config['procore']
-  readonly #api: Dispatcher
-  readonly #tokens: Tokens
-  readonly #log: SenderLog
+  readonly #dispatcher: Dispatcher
+  readonly #accessTokens: AccessTokenProvider
+  readonly #log: UpstreamLogger
   readonly #limits: ExchangeLimits
   /** Requests that are with the pool: on a connection or waiting for one. */
-  #underWay = 0
-  #saidNoChunked = false
+  #inFlight = 0
+  #warnedChunkedRejected = false
 
-  constructor (config: Config['procore'], api: Dispatcher, tokens: Tokens, log: SenderLog, shared?: SharedAllowance) {
-    this.allowance = new Allowance(config, shared)
+  constructor (config: Config['procore'], dispatcher: Dispatcher, accessTokens: AccessTokenProvider, log: UpstreamLogger, sharedRateLimiter?: SharedRateLimiter) {
+    this.rateLimiter = new RateLimiter(config, sharedRateLimiter)
     this.#config = config
-    this.#api = api
-    this.#tokens = tokens
+    this.#dispatcher = dispatcher
+    this.#accessTokens = accessTokens
     this.#log = log
-    this.#limits = this.#limitsOf(config.timeoutMs)
+    this.#limits = this.#buildLimits(config.timeoutMs)
   }
 
   /** Whether no more requests can wait, for the allowance or for a connection: to be asked before `send`, which takes whatever comes. */
-  get isFull (): boolean {
-    return this.allowance.waiting >= limits.rateLimit.queueMax || this.#underWay >= this.#config.connections + limits.rateLimit.queueMax
+  get isAtCapacity (): boolean {
+    return this.rateLimiter.waitingCount >= limits.rateLimit.queueMax || this.#inFlight >= this.#config.connections + limits.rateLimit.queueMax
   }
 
   /**
    * Resolves with whatever came of what was sent, breakdowns included.
    * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, `not_sent`: nothing was sent,
    * or what was sent first was refused before Procore acted
-   * @throws {CallerGone} the same, and nobody waits
+   * @throws {ClientDisconnectedError} the same, and nobody waits
    */
-  async send (call: ApiCall): Promise<Sent> {
-    const { waitMs = this.#config.waitMs } = call
-    const first = await this.#attempt(call, waitMs)
-    const pauseMs = this.#pauseBeforeRepeat(first, call.companyId)
+  async send (call: UpstreamCall): Promise<AttemptResult> {
+    const { rateLimitMaxWaitMs: maxWaitMs = this.#config.rateLimitMaxWaitMs } = call
+    const initial = await this.#attempt(call, maxWaitMs)
+    const retryDelayMs = this.#retryDelayMs(initial, call.companyId)
     // Only waiting counts: how long Procore took to answer is no reason to give up.
-    const leftMs = Math.max(0, waitMs - first.waitedMs)
-    if (pauseMs === undefined) return call.isRepeatable === true && isLost(first.result) ? this.#repeat(call, first, leftMs) : first
-    if (isStream(call.body) || call.caller.gone || pauseMs > leftMs) return first
-    if (call.trail.standing !== undefined) call.trail.standing = 'not_sent'
+    const leftMs = Math.max(0, maxWaitMs - initial.rateLimitWaitMs)
+    if (retryDelayMs === undefined) return call.isIdempotent === true && isTransient(initial.result) ? this.#retryIdempotent(call, initial, leftMs) : initial
+    if (isStream(call.body) || call.signal.aborted || retryDelayMs > leftMs) return initial
+    if (call.record.provisionalOutcome !== undefined) call.record.provisionalOutcome = 'not_sent'
     return this.#attempt(call, leftMs)
   }
 
   /** Although Procore may have acted on the first. */
-  async #repeat (call: ApiCall, first: Attempt, waitMs: number): Promise<Sent> {
-    if (isStream(call.body) || call.caller.gone) return first
+  async #retryIdempotent (call: UpstreamCall, initial: Attempt, maxWaitMs: number): Promise<AttemptResult> {
+    if (isStream(call.body) || call.signal.aborted) return initial
     try {
-      const second = await this.#attempt(call, waitMs)
-      return outweighs(second.result, first.result) ? second : first
+      const retry = await this.#attempt(call, maxWaitMs)
+      return supersedes(retry.result, initial.result) ? retry : initial
     } catch (error) {
-      if (!(error instanceof Problem) && !(error instanceof CallerGone)) throw error
-      return first
+      if (!(error instanceof Problem) && !(error instanceof ClientDisconnectedError)) throw error
+      return initial
     }
   }
 
   /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
-  #pauseBeforeRepeat ({ result, token }: Attempt, companyId: number): number | undefined {
-    const obstacle = obstacleOf(result, Date.now())
+  #retryDelayMs ({ result, accessToken }: Attempt, companyId: number): number | undefined {
+    const reason = retryReason(result, Date.now())
     // The same token again would only be refused again.
-    if (obstacle === 'token') return this.#tokens.current() === token ? undefined : 0
-    return obstacle === 'pace' ? this.allowance.blockedMs(companyId) : undefined
+    if (reason === 'unauthorized') return this.#accessTokens.current() === accessToken ? undefined : 0
+    return reason === 'throttled' ? this.rateLimiter.throttledMs(companyId) : undefined
   }
 
-  async #attempt (call: ApiCall, waitMs: number): Promise<Attempt> {
-    const { caller, trail } = call
-    this.#refuseIfDown()
+  async #attempt (call: UpstreamCall, maxWaitMs: number): Promise<Attempt> {
+    const { signal, record } = call
+    this.#assertBreakerClosed()
     // Whoever has no token must not hold a place of the allowance meanwhile.
-    const endStage = beginStage(trail, 'token')
-    const had = this.#token(caller)
-    if (had instanceof Promise) await staged(had, endStage)
-    else endStage()
-    const enteredAtMs = Date.now()
-    const entered = this.#enter(call, waitMs)
-    const ticket = entered instanceof Promise ? await entered : entered
-    const waitedMs = Date.now() - enteredAtMs
+    const endSpan = startSpan(record, 'access_token')
+    const pendingToken = this.#getAccessToken(signal)
+    if (pendingToken instanceof Promise) await withSpan(pendingToken, endSpan)
+    else endSpan()
+    const acquireStartedAtMs = Date.now()
+    const pendingPermit = this.#acquirePermit(call, maxWaitMs)
+    const permit = pendingPermit instanceof Promise ? await pendingPermit : pendingPermit
+    const rateLimitWaitMs = Date.now() - acquireStartedAtMs
     let result: ExchangeResult | undefined
     try {
-      const current = this.#token(caller)
-      const token = current instanceof Promise ? await current : current
-      if (caller.gone) throw new CallerGone()
-      this.#refuseIfDown()
-      this.breaker.enter()
+      const currentToken = this.#getAccessToken(signal)
+      const accessToken = currentToken instanceof Promise ? await currentToken : currentToken
+      if (signal.aborted) throw new ClientDisconnectedError()
+      this.#assertBreakerClosed()
+      this.breaker.onRequestStart()
       const startedAtMs = Date.now()
       const startedAt = performance.now()
-      const endExchange = beginStage(trail, 'upstream')
-      this.#underWay++
-      result = await this.#exchange(call, token)
-      this.#underWay--
-      endExchange(this.#note(result, call, performance.now() - startedAt))
-      this.#learn(result, token, call)
-      return { result, startedAtMs, token, waitedMs }
+      const endExchangeSpan = startSpan(record, 'upstream')
+      this.#inFlight++
+      result = await this.#exchange(call, accessToken)
+      this.#inFlight--
+      endExchangeSpan(this.#record(result, call, performance.now() - startedAt))
+      this.#applyFeedback(result, accessToken, call)
+      return { result, startedAtMs, accessToken, rateLimitWaitMs }
     } finally {
-      ticket.leave(result)
+      permit.release(result)
     }
   }
 
-  #token (caller: Caller): string | Promise<string> {
-    return this.#tokens.current() ?? untilGone(this.#tokens.get(), caller)
+  #getAccessToken (signal: DisconnectSignal): string | Promise<string> {
+    return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
   }
 
-  #enter ({ companyId, body, caller, trail }: ApiCall, waitMs: number): Promise<Ticket> | Ticket {
-    const endStage = beginStage(trail, 'allowance')
-    let ticket: Promise<Ticket> | Ticket
+  #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> | Permit {
+    const endSpan = startSpan(record, 'rate_limit')
+    let permit: Promise<Permit> | Permit
     try {
-      ticket = this.allowance.enter({ companyId, sentWhole: !isStream(body), waitMs, caller })
+      permit = this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
     } catch (error) {
-      endStage({ error: errorTypeOf(error) })
+      endSpan({ error: errorType(error) })
       throw error
     }
     // Who goes at once did not wait.
-    if (!(ticket instanceof Promise)) return ticket
+    if (!(permit instanceof Promise)) return permit
     const startedAt = performance.now()
-    return staged(ticket, endStage).finally(() => { trail.waitMs = (trail.waitMs ?? 0) + performance.now() - startedAt })
+    return withSpan(permit, endSpan).finally(() => { record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + performance.now() - startedAt })
   }
 
-  #exchange (call: ApiCall, token: string): Promise<ExchangeResult> {
-    const { trail, timeoutMs, caller } = call
-    const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#limitsOf(timeoutMs)
-    return exchange(this.#api, httpRequest(call, this.#config.apiUrl, token), exchangeLimits, caller, () => {
-      if (trail.standing === undefined) return
-      trail.standing = 'unknown'
-      trail.sentAtMs = Date.now()
+  #exchange (call: UpstreamCall, accessToken: string): Promise<ExchangeResult> {
+    const { record, timeoutMs, signal } = call
+    const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#buildLimits(timeoutMs)
+    return exchange(this.#dispatcher, buildHttpRequest(call, this.#config.apiUrl, accessToken), exchangeLimits, signal, () => {
+      if (record.provisionalOutcome === undefined) return
+      record.provisionalOutcome = 'unknown'
+      record.sentAtMs = Date.now()
     })
   }
 
   /** What came of an exchange, and after how long. */
-  #note (result: ExchangeResult, { trail, method, companyId }: ApiCall, ms: number): StageEnd {
-    trail.upstreamMs = (trail.upstreamMs ?? 0) + ms
-    const [status, brokenAt] = result.kind === 'answer' ? [result.status] : [undefined, result.at]
-    noteAnswer(result, trail)
-    this.#log.debug({ requestId: trail.requestId, traceId: trail.traceId, method, companyId, status, brokenAt, ms: Math.round(ms) }, 'exchange')
-    return { method, status, error: result.kind === 'breakdown' ? breakdownType(result) : undefined }
+  #record (result: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): SpanEnd {
+    record.upstreamMs = (record.upstreamMs ?? 0) + ms
+    const [status, failedPhase] = result.kind === 'response' ? [result.status] : [undefined, result.phase]
+    recordResponse(result, record)
+    this.#log.debug({ requestId: record.requestId, traceId: record.traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
+    return { method, status, error: result.kind === 'failure' ? failureType(result) : undefined }
   }
 
-  #limitsOf (timeoutMs: number): ExchangeLimits {
+  #buildLimits (timeoutMs: number): ExchangeLimits {
     return {
       timeoutMs,
       idleTimeoutMs: this.#config.idleTimeoutMs,
       startTimeoutMs: Math.min(limits.upstream.connectTimeoutMs * 2, timeoutMs),
-      answerMaxBytes: limits.upstream.responseMaxBytes,
+      responseMaxBytes: limits.upstream.responseMaxBytes,
     }
   }
 
   /** What an exchange tells of the token, of the allowance and of the host. */
-  #learn (result: ExchangeResult, token: string, { companyId, body }: ApiCall): void {
+  #applyFeedback (result: ExchangeResult, accessToken: string, { companyId, body }: UpstreamCall): void {
     const nowMs = Date.now()
-    if (result.kind === 'answer') {
-      if (result.status === 401) this.#tokens.reject(token)
-      if (result.status === 411 && isStream(body)) this.#sayNoChunked()
-      const block = blockOf(result, nowMs)
-      if (block !== undefined) this.allowance.block(companyId, block)
+    if (result.kind === 'response') {
+      if (result.status === 401) this.#accessTokens.invalidate(accessToken)
+      if (result.status === 411 && isStream(body)) this.#warnChunkedRejected()
+      const throttle = parseThrottle(result, nowMs)
+      if (throttle !== undefined) this.rateLimiter.throttle(companyId, throttle)
     }
-    const news = hostNewsOf(result, isStream(body), nowMs)
-    if (news === 'up') this.#sayUp()
-    else if (news === 'down' && this.breaker.fail()) this.#log.warn({ waitMs: this.breaker.waitMs }, 'the API host fails; requests are refused until it is back')
+    const hostSignal = breakerSignal(result, isStream(body), nowMs)
+    if (hostSignal === 'up') this.#closeBreaker()
+    else if (hostSignal === 'down' && this.breaker.recordFailure()) this.#log.warn({ waitMs: this.breaker.probeInMs }, 'the API host fails; requests are refused until it is back')
   }
 
   /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
-  #sayNoChunked (): void {
-    if (this.#saidNoChunked) return
-    this.#saidNoChunked = true
+  #warnChunkedRejected (): void {
+    if (this.#warnedChunkedRejected) return
+    this.#warnedChunkedRejected = true
     this.#log.error({ remedy: 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
   }
 
-  #sayUp (): void {
+  #closeBreaker (): void {
     if (this.breaker.isOpen) this.#log.info({}, 'the API host is back')
-    this.breaker.succeed()
+    this.breaker.recordSuccess()
   }
 
-  #refuseIfDown (): void {
-    const { waitMs } = this.breaker
-    if (waitMs === 0) return
+  #assertBreakerClosed (): void {
+    const { probeInMs } = this.breaker
+    if (probeInMs === 0) return
     throw new Problem('procore_unavailable', 'Procore has failed repeatedly and is being left alone for a moment.', {
-      outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) },
+      outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(probeInMs / 1000)) },
     })
   }
 }
 
-function noteAnswer (result: ExchangeResult, trail: Trail): void {
-  if (result.kind !== 'answer') return
+function recordResponse (result: ExchangeResult, record: RequestRecord): void {
+  if (result.kind !== 'response') return
   const requestId = result.headers['x-request-id']
-  trail.upstreamStatus = result.status
-  if (isSaneId(requestId)) trail.procoreRequestId = requestId
+  record.upstreamStatus = result.status
+  if (isValidRequestId(requestId)) record.procoreRequestId = requestId
 }

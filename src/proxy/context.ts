@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config/index.ts'
-import type { Values } from '../endpoints/endpoint.ts'
-import type { Trail } from '../telemetry/request-record.ts'
-import type { Verdict } from '../procore/interpret.ts'
+import type { FieldValues } from '../endpoints/endpoint.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { UpstreamResult } from '../procore/interpret.ts'
 import type { Draft } from './validation/record.ts'
 import type { HeldBytes } from './body/memory-budget.ts'
 import type { Shape } from './validation/schema.ts'
@@ -15,18 +15,18 @@ export interface Visit {
   /** By whom limits count; nothing where callers can't be told apart. */
   callerId: string | undefined
   response: ServerResponse
-  bodies: Config['bodies']
+  bodies: Config['body']
   /** What all bodies together may take. */
   held: HeldBytes
   /** The shape of the body. */
   shape: Shape
   /** Path and query, judged already: their faults are told together with the body's. */
   drafts: readonly Draft[]
-  trail: Trail
+  trail: RequestRecord
   /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
   isKeyed: boolean
   /** To be called once, when the body is valid as far as it goes; what becomes of a change is told from there on. */
-  send (outgoing: Outgoing): Promise<Verdict>
+  send (outgoing: Outgoing): Promise<UpstreamResult>
 }
 
 /** What a way made of the body. */
@@ -35,7 +35,7 @@ export interface Outgoing {
   body: Buffer | Readable | null
   contentType: string | undefined
   /** What was validated; of a stream it is whole once it is complete. */
-  values: Values
+  values: FieldValues
   /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */
   complete: Promise<string>
   /** What still comes of a stream need not be sent. */
@@ -48,6 +48,6 @@ const isComplete = Promise.resolve('')
 function doNothing (): void {}
 
 /** Of a body that is there as a whole, or of none: nothing of it still comes. */
-export function whole (body: Buffer | null, contentType: string | undefined, values: Values): Outgoing {
+export function whole (body: Buffer | null, contentType: string | undefined, values: FieldValues): Outgoing {
   return { body, contentType, values, complete: isComplete, discard: doNothing, halt: doNothing }
 }

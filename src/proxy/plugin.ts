@@ -5,10 +5,10 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/index.ts'
-import type { Endpoint, MirroredEndpoint } from '../endpoints/endpoint.ts'
+import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import { limits } from '../config/limits.ts'
-import type { Procore } from '../procore/client.ts'
+import type { ProcoreClient } from '../procore/client.ts'
 import { CreationForm } from './user-form.ts'
 import type { Forms } from './body/upload-limiter.ts'
 import { HeldBytes } from './body/memory-budget.ts'
@@ -22,10 +22,10 @@ import { Upstream, type UpstreamParts } from './endpoint-client.ts'
 /** What is mirrored, and the parts of the service that it needs for that. */
 export interface MirrorOptions {
   endpoints: readonly Endpoint[]
-  bodies: Config['bodies']
+  bodies: Config['body']
   /** Forms that one caller may stream at a time. */
   maxUploadsOfCaller: number
-  procore: Procore
+  procore: ProcoreClient
   keys: Keys
   audit: Audit
   kept: KeptAnswers
@@ -59,16 +59,16 @@ function takeForms (app: FastifyInstance): Promise<void> {
 }
 
 /** Where a valid request goes, by what its description says. */
-function senderOf (endpoint: Endpoint, parts: UpstreamParts, bodies: Config['bodies']): Send {
+function senderOf (endpoint: Endpoint, parts: UpstreamParts, bodies: Config['body']): Send {
   if (isMirrored(endpoint)) {
     const upstream = new Upstream(endpoint, parts)
     return (outgoing, envelope) => upstream.send(outgoing, envelope)
   }
-  if (endpoint.form === undefined) return rehearsal(endpoint.says)
-  const form = new CreationForm(endpoint.form, parts, bodies)
+  if (endpoint.formMetadata === undefined) return rehearsal(endpoint.dryRunResponse)
+  const form = new CreationForm(endpoint.formMetadata, parts, bodies)
   return (_outgoing, envelope) => form.gather(envelope)
 }
 
-function isMirrored (endpoint: Endpoint): endpoint is MirroredEndpoint {
+function isMirrored (endpoint: Endpoint): endpoint is ProxiedEndpoint {
   return endpoint.procorePath !== undefined
 }

@@ -37,21 +37,21 @@ export interface Target {
 export interface HeadRules {
   hasBody: boolean
   takesKey: boolean
-  bodies: Pick<Config['bodies'], 'jsonMaxBytes' | 'avatarMaxBytes'>
+  bodies: Pick<Config['body'], 'jsonMaxBytes' | 'avatarMaxBytes'>
 }
 
-type Judged = Pick<FastifyRequest<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>, 'params' | 'query' | 'headers' | 'trail'>
+type Judged = Pick<FastifyRequest<{ Params: Record<string, unknown>, Querystring: Record<string, unknown> }>, 'params' | 'query' | 'headers' | 'record'>
 
 /**
  * The company is noted on the trail.
  * @throws {Problem} `not_found`, `unsupported_media_type`, `malformed_form`, `body_too_large`, `avatar_too_large`, `bad_request`, and
  * `validation_failed` where what is wrong with the path comes first
  */
-export function judgeHead ({ params, query: parameters, headers, trail }: Judged, rules: HeadRules, route: Route): Target {
+export function judgeHead ({ params, query: parameters, headers, record }: Judged, rules: HeadRules, route: Route): Target {
   const path = judgePath(route.shapes.path, params)
   const query = judgeQuery(route.shapes.query, parameters)
   const companyId = path.values.get('company_id') ?? query.values.get('company_id')
-  if (typeof companyId === 'number') trail.companyId = companyId
+  if (typeof companyId === 'number') record.companyId = companyId
   // Whoever asks whether the body is wanted is told at once.
   if (path.isFaulty && headers.expect !== undefined) throw faultsProblem([path, query]) ?? new Error('a faulty path has faults')
   try {

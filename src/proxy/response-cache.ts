@@ -4,18 +4,19 @@
  * Who may have an answer is judged before anybody comes here.
  */
 import { limits } from '../config/limits.ts'
-import { overloaded, Problem, type ProblemCode } from '../server/problem.ts'
-import { untilGone, type Caller } from '../server/disconnect-signal.ts'
-import type { Success, Verdict } from '../procore/interpret.ts'
+import { overloadedProblem, Problem, type ProblemCode } from '../server/problem.ts'
+import type { CacheStatus } from '../telemetry/request-record.ts'
+import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 
 /** What was fetched, and Procore's id of the exchange. */
 export interface Fetched {
-  verdict: Verdict
+  verdict: UpstreamResult
   procoreRequestId: string | undefined
 }
 
 /** How an answer was come by: asked for just now, kept and still good, or too old and given all the same. */
-export type Source = NonNullable<Success['kept']>['source']
+export type Source = CacheStatus
 
 /** An answer as one caller is given it. */
 export interface Given extends Fetched {
@@ -24,7 +25,7 @@ export interface Given extends Fetched {
 }
 
 interface Kept {
-  success: Success
+  success: UpstreamSuccess
   procoreRequestId: string | undefined
   atMs: number
   /** When it may be asked for again: a moment after an attempt that failed, and not before the end of one that takes long. */
@@ -55,17 +56,17 @@ export class KeptAnswers {
   }
 
   /** @throws {Problem} what fetching throws, `overloaded`; CallerGone */
-  async ask (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Given> {
+  async ask (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Given> {
     const kept = this.#find(key)
     if (kept === undefined) return fresh(await this.#wait(key, caller, fetch))
     const nowMs = Date.now()
-    if (nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'kept')
+    if (nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'hit')
     const fetched = nowMs < kept.retryAtMs ? undefined : await this.#renew(key, caller, fetch)
     return fetched === undefined ? give(kept, 'stale') : fresh(fetched)
   }
 
   /** Nothing, when Procore can't be asked or takes long: whoever has an old answer is better off with it. */
-  async #renew (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched | undefined> {
+  async #renew (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Fetched | undefined> {
     const { promise: tooLong, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => {
       this.#putOff(key, Infinity)
@@ -81,11 +82,11 @@ export class KeptAnswers {
     }
   }
 
-  async #wait (key: string, caller: Caller, fetch: () => Promise<Fetched>): Promise<Fetched> {
-    if (this.#waiting >= limits.rateLimit.queueMax) throw overloaded('Too many requests wait for the same lists.')
+  async #wait (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Fetched> {
+    if (this.#waiting >= limits.rateLimit.queueMax) throw overloadedProblem('Too many requests wait for the same lists.')
     this.#waiting++
     try {
-      return await untilGone(this.#fetches.get(key) ?? this.#begin(key, fetch), caller)
+      return await raceWithAbort(this.#fetches.get(key) ?? this.#begin(key, fetch), caller)
     } finally {
       this.#waiting--
     }
@@ -131,12 +132,12 @@ export class KeptAnswers {
   }
 
   /** A refusal is of this moment and ends what was kept: the company may have taken its leave. What is no list is passed on, and changes nothing. */
-  #put (key: string, { verdict, procoreRequestId }: Fetched, atMs: number): void {
-    if (verdict.kind === 'success' && !isList(verdict)) return this.#putOff(key, 0)
+  #put (key: string, { verdict: success, procoreRequestId }: Fetched, atMs: number): void {
+    if (success.kind === 'success' && !isList(success)) return this.#putOff(key, 0)
     const old = this.#kept.get(key)
     if (old !== undefined) this.#remove(key, old)
-    if (verdict.kind !== 'success' || this.lifetimeMs === 0) return
-    this.#add(key, { success: verdict, procoreRequestId, atMs, retryAtMs: 0, bytes: keptBytes + key.length + verdict.body.length })
+    if (success.kind !== 'success' || this.lifetimeMs === 0) return
+    this.#add(key, { success, procoreRequestId, atMs, retryAtMs: 0, bytes: keptBytes + key.length + success.body.length })
     for (const [oldest, kept] of this.#kept) {
       if (this.#kept.size <= limits.responseCache.entriesMax && this.#bytes <= limits.responseCache.maxBytes) return
       this.#remove(oldest, kept)
@@ -155,11 +156,11 @@ export class KeptAnswers {
 }
 
 /** Whether it is all of a list, and so may be kept; that it is JSON was found before. */
-export function isList ({ status, body }: Success): boolean {
+export function isList ({ status, body }: UpstreamSuccess): boolean {
   return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
 }
 
-const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'fetched', ageSeconds: 0 })
+const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'miss', ageSeconds: 0 })
 
 function give ({ success, procoreRequestId, atMs }: Kept, source: Source): Given {
   return { verdict: success, procoreRequestId, source, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }

@@ -1,25 +1,25 @@
 /** What the caller is told of Procore's verdict: a success byte for byte, a refusal as a problem that points at the inputs. */
 import { isAscii } from 'node:buffer'
 import type { FastifyReply } from 'fastify'
-import type { Trail } from '../telemetry/request-record.ts'
-import { Problem, type Fault, type ProblemExtras } from '../server/problem.ts'
-import { readMessages, type ProcoreMessage } from '../procore/error-messages.ts'
-import type { Refusal, Success } from '../procore/interpret.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
+import { Problem, type FieldError, type ProblemExtras } from '../server/problem.ts'
+import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
+import type { UpstreamRejection, UpstreamSuccess } from '../procore/interpret.ts'
 import { pointerTo } from './validation/record.ts'
 import type { Shape } from './validation/schema.ts'
 
 /** Which answer of Procore's this one goes back to, whatever it says. */
-export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }: Trail): void {
+export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }: RequestRecord): void {
   if (procoreRequestId !== undefined) reply.header('procore-request-id', procoreRequestId)
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
 
 /** Byte for byte what Procore said, with none of its headers but the content type. A form that the caller has already is a 304. */
-export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered, kept, etag }: Success): FastifyReply {
+export function relaySuccess (reply: FastifyReply, { status, contentType, body, recovered, cacheInfo, etag }: UpstreamSuccess): FastifyReply {
   if (recovered === true) reply.header('x-outcome', 'recovered')
   reply.code(status)
-  if (kept === undefined) reply.header('cache-control', 'no-store')
-  else tellAge(reply, kept)
+  if (cacheInfo === undefined) reply.header('cache-control', 'no-store')
+  else tellAge(reply, cacheInfo)
   if (etag !== undefined) {
     reply.header('etag', etag)
     // RFC 9110 §15.4.5: the same headers as the answer that it stands for, and no body.
@@ -46,29 +46,29 @@ function isKnown (etag: string, ifNoneMatch: string | undefined): boolean {
 }
 
 /** Another person at the same browser may not have what this one may, so what it keeps is bound to the token. */
-function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, source }: NonNullable<Success['kept']>): void {
+function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, cacheStatus }: NonNullable<UpstreamSuccess['cacheInfo']>): void {
   const vary = reply.getHeader('vary')
   reply.headers({ 'cache-control': lifetimeSeconds === 0 ? 'no-store' : `private, max-age=${lifetimeSeconds}`, vary: vary === undefined ? 'authorization' : `${String(vary)}, authorization` })
   // RFC 9111 §5.1: an answer with an Age was not made for this request.
-  if (source !== 'fetched') reply.header('age', String(ageSeconds))
-  if (source === 'stale') reply.header('x-outcome', 'stale')
+  if (cacheStatus !== 'miss') reply.header('age', String(ageSeconds))
+  if (cacheStatus === 'stale') reply.header('x-outcome', 'stale')
 }
 
 /** Statuses whose bodies are about the inputs. */
 const validationStatuses = new Set([400, 409, 422])
 
 /** What Procore said of inputs becomes faults of them, in the form of our own (`rule: procore`); all that it said is kept beside them. */
-export function refusalProblem ({ status, body }: Refusal, shape: Shape): Problem {
+export function refusalProblem ({ status, body }: UpstreamRejection, shape: Shape): Problem {
   const extras: ProblemExtras = { status, outcome: 'rejected', procore: body === undefined ? { status } : { status, body } }
   if (validationStatuses.has(status)) {
-    const errors = readMessages(body).map(message => faultOf(message, shape))
+    const errors = parseMessages(body).map(message => faultOf(message, shape))
     if (errors.length > 0) extras.errors = errors
   }
   return new Problem('procore_rejected', `Procore refused the request with status ${status}.`, extras)
 }
 
 /** Procore names a field with or without its record; `base` is the record itself. */
-function faultOf ({ field, message }: ProcoreMessage, shape: Shape): Fault {
+function faultOf ({ field, message }: ProcoreMessage, shape: Shape): FieldError {
   const { part, key } = shape
   const rule = 'procore'
   // Where there is no record, a name is that of a parameter, or says nothing that a caller could find.

@@ -4,12 +4,12 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
-import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
-import type { Trail } from '../telemetry/request-record.ts'
-import { overloaded, Problem } from '../server/problem.ts'
-import { asError, CallerGone } from '../server/errors.ts'
-import type { Success, Verdict } from '../procore/interpret.ts'
-import type { Procore } from '../procore/client.ts'
+import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
+import { overloadedProblem, Problem } from '../server/problem.ts'
+import { toError, ClientDisconnectedError } from '../server/errors.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
+import type { ProcoreClient } from '../procore/client.ts'
 import { judgeBodiless } from './body/json.ts'
 import { CallerWatch } from '../server/disconnect-signal.ts'
 import { passForm } from './body/form.ts'
@@ -35,13 +35,13 @@ interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<s
 type MirroredRequest = FastifyRequest<MirroredRoute>
 
 /** Where a valid request goes. It throws a Problem with the `outcome` of what may have been done, or CallerGone. */
-export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<Verdict>
+export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<UpstreamResult>
 
 /** One endpoint, and what all of them share. */
 export interface MountOptions {
   endpoint: Endpoint
-  bodies: Config['bodies']
-  procore: Procore
+  bodies: Config['body']
+  procore: ProcoreClient
   forms: Forms
   /** Whether each request has to find room with Procore; what is kept, or answered here, costs it nothing. */
   needsRoom: boolean
@@ -53,8 +53,8 @@ export interface MountOptions {
 /** One endpoint with its compiled shapes. */
 export class Mount {
   readonly #endpoint: Endpoint
-  readonly #bodies: Config['bodies']
-  readonly #procore: Procore
+  readonly #bodies: Config['body']
+  readonly #procore: ProcoreClient
   readonly #send: Send
   readonly #needsRoom: boolean
   readonly #uploads: Uploads
@@ -73,12 +73,12 @@ export class Mount {
     this.#held = held
     this.#forms = forms
     this.#body = endpoint.body === undefined ? undefined : compileShape('body', endpoint.body.fields, endpoint.body)
-    this.#head = { hasBody: this.#body !== undefined, takesKey: endpoint.takesKey === true, bodies }
+    this.#head = { hasBody: this.#body !== undefined, takesKey: endpoint.acceptsIdempotencyKey === true, bodies }
   }
 
   register (app: FastifyInstance): void {
     const { method, params, query } = this.#endpoint
-    for (const url of pathsOf(this.#endpoint)) {
+    for (const url of getEndpointPaths(this.#endpoint)) {
       const route: Route = { url, shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
       app.route<MirroredRoute>({
         method,
@@ -96,34 +96,34 @@ export class Mount {
       request.target = judgeHead(request, this.#head, route)
       return undefined
     } catch (error) {
-      return asError(error)
+      return toError(error)
     }
   }
 
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target, trail } = request
+    const { target, record } = request
     if (target === null) throw new Error('the target was not judged')
-    if (this.#needsRoom && this.#procore.isFull) throw overloaded('Too many requests wait for Procore.')
-    trail.running = true
+    if (this.#needsRoom && this.#procore.isAtCapacity) throw overloadedProblem('Too many requests wait for Procore.')
+    record.isHandling = true
     try {
       const verdict = await this.#pass(this.#visit(request, reply, target), target)
       // Whoever dismissed it has answered it.
-      if (trail.dismissed === true) return reply
-      nameOrigin(reply, trail)
+      if (record.isAborted === true) return reply
+      nameOrigin(reply, record)
       if (verdict.kind === 'success') return this.#relay(reply, verdict, target)
       throw refusalProblem(verdict, this.#body ?? target.query.shape)
     } catch (error) {
-      if (trail.dismissed === true && (error instanceof Problem || error instanceof CallerGone)) return reply
-      nameOrigin(reply, trail)
+      if (record.isAborted === true && (error instanceof Problem || error instanceof ClientDisconnectedError)) return reply
+      nameOrigin(reply, record)
       const first = pathFirst([target.path, target.query], error)
-      throw first instanceof Problem ? this.#tell(first, trail) : first
+      throw first instanceof Problem ? this.#tell(first, record) : first
     } finally {
-      trail.running = false
-      for (const listener of trail.whenEnded ?? []) listener()
+      record.isHandling = false
+      for (const listener of record.onHandled ?? []) listener()
     }
   }
 
-  #relay (reply: FastifyReply, success: Success, { path, query, route }: Target): FastifyReply {
+  #relay (reply: FastifyReply, success: UpstreamSuccess, { path, query, route }: Target): FastifyReply {
     if (success.headers !== undefined) {
       reply.headers(pageHeaders(success.headers, query.shape, page => route.self(path.values, new Map([...query.values, ...page]))))
     }
@@ -131,22 +131,22 @@ export class Mount {
   }
 
   /** What becomes of a request is told where it may have changed something. */
-  #tell (problem: Problem, { standing }: Trail): Problem {
+  #tell (problem: Problem, { provisionalOutcome }: RequestRecord): Problem {
     if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
-    return problem.extras.outcome === undefined && standing !== undefined ? problem.with({ outcome: standing }) : problem
+    return problem.extras.outcome === undefined && provisionalOutcome !== undefined ? problem.withExtras({ outcome: provisionalOutcome }) : problem
   }
 
-  #pass (visit: Visit, { body }: Target): Promise<Verdict> {
+  #pass (visit: Visit, { body }: Target): Promise<UpstreamResult> {
     if (body === undefined) return visit.send(judgeBodiless(visit))
     return body.kind === 'json' ? readJson(visit).then(visit.send) : this.#passForm(visit, body.boundary)
   }
 
-  async #passForm (visit: Visit, boundary: string): Promise<Verdict> {
+  async #passForm (visit: Visit, boundary: string): Promise<UpstreamResult> {
     const { raw, trail, callerId } = visit
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
     // A form that does not say its size may turn out to be larger than the hold.
-    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodies.formHoldBytes ? this.#uploads.enter(callerId) : undefined
+    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodies.formBufferBytes ? this.#uploads.enter(callerId) : undefined
     const leaveForms = this.#forms.enter({ trail, declaredBytes, startedAtMs: Date.now() })
     try {
       return await passForm(visit, boundary)
@@ -157,8 +157,8 @@ export class Mount {
   }
 
   #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key, route }: Target): Visit {
-    const { raw, trail, callerId, identity } = request
-    const caller = new CallerWatch(raw.socket, trail)
+    const { raw, record, callerId, identity } = request
+    const caller = new CallerWatch(raw.socket, record)
     return {
       raw,
       callerId,
@@ -167,11 +167,11 @@ export class Mount {
       held: this.#held,
       shape: this.#body ?? query.shape,
       drafts: [path, query],
-      trail,
+      trail: record,
       isKeyed: key !== undefined,
       send: outgoing => {
-        if (this.#endpoint.effect !== 'safe') trail.standing = 'not_sent'
-        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail, caller, requestId: request.id, route: route.url })
+        if (this.#endpoint.effect !== 'safe') record.provisionalOutcome = 'not_sent'
+        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail: record, caller, requestId: request.id, route: route.url })
       },
     }
   }

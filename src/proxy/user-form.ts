@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
-import type { FormParts, ListQuestion } from '../endpoints/endpoint.ts'
+import type { FormMetadata, ListQuery } from '../endpoints/endpoint.ts'
 import { recordSchema } from '../endpoints/endpoint.ts'
-import { partOf, type Trail } from '../telemetry/request-record.ts'
+import { childRecord, type RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
-import type { Success, Verdict } from '../procore/interpret.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 import { bodiless } from './body/json.ts'
 import type { Draft } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
@@ -19,7 +19,7 @@ import { refusalProblem } from './response.ts'
 import { compileTarget, judgeQuery } from './url.ts'
 import { Upstream, type Envelope, type UpstreamParts } from './endpoint-client.ts'
 
-type Kept = NonNullable<Success['kept']>
+type Kept = NonNullable<UpstreamSuccess['cacheInfo']>
 
 /** A list as it could be had. */
 type Part = { items: readonly unknown[], isComplete: boolean, kept: Kept | undefined } | Problem
@@ -31,18 +31,18 @@ interface Question {
 
 /** The form of one kind of record; what is the same for all companies is written when it is made. */
 export class CreationForm {
-  readonly #parts: FormParts
+  readonly #parts: FormMetadata
   readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly Question[]]>
   readonly #required: Question
   /** As JSON without its last brace. */
   readonly #constants: string
   readonly #constantsDigest: Buffer
 
-  constructor (form: FormParts, upstreamParts: UpstreamParts, { avatarMaxBytes, avatarMaxPixels }: Config['bodies']) {
-    const compile = (question: ListQuestion) => compileQuestion(question, upstreamParts)
+  constructor (form: FormMetadata, upstreamParts: UpstreamParts, { avatarMaxBytes, avatarMaxPixels }: Config['body']) {
+    const compile = (question: ListQuery) => compileQuestion(question, upstreamParts)
     this.#parts = form
     this.#lists = Object.entries(form.lists).map(([name, questions]) => [name, questions.map(compile)])
-    this.#required = compile(form.required.from)
+    this.#required = compile(form.requiredFields.source)
     const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(form.body) }
     const image = form.body.image === undefined ? {} : { [form.body.image.name]: { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels } }
     this.#constants = JSON.stringify({ schema, ...image, ...form.constants }).slice(0, -1)
@@ -50,14 +50,14 @@ export class CreationForm {
   }
 
   /** @throws {Problem} the first, when no list could be had; CallerGone */
-  async gather (envelope: Envelope): Promise<Verdict> {
+  async gather (envelope: Envelope): Promise<UpstreamResult> {
     const [required, ...lists] = await this.#askAll(envelope)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
     const parts = [required, ...lists].filter(part => part !== undefined)
     const [first] = parts
     if (first instanceof Problem && parts.every(part => part instanceof Problem)) throw first
     const kept = oldest(parts)
-    envelope.trail.cache = kept.source
+    envelope.trail.cache = kept.cacheStatus
     const requiredFields = this.#readRequired(required)
     const unread = requiredFields instanceof Problem ? requiredFields : undefined
     return this.#write({
@@ -82,20 +82,20 @@ export class CreationForm {
 
   #readRequired (part: Part | undefined): readonly string[] | Problem {
     if (part instanceof Problem) return part
-    const { read, unread } = this.#parts.required
-    return read(part?.items ?? []) ?? new Problem('procore_bad_response', unread)
+    const { parse, unreadableDetail } = this.#parts.requiredFields
+    return parse(part?.items ?? []) ?? new Problem('procore_bad_response', unreadableDetail)
   }
 
   #offer (name: string, part: Part | undefined): readonly unknown[] | null {
     if (part === undefined || part instanceof Problem) return null
-    const offered = this.#parts.offered[name]
+    const offered = this.#parts.allowedIds[name]
     return offered === undefined || offered.size === 0 ? part.items : part.items.filter(item => offered.has(idOf(item)))
   }
 
-  #write (told: object, kept: Kept): Success {
+  #write (told: object, cacheInfo: Kept): UpstreamSuccess {
     const rest = JSON.stringify(told)
     const etag = `"${createHash('sha256').update(this.#constantsDigest).update(rest).digest('base64url')}"`
-    return { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(`${this.#constants},${rest.slice(1)}`), recordId: undefined, etag, kept }
+    return { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(`${this.#constants},${rest.slice(1)}`), recordId: undefined, etag, cacheInfo }
   }
 
   /** All questions of one list; one that fails fails the list. */
@@ -111,7 +111,7 @@ export class CreationForm {
   }
 }
 
-function compileQuestion ({ list, query }: ListQuestion, parts: UpstreamParts): Question {
+function compileQuestion ({ list, query }: ListQuery, parts: UpstreamParts): Question {
   const draft = judgeQuery(compileTarget(list.path, list.params, list.query).query, query)
   if (draft.isFaulty) throw new TypeError(`${list.name} has no such question`)
   return { upstream: new Upstream(list, parts), query: draft }
@@ -119,12 +119,12 @@ function compileQuestion ({ list, query }: ListQuestion, parts: UpstreamParts): 
 
 /** @throws {Problem} CallerGone */
 async function askOne ({ upstream, query }: Question, envelope: Envelope): Promise<Exclude<Part, Problem>> {
-  const trail = partOf(envelope.trail)
+  const trail = childRecord(envelope.trail)
   const verdict = await upstream.send(bodiless, { ...envelope, query, key: undefined, trail }).finally(() => noteTimes(envelope.trail, trail))
-  if (verdict.kind === 'refusal') throw refusalProblem(verdict, query.shape)
+  if (verdict.kind === 'rejection') throw refusalProblem(verdict, query.shape)
   const items: unknown = JSON.parse(verdict.body.toString('utf8'))
   if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore gave an answer that is no list.')
-  return { items, isComplete: isLast(verdict.headers, items.length), kept: verdict.kept }
+  return { items, isComplete: isLast(verdict.headers, items.length), kept: verdict.cacheInfo }
 }
 
 /** Procore may give fewer at a time than it is asked for, and tell so by a count or by a link alone. */
@@ -133,12 +133,12 @@ function isLast ({ total = '0', link = '' }: Readonly<Record<string, string>> = 
 }
 
 /** They run together, so that the longest is what was waited for. */
-function noteTimes (trail: Trail, part: Trail): void {
+function noteTimes (trail: RequestRecord, part: RequestRecord): void {
   if (part.upstreamMs !== undefined) trail.upstreamMs = Math.max(trail.upstreamMs ?? 0, part.upstreamMs)
-  if (part.waitMs !== undefined) trail.waitMs = Math.max(trail.waitMs ?? 0, part.waitMs)
+  if (part.rateLimitWaitMs !== undefined) trail.rateLimitWaitMs = Math.max(trail.rateLimitWaitMs ?? 0, part.rateLimitWaitMs)
 }
 
-const rank = { fetched: 0, kept: 1, stale: 2 } as const
+const rank = { miss: 0, hit: 1, stale: 2 } as const
 
 /** As old as its oldest part. */
 function worst (parts: ReadonlyArray<Kept | undefined>): Kept | undefined {
@@ -149,14 +149,14 @@ function worst (parts: ReadonlyArray<Kept | undefined>): Kept | undefined {
     : known.reduce((a, b) => ({
       lifetimeSeconds: Math.min(a.lifetimeSeconds, b.lifetimeSeconds),
       ageSeconds: Math.max(a.ageSeconds, b.ageSeconds),
-      source: rank[a.source] >= rank[b.source] ? a.source : b.source,
+      cacheStatus: rank[a.cacheStatus] >= rank[b.cacheStatus] ? a.cacheStatus : b.cacheStatus,
     }), first)
 }
 
 /** A form that lacks something is not kept by whoever gets it: the next one may be whole. */
 function oldest (parts: readonly Part[]): Kept {
-  const kept = worst(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, source: 'fetched' } : part.kept))
-  return kept ?? { lifetimeSeconds: 0, ageSeconds: 0, source: 'fetched' }
+  const kept = worst(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' } : part.kept))
+  return kept ?? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' }
 }
 
 function idOf (item: unknown): unknown {

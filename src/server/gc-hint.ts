@@ -13,7 +13,7 @@ setFlagsFromString('--no-allocation-site-pretenuring')
 
 // The flag shows V8's collector to contexts that are made from now on; no code but this has one.
 setFlagsFromString('--expose-gc')
-const collect: unknown = runInNewContext('gc')
+const minorGc: unknown = runInNewContext('gc')
 
 /** Of the whole process, as its heap is. */
 let streamedBytes = 0
@@ -23,9 +23,9 @@ let streamedBytes = 0
  * objects come with many megabytes, so it would be collected seldom, and the chunks would be freed by full collections, for which all that lives
  * is marked. Asked for by the bytes that came, it gives the memory back while it is still in the processor's cache: streaming costs half as much.
  */
-export function noteStreamed (bytes: number): void {
+export function hintMinorGc (bytes: number): void {
   streamedBytes += bytes
   if (streamedBytes < limits.body.minorGcEveryBytes) return
   streamedBytes = 0
-  if (typeof collect === 'function') collect({ type: 'minor' })
+  if (typeof minorGc === 'function') minorGc({ type: 'minor' })
 }

@@ -8,18 +8,18 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { limits } from '../config/limits.ts'
 
-const lingering = new WeakSet<IncomingMessage>()
-const sockets = new WeakSet<Duplex>()
+const discardedRequests = new WeakSet<IncomingMessage>()
+const discardingSockets = new WeakSet<Duplex>()
 
 /** Whether the rest of a body that was answered is being read from this connection. */
-export function isLingering (socket: Duplex): boolean {
-  return sockets.has(socket)
+export function isDiscardingBody (socket: Duplex): boolean {
+  return discardingSockets.has(socket)
 }
 
 /** Every answer has the rest of its request's body read. */
-export function addLinger (app: FastifyInstance): void {
+export function registerLingeringClose (app: FastifyInstance): void {
   app.addHook('onSend', ({ raw }, _reply, payload, done) => {
-    linger(raw)
+    discardBody(raw)
     done(null, payload)
   })
 }
@@ -28,11 +28,11 @@ export function addLinger (app: FastifyInstance): void {
  * Reads what still comes of a body and throws it away; the connection is destroyed when that is more than `limits.server.lingerMaxBytes` or takes longer
  * than `limits.server.lingerTimeoutMs`. To be called before the answer is sent; again, or for a body that has come, it does nothing.
  */
-export function linger (raw: IncomingMessage): void {
-  if (raw.complete || raw.destroyed || lingering.has(raw)) return
-  lingering.add(raw)
+export function discardBody (raw: IncomingMessage): void {
+  if (raw.complete || raw.destroyed || discardedRequests.has(raw)) return
+  discardedRequests.add(raw)
   const { socket } = raw
-  sockets.add(socket)
+  discardingSockets.add(socket)
   let bytes = 0
   let isClosing = false
   const timer = setTimeout(() => socket.destroy(), limits.server.lingerTimeoutMs)
@@ -43,7 +43,7 @@ export function linger (raw: IncomingMessage): void {
   }
   const finish = () => {
     clearTimeout(timer)
-    sockets.delete(socket)
+    discardingSockets.delete(socket)
     // The socket may outlive this request by many others.
     socket.off('close', finish)
     Reflect.deleteProperty(socket, 'destroySoon')

@@ -3,7 +3,7 @@
  * It knows nothing of HTTP servers or of Procore: a Problem is thrown anywhere and written in one place.
  */
 import { Type, type Static } from '@sinclair/typebox'
-import { choice } from '../endpoints/string-enum.ts'
+import { stringEnum } from '../endpoints/string-enum.ts'
 
 /** Every code with the status it has unless Procore's own status is passed on, and its title. */
 export const problemTable = {
@@ -46,21 +46,21 @@ const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(probl
 /** All codes, in the order of the table. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).filter(isProblemCode)
 
-const RuleSchema = choice(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
+const ErrorRuleSchema = stringEnum(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
 /** What an input broke, for programs that show faults in their own words; `procore` is whatever Procore found. */
-export type Rule = Static<typeof RuleSchema>
+export type ErrorRule = Static<typeof ErrorRuleSchema>
 
-const FaultSchema = Type.Object({
-  in: choice(['path', 'query', 'header', 'body'], { description: 'The part of the request that the pointer is into.' }),
+const FieldErrorSchema = Type.Object({
+  in: stringEnum(['path', 'query', 'header', 'body'], { description: 'The part of the request that the pointer is into.' }),
   pointer: Type.String({ description: 'JSON Pointer (RFC 6901) of the input.' }),
   field: Type.String({ description: 'The input as a form names it.' }),
-  rule: RuleSchema,
+  rule: ErrorRuleSchema,
   message: Type.String({ description: 'A sentence for a person.' }),
 })
 /** One faulty input. */
-export type Fault = Static<typeof FaultSchema>
+export type FieldError = Static<typeof FieldErrorSchema>
 
-const OutcomeSchema = choice(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
+const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
 /** What became of a create that failed: nothing complete left here, Procore refused it, or nobody can tell. */
 export type Outcome = Static<typeof OutcomeSchema>
 
@@ -70,9 +70,9 @@ export const ProblemSchema = Type.Object({
   title: Type.String(),
   status: Type.Integer(),
   detail: Type.String(),
-  code: choice(problemCodes),
+  code: stringEnum(problemCodes),
   request_id: Type.String(),
-  errors: Type.Optional(Type.Array(FaultSchema, { maxItems: 50 })),
+  errors: Type.Optional(Type.Array(FieldErrorSchema, { maxItems: 50 })),
   outcome: Type.Optional(OutcomeSchema),
   procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
 })
@@ -81,7 +81,7 @@ export const ProblemSchema = Type.Object({
 export interface ProblemExtras {
   /** Instead of the status of the table: Procore's own, or 414 and 431 of `bad_request`. */
   status?: number
-  errors?: readonly Fault[]
+  errors?: readonly FieldError[]
   outcome?: Outcome
   procore?: { status: number, body?: unknown }
   /** Response headers in lower case. */
@@ -112,8 +112,8 @@ export class Problem extends Error {
   }
 
   /** The same failure with more known of it. */
-  with (extras: ProblemExtras, more?: string): Problem {
-    return new Problem(this.code, more === undefined ? this.message : `${this.message} ${more}`, { ...this.extras, ...extras })
+  withExtras (extras: ProblemExtras, additionalDetail?: string): Problem {
+    return new Problem(this.code, additionalDetail === undefined ? this.message : `${this.message} ${additionalDetail}`, { ...this.extras, ...extras })
   }
 }
 
@@ -137,6 +137,6 @@ export function problemBody (problem: Problem, requestId: string): string {
 }
 
 /** A limit of this service is met; whoever comes back after the seconds that it says may find room. */
-export function overloaded (detail: string, { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}): Problem {
+export function overloadedProblem (detail: string, { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}): Problem {
   return new Problem('overloaded', detail, { ...(outcome !== undefined && { outcome }), headers: { 'retry-after': String(retryAfterSeconds) } })
 }

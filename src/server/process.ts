@@ -3,18 +3,18 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../app.ts'
-import { ConfigError, readConfig, type Config } from '../config/index.ts'
-import { warnings } from '../config/warnings.ts'
+import { ConfigError, loadConfig, type Config } from '../config/index.ts'
+import { insecureSettings } from '../config/warnings.ts'
 import { limits } from '../config/limits.ts'
-import { createLog, levelRaiser } from '../telemetry/logger.ts'
-import { stop } from './shutdown.ts'
+import { createLog, createDebugToggle } from '../telemetry/logger.ts'
+import { shutDown } from './shutdown.ts'
 
 /**
  * Resolves once the service listens, and goes on until a signal. With faults in the environment, or a port that can't be had, it says so on
  * standard error and ends the process with status 1.
  * @param extend adds what `npm start` does not have
  */
-export async function run (extend?: (fastify: FastifyInstance, config: Config) => Promise<void>): Promise<void> {
+export async function startProcess (extend?: (fastify: FastifyInstance, config: Config) => Promise<void>): Promise<void> {
   const config = configOrExit()
   const log = createLog(config.log)
   const app = await buildApp(config, log)
@@ -28,31 +28,31 @@ export async function run (extend?: (fastify: FastifyInstance, config: Config) =
   }, async ({ err, signal }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error, stopping')
     else log.info({ signal }, 'stopping')
-    await stop(app, config.shutdown)
+    await shutDown(app, config.shutdown)
   })
 
   process.on('SIGHUP', () => app.procore.renewCredentials())
-  process.on('SIGUSR2', levelRaiser(log, limits.log.debugMs))
+  process.on('SIGUSR2', createDebugToggle(log, limits.log.debugMs))
 
-  for (const warning of warnings(config)) log.warn(warning)
-  app.callers.keys?.start()
+  for (const warning of insecureSettings(config)) log.warn(warning)
+  app.auth.jwks?.fetchInBackground()
   await app.store?.start()
-  app.procore.tokens.start()
-  await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(failToListen)
+  app.procore.accessTokens.start()
+  await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(exitOnListenError)
   log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
 }
 
 function configOrExit (): Config {
   try {
-    return readConfig(process.env)
+    return loadConfig(process.env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    for (const issue of error.issues) process.stderr.write(`${issue}\n`)
     process.exit(1)
   }
 }
 
-function failToListen (error: unknown): never {
+function exitOnListenError (error: unknown): never {
   process.stderr.write(`HOST, PORT: can't listen there (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})\n`)
   process.exit(1)
 }

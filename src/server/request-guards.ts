@@ -3,18 +3,18 @@
  * It knows neither callers nor what a route does, and no body was read yet.
  */
 import type { FastifyInstance } from 'fastify'
-import type { Paths } from './method-not-allowed.ts'
+import type { AllowedMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
 import { limits } from '../config/limits.ts'
 import { Problem } from './problem.ts'
 
 /** Adds the hook that refuses with `not_found`, `method_not_allowed` or `bad_request`; all answers from there on name the request by its id. */
-export function judgeHeads (app: FastifyInstance, paths: Paths): void {
-  app.setNotFoundHandler(request => { throw paths.refusalOf(request.raw.url) })
+export function registerRequestGuards (app: FastifyInstance, allowedMethods: AllowedMethods): void {
+  app.setNotFoundHandler(request => { throw allowedMethods.problemFor(request.raw.url) })
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Before its handler, Fastify would parse the body of a request that has no route, and find fault with that first.
-    done(request.is404 ? paths.refusalOf(request.raw.url) : findDoubtful(request.raw))
+    done(request.is404 ? allowedMethods.problemFor(request.raw.url) : checkRequestHead(request.raw))
   })
 }
 
@@ -23,29 +23,29 @@ export function judgeHeads (app: FastifyInstance, paths: Paths): void {
  * stand once, with a coding but chunked, or with a fragment in its target. Returns `bad_request` (400, or 431 for too many); nothing when
  * there is no doubt.
  */
-export function findDoubtful ({ rawHeaders, headers, url, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>): Problem | undefined {
+export function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>): Problem | undefined {
   if (httpVersion === '1.1' && headers.host === undefined) return new Problem('bad_request', 'The request has no Host.')
   if (rawHeaders.length > limits.server.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
-  if (hasDoubles(rawHeaders) || (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host))) return new Problem('bad_request', 'A header that may stand once is doubled or not valid.')
-  const coding = headers['transfer-encoding']
+  if (hasDuplicateSingletonField(rawHeaders) || (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host))) return new Problem('bad_request', 'A header that may stand once is doubled or not valid.')
+  const transferCoding = headers['transfer-encoding']
   // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return new Problem('bad_request', 'Only the transfer coding chunked is supported.')
+  if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') return new Problem('bad_request', 'Only the transfer coding chunked is supported.')
   // RFC 9112 §3.2: a target has no fragment.
   return url?.includes('#') === true ? new Problem('bad_request', 'The URL cannot be read.') : undefined
 }
 
 /** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
-const singletons = new Set(['host', 'authorization', 'content-type'])
+const singletonFields = new Set(['host', 'authorization', 'content-type'])
 
-const singletonLengths = new Set([...singletons].map(name => name.length))
+const singletonFieldLengths = new Set([...singletonFields].map(name => name.length))
 
-function hasDoubles (rawHeaders: readonly string[]): boolean {
+function hasDuplicateSingletonField (rawHeaders: readonly string[]): boolean {
   const seen: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const header = rawHeaders[index] ?? ''
-    if (!singletonLengths.has(header.length)) continue
+    if (!singletonFieldLengths.has(header.length)) continue
     const name = header.toLowerCase()
-    if (!singletons.has(name)) continue
+    if (!singletonFields.has(name)) continue
     if (seen.includes(name)) return true
     seen.push(name)
   }

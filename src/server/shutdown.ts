@@ -11,16 +11,16 @@ import { limits } from '../config/limits.ts'
  * Takes `drainDelayMs`, then as long as there are requests under way, at most `graceMs` and what their last answers take. To be called once.
  * @throws when the grace ran out with requests under way, so that the exit status tells it
  */
-export async function stop ({ fastify, lifecycle }: App, { drainDelayMs, graceMs }: Config['shutdown']): Promise<void> {
-  lifecycle.beginStop()
+export async function shutDown ({ fastify, inFlight }: App, { drainDelayMs, graceMs }: Config['shutdown']): Promise<void> {
+  inFlight.startDraining()
   if (drainDelayMs > 0) await sleep(drainDelayMs)
   const { server } = fastify
   server.close()
   server.closeIdleConnections()
-  const isIdle = await lifecycle.whenIdle(graceMs)
+  const isIdle = await inFlight.waitUntilIdle(graceMs)
   if (!isIdle) {
-    lifecycle.refuseWaiting()
-    await lifecycle.whenIdle(limits.server.shutdownAbortMs)
+    inFlight.abortPending()
+    await inFlight.waitUntilIdle(limits.server.shutdownAbortMs)
   }
   server.closeAllConnections()
   await fastify.close()

@@ -11,8 +11,8 @@ const tagBytes = 16
 /** AES-256-GCM with a random nonce for each text; the key is made from the secret by HKDF (RFC 5869), and anew when the secret changes. */
 export class Seal {
   readonly #secret: Secret
-  #revealed = ''
-  #key = Buffer.alloc(0)
+  #lastSecret = ''
+  #derivedKey = Buffer.alloc(0)
   #keyId = ''
 
   constructor (secret: Secret) {
@@ -22,38 +22,38 @@ export class Seal {
   /** Names the key without telling anything of it. */
   get keyId (): string {
     const revealed = this.#secret.reveal()
-    if (revealed !== this.#revealed) {
-      this.#revealed = revealed
-      this.#key = Buffer.from(hkdfSync('sha256', revealed, '', 'shared-store', 32))
-      this.#keyId = createHash('sha256').update(this.#key).digest('base64url').slice(0, 8)
+    if (revealed !== this.#lastSecret) {
+      this.#lastSecret = revealed
+      this.#derivedKey = Buffer.from(hkdfSync('sha256', revealed, '', 'shared-store', 32))
+      this.#keyId = createHash('sha256').update(this.#derivedKey).digest('base64url').slice(0, 8)
     }
     return this.#keyId
   }
 
   /** A name for what must not be readable as a name. */
-  nameOf (text: string): string {
+  pseudonymize (text: string): string {
     // Asked for first, so that the key is the present secret's.
     const { keyId } = this
-    return createHmac('sha256', this.#key).update(`${keyId} ${text}`).digest('base64url')
+    return createHmac('sha256', this.#derivedKey).update(`${keyId} ${text}`).digest('base64url')
   }
 
   /** @param name of what is stored, which is bound to it: a text under another name does not open */
-  close (name: string, value: unknown): string {
+  encrypt (name: string, value: unknown): string {
     const { keyId } = this
     const nonce = randomBytes(nonceBytes)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(name))
-    const text = Buffer.concat([nonce, cipher.update(JSON.stringify(value), 'utf8'), cipher.final(), cipher.getAuthTag()])
-    return `${keyId}.${text.toString('base64')}`
+    const cipher = createCipheriv('aes-256-gcm', this.#derivedKey, nonce).setAAD(Buffer.from(name))
+    const ciphertext = Buffer.concat([nonce, cipher.update(JSON.stringify(value), 'utf8'), cipher.final(), cipher.getAuthTag()])
+    return `${keyId}.${ciphertext.toString('base64')}`
   }
 
   /** Nothing when it was closed with another key or is broken. */
-  open (name: string, sealed: string): unknown {
-    const [keyId, base64 = ''] = sealed.split('.')
+  decrypt (name: string, encrypted: string): unknown {
+    const [keyId, base64 = ''] = encrypted.split('.')
     if (keyId !== this.keyId) return undefined
-    const text = Buffer.from(base64, 'base64')
+    const ciphertext = Buffer.from(base64, 'base64')
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, text.subarray(0, nonceBytes)).setAAD(Buffer.from(name)).setAuthTag(text.subarray(-tagBytes))
-      return JSON.parse(Buffer.concat([decipher.update(text.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8'))
+      const decipher = createDecipheriv('aes-256-gcm', this.#derivedKey, ciphertext.subarray(0, nonceBytes)).setAAD(Buffer.from(name)).setAuthTag(ciphertext.subarray(-tagBytes))
+      return JSON.parse(Buffer.concat([decipher.update(ciphertext.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8'))
     } catch {
       return undefined
     }

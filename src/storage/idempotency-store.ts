@@ -3,19 +3,19 @@
  * in a store that replicas share, is behind this interface.
  */
 import type { ProblemCode } from '../server/problem.ts'
-import type { Verdict } from '../procore/interpret.ts'
+import type { UpstreamResult } from '../procore/interpret.ts'
 
 /** Procore answered, and this is the answer that every repeat is given. */
-export interface AnsweredKey {
+export interface CompletedRecord {
   state: 'answered'
   /** Of the request, so that another one under the same key is told apart. */
   fingerprint: string
-  verdict: Verdict
+  verdict: UpstreamResult
   procoreRequestId: string | undefined
 }
 
 /** The create may have happened: under this key it is looked up, and never made again. */
-export interface UnknownKey {
+export interface IndeterminateRecord {
   state: 'unknown'
   /** Empty when the request was not read to its end. */
   fingerprint: string
@@ -25,14 +25,14 @@ export interface UnknownKey {
 }
 
 /** What stands under a key that is taken. */
-export type KeyRecord = { state: 'running' } | AnsweredKey | UnknownKey
+export type IdempotencyRecord = { state: 'running' } | CompletedRecord | IndeterminateRecord
 
 /** Ids are hashes of key and scope: a store sees neither a key nor a caller. Whatever it holds ends by itself (`keyLifetimeMs`). */
-export interface KeyStore {
+export interface IdempotencyStore {
   /** Takes a key that is free, and tells nothing; or tells what stands under it. */
-  claim (id: string): Promise<KeyRecord | undefined>
+  claim (id: string): Promise<IdempotencyRecord | undefined>
   /** Writes how the request ended that holds the key. */
-  settle (id: string, record: AnsweredKey | UnknownKey): Promise<void>
+  settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void>
   /** Makes the key free again: certainly nothing was created. */
   release (id: string): Promise<void>
 }

@@ -1,43 +1,43 @@
 /** All that replicas share, over one connection: keys, allowance, token. The one file that knows all parts of this room, and loaded only where there is a store. */
 import type { Config } from '../config/index.ts'
-import type { SharedByReplicas } from '../procore/client.ts'
+import type { ReplicaCoordination } from '../procore/client.ts'
 import type { Secret } from '../config/secret.ts'
-import type { KeyStore } from './idempotency-store.ts'
-import { MemoryKeys } from './memory-idempotency-store.ts'
-import { RedisKeys } from './redis-idempotency-store.ts'
-import { SharedStore, type StateLog } from './redis.ts'
+import type { IdempotencyStore } from './idempotency-store.ts'
+import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
+import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
+import { RedisConnection, type RedisLogger } from './redis.ts'
 import { Seal } from './encryption.ts'
-import { SharedAllowance } from './shared-rate-limit.ts'
-import { SharedKeys } from './fallback-idempotency-store.ts'
-import { sharedTokenRequest } from './shared-token.ts'
+import { SharedRateLimiter } from './shared-rate-limit.ts'
+import { FallbackIdempotencyStore } from './fallback-idempotency-store.ts'
+import { withSharedAccessToken } from './shared-token.ts'
 
 /** What the rest of the service is given of it. */
-export interface Shared extends SharedByReplicas {
-  store: SharedStore
-  keys: KeyStore
+export interface SharedState extends ReplicaCoordination {
+  redis: RedisConnection
+  idempotencyStore: IdempotencyStore
   /** A name that says nothing of a caller. */
-  nameOf (callerId: string): string
+  pseudonymize (callerId: string): string
   /** Writes what has to be written, then leaves. */
   close (): Promise<void>
 }
 
 /** Connects nobody yet: `store.start()` does. */
-export function openShared ({ state, procore }: Pick<Config, 'state' | 'procore'>, redisUrl: Secret, log: StateLog): Shared {
-  const store = new SharedStore(redisUrl, log)
+export function createSharedState ({ storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: RedisLogger): SharedState {
+  const redis = new RedisConnection(redisUrl, log)
   const seal = new Seal(procore.clientSecret)
-  const keys = new RedisKeys(store, seal)
-  const allowance = new SharedAllowance(store)
+  const redisIdempotencyStore = new RedisIdempotencyStore(redis, seal)
+  const rateLimiter = new SharedRateLimiter(redis)
   return {
-    store,
-    nameOf: callerId => seal.nameOf(callerId),
-    keys: new SharedKeys(keys, new MemoryKeys(), state.withoutStore),
-    allowance,
-    tokenRequest: request => sharedTokenRequest(store, seal, request),
+    redis,
+    pseudonymize: callerId => seal.pseudonymize(callerId),
+    idempotencyStore: new FallbackIdempotencyStore(redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy),
+    rateLimiter,
+    withSharedAccessToken: request => withSharedAccessToken(redis, seal, request),
     close: async () => {
-      keys.close()
-      allowance.close()
-      await store.quiet()
-      await store.close()
+      redisIdempotencyStore.close()
+      rateLimiter.close()
+      await redis.waitUntilIdle()
+      await redis.close()
     },
   }
 }

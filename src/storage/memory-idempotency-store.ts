@@ -3,78 +3,78 @@
  * It knows nothing of other replicas, and of what is kept only its size.
  */
 import { limits } from '../config/limits.ts'
-import { forgetOldest } from '../util/evict-oldest.ts'
-import type { AnsweredKey, KeyRecord, KeyStore, UnknownKey } from './idempotency-store.ts'
+import { evictOldest } from '../util/evict-oldest.ts'
+import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
 
-interface Kept {
-  record: KeyRecord
+interface Entry {
+  record: IdempotencyRecord
   bytes: number
   expiresAtMs: number
 }
 
 /** What a key takes beside its answer, roughly. */
-const recordBytes = 500
+const recordOverheadBytes = 500
 
 /** At most `limits.idempotency.keysMax` with `limits.idempotency.maxBytes` of answers, each for `limits.idempotency.ttlMs`. No call of it fails. */
-export class MemoryKeys implements KeyStore {
+export class MemoryIdempotencyStore implements IdempotencyStore {
   /** In the order in which they were settled; running ones stand where they were claimed. */
-  readonly #kept = new Map<string, Kept>()
+  readonly #entries = new Map<string, Entry>()
   #bytes = 0
-  #expireAtMs = 0
+  #nextSweepAtMs = 0
 
   /** What stands under a key, without taking it. */
-  peek (id: string): KeyRecord | undefined {
-    const kept = this.#kept.get(id)
-    return kept !== undefined && (kept.record.state === 'running' || kept.expiresAtMs > Date.now()) ? kept.record : undefined
+  peek (id: string): IdempotencyRecord | undefined {
+    const entry = this.#entries.get(id)
+    return entry !== undefined && (entry.record.state === 'running' || entry.expiresAtMs > Date.now()) ? entry.record : undefined
   }
 
-  async claim (id: string): Promise<KeyRecord | undefined> {
+  async claim (id: string): Promise<IdempotencyRecord | undefined> {
     const found = this.peek(id)
     if (found !== undefined) return found
-    this.#put(id, { state: 'running' }, 0)
+    this.#set(id, { state: 'running' }, 0)
     return undefined
   }
 
-  async settle (id: string, record: AnsweredKey | UnknownKey): Promise<void> {
-    this.#put(id, record, record.state === 'answered' ? sizeOf(record.verdict) : 0)
+  async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
+    this.#set(id, record, record.state === 'answered' ? responseSize(record.verdict) : 0)
   }
 
   async release (id: string): Promise<void> {
     this.#remove(id)
   }
 
-  #put (id: string, record: KeyRecord, answerBytes: number): void {
+  #set (id: string, record: IdempotencyRecord, responseBytes: number): void {
     this.#remove(id)
     const nowMs = Date.now()
-    const bytes = recordBytes + answerBytes
-    this.#kept.set(id, { record, bytes, expiresAtMs: nowMs + limits.idempotency.ttlMs })
+    const bytes = recordOverheadBytes + responseBytes
+    this.#entries.set(id, { record, bytes, expiresAtMs: nowMs + limits.idempotency.ttlMs })
     this.#bytes += bytes
-    if (nowMs >= this.#expireAtMs) this.#expire(nowMs)
-    forgetOldest(this.#kept, () => Math.max(this.#kept.size / limits.idempotency.keysMax, this.#bytes / limits.idempotency.maxBytes), oldest => this.#forget(oldest))
+    if (nowMs >= this.#nextSweepAtMs) this.#sweep(nowMs)
+    evictOldest(this.#entries, () => Math.max(this.#entries.size / limits.idempotency.keysMax, this.#bytes / limits.idempotency.maxBytes), oldest => this.#evict(oldest))
   }
 
   /** Now and then, since what is over is not told anyway. */
-  #expire (nowMs: number): void {
-    this.#expireAtMs = nowMs + limits.idempotency.sweepMs
-    for (const [id, { expiresAtMs }] of this.#kept) {
+  #sweep (nowMs: number): void {
+    this.#nextSweepAtMs = nowMs + limits.idempotency.sweepMs
+    for (const [id, { expiresAtMs }] of this.#entries) {
       if (expiresAtMs > nowMs) return
-      this.#forget(id)
+      this.#evict(id)
     }
   }
 
   /** Running ones are never forgotten: their number is bounded by the requests under way. */
-  #forget (id: string): void {
-    if (this.#kept.get(id)?.record.state !== 'running') this.#remove(id)
+  #evict (id: string): void {
+    if (this.#entries.get(id)?.record.state !== 'running') this.#remove(id)
   }
 
   #remove (id: string): void {
-    const kept = this.#kept.get(id)
-    if (kept === undefined) return
-    this.#bytes -= kept.bytes
-    this.#kept.delete(id)
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#bytes -= entry.bytes
+    this.#entries.delete(id)
   }
 }
 
-function sizeOf (verdict: AnsweredKey['verdict']): number {
+function responseSize (verdict: CompletedRecord['verdict']): number {
   return verdict.kind === 'success' ? verdict.body.length : Buffer.byteLength(JSON.stringify(verdict.body) ?? '')
 }

@@ -6,16 +6,16 @@ import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
-import { Standing } from '../telemetry/dependency-status.ts'
+import { DependencyStatus } from '../telemetry/dependency-status.ts'
 
 /** The part of the log that the store speaks to. */
-export interface StateLog {
+export interface RedisLogger {
   info (fields: object, message: string): void
   warn (fields: object, message: string): void
 }
 
 /** The store is away, slow or full: whoever asked goes on without it. */
-export class StoreAway extends Error {
+export class StoreUnavailableError extends Error {
   override readonly name = 'StoreAway'
 
   constructor (cause?: unknown) {
@@ -24,7 +24,7 @@ export class StoreAway extends Error {
 }
 
 /** What a replica holds that others wait for. */
-export interface Lease {
+export interface LeaseTiming {
   leaseMs: number
   leaseRenewMs: number
 }
@@ -37,31 +37,31 @@ const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key
 export type ScriptName = keyof typeof scripts
 
 /** After so many looks in vain a new connection is made. */
-const looksPerConnection = 5
+const probesPerConnection = 5
 
 /** Stands before every key of ours. */
-export const keyPrefix = 'procore-bff:'
+export const redisKeyPrefix = 'procore-bff:'
 
 /** A call has `limits.redis.timeoutMs`, and `limits.redis.callsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
-export class SharedStore {
+export class RedisConnection {
   /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
   readonly client: Redis
-  readonly #log: StateLog
+  readonly #log: RedisLogger
   /** Whether the last call or look was answered. */
-  readonly standing = new Standing()
-  readonly #whenBack = new Set<() => void>()
+  readonly status = new DependencyStatus()
+  readonly #recoveryListeners = new Set<() => void>()
   /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
   readonly counts = { calls: 0, failures: 0 }
-  #underWay = 0
-  #later = 0
-  #failedLooks = 0
+  #inFlight = 0
+  #pendingRetries = 0
+  #failedProbes = 0
   #outages = 0
-  #saidAwayAtMs = -Infinity
-  #probe: NodeJS.Timeout | undefined
-  #looking: Promise<void> | undefined
+  #outageLoggedAtMs = -Infinity
+  #probeTimer: NodeJS.Timeout | undefined
+  #pendingProbe: Promise<void> | undefined
   #closed = false
 
-  constructor (url: Secret, log: StateLog) {
+  constructor (url: Secret, log: RedisLogger) {
     this.#log = log
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,
@@ -78,133 +78,133 @@ export class SharedStore {
     for (const [name, numberOfKeys] of Object.entries(scripts)) {
       this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys })
     }
-    this.client.on('error', error => this.#goAway(error))
-    this.client.on('close', () => this.#goAway(new Error('the connection was closed')))
-    this.client.on('ready', () => this.#look())
+    this.client.on('error', error => this.#markDown(error))
+    this.client.on('close', () => this.#markDown(new Error('the connection was closed')))
+    this.client.on('ready', () => this.#probe())
   }
 
   /** Whether calls are made at all; while it is away they fail at once. */
   get isUp (): boolean {
-    return this.standing.isUp
+    return this.status.isUp
   }
 
   /** Connects, and resolves when it is known whether the store can be used now. */
   async start (): Promise<void> {
     // ioredis' own `connectTimeout` ends with the handshake: a store that hangs, or still loads its file, answers nothing after it.
-    await withinTime(this.client.connect().then(() => this.#look()), limits.redis.connectTimeoutMs).catch(error => this.#goAway(error))
+    await withTimeout(this.client.connect().then(() => this.#probe()), limits.redis.connectTimeoutMs).catch(error => this.#markDown(error))
   }
 
   /** Ends looking and the connection; whatever runs fails. */
   async close (): Promise<void> {
     this.#closed = true
-    clearTimeout(this.#probe)
+    clearTimeout(this.#probeTimer)
     this.client.disconnect()
   }
 
-  /** @throws {StoreAway} */
+  /** @throws {StoreUnavailableError} */
   async run<T> (call: (client: Redis) => Promise<T>): Promise<T> {
-    if (!this.isUp || this.#underWay >= limits.redis.callsMax) throw new StoreAway()
-    this.#underWay++
+    if (!this.isUp || this.#inFlight >= limits.redis.callsMax) throw new StoreUnavailableError()
+    this.#inFlight++
     this.counts.calls++
     try {
-      return await withinTime(call(this.client))
+      return await withTimeout(call(this.client))
     } catch (error) {
       this.counts.failures++
-      this.#goAway(error)
-      throw new StoreAway(error)
+      this.#markDown(error)
+      throw new StoreUnavailableError(error)
     } finally {
-      this.#underWay--
+      this.#inFlight--
     }
   }
 
-  /** Runs one of the scripts beside this file, as one step of Redis'. @throws {StoreAway} */
-  script (name: ScriptName, keys: readonly string[], values: ReadonlyArray<string | number>): Promise<Reply> {
+  /** Runs one of the scripts beside this file, as one step of Redis'. @throws {StoreUnavailableError} */
+  script (name: ScriptName, redisKeys: readonly string[], args: ReadonlyArray<string | number>): Promise<Reply> {
     return this.run(client => {
       const command: unknown = Reflect.get(client, name)
       if (typeof command !== 'function') throw new TypeError(`no script ${name}`)
-      return command.call(client, ...keys.map(key => `${keyPrefix}${key}`), ...values)
+      return command.call(client, ...redisKeys.map(key => `${redisKeyPrefix}${key}`), ...args)
     })
   }
 
   /** The listener is called whenever the store can be used again. */
-  whenBack (listener: () => void): void {
-    this.#whenBack.add(listener)
+  onRecovered (listener: () => void): void {
+    this.#recoveryListeners.add(listener)
   }
 
   /** Makes a call that may come later, when the store is back: tries are counted only while it is there. */
-  async eventually (call: () => Promise<unknown>): Promise<void> {
+  async runOrRetryLater (call: () => Promise<unknown>): Promise<void> {
     try {
       await call()
     } catch (error) {
-      if (!(error instanceof StoreAway)) throw error
-      if (this.#later < limits.redis.retryQueueMax) await this.#again(call)
+      if (!(error instanceof StoreUnavailableError)) throw error
+      if (this.#pendingRetries < limits.redis.retryQueueMax) await this.#retryLoop(call)
     }
   }
 
   /** Whether the store can be used, or turns out to within the time of one call: a moment's silence is not an outage. */
-  async isBack (): Promise<boolean> {
-    await this.#looking
+  async waitForProbe (): Promise<boolean> {
+    await this.#pendingProbe
     return this.isUp
   }
 
   /** Resolves when no call is under way, within the time of one. */
-  async quiet (): Promise<void> {
-    const endsAtMs = Date.now() + limits.redis.timeoutMs
-    while (this.#underWay > 0 && Date.now() < endsAtMs) await new Promise(resolve => setTimeout(resolve, 5))
+  async waitUntilIdle (): Promise<void> {
+    const deadlineMs = Date.now() + limits.redis.timeoutMs
+    while (this.#inFlight > 0 && Date.now() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
-  async #again (call: () => Promise<unknown>): Promise<void> {
-    this.#later++
+  async #retryLoop (call: () => Promise<unknown>): Promise<void> {
+    this.#pendingRetries++
     for (let tries = 0; tries < limits.redis.retriesMax && !this.#closed;) {
       await new Promise(resolve => { setTimeout(resolve, limits.redis.probeMs).unref() })
       if (!this.isUp) continue
       tries++
       if (await call().then(() => true, () => false)) break
     }
-    this.#later--
+    this.#pendingRetries--
   }
 
-  #goAway (error: unknown): void {
+  #markDown (error: unknown): void {
     if (this.#closed) return
-    const isNews = this.isUp || this.#probe === undefined
-    if (isNews) this.#outages++
-    this.#sayAway(error)
-    this.standing.set(false)
-    clearTimeout(this.#probe)
-    this.#probe = setTimeout(() => this.#look(), limits.redis.probeMs).unref()
-    if (isNews) this.#look()
+    const isNewOutage = this.isUp || this.#probeTimer === undefined
+    if (isNewOutage) this.#outages++
+    this.#logOutage(error)
+    this.status.report(false)
+    clearTimeout(this.#probeTimer)
+    this.#probeTimer = setTimeout(() => this.#probe(), limits.redis.probeMs).unref()
+    if (isNewOutage) this.#probe()
   }
 
   /** A store that is slow now and then would fill the log: it is told of once in a while, with how often it was away. */
-  #sayAway (error: unknown): void {
-    if (this.#outages === 0 || Date.now() - this.#saidAwayAtMs < limits.redis.warnIntervalMs) return
+  #logOutage (error: unknown): void {
+    if (this.#outages === 0 || Date.now() - this.#outageLoggedAtMs < limits.redis.warnIntervalMs) return
     this.#log.warn({ err: error, outages: this.#outages }, 'the shared store is away; this replica goes on with its own memory')
-    this.#saidAwayAtMs = Date.now()
+    this.#outageLoggedAtMs = Date.now()
     this.#outages = 0
   }
 
   /** One look at a time. */
-  #look (): Promise<void> {
-    this.#looking ??= this.#find().finally(() => { this.#looking = undefined })
-    return this.#looking
+  #probe (): Promise<void> {
+    this.#pendingProbe ??= this.#runProbe().finally(() => { this.#pendingProbe = undefined })
+    return this.#pendingProbe
   }
 
   /** A write, since a store that is full still answers. */
-  async #find (): Promise<void> {
+  async #runProbe (): Promise<void> {
     if (this.#closed || this.isUp) return
     try {
-      await withinTime(this.client.set(`${keyPrefix}probe`, '1', 'PX', 10_000))
+      await withTimeout(this.client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000))
     } catch (error) {
-      this.#goAway(error)
-      this.#failedLooks++
+      this.#markDown(error)
+      this.#failedProbes++
       // A connection that stays silent may lead nowhere any more.
-      if (this.#failedLooks % looksPerConnection === 0) this.client.disconnect(true)
+      if (this.#failedProbes % probesPerConnection === 0) this.client.disconnect(true)
       return
     }
-    this.#failedLooks = 0
-    clearTimeout(this.#probe)
-    this.standing.set(true)
-    for (const listener of this.#whenBack) listener()
+    this.#failedProbes = 0
+    clearTimeout(this.#probeTimer)
+    this.status.report(true)
+    for (const listener of this.#recoveryListeners) listener()
     // Whoever was told of the last outage is told of its end.
     if (this.#outages === 0) this.#log.info({}, 'the shared store is in use')
   }
@@ -214,7 +214,7 @@ export class SharedStore {
  * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
  * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
  */
-function withinTime<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
+function withTimeout<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), timeoutMs)
   call.then(resolve, reject).finally(() => clearTimeout(timer))

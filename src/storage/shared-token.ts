@@ -8,85 +8,85 @@ import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
-import type { RequestToken, Token } from '../procore/auth/token-request.ts'
-import { keyPrefix, StoreAway, type SharedStore } from './redis.ts'
+import type { FetchAccessToken, AccessToken } from '../procore/auth/token-request.ts'
+import { redisKeyPrefix, StoreUnavailableError, type RedisConnection } from './redis.ts'
 import type { Seal } from './encryption.ts'
 
-const TokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(), lifetimeMs: Type.Number() })
+const AccessTokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(), lifetimeMs: Type.Number() })
 
 /** Asks through the store: what comes is never the token that is to be replaced. */
-export function sharedTokenRequest (store: SharedStore, seal: Seal, request: RequestToken): RequestToken {
-  const shared = new SharedToken(store, seal)
-  return async replaced => {
+export function withSharedAccessToken (redis: RedisConnection, seal: Seal, fetchAccessToken: FetchAccessToken): FetchAccessToken {
+  const shared = new SharedAccessToken(redis, seal)
+  return async previousToken => {
     const holder = randomUUID()
     for (let isFirst = true; ; isFirst = false) {
       try {
-        return await shared.take(replaced, request, holder)
+        return await shared.acquire(previousToken, fetchAccessToken, holder)
       } catch (error) {
-        if (!(error instanceof StoreAway)) throw error
-        if (isFirst && await store.isBack()) continue
-        shared.giveUp(holder)
-        return request(replaced)
+        if (!(error instanceof StoreUnavailableError)) throw error
+        if (isFirst && await redis.waitForProbe()) continue
+        shared.abandonLock(holder)
+        return fetchAccessToken(previousToken)
       }
     }
   }
 }
 
-class SharedToken {
-  readonly #store: SharedStore
+class SharedAccessToken {
+  readonly #redis: RedisConnection
   readonly #seal: Seal
 
-  constructor (store: SharedStore, seal: Seal) {
-    this.#store = store
+  constructor (redis: RedisConnection, seal: Seal) {
+    this.#redis = redis
     this.#seal = seal
   }
 
   /** Whoever has the lock asks; when it got none, the next one has the lock. */
-  async take (replaced: string | undefined, request: RequestToken, holder: string): Promise<Token> {
-    const endsAtMs = Date.now() + limits.accessToken.lockMs
+  async acquire (previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holder: string): Promise<AccessToken> {
+    const deadlineMs = Date.now() + limits.accessToken.lockMs
     do {
-      const known = await this.#read(replaced)
-      if (known !== undefined) return known
-      if (await this.#store.script('lock', [this.#lock], [holder, limits.accessToken.lockMs]) === 1) return await this.#takeLocked(replaced, request, holder)
+      const stored = await this.#readStored(previousToken)
+      if (stored !== undefined) return stored
+      if (await this.#redis.script('lock', [this.#lockRedisKey], [holder, limits.accessToken.lockMs]) === 1) return await this.#fetchLocked(previousToken, fetchAccessToken, holder)
       await sleep(limits.accessToken.pollMs * (0.5 + Math.random()))
-    } while (Date.now() < endsAtMs)
+    } while (Date.now() < deadlineMs)
     throw new Problem('procore_unavailable', 'No replica got a token in time.', { outcome: 'not_sent' })
   }
 
   /** The lock may have been taken although the answer was lost: the others must not wait for whoever goes on without the store. */
-  giveUp (holder: string): void {
-    this.#store.eventually(() => this.#store.script('unlock', [this.#lock], [holder])).catch(() => {})
+  abandonLock (holder: string): void {
+    this.#redis.runOrRetryLater(() => this.#redis.script('unlock', [this.#lockRedisKey], [holder])).catch(() => {})
   }
 
-  async #takeLocked (replaced: string | undefined, request: RequestToken, holder: string): Promise<Token> {
+  async #fetchLocked (previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holder: string): Promise<AccessToken> {
     try {
-      return await this.#read(replaced) ?? await this.#renew(replaced, request)
+      return await this.#readStored(previousToken) ?? await this.#fetchAndStore(previousToken, fetchAccessToken)
     } finally {
       // A lock that can't be given up ends by itself.
-      await this.#store.script('unlock', [this.#lock], [holder]).catch(() => {})
+      await this.#redis.script('unlock', [this.#lockRedisKey], [holder]).catch(() => {})
     }
   }
 
-  async #renew (replaced: string | undefined, request: RequestToken): Promise<Token> {
-    const token = await request(replaced)
-    const name = this.#name
-    await this.#store.run(client => client.set(`${keyPrefix}${name}`, this.#seal.close(name, token), 'PX', Math.max(1, Math.ceil(token.lifetimeMs)))).catch(() => {})
-    return token
+  async #fetchAndStore (previousToken: string | undefined, fetchAccessToken: FetchAccessToken): Promise<AccessToken> {
+    const accessToken = await fetchAccessToken(previousToken)
+    const redisKey = this.#tokenRedisKey
+    await this.#redis.run(client => client.set(`${redisKeyPrefix}${redisKey}`, this.#seal.encrypt(redisKey, accessToken), 'PX', Math.max(1, Math.ceil(accessToken.lifetimeMs)))).catch(() => {})
+    return accessToken
   }
 
-  async #read (replaced: string | undefined): Promise<Token | undefined> {
-    const name = this.#name
-    const sealed = await this.#store.run(client => client.get(`${keyPrefix}${name}`))
-    const token = sealed === null ? undefined : this.#seal.open(name, sealed)
-    if (!Value.Check(TokenSchema, token) || token.value === replaced) return undefined
-    return Date.now() < token.issuedAtMs + token.lifetimeMs ? token : undefined
+  async #readStored (previousToken: string | undefined): Promise<AccessToken | undefined> {
+    const redisKey = this.#tokenRedisKey
+    const encrypted = await this.#redis.run(client => client.get(`${redisKeyPrefix}${redisKey}`))
+    const accessToken = encrypted === null ? undefined : this.#seal.decrypt(redisKey, encrypted)
+    if (!Value.Check(AccessTokenSchema, accessToken) || accessToken.value === previousToken) return undefined
+    return Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken : undefined
   }
 
-  get #name (): string {
+  get #tokenRedisKey (): string {
     return `token:${this.#seal.keyId}`
   }
 
-  get #lock (): string {
+  get #lockRedisKey (): string {
     return `token-lock:${this.#seal.keyId}`
   }
 }

@@ -7,20 +7,20 @@ import { pino, type DestinationStream } from 'pino'
 import { limits } from '../config/limits.ts'
 
 /** To be opened once in a process. A line is handed over after `limits.log.batchMs` at most; beyond `limits.log.maxBytes` that wait, lines are lost. */
-export function standardOutput (): DestinationStream {
-  const output = new Gathering(pino.destination({ dest: 1, sync: false, maxLength: limits.log.maxBytes }))
+export function batchedStdout (): DestinationStream {
+  const stream = new BatchingStream(pino.destination({ dest: 1, sync: false, maxLength: limits.log.maxBytes }))
   // Before pino's own listener, which writes what it was given.
-  process.prependListener('exit', () => output.flush())
-  return output
+  process.prependListener('exit', () => stream.flush())
+  return stream
 }
 
 /**
  * sonic-boom measures all the text that waits with each line that it is given, which makes one piece of it anew each time: at load that
  * was a quarter of all memory that a request took. Lines that are handed over together cost this once.
  */
-class Gathering implements DestinationStream {
+class BatchingStream implements DestinationStream {
   readonly #destination: DestinationStream
-  #text = ''
+  #batch = ''
   #timer: NodeJS.Timeout | undefined
 
   constructor (destination: DestinationStream) {
@@ -28,16 +28,16 @@ class Gathering implements DestinationStream {
   }
 
   write (line: string): void {
-    this.#text += line
-    if (this.#text.length >= limits.log.batchLength) this.flush()
+    this.#batch += line
+    if (this.#batch.length >= limits.log.batchLength) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), limits.log.batchMs)
   }
 
   flush (): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const text = this.#text
-    this.#text = ''
+    const text = this.#batch
+    this.#batch = ''
     if (text !== '') this.#destination.write(text)
   }
 }

@@ -1,7 +1,7 @@
 /** Whether something works, and since when: what `/readyz`, the metrics and the status page tell of whatever this service depends on. It finds out nothing. */
 
 /** Told by whoever uses the thing; down until it is told otherwise, unless it begins as up. */
-export class Standing {
+export class DependencyStatus {
   #isUp: boolean
   #sinceMs = Date.now()
 
@@ -20,7 +20,7 @@ export class Standing {
   }
 
   /** To be told as often as something is known; only a change counts. */
-  set (isUp: boolean): void {
+  report (isUp: boolean): void {
     if (isUp === this.#isUp) return
     this.#isUp = isUp
     this.#sinceMs = Date.now()

@@ -6,22 +6,22 @@ import { pino, type DestinationStream, type Logger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
-import { standardOutput } from './batched-stdout.ts'
+import { batchedStdout } from './batched-stdout.ts'
 
-interface ErrorFields { type: string, code?: string, message?: string, stack?: string[], cause?: ErrorFields }
+interface SerializedError { type: string, code?: string, message?: string, stack?: string[], cause?: SerializedError }
 
 /**
  * An error's type, code, frames and causes, `limits.log.causesMax` levels of it at most. A SyntaxError's message quotes its input and a parser error
  * of undici carries the bytes it choked on, so of the first no message is taken and of any error only these named members.
  */
-export function describeError (error: unknown, depth = 0): ErrorFields | undefined {
+export function serializeError (error: unknown, depth = 0): SerializedError | undefined {
   if (!(error instanceof Error) || depth >= limits.log.causesMax) return undefined
-  const fields: ErrorFields = { type: error.constructor.name }
+  const fields: SerializedError = { type: error.constructor.name }
   if ('code' in error && typeof error.code === 'string') fields.code = error.code
   if (!(error instanceof SyntaxError)) fields.message = error.message
   const frames = error.stack?.split('\n').map(line => line.trim()).filter(line => /^at .+:\d+:\d+\)?$/.test(line))
   if (frames !== undefined && frames.length > 0) fields.stack = frames
-  const cause = describeError(error.cause, depth + 1)
+  const cause = serializeError(error.cause, depth + 1)
   if (cause !== undefined) fields.cause = cause
   return fields
 }
@@ -30,8 +30,8 @@ export function describeError (error: unknown, depth = 0): ErrorFields | undefin
  * Raises a running process to `debug` for a while, unless it tells more already. Asked again it begins anew.
  * What comes back is to be called whenever it is asked.
  */
-export function levelRaiser (log: Pick<Logger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number): () => void {
-  const usual = log.level
+export function createDebugToggle (log: Pick<Logger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number): () => void {
+  const configuredLevel = log.level
   let timer: NodeJS.Timeout | undefined
   return () => {
     if (timer === undefined && log.levelVal <= (log.levels.values['debug'] ?? 20)) return
@@ -40,42 +40,42 @@ export function levelRaiser (log: Pick<Logger, 'level' | 'levelVal' | 'levels' |
     log.info({ forMs }, 'the log is raised to debug')
     timer = setTimeout(() => {
       log.info({}, 'the log is back at its level')
-      log.level = usual
+      log.level = configuredLevel
       timer = undefined
     }, forMs).unref()
   }
 }
 
-let second = NaN
-let secondText = ''
+let cachedSecondMs = NaN
+let cachedSecondText = ''
 
 /** ISO 8601 in UTC, as pino's own `isoTime`, whose Date for each line is what this saves. */
 function isoTime (): string {
   const nowMs = Date.now()
   const millisecond = nowMs % 1000
-  if (nowMs - millisecond !== second) {
-    second = nowMs - millisecond
-    secondText = new Date(second).toISOString().slice(0, 20)
+  if (nowMs - millisecond !== cachedSecondMs) {
+    cachedSecondMs = nowMs - millisecond
+    cachedSecondText = new Date(cachedSecondMs).toISOString().slice(0, 20)
   }
-  return `,"time":"${secondText}${String(millisecond).padStart(3, '0')}Z"`
+  return `,"time":"${cachedSecondText}${String(millisecond).padStart(3, '0')}Z"`
 }
 
 /** @param destination takes whole lines; without it they go to standard output, some milliseconds later */
-export function createLog (config: Config['log'], destination: DestinationStream = standardOutput()): Logger {
+export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): Logger {
   const options = {
     level: config.level,
     base: null,
     timestamp: isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     // Requests and replies are logged by their trail alone; a serializer that shows nothing keeps headers and bodies out for good.
-    serializers: { err: describeError, error: describeError, req: () => undefined, res: () => undefined },
+    serializers: { err: serializeError, error: serializeError, req: () => undefined, res: () => undefined },
   }
   const log = pino(options, destination)
-  made.set(log, { own: log, destination })
+  destinations.set(log, { logger: log, destination })
   return log
 }
 
-const made = new WeakMap<object, { own: Logger, destination: DestinationStream }>()
+const destinations = new WeakMap<object, { logger: Logger, destination: DestinationStream }>()
 
 /** Writes one line, with `undefined` left out. Errors have no place in it. */
 export type LineWriter = (level: 'info' | 'warn', fields: object, message: string) => void
@@ -86,12 +86,12 @@ export type LineWriter = (level: 'info' | 'warn', fields: object, message: strin
  * @param options `isAlways`: whatever the level of the log is; `name`: of the logger
  * @throws {TypeError} when the log is none of `createLog`'s
  */
-export function lineWriter (log: FastifyBaseLogger, { isAlways = false, name }: { isAlways?: boolean, name?: string } = {}): LineWriter {
-  const { own, destination } = made.get(log) ?? {}
-  if (own === undefined || destination === undefined) throw new TypeError('the log was not made here')
+export function createLineWriter (log: FastifyBaseLogger, { ignoreLevel = false, name }: { ignoreLevel?: boolean, name?: string } = {}): LineWriter {
+  const { logger, destination } = destinations.get(log) ?? {}
+  if (logger === undefined || destination === undefined) throw new TypeError('the log was not made here')
   const bindings = name === undefined ? '' : `,"name":"${name}"`
   return (level, fields, message) => {
-    if (!isAlways && !own.isLevelEnabled(level)) return
+    if (!ignoreLevel && !logger.isLevelEnabled(level)) return
     destination.write(`{"level":"${level}"${isoTime()}${bindings},${JSON.stringify(fields).slice(1, -1)},"msg":"${message}"}\n`)
   }
 }

@@ -4,11 +4,11 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import { pathsOf, type Endpoint } from '../endpoints/endpoint.ts'
+import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
-import type { Unread } from './request-end.ts'
-import { Tally } from './counter.ts'
-import type { Trail } from './request-record.ts'
+import type { UnparsedRequest } from './request-end.ts'
+import { LabelledCounter } from './counter.ts'
+import type { RequestRecord } from './request-record.ts'
 
 /** Stands before every name of ours. */
 export const metricPrefix = 'procore_bff_'
@@ -17,11 +17,11 @@ export const metricPrefix = 'procore_bff_'
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
 /** What alerts look for. */
-const expectedCodes = problemCodes.filter(code => problemTable[code].status >= 500 || code === 'procore_rate_limited')
+const initializedCodes = problemCodes.filter(code => problemTable[code].status >= 500 || code === 'procore_rate_limited')
 
 /** What of a request that ended is counted. */
-export interface NotedRequest {
-  request: { method: string, trail: Trail }
+export interface MeasuredRequest {
+  request: { method: string, record: RequestRecord }
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
   route: string | undefined
@@ -36,66 +36,66 @@ export class Metrics {
   readonly #requests = this.#counter('requests_total', 'Requests that ended.', ['method', 'route', 'status_class', 'code'])
   readonly #duration = this.#histogram('request_duration_seconds', 'From a request\'s head to the end of its answer.', ['route'])
   readonly #upstream = this.#histogram('upstream_duration_seconds', 'What requests to Procore took, of one request of a caller\'s together, without look-ups.', ['status_class'])
-  readonly #wait = this.#histogram('allowance_wait_seconds', 'How long requests waited for Procore\'s allowance, without look-ups.')
-  readonly #token = this.#histogram('token_request_duration_seconds', 'What the login host took.')
+  readonly #rateLimitWait = this.#histogram('allowance_wait_seconds', 'How long requests waited for Procore\'s allowance, without look-ups.')
+  readonly #accessTokenRequest = this.#histogram('token_request_duration_seconds', 'What the login host took.')
   readonly #received = this.#counter('received_bytes_total', 'Bytes of bodies that were read.', ['route'])
   readonly #sent = this.#counter('sent_bytes_total', 'Bytes of bodies that were answered.', ['route'])
   readonly #outcomes = this.#counter('outcomes_total', 'What became of creates and changes that were valid; a repeat under an Idempotency-Key is replayed.', ['outcome'])
   readonly #idempotency = this.#counter('idempotency_hits_total', 'Requests whose Idempotency-Key was known.', ['result'])
-  readonly #lists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked, or was slow.', ['source'])
-  readonly #lookUps = this.#counter('look_ups_total', 'Requests to find out what became of a create.', [])
+  readonly #pickLists = this.#counter('pick_lists_total', 'Pick-lists that were answered: fetched from Procore, kept from before, or stale because Procore could not be asked, or was slow.', ['source'])
+  readonly #lookups = this.#counter('look_ups_total', 'Requests to find out what became of a create.', [])
 
   constructor () {
     collectDefaultMetrics({ register: this.registry })
     for (const outcome of ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotency.inc({ result }, 0)
-    for (const source of ['fetched', 'kept', 'stale']) this.#lists.inc({ source }, 0)
+    for (const source of ['miss', 'hit', 'stale']) this.#pickLists.inc({ source }, 0)
   }
 
   /** Begins at 0 what a mirrored route may come to: of a counter that appears with its first failure Prometheus sees no increase. */
-  expect (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
+  initialize (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
     const { method } = endpoint
-    for (const route of pathsOf(endpoint)) {
+    for (const route of getEndpointPaths(endpoint)) {
       this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
-      for (const code of expectedCodes) this.#requests.inc({ method, route, status_class: classOf(problemTable[code].status), code }, 0)
+      for (const code of initializedCodes) this.#requests.inc({ method, route, status_class: statusClass(problemTable[code].status), code }, 0)
     }
   }
 
   /** To be told of each request that ended. */
-  readonly note = ({ request, reply, status, route = 'none' }: NotedRequest): void => {
-    const { trail, method } = request
-    this.#requests.inc({ method, route, status_class: classOf(status), code: trail.code ?? '' })
-    if (trail.endless !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
-    if (trail.upstreamMs !== undefined) this.#upstream.observe({ status_class: trail.upstreamStatus === undefined ? 'none' : classOf(trail.upstreamStatus) }, trail.upstreamMs / 1000)
-    if (trail.waitMs !== undefined) this.#wait.observe(trail.waitMs / 1000)
-    if (trail.bytesIn !== undefined) this.#received.inc({ route }, trail.bytesIn)
+  readonly onRequestEnd = ({ request, reply, status, route = 'none' }: MeasuredRequest): void => {
+    const { record, method } = request
+    this.#requests.inc({ method, route, status_class: statusClass(status), code: record.code ?? '' })
+    if (record.isEventStream !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
+    if (record.upstreamMs !== undefined) this.#upstream.observe({ status_class: record.upstreamStatus === undefined ? 'none' : statusClass(record.upstreamStatus) }, record.upstreamMs / 1000)
+    if (record.rateLimitWaitMs !== undefined) this.#rateLimitWait.observe(record.rateLimitWaitMs / 1000)
+    if (record.bytesIn !== undefined) this.#received.inc({ route }, record.bytesIn)
     this.#sent.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
-    if (trail.outcome !== undefined) this.#outcomes.inc({ outcome: trail.outcome })
-    if (trail.lookUps !== undefined) this.#lookUps.inc({}, trail.lookUps)
-    const result = trail.replayed === true ? 'replayed' : trail.code === undefined ? undefined : idempotencyResults[trail.code]
-    if (trail.cache !== undefined) this.#lists.inc({ source: trail.cache })
+    if (record.outcome !== undefined) this.#outcomes.inc({ outcome: record.outcome })
+    if (record.lookupCount !== undefined) this.#lookups.inc({}, record.lookupCount)
+    const result = record.replayed === true ? 'replayed' : record.code === undefined ? undefined : idempotencyResults[record.code]
+    if (record.cache !== undefined) this.#pickLists.inc({ source: record.cache })
     if (result !== undefined) this.#idempotency.inc({ result })
   }
 
   /** To be told of each that could not be read. */
-  noteUnread ({ method, status, code }: Unread): void {
-    this.#requests.inc({ method, route: 'none', status_class: classOf(status), code })
+  recordParseError ({ method, status, code }: UnparsedRequest): void {
+    this.#requests.inc({ method, route: 'none', status_class: statusClass(status), code })
   }
 
   /** To be told of each request for a token. @param ms what it took, in milliseconds */
-  noteToken (ms: number): void {
-    this.#token.observe(ms / 1000)
+  recordAccessTokenRequest (ms: number): void {
+    this.#accessTokenRequest.observe(ms / 1000)
   }
 
   /** Adds the route `/metrics`, which nobody is asked to prove a right to: it is for the network of the operator. */
-  serve (app: FastifyInstance): void {
+  registerRoute (app: FastifyInstance): void {
     app.get('/metrics', {
       schema: { operationId: 'metrics', summary: 'What it does, for Prometheus', tags: ['operation'], produces: ['text/plain'], response: { 200: { type: 'string' } } },
     }, async (_request, reply) => reply.header('cache-control', 'no-store').type(this.registry.contentType).send(await this.registry.metrics()))
   }
 
-  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): Tally<Label> {
-    return new Tally(metricPrefix + name, help, labelNames, this.registry)
+  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): LabelledCounter<Label> {
+    return new LabelledCounter(metricPrefix + name, help, labelNames, this.registry)
   }
 
   #histogram<Label extends string> (name: string, help: string, labelNames: readonly Label[] = []): Histogram<Label> {
@@ -103,4 +103,4 @@ export class Metrics {
   }
 }
 
-const classOf = (status: number) => `${Math.floor(status / 100)}xx`
+const statusClass = (status: number) => `${Math.floor(status / 100)}xx`

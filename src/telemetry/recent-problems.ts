@@ -3,10 +3,10 @@
  * It sees the trail, never a body or a head.
  */
 import type { ProblemCode } from '../server/problem.ts'
-import type { Ended, Unread } from './request-end.ts'
+import type { RequestEnd, UnparsedRequest } from './request-end.ts'
 
 /** Of one code, since the process began. */
-export interface LatestProblem {
+export interface RecentProblem {
   code: ProblemCode
   count: number
   /** The last one's, by our clock. */
@@ -17,21 +17,21 @@ export interface LatestProblem {
 }
 
 /** One entry for each code there is, so that it does not grow. */
-export class LatestProblems {
-  readonly #byCode = new Map<ProblemCode, LatestProblem>()
+export class RecentProblems {
+  readonly #byCode = new Map<ProblemCode, RecentProblem>()
 
   /** To be told of each request that ended. */
-  readonly note = ({ request: { trail: { code, requestId } }, route }: Ended): void => {
+  readonly onRequestEnd = ({ request: { record: { code, requestId } }, route }: RequestEnd): void => {
     if (code !== undefined) this.#add(code, route, requestId)
   }
 
   /** To be told of each that could not be read. */
-  noteUnread ({ code, requestId }: Unread): void {
+  recordParseError ({ code, requestId }: UnparsedRequest): void {
     this.#add(code, undefined, requestId)
   }
 
   /** The latest first. */
-  list (): LatestProblem[] {
+  list (): RecentProblem[] {
     return [...this.#byCode.values()].reverse()
   }
 

@@ -5,17 +5,17 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProblemCode } from '../server/problem.ts'
-import { readTraceparent } from './trace-context.ts'
-import type { Trail } from './request-record.ts'
+import { parseTraceparent } from './trace-context.ts'
+import type { RequestRecord } from './request-record.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    trail: Trail
+    record: RequestRecord
   }
 }
 
 /** A request that is over, as those who observe are given it: its trail is complete, and nobody else works on it. */
-export interface Ended {
+export interface RequestEnd {
   request: FastifyRequest
   reply: FastifyReply
   /** What was answered, or 499. */
@@ -25,10 +25,10 @@ export interface Ended {
 }
 
 /** Called once for each request; it must not throw, nor take long. */
-export type Observer = (ended: Ended) => void
+export type RequestEndListener = (requestEnd: RequestEnd) => void
 
 /** A request that could not be read: it has no route and no trail. */
-export interface Unread {
+export interface UnparsedRequest {
   /** `none` where not even that could be read. */
   method: string
   status: number
@@ -37,33 +37,33 @@ export interface Unread {
 }
 
 /** What nginx calls a caller who left before the answer; it is logged, never sent. */
-const callerLeft = 499
+const clientClosedRequest = 499
 
 /**
  * Must be the first hook of the application, since everything after it may write to the trail.
- * @param begin makes the trail of a request
- * @param observers are told in this order
+ * @param startRecord makes the trail of a request
+ * @param listeners are told in this order
  */
-export function addObservers (app: FastifyInstance, begin: (request: FastifyRequest) => Trail, observers: readonly Observer[]): void {
-  const end = (request: FastifyRequest, reply: FastifyReply) => {
-    const isAnswered = reply.raw.writableFinished || request.trail.endless === true
-    const ended = { request, reply, status: isAnswered ? reply.statusCode : callerLeft, route: request.routeOptions.url }
-    for (const observe of observers) observe(ended)
+export function registerRequestEnd (app: FastifyInstance, startRecord: (request: FastifyRequest) => RequestRecord, listeners: readonly RequestEndListener[]): void {
+  const notifyListeners = (request: FastifyRequest, reply: FastifyReply) => {
+    const isAnswered = reply.raw.writableFinished || request.record.isEventStream === true
+    const requestEnd = { request, reply, status: isAnswered ? reply.statusCode : clientClosedRequest, route: request.routeOptions.url }
+    for (const listener of listeners) listener(requestEnd)
   }
-  app.decorateRequest('trail')
+  app.decorateRequest('record')
   app.addHook('onRequest', (request, reply, done) => {
-    request.trail = begin(request)
+    request.record = startRecord(request)
     reply.raw.once('close', () => {
       // The answer to a create that was sent is awaited although its caller left.
-      if (request.trail.running === true) (request.trail.whenEnded ??= []).push(() => setImmediate(end, request, reply))
-      else end(request, reply)
+      if (request.record.isHandling === true) (request.record.onHandled ??= []).push(() => setImmediate(notifyListeners, request, reply))
+      else notifyListeners(request, reply)
     })
     done()
   })
 }
 
 /** The trail of a request that nobody traces here. */
-export function plainTrail ({ id, headers }: FastifyRequest): Trail {
-  const traceId = readTraceparent(headers)?.traceId
+export function createRecord ({ id, headers }: FastifyRequest): RequestRecord {
+  const traceId = parseTraceparent(headers)?.traceId
   return traceId === undefined ? { requestId: id } : { requestId: id, traceId }
 }

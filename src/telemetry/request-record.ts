@@ -1,96 +1,75 @@
 /**
- * What every part of a request's way knows of it, in one object that they hand on: what happened to it, which its log line, the metrics and
- * the spans are made of, and how it stands, by which those who work on it know of each other and a caller is told the outcome of a create.
- * Only ids, codes, sizes, times and such states may be put in it: personal data and credentials have no place here, so that they can't
- * reach a log. It judges nothing: whoever writes to it does.
+ * The record of one request: what happened to it, from which its log line, metrics and spans are made, and the state that the code
+ * working on it shares. It holds ids, codes, sizes, times and states only. Personal data and credentials are never put in it, so they
+ * cannot reach a log.
  */
 import type { Outcome, ProblemCode } from '../server/problem.ts'
+import type { SpanRecord } from './spans.ts'
 
-/** A part of the work on a request, for its spans; times are of our clock, with fractions of a millisecond. */
-export interface Stage {
-  name: 'validate' | 'token' | 'allowance' | 'upstream'
-  startedAtMs: number
-  endedAtMs: number
-  method?: string
-  /** Procore's answer to it. */
-  status?: number | undefined
-  /** Why it failed: one of few words. */
-  error?: string | undefined
-}
+/** What became of a request that may have changed something: an outcome of a failure, or the kind of success. */
+export type ChangeOutcome = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
 
-/** How a stage ended. */
-export type StageEnd = Pick<Stage, 'method' | 'status' | 'error'>
+/** How a cacheable response was obtained (compare RFC 9211): from Procore, from the cache, or from the cache although too old. */
+export type CacheStatus = 'miss' | 'hit' | 'stale'
 
-/** What became of a request that may have changed something: as the caller is told it, or how it went well. */
-export type Result = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
+/** Whether a form was buffered and sent whole, or streamed. */
+export type BodyMode = 'buffered' | 'streamed'
 
-/**
- * What happened to a request, for those who observe: times in milliseconds, sizes in bytes. `procoreRequestId` and `replayed` are told to the
- * caller as well, as headers.
- */
-interface Noted {
-  /** Nothing for look-ups, which are a part of another request. */
+/** What happened to a request. Times are in milliseconds, sizes in bytes. */
+interface RequestTelemetry {
+  /** Absent for lookups, which are part of another request. */
   requestId?: string
   traceId?: string
-  /** Only where somebody traces. */
-  stages?: Stage[]
+  /** Present only while tracing is on. */
+  spans?: SpanRecord[]
   companyId?: number
   bytesIn?: number
-  /** Waiting for Procore's allowance. */
-  waitMs?: number
+  /** Time spent waiting for Procore's rate limit. */
+  rateLimitWaitMs?: number
   upstreamMs?: number
   /** When the last byte of a request was handed to the socket, by our own clock. */
   sentAtMs?: number
   upstreamStatus?: number
+  /** Sent to the caller as the header `procore-request-id`. */
   procoreRequestId?: string
   code?: ProblemCode
-  outcome?: Result
-  /** How many look-ups were made for a create with an unknown outcome. */
-  lookUps?: number
-  /** The answer to an earlier request with the same key was given again. */
+  outcome?: ChangeOutcome
+  /** Lookups made for a create with an unknown outcome. */
+  lookupCount?: number
+  /** The response to an earlier request with the same idempotency key was sent again. */
   replayed?: true
-  /** How a form went: held and sent whole, or streamed. */
-  form?: 'held' | 'streamed'
-  faults?: number
-  /** How the answer was come by, where it may be kept: fetched from Procore, kept from before, or kept and too old. */
-  cache?: 'fetched' | 'kept' | 'stale'
-  /** The answer has no end of its own: whoever reads it ends it, and how long it took says nothing. */
-  endless?: true
+  bodyMode?: BodyMode
+  errorCount?: number
+  cache?: CacheStatus
+  /** The response ends only when its reader disconnects, so its duration says nothing. */
+  isEventStream?: true
 }
 
-/** How a request stands, for those who work on it. */
-interface Progress {
+/** The state of a request, shared by the code that works on it. */
+interface RequestState {
   /**
-   * The outcome that a create or a change would have if it ended now: none while it is not known to be valid, `not_sent` from then on,
-   * `unknown` once a complete request was handed to the socket, and `not_sent` again only when Procore certainly did not act.
+   * The outcome that a create or a change would have if it ended now: absent until the request is valid, then `not_sent`, then
+   * `unknown` once a complete request was handed to the socket. It returns to `not_sent` only if Procore certainly did not act.
    */
-  standing?: Outcome
-  /** Where it stands among the requests under way. */
-  place?: number
-  /** The request is still being worked on; whoever waits for its end is called then. */
-  running?: boolean
-  /** It was answered although it is still being worked on: nothing of it may become complete any more. */
-  dismissed?: true
-  whenDismissed?: () => void
-  whenEnded?: Array<() => void>
+  provisionalOutcome?: Outcome
+  /** Index among the requests in flight. */
+  slot?: number
+  /** The handler is still working on the request; `onHandled` listeners are called when it ends. */
+  isHandling?: boolean
+  onHandled?: Array<() => void>
+  /** The request was answered while it was still being handled: nothing of it may become complete any more. */
+  isAborted?: true
+  onAborted?: () => void
 }
 
-/** One for each request, from its first hook until its end is told of; a request that is made for another one has a trail of its own (`partOf`). */
-export interface Trail extends Noted, Progress {}
+/** One for each request, from its first hook until its end was recorded. */
+export interface RequestRecord extends RequestTelemetry, RequestState {}
 
-/** Notes a stage of the work if somebody traces it; what comes back ends it. */
-export function beginStage ({ stages }: Trail, name: Stage['name']): (end?: StageEnd) => void {
-  if (stages === undefined) return nobodyTraces
-  const startedAtMs = preciseNow()
-  return end => { stages.push({ name, startedAtMs, endedAtMs: preciseNow(), ...end }) }
-}
-
-function nobodyTraces (): void {}
-
-/** Of our clock, with fractions of a millisecond. */
-export const preciseNow = () => performance.timeOrigin + performance.now()
-
-/** A request that is made for another one has its own times and statuses, and belongs to that one. */
-export function partOf ({ requestId, traceId, stages }: Trail): Trail {
-  return { ...(requestId !== undefined && { requestId }), ...(traceId !== undefined && { traceId }), ...(stages !== undefined && { stages }) }
+/** Returns a record for a request that is made on behalf of another one. It has times and statuses of its own, and the spans of the parent. */
+export function childRecord ({ requestId, traceId, spans }: RequestRecord): RequestRecord {
+  return {
+    ...(requestId !== undefined && { requestId }),
+    ...(traceId !== undefined && { traceId }),
+    ...(spans !== undefined && { spans }),
+  }
 }

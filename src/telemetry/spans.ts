@@ -1,31 +1,55 @@
 /**
- * How the stages of a request end, for its spans: when, and with which error. An error is a code or the name of a class, never a message,
- * which could hold anything. It knows nobody who traces.
+ * Records the spans of a request: when each part of the work on it began and ended, and with which error. An error is a code or the name of
+ * a class, never a message, which could contain anything.
  */
-import type { StageEnd } from './request-record.ts'
-import { CallerGone } from '../server/errors.ts'
-import type { Breakdown } from '../procore/exchange.ts'
+import { ClientDisconnectedError } from '../server/errors.ts'
 
-/** Waits, and ends the stage with what it waited for. @throws what that throws */
-export async function staged<T> (work: Promise<T>, end: (end?: StageEnd) => void): Promise<T> {
+/** A part of the work on a request. Times are by our own clock, with fractions of a millisecond. */
+export interface SpanRecord {
+  name: 'validate' | 'access_token' | 'rate_limit' | 'upstream'
+  startedAtMs: number
+  endedAtMs: number
+  method?: string
+  /** Status of Procore's response. */
+  status?: number | undefined
+  /** `error.type` of OpenTelemetry's semantic conventions. */
+  error?: string | undefined
+}
+
+export type SpanEnd = Pick<SpanRecord, 'method' | 'status' | 'error'>
+
+/** Starts a span if tracing is on. Returns the function that ends it. */
+export function startSpan ({ spans }: { spans?: SpanRecord[] }, name: SpanRecord['name']): (end?: SpanEnd) => void {
+  if (spans === undefined) return noop
+  const startedAtMs = preciseNowMs()
+  return end => { spans.push({ name, startedAtMs, endedAtMs: preciseNowMs(), ...end }) }
+}
+
+function noop (): void {}
+
+/** Milliseconds since the epoch, with fractions. */
+export const preciseNowMs = () => performance.timeOrigin + performance.now()
+
+/** Waits for the promise and ends the span with its result. @throws what the promise rejects with */
+export async function withSpan<T> (promise: Promise<T>, end: (end?: SpanEnd) => void): Promise<T> {
   try {
-    const result = await work
+    const result = await promise
     end()
     return result
   } catch (error) {
-    end({ error: errorTypeOf(error) })
+    end({ error: errorType(error) })
     throw error
   }
 }
 
-/** `error.type` of OpenTelemetry. Nothing when it is only that the caller left. */
-export function errorTypeOf (error: unknown): string | undefined {
-  if (error instanceof CallerGone) return undefined
+/** Returns `error.type` of OpenTelemetry. A caller that disconnected is not an error. */
+export function errorType (error: unknown): string | undefined {
+  if (error instanceof ClientDisconnectedError) return undefined
   if (!(error instanceof Error)) return '_OTHER'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
-/** The same of a breakdown. What was ended from this side has no error of Procore's. */
-export function breakdownType ({ timeout, givenUp, cause }: Breakdown): string | undefined {
-  return timeout ? 'timeout' : givenUp ? undefined : errorTypeOf(cause)
+/** Returns `error.type` of an exchange without a response. An exchange that this side aborted is not an error of Procore's. */
+export function failureType ({ timedOut, aborted, cause }: { timedOut: boolean, aborted: boolean, cause: Error }): string | undefined {
+  return timedOut ? 'timeout' : aborted ? undefined : errorType(cause)
 }

@@ -12,9 +12,9 @@ export interface TraceContext {
 }
 
 /** §3.2: a version beyond ours may have more behind the flags, an id of zeros is not valid. Nothing when there is no valid header. */
-export function readTraceparent ({ traceparent }: IncomingHttpHeaders): TraceContext | undefined {
+export function parseTraceparent ({ traceparent }: IncomingHttpHeaders): TraceContext | undefined {
   if (typeof traceparent !== 'string') return undefined
-  const [, version, traceId = '', spanId = '', flags = '', more] = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(traceparent) ?? []
-  if (version === undefined || (version === '00' && more !== undefined)) return undefined
+  const [, version, traceId = '', spanId = '', flags = '', extra] = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(traceparent) ?? []
+  if (version === undefined || (version === '00' && extra !== undefined)) return undefined
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 }
 }

@@ -2,8 +2,8 @@
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 
-/** @param images where pictures may come from besides */
-export async function guardPages (pages: FastifyInstance, images: readonly string[] = []): Promise<void> {
+/** @param imageSources where pictures may come from besides */
+export async function registerSecurityHeaders (pages: FastifyInstance, imageSources: readonly string[] = []): Promise<void> {
   await pages.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -11,7 +11,7 @@ export async function guardPages (pages: FastifyInstance, images: readonly strin
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
-        imgSrc: ['data:', ...images],
+        imgSrc: ['data:', ...imageSources],
         connectSrc: ["'self'"],
         baseUri: ["'none'"],
         formAction: ["'none'"],

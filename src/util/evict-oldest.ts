@@ -5,17 +5,17 @@
  */
 
 /** A Map that was full is left with so much. */
-const left = 15 / 16
+const targetLoad = 15 / 16
 
 /**
  * When there is more than may be, forgets what was put in first, until a sixteenth of the room is free again.
- * @param fullness of the Map: 1 is its limit
- * @param forget takes one out of the Map, unless it has to stay
+ * @param load of the Map: 1 is its limit
+ * @param evict takes one out of the Map, unless it has to stay
  */
-export function forgetOldest<Key, Value> (map: ReadonlyMap<Key, Value>, fullness: () => number, forget: (key: Key, value: Value) => void): void {
-  if (fullness() <= 1) return
+export function evictOldest<Key, Value> (map: ReadonlyMap<Key, Value>, load: () => number, evict: (key: Key, value: Value) => void): void {
+  if (load() <= 1) return
   for (const [key, value] of map) {
-    if (fullness() <= left) return
-    forget(key, value)
+    if (load() <= targetLoad) return
+    evict(key, value)
   }
 }

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Pool } from 'undici'
-import { createBody, environmentFor } from '../../bench/tools.ts'
-import { root } from '../helpers/process.ts'
+import { createBody, environmentFor } from '../../bench/helpers.ts'
+import { root } from '../helpers/spawn-program.ts'
 
 const connections = 16
 const warmUp = 3000
@@ -24,7 +24,7 @@ t.test('a JSON create allocates less than three times what the bare proxy does',
 interface Started { url: string, allocated (): Promise<number> }
 
 async function start (t: Test, file: string, env: Record<string, string>): Promise<Started> {
-  const child = fork(join(root, file), { env, execArgv: ['--import', join(root, 'test/helpers/tell-allocations.ts')], silent: true })
+  const child = fork(join(root, file), { env, execArgv: ['--import', join(root, 'test/helpers/allocation-probe.ts')], silent: true })
   t.teardown(() => child.kill('SIGKILL'))
   let text = ''
   while (!text.includes('"msg":"listening"')) text += String(await once(child.stdout ?? child, 'data'))

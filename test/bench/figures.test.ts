@@ -4,14 +4,14 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { chart, filled } from '../../bench/report.ts'
-import { root } from '../helpers/process.ts'
-import { blocks, readme, table } from '../helpers/readme.ts'
+import { renderChart, fillTables } from '../../bench/report.ts'
+import { root } from '../helpers/spawn-program.ts'
+import { codeBlocks, readme, tableRows } from '../helpers/readme.ts'
 
 const exec = promisify(execFile)
 
 t.test('the command stands in the README', async t => {
-  t.ok(blocks('sh').includes('npm run bench'))
+  t.ok(codeBlocks('sh').includes('npm run bench'))
 })
 
 t.test('the benchmark, for a moment, writes the table that stands here', { timeout: 110_000 }, async t => {
@@ -24,8 +24,8 @@ t.test('the benchmark, for a moment, writes the table that stands here', { timeo
 
 t.test('tables and chart of what it costs are those of the results that are kept', async t => {
   const results = join(root, 'bench/results')
-  t.equal(filled(readme, results), readme)
-  t.equal(await readFile(join(root, 'docs/bench.svg'), 'utf8'), chart(results))
+  t.equal(fillTables(readme, results), readme)
+  t.equal(await readFile(join(root, 'docs/bench.svg'), 'utf8'), renderChart(results))
   const { readyMs, cachedReadyMs, knownCallerMicros } = JSON.parse(await readFile(join(results, 'start.json'), 'utf8'))
   for (const figure of [`${Math.round(readyMs)} ms`, `${Math.round(cachedReadyMs)} ms`, `${knownCallerMicros.toFixed(1)} µs`]) t.ok(readme.includes(figure), figure)
 })
@@ -33,7 +33,7 @@ t.test('tables and chart of what it costs are those of the results that are kept
 t.test('the figures of the table are those of the results that are kept', async t => {
   const { rows }: { rows: Array<Record<string, number | boolean>> } = JSON.parse(await readFile(join(root, 'bench/results/scale.json'), 'utf8'))
   const base = Number(rows[0]?.['cpuMicros'])
-  t.strictSame(table('replicas').map(([replicas, redis, key, rate, ratio]) => [replicas, redis, key, rate, ratio]), rows.map(({ replicas, redis, keyed, createsPerSecond, cpuMicros }) => [String(replicas), redis === true ? 'yes' : 'no', keyed === true ? 'yes' : 'no', String(createsPerSecond), (Number(cpuMicros) / base).toFixed(2)]))
+  t.strictSame(tableRows('replicas').map(([replicas, redis, key, rate, ratio]) => [replicas, redis, key, rate, ratio]), rows.map(({ replicas, redis, keyed, createsPerSecond, cpuMicros }) => [String(replicas), redis === true ? 'yes' : 'no', keyed === true ? 'yes' : 'no', String(createsPerSecond), (Number(cpuMicros) / base).toFixed(2)]))
 })
 
 t.test('what metrics cost is what was measured', async t => {

@@ -4,11 +4,11 @@ import type { Page } from 'playwright-core'
 import type * as ClientModule from '../../client/client.ts'
 import { clientModules } from '../../client/serve.ts'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
-import { startLossyWay, type LossyWay } from '../helpers/lossy-way.ts'
-import { startPages } from '../helpers/pages.ts'
-import { created, startScripted } from '../helpers/scripted.ts'
+import { startLossyProxy, type LossyProxy } from '../helpers/lossy-proxy.ts'
+import { startPageServer } from '../helpers/page-server.ts'
+import { createdResponse, startScriptedServer } from '../helpers/scripted-server.ts'
 import { startService, type Service } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
@@ -83,7 +83,7 @@ t.test('a page that leaves in the middle makes no user', { skip }, async t => {
   const told = await tryOut({ baseUrl: way.url, email: 'jane@example.com', avatarBytes: 9_000_000, isWatched: true, abortAtBytes: 100_000 })
   t.match(told, { ids: [], failure: { name: 'Error', message: 'left' } })
   t.ok((told.progress.at(-1)?.loaded ?? Infinity) < 9_000_000)
-  await until(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
+  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
   t.equal(service.emulator.api.directory.list(101).length, 0)
 })
 
@@ -99,11 +99,11 @@ t.test('submitted twice under one key: one user', { skip }, async t => {
 t.test('a connection that is reset before the answer: asked again under the same key, one user', { skip }, async t => {
   const { service, way, tryOut } = await open(t)
   for (const [index, part] of [{}, { avatarBytes: 500_000 }, { avatarBytes: 500_000, isWatched: true }].entries()) {
-    way.losses = 2
+    way.responsesToDrop = 2
     const told = await tryOut({ baseUrl: way.url, email: `jane${index}@example.com`, ...part })
     t.match(told, { replayed: [true], ids: [Number] })
     t.ok(told.repeats.length > 0 && told.repeats.every(({ name, outcome, hasKey }) => name === 'NetworkError' && outcome === 'unknown' && hasKey))
-    t.equal(way.losses, 0)
+    t.equal(way.responsesToDrop, 0)
     t.equal(service.emulator.api.directory.list(101).length, index + 1)
   }
 })
@@ -123,9 +123,9 @@ t.test('of another origin all of it can be read: pages, a change, an invitation,
     let loaded = 0
     const { data } = await client.updateUser(101, id, { city: 'Carpinteria' }, { avatar: gif, onProgress: progress => { loaded = progress.loaded } })
     const invited = await client.inviteUser(101, id)
-    const known = await client.userForm(101)
-    const { status, data: form } = await client.userForm(101, { known })
-    return { sizes, city: data.city, loaded, invited: invited.status, status, isSame: form === known.data }
+    const ifNoneMatch = await client.userForm(101)
+    const { status, data: form } = await client.userForm(101, { ifNoneMatch })
+    return { sizes, city: data.city, loaded, invited: invited.status, status, isSame: form === ifNoneMatch.data }
   }, service.url)
   t.match(told, { sizes: [2, 1], city: 'Carpinteria', invited: 202, status: 304, isSame: true })
   t.ok(told.loaded > 90_000)
@@ -145,7 +145,7 @@ t.test('with a fetch of one\'s own, and a `process` that a bundler put there, a 
 })
 
 t.test('what a redirect leads to is no answer', { skip }, async t => {
-  const elsewhere = await startScripted(t, [{ ...created, headers: { ...created.headers, 'access-control-allow-origin': '*' } }])
+  const elsewhere = await startScriptedServer(t, [{ ...createdResponse, headers: { ...createdResponse.headers, 'access-control-allow-origin': '*' } }])
   const { page } = await open(t)
   await page.route('**/companies/101/users', route => route.fulfill({ status: 303, headers: { location: elsewhere.url } }))
   for (const isWatched of [true, false]) {
@@ -161,10 +161,10 @@ t.test('what a redirect leads to is no answer', { skip }, async t => {
 })
 
 /** A page that has the client, and the service of another origin behind a way that can lose answers. */
-async function open (t: Test): Promise<{ service: Service, way: LossyWay, page: Page, errors: string[], tryOut: (it: Try) => Promise<Told> }> {
-  const origin = await startPages(t, { '/': '<!doctype html><title>client</title><link rel="icon" href="data:,">' })
+async function open (t: Test): Promise<{ service: Service, way: LossyProxy, page: Page, errors: string[], tryOut: (it: Try) => Promise<Told> }> {
+  const origin = await startPageServer(t, { '/': '<!doctype html><title>client</title><link rel="icon" href="data:,">' })
   const service = await startService(t, { env: { CORS_ORIGINS: origin } })
-  const way = await startLossyWay(t, service.port)
+  const way = await startLossyProxy(t, service.port)
   const { page, errors } = await openPage(t)
   await page.goto(origin)
   await page.evaluate(install)
@@ -190,7 +190,7 @@ async function install (): Promise<void> {
           told.progress.push(progress)
           if (progress.loaded >= abortAtBytes) leaving.abort(new Error('left'))
         },
-      onRepeat: ({ failure, idempotencyKey }) => told.repeats.push({ name: failure.name, outcome: failure.outcome, hasKey: idempotencyKey !== undefined }),
+      onRetry: ({ failure, idempotencyKey }) => told.repeats.push({ name: failure.name, outcome: failure.outcome, hasKey: idempotencyKey !== undefined }),
     })
     try {
       for (const { data, attempts, isReplayed } of await Promise.all(Array.from({ length: times }, submit))) {
@@ -200,7 +200,7 @@ async function install (): Promise<void> {
       }
     } catch (error) {
       if (!(error instanceof Error)) throw error
-      const messages = (field: 'email_address' | 'avatar') => error instanceof ProblemError ? error.errorsOf(field).map(({ message }) => message) : []
+      const messages = (field: 'email_address' | 'avatar') => error instanceof ProblemError ? error.errorsFor(field).map(({ message }) => message) : []
       told.failure = { name: error.name, message: error.message, email: messages('email_address'), avatar: messages('avatar'), ...(error instanceof ProblemError && { code: error.code }) }
     }
     return told

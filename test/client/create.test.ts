@@ -1,12 +1,12 @@
 // The client in Node against the service: users as JSON and as forms, faults under their fields, uploads with progress and without an end.
 import t from 'tap'
-import { createClient, ProblemError, randomKey, type Progress } from '../../client/client.ts'
+import { createClient, ProblemError, createIdempotencyKey, type Progress } from '../../client/client.ts'
 import { startIssuer } from '../helpers/issuer.ts'
-import { startLossyWay } from '../helpers/lossy-way.ts'
+import { startLossyProxy } from '../helpers/lossy-proxy.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { jane } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 /** What a call is refused with. */
 async function problemOf (call: Promise<unknown>): Promise<ProblemError> {
@@ -31,7 +31,7 @@ t.test('the company\'s own required fields', async t => {
   const client = createClient({ baseUrl: url })
   const problem = await problemOf(client.createUser(101, jane, { runConfigurableValidations: true }))
   t.match(problem, { code: 'procore_rejected', outcome: 'rejected', procore: { status: 422 } })
-  t.match(problem.errorsOf('job_title'), [{ rule: 'procore', message: 'can\'t be blank' }])
+  t.match(problem.errorsFor('job_title'), [{ rule: 'procore', message: 'can\'t be blank' }])
 })
 
 t.test('as a form, of every size: text, numbers and flags arrive typed, the image as it is', async t => {
@@ -63,8 +63,8 @@ t.test('faults, all together, by field', async t => {
   const problem = await problemOf(createClient({ baseUrl: url }).createUser(101, { last_name: ' ', email_address: 'jane', country_code: 'US', state_code: 'NSW' }, { avatar: blob(png()) }))
   t.match(problem, { name: 'ProblemError', code: 'validation_failed', status: 422, title: String, detail: problem.message, outcome: undefined, requestId: /^[0-9a-f-]{36}$/, retryAfterMs: undefined, attempts: 1, idempotencyKey: String })
   t.strictSame([...problem.errors.map(({ pointer, rule }) => `${pointer} ${rule}`)], ['/user/last_name required', '/user/email_address format', '/user/state_code dependency'])
-  t.match(problem.errorsOf('state_code'), [{ field: 'user[state_code]', rule: 'dependency' }])
-  t.strictSame(problem.errorsOf('city'), [])
+  t.match(problem.errorsFor('state_code'), [{ field: 'user[state_code]', rule: 'dependency' }])
+  t.strictSame(problem.errorsFor('city'), [])
   t.equal(emulator.apiRequests.length, 0)
 })
 
@@ -74,7 +74,7 @@ t.test('what Procore finds stands under the same fields', async t => {
   await client.createUser(101, jane)
   const problem = await problemOf(client.createUser(101, jane))
   t.match(problem, { code: 'procore_rejected', status: 422, outcome: 'rejected' })
-  t.match(problem.errorsOf('email_address'), [{ rule: 'procore', message: 'has already been taken' }])
+  t.match(problem.errorsFor('email_address'), [{ rule: 'procore', message: 'has already been taken' }])
 })
 
 t.test('an avatar that is refused as a whole is a fault of the avatar', async t => {
@@ -82,11 +82,11 @@ t.test('an avatar that is refused as a whole is a fault of the avatar', async t 
   const client = createClient({ baseUrl: url })
   const wrong = await problemOf(client.createUser(101, jane, { avatar: new Blob(['<svg/>'], { type: 'image/png' }) }))
   t.match(wrong, { code: 'avatar_type', status: 415 })
-  t.match(wrong.errorsOf('avatar'), [{ pointer: '/user/avatar', rule: 'type', message: wrong.detail }])
+  t.match(wrong.errorsFor('avatar'), [{ pointer: '/user/avatar', rule: 'type', message: wrong.detail }])
   for (const onProgress of [undefined, () => {}]) {
     const large = await problemOf(client.createUser(101, jane, { avatar: blob(jpeg(20_000_000)), onProgress }))
     t.match(large, { code: 'avatar_too_large', status: 413 })
-    t.match(large.errorsOf('avatar'), [{ rule: 'size' }])
+    t.match(large.errorsFor('avatar'), [{ rule: 'size' }])
   }
   t.equal(emulator.api.directory.list(101).length, 0)
 })
@@ -101,7 +101,7 @@ t.test('a form that is aborted in the middle makes no user', async t => {
     onProgress: ({ loaded }) => { if (loaded > 1_000_000) leaving.abort(reason) },
   })
   t.equal(await call.catch((error: unknown) => error), reason)
-  await until(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
+  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
   t.equal(service.emulator.api.directory.list(101).length, 0)
 })
 
@@ -110,7 +110,7 @@ t.test('submitted twice under one key: one user, the same answer', async t => {
   emulator.faults.add({ kind: 'delay', delayMs: 300 })
   const client = createClient({ baseUrl: url })
   const repeats: string[] = []
-  const options = { idempotencyKey: 'one', onRepeat: ({ failure }: { failure: Error }) => { if (failure instanceof ProblemError) repeats.push(failure.code) } }
+  const options = { idempotencyKey: 'one', onRetry: ({ failure }: { failure: Error }) => { if (failure instanceof ProblemError) repeats.push(failure.code) } }
   const answers = await Promise.all([client.createUser(101, jane, options), client.createUser(101, jane, options)])
   t.equal(answers[0]?.data.id, answers[1]?.data.id)
   t.strictSame(answers.map(({ isReplayed }) => isReplayed).sort(), [false, true])
@@ -120,12 +120,12 @@ t.test('submitted twice under one key: one user, the same answer', async t => {
 
 t.test('an answer that was lost is asked for again under the same key: JSON, form, form with progress', async t => {
   const { port, emulator } = await startService(t)
-  const way = await startLossyWay(t, port)
+  const way = await startLossyProxy(t, port)
   const client = createClient({ baseUrl: way.url })
   for (const [index, options] of [{}, { avatar: blob(png(400_000)) }, { avatar: blob(jpeg(9_000_000)), onProgress: () => {} }].entries()) {
-    way.losses = 1
+    way.responsesToDrop = 1
     const repeats: unknown[] = []
-    const answer = await client.createUser(101, { ...jane, email_address: `jane${index}@example.com` }, { ...options, onRepeat: ({ failure, idempotencyKey }) => repeats.push([failure.name, failure.outcome, typeof idempotencyKey]) })
+    const answer = await client.createUser(101, { ...jane, email_address: `jane${index}@example.com` }, { ...options, onRetry: ({ failure, idempotencyKey }) => repeats.push([failure.name, failure.outcome, typeof idempotencyKey]) })
     t.match(answer, { attempts: 2, isReplayed: true })
     t.strictSame(repeats, [['NetworkError', 'unknown', 'string']])
     t.equal(emulator.api.directory.list(101).length, index + 1)
@@ -142,16 +142,16 @@ t.test('a user whose creation Procore did not answer is found again', async t =>
 t.test('the caller\'s own token, fixed or from a function', async t => {
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
-  const token = await issuer.sign()
-  t.equal((await createClient({ baseUrl: url, token }).createUser(101, jane)).status, 201)
-  t.equal((await createClient({ baseUrl: url, token: async () => issuer.sign() }).createUser(102, jane)).status, 201)
+  const accessToken = await issuer.sign()
+  t.equal((await createClient({ baseUrl: url, accessToken }).createUser(101, jane)).status, 201)
+  t.equal((await createClient({ baseUrl: url, accessToken: async () => issuer.sign() }).createUser(102, jane)).status, 201)
   t.match(await problemOf(createClient({ baseUrl: url }).createUser(101, jane)), { code: 'unauthenticated', status: 401 })
-  await t.rejects(createClient({ baseUrl: url, token: () => { throw new Error('signed out') } }).createUser(101, jane), new Error('signed out'))
+  await t.rejects(createClient({ baseUrl: url, accessToken: () => { throw new Error('signed out') } }).createUser(101, jane), new Error('signed out'))
 })
 
 t.test('a key without a secure context, as on a page of plain http', async t => {
-  t.match(randomKey(), /^[0-9a-f-]{36}$/)
+  t.match(createIdempotencyKey(), /^[0-9a-f-]{36}$/)
   t.intercept(crypto, 'randomUUID', { value: undefined })
-  const keys = [randomKey(), randomKey()]
+  const keys = [createIdempotencyKey(), createIdempotencyKey()]
   t.ok(keys.every(key => /^[0-9a-f]{32}$/.test(key)) && keys[0] !== keys[1])
 })

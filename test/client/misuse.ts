@@ -45,13 +45,13 @@ export async function misuse (problem: ProblemError): Promise<void> {
   // @ts-expect-error an invitation has no body
   await client.inviteUser(101, 7, { user: jane })
   // @ts-expect-error what is known has to be an answer of the same kind
-  await client.userForm(101, { known: await client.listUsers(101) })
+  await client.userForm(101, { ifNoneMatch: await client.listUsers(101) })
 
-  problem.errorsOf('email_address')
-  problem.errorsOf('add_to_new_projects')
-  problem.errorsOf('avatar')
+  problem.errorsFor('email_address')
+  problem.errorsFor('add_to_new_projects')
+  problem.errorsFor('avatar')
   // @ts-expect-error the name of an input that there is not
-  problem.errorsOf('email')
+  problem.errorsFor('email')
   // @ts-expect-error a code that there is not
   const isTaken = problem.code === 'taken'
 

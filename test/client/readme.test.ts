@@ -8,8 +8,8 @@ import t, { type Test } from 'tap'
 import { createClient } from '../../client/client.ts'
 import { limits } from '../../client/limits.ts'
 import { gif } from '../helpers/images.ts'
-import { root } from '../helpers/process.ts'
-import { blocks, readme, table } from '../helpers/readme.ts'
+import { root } from '../helpers/spawn-program.ts'
+import { codeBlocks, readme, tableRows } from '../helpers/readme.ts'
 import { jane } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
@@ -26,7 +26,7 @@ const reactQuery = `declare module '@tanstack/react-query' {
 /** The examples as files, beside what a frontend has of its own. */
 async function write (t: Test, baseUrl: string): Promise<string> {
   const directory = t.testdir()
-  const examples = new Map(blocks('ts').map(block => [/^\/\/ (.+)\n/.exec(block)?.[1] ?? '', block]))
+  const examples = new Map(codeBlocks('ts').map(block => [/^\/\/ (.+)\n/.exec(block)?.[1] ?? '', block]))
   for (const name of names) {
     const source = (examples.get(name) ?? '').replaceAll('\'./client/', `'${join(root, 'client')}/`).replaceAll('https://bff.example.com', baseUrl)
     t.ok(source.includes(baseUrl), name)
@@ -57,7 +57,7 @@ t.test('the client compiles in a project that is for browsers alone, without the
 })
 
 t.test('every method of the client is in its table, and no other', async t => {
-  const told = table('method').flatMap(([names = '']) => names.replace(/\(.*?\)/g, '').split(/[\s,]+/).filter(name => name !== ''))
+  const told = tableRows('method').flatMap(([names = '']) => names.replace(/\(.*?\)/g, '').split(/[\s,]+/).filter(name => name !== ''))
   t.strictSame(told.sort(), Object.keys(createClient({ baseUrl: '' })).sort())
 })
 
@@ -86,5 +86,5 @@ t.test('it works: the client, the same within React Query, and plain fetch', asy
 
 t.test('the limits that it tells are those of the client', async t => {
   t.match(readme, `up to ${limits.attemptsMax} attempts`)
-  t.equal(limits.waitMaxMs, 60_000, 'a minute at most')
+  t.equal(limits.retryDelayTotalMaxMs, 60_000, 'a minute at most')
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createClient, type Progress } from '../../client/client.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { jane } from '../helpers/requests.ts'
-import { created, problem, startScripted, type ScriptedAnswer } from '../helpers/scripted.ts'
+import { createdResponse, problemResponse, startScriptedServer, type ScriptedResponse } from '../helpers/scripted-server.ts'
 import { startService } from '../helpers/service.ts'
 
 const blob = (image: Buffer) => new Blob([new Uint8Array(image)])
@@ -52,16 +52,16 @@ t.test('invited once, however often it is asked for under one key', async t => {
 })
 
 t.test('a change whose answer was lost is sent again, an invitation only under its key', async t => {
-  const { url, asked } = await startScripted(t, ['reset', created])
+  const { url, requests } = await startScriptedServer(t, ['reset', createdResponse])
   const client = createClient({ baseUrl: url })
   t.match(await client.updateUser(101, 7, { city: 'Carpinteria' }), { attempts: 2 })
   t.match(await client.inviteUser(101, 7), { attempts: 1 })
-  t.match(asked.map(({ method, url, headers }) => [method, url, typeof headers['idempotency-key']]), [
+  t.match(requests.map(({ method, url, headers }) => [method, url, typeof headers['idempotency-key']]), [
     ['PATCH', '/companies/101/users/7', 'undefined'], ['PATCH', '/companies/101/users/7', 'undefined'], ['PATCH', '/companies/101/users/7/invite', 'string'],
   ])
-  const invited = await startScripted(t, [problem('procore_timeout', 'unknown'), created])
+  const invited = await startScriptedServer(t, [problemResponse('procore_timeout', 'unknown'), createdResponse])
   await createClient({ baseUrl: invited.url }).inviteUser(101, 7)
-  t.equal(new Set(invited.asked.map(({ headers }) => headers['idempotency-key'])).size, 1)
+  t.equal(new Set(invited.requests.map(({ headers }) => headers['idempotency-key'])).size, 1)
 })
 
 t.test('all pages, one after the other', async t => {
@@ -84,7 +84,7 @@ t.test('all pages, one after the other', async t => {
 })
 
 t.test('a link leads neither back nor to another host', async t => {
-  const page = (link: string): ScriptedAnswer => ({ status: 200, headers: { 'content-type': 'application/json', link }, body: '[]' })
+  const page = (link: string): ScriptedResponse => ({ status: 200, headers: { 'content-type': 'application/json', link }, body: '[]' })
   for (const [link, count] of [
     ['<https://elsewhere.example/companies/9/users?page=2>; rel="next"', 2],
     ['</companies/101/users?page=1>; rel="first", </companies/101/users?per_page=5&page=2>; rel="next last"', 2],
@@ -93,11 +93,11 @@ t.test('a link leads neither back nor to another host', async t => {
     ['</companies/101/users?page=2>; rel="nextish"', 1],
     ['', 1],
   ] as const) {
-    const { url, asked } = await startScripted(t, [page(link), page('')])
+    const { url, requests } = await startScriptedServer(t, [page(link), page('')])
     let pages = 0
     for await (const { status } of createClient({ baseUrl: url }).userPages(101)) pages += Number(status === 200)
-    t.strictSame([pages, asked.length], [count, count], link)
-    t.ok(asked.every(({ url }) => url?.startsWith('/companies/101/users?page=')))
+    t.strictSame([pages, requests.length], [count, count], link)
+    t.ok(requests.every(({ url }) => url?.startsWith('/companies/101/users?page=')))
   }
 })
 
@@ -106,12 +106,12 @@ t.test('a form that is known is not sent again', async t => {
   const client = createClient({ baseUrl: url })
   const first = await client.userForm(101)
   t.match(first, { status: 200, data: { avatar: { maxBytes: 10_485_760 } } })
-  const second = await client.userForm(101, { known: first })
+  const second = await client.userForm(101, { ifNoneMatch: first })
   t.equal(second.status, 304)
   t.equal(second.data, first.data)
-  const third = await client.userForm(101, { known: second })
+  const third = await client.userForm(101, { ifNoneMatch: second })
   t.match([third.status, third.data === first.data], [304, true])
-  t.match(await client.userForm(101, { known: { ...first, headers: new Headers({ etag: '"another"' }) } }), { status: 200 })
+  t.match(await client.userForm(101, { ifNoneMatch: { ...first, headers: new Headers({ etag: '"another"' }) } }), { status: 200 })
 })
 
 t.test('the pick-lists by name', async t => {

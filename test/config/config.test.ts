@@ -1,33 +1,33 @@
 // The environment: every fault is told at once by the name of its variable, no value is shown, and nothing that is set is ignored.
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
-import { ConfigError, readConfig } from '../../src/config/index.ts'
-import { warnings } from '../../src/config/warnings.ts'
-import { run } from '../helpers/process.ts'
+import { ConfigError, loadConfig } from '../../src/config/index.ts'
+import { insecureSettings } from '../../src/config/warnings.ts'
+import { spawnProgram } from '../helpers/spawn-program.ts'
 
 const needed = { PROCORE_CLIENT_ID: 'client', PROCORE_CLIENT_SECRET: 'hunter2hunter2', CALLER_AUTH: 'none' }
 
 function faultsOf (environment: Record<string, string>): readonly string[] {
   try {
-    readConfig(environment)
+    loadConfig(environment)
     return []
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults
+    if (error instanceof ConfigError) return error.issues
     throw error
   }
 }
 
 t.test('defaults', async t => {
-  const config = readConfig(needed)
+  const config = loadConfig(needed)
   t.match(config, {
     listen: { host: '127.0.0.1', port: 3000 },
     log: { level: 'info' },
-    bodies: { jsonMaxBytes: 262_144, avatarMaxBytes: 10_485_760, formHoldBytes: 262_144, idleTimeoutMs: 15_000, timeoutMs: 300_000 },
+    body: { jsonMaxBytes: 262_144, avatarMaxBytes: 10_485_760, formBufferBytes: 262_144, idleTimeoutMs: 15_000, timeoutMs: 300_000 },
     endpoints: { stateCodes: 'iso' },
     procore: { apiUrl: 'https://api.procore.com', loginUrl: 'https://login.procore.com', connections: 128, timeoutMs: 20_000 },
     shutdown: { drainDelayMs: 0, graceMs: 25_000 },
   })
-  t.equal(config.callers.companyIds.size, 0)
+  t.equal(config.auth.companyIds.size, 0)
   t.equal(config.procore.clientSecret.reveal(), 'hunter2hunter2')
   t.throws(() => Object.assign(config.listen, { port: 1 }), 'frozen')
   t.notMatch(JSON.stringify(config), /hunter2/)
@@ -67,13 +67,13 @@ t.test('where http: is accepted', async t => {
 })
 
 t.test('an empty variable counts as unset', async t => {
-  t.equal(readConfig({ ...needed, PORT: '', PROCORE_COMPANY_IDS: '' }).listen.port, 3000)
+  t.equal(loadConfig({ ...needed, PORT: '', PROCORE_COMPANY_IDS: '' }).listen.port, 3000)
   t.strictSame(faultsOf({ ...needed, PROCORE_CLIENT_SECRET: '' }), ['PROCORE_CLIENT_SECRET: is required'])
 })
 
 t.test('lists and other types', async t => {
-  const config = readConfig({ ...needed, PROCORE_COMPANY_IDS: ' 101, 102,,562949953421312', STATE_CODES: 'any', PORT: '0', DRAIN_DELAY_MS: '5000' })
-  t.strictSame([...config.callers.companyIds], [101, 102, 562949953421312])
+  const config = loadConfig({ ...needed, PROCORE_COMPANY_IDS: ' 101, 102,,562949953421312', STATE_CODES: 'any', PORT: '0', DRAIN_DELAY_MS: '5000' })
+  t.strictSame([...config.auth.companyIds], [101, 102, 562949953421312])
   t.match(config, { endpoints: { stateCodes: 'any' }, listen: { port: 0 }, shutdown: { drainDelayMs: 5000 } })
 })
 
@@ -88,7 +88,7 @@ t.test('what verifies callers is required together, and may be http: on this mac
   t.strictSame(faultsOf(jwt).map(fault => fault.split(':')[0]), ['JWT_JWKS_URL', 'JWT_ISSUER', 'JWT_AUDIENCE'])
   const whole = { ...jwt, JWT_JWKS_URL: 'https://issuer.example.com/jwks?x=1', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' }
   t.strictSame(faultsOf(whole), [])
-  t.match(readConfig(whole).callers.jwt, { jwksUrl: 'https://issuer.example.com/jwks?x=1', issuer: 'i', audience: 'a', companiesClaim: '', scopePrefix: '' })
+  t.match(loadConfig(whole).auth.jwt, { jwksUrl: 'https://issuer.example.com/jwks?x=1', issuer: 'i', audience: 'a', companiesClaim: '', scopePrefix: '' })
   t.strictSame(faultsOf({ ...whole, JWT_JWKS_URL: 'http://127.0.0.1:1/jwks' }), [])
   t.strictSame(faultsOf({ ...whole, JWT_JWKS_URL: 'http://issuer.example.com/jwks' }).length, 1)
 })
@@ -103,7 +103,7 @@ t.test('networks, origins and a proxy', async t => {
 t.test('secrets from files', async t => {
   const directory = t.testdir({ secret: 'hunter2\n', empty: '\n' })
   const { PROCORE_CLIENT_SECRET: _, ...rest } = needed
-  t.equal(readConfig({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` }).procore.clientSecret.reveal(), 'hunter2')
+  t.equal(loadConfig({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` }).procore.clientSecret.reveal(), 'hunter2')
   t.match(faultsOf({ ...needed, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` }), ['PROCORE_CLIENT_SECRET_FILE: PROCORE_CLIENT_SECRET is set as well; set one of them'])
   t.match(faultsOf({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/empty` }), ['PROCORE_CLIENT_SECRET_FILE: the file is empty'])
   t.match(faultsOf({ ...rest, PROCORE_CLIENT_SECRET_FILE: `${directory}/none` }), ['PROCORE_CLIENT_SECRET_FILE: the file cannot be read (ENOENT)'])
@@ -121,8 +121,8 @@ t.test('a renamed variable', async t => {
       t.strictSame(faultsOf({ ...needed, [oldName]: value }), [`${oldName}: was renamed; set ${newName} instead`])
     })
     t.test(`${oldName} beside ${newName} with the same value is a warning`, async t => {
-      const config = readConfig({ ...needed, [oldName]: value, [newName]: value })
-      t.match(warnings(config).at(-1), `${oldName} was renamed and is ignored: remove it`)
+      const config = loadConfig({ ...needed, [oldName]: value, [newName]: value })
+      t.match(insecureSettings(config).at(-1), `${oldName} was renamed and is ignored: remove it`)
     })
     t.test(`${oldName} beside ${newName} with another value is refused`, async t => {
       t.strictSame(faultsOf({ ...needed, [oldName]: value, [newName]: otherValue }), [
@@ -142,16 +142,16 @@ t.test('what is set is never ignored', async t => {
 })
 
 t.test('the process: every fault on a line of its own on stderr, exit status 1', async t => {
-  const program = run(t, 'src/main.ts', { PROCORE_CLIENT_SECRET: 'hunter2', PORT: 'x', UPSTREAM_TIMEOUT_MS: '0' })
+  const program = spawnProgram(t, 'src/main.ts', { PROCORE_CLIENT_SECRET: 'hunter2', PORT: 'x', UPSTREAM_TIMEOUT_MS: '0' })
   t.strictSame(await program.exit, { code: 1, signal: null })
   t.strictSame(program.stderr().trim().split('\n').map(line => line.split(':')[0]).sort(), ['CALLER_AUTH', 'PORT', 'PROCORE_CLIENT_ID', 'UPSTREAM_TIMEOUT_MS'])
   t.strictSame(program.lines, [])
 })
 
 t.test('the process: an address that is taken is exit status 1 and one clear line', async t => {
-  const first = run(t, 'src/main.ts', { ...needed, PORT: '0', PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
+  const first = spawnProgram(t, 'src/main.ts', { ...needed, PORT: '0', PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
   const { port } = new URL(await first.listening)
-  const second = run(t, 'src/main.ts', { ...needed, PORT: port, PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
+  const second = spawnProgram(t, 'src/main.ts', { ...needed, PORT: port, PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
   t.equal((await second.exit).code, 1)
   t.match(second.stderr(), /^HOST, PORT: [^\n]*EADDRINUSE[^\n]*\n$/)
 })
@@ -160,7 +160,7 @@ t.test('the process: secrets from files, and no secret in its environment', asyn
   const directory = t.testdir()
   writeFileSync(`${directory}/id`, 'client')
   writeFileSync(`${directory}/secret`, 'hunter2\n')
-  const program = run(t, 'src/main.ts', { PORT: '0', CALLER_AUTH: 'none', PROCORE_CLIENT_ID_FILE: `${directory}/id`, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret`, PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
+  const program = spawnProgram(t, 'src/main.ts', { PORT: '0', CALLER_AUTH: 'none', PROCORE_CLIENT_ID_FILE: `${directory}/id`, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret`, PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
   t.match(await program.listening, /^http:\/\/127\.0\.0\.1:\d+$/)
   program.child.kill('SIGTERM')
   t.equal((await program.exit).code, 0)

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Page } from 'playwright-core'
-import { fillIn, openDemo, skip, submit, told } from '../helpers/demo.ts'
+import { fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 
 interface Finding { id: string, impact: string | null, nodes: Array<{ target: unknown }> }
 
@@ -26,18 +26,18 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByText('Notes, signature and other systems').first().click()
     await page.getByLabel('E-mail required').fill('jane')
     await submit(page)
-    await told(page, 'validation_failed')
+    await waitForOutcome(page, 'validation_failed')
     t.strictSame(await findings(page), [], 'after a fault')
-    await fillIn(page)
+    await fillRequiredFields(page)
     await submit(page)
-    await told(page, 'created')
+    await waitForOutcome(page, 'created')
     await page.locator('.received details[open]').waitFor()
     t.strictSame(await findings(page), [], 'created')
   })
 }
 
 t.test('by keyboard alone: a fault, its input, corrected, created', { skip }, async t => {
-  const { page, users } = await openDemo(t)
+  const { page, countUsers } = await openDemo(t)
   const focused = () => page.evaluate(() => document.activeElement?.id ?? '')
   const tabTo = async (id: string) => {
     for (let steps = 0; steps < 60; steps++) {
@@ -51,7 +51,7 @@ t.test('by keyboard alone: a fault, its input, corrected, created', { skip }, as
   await tabTo('email_address')
   await page.keyboard.type('jane')
   await page.keyboard.press('Enter')
-  await told(page, 'validation_failed')
+  await waitForOutcome(page, 'validation_failed')
   t.equal(await focused(), 'summary')
   await page.keyboard.press('Tab')
   await page.keyboard.press('Enter')
@@ -66,9 +66,9 @@ t.test('by keyboard alone: a fault, its input, corrected, created', { skip }, as
   const ring = await page.evaluate(() => getComputedStyle(document.activeElement ?? document.body).outlineStyle)
   t.equal(ring, 'solid', 'where the focus is can be seen')
   await page.keyboard.press('Space')
-  await told(page, 'created')
+  await waitForOutcome(page, 'created')
   t.equal(await focused(), 'create')
-  t.equal(users(), 1)
+  t.equal(countUsers(), 1)
 })
 
 t.test('what has the focus is never behind the bar', { skip }, async t => {

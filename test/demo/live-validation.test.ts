@@ -1,7 +1,7 @@
 // While the form is being filled in: faults of what was left are told early, of the rest not, and no late answer speaks of newer input.
 import t from 'tap'
 import type { Page } from 'playwright-core'
-import { choose, fillIn, openDemo, skip, submit, told } from '../helpers/demo.ts'
+import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 
 const fault = (page: Page, name: string) => page.locator(`#${name}-fault`)
 const validations = /\/users\/validate$/
@@ -44,12 +44,12 @@ t.test('what follows from a choice elsewhere is told at once, and is gone with i
 })
 
 t.test('several inputs that are left in one moment are judged once', { skip }, async t => {
-  const { page, asked } = await openDemo(t)
+  const { page, requestedUrls } = await openDemo(t)
   await page.getByLabel('First name').focus()
   await judged(page, async () => { for (let n = 0; n < 5; n++) await page.keyboard.press('Tab') })
   await fault(page, 'last_name').waitFor()
   await fault(page, 'email_address').waitFor()
-  t.equal(asked.filter(url => validations.test(url)).length, 1)
+  t.equal(requestedUrls.filter(url => validations.test(url)).length, 1)
 })
 
 t.test('a late answer says nothing about newer input', { skip }, async t => {
@@ -73,7 +73,7 @@ t.test('a late answer says nothing about newer input', { skip }, async t => {
 
 t.test('an answer that is overtaken by the create is not told', { skip }, async t => {
   const { page } = await openDemo(t)
-  await fillIn(page, 'jane')
+  await fillRequiredFields(page, 'jane')
   const asked = page.waitForRequest(validations)
   await page.route(validations, () => {})
   await page.keyboard.press('Tab')
@@ -82,16 +82,16 @@ t.test('an answer that is overtaken by the create is not told', { skip }, async 
   await page.getByLabel('E-mail required').fill('jane@example.com')
   await page.keyboard.press('Enter')
   await ended
-  await told(page, 'created')
+  await waitForOutcome(page, 'created')
   t.equal(await page.locator('.fault').count(), 0)
 })
 
 t.test('what Procore found stays until it is changed', { skip }, async t => {
   const { page } = await openDemo(t)
-  await fillIn(page)
-  await choose(page, 'Procore refuses the e-mail')
+  await fillRequiredFields(page)
+  await selectFault(page, 'Procore refuses the e-mail')
   await submit(page)
-  await told(page, 'rejected')
+  await waitForOutcome(page, 'rejected')
   await page.getByLabel('Job title').fill('Architect')
   await judged(page, () => page.keyboard.press('Tab'))
   t.match(await fault(page, 'email_address').innerText(), 'has already been taken')

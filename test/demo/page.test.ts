@@ -4,15 +4,15 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
 import { startDemo } from '../helpers/demo.ts'
-import { root, run, serviceEnvironment } from '../helpers/process.ts'
+import { root, spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
-import { emulate, startService } from '../helpers/service.ts'
+import { startTestEmulator, startService } from '../helpers/service.ts'
 
 const policy = "default-src 'none';script-src 'self';style-src 'self';img-src data: blob:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'"
 
 t.test('`npm start` does not have it', async t => {
-  const emulator = await emulate(t)
-  const url = await run(t, 'src/main.ts', serviceEnvironment(emulator)).listening
+  const emulator = await startTestEmulator(t)
+  const url = await spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator)).listening
   for (const path of ['/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/tools/demo/page/main.ts']) {
     t.match(await send(url + path, { method: 'GET' }), { status: 404, json: { code: 'not_found' } }, path)
   }
@@ -26,8 +26,8 @@ t.test('no module of the service asks for it', async t => {
 })
 
 t.test('its files come from here, under a strict policy, and name nothing else', async t => {
-  const emulator = await emulate(t)
-  const url = await run(t, 'tools/demo/service.ts', serviceEnvironment(emulator)).listening
+  const emulator = await startTestEmulator(t)
+  const url = await spawnProgram(t, 'tools/demo/service.ts', serviceEnvironment(emulator)).listening
   const seen = new Set<string>()
   const follow = async (path: string): Promise<void> => {
     if (seen.has(path)) return

@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { root, run } from '../helpers/process.ts'
+import { root, spawnProgram } from '../helpers/spawn-program.ts'
 
 t.test('the lines that it prints work as they stand', async t => {
-  const demo = run(t, 'tools/demo/index.ts', { PORT: '0' })
+  const demo = spawnProgram(t, 'tools/demo/index.ts', { PORT: '0' })
   await demo.listening
   const text = () => demo.lines.join('\n')
   while (!text().includes('__emulator/requests')) await new Promise(resolve => demo.child.stdout?.once('data', resolve))
@@ -25,7 +25,7 @@ t.test('the lines that it prints work as they stand', async t => {
 })
 
 t.test('a setting that is wrong ends it with the service\'s own words', async t => {
-  const demo = run(t, 'tools/demo/index.ts', { PORT: 'x' })
+  const demo = spawnProgram(t, 'tools/demo/index.ts', { PORT: 'x' })
   t.equal((await demo.exit).code, 1)
   t.match(demo.stderr(), /^PORT: /)
 })

@@ -6,15 +6,15 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { readConfig } from '../../src/config/index.ts'
+import { loadConfig } from '../../src/config/index.ts'
 import { problemTable, type ProblemCode } from '../../src/server/problem.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
-import { hasNginx, startGateway } from '../helpers/nginx.ts'
-import { root } from '../helpers/process.ts'
-import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
+import { root } from '../helpers/spawn-program.ts'
+import { multipartBody, multipartPart, jane, janeParts, RawConnection, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installed'
 
@@ -25,7 +25,7 @@ t.test('JSON and forms through the gateway', { skip }, async t => {
   t.equal((await sendJson(users, { user: jane })).status, 201)
   t.equal((await sendJson(`${gateway}/rest/v1.3/companies/101/users`, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
   for (const [index, image] of [png(200_000), jpeg(9_000_000)].entries()) {
-    const reply = await sendForm(users, form([{ name: 'user[avatar]', filename: 'a', data: image }, { name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: `form${index}@example.com` }]))
+    const reply = await sendMultipart(users, multipartBody([{ name: 'user[avatar]', filename: 'a', data: image }, { name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: `form${index}@example.com` }]))
     t.equal(reply.status, 201)
     t.ok(service.emulator.api.directory.users.get(Number(reply.json['id']))?.avatar?.equals(image))
   }
@@ -64,7 +64,7 @@ t.test('what the gateway itself refuses has the shape of a problem, with the req
   t.match(await send(users, { method: 'GET', headers: { ...headers, 'x-long': 'x'.repeat(20_000) } }), problemOf('bad_request'))
   const raw = new RawConnection(Number(new URL(gateway).port))
   raw.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n')
-  t.match(await raw.until('}'), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/)
+  t.match(await raw.readUntil('}'), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/)
   silent.close()
   await once(silent, 'close')
   const refused = await send(users, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
@@ -85,12 +85,12 @@ t.test('an upload is not buffered by the gateway: Procore sees it begin before i
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const rest = Promise.withResolvers<void>()
   const body = async function * () {
-    yield formPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })
+    yield multipartPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })
     await rest.promise
-    yield form(janeParts)
+    yield multipartBody(janeParts)
   }
-  const reply = sendForm(`${gateway}/companies/101/users`, body())
-  await until(() => service.emulator.apiRequests.length === 1)
+  const reply = sendMultipart(`${gateway}/companies/101/users`, body())
+  await waitUntil(() => service.emulator.apiRequests.length === 1)
   rest.resolve()
   t.equal((await reply).status, 201)
 })
@@ -132,7 +132,7 @@ t.test('docker-compose.yml gives the service settings that it takes', async t =>
   t.strictSame(Object.keys(services), ['gateway', 'service-1', 'service-2', 'service-3', 'redis', 'emulator'])
   const { command } = services.redis
   t.ok(['--requirepass', '--appendonly', 'noeviction'].every(word => command.includes(word)))
-  for (const name of ['service-1', 'service-2', 'service-3']) t.match(readConfig(services[name].environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
+  for (const name of ['service-1', 'service-2', 'service-3']) t.match(loadConfig(services[name].environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
   const { ipv4_address: replica } = services['service-1'].networks.default
   t.ok(services.gateway.extra_hosts.includes(`service-1:${replica}`), 'the gateway knows a replica that is away')
   t.match(services['service-1'], { read_only: true, cap_drop: ['ALL'] })

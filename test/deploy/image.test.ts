@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { root, run, serviceEnvironment } from '../helpers/process.ts'
+import { root, spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
-import { emulate } from '../helpers/service.ts'
+import { startTestEmulator } from '../helpers/service.ts'
 
 const exec = promisify(execFile)
 const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8')
@@ -58,8 +58,8 @@ t.test('its lines make a service that starts, is healthy and stops on SIGTERM', 
   const { stderr } = await exec(command, rest, { cwd: app, env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } }).catch(error => error)
   t.match(stderr, /app\.ts was accepted/, 'compiled code is at hand')
 
-  const emulator = await emulate(t)
-  const service = run(t, file, { ...serviceEnvironment(emulator), NODE_ENV: 'production', HOST: '0.0.0.0' }, app, [...as, node])
+  const emulator = await startTestEmulator(t)
+  const service = spawnProgram(t, file, { ...serviceEnvironment(emulator), NODE_ENV: 'production', HOST: '0.0.0.0' }, app, [...as, node])
   const { port } = new URL(await service.listening)
   t.equal((await sendJson(`http://127.0.0.1:${port}/companies/101/users`, { user: jane })).status, 201)
   t.equal((await send(`http://127.0.0.1:${port}/docs/swagger-ui-bundle.js`, { method: 'GET' })).status, 200)

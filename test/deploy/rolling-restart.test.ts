@@ -1,19 +1,19 @@
 // Three replicas behind the gateway, restarted one after the other under load: no create fails and none is made twice.
 import t from 'tap'
 import { png } from '../helpers/images.ts'
-import { hasNginx, startGateway } from '../helpers/nginx.ts'
-import { run, serviceEnvironment, type Program } from '../helpers/process.ts'
+import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
+import { spawnProgram, serviceEnvironment, type Program } from '../helpers/spawn-program.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
-import { form, formPart, send, sendForm, sendJson } from '../helpers/requests.ts'
-import { emulate } from '../helpers/service.ts'
+import { multipartBody, multipartPart, send, sendMultipart, sendJson } from '../helpers/requests.ts'
+import { startTestEmulator } from '../helpers/service.ts'
 
 const skip = (!hasNginx || !hasRedis) && process.env['CI'] !== 'true' && 'nginx or redis-server is not installed'
 
 t.test('zero failed, zero doubled', { skip, timeout: 110_000 }, async t => {
-  const emulator = await emulate(t, { rateLimit: 1_000_000 })
+  const emulator = await startTestEmulator(t, { rateLimit: 1_000_000 })
   const redis = await startRedis(t)
   const start = async (port = '0') => {
-    const program = run(t, 'src/main.ts', { ...serviceEnvironment(emulator), PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' })
+    const program = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' })
     const url = await program.listening
     while ((await send(`${url}/readyz`, { method: 'GET' })).status !== 200) await new Promise(resolve => setTimeout(resolve, 20))
     return { program, host: new URL(url).host }
@@ -48,18 +48,18 @@ t.test('zero failed, zero doubled', { skip, timeout: 110_000 }, async t => {
     while (!load.signal.aborted) {
       uploads++
       const { last_name: lastName, email_address: email } = person(created++)
-      const body = form([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }])
-      const fields = [formPart({ name: 'user[last_name]', data: lastName }), formPart({ name: 'user[email_address]', data: email })]
-      note(await sendForm(users, slowly(Buffer.concat([...fields, body])), { connection: 'close' }))
+      const body = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }])
+      const fields = [multipartPart({ name: 'user[last_name]', data: lastName }), multipartPart({ name: 'user[email_address]', data: email })]
+      note(await sendMultipart(users, slowly(Buffer.concat([...fields, body])), { connection: 'close' }))
     }
   }
   const loops = [...Array.from({ length: 8 }, create), ...Array.from({ length: 4 }, upload)]
   for (const [index, replica] of replicas.entries()) {
-    await gateway.takeOut(replica.host)
+    await gateway.markDown(replica.host)
     replica.program.child.kill('SIGTERM')
     t.strictSame(await replica.program.exit, { code: 0, signal: null })
     replicas[index] = await start(new URL(`http://${replica.host}`).port)
-    await gateway.takeOut()
+    await gateway.markDown()
   }
   load.abort()
   await Promise.all(loops)

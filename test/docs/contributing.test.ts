@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { root } from '../helpers/process.ts'
-import { blocks } from '../helpers/readme.ts'
+import { root } from '../helpers/spawn-program.ts'
+import { codeBlocks } from '../helpers/readme.ts'
 
 const exec = promisify(execFile)
 const read = (file: string) => readFile(join(root, file), 'utf8')
@@ -24,7 +24,7 @@ t.test('the command for a version gives it to the package', async t => {
   const [version = '', openapi = ''] = release.split(' && ')
   await exec('bash', ['-c', version], { cwd: copy })
   t.equal(JSON.parse(await readFile(join(copy, 'package.json'), 'utf8')).version, /\d+\.\d+\.\d+/.exec(version)?.[0])
-  t.ok(blocks('sh').includes(openapi), 'as test/docs/readme.test.ts runs it')
+  t.ok(codeBlocks('sh').includes(openapi), 'as test/docs/readme.test.ts runs it')
 })
 
 t.test('every script of npm that is named exists, and so does every file of the way of a request', async t => {

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { parse } from 'yaml'
-import { root } from '../helpers/process.ts'
+import { root } from '../helpers/spawn-program.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
-import { familiesOf, samplesOf } from '../helpers/samples.ts'
+import { parseFamilies, parseSamples } from '../helpers/prometheus-samples.ts'
 import { startService } from '../helpers/service.ts'
 
 const read = (file: string) => readFile(join(root, 'docs/operate', file), 'utf8')
@@ -19,10 +19,10 @@ const namesIn = (expression: string) => expression.match(/\b(?:procore_bff|nodej
 t.test('every metric that a panel or an alert names exists, and so does every label', { skip: !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed' }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
-  await sendJson(service.users, { user: jane })
-  await sendJson(service.users, { user: {} })
+  await sendJson(service.usersUrl, { user: jane })
+  await sendJson(service.usersUrl, { user: {} })
   const { text } = await send(`${service.url}/metrics`, { method: 'GET' })
-  const families = familiesOf(text)
+  const families = parseFamilies(text)
   const exists = (name: string) => families.has(name) || families.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram'
   const expressions = [...(await panels()).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...(await rules()).map(({ expr }) => expr)]
   t.ok(expressions.length > 40)
@@ -30,7 +30,7 @@ t.test('every metric that a panel or an alert names exists, and so does every la
     for (const name of namesIn(expression)) t.ok(exists(name), name)
   }
   const labels = new Map<string, Set<string>>()
-  for (const { name, labels: found } of samplesOf(text)) labels.set(name, new Set([...labels.get(name) ?? [], ...Object.keys(found)]))
+  for (const { name, labels: found } of parseSamples(text)) labels.set(name, new Set([...labels.get(name) ?? [], ...Object.keys(found)]))
   for (const expression of expressions) {
     for (const [, name = '', matchers = ''] of expression.matchAll(/((?:procore_bff|nodejs|process)_[a-z0-9_]+)\{([^}]*)\}/g)) {
       for (const [, label = ''] of matchers.matchAll(/(\w+)=~?"/g)) t.ok(label === 'instance' || labels.get(name)?.has(label), `${name} has the label ${label}`)
@@ -42,7 +42,7 @@ t.test('every metric that a panel or an alert names exists, and so does every la
 
 t.test('every value of a label that an alert asks for is one that there is', async t => {
   const service = await startService(t)
-  const values = new Set(samplesOf((await send(`${service.url}/metrics`, { method: 'GET' })).text).flatMap(({ labels }) => Object.values(labels)))
+  const values = new Set(parseSamples((await send(`${service.url}/metrics`, { method: 'GET' })).text).flatMap(({ labels }) => Object.values(labels)))
   for (const { expr } of await rules()) {
     for (const [, text = ''] of expr.matchAll(/(?:code|outcome|result|state|host|status_class)=~?"([^"]*)"/g)) {
       for (const value of text.split('|')) t.ok(values.has(value), `${value} in ${expr}`)

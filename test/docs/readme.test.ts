@@ -8,14 +8,14 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { describeEndpoints } from '../../src/endpoints/index.ts'
-import { EnvironmentSchema, fileVariables } from '../../src/config/env-schema.ts'
+import { createEndpoints } from '../../src/endpoints/index.ts'
+import { EnvSchema, secretFileVariables } from '../../src/config/env-schema.ts'
 import { limits } from '../../src/config/limits.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
-import { root } from '../helpers/process.ts'
-import { blocks, readme, table } from '../helpers/readme.ts'
+import { root } from '../helpers/spawn-program.ts'
+import { codeBlocks, readme, tableRows } from '../helpers/readme.ts'
 import { png } from '../helpers/images.ts'
-import { form, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { multipartBody, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 const exec = promisify(execFile)
@@ -23,11 +23,11 @@ const exec = promisify(execFile)
 // By itself a file has half a minute, in which `npm ci` alone may not end.
 t.setTimeout(110_000)
 
-const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', , openapi = ''] = blocks('sh')
-const [created = '', refused = ''] = blocks('json')
+const [demo = '', tests = '', curlForm = '', curlJson = '', soak = '', emulator = '', start = '', fuzz = '', , openapi = ''] = codeBlocks('sh')
+const [created = '', refused = ''] = codeBlocks('json')
 
 t.test('all of its commands are known here', async t => {
-  t.equal(blocks('sh').length, 10)
+  t.equal(codeBlocks('sh').length, 10)
   t.equal(tests, 'npm ci && npm test', 'which is running now')
 })
 
@@ -98,7 +98,7 @@ t.test('the number of companies that metrics show is the one that there is', asy
 })
 
 t.test('the endpoint of the worked example works as it stands', async t => {
-  const example = blocks('ts').find(block => block.startsWith('// src/endpoints/')) ?? ''
+  const example = codeBlocks('ts').find(block => block.startsWith('// src/endpoints/')) ?? ''
   const file = join(t.testdir(), 'trades.ts')
   await writeFile(file, example.replaceAll('from \'./', `from '${pathToFileURL(join(root, 'src/endpoints'))}/`).replace('\'@sinclair/typebox\'', `'${import.meta.resolve('@sinclair/typebox')}'`))
   t.ok(example.split('\n').length <= 30)
@@ -114,35 +114,35 @@ t.test('the endpoint of the worked example works as it stands', async t => {
 })
 
 t.test('the table of endpoints has every one of them', async t => {
-  const described = describeEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
-  t.strictSame(table('operation').map(cells => cells.join(' ')), described.map(({ name, method, path, procorePath }) => `${name} ${method} ${path} ${procorePath ?? '-'}`))
+  const described = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
+  t.strictSame(tableRows('operation').map(cells => cells.join(' ')), described.map(({ name, method, path, procorePath }) => `${name} ${method} ${path} ${procorePath ?? '-'}`))
 })
 
 t.test('the configuration table has every variable with its default', async t => {
-  const rows = table('variable')
-  t.strictSame(rows.map(([name]) => name), Object.keys(EnvironmentSchema.properties))
-  const required = new Set<string>(EnvironmentSchema.required)
+  const rows = tableRows('variable')
+  t.strictSame(rows.map(([name]) => name), Object.keys(EnvSchema.properties))
+  const required = new Set<string>(EnvSchema.required)
   for (const [name = '', value = ''] of rows) {
-    const fallback: unknown = Object.entries(EnvironmentSchema.properties).find(([key]) => key === name)?.[1]['default']
+    const fallback: unknown = Object.entries(EnvSchema.properties).find(([key]) => key === name)?.[1]['default']
     t.equal(value.replace(/^empty.*$/, ''), fallback === undefined && required.has(name) ? 'required' : String(fallback), name)
   }
-  for (const name of fileVariables) t.ok(readme.includes(`\`${name}_FILE\``), name)
+  for (const name of secretFileVariables) t.ok(readme.includes(`\`${name}_FILE\``), name)
 })
 
 t.test('the error table has every code with its status', async t => {
-  const rows = table('status').map(([status, code]) => `${status} ${code}`)
+  const rows = tableRows('status').map(([status, code]) => `${status} ${code}`)
   t.strictSame(rows, problemCodes.map(code => `${code === 'procore_rejected' ? 'theirs' : problemTable[code].status} ${code}`))
 })
 
 t.test('the table of log fields has every field that a line has', async t => {
-  const named = new Set(table('field').flatMap(([names = '']) => names.split(', ')))
+  const named = new Set(tableRows('field').flatMap(([names = '']) => names.split(', ')))
   const service = await startService(t, { env: { LOG_LEVEL: 'info' } })
   const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }
   service.emulator.faults.add({ kind: 'reset-after-body' })
-  await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
-  await sendForm(service.users, form([...janeParts, avatar]), { 'idempotency-key': 'a' })
-  await sendJson(service.users, { user: { last_name: 'Doe', email_address: 'b@example.com' } })
-  await sendJson(service.users, { user: {} })
+  await sendMultipart(service.usersUrl, multipartBody([...janeParts, avatar]), { 'idempotency-key': 'a', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
+  await sendMultipart(service.usersUrl, multipartBody([...janeParts, avatar]), { 'idempotency-key': 'a' })
+  await sendJson(service.usersUrl, { user: { last_name: 'Doe', email_address: 'b@example.com' } })
+  await sendJson(service.usersUrl, { user: {} })
   await send(`${service.url}/companies/101/trades`, { method: 'GET' })
   const requests = service.lines.filter(({ msg }) => msg === 'request')
   const seen = new Set(requests.flatMap(line => Object.keys(line)))
@@ -152,13 +152,13 @@ t.test('the table of log fields has every field that a line has', async t => {
 })
 
 t.test('every production dependency has its reason, and no other is named', async t => {
-  const named = table('package').flatMap(([names = '']) => names.split(', ')).sort()
+  const named = tableRows('package').flatMap(([names = '']) => names.split(', ')).sort()
   t.strictSame(named, Object.keys(packageJson.dependencies).sort())
 })
 
 t.test('the files and rooms it speaks of are there', async t => {
   for (const [, path = ''] of readme.matchAll(/\]\(([\w./-]+)\)/g)) t.resolves(exec('test', ['-e', join(root, path)]), path)
-  const rooms = [...(blocks('').find(block => block.startsWith('src/')) ?? '').matchAll(/^ {2}(\w+)\/ /gm)].map(match => match[1] ?? '')
+  const rooms = [...(codeBlocks('').find(block => block.startsWith('src/')) ?? '').matchAll(/^ {2}(\w+)\/ /gm)].map(match => match[1] ?? '')
   const directories = (await readdir(join(root, 'src'), { withFileTypes: true })).filter(entry => entry.isDirectory()).map(({ name }) => name)
   t.strictSame(rooms.sort(), directories.sort())
 })

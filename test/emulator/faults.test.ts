@@ -1,8 +1,8 @@
 // Each fault of the emulator as a caller meets it, for one request or at a rate, and the routes by which it is told.
 import t from 'tap'
 import { startEmulator } from '../../tools/emulator/emulator.ts'
-import type { Fault } from '../../tools/emulator/settings.ts'
-import { run } from '../helpers/process.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
+import { spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send } from '../helpers/requests.ts'
 
 const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, { headers: { authorization: 'Bearer x', 'user-agent': 'test', 'content-type': 'application/json' }, body: JSON.stringify({ user: jane }) })
@@ -10,7 +10,7 @@ const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, { h
 t.test('what a caller meets', async t => {
   const emulator = await startEmulator()
   t.teardown(() => emulator.close())
-  const broken: Fault[] = [{ kind: 'reset-before-body' }, { kind: 'reset-in-body' }, { kind: 'reset-after-body' }, { kind: 'garbage' }, { kind: 'raw', raw: 'HTTP/1.1' }, { kind: 'truncate' }]
+  const broken: InjectedFault[] = [{ kind: 'reset-before-body' }, { kind: 'reset-in-body' }, { kind: 'reset-after-body' }, { kind: 'garbage' }, { kind: 'raw', raw: 'HTTP/1.1' }, { kind: 'truncate' }]
   for (const fault of broken) {
     emulator.faults.add(fault)
     await t.rejects(create(emulator.url), fault.kind)
@@ -52,7 +52,7 @@ t.test('how often a fault strikes', async t => {
 })
 
 t.test('as a program, told by its own routes', async t => {
-  const program = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
+  const program = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
   const url = await program.listening
   const control = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body = '') => send(`${url}/__emulator${path}`, { method, body })
   t.match(await control('GET', '/settings'), { status: 200, json: { clientId: 'me', rateLimit: 3600 } })
@@ -78,7 +78,7 @@ t.test('as a program, told by its own routes', async t => {
 
 t.test('as a program, settings that are none', async t => {
   for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
-    const program = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
+    const program = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
     t.equal((await program.exit).code, 1)
     t.match(program.stderr(), /^EMULATOR_SETTINGS/)
   }

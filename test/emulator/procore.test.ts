@@ -1,10 +1,10 @@
 // The emulator as a Procore: tokens, creates by JSON and form, its own strictness, and every undocumented fact either way.
 import t, { type Test } from 'tap'
 import { startEmulator } from '../../tools/emulator/emulator.ts'
-import { parseForm } from '../../tools/emulator/multipart.ts'
+import { parseMultipart } from '../../tools/emulator/multipart.ts'
 import { SettingsSchema, type Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
-import { boundary, form, jane, janeParts, send, type Body } from '../helpers/requests.ts'
+import { boundary, multipartBody, jane, janeParts, send, type Body } from '../helpers/requests.ts'
 
 const credentials = { grant_type: 'client_credentials', client_id: 'demo-client', client_secret: 'demo-secret' }
 
@@ -34,7 +34,7 @@ t.test('a create by JSON and by form, read back with its avatar', async t => {
   t.match(byJson, { status: 201, json: { id: Number, email_address: jane.email_address, is_active: true } })
   t.notMatch(byJson.text, /nickname/)
   const image = png()
-  const byForm = await create(form([{ name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: 'b@example.com' }, { name: 'user[avatar]', filename: 'a.png', data: image }]), { 'content-type': `multipart/form-data; boundary=${boundary}` })
+  const byForm = await create(multipartBody([{ name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: 'b@example.com' }, { name: 'user[avatar]', filename: 'a.png', data: image }]), { 'content-type': `multipart/form-data; boundary=${boundary}` })
   t.equal(byForm.status, 201)
   const avatar = await fetch(String(byForm.json['avatar']))
   t.ok(Buffer.from(await avatar.arrayBuffer()).equals(image))
@@ -55,8 +55,8 @@ t.test('what it refuses', async t => {
   t.match(await other.create('{"user":{"country_code":"ZZ","bid_contact":true}}'), { status: 422, json: { errors: { last_name: ["can't be blank"], email_address: ["can't be blank"] } } })
   t.match(await other.create(JSON.stringify({ user: jane }), {}, '?run_configurable_validations=true'), { status: 422, json: { errors: { job_title: ["can't be blank"] } } })
   t.match(await other.create('x', { 'content-type': 'text/plain' }), { status: 415 })
-  t.match(await other.create(form(janeParts).subarray(0, 50), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 400 })
-  t.match(await other.create(form([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: 'no image' }]), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 422, json: { errors: { avatar: ['is not an image'] } } })
+  t.match(await other.create(multipartBody(janeParts).subarray(0, 50), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 400 })
+  t.match(await other.create(multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: 'no image' }]), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 422, json: { errors: { avatar: ['is not an image'] } } })
 })
 
 t.test('the facts that are not documented, either way', async t => {
@@ -96,17 +96,17 @@ t.test('the facts that are not documented, either way', async t => {
 
 t.test('a token that has expired', async t => {
   const { create, emulator } = await start(t)
-  emulator.api.revokeTokens()
+  emulator.api.revokeAccessTokens()
   t.equal((await create(JSON.stringify({ user: jane }))).status, 401)
 })
 
 t.test('its own reader of forms takes nothing doubtful', async t => {
   const type = 'multipart/form-data; boundary=x'
-  t.match(parseForm(type, Buffer.from('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n')), [{ name: 'a', data: Buffer.from('1') }])
+  t.match(parseMultipart(type, Buffer.from('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n')), [{ name: 'a', data: Buffer.from('1') }])
   for (const body of ['', '--x\r\n', '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n', '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x', '--x\nContent-Disposition: form-data; name="a"\n\n1\n--x--', '--x\r\nno header\r\n\r\n1\r\n--x--', '--x\r\nContent-Disposition: form-data; name="a"; filename*=x\r\n\r\n1\r\n--x--']) {
-    t.throws(() => parseForm(type, Buffer.from(body)), SyntaxError, JSON.stringify(body))
+    t.throws(() => parseMultipart(type, Buffer.from(body)), SyntaxError, JSON.stringify(body))
   }
-  t.throws(() => parseForm('multipart/form-data', Buffer.from('')), SyntaxError)
+  t.throws(() => parseMultipart('multipart/form-data', Buffer.from('')), SyntaxError)
 })
 
 t.test('a user is changed and invited, and the lists of a company have pages', async t => {

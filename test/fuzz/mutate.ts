@@ -1,7 +1,7 @@
 /** Damages bodies: bytes flipped, cut, doubled, moved, and pieces put in that parsers are known to stumble over. */
 import type { Random } from '../helpers/random.ts'
 
-const stumbling = [
+const trickyFragments = [
   '\r\n', '\n', '\r', '\r\n\r\n', '--', '"', '\\', '\\"', ';', ':', '=', ' ', '\t', '\0', '\x7f', '\u2028', 'é', '\ufeff', '%22', '%0d%0a', '[', ']', '[]', '{', '}', ',', 'null', 'true', '1e999', '-0', '1.0',
   '__proto__', 'constructor', 'user[', 'user[avatar]', 'user[email_address]', 'name="user[last_name]"', '; filename="a.png"', '; filename*=UTF-8\'\'a.png', 'Content-Disposition: form-data; name="user[city]"',
   'Content-Type: text/plain; charset=utf-16', 'Content-Transfer-Encoding: base64', 'X-Y: z', '\r\n--b', '\r\n--b--', '\r\n--b\r\n', '\r\n--b--\r\n', '\r\n--bb\r\n',
@@ -21,9 +21,9 @@ const mutations: readonly [Mutation, ...Mutation[]] = [
     if (copy.length > 0) copy[random.below(copy.length)] = random.below(256)
     return copy
   },
-  (body, random) => splice(body, random.below(body.length + 1), 0, random.pick(stumbling as [Buffer, ...Buffer[]])),
-  (body, random) => splice(body, random.below(body.length + 1), 0, random.pick(stumbling as [Buffer, ...Buffer[]])),
-  (body, random) => splice(body, random.below(body.length + 1), random.below(8), random.pick(stumbling as [Buffer, ...Buffer[]])),
+  (body, random) => splice(body, random.below(body.length + 1), 0, random.pick(trickyFragments as [Buffer, ...Buffer[]])),
+  (body, random) => splice(body, random.below(body.length + 1), 0, random.pick(trickyFragments as [Buffer, ...Buffer[]])),
+  (body, random) => splice(body, random.below(body.length + 1), random.below(8), random.pick(trickyFragments as [Buffer, ...Buffer[]])),
   (body, random) => splice(body, random.below(body.length + 1), random.below(32), Buffer.alloc(0)),
   (body, random) => splice(body, random.below(body.length + 1), 0, slice(body, random)),
   (body, random) => body.subarray(0, random.below(body.length + 1)),

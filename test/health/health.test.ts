@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
-import { skipTime } from '../helpers/clock.ts'
-import { root, run } from '../helpers/process.ts'
+import { skipTime } from '../helpers/skip-time.ts'
+import { root, spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const get = (url: string) => send(url, { method: 'GET' })
 
@@ -16,14 +16,14 @@ t.test('ready from the first token on, and still when the token is gone', async 
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '' })
   t.match(await get(`${url}/readyz`), { status: 503, json: { status: 'starting', dependencies: { login: { state: 'down' } } } })
   t.match(await get(`${url}/livez`), { status: 200, json: { status: 'live' }, headers: { 'cache-control': 'no-store' } })
-  await t.rejects(app.procore.tokens.get())
+  await t.rejects(app.procore.accessTokens.get())
   t.equal((await get(`${url}/readyz`)).status, 503)
-  await until(() => app.procore.tokens.ready)
+  await waitUntil(() => app.procore.accessTokens.isReady)
   t.match(await get(`${url}/readyz`), { status: 200, json: { status: 'ready', dependencies: { login: { state: 'up' } } } })
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '', rate: 1 })
-  const token = app.procore.tokens.current()
-  app.procore.tokens.reject(token ?? '')
-  await until(() => !app.procore.tokens.standing.isUp)
+  const token = app.procore.accessTokens.current()
+  app.procore.accessTokens.invalidate(token ?? '')
+  await waitUntil(() => !app.procore.accessTokens.status.isUp)
   t.match(await get(`${url}/readyz`), { status: 200, json: { status: 'ready', dependencies: { login: { state: 'down' } } } })
 })
 
@@ -37,32 +37,32 @@ t.test('since when: each dependency tells when it became what it is', async t =>
   const first = await since('login')
   t.match(first, { state: 'up', since: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/ })
   skip(60_000)
-  service.app.procore.tokens.start()
-  await until(() => service.app.procore.tokens.counts.renewed === 2)
+  service.app.procore.accessTokens.start()
+  await waitUntil(() => service.app.procore.accessTokens.counts.renewed === 2)
   t.strictSame(await since('login'), first, 'it stays what it was')
   service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breaker.failures })
-  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.users, { user: jane })
+  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.usersUrl, { user: jane })
   const down = await since('api')
   t.equal(down.state, 'down')
   t.ok(Date.parse(down.since) >= Date.parse(first.since) + 60_000)
 })
 
 t.test('the login host is down when it gives no token, although the old one is valid, and not when the API refuses one', async t => {
-  const { url, users, app, emulator } = await startService(t)
-  const { tokens } = app.procore
+  const { url, usersUrl, app, emulator } = await startService(t)
+  const { accessTokens } = app.procore
   const login = async () => Object((await get(`${url}/readyz`)).json['dependencies']).login.state
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '', rate: 1 })
-  tokens.start()
-  await until(() => tokens.counts.failed === 1)
+  accessTokens.start()
+  await waitUntil(() => accessTokens.counts.failed === 1)
   t.equal(await login(), 'down')
   t.match(await send(`${url}/metrics`, { method: 'GET' }), { text: /^procore_bff_token_valid 1$/m })
-  t.equal((await sendJson(users, { user: jane })).status, 201, 'with the old one')
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201, 'with the old one')
   emulator.faults.clear()
-  await until(() => tokens.standing.isUp)
+  await waitUntil(() => accessTokens.status.isUp)
   emulator.faults.add({ kind: 'delay', delayMs: 700, on: 'token' })
-  emulator.api.revokeTokens()
-  const renewing = sendJson(users, { user: { ...jane, email_address: 'b@example.com' } })
-  await until(() => tokens.counts.refused === 1)
+  emulator.api.revokeAccessTokens()
+  const renewing = sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } })
+  await waitUntil(() => accessTokens.counts.refused === 1)
   t.equal(await login(), 'up')
   t.match(await send(`${url}/metrics`, { method: 'GET' }), { text: /^procore_bff_token_valid 0$/m })
   t.equal((await renewing).status, 201)
@@ -70,7 +70,7 @@ t.test('the login host is down when it gives no token, although the old one is v
 
 t.test('not ready while stopping', async t => {
   const { url, app } = await startService(t)
-  app.lifecycle.beginStop()
+  app.inFlight.startDraining()
   t.match(await get(`${url}/readyz`), { status: 503, json: { status: 'stopping' } })
   t.equal((await get(`${url}/livez`)).status, 200)
 })
@@ -80,7 +80,7 @@ t.test('the health check of the image', async t => {
     const [code] = await once(spawn(process.execPath, ['src/health/container-check.ts'], { cwd: root, env: { HOST: '0.0.0.0', PORT: port } }), 'exit')
     return code
   }
-  const service = run(t, 'src/main.ts', { HOST: '0.0.0.0', PORT: '0', CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'a', PROCORE_CLIENT_SECRET: 'b', PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
+  const service = spawnProgram(t, 'src/main.ts', { HOST: '0.0.0.0', PORT: '0', CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'a', PROCORE_CLIENT_SECRET: 'b', PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
   const { port } = new URL(await service.listening)
   t.equal(await check(port), 0, 'alive, although the login host is away')
   service.child.kill('SIGTERM')

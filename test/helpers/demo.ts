@@ -1,46 +1,46 @@
 /** The service with the demo's page, and that page in a browser. */
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { addPage } from '../../tools/demo/plugin.ts'
+import { registerDemoPage } from '../../tools/demo/plugin.ts'
 import type { Emulator } from '../../tools/emulator/emulator.ts'
-import { hasBrowser, openPage, type Browsing } from './browser.ts'
+import { hasBrowser, openPage, type BrowserPage } from './browser.ts'
 import { startService, type Service } from './service.ts'
 
 export const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
-export interface Demo extends Browsing {
+export interface Demo extends BrowserPage {
   url: string
   emulator: Emulator
   /** The creates that Procore received, and the users that it holds. */
-  creates: () => number
-  users: () => number
+  countCreates: () => number
+  countUsers: () => number
 }
 
 /** As `tools/demo/service.ts` does it. */
 export function startDemo (t: Test): Promise<Service> {
-  return startService(t, { extend: (fastify, config) => addPage(fastify, new URL(config.procore.apiUrl)) })
+  return startService(t, { extend: (fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)) })
 }
 
 export async function openDemo (t: Test): Promise<Demo> {
   const { url, emulator } = await startDemo(t)
   const browsing = await openPage(t)
-  await load(browsing.page, `${url}/demo`)
+  await loadPage(browsing.page, `${url}/demo`)
   return {
     ...browsing,
     url,
     emulator,
-    creates: () => emulator.apiRequests.filter(({ method }) => method === 'POST').length,
-    users: () => emulator.api.directory.users.size,
+    countCreates: () => emulator.apiRequests.filter(({ method }) => method === 'POST').length,
+    countUsers: () => emulator.api.directory.users.size,
   }
 }
 
-export async function load (page: Page, url: string): Promise<void> {
+export async function loadPage (page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.locator('html[data-ready]').waitFor()
 }
 
 /** What has to be there. */
-export async function fillIn (page: Page, email = 'jane.doe@example.com'): Promise<void> {
+export async function fillRequiredFields (page: Page, email = 'jane.doe@example.com'): Promise<void> {
   await page.getByLabel('First name').fill('Jane')
   await page.getByLabel('Last name').fill('Doe')
   await page.getByLabel('E-mail required').fill(email)
@@ -49,11 +49,11 @@ export async function fillIn (page: Page, email = 'jane.doe@example.com'): Promi
 export const submit = (page: Page) => page.getByRole('button', { name: 'Create user' }).click()
 
 /** Resolves once the page says so. */
-export const told = (page: Page, word: string) => page.locator('#outcome .badge').getByText(word, { exact: true }).waitFor()
+export const waitForOutcome = (page: Page, word: string) => page.locator('#outcome .badge').getByText(word, { exact: true }).waitFor()
 
 /** Has the next create end so, and waits until Procore knows. */
-export async function choose (page: Page, label: string): Promise<void> {
-  const known = page.waitForResponse(/\/demo\/next\//)
+export async function selectFault (page: Page, label: string): Promise<void> {
+  const faultOrdered = page.waitForResponse(/\/demo\/next\//)
   await page.getByLabel('What goes wrong').selectOption({ label })
-  await known
+  await faultOrdered
 }

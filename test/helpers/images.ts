@@ -59,11 +59,11 @@ export function tiff (): Buffer {
   image.writeUInt32LE(10, 4)
   image.writeUInt16LE(tags.length, 10)
   tags.forEach(([tag, value], index) => {
-    const at = 12 + index * 12
-    image.writeUInt16LE(tag, at)
-    image.writeUInt16LE(3, at + 2)
-    image.writeUInt32LE(1, at + 4)
-    image.writeUInt16LE(value, at + 8)
+    const offset = 12 + index * 12
+    image.writeUInt16LE(tag, offset)
+    image.writeUInt16LE(3, offset + 2)
+    image.writeUInt32LE(1, offset + 4)
+    image.writeUInt16LE(value, offset + 8)
   })
   return image
 }

@@ -8,9 +8,9 @@ export interface Issuer {
   /** What the service needs to verify its tokens. */
   env: Record<string, string>
   /** How often the keys were asked for. */
-  asked: number
+  requestCount: number
   /** Whether it answers with an error. */
-  down: boolean
+  isDown: boolean
   sign (claims?: JWTPayload, options?: SignOptions): Promise<string>
   /** Adds a key that later tokens are signed with. */
   rotate (algorithm?: string): Promise<void>
@@ -24,35 +24,35 @@ export interface SignOptions {
   notBeforeIn?: number
 }
 
-const name = 'https://issuer.example.com/'
+const issuerUrl = 'https://issuer.example.com/'
 const audience = 'procore-bff'
 
 export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer> {
-  const keys: object[] = []
+  const publicKeys: object[] = []
   let current: { algorithm: string, kid: string, key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'] }
   const issuer: Issuer = {
     env: {},
-    asked: 0,
-    down: false,
-    sign: async (claims = {}, { issuer = name, audience: to = audience, expiresIn = 600, notBeforeIn = 0 } = {}) => {
+    requestCount: 0,
+    isDown: false,
+    sign: async (claims = {}, { issuer = issuerUrl, audience: to = audience, expiresIn = 600, notBeforeIn = 0 } = {}) => {
       const nowSeconds = Math.floor(Date.now() / 1000)
       return new SignJWT({ sub: 'caller', ...claims }).setProtectedHeader({ alg: current.algorithm, kid: current.kid })
         .setIssuer(issuer).setAudience(to).setExpirationTime(nowSeconds + expiresIn).setNotBefore(nowSeconds + notBeforeIn).sign(current.key)
     },
     rotate: async (algorithm = 'ES256') => {
       const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true })
-      current = { algorithm, kid: `key-${keys.length}`, key: privateKey }
-      keys.push({ ...await exportJWK(publicKey), kid: current.kid, alg: algorithm, use: 'sig' })
+      current = { algorithm, kid: `key-${publicKeys.length}`, key: privateKey }
+      publicKeys.push({ ...await exportJWK(publicKey), kid: current.kid, alg: algorithm, use: 'sig' })
     },
   }
   await issuer.rotate(algorithm)
   const server = createServer((_request, response) => {
-    issuer.asked++
-    if (issuer.down) response.writeHead(503).end('away')
-    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
+    issuer.requestCount++
+    if (issuer.isDown) response.writeHead(503).end('away')
+    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: publicKeys }))
   })
-  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${await listen(t, server)}/jwks`, JWT_ISSUER: name, JWT_AUDIENCE: audience }
+  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${await listen(t, server)}/jwks`, JWT_ISSUER: issuerUrl, JWT_AUDIENCE: audience }
   return issuer
 }
 
-export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+export const bearerHeader = (jwt: string) => ({ authorization: `Bearer ${jwt}` })

@@ -16,11 +16,11 @@ export async function listen (t: Test, server: Server, host = '127.0.0.1'): Prom
     server.close()
     for (const socket of sockets) socket.destroy()
   })
-  return portOf(server)
+  return getPort(server)
 }
 
 /** The port of a server that listens on TCP, as Node's type does not know. @throws before it listens */
-export function portOf (server: Pick<Server, 'address'>): number {
+export function getPort (server: Pick<Server, 'address'>): number {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new TypeError('it does not listen on TCP')
   return address.port

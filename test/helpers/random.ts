@@ -19,8 +19,8 @@ export class Random {
     return Math.floor(this.next() * limit)
   }
 
-  chance (part: number): boolean {
-    return this.next() < part
+  chance (probability: number): boolean {
+    return this.next() < probability
   }
 
   pick<T> (choices: readonly [T, ...T[]]): T {

@@ -14,9 +14,9 @@ export class TestRedis {
   /** For looking at what the service stored. */
   readonly client: Redis
 
-  constructor (port: number, directory: string, more: readonly string[], password: string | undefined) {
+  constructor (port: number, directory: string, extraArgs: readonly string[], password: string | undefined) {
     this.port = port
-    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--loglevel', 'warning', ...more]
+    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--loglevel', 'warning', ...extraArgs]
     this.client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, ...(password !== undefined && { password }) })
     this.client.on('error', () => {})
   }
@@ -47,8 +47,8 @@ export class TestRedis {
   }
 }
 
-export async function startRedis (t: Test, { more = [], password }: { more?: readonly string[], password?: string } = {}): Promise<TestRedis> {
-  const redis = new TestRedis(await freePort(), t.testdir(), password === undefined ? more : [...more, '--requirepass', password], password)
+export async function startRedis (t: Test, { extraArgs = [], password }: { extraArgs?: readonly string[], password?: string } = {}): Promise<TestRedis> {
+  const redis = new TestRedis(await freePort(), t.testdir(), password === undefined ? extraArgs : [...extraArgs, '--requirepass', password], password)
   await redis.start()
   t.teardown(async () => {
     redis.client.disconnect()

@@ -1,13 +1,13 @@
 /** A service for one test: built from an environment as `npm start` would, listening on a free port, closed by the test that made it. */
 import type { Test } from 'tap'
 import { buildApp, type App } from '../../src/app.ts'
-import { readConfig, type Config } from '../../src/config/index.ts'
+import { loadConfig, type Config } from '../../src/config/index.ts'
 import { Emulator, startEmulator } from '../../tools/emulator/emulator.ts'
 import type { Settings } from '../../tools/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
-import { portOf } from './listen.ts'
-import { credentials } from './requests.ts'
+import { getPort } from './listen.ts'
+import { credentialPattern } from './requests.ts'
 
 export interface Service {
   url: string
@@ -17,7 +17,7 @@ export interface Service {
   lines: Array<Record<string, unknown>>
   emulator: Emulator
   /** Where a user of company 101 is created. */
-  users: string
+  usersUrl: string
 }
 
 export interface ServiceOptions {
@@ -34,10 +34,10 @@ export interface ServiceOptions {
 }
 
 export async function startService (t: Test, options: ServiceOptions = {}): Promise<Service> {
-  const emulator = await emulate(t, options.emulator)
+  const emulator = await startTestEmulator(t, options.emulator)
   const procore = options.procoreUrl ?? emulator.url
   const lines: Service['lines'] = []
-  const config = readConfig({
+  const config = loadConfig({
     PROCORE_API_URL: procore,
     PROCORE_LOGIN_URL: procore,
     PROCORE_CLIENT_ID: emulator.settings.clientId,
@@ -52,26 +52,26 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()
     await app.fastify.close()
-    const leak = leakIn(lines)
+    const leak = findLeak(lines)
     if (leak !== undefined) throw new Error(`a credential or an address in the log: ${leak}`)
   })
   await app.store?.start()
-  if (options.ready ?? true) await app.procore.tokens.get()
+  if (options.ready ?? true) await app.procore.accessTokens.get()
   await app.fastify.listen({ ...config.listen })
-  const port = portOf(app.fastify.server)
+  const port = getPort(app.fastify.server)
   const url = `http://127.0.0.1:${port}`
-  return { url, port, app, lines, emulator, users: `${url}/companies/101/users` }
+  return { url, port, app, lines, emulator, usersUrl: `${url}/companies/101/users` }
 }
 
 /** The people of the tests: names, addresses, numbers. */
-const people = /@example\.com|\bDoe\b|\bjane\b|1-555-/i
+const personalDataPattern = /@example\.com|\bDoe\b|\bjane\b|1-555-/i
 
 /** The first line that holds a secret, a token, or something of a person: all of a test's traffic is looked at. */
-function leakIn (lines: Service['lines']): string | undefined {
-  return lines.map(({ fingerprint: _, ...line }) => JSON.stringify(line)).find(line => credentials.test(line) || people.test(line))
+function findLeak (lines: Service['lines']): string | undefined {
+  return lines.map(({ fingerprint: _, ...line }) => JSON.stringify(line)).find(line => credentialPattern.test(line) || personalDataPattern.test(line))
 }
 
-export async function emulate (t: Test, settings?: Partial<Settings>): Promise<Emulator> {
+export async function startTestEmulator (t: Test, settings?: Partial<Settings>): Promise<Emulator> {
   const emulator = await startEmulator(settings)
   t.teardown(() => emulator.close())
   return emulator

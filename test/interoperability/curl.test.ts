@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { jpeg, png } from '../helpers/images.ts'
-import { root } from '../helpers/process.ts'
+import { root } from '../helpers/spawn-program.ts'
 import { startService } from '../helpers/service.ts'
 
 const curl = async (...args: string[]) => {
@@ -15,16 +15,16 @@ const curl = async (...args: string[]) => {
 const sha256 = (bytes: Buffer | undefined) => createHash('sha256').update(bytes ?? '').digest('hex')
 
 t.test('JSON', async t => {
-  const { users } = await startService(t)
-  const reply = await curl(users, '-H', 'content-type: application/json', '-d', '{"user":{"first_name":"Jane","last_name":"Doe","email_address":"jane.doe@example.com"}}')
+  const { usersUrl } = await startService(t)
+  const reply = await curl(usersUrl, '-H', 'content-type: application/json', '-d', '{"user":{"first_name":"Jane","last_name":"Doe","email_address":"jane.doe@example.com"}}')
   t.match(reply, { status: 201, json: { name: 'Jane Doe', email_address: 'jane.doe@example.com' } })
-  const faulty = await curl(users, '-H', 'content-type: application/json', '-d', '{"user":{"last_name":"Doe"}}')
+  const faulty = await curl(usersUrl, '-H', 'content-type: application/json', '-d', '{"user":{"last_name":"Doe"}}')
   t.match(faulty, { status: 422, json: { code: 'validation_failed', errors: [{ pointer: '/user/email_address', rule: 'required' }] } })
-  t.match(await curl(users, '-d', 'last_name=Doe'), { status: 415, json: { code: 'unsupported_media_type' } }, 'urlencoded is curl\'s default')
+  t.match(await curl(usersUrl, '-d', 'last_name=Doe'), { status: 415, json: { code: 'unsupported_media_type' } }, 'urlencoded is curl\'s default')
 })
 
 t.test('-F with a PNG and a JPEG, the file first and last, held and streamed, with Expect: 100-continue', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   const images = { 'small.png': png(20_000), 'middle.png': png(200_000), 'small.jpg': jpeg(20_000), 'large.jpg': jpeg(9_000_000) }
   const directory = t.testdir(images)
   const fields = (index: number) => ['-F', 'user[last_name]=Doe', '-F', `user[email_address]=jane${index}@example.com`, '-F', 'user[notes]=Zoë "the crane"']
@@ -32,7 +32,7 @@ t.test('-F with a PNG and a JPEG, the file first and last, held and streamed, wi
   for (const [name, image] of Object.entries(images)) {
     for (const isFirst of [true, false]) {
       const file = ['-F', `user[avatar]=@${directory}/${name}`]
-      const reply = await curl(users, ...(isFirst ? [...file, ...fields(index)] : [...fields(index), ...file]))
+      const reply = await curl(usersUrl, ...(isFirst ? [...file, ...fields(index)] : [...fields(index), ...file]))
       t.equal(reply.status, 201, name)
       const user = emulator.api.directory.users.get(reply.json.id)
       t.equal(sha256(user?.avatar), sha256(image), name)
@@ -43,13 +43,13 @@ t.test('-F with a PNG and a JPEG, the file first and last, held and streamed, wi
 })
 
 t.test('the picture of the README\'s line is a real one', async t => {
-  const { users } = await startService(t)
-  t.equal((await curl(users, '-F', 'user[avatar]=@docs/avatar.png', '-F', 'user[last_name]=Doe', '-F', 'user[email_address]=jane@example.com')).status, 201)
+  const { usersUrl } = await startService(t)
+  t.equal((await curl(usersUrl, '-F', 'user[avatar]=@docs/avatar.png', '-F', 'user[last_name]=Doe', '-F', 'user[email_address]=jane@example.com')).status, 201)
 })
 
 t.test('a refusal while curl still uploads is read by it', async t => {
-  const { users } = await startService(t, { env: { AVATAR_MAX_BYTES: '500000' } })
+  const { usersUrl } = await startService(t, { env: { AVATAR_MAX_BYTES: '500000' } })
   const directory = t.testdir({ 'large.jpg': jpeg(4_000_000), 'evil.png': Buffer.from(`<svg>${' '.repeat(3_000_000)}</svg>`) })
-  t.match(await curl(users, '-F', `user[avatar]=@${directory}/large.jpg`), { status: 413, json: { code: 'avatar_too_large' } })
-  t.match(await curl(users, '-F', `user[avatar]=@${directory}/evil.png`), { status: 415, json: { code: 'avatar_type' } })
+  t.match(await curl(usersUrl, '-F', `user[avatar]=@${directory}/large.jpg`), { status: 413, json: { code: 'avatar_too_large' } })
+  t.match(await curl(usersUrl, '-F', `user[avatar]=@${directory}/evil.png`), { status: 415, json: { code: 'avatar_type' } })
 })

@@ -75,8 +75,8 @@ const forms: Record<string, { contentType: string, body: Buffer }> = {
 
 for (const [name, { contentType, body }] of Object.entries(forms)) {
   t.test(name, async t => {
-    const { users, emulator } = await startService(t)
-    const reply = await send(users, { headers: { 'content-type': contentType }, body })
+    const { usersUrl, emulator } = await startService(t)
+    const reply = await send(usersUrl, { headers: { 'content-type': contentType }, body })
     t.equal(reply.status, 201, reply.text)
     const user = emulator.api.directory.list(101)[0]
     t.match(user?.values, { last_name: 'Doe', email_address: 'jane@example.com' })

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
-import { openapiFile, openapiYaml } from '../../tools/scripts/openapi.ts'
+import { openapiPath, buildOpenapiYaml } from '../../tools/scripts/openapi.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { startIssuer } from '../helpers/issuer.ts'
 import { send } from '../helpers/requests.ts'
@@ -13,7 +13,7 @@ interface Media { schema: { properties?: Record<string, { properties?: Record<st
 interface Operation { security: object[], requestBody: { content: Record<string, Media> }, responses: Record<string, { description: string, headers?: object, content?: Record<string, Media> }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
 interface Document { openapi: string, paths: Record<string, Record<string, Operation>>, components: Record<string, Record<string, unknown>> }
 
-const written: Document = parse(await readFile(openapiFile, 'utf8'))
+const written: Document = parse(await readFile(openapiPath, 'utf8'))
 
 const partAt = (pointer: string) => pointer.split('/').slice(1).reduce<unknown>((holder, step) => Object(holder)[step.replaceAll('~1', '/').replaceAll('~0', '~')], written)
 
@@ -27,7 +27,7 @@ function resolve (value: unknown): unknown {
 const document: Document = Object(resolve(written))
 
 t.test('it is not stale: `npm run openapi` rewrites it', async t => {
-  t.equal(await readFile(openapiFile, 'utf8'), await openapiYaml())
+  t.equal(await readFile(openapiPath, 'utf8'), await buildOpenapiYaml())
 })
 
 t.test('the service serves the same document', async t => {

@@ -2,17 +2,17 @@
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { Problem } from '../../src/server/problem.ts'
-import { Tokens } from '../../src/procore/auth/token-provider.ts'
+import { AccessTokenProvider } from '../../src/procore/auth/token-provider.ts'
 import { png } from '../helpers/images.ts'
-import { form, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 const silent = { info: () => {}, warn: () => {} }
 const create = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
 
 t.test('a crowd without a token costs one request to the login host', async t => {
-  const { users, emulator } = await startService(t, { ready: false })
-  const replies = await Promise.all(Array.from({ length: 50 }, (_, index) => sendJson(users, create(index))))
+  const { usersUrl, emulator } = await startService(t, { ready: false })
+  const replies = await Promise.all(Array.from({ length: 50 }, (_, index) => sendJson(usersUrl, create(index))))
   t.ok(replies.every(({ status }) => status === 201))
   t.equal(emulator.tokenRequests.length, 1)
   t.match(emulator.tokenRequests[0]?.headers['content-type'], /^application\/x-www-form-urlencoded/)
@@ -21,55 +21,55 @@ t.test('a crowd without a token costs one request to the login host', async t =>
 })
 
 t.test('a token that was revoked under a crowd costs one renewal, and every request ends well', async t => {
-  const { users, emulator } = await startService(t)
-  emulator.api.revokeTokens()
-  const replies = await Promise.all(Array.from({ length: 500 }, (_, index) => sendJson(users, create(index))))
+  const { usersUrl, emulator } = await startService(t)
+  emulator.api.revokeAccessTokens()
+  const replies = await Promise.all(Array.from({ length: 500 }, (_, index) => sendJson(usersUrl, create(index))))
   t.ok(replies.every(({ status }) => status === 201))
   t.equal(emulator.tokenRequests.length, 2)
   t.equal(emulator.api.directory.users.size, 500, 'none twice')
 })
 
 t.test('a held form is repeated after a 401, a streamed one is told to come again', async t => {
-  const { users, emulator } = await startService(t)
-  emulator.api.revokeTokens()
-  t.equal((await sendForm(users, form([{ name: 'user[avatar]', filename: 'a.png', data: png() }, ...janeParts]))).status, 201)
+  const { usersUrl, emulator } = await startService(t)
+  emulator.api.revokeAccessTokens()
+  t.equal((await sendMultipart(usersUrl, multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png() }, ...janeParts]))).status, 201)
   emulator.api.directory.users.clear()
-  emulator.api.revokeTokens()
-  const big = form([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }, ...janeParts])
-  const refused = await sendForm(users, big)
+  emulator.api.revokeAccessTokens()
+  const big = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }, ...janeParts])
+  const refused = await sendMultipart(usersUrl, big)
   t.match(refused.json, { status: 503, code: 'procore_unavailable', outcome: 'rejected' })
   t.equal(refused.headers['retry-after'], '1')
-  t.equal((await sendForm(users, big)).status, 201)
+  t.equal((await sendMultipart(usersUrl, big)).status, 201)
 })
 
 t.test('a 401 that stays is procore_unauthorized after one repeat, and makes no storm at the login host', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '{"errors":"Invalid Token"}', rate: 1 })
-  for (let index = 0; index < 30; index++) t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
+  for (let index = 0; index < 30; index++) t.match((await sendJson(usersUrl, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
   t.ok(emulator.tokenRequests.length <= 1 + limits.accessToken.invalidationBurst)
   t.ok(emulator.apiRequests.length <= 30 + limits.accessToken.invalidationBurst, 'the same token is not tried again')
 })
 
 t.test('a company that is refused whatever the token does not keep the others from theirs', async t => {
-  const { url, users, emulator } = await startService(t)
+  const { url, usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '', rate: 1, path: '/companies/666/' })
   for (let index = 0; index < 20; index++) {
     t.match((await sendJson(`${url}/companies/666/users`, { user: jane })).json, { status: 502, code: 'procore_unauthorized' })
-    t.equal((await sendJson(users, create(index))).status, 201)
+    t.equal((await sendJson(usersUrl, create(index))).status, 201)
   }
 })
 
 t.test('the very first token may be refused once, and the request still ends well', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '' })
-  t.equal((await sendJson(users, { user: jane })).status, 201)
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   t.equal(emulator.tokenRequests.length, 2)
 })
 
 t.test('credentials that are refused', async t => {
   for (const invalidClientStatus of [400, 401] as const) {
-    const { users, emulator, url, lines } = await startService(t, { env: { PROCORE_CLIENT_SECRET: 'wrong-secret' }, emulator: { invalidClientStatus }, ready: false })
-    const reply = await sendJson(users, { user: jane })
+    const { usersUrl, emulator, url, lines } = await startService(t, { env: { PROCORE_CLIENT_SECRET: 'wrong-secret' }, emulator: { invalidClientStatus }, ready: false })
+    const reply = await sendJson(usersUrl, { user: jane })
     t.match(reply.json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
     t.notMatch(reply.text, /wrong-secret|demo-client|unknown client/)
     t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 503)
@@ -79,26 +79,26 @@ t.test('credentials that are refused', async t => {
 })
 
 t.test('credentials that are refused with a challenge beside the error, as Doorkeeper does', async t => {
-  const { users, emulator } = await startService(t, { ready: false })
+  const { usersUrl, emulator } = await startService(t, { ready: false })
   emulator.faults.add({ kind: 'status', status: 401, body: '{"error":"invalid_client"}', headers: { 'www-authenticate': 'Bearer realm="Doorkeeper", error="invalid_client"' }, on: 'token', rate: 1 })
-  t.match((await sendJson(users, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
+  t.match((await sendJson(usersUrl, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
 })
 
 t.test('a token that is over when it comes makes no storm', async t => {
-  const { users, emulator } = await startService(t, { ready: false })
+  const { usersUrl, emulator } = await startService(t, { ready: false })
   emulator.faults.add({ kind: 'status', status: 200, body: '{"access_token":"a","token_type":"bearer","expires_in":0}', on: 'token', rate: 1 })
-  for (let index = 0; index < 5; index++) t.match((await sendJson(users, { user: jane })).json, { status: 503, code: 'procore_unavailable' })
+  for (let index = 0; index < 5; index++) t.match((await sendJson(usersUrl, { user: jane })).json, { status: 503, code: 'procore_unavailable' })
   t.ok(emulator.tokenRequests.length <= 2)
 })
 
 t.test('a login host that is away or talks nonsense is procore_unavailable, and not asked by every request', async t => {
   const faults = [{ kind: 'status', status: 503, body: '' }, { kind: 'status', status: 200, body: '{}' }, { kind: 'status', status: 200, body: '<html>' }, { kind: 'reset-before-body' }, { kind: 'garbage' }, { kind: 'status', status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }] as const
   for (const fault of faults) {
-    const { users, emulator } = await startService(t, { ready: false })
+    const { usersUrl, emulator } = await startService(t, { ready: false })
     emulator.faults.add({ ...fault, on: 'token', rate: 1 })
-    const replies = await Promise.all(Array.from({ length: 20 }, () => sendJson(users, { user: jane })))
+    const replies = await Promise.all(Array.from({ length: 20 }, () => sendJson(usersUrl, { user: jane })))
     for (const { json } of replies) t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
-    const paused = await sendJson(users, { user: jane })
+    const paused = await sendJson(usersUrl, { user: jane })
     t.match(paused.json, { status: 503, code: 'procore_unavailable' })
     t.equal(paused.headers['retry-after'], '1')
     t.equal(emulator.tokenRequests.length, 1, fault.kind)
@@ -109,7 +109,7 @@ t.test('refused credentials are in the log once a minute, not at every attempt o
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   const lines: string[] = []
-  const tokens = new Tokens(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { info: () => {}, warn: (_, message) => { lines.push(message) } })
+  const tokens = new AccessTokenProvider(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { info: () => {}, warn: (_, message) => { lines.push(message) } })
   for (let attempt = 0; attempt < 12; attempt++) {
     await t.rejects(tokens.get(), { code: 'procore_unauthorized', cause: undefined })
     now += 10_000
@@ -120,16 +120,16 @@ t.test('refused credentials are in the log once a minute, not at every attempt o
 
 t.test('renewed ahead of its end', async t => {
   const { emulator, app } = await startService(t, { emulator: { expiresInSeconds: 1 } })
-  const first = app.procore.tokens.current()
+  const first = app.procore.accessTokens.current()
   while (emulator.tokenRequests.length < 3) await new Promise(resolve => setTimeout(resolve, 50))
-  t.not(app.procore.tokens.current(), first)
+  t.not(app.procore.accessTokens.current(), first)
 })
 
 t.test('kept in use while a renewal ahead fails, and never used beyond its end', async t => {
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   let asked = 0
-  const tokens = new Tokens(async () => {
+  const tokens = new AccessTokenProvider(async () => {
     if (asked++ > 0) throw new Problem('procore_unavailable', 'away', { outcome: 'not_sent' })
     return { value: 'first', issuedAtMs: now, lifetimeMs: 1000 }
   }, silent)
@@ -147,12 +147,12 @@ t.test('kept in use while a renewal ahead fails, and never used beyond its end',
 
 t.test('a token of yesterday that is refused late does not drop the one of today', async t => {
   let asked = 0
-  const tokens = new Tokens(async () => ({ value: `token-${++asked}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 }), silent)
+  const tokens = new AccessTokenProvider(async () => ({ value: `token-${++asked}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 }), silent)
   t.equal(await tokens.get(), 'token-1')
-  tokens.reject('token-1')
-  tokens.reject('token-1')
+  tokens.invalidate('token-1')
+  tokens.invalidate('token-1')
   t.equal(await tokens.get(), 'token-2')
-  tokens.reject('token-1')
+  tokens.invalidate('token-1')
   t.equal(await tokens.get(), 'token-2')
   t.equal(asked, 2)
   tokens.stop()

@@ -3,11 +3,11 @@ import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
-import { boundary, form, janeParts, RawConnection } from '../helpers/requests.ts'
+import { boundary, multipartBody, janeParts, RawConnection } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
-const body = form([{ name: 'user[avatar]', filename: 'a.png', data: png(900_000) }, ...janeParts])
+const body = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(900_000) }, ...janeParts])
 
 const token = '{"access_token":"tok","token_type":"bearer","expires_in":5400}'
 
@@ -33,13 +33,13 @@ t.test('a 500 whose end comes after the last byte of the form was read', async t
   const { port } = await startService(t, { procoreUrl: upstream.url })
   const caller = new RawConnection(port)
   caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\ncontent-length: ${body.length}\r\n\r\n`).write(body.subarray(0, 800_000))
-  await until(upstream.begun)
+  await waitUntil(upstream.begun)
   // The head of the answer has to arrive before the rest of the form is sent.
   await new Promise(resolve => setTimeout(resolve, 50))
   caller.write(body.subarray(800_000))
   await new Promise(resolve => setTimeout(resolve, 50))
   upstream.finish()
-  t.match(await caller.until('\r\n\r\n{'), /^HTTP\/1\.1 502 [^]*"outcome":"not_sent"/)
+  t.match(await caller.readUntil('\r\n\r\n{'), /^HTTP\/1\.1 502 [^]*"outcome":"not_sent"/)
   t.equal(upstream.complete(), 0)
   caller.socket.destroy()
 })

@@ -3,20 +3,20 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { Fault } from '../../tools/emulator/settings.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
-import { run } from '../helpers/process.ts'
-import { boundary, form, jane, janeParts, send, type Reply } from '../helpers/requests.ts'
+import { spawnProgram } from '../helpers/spawn-program.ts'
+import { boundary, multipartBody, jane, janeParts, send, type TestResponse } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
-const big = form([{ name: 'user[avatar]', filename: 'a.png', data: png(6_000_000) }, ...janeParts])
+const big = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(6_000_000) }, ...janeParts])
 /** More than sockets and kernels take in while an answer is on its way, which must come before the last byte is handed over. */
-const huge = form([{ name: 'user[avatar]', filename: 'a.png', data: png(25_000_000) }, ...janeParts])
-const small = form([{ name: 'user[avatar]', filename: 'a.png', data: png(5_000) }, ...janeParts])
+const huge = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(25_000_000) }, ...janeParts])
+const small = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(5_000) }, ...janeParts])
 const close = { connection: 'close' }
 const ways = {
   JSON: (url: string) => send(url, { headers: { 'content-type': 'application/json', ...close }, body: JSON.stringify({ user: jane }) }),
@@ -39,11 +39,11 @@ const rejected = (status: number, code = 'procore_rejected'): Expected => ({ sta
 const notSent = (status: number, code: string): Expected => ({ status, code, outcome: 'not_sent', created: 0 })
 const made: Expected = { status: 201, created: 1 }
 
-const status = (code: number, more: Partial<Fault> = {}): Fault => ({ kind: 'status', status: code, body: '{}', ...more })
+const status = (code: number, more: Partial<InjectedFault> = {}): InjectedFault => ({ kind: 'status', status: code, body: '{}', ...more })
 const headers = (more: Record<string, string>) => ({ headers: more })
 
 /** A fault, what is to be told of it, and what instead when the form is streamed. */
-const matrix: Record<string, [faults: Fault[], expected: Expected, streamed?: Expected]> = {
+const matrix: Record<string, [faults: InjectedFault[], expected: Expected, streamed?: Expected]> = {
   'reset before the body is read': [[{ kind: 'reset-before-body' }], unknown(502, 'procore_unreachable'), notSent(502, 'procore_unreachable')],
   'reset in the body': [[{ kind: 'reset-in-body', bytes: 1 }], unknown(502, 'procore_unreachable'), notSent(502, 'procore_unreachable')],
   'Procore stops reading': [[{ kind: 'stall' }], unknown(504, 'procore_timeout'), notSent(504, 'procore_timeout')],
@@ -90,7 +90,7 @@ const matrix: Record<string, [faults: Fault[], expected: Expected, streamed?: Ex
 }
 
 t.test('the emulator misbehaves', async t => {
-  const emulator = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
+  const emulator = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
   const upstream = await emulator.listening
   const control = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown) => JSON.parse((await send(`${upstream}/__emulator${path}`, { method, headers: close, body: body === undefined ? '' : JSON.stringify(body) })).text)
   const service = await startService(t, { procoreUrl: upstream, env: { UPSTREAM_TIMEOUT_MS: '300', UPLOAD_IDLE_TIMEOUT_MS: '300', RATE_LIMIT_MAX_WAIT_MS: '2500', AVATAR_MAX_BYTES: '30000000' } })
@@ -120,7 +120,7 @@ t.test('the emulator misbehaves', async t => {
         if (expected.outcome === 'not_sent') t.equal(complete.length, 0)
         t.ok(complete.length <= (expected === made ? 2 : 1), 'at most one repeat')
         t.equal((await ways.JSON(users(999_000 + company))).status, 201, 'the next one is served')
-        await until(() => sockets() <= socketsBefore + 1)
+        await waitUntil(() => sockets() <= socketsBefore + 1)
       })
     }
   }
@@ -129,7 +129,7 @@ t.test('the emulator misbehaves', async t => {
   t.ok(grownBytes < 24_000_000, `memory is back at its level: ${grownBytes}`)
 })
 
-function check (test: Test, reply: Reply, { status, code, outcome }: Expected): void {
+function check (test: Test, reply: TestResponse, { status, code, outcome }: Expected): void {
   test.equal(reply.status, status, reply.text)
   if (status !== 201) test.match(reply.json, { status, code, outcome })
   else test.equal(reply.headers['x-outcome'], outcome)

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
-import { form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
+import { multipartBody, jane, janeParts, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 // Most of the time is waiting for the ends of connections.
@@ -20,10 +20,10 @@ t.test('no connection: not_sent, for every way of sending', async t => {
     'no TLS on the other side': [`https://127.0.0.1:${plain}`, 502, 'procore_unreachable'],
     'a handshake that never ends': [`https://127.0.0.1:${silent}`, 504, 'procore_timeout'],
   }
-  const large = form([{ name: 'user[avatar]', filename: 'a.png', data: png(500_000) }, ...janeParts])
+  const large = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(500_000) }, ...janeParts])
   for (const [name, [url, status, code]] of Object.entries(urls)) {
-    const { users } = await startService(t, { env: { PROCORE_API_URL: url, UPSTREAM_TIMEOUT_MS: '700' } })
-    for (const reply of [await sendJson(users, { user: jane }), await sendForm(users, form(janeParts)), await sendForm(users, large)]) {
+    const { usersUrl } = await startService(t, { env: { PROCORE_API_URL: url, UPSTREAM_TIMEOUT_MS: '700' } })
+    for (const reply of [await sendJson(usersUrl, { user: jane }), await sendMultipart(usersUrl, multipartBody(janeParts)), await sendMultipart(usersUrl, large)]) {
       t.match(reply.json, { status, code, outcome: 'not_sent' }, name)
     }
   }
@@ -35,7 +35,7 @@ t.test('an idle connection is closed by us, before the other side would', async 
     socket.on('data', () => socket.write('HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 8\r\n\r\n{"id":1}'))
     socket.once('end', closed.resolve)
   })
-  const { users } = await startService(t, { env: { PROCORE_API_URL: `http://127.0.0.1:${port}` } })
-  t.equal((await sendJson(users, { user: jane })).status, 201)
+  const { usersUrl } = await startService(t, { env: { PROCORE_API_URL: `http://127.0.0.1:${port}` } })
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   await t.resolves(closed.promise)
 })

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { listen } from '../helpers/listen.ts'
-import { run, serviceEnvironment } from '../helpers/process.ts'
+import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { jane, sendJson } from '../helpers/requests.ts'
-import { emulate } from '../helpers/service.ts'
+import { startTestEmulator } from '../helpers/service.ts'
 
 /** A certificate for localhost that signs itself. */
 async function certify (t: Test): Promise<{ directory: string, key: Buffer, cert: Buffer }> {
@@ -21,7 +21,7 @@ async function certify (t: Test): Promise<{ directory: string, key: Buffer, cert
 }
 
 t.test('an https: Procore behind a proxy', async t => {
-  const emulator = await emulate(t)
+  const emulator = await startTestEmulator(t)
   const { directory, key, cert } = await certify(t)
   const tls = createTlsServer({ key, cert }, (request, response) => {
     request.pipe(httpRequest(`${emulator.url}${request.url}`, { method: request.method, headers: request.headers }, answer => {
@@ -42,12 +42,12 @@ t.test('an https: Procore behind a proxy', async t => {
     for (const end of [socket, upstream]) end.on('error', () => {})
   })
   const proxyUrl = `http://user:hunter2@localhost:${await listen(t, proxy)}`
-  const start = (t: Test, env: Record<string, string>) => run(t, 'src/main.ts', { ...serviceEnvironment(emulator), PROCORE_API_URL: origin, PROCORE_LOGIN_URL: origin, ...env })
-  const create = async (program: ReturnType<typeof run>, company: number) => sendJson(`${await program.listening}/companies/${company}/users`, { user: jane })
+  const start = (t: Test, env: Record<string, string>) => spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), PROCORE_API_URL: origin, PROCORE_LOGIN_URL: origin, ...env })
+  const create = async (program: ReturnType<typeof spawnProgram>, company: number) => sendJson(`${await program.listening}/companies/${company}/users`, { user: jane })
 
   await t.test('a certificate of an authority that nobody knows is not taken', async t => {
     t.match((await create(start(t, {}), 1)).json, { code: 'procore_unavailable', outcome: 'not_sent' })
-    t.equal(emulator.recorder.received.length, 0)
+    t.equal(emulator.recorder.requests.length, 0)
   })
   await t.test('NODE_EXTRA_CA_CERTS', async t => {
     t.equal((await create(start(t, { NODE_EXTRA_CA_CERTS: join(directory, 'cert.pem') }), 2)).status, 201)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { readImageType } from '../../src/proxy/image/signature.ts'
 import { ImageSize } from '../../src/proxy/image/dimensions.ts'
 import { bmp, gif, jpeg, png, tiff } from '../helpers/images.ts'
-import { form, janeParts, sendForm } from '../helpers/requests.ts'
+import { multipartBody, janeParts, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 /** The pixels of an image that comes in pieces of so many bytes. */
@@ -69,20 +69,20 @@ t.test('the header of every type is read, in whatever pieces it comes', async t 
 })
 
 t.test('too many pixels end a form at once, held or streamed', async t => {
-  const { users, emulator } = await startService(t, { env: { AVATAR_MAX_PIXELS: '1000000' } })
+  const { usersUrl, emulator } = await startService(t, { env: { AVATAR_MAX_PIXELS: '1000000' } })
   const images = { 'held png': hugePng(), 'streamed png': hugePng(900_000), gif: sized(gif(), image => { image.writeUInt16LE(50_000, 6); image.writeUInt16LE(50_000, 8) }) }
   for (const [name, data] of Object.entries(images)) {
-    const reply = await sendForm(users, form([{ name: 'user[avatar]', filename: 'a.png', data }, ...janeParts]))
+    const reply = await sendMultipart(usersUrl, multipartBody([{ name: 'user[avatar]', filename: 'a.png', data }, ...janeParts]))
     t.match(reply.json, { status: 413, code: 'avatar_too_large', detail: 'The avatar declares more than 1000000 pixels.' }, name)
   }
   t.equal(emulator.apiRequests.length, 0)
-  t.equal((await sendForm(users, form([{ name: 'user[avatar]', filename: 'a.tiff', data: lateTiff(900_000) }, ...janeParts]))).status, 201)
+  t.equal((await sendMultipart(usersUrl, multipartBody([{ name: 'user[avatar]', filename: 'a.tiff', data: lateTiff(900_000) }, ...janeParts]))).status, 201)
 })
 
 t.test('a directory at the end that declares too much ends a form that flowed already', async t => {
-  const { users, emulator } = await startService(t, { env: { AVATAR_MAX_PIXELS: '1000000' } })
+  const { usersUrl, emulator } = await startService(t, { env: { AVATAR_MAX_PIXELS: '1000000' } })
   const fill = Buffer.alloc(900_000)
   const data = Buffer.concat([sized(Buffer.from(bigTiff.subarray(0, 10)), image => image.writeUInt32LE(10 + fill.length, 4)), fill, bigTiff.subarray(10)])
-  t.match((await sendForm(users, form([{ name: 'user[avatar]', filename: 'a.tiff', data }, ...janeParts]))).json, { code: 'avatar_too_large', outcome: 'not_sent' })
+  t.match((await sendMultipart(usersUrl, multipartBody([{ name: 'user[avatar]', filename: 'a.tiff', data }, ...janeParts]))).json, { code: 'avatar_too_large', outcome: 'not_sent' })
   t.strictSame(emulator.apiRequests.map(({ complete }) => complete), [false])
 })

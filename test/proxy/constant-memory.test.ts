@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { listen } from '../helpers/listen.ts'
-import { run, serviceEnvironment } from '../helpers/process.ts'
-import { boundary, form, formPart, janeParts, RawConnection, sendForm } from '../helpers/requests.ts'
+import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
+import { boundary, multipartBody, multipartPart, janeParts, RawConnection, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 /** What sockets of the two sides, their kernels and our own queues may hold of a body that nobody takes. */
@@ -14,9 +14,9 @@ const allowanceBytes = 24_000_000
 
 async function * endlessForm (avatarBytes: number): AsyncGenerator<Buffer> {
   const piece = randomBytes(65_536)
-  yield formPart({ name: 'user[avatar]', filename: 'a.png', data: Buffer.from('\x89PNG\r\n\x1a\n', 'latin1') }).subarray(0, -2)
+  yield multipartPart({ name: 'user[avatar]', filename: 'a.png', data: Buffer.from('\x89PNG\r\n\x1a\n', 'latin1') }).subarray(0, -2)
   for (let bytes = 0; bytes < avatarBytes; bytes += piece.length) yield piece
-  yield Buffer.concat([Buffer.from('\r\n'), form(janeParts)])
+  yield Buffer.concat([Buffer.from('\r\n'), multipartBody(janeParts)])
 }
 
 t.test('when Procore stops reading, so do we', async t => {
@@ -57,13 +57,13 @@ t.test('the largest body takes no more memory than a small one', async t => {
       else if (chunk.includes('\r\n0\r\n\r\n')) socket.write(answer('201 Created', '{"id":1}'))
     })
   })
-  const service = run(t, 'src/main.ts', {
+  const service = spawnProgram(t, 'src/main.ts', {
     ...serviceEnvironment({ url: `http://127.0.0.1:${await listen(t, server)}`, settings: { clientId: 'a', clientSecret: 'b' } }),
     AVATAR_MAX_BYTES: '700000000',
   })
   const users = `${await service.listening}/companies/101/users`
   const peakAfter = async (avatarBytes: number) => {
-    t.equal((await sendForm(users, endlessForm(avatarBytes))).status, 201)
+    t.equal((await sendMultipart(users, endlessForm(avatarBytes))).status, 201)
     return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8'))?.[1]) * 1024
   }
   const small = await peakAfter(20_000_000)

@@ -1,6 +1,6 @@
 // A create by JSON: what goes upstream is built from what was validated, and what comes back is Procore's answer byte for byte.
 import t from 'tap'
-import { jane, pieces, send, sendJson } from '../helpers/requests.ts'
+import { jane, streamChunks, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 const everything = {
@@ -43,8 +43,8 @@ t.test('all 26 fields arrive as they were sent, under both paths', async t => {
 })
 
 t.test('only what is ours to say goes upstream', async t => {
-  const { users, emulator } = await startService(t)
-  await sendJson(`${users}?run_configurable_validations=1`, { user: { ...jane, job_title: 'QA' } }, {
+  const { usersUrl, emulator } = await startService(t)
+  await sendJson(`${usersUrl}?run_configurable_validations=1`, { user: { ...jane, job_title: 'QA' } }, {
     authorization: 'Bearer of-the-caller',
     cookie: 'a=b',
     'x-forwarded-for': '10.0.0.1',
@@ -74,10 +74,10 @@ t.test('only what is ours to say goes upstream', async t => {
 })
 
 t.test('the answer is Procore\'s, byte for byte, and its headers are ours', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   const body = '{ "id": 12345678901234567890,\n"name" : "J\\u00e9", "extra": [null] }'
   emulator.faults.add({ kind: 'status', status: 201, body, headers: { 'x-request-id': 'procore-9', 'cache-control': 'public', etag: '"1"', location: 'https://elsewhere.example.com', 'set-cookie': 'a=b' } })
-  const reply = await sendJson(users, { user: jane }, { 'x-request-id': 'caller-7' })
+  const reply = await sendJson(usersUrl, { user: jane }, { 'x-request-id': 'caller-7' })
   t.equal(reply.status, 201)
   t.equal(reply.text, body)
   const { date, 'keep-alive': _, ...headers } = reply.headers
@@ -93,27 +93,27 @@ t.test('the answer is Procore\'s, byte for byte, and its headers are ours', asyn
 })
 
 t.test('an id that is not sane is replaced', async t => {
-  const { users } = await startService(t)
+  const { usersUrl } = await startService(t)
   for (const id of ['a b', 'x'.repeat(129), 'ä', '<script>']) {
-    const { headers } = await sendJson(users, { user: {} }, { 'x-request-id': Buffer.from(id).toString('latin1') })
+    const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': Buffer.from(id).toString('latin1') })
     t.match(headers['x-request-id'], /^[0-9a-f-]{36}$/)
   }
-  const { headers } = await sendJson(users, { user: {} }, { 'x-request-id': 'A.b_c:/+=@-9' })
+  const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': 'A.b_c:/+=@-9' })
   t.equal(headers['x-request-id'], 'A.b_c:/+=@-9')
 })
 
 t.test('a key repeated in JSON: the last one counts, for us and for Procore', async t => {
-  const { users, emulator } = await startService(t)
-  const { status } = await sendJson(users, '{"user":{"last_name":1,"last_name":"Doe","email_address":"jane.doe@example.com"}}')
+  const { usersUrl, emulator } = await startService(t)
+  const { status } = await sendJson(usersUrl, '{"user":{"last_name":1,"last_name":"Doe","email_address":"jane.doe@example.com"}}')
   t.equal(status, 201)
   t.equal(String(emulator.apiRequests[0]?.body), '{"user":{"last_name":"Doe","email_address":"jane.doe@example.com"}}')
 })
 
 t.test('a chunked JSON body is taken as well', async t => {
-  const { users } = await startService(t)
-  const { status } = await send(users, {
+  const { usersUrl } = await startService(t)
+  const { status } = await send(usersUrl, {
     headers: { 'content-type': 'Application/JSON; charset="UTF-8"' },
-    body: pieces('{"user":', `${JSON.stringify(jane)}}`),
+    body: streamChunks('{"user":', `${JSON.stringify(jane)}}`),
   })
   t.equal(status, 201)
 })

@@ -4,11 +4,11 @@ import { execFile } from 'node:child_process'
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import t from 'tap'
-import type { Fault } from '../../tools/emulator/settings.ts'
-import { run } from '../helpers/process.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
+import { spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, RawConnection, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const bytes = 20_000_000
 const tries = 25
@@ -59,25 +59,25 @@ async function statuses (attempt: string, url: string): Promise<string[]> {
 }
 
 t.test('answers of ours', async t => {
-  const { url, users } = await startService(t, { env: { AVATAR_MAX_BYTES: '1000000' } })
+  const { url, usersUrl } = await startService(t, { env: { AVATAR_MAX_BYTES: '1000000' } })
   for (const [name, attempt] of Object.entries(callers)) {
-    t.strictSame(await statuses(attempt, users), Array(tries).fill('413'), name)
+    t.strictSame(await statuses(attempt, usersUrl), Array(tries).fill('413'), name)
   }
   t.equal((await send(`${url}/livez`, { method: 'GET' })).status, 200)
 })
 
-const procoreFaults: Record<string, Fault> = {
+const procoreFaults: Record<string, InjectedFault> = {
   'Procore lingers': { kind: 'early', status: 422, body: '{}', lingerMs: 2000, rate: 1 },
   'Procore closes, and so resets': { kind: 'early', status: 422, body: '{}', rate: 1 },
 }
 
 for (const [name, fault] of Object.entries(procoreFaults)) {
   t.test(`answers of Procore's: ${name}`, async t => {
-    const emulator = run(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
+    const emulator = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' })
     const upstream = await emulator.listening
     await send(`${upstream}/__emulator/faults`, { body: JSON.stringify(fault) })
-    const { users } = await startService(t, { procoreUrl: upstream, env: { AVATAR_MAX_BYTES: '30000000' } })
-    for (const [caller, attempt] of Object.entries(callers)) t.strictSame(await statuses(attempt, users), Array(tries).fill('422'), caller)
+    const { usersUrl } = await startService(t, { procoreUrl: upstream, env: { AVATAR_MAX_BYTES: '30000000' } })
+    for (const [caller, attempt] of Object.entries(callers)) t.strictSame(await statuses(attempt, usersUrl), Array(tries).fill('422'), caller)
   })
 }
 
@@ -86,9 +86,9 @@ t.test('the connection is reusable once the rest of the body was thrown away', a
   const caller = new RawConnection(port)
   const body = JSON.stringify({ user: jane })
   caller.write('POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n').write(Buffer.alloc(2_000_000))
-  await caller.until('"code":"not_found"')
+  await caller.readUntil('"code":"not_found"')
   caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
-  t.match(await caller.until('201 Created'), /^HTTP\/1\.1 404 /)
+  t.match(await caller.readUntil('201 Created'), /^HTTP\/1\.1 404 /)
   caller.socket.destroy()
 })
 
@@ -100,24 +100,24 @@ t.test('refusals in a row on one connection leave no listeners on it', async t =
   for (let index = 0; index < 5; index++) {
     caller.received = ''
     caller.write('POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n')
-    await caller.until('"code":"not_found"')
+    await caller.readUntil('"code":"not_found"')
     caller.write(Buffer.alloc(1000))
   }
-  await until(() => counts.length === 5)
+  await waitUntil(() => counts.length === 5)
   t.equal(counts.at(-1), counts[0])
   caller.socket.destroy()
 })
 
 t.test('what is thrown away has an end: a caller who never stops is cut off', async t => {
-  const { port, users } = await startService(t)
+  const { port, usersUrl } = await startService(t)
   const caller = new RawConnection(port)
   caller.write('POST /nowhere HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n')
-  await caller.until('"code":"not_found"')
+  await caller.readUntil('"code":"not_found"')
   const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(0x100000), Buffer.from('\r\n')])
   while (!caller.socket.closed) {
     caller.write(chunk)
-    await until(() => caller.socket.closed || caller.socket.writableLength < 4_000_000)
+    await waitUntil(() => caller.socket.closed || caller.socket.writableLength < 4_000_000)
   }
   t.ok(caller.socket.bytesWritten < 200_000_000)
-  t.equal((await sendJson(users, { user: jane })).status, 201)
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
 })

@@ -1,7 +1,7 @@
 // Lists and single records: asked for under both paths, filtered and paged by what is typed and checked, answered byte for byte.
 import t from 'tap'
-import { bearer, startIssuer } from '../helpers/issuer.ts'
-import { faults, jane, send, sendJson } from '../helpers/requests.ts'
+import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
+import { summarizeErrors, jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 const get = (url: string, headers: Record<string, string> = {}) => send(url, { method: 'GET', headers })
@@ -70,11 +70,11 @@ t.test('what is not one of them is told by name, and nothing is asked', async t 
   for (const [path, expected] of Object.entries(wrong)) {
     const reply = await get(`${url}/companies/101/${path}`)
     t.equal(reply.status, 422, path)
-    t.strictSame(faults(reply), expected, path)
+    t.strictSame(summarizeErrors(reply), expected, path)
   }
   t.match((await get(`${url}/companies/101/users?per_page=2001&sort=x`)).json, { errors: [{ message: 'must be at most 2000' }, { message: 'must be one of name, vendor_name, permission_template, full_name, projects, email, job_title' }] })
-  t.strictSame(faults(await get(`${url}/rest/v1.0/vendors`)), ['query /company_id required'])
-  t.strictSame(faults(await get(`${url}/rest/v1.0/vendors?company_id=101&company_id=102`)), ['query /company_id duplicate'])
+  t.strictSame(summarizeErrors(await get(`${url}/rest/v1.0/vendors`)), ['query /company_id required'])
+  t.strictSame(summarizeErrors(await get(`${url}/rest/v1.0/vendors?company_id=101&company_id=102`)), ['query /company_id duplicate'])
   t.equal(emulator.apiRequests.length, 0)
 })
 
@@ -117,7 +117,7 @@ t.test('a HEAD is a GET without the body; other methods are refused; what comes 
 t.test('companies and scopes are judged wherever the company stands', async t => {
   const issuer = await startIssuer(t)
   const { url, emulator } = await startService(t, { env: { ...issuer.env, JWT_COMPANIES_CLAIM: 'companies', JWT_SCOPE_PREFIX: 'procore:', PROCORE_COMPANY_IDS: '101,102' } })
-  const token = bearer(await issuer.sign({ companies: [101, 999], scope: 'procore:list-vendors procore:show-company-user' }))
+  const token = bearerHeader(await issuer.sign({ companies: [101, 999], scope: 'procore:list-vendors procore:show-company-user' }))
   for (const path of ['/companies/101/vendors', '/rest/v1.0/vendors?company_id=101']) t.equal((await get(url + path, token)).status, 200, path)
   for (const path of ['/companies/102/vendors', '/rest/v1.0/vendors?company_id=102', '/rest/v1.0/vendors?company_id=999', '/rest/v1.0/vendors?company_id=%31%30%32', '/companies/102/users/1']) {
     t.match((await get(url + path, token)).json, { status: 403, code: 'company_not_allowed' }, path)

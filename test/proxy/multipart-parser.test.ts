@@ -1,7 +1,7 @@
 // The parser itself: the same parts come out however the bytes are cut, and nothing doubtful comes through.
 import t from 'tap'
 import { MultipartParser, type MultipartLimits } from '../../src/proxy/multipart/parser.ts'
-import { form } from '../helpers/requests.ts'
+import { multipartBody } from '../helpers/requests.ts'
 
 const limits: MultipartLimits = { maxParts: 5, headMaxBytes: 200, marginMaxBytes: 50 }
 
@@ -33,7 +33,7 @@ const contents = ['', 'x', '\r', '\n', '\r\n', '\r\n\r\n', '--b', '--b--', '\r\n
 
 t.test('every content, cut at every place', async t => {
   for (const content of contents) {
-    const bytes = form([{ head: 'A: 1', data: Buffer.from(content, 'latin1') }, { head: 'B: 2', data: 'second' }], 'abc')
+    const bytes = multipartBody([{ rawHeaders: 'A: 1', data: Buffer.from(content, 'latin1') }, { rawHeaders: 'B: 2', data: 'second' }], 'abc')
     for (let size = 1; size <= bytes.length; size++) {
       t.strictSame(parse('abc', cut(bytes, size)), [{ head: 'A: 1', data: content }, { head: 'B: 2', data: 'second' }], `${JSON.stringify(content)} in pieces of ${size}`)
     }

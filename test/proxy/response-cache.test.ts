@@ -3,13 +3,13 @@ import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { KeptAnswers, type Fetched } from '../../src/proxy/response-cache.ts'
 import { Problem } from '../../src/server/problem.ts'
-import { CallerGone } from '../../src/server/errors.ts'
-import { nobody } from '../../src/server/disconnect-signal.ts'
-import { skipTime } from '../helpers/clock.ts'
-import { bearer, startIssuer } from '../helpers/issuer.ts'
+import { ClientDisconnectedError } from '../../src/server/errors.ts'
+import { neverAborted } from '../../src/server/disconnect-signal.ts'
+import { skipTime } from '../helpers/skip-time.ts'
+import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { RawConnection, send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const get = (url: string, headers: Record<string, string> = {}) => send(url, { method: 'GET', headers })
 
@@ -51,7 +51,7 @@ t.test('one request at a time for the same thing, although whoever began it leav
   const { url, port, emulator } = await startService(t)
   emulator.faults.add({ kind: 'delay', delayMs: 300 })
   const leaver = new RawConnection(port).write('GET /companies/101/vendors HTTP/1.1\r\nhost: x\r\n\r\n')
-  await until(() => emulator.apiRequests.length === 1)
+  await waitUntil(() => emulator.apiRequests.length === 1)
   const others = Array.from({ length: 20 }, () => get(`${url}/companies/101/vendors`))
   leaver.socket.destroy()
   t.ok((await Promise.all(others)).every(({ status }) => status === 200))
@@ -81,7 +81,7 @@ t.test('stale while Procore is down or its allowance is spent, with its age, unt
   t.equal((await get(trades)).headers['x-outcome'], 'stale')
   skip(limits.responseCache.retryMs)
   t.match(await get(trades), { status: 502, headers: { 'cache-control': 'no-store' }, json: { code: 'procore_unreachable' } })
-  t.match(lines.filter(({ msg }) => msg === 'request').map(({ cache }) => cache).slice(0, 4), ['fetched', 'stale', 'stale', 'fetched'])
+  t.match(lines.filter(({ msg }) => msg === 'request').map(({ cache }) => cache).slice(0, 4), ['miss', 'stale', 'stale', 'miss'])
 })
 
 t.test('stale while Procore is silent: after a moment, and at once as long as nothing came; what comes then is kept', async t => {
@@ -99,7 +99,7 @@ t.test('stale while Procore is silent: after a moment, and at once as long as no
   t.equal((await get(trades)).headers['x-outcome'], 'stale')
   t.ok(performance.now() - began < 2 * limits.responseCache.staleWhileSlowMs, 'nobody waits for what takes long')
   t.equal(emulator.apiRequests.length, 2, 'nor asks again')
-  await until(() => lines.filter(({ msg, status }) => msg === 'exchange' && status === 200).length === 2)
+  await waitUntil(() => lines.filter(({ msg, status }) => msg === 'exchange' && status === 200).length === 2)
   t.equal((await get(trades)).headers['x-outcome'], undefined)
   t.equal(emulator.apiRequests.length, 2, 'what came at last is the new list')
 })
@@ -113,7 +113,7 @@ t.test('silence that ends in a time-out is asked again after a moment; without a
   skip(60_000)
   emulator.faults.add({ kind: 'silence', path: '/trades' })
   t.equal((await get(`${url}/companies/101/trades`)).headers['x-outcome'], 'stale')
-  await until(() => lines.filter(({ msg, brokenAt }) => msg === 'exchange' && brokenAt === 'wait').length === 2)
+  await waitUntil(() => lines.filter(({ msg, failedPhase }) => msg === 'exchange' && failedPhase === 'wait').length === 2)
   t.equal((await get(`${url}/companies/101/trades`)).headers['x-outcome'], 'stale')
   t.equal(emulator.apiRequests.length, 3, 'left alone for a moment')
   skip(limits.responseCache.retryMs)
@@ -150,7 +150,7 @@ t.test('what refuses ends what was kept', async t => {
 t.test('who may have it is judged before', async t => {
   const issuer = await startIssuer(t)
   const { url, emulator } = await startService(t, { env: { ...issuer.env, JWT_COMPANIES_CLAIM: 'companies', JWT_SCOPE_PREFIX: 'p:' } })
-  const ask = async (claims: object) => get(`${url}/companies/101/trades`, bearer(await issuer.sign({ ...claims })))
+  const ask = async (claims: object) => get(`${url}/companies/101/trades`, bearerHeader(await issuer.sign({ ...claims })))
   t.equal((await ask({ companies: 101, scope: 'p:list-trades' })).status, 200)
   t.equal((await ask({ companies: 102, scope: 'p:list-trades' })).status, 403)
   t.equal((await ask({ companies: 101, scope: 'p:list-vendors' })).status, 403)
@@ -163,21 +163,21 @@ t.test('no more is kept, and no more wait, than the limits say', async t => {
   const many = new KeptAnswers(60_000)
   let fetches = 0
   const fetch = async () => { fetches++; return answer(Buffer.from('[]')) }
-  for (let index = 0; index <= limits.responseCache.entriesMax; index++) await many.ask(`k${index}`, nobody, fetch)
-  t.equal((await many.ask('k1', nobody, fetch)).source, 'kept')
-  t.equal((await many.ask('k0', nobody, fetch)).source, 'fetched', 'the oldest went')
+  for (let index = 0; index <= limits.responseCache.entriesMax; index++) await many.ask(`k${index}`, neverAborted, fetch)
+  t.equal((await many.ask('k1', neverAborted, fetch)).source, 'hit')
+  t.equal((await many.ask('k0', neverAborted, fetch)).source, 'miss', 'the oldest went')
   t.equal(fetches, limits.responseCache.entriesMax + 2)
   const large = new KeptAnswers(60_000)
   const piece = answer(Buffer.alloc(limits.responseCache.maxBytes / 4, '['))
-  for (const key of ['a', 'b', 'c', 'd']) await large.ask(key, nobody, async () => piece)
-  t.equal((await large.ask('b', nobody, fetch)).source, 'kept')
-  t.equal((await large.ask('a', nobody, fetch)).source, 'fetched')
+  for (const key of ['a', 'b', 'c', 'd']) await large.ask(key, neverAborted, async () => piece)
+  t.equal((await large.ask('b', neverAborted, fetch)).source, 'hit')
+  t.equal((await large.ask('a', neverAborted, fetch)).source, 'miss')
   const crowd = new KeptAnswers(60_000)
-  const waits = Array.from({ length: limits.rateLimit.queueMax + 1 }, () => crowd.ask('a', nobody, async () => { await new Promise(setImmediate); return piece }))
+  const waits = Array.from({ length: limits.rateLimit.queueMax + 1 }, () => crowd.ask('a', neverAborted, async () => { await new Promise(setImmediate); return piece }))
   const ends = await Promise.allSettled(waits)
   t.match(ends.at(-1), { status: 'rejected', reason: { code: 'overloaded' } })
   t.ok(ends.slice(0, -1).every(({ status }) => status === 'fulfilled'))
-  const gone = { gone: true, whenGone: (listener: () => void) => { queueMicrotask(listener); return () => {} } }
-  t.rejects(crowd.ask('b', gone, () => new Promise(() => {})), CallerGone)
-  t.rejects(crowd.ask('c', nobody, async () => { throw new Problem('procore_unauthorized', 'No.') }), { code: 'procore_unauthorized' })
+  const gone = { aborted: true, onAbort: (listener: () => void) => { queueMicrotask(listener); return () => {} } }
+  t.rejects(crowd.ask('b', gone, () => new Promise(() => {})), ClientDisconnectedError)
+  t.rejects(crowd.ask('c', neverAborted, async () => { throw new Problem('procore_unauthorized', 'No.') }), { code: 'procore_unauthorized' })
 })

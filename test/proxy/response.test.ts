@@ -1,11 +1,11 @@
 // What each answer of Procore's means for the caller: status, code, outcome, and whose words are shown.
 import t from 'tap'
-import type { Fault } from '../../tools/emulator/settings.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
-import { faults, form, jane, janeParts, sendForm, sendJson } from '../helpers/requests.ts'
+import { summarizeErrors, multipartBody, jane, janeParts, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-const answers: Array<{ fault: Partial<Fault>, status: number, code: string, outcome: string, retryAfter?: string, body?: boolean }> = [
+const answers: Array<{ fault: Partial<InjectedFault>, status: number, code: string, outcome: string, retryAfter?: string, body?: boolean }> = [
   { fault: { status: 403, body: '{"errors":["App is not connected to this company."]}' }, status: 403, code: 'procore_rejected', outcome: 'rejected', body: true },
   { fault: { status: 404, body: '{}' }, status: 404, code: 'procore_rejected', outcome: 'rejected', body: true },
   { fault: { status: 405, body: '' }, status: 405, code: 'procore_rejected', outcome: 'rejected' },
@@ -52,20 +52,20 @@ t.test('answers to a request that was sent whole', async t => {
 })
 
 t.test('other success statuses are passed on', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   for (const status of [200, 202]) {
     emulator.faults.add({ kind: 'status', status, body: '{"id":1}', headers: { 'content-type': 'application/vnd.procore+json' } })
-    const reply = await sendJson(users, { user: jane })
+    const reply = await sendJson(usersUrl, { user: jane })
     t.match(reply, { status, text: '{"id":1}', headers: { 'content-type': 'application/vnd.procore+json' } })
   }
 })
 
 t.test('a type is passed on as it is, whatever the body has in it', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   for (const type of ['application/json', 'application/vnd.procore+json', 'Application/JSON;', 'application/json;v=1', 'application/json; charset=UTF-8']) {
     for (const body of ['{"id":1}', '{"id":1,"name":"é"}', JSON.stringify({ id: 1, notes: 'n'.repeat(9000) })]) {
       emulator.faults.add({ kind: 'status', status: 201, body, headers: { 'content-type': type } })
-      const { headers, text } = await sendJson(users, { user: jane })
+      const { headers, text } = await sendJson(usersUrl, { user: jane })
       t.equal(text, body)
       t.equal(headers['content-type'], type)
       t.equal(headers['content-length'], String(Buffer.byteLength(body)))
@@ -74,10 +74,10 @@ t.test('a type is passed on as it is, whatever the body has in it', async t => {
 })
 
 t.test('every shape of error body points at the inputs', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   const told = async (status: number, body: unknown) => {
     emulator.faults.add({ kind: 'status', status, body: JSON.stringify(body) })
-    const reply = await sendJson(users, { user: jane })
+    const reply = await sendJson(usersUrl, { user: jane })
     t.match(reply.json, { status, code: 'procore_rejected', outcome: 'rejected', procore: { status, body } })
     t.ok(reply.json.errors?.every(({ rule }) => rule === 'procore') ?? true)
     return (reply.json.errors ?? []).map(({ pointer, field, message }) => `${pointer} ${field} ${message}`)
@@ -98,49 +98,49 @@ t.test('every shape of error body points at the inputs', async t => {
 
 t.test('what Procore refuses, either way that is not documented', async t => {
   for (const takenEmail of [409, 422] as const) {
-    const { users } = await startService(t, { emulator: { takenEmail } })
-    t.equal((await sendJson(users, { user: jane })).status, 201)
-    const taken = await sendJson(users, { user: jane })
+    const { usersUrl } = await startService(t, { emulator: { takenEmail } })
+    t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
+    const taken = await sendJson(usersUrl, { user: jane })
     t.match(taken.json, { status: takenEmail, code: 'procore_rejected', errors: [{ pointer: '/user/email_address', message: 'has already been taken' }] })
   }
   for (const rateLimitBody of ['text', 'json'] as const) {
     for (const rateLimitRetryAfter of [true, false]) {
-      const { users, emulator } = await startService(t, { emulator: { rateLimit: 1, rateLimitBody, rateLimitRetryAfter } })
-      t.equal((await sendJson(users, { user: jane })).status, 201)
+      const { usersUrl, emulator } = await startService(t, { emulator: { rateLimit: 1, rateLimitBody, rateLimitRetryAfter } })
+      t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
       // Another replica does not know that nothing remains, and meets the 429 itself.
       const replica = await startService(t, { procoreUrl: emulator.url })
-      const limited = await sendJson(replica.users, { user: jane })
+      const limited = await sendJson(replica.usersUrl, { user: jane })
       t.match(limited.json, { status: 429, code: 'procore_rate_limited', outcome: 'rejected' })
       t.ok(Number(limited.headers['retry-after']) > 3000, 'from Retry-After, else from the reset of the window')
     }
   }
   for (const unauthorizedKey of ['errors', 'error', 'message'] as const) {
-    const { users, emulator } = await startService(t, { emulator: { unauthorizedKey } })
-    emulator.api.revokeTokens()
-    t.equal((await sendJson(users, { user: jane })).status, 201)
+    const { usersUrl, emulator } = await startService(t, { emulator: { unauthorizedKey } })
+    emulator.api.revokeAccessTokens()
+    t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   }
   for (const missingCompanyHeaderStatus of [400, 403] as const) {
-    const { users } = await startService(t, { emulator: { missingCompanyHeaderStatus } })
-    t.equal((await sendJson(users, { user: jane })).status, 201)
+    const { usersUrl } = await startService(t, { emulator: { missingCompanyHeaderStatus } })
+    t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   }
-  const { users } = await startService(t)
-  t.strictSame(faults(await sendJson(`${users}?run_configurable_validations=true`, { user: jane })), ['body /user/job_title procore'])
-  t.equal((await sendJson(`${users}?run_configurable_validations=false`, { user: jane })).status, 201)
+  const { usersUrl } = await startService(t)
+  t.strictSame(summarizeErrors(await sendJson(`${usersUrl}?run_configurable_validations=true`, { user: jane })), ['body /user/job_title procore'])
+  t.equal((await sendJson(`${usersUrl}?run_configurable_validations=false`, { user: jane })).status, 201)
 })
 
 t.test('a Procore that refuses streamed forms is told of once, with the remedy', async t => {
-  const { users, lines, emulator } = await startService(t, { emulator: { refuseChunked: true } })
-  const big = form([{ name: 'user[avatar]', filename: 'a.png', data: png(2_000_000) }, ...janeParts])
+  const { usersUrl, lines, emulator } = await startService(t, { emulator: { refuseChunked: true } })
+  const big = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(2_000_000) }, ...janeParts])
   for (let time = 0; time < 2; time++) {
-    t.match((await sendForm(users, big)).json, { status: 502, code: 'procore_bad_response', outcome: 'rejected' })
+    t.match((await sendMultipart(usersUrl, big)).json, { status: 502, code: 'procore_bad_response', outcome: 'rejected' })
   }
   t.equal(lines.filter(({ remedy }) => remedy === 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES').length, 1)
   t.equal(emulator.api.directory.users.size, 0)
 })
 
 t.test('an answer that comes before the body was complete is relayed, and the upload stopped', async t => {
-  const { users, emulator } = await startService(t)
-  const big = form([{ name: 'user[avatar]', filename: 'a.png', data: png(5_000_000) }, ...janeParts])
+  const { usersUrl, emulator } = await startService(t)
+  const big = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(5_000_000) }, ...janeParts])
   for (const [index, [status, expected]] of ([
     [413, { status: 413, code: 'procore_rejected', outcome: 'rejected' }],
     [422, { status: 422, code: 'procore_rejected', outcome: 'rejected' }],
@@ -149,9 +149,9 @@ t.test('an answer that comes before the body was complete is relayed, and the up
     [503, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' }],
   ] as const).entries()) {
     emulator.faults.add({ kind: 'early', status, body: '{}', lingerMs: 2000 })
-    const reply = await sendForm(users.replace('101', String(index + 1)), big)
+    const reply = await sendMultipart(usersUrl.replace('101', String(index + 1)), big)
     t.match(reply.json, expected, String(status))
     if (status === 401) t.equal(reply.headers['retry-after'], '1')
   }
-  t.equal((await sendForm(users, big)).status, 201)
+  t.equal((await sendMultipart(usersUrl, big)).status, 201)
 })

@@ -1,14 +1,14 @@
 // Changing and inviting a user: the same judging as a create, with nothing required, and what it leaves in the audit trail.
 import t from 'tap'
 import { png } from '../helpers/images.ts'
-import { faults, form, jane, janeParts, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { summarizeErrors, multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { boundary } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 
 async function startWithJane (t: Parameters<typeof startService>[0], options: Parameters<typeof startService>[1] = {}): Promise<Service & { id: number, user: string }> {
   const service = await startService(t, options)
-  const { json: { id } } = await sendForm(service.users, form([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(1000) }]))
-  return { ...service, id: Number(id), user: `${service.users}/${Number(id)}` }
+  const { json: { id } } = await sendMultipart(service.usersUrl, multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(1000) }]))
+  return { ...service, id: Number(id), user: `${service.usersUrl}/${Number(id)}` }
 }
 
 const patch = (url: string, body: string | Buffer, type = 'application/json', headers: Record<string, string> = {}) => send(url, { method: 'PATCH', body, headers: { 'content-type': type, ...headers } })
@@ -28,20 +28,20 @@ t.test('by JSON, under both paths, any of the fields', async t => {
 t.test('by form, held and streamed: the avatar is replaced', async t => {
   const { id, user, emulator } = await startWithJane(t)
   for (const image of [png(5000), png(500_000)]) {
-    t.equal((await patchForm(user, form([{ name: 'user[avatar]', filename: 'b.png', data: image }, { name: 'user[initials]', data: 'JD' }]))).status, 200)
+    t.equal((await patchForm(user, multipartBody([{ name: 'user[avatar]', filename: 'b.png', data: image }, { name: 'user[initials]', data: 'JD' }]))).status, 200)
     t.ok(emulator.api.directory.users.get(id)?.avatar?.equals(image))
   }
-  t.equal((await patchForm(user, form([{ name: 'user[first_name]', data: 'Jane' }]))).status, 200)
+  t.equal((await patchForm(user, multipartBody([{ name: 'user[first_name]', data: 'Jane' }]))).status, 200)
   t.equal(emulator.api.directory.users.get(id)?.avatar?.length, png(500_000).length, 'and left alone where none came')
 })
 
 t.test('it is judged as a create is', async t => {
   const { user, emulator } = await startWithJane(t, { env: { PERMISSION_TEMPLATE_IDS: '27' } })
   const before = emulator.apiRequests.length
-  t.strictSame(faults(await patch(user, '{"user":{"bid_contact":true,"email_address":"x","country_code":"US","state_code":"NSW"}}')), ['body /user/email_address format', 'body /user/state_code dependency', 'body /user/bid_contact unknown'])
+  t.strictSame(summarizeErrors(await patch(user, '{"user":{"bid_contact":true,"email_address":"x","country_code":"US","state_code":"NSW"}}')), ['body /user/email_address format', 'body /user/state_code dependency', 'body /user/bid_contact unknown'])
   t.match((await patch(user, '{"user":{"company_permission_template_id":1}}')).json, { code: 'template_not_allowed' })
-  t.match((await patchForm(user, form([{ name: 'user[avatar]', filename: 'a.png', data: 'no image at all' }]))).json, { code: 'avatar_type' })
-  t.strictSame(faults(await patch(user, '{}')), ['body /user required'])
+  t.match((await patchForm(user, multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: 'no image at all' }]))).json, { code: 'avatar_type' })
+  t.strictSame(summarizeErrors(await patch(user, '{}')), ['body /user required'])
   t.equal((await patch(user, 'x', 'text/plain')).status, 415)
   t.equal(emulator.apiRequests.length, before)
   t.match(await patch(user, '{"user":{"state_code":"CA"}}'), { status: 200 })

@@ -1,16 +1,16 @@
 // What is wrong with a JSON body is told field by field, all at once, and nothing goes upstream.
 import t from 'tap'
-import { faults, jane, sendJson } from '../helpers/requests.ts'
+import { summarizeErrors, jane, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('each rule at its field', async t => {
-  const { users, emulator } = await startService(t)
+  const { usersUrl, emulator } = await startService(t)
   const wrong = async (user: unknown) => {
-    const reply = await sendJson(users, { user })
+    const reply = await sendJson(usersUrl, { user })
     t.equal(reply.status, 422)
     t.equal(reply.json['code'], 'validation_failed')
     t.notOk('outcome' in reply.json)
-    return faults(reply)
+    return summarizeErrors(reply)
   }
   const one = (name: string, rule: string) => [`body /user/${name} ${rule}`]
   t.strictSame(await wrong({}), ['body /user/last_name required', 'body /user/email_address required'])
@@ -36,14 +36,14 @@ t.test('each rule at its field', async t => {
 })
 
 t.test('an avatar in JSON is refused with the hint to send a form', async t => {
-  const { users } = await startService(t)
-  const reply = await sendJson(users, { user: { ...jane, avatar: 'data:image/png;base64,AAAA' } })
+  const { usersUrl } = await startService(t)
+  const reply = await sendJson(usersUrl, { user: { ...jane, avatar: 'data:image/png;base64,AAAA' } })
   t.match(reply.json.errors, [{ pointer: '/user/avatar', field: 'user[avatar]', rule: 'type', message: /multipart\/form-data/ }])
 })
 
 t.test('what is valid at the edges', async t => {
-  const { users } = await startService(t)
-  const right = async (user: object) => t.equal((await sendJson(users, { user: { ...jane, email_address: `jane${Math.random()}@example.com`, ...user } })).status, 201, JSON.stringify(user).slice(0, 80))
+  const { usersUrl } = await startService(t)
+  const right = async (user: object) => t.equal((await sendJson(usersUrl, { user: { ...jane, email_address: `jane${Math.random()}@example.com`, ...user } })).status, 201, JSON.stringify(user).slice(0, 80))
   await right({ vendor_id: 1 })
   await right({ vendor_id: 9007199254740991 })
   await right({ business_phone_extension: 0 })
@@ -61,7 +61,7 @@ t.test('all faults of path, query and body at once: in the order of the schema, 
   const reply = await sendJson(`${url}/companies/x/users?foo=1&run_configurable_validations=maybe`, {
     zeta: 1, user: { omega: 1, bid_contact: 'x', alpha: 2, email_address: 'no', last_name: 5 },
   })
-  t.strictSame(faults(reply), [
+  t.strictSame(summarizeErrors(reply), [
     'path /company_id type', 'query /run_configurable_validations type', 'body /user/last_name type', 'body /user/email_address format',
     'body /user/bid_contact type', 'query /foo unknown', 'body /zeta unknown', 'body /user/omega unknown', 'body /user/alpha unknown',
   ])
@@ -71,31 +71,31 @@ t.test('all faults of path, query and body at once: in the order of the schema, 
 })
 
 t.test('at most 50 faults are told, and a long name is cut', async t => {
-  const { users } = await startService(t)
+  const { usersUrl } = await startService(t)
   const many = Object.fromEntries(Array.from({ length: 80 }, (_, index) => [`f${index}`, 1]))
-  t.equal((await sendJson(users, { user: many })).json.errors?.length, 50)
-  const long = await sendJson(users, { user: { ...jane, ['x'.repeat(100_000)]: 1 } })
+  t.equal((await sendJson(usersUrl, { user: many })).json.errors?.length, 50)
+  const long = await sendJson(usersUrl, { user: { ...jane, ['x'.repeat(100_000)]: 1 } })
   t.ok(long.text.length < 2000)
 })
 
 t.test('the ways in which there is no user', async t => {
-  const { users } = await startService(t)
-  t.strictSame(faults(await sendJson(users, {})), ['body /user required'])
-  for (const value of [null, 'x', 1, []]) t.strictSame(faults(await sendJson(users, { user: value })), ['body /user type'])
-  for (const value of ['null', '[]', '"x"', '1', 'true']) t.strictSame(faults(await sendJson(users, value)), ['body  type'], value)
+  const { usersUrl } = await startService(t)
+  t.strictSame(summarizeErrors(await sendJson(usersUrl, {})), ['body /user required'])
+  for (const value of [null, 'x', 1, []]) t.strictSame(summarizeErrors(await sendJson(usersUrl, { user: value })), ['body /user type'])
+  for (const value of ['null', '[]', '"x"', '1', 'true']) t.strictSame(summarizeErrors(await sendJson(usersUrl, value)), ['body  type'], value)
 })
 
 t.test('names of Object.prototype are fields like others', async t => {
-  const { users, emulator } = await startService(t)
-  t.strictSame(faults(await sendJson(users, '{"user":{"last_name":"Doe","email_address":"jane@example.com","__proto__":{"x":1},"constructor":1,"toString":"x"}}')),
+  const { usersUrl, emulator } = await startService(t)
+  t.strictSame(summarizeErrors(await sendJson(usersUrl, '{"user":{"last_name":"Doe","email_address":"jane@example.com","__proto__":{"x":1},"constructor":1,"toString":"x"}}')),
     ['body /user/__proto__ unknown', 'body /user/constructor unknown', 'body /user/toString unknown'])
-  t.strictSame(faults(await sendJson(users, '{"__proto__":{"user":{"last_name":"Doe","email_address":"jane@example.com"}}}')), ['body /user required', 'body /__proto__ unknown'])
+  t.strictSame(summarizeErrors(await sendJson(usersUrl, '{"__proto__":{"user":{"last_name":"Doe","email_address":"jane@example.com"}}}')), ['body /user required', 'body /__proto__ unknown'])
   t.equal(emulator.apiRequests.length, 0)
 })
 
 t.test('company ids and the query', async t => {
   const { url } = await startService(t)
-  const at = async (path: string) => faults(await sendJson(`${url}${path}`, { user: jane }))
+  const at = async (path: string) => summarizeErrors(await sendJson(`${url}${path}`, { user: jane }))
   t.strictSame(await at('/companies/abc/users'), ['path /company_id type'])
   t.strictSame(await at('/companies/-1/users'), ['path /company_id type'])
   t.strictSame(await at('/companies/1e3/users'), ['path /company_id type'])
@@ -107,9 +107,9 @@ t.test('company ids and the query', async t => {
 })
 
 t.test('STATE_CODES=any leaves the judging of states to Procore', async t => {
-  const { users, emulator } = await startService(t, { env: { STATE_CODES: 'any' } })
+  const { usersUrl, emulator } = await startService(t, { env: { STATE_CODES: 'any' } })
   emulator.faults.add({ kind: 'status', status: 201, body: '{}', times: 2 })
-  t.equal((await sendJson(users, { user: { ...jane, country_code: 'US', state_code: 'ZZZ' } })).status, 201)
-  t.equal((await sendJson(users, { user: { ...jane, state_code: '7' } })).status, 201)
-  for (const code of ['', 'ABCD', 'ca']) t.strictSame(faults(await sendJson(users, { user: { ...jane, state_code: code } })), ['body /user/state_code format'])
+  t.equal((await sendJson(usersUrl, { user: { ...jane, country_code: 'US', state_code: 'ZZZ' } })).status, 201)
+  t.equal((await sendJson(usersUrl, { user: { ...jane, state_code: '7' } })).status, 201)
+  for (const code of ['', 'ABCD', 'ca']) t.strictSame(summarizeErrors(await sendJson(usersUrl, { user: { ...jane, state_code: code } })), ['body /user/state_code format'])
 })

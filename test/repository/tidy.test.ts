@@ -6,12 +6,11 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 import { parse } from 'yaml'
-import { anysOf, castsOf, circlesOf, exportsOf, importsOf, lineOf, linesOf, nodesOf, openingOf, root, sourcesOf, undocumentedOf, type Source } from '../../bench/sources.ts'
-import { stylePage, withTable } from '../../bench/style.ts'
-import { EnvironmentSchema, fileVariables } from '../../src/config/env-schema.ts'
+import { findAnyTypes, findCasts, findImportCycles, findExports, findImports, getLine, countLines, collectNodes, getOpeningComment, root, readSources, findUndocumentedExports, type Source } from './source-files.ts'
+import { EnvSchema, secretFileVariables } from '../../src/config/env-schema.ts'
 import { metricPrefix } from '../../src/telemetry/metrics.ts'
 import { problemCodes } from '../../src/server/problem.ts'
-import { readme, table } from '../helpers/readme.ts'
+import { readme, tableRows } from '../helpers/readme.ts'
 
 /** Known to all of the service: what is fixed, the shape of errors, and small things that know no room. */
 const ground = ['choice.ts', 'connections.ts', 'environment.ts', 'json-object.ts', 'limits.ts', 'linger.ts', 'oldest.ts', 'problem.ts', 'product.ts', 'request-id.ts', 'secret.ts', 'standing.ts', 'under-way.ts', 'values.ts', 'young-generation.ts']
@@ -70,13 +69,13 @@ const doors: Record<string, string> = {
   'iso-3166': 'emulator endpoints',
 }
 
-const sources = sourcesOf('src/**/*.ts')
-const others = sourcesOf('test/**/*.ts', 'bench/**/*.ts', 'client/**/*.ts')
+const sources = readSources('src/**/*.ts')
+const others = readSources('test/**/*.ts', 'bench/**/*.ts', 'client/**/*.ts')
 const all = [...sources, ...others]
 const tests = others.filter(({ path }) => path.endsWith('.test.ts') && !/^test\/(tidy|readme)\./.test(path))
 
 const words = (text = '') => text.split(' ').filter(word => word !== '')
-const at = (source: Source, node: ts.Node) => `${source.path}:${lineOf(source, node.getStart())} ${node.getText().slice(0, 80)}`
+const at = (source: Source, node: ts.Node) => `${source.path}:${getLine(source, node.getStart())} ${node.getText().slice(0, 80)}`
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8')
 
 /** The entry of a file in the lists above. */
@@ -85,7 +84,7 @@ function roomOf (path: string): string {
   return inside in downward ? inside : inside.split('/')[0] ?? ''
 }
 
-const edges = sources.flatMap(source => importsOf(source).filter(({ to }) => to.startsWith('src/')).map(({ to, typeOnly }) => ({ file: source.path.slice(4), from: roomOf(source.path), to: roomOf(to), typeOnly }))).filter(({ from, to }) => from !== to)
+const edges = sources.flatMap(source => findImports(source).filter(({ target }) => target.startsWith('src/')).map(({ target, isTypeOnly }) => ({ file: source.path.slice(4), from: roomOf(source.path), to: roomOf(target), typeOnly: isTypeOnly }))).filter(({ from, to }) => from !== to)
 const isUpward = ({ file, from, to, typeOnly }: typeof edges[number]) => typeOnly && upward.some(entry => (entry.from === file || entry.from === from) && words(entry.to).includes(to))
 
 t.test('imports point down, and every edge that is allowed is there', async t => {
@@ -101,16 +100,16 @@ t.test('imports point down, and every edge that is allowed is there', async t =>
 })
 
 t.test('the client is for browsers: it takes nothing of the service, nor of any package', async t => {
-  const files = sourcesOf('client/*.ts').filter(({ path }) => path !== 'client/serve.ts')
-  t.strictSame(files.flatMap(source => importsOf(source).filter(({ to }) => !to.startsWith('client/')).map(({ to }) => `${source.path} imports ${to}`)), [])
+  const files = readSources('client/*.ts').filter(({ path }) => path !== 'client/serve.ts')
+  t.strictSame(files.flatMap(source => findImports(source).filter(({ target }) => !target.startsWith('client/')).map(({ target }) => `${source.path} imports ${target}`)), [])
 })
 
 t.test('no imports in a circle, tests included', async t => {
-  t.strictSame(circlesOf(all), [])
+  t.strictSame(findImportCycles(all), [])
 })
 
 t.test('packages stay behind their doors', async t => {
-  const users = (name: string) => new Set(sources.filter(source => importsOf(source).some(({ to }) => to === name)).map(({ path }) => roomOf(path)))
+  const users = (name: string) => new Set(sources.filter(source => findImports(source).some(({ target }) => target === name)).map(({ path }) => roomOf(path)))
   for (const [name, rooms] of Object.entries(doors)) t.strictSame([...users(name)].sort(), words(rooms).sort(), name)
   t.notOk(users('node:').has('endpoints'), 'descriptions do no I/O')
 })
@@ -121,10 +120,10 @@ const forOthers = [
 ]
 
 t.test('nothing is exported that nobody takes', async t => {
-  const taken = (files: readonly Source[]) => new Set(files.flatMap(source => importsOf(source).flatMap(({ to, names }) => names.map(name => `${to} ${name}`))))
+  const taken = (files: readonly Source[]) => new Set(files.flatMap(source => findImports(source).flatMap(({ target, names }) => names.map(name => `${target} ${name}`))))
   const [here, there] = [taken(sources), taken(others)]
   const isTaken = (path: string, name: string, by: ReadonlySet<string>) => by.has(`${path} ${name}`) || by.has(`${path} *`)
-  const left = sources.flatMap(source => exportsOf(source).filter(name => !isTaken(source.path, name, here) && !isPartOfFace(source, name)).map(name => `${source.path} ${name}`))
+  const left = sources.flatMap(source => findExports(source).filter(name => !isTaken(source.path, name, here) && !isPartOfFace(source, name)).map(name => `${source.path} ${name}`))
   t.strictSame(left, forOthers.map(({ name }) => name))
   for (const name of left) t.ok(there.has(name), `${name} is used at all`)
 })
@@ -144,30 +143,30 @@ const casts = [
 ]
 
 t.test('no `any`, and no cast but those with a reason, none of them in src', async t => {
-  t.strictSame(all.filter(({ path }) => path !== 'client/openapi.ts').flatMap(source => anysOf(source).map(node => at(source, node))), [])
-  t.strictSame([...sources, ...sourcesOf('client/**/*.ts')].flatMap(source => castsOf(source).map(node => at(source, node))), [])
-  const found = others.flatMap(source => castsOf(source).map(node => ({ place: at(source, node), to: ts.isAsExpression(node) ? node.type.getText() : '' })))
+  t.strictSame(all.filter(({ path }) => path !== 'client/openapi.ts').flatMap(source => findAnyTypes(source).map(node => at(source, node))), [])
+  t.strictSame([...sources, ...readSources('client/**/*.ts')].flatMap(source => findCasts(source).map(node => at(source, node))), [])
+  const found = others.flatMap(source => findCasts(source).map(node => ({ place: at(source, node), to: ts.isAsExpression(node) ? node.type.getText() : '' })))
   t.strictSame(found.filter(({ to }) => !casts.some(cast => cast.to === to)).map(({ place }) => place), [])
   for (const { to, count } of casts) t.equal(found.filter(cast => cast.to === to).length, count, `to ${to}: take one away here when one is gone`)
 })
 
 t.test('every file opens by saying what it is for, and a long one why it is long', async t => {
   for (const source of all) {
-    const opening = openingOf(source)
+    const opening = getOpeningComment(source)
     t.match(opening, source.path.startsWith('src/') ? /^\/\*\*\s+(\* )?[^]{20,}\.( |\n \*)/ : /^\/[/*]/, source.path)
-    if (linesOf(source) > 250) t.match(opening, /It is long because |written by `npm run /, `${source.path} has ${linesOf(source)} lines`)
+    if (countLines(source) > 250) t.match(opening, /It is long because |written by `npm run /, `${source.path} has ${countLines(source)} lines`)
   }
 })
 
 t.test('everything that is exported says what it is: units, limits, errors, source', async t => {
   // What the demo's page takes from itself is read by nobody else.
-  const files = sourcesOf('src/**/*.ts', 'bench/**/*.ts').filter(({ path }) => !path.startsWith('src/demo/page/'))
-  t.strictSame(files.flatMap(source => undocumentedOf(source).map(name => `${source.path} ${name}`)), [])
+  const files = readSources('src/**/*.ts', 'bench/**/*.ts').filter(({ path }) => !path.startsWith('src/demo/page/'))
+  t.strictSame(files.flatMap(source => findUndocumentedExports(source).map(name => `${source.path} ${name}`)), [])
 })
 
 t.test('every skip has a name, and none is silent where everything is there', async t => {
   for (const source of others) {
-    for (const node of nodesOf(source.tree)) {
+    for (const node of collectNodes(source.tree)) {
       if (ts.isPropertyAccessExpression(node) && /^t\.(skip|todo|only)$/.test(node.getText())) t.fail(at(source, node))
       const reason = reasonOf(node)
       if (reason !== undefined) t.match(reason, /process\.env\['CI'\] !== 'true' && '[^']{10,}'$/, at(source, node))
@@ -184,7 +183,7 @@ function reasonOf (node: ts.Node): string | undefined {
 }
 
 /** Texts and regular expressions. */
-const literals = (source: Source) => nodesOf(source.tree).flatMap(node => ts.isStringLiteralLike(node) || ts.isRegularExpressionLiteral(node) ? [node.text] : [])
+const literals = (source: Source) => collectNodes(source.tree).flatMap(node => ts.isStringLiteralLike(node) || ts.isRegularExpressionLiteral(node) ? [node.text] : [])
 
 t.test('every code of a problem is raised by the service, and met by a test', async t => {
   const raised = new Set(sources.filter(({ path }) => path !== 'src/server/problem.ts' && !path.startsWith('src/pages/')).flatMap(literals))
@@ -208,7 +207,7 @@ const lookers = [
 ]
 
 t.test('environment variables: read in one place, each used, each set by a test, and no text names one that is not there', async t => {
-  const names = Object.keys(EnvironmentSchema.properties)
+  const names = Object.keys(EnvSchema.properties)
   t.strictSame(sources.filter(({ tree }) => tree.text.includes('process.env')).map(({ path }) => path), lookers.map(({ path }) => path))
   const readers = textOf('src/config/index.ts') + textOf('src/config/parse-env.ts')
   const setters = tests.map(({ tree }) => tree.text).join('')
@@ -216,7 +215,7 @@ t.test('environment variables: read in one place, each used, each set by a test,
     t.match(readers, new RegExp(`\\b${name}\\b`), `${name} is used`)
     t.match(setters, new RegExp(`\\b${name}\\b`), `${name} is tested`)
   }
-  const known = new Set([...names, ...fileVariables.map(name => `${name}_FILE`), ...foreign])
+  const known = new Set([...names, ...secretFileVariables.map(name => `${name}_FILE`), ...foreign])
   for (const path of pages) {
     for (const [, name = ''] of textOf(path).matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)) t.ok(known.has(name), `${name} in ${path}`)
   }
@@ -243,7 +242,7 @@ const headings = (path: string) => [...textOf(path).matchAll(/^#+ (.*)$/gm)].map
 t.test('the document has the paths of the README\'s table, and besides them those of the service itself, which the README tells of', async t => {
   const paths: Record<string, object> = parse(textOf('openapi/openapi.yaml')).paths
   const there = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map(method => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`))
-  const told = table('operation').flatMap(([, route = '', procorePath = '']) => procorePath === '-' ? [route] : [route, `${route.split(' ')[0]} ${procorePath}`])
+  const told = tableRows('operation').flatMap(([, route = '', procorePath = '']) => procorePath === '-' ? [route] : [route, `${route.split(' ')[0]} ${procorePath}`])
   t.strictSame(told.filter(route => !there.includes(route)), [])
   const own = there.filter(route => !told.includes(route))
   t.strictSame(own.sort(), ['GET /livez', 'GET /metrics', 'GET /openapi.json', 'GET /readyz'])
@@ -257,7 +256,3 @@ t.test('every metric that a page names is one that the service has', async t => 
   }
 })
 
-t.test('the figures of docs/style.md are not stale: `npm run style` writes them', async t => {
-  const page = readFileSync(stylePage, 'utf8')
-  t.equal(withTable(page), page)
-})

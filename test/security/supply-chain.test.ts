@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { root } from '../helpers/process.ts'
+import { root } from '../helpers/spawn-program.ts'
 
 t.test('every package in the lock file has a digest, and none comes from elsewhere than a registry', async t => {
   const { packages }: { packages: Record<string, { integrity?: string, resolved?: string, link?: boolean, inBundle?: boolean }> } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))

@@ -8,7 +8,7 @@ import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { jane, RawConnection, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
@@ -67,26 +67,26 @@ const refused: Record<string, [request: string, statuses: readonly number[]]> = 
 }
 
 t.test('each is refused, and nothing of it reaches Procore', async t => {
-  const { port, users, emulator } = await startService(t)
+  const { port, usersUrl, emulator } = await startService(t)
   for (const [name, [request, statuses]] of Object.entries(refused)) {
     const caller = new RawConnection(port)
     caller.write(Buffer.from(request, 'latin1'))
-    const closed = caller.ended().then(() => 'closed')
-    await Promise.race([closed, caller.until('\r\n\r\n')])
+    const closed = caller.readToEnd().then(() => 'closed')
+    await Promise.race([closed, caller.readUntil('\r\n\r\n')])
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(caller.received)?.[1])
     t.ok(statuses.includes(status) || (name === 'CONNECT' && caller.received === ''), `${name}: ${caller.received.slice(0, 60)}`)
     t.notMatch(caller.received, /^(server|x-powered-by|via):/im, 'nothing tells what it is made of')
     caller.socket.destroy()
   }
   t.equal(emulator.apiRequests.length, 0)
-  t.equal((await sendJson(users, { user: jane })).status, 201)
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
 })
 
 t.test('an absolute target is served by its path, whatever host it names (RFC 9112 §3.2.2)', async t => {
   const { port, emulator } = await startService(t)
   const caller = new RawConnection(port)
   caller.write(post(`content-length: ${body.length}\r\n`, body, 'http://evil.example.com/companies/101/users'))
-  t.match(await caller.until('\r\n\r\n{'), /^HTTP\/1\.1 201 /)
+  t.match(await caller.readUntil('\r\n\r\n{'), /^HTTP\/1\.1 201 /)
   caller.socket.destroy()
   t.match(emulator.apiRequests[0], { path: '/rest/v1.3/companies/101/users', headers: { host: new URL(emulator.url).host } })
 })
@@ -95,7 +95,7 @@ t.test('chunk extensions and trailers are read past', async t => {
   const { port, emulator } = await startService(t)
   const caller = new RawConnection(port)
   caller.write(post(chunked, `${body.length.toString(16)};name=value\r\n${body}\r\n0\r\nauthorization: Bearer x\r\n\r\n`))
-  t.match(await caller.until('\r\n\r\n{'), /^HTTP\/1\.1 201 /)
+  t.match(await caller.readUntil('\r\n\r\n{'), /^HTTP\/1\.1 201 /)
   caller.socket.destroy()
   t.strictSame(emulator.apiRequests.map(({ body }) => body.toString()), [body])
 })
@@ -104,7 +104,7 @@ t.test('what follows a request on the same connection is a request of its own', 
   const { port, emulator } = await startService(t)
   const caller = new RawConnection(port)
   caller.write(post(`content-length: ${body.length}\r\n`, body) + post(`content-length: ${body.length}\r\n`, body, '/companies/102/users'))
-  await caller.until('HTTP/1.1 201 Created', 2)
+  await caller.readUntil('HTTP/1.1 201 Created', 2)
   caller.socket.destroy()
   t.strictSame(emulator.apiRequests.map(({ headers }) => headers['procore-company-id']), ['101', '102'])
 })
@@ -142,7 +142,7 @@ t.test('two thousand slow connections leave others their normal speed, and are e
   // Headers that never end have ten seconds; from here on they have less.
   t.equal(app.fastify.server.headersTimeout, limits.server.headersTimeoutMs)
   app.fastify.server.headersTimeout = 100
-  await until(() => slow.every(({ socket }) => socket.closed))
+  await waitUntil(() => slow.every(({ socket }) => socket.closed))
   t.match(slow.at(-1)?.received, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
 })
 
@@ -161,26 +161,26 @@ t.test('a body that nobody asked for is thrown away up to a cap, on an answer th
   const { port } = await startService(t)
   const caller = new RawConnection(port)
   caller.write('GET /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n')
-  await caller.until('"status":"live"')
+  await caller.readUntil('"status":"live"')
   const chunk = Buffer.alloc(1_048_576)
   while (!caller.socket.closed) {
     caller.write(chunk)
-    await until(() => caller.socket.closed || caller.socket.writableLength < 4_000_000)
+    await waitUntil(() => caller.socket.closed || caller.socket.writableLength < 4_000_000)
   }
   t.ok(caller.socket.bytesWritten < 200_000_000)
 })
 
 t.test('tiny chunks cost no more memory than their bytes', async t => {
-  const { port, users } = await startService(t)
+  const { port, usersUrl } = await startService(t)
   const tiny = Buffer.from('1\r\n \r\n'.repeat(60_000))
   const bytes = () => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
   const callers = Array.from({ length: 8 }, () => new RawConnection(port).write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n'))
-  await until(() => callers.every(({ socket }) => !socket.connecting))
+  await waitUntil(() => callers.every(({ socket }) => !socket.connecting))
   collect()
   const before = bytes()
   for (const caller of callers) caller.write(tiny)
-  await until(() => callers.every(({ socket }) => socket.writableLength === 0))
-  t.equal((await sendJson(users, { user: jane })).status, 201)
+  await waitUntil(() => callers.every(({ socket }) => socket.writableLength === 0))
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   collect()
   t.ok(bytes() - before < 8_000_000, `${bytes() - before} bytes for ${8 * 60_000} chunks`)
   for (const { socket } of callers) socket.destroy()

@@ -6,23 +6,23 @@
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request, Agent } from 'undici'
-import type { Fault } from '../../tools/emulator/settings.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
-import { startProgram } from '../helpers/program.ts'
-import { boundary, form } from '../helpers/requests.ts'
-import { Ledger, type Entry, type Told } from './ledger.ts'
+import { startProgram } from '../helpers/start-program.ts'
+import { boundary, multipartBody } from '../helpers/requests.ts'
+import { Ledger, type LedgerEntry, type ReportedResult } from './ledger.ts'
 import { Random } from '../helpers/random.ts'
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 180)
 const seed = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
 const random = new Random(seed)
 const concurrency = 24
-const batch = 240
+const batchSize = 240
 const images = { 'held form': png(20_000), 'streamed form': png(700_000) }
-const ways = ['JSON', 'held form', 'streamed form'] as const
+const bodyKinds = ['JSON', 'held form', 'streamed form'] as const
 const agent = new Agent({ connections: concurrency * 2 })
 
-const faults: readonly [Fault, ...Fault[]] = [
+const faults: readonly [InjectedFault, ...InjectedFault[]] = [
   { kind: 'reset-before-body' }, { kind: 'reset-in-body', bytes: 300 }, { kind: 'reset-after-body' }, { kind: 'truncate' }, { kind: 'garbage' },
   { kind: 'silence' }, { kind: 'slow', delayMs: 1 }, { kind: 'delay', delayMs: 100 }, { kind: 'stall' },
   { kind: 'status', status: 401, body: '{}' }, { kind: 'status', status: 401, body: '{}', times: 2 },
@@ -51,77 +51,77 @@ const endsAtMs = Date.now() + seconds * 1000
 let company = 1000
 process.stdout.write(`seed ${seed}, ${seconds} s, ${concurrency} callers at a time, a fault in one of five creates\n`)
 while (Date.now() < endsAtMs) await runBatch()
-const leftSockets = await atRest()
+const leftSockets = await waitForIdleSockets()
 process.stdout.write(`${ledger.toString()}\n${leftSockets} sockets of the service are left, ${memoryBytes() >> 20} MiB resident at the peak\n`)
 for (const { child } of [service, emulator]) child.kill('SIGTERM')
 const [code] = await once(service.child, 'exit')
-if (ledger.lies.length > 0 || leftSockets > 4 || code !== 0) process.exitCode = 1
+if (ledger.contradictions.length > 0 || leftSockets > 4 || code !== 0) process.exitCode = 1
 await agent.destroy()
 
 /** Procore holds avatars in memory, so it is emptied after each batch. */
 async function runBatch (): Promise<void> {
-  const waiting = Array.from({ length: batch }, () => plan())
-  const entries: Entry[] = []
+  const waiting = Array.from({ length: batchSize }, () => planCreate())
+  const entries: LedgerEntry[] = []
   await Promise.all(Array.from({ length: concurrency }, async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) entries.push(await next())
   }))
   // A create whose caller left may still be on its way.
   await new Promise(resolve => setTimeout(resolve, 600))
-  const users: Array<{ companyId: number }> = JSON.parse(await control('GET', '/users'))
-  for (const entry of entries) ledger.enter(entry, users.filter(({ companyId }) => companyId === entry.company).length)
-  for (const path of ['/users', '/requests', '/faults']) await control('DELETE', path)
+  const users: Array<{ companyId: number }> = JSON.parse(await callControlApi('GET', '/users'))
+  for (const entry of entries) ledger.record(entry, users.filter(({ companyId }) => companyId === entry.company).length)
+  for (const path of ['/users', '/requests', '/faults']) await callControlApi('DELETE', path)
 }
 
 /** All that is random is drawn here, in order, whatever order the answers come in. */
-function plan (): () => Promise<Entry> {
+function planCreate (): () => Promise<LedgerEntry> {
   const id = company++
-  const way = random.pick(ways)
+  const bodyKind = random.pick(bodyKinds)
   const fault = random.chance(0.2) ? random.pick(faults) : undefined
-  const key = random.chance(0.5) ? `key-${seed}-${id}` : undefined
-  const leavesAfterMs = random.chance(0.03) ? random.below(60) : undefined
-  const revokes = random.chance(0.001)
+  const idempotencyKey = random.chance(0.5) ? `key-${seed}-${id}` : undefined
+  const abortAfterMs = random.chance(0.03) ? random.below(60) : undefined
+  const revokesAccessTokens = random.chance(0.001)
   return async () => {
-    if (revokes) await control('POST', '/tokens/revoke')
-    if (fault !== undefined) await control('POST', '/faults', JSON.stringify({ ...fault, path: `/companies/${id}/` }))
-    const entry: Entry = { company: id, way: `${way}${key === undefined ? '' : ' with a key'}`, fault: fault === undefined ? 'no fault' : JSON.stringify(fault), told: undefined, wasUnknown: false }
+    if (revokesAccessTokens) await callControlApi('POST', '/tokens/revoke')
+    if (fault !== undefined) await callControlApi('POST', '/faults', JSON.stringify({ ...fault, path: `/companies/${id}/` }))
+    const entry: LedgerEntry = { company: id, bodyKind: `${bodyKind}${idempotencyKey === undefined ? '' : ' with a key'}`, fault: fault === undefined ? 'no fault' : JSON.stringify(fault), reported: undefined, wasUnknown: false }
     // As a careful caller does: without a key, again only when it is safe; with a key, until there is an answer.
     for (let attempt = 0; attempt < 3; attempt++) {
-      entry.told = await create(id, way, key, leavesAfterMs)
-      entry.wasUnknown ||= entry.told === undefined || entry.told.outcome === 'unknown'
-      const isOver = entry.told === undefined || entry.told.status === 201 || (key === undefined ? entry.told.outcome !== 'not_sent' : entry.told.status === 422)
+      entry.reported = await create(id, bodyKind, idempotencyKey, abortAfterMs)
+      entry.wasUnknown ||= entry.reported === undefined || entry.reported.outcome === 'unknown'
+      const isOver = entry.reported === undefined || entry.reported.status === 201 || (idempotencyKey === undefined ? entry.reported.outcome !== 'not_sent' : entry.reported.status === 422)
       if (isOver) break
     }
     return entry
   }
 }
 
-async function create (id: number, way: typeof ways[number], key: string | undefined, leavesAfterMs: number | undefined): Promise<Told | undefined> {
+async function create (id: number, bodyKind: typeof bodyKinds[number], idempotencyKey: string | undefined, abortAfterMs: number | undefined): Promise<ReportedResult | undefined> {
   const user = { last_name: 'Doe', email_address: `jane${id}@example.com` }
   const parts = Object.entries(user).map(([name, data]) => ({ name: `user[${name}]`, data }))
-  const [type, body] = way === 'JSON'
+  const [type, body] = bodyKind === 'JSON'
     ? ['application/json', JSON.stringify({ user })]
-    : [`multipart/form-data; boundary=${boundary}`, form([{ name: 'user[avatar]', filename: 'a.png', data: images[way] }, ...parts])]
-  const signal = leavesAfterMs === undefined ? null : AbortSignal.timeout(leavesAfterMs)
+    : [`multipart/form-data; boundary=${boundary}`, multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: images[bodyKind] }, ...parts])]
+  const signal = abortAfterMs === undefined ? null : AbortSignal.timeout(abortAfterMs)
   try {
-    const answer = await request(`${service.url}/companies/${id}/users`, {
-      dispatcher: agent, method: 'POST', body, headers: { 'content-type': type, ...(key !== undefined && { 'idempotency-key': key }) }, signal,
+    const response = await request(`${service.url}/companies/${id}/users`, {
+      dispatcher: agent, method: 'POST', body, headers: { 'content-type': type, ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }) }, signal,
     })
-    const { code, outcome }: { code?: string, outcome?: string } = JSON.parse(await answer.body.text())
-    const recovered = answer.headers['x-outcome'] === undefined ? undefined : 'recovered'
-    return { status: answer.statusCode, code, outcome: answer.statusCode === 201 ? recovered : outcome }
+    const { code, outcome }: { code?: string, outcome?: string } = JSON.parse(await response.body.text())
+    const recovered = response.headers['x-outcome'] === undefined ? undefined : 'recovered'
+    return { status: response.statusCode, code, outcome: response.statusCode === 201 ? recovered : outcome }
   } catch (error) {
     if (signal?.aborted === true) return undefined
     throw error
   }
 }
 
-async function control (method: 'GET' | 'POST' | 'DELETE', path: string, body = ''): Promise<string> {
-  const answer = await request(`${emulator.url}/__emulator${path}`, { dispatcher: agent, method, body: body === '' ? null : body })
-  return answer.body.text()
+async function callControlApi (method: 'GET' | 'POST' | 'DELETE', path: string, body = ''): Promise<string> {
+  const response = await request(`${emulator.url}/__emulator${path}`, { dispatcher: agent, method, body: body === '' ? null : body })
+  return response.body.text()
 }
 
 /** Idle connections end by themselves within seconds. */
-async function atRest (): Promise<number> {
+async function waitForIdleSockets (): Promise<number> {
   await agent.close()
   let left = openFiles() - filesAtStart
   for (let waitedMs = 0; waitedMs < 15_000 && left > 4; waitedMs += 200) {

@@ -4,14 +4,14 @@ import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
 import { Secret } from '../../src/config/secret.ts'
-import type { AnsweredKey, UnknownKey } from '../../src/storage/idempotency-store.ts'
-import { MemoryKeys } from '../../src/storage/memory-idempotency-store.ts'
-import { RedisKeys } from '../../src/storage/redis-idempotency-store.ts'
-import { SharedStore } from '../../src/storage/redis.ts'
+import type { CompletedRecord, IndeterminateRecord } from '../../src/storage/idempotency-store.ts'
+import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
+import { RedisIdempotencyStore } from '../../src/storage/redis-idempotency-store.ts'
+import { RedisConnection } from '../../src/storage/redis.ts'
 import { Seal } from '../../src/storage/encryption.ts'
-import { SharedAllowance, type Entrance } from '../../src/storage/shared-rate-limit.ts'
-import { SharedKeys } from '../../src/storage/fallback-idempotency-store.ts'
-import { sharedTokenRequest } from '../../src/storage/shared-token.ts'
+import { SharedRateLimiter, type Acquisition } from '../../src/storage/shared-rate-limit.ts'
+import { FallbackIdempotencyStore } from '../../src/storage/fallback-idempotency-store.ts'
+import { withSharedAccessToken } from '../../src/storage/shared-token.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
 
 const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
@@ -22,9 +22,9 @@ const secret = () => new Secret('a secret of the test')
 // Most of the time is waiting for leases to end.
 t.jobs = 4
 
-async function openStore (t: Test): Promise<SharedStore> {
+async function openStore (t: Test): Promise<RedisConnection> {
   const redis = await startRedis(t)
-  const store = new SharedStore(new Secret(redis.url), createLog({ level: 'silent' }))
+  const store = new RedisConnection(new Secret(redis.url), createLog({ level: 'silent' }))
   t.teardown(() => store.close())
   await store.start()
   return store
@@ -41,13 +41,13 @@ function twoOf<T extends { close (): void }> (t: Test, make: () => T): { dying: 
 }
 
 /** What an answer tells of a window with so much left. */
-const news = (remaining: number, resetMs = 60_000) => ({ isAnswered: true, isCounted: true, told: { name: 'minute', remaining, limit: 10, resetMs }, block: undefined })
+const news = (remaining: number, resetMs = 60_000) => ({ hasResponse: true, mayBeCounted: true, reportedWindow: { name: 'minute', remaining, limit: 10, resetMs }, throttle: undefined })
 
 /** Lets one request of this replica learn what remains. */
-async function learn (store: SharedStore, allowance: SharedAllowance, remaining: number, resetMs?: number): Promise<void> {
-  const first = await allowance.enter(101, false)
-  if (first.isOpen) first.leave(news(remaining, resetMs))
-  await store.quiet()
+async function learn (store: RedisConnection, allowance: SharedRateLimiter, remaining: number, resetMs?: number): Promise<void> {
+  const first = await allowance.acquire(101, false)
+  if (first.granted) first.release(news(remaining, resetMs))
+  await store.waitUntilIdle()
 }
 
 /** Asks again and again for twice as long as a lease lasts without a word. */
@@ -69,20 +69,20 @@ async function once<T> (ask: () => Promise<T | undefined>): Promise<T> {
 
 t.test('the last place of the allowance is held as long as its replica lives, spent when it is dead, and free with the next window', { skip }, async t => {
   const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new SharedAllowance(store, lease))
+  const { dying, living } = twoOf(t, () => new SharedRateLimiter(store, lease))
   await learn(store, dying, 1, 6000)
-  t.match(await dying.enter(101, false), { isOpen: true }, 'the one that remains')
-  await forTwoLeases(async () => { t.match(await living.enter(101, false), { isOpen: false, why: 'probe' }, 'it may be given back') })
+  t.match(await dying.acquire(101, false), { granted: true }, 'the one that remains')
+  await forTwoLeases(async () => { t.match(await living.acquire(101, false), { granted: false, reason: 'probe' }, 'it may be given back') })
   dying.close()
-  t.ok(await once(async () => whyNot(await living.enter(101, false)) === 'rate' ? true : undefined), 'nobody knows whether it was used')
-  t.ok(await once(async () => (await living.enter(101, false)).isOpen ? true : undefined))
+  t.ok(await once(async () => whyNot(await living.acquire(101, false)) === 'rate' ? true : undefined), 'nobody knows whether it was used')
+  t.ok(await once(async () => (await living.acquire(101, false)).granted ? true : undefined))
 })
 
-const whyNot = (entrance: Entrance) => entrance.isOpen ? undefined : entrance.why
+const whyNot = (entrance: Acquisition) => entrance.granted ? undefined : entrance.reason
 
 t.test('a key', { skip }, async t => {
   const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new RedisKeys(store, new Seal(secret()), lease))
+  const { dying, living } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
   const startedAtMs = Date.now()
   t.equal(await dying.claim('a'), undefined)
   const claimedAtMs = Date.now()
@@ -101,32 +101,32 @@ t.test('a key', { skip }, async t => {
 
 t.test('what a replica that died had under way counts as spent: nobody knows what it sent', { skip }, async t => {
   const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new SharedAllowance(store, lease))
+  const { dying, living } = twoOf(t, () => new SharedRateLimiter(store, lease))
   await learn(store, dying, 3)
-  for (const place of [1, 2, 3]) t.match(await dying.enter(101, false), { isOpen: true }, `${place} of the three that remain`)
+  for (const place of [1, 2, 3]) t.match(await dying.acquire(101, false), { granted: true }, `${place} of the three that remain`)
   dying.close()
-  t.ok(await once(async () => whyNot(await living.enter(101, false)) === 'rate' ? true : undefined))
+  t.ok(await once(async () => whyNot(await living.acquire(101, false)) === 'rate' ? true : undefined))
 })
 
 t.test('a short window that is spent keeps nobody longer than it lasts, whatever is under way in a long one', { skip }, async t => {
   const store = await openStore(t)
-  const allowance = new SharedAllowance(store, lease)
-  const entrances = await Promise.all([1, 2, 3, 4].map(() => allowance.enter(101, false)))
+  const allowance = new SharedRateLimiter(store, lease)
+  const entrances = await Promise.all([1, 2, 3, 4].map(() => allowance.acquire(101, false)))
   const told = [{ name: 'hour', remaining: 2, limit: 100, resetMs: 3_600_000 }, { name: 'moment', remaining: 0, limit: 10, resetMs: 10_000 }]
   for (const [index, window] of told.entries()) {
     const entrance = entrances[index]
-    if (entrance?.isOpen === true) entrance.leave({ ...news(0), told: window })
+    if (entrance?.granted === true) entrance.release({ ...news(0), reportedWindow: window })
   }
-  await store.quiet()
-  const refused = await allowance.enter(101, false)
-  t.match(refused, { isOpen: false, why: 'rate' })
-  t.ok(!refused.isOpen && refused.ms <= 10_000)
+  await store.waitUntilIdle()
+  const refused = await allowance.acquire(101, false)
+  t.match(refused, { granted: false, reason: 'rate' })
+  t.ok(!refused.granted && refused.retryAfterMs <= 10_000)
   allowance.close()
 })
 
 t.test('a key that the store has lost while its request runs is put in again', { skip }, async t => {
   const store = await openStore(t)
-  const { dying: running, living: other } = twoOf(t, () => new RedisKeys(store, new Seal(secret()), lease))
+  const { dying: running, living: other } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
   t.equal(await running.claim('a'), undefined)
   await store.run(client => client.flushall())
   await once(async () => await store.run(client => client.exists('procore-bff:key:a')) === 1 ? true : undefined)
@@ -139,10 +139,10 @@ t.test('a key that the store has lost while its request runs is put in again', {
 t.test('an answer that one replica found stands, whatever another one still doubts', { skip }, async t => {
   const store = await openStore(t)
   const seal = new Seal(secret())
-  const doubting = new SharedKeys(new RedisKeys(store, seal, lease), new MemoryKeys(), 'refuse')
-  const knowing = new RedisKeys(store, seal, lease)
-  const unknown: UnknownKey = { state: 'unknown', fingerprint: 'f', sentAtMs: Date.now(), code: 'procore_timeout' }
-  const answered: AnsweredKey = { state: 'answered', fingerprint: 'f', verdict: { kind: 'refusal', status: 422, body: { message: 'no', faults: [] } }, procoreRequestId: undefined }
+  const doubting = new FallbackIdempotencyStore(new RedisIdempotencyStore(store, seal, lease), new MemoryIdempotencyStore(), 'refuse')
+  const knowing = new RedisIdempotencyStore(store, seal, lease)
+  const unknown: IndeterminateRecord = { state: 'unknown', fingerprint: 'f', sentAtMs: Date.now(), code: 'procore_timeout' }
+  const answered: CompletedRecord = { state: 'answered', fingerprint: 'f', verdict: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } }, procoreRequestId: undefined }
   t.equal(await doubting.claim('a'), undefined)
   await doubting.settle('a', unknown)
   t.match(await doubting.claim('a'), { state: 'unknown' })
@@ -156,7 +156,7 @@ t.test('an answer that one replica found stands, whatever another one still doub
 t.test('a lock whose answer was late is not waited for by the one who has it', { skip }, async t => {
   const store = await openStore(t)
   let asked = 0
-  const request = sharedTokenRequest(store, new Seal(secret()), async () => {
+  const request = withSharedAccessToken(store, new Seal(secret()), async () => {
     asked++
     return { value: 'token', issuedAtMs: Date.now(), lifetimeMs: 60_000 }
   })

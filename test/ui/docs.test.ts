@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
 import { png } from '../helpers/images.ts'
 import { startIssuer } from '../helpers/issuer.ts'
-import { root } from '../helpers/process.ts'
+import { root } from '../helpers/spawn-program.ts'
 import { RawConnection, send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
@@ -54,7 +54,7 @@ t.test('what is not one of its files is not there, by whatever path', async t =>
   }
   for (const path of ['/docs/../../package.json', '/docs/../docs.ts', '/docs/./../../../../etc/passwd']) {
     const caller = new RawConnection(port).write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-    t.match(await caller.ended(), /^HTTP\/1\.1 404 [^]*"code":"not_found"/, path)
+    t.match(await caller.readToEnd(), /^HTTP\/1\.1 404 [^]*"code":"not_found"/, path)
   }
 })
 
@@ -86,7 +86,7 @@ async function tryOut (page: Page, url: string) {
 
 t.test('in a browser: a user with an avatar is created through it, no other host is asked, and the policy is kept', { skip }, async t => {
   const service = await startService(t)
-  const { page, asked, errors } = await openPage(t)
+  const { page, requestedUrls, errors } = await openPage(t)
   const { operation, field, execute } = await tryOut(page, service.url)
   t.equal(await field('company_id').inputValue(), '1234')
   t.equal(await field('user[last_name]').inputValue(), 'Doe', 'the examples are filled in')
@@ -119,14 +119,14 @@ t.test('in a browser: a user with an avatar is created through it, no other host
   t.equal(service.emulator.apiRequests.length, 1)
 
   t.strictSame(errors, [])
-  t.ok(asked.length >= 8)
-  t.strictSame(asked.filter(address => !address.startsWith(`${service.url}/`) && !address.startsWith('data:')), [])
+  t.ok(requestedUrls.length >= 8)
+  t.strictSame(requestedUrls.filter(address => !address.startsWith(`${service.url}/`) && !address.startsWith('data:')), [])
 })
 
 t.test('in a browser: faults are shown, and the token goes out and is forgotten', { skip }, async t => {
   const issuer = await startIssuer(t)
   const service = await startService(t, { env: issuer.env })
-  const { page, asked } = await openPage(t)
+  const { page, requestedUrls } = await openPage(t)
   const { operation, field, execute } = await tryOut(page, service.url)
   t.equal(await execute(), 401)
   await page.getByRole('button', { name: 'Authorize' }).first().click()
@@ -142,7 +142,7 @@ t.test('in a browser: faults are shown, and the token goes out and is forgotten'
   const again = await tryOut(page, service.url)
   t.equal(await again.execute(), 401)
   t.strictSame(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]'), [0, 0, ''])
-  t.ok(asked.every(address => address.startsWith(`${service.url}/`) || address.startsWith('data:')))
+  t.ok(requestedUrls.every(address => address.startsWith(`${service.url}/`) || address.startsWith('data:')))
 })
 
 t.test('in a browser: a narrow screen needs no scrolling sideways', { skip }, async t => {
@@ -157,11 +157,11 @@ t.test('in a browser: a narrow screen needs no scrolling sideways', { skip }, as
 
 t.test('in a browser: another document can\'t be named, by address or by hand', { skip }, async t => {
   const service = await startService(t)
-  const { page, asked, errors } = await openPage(t)
+  const { page, requestedUrls, errors } = await openPage(t)
   await page.goto(`${service.url}/docs?url=https://example.com/openapi.json&configUrl=https://example.com/config.json`)
   await page.getByRole('heading', { name: 'Procore backend for frontends' }).waitFor()
   t.equal(await page.locator('.topbar').count(), 0)
-  t.strictSame(asked.filter(address => !address.startsWith(`${service.url}/`) && !address.startsWith('data:')), [])
+  t.strictSame(requestedUrls.filter(address => !address.startsWith(`${service.url}/`) && !address.startsWith('data:')), [])
   t.strictSame(errors, [])
 })
 

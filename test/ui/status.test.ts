@@ -2,11 +2,11 @@
 import t from 'tap'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
 import { png } from '../helpers/images.ts'
-import { form, formPart, jane, janeParts, RawConnection, send, sendForm, sendJson } from '../helpers/requests.ts'
+import { multipartBody, multipartPart, jane, janeParts, RawConnection, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
-import { until } from '../helpers/until.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 import { limits } from '../../src/config/limits.ts'
-import { stop } from '../../src/server/shutdown.ts'
+import { shutDown } from '../../src/server/shutdown.ts'
 
 const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 const env = { STATUS_PAGE: 'true' }
@@ -25,14 +25,14 @@ t.test('the page asks nobody else and may not be framed', async t => {
 
 t.test('in a browser: it shows what happens while it happens', { skip }, async t => {
   const service = await startService(t, { env, emulator: { rateLimit: 100 } })
-  const { page, asked, errors } = await openPage(t)
+  const { page, requestedUrls, errors } = await openPage(t)
   await page.goto(`${service.url}/status`)
   await page.getByText('ready', { exact: true }).waitFor()
   await page.getByText('Procore has told nothing yet.').waitFor()
   await page.getByText('None since the start.').waitFor()
 
-  t.equal((await sendJson(service.users, { user: jane })).status, 201)
-  await sendJson(service.users, { user: {} }, { 'x-request-id': 'ticket-7' })
+  t.equal((await sendJson(service.usersUrl, { user: jane })).status, 201)
+  await sendJson(service.usersUrl, { user: {} }, { 'x-request-id': 'ticket-7' })
   const allowance = page.getByRole('row', { name: '101' })
   await allowance.getByText('99 of 100').waitFor()
   const bar = page.getByRole('progressbar', { name: 'remaining of company 101' })
@@ -41,16 +41,16 @@ t.test('in a browser: it shows what happens while it happens', { skip }, async t
   await problem.getByText('ticket-7').waitFor()
 
   const rest = Promise.withResolvers<void>()
-  const head = [formPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })]
-  const tail = form(janeParts.map(part => part.name === 'user[email_address]' ? { ...part, data: 'b@example.com' } : part))
+  const head = [multipartPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })]
+  const tail = multipartBody(janeParts.map(part => part.name === 'user[email_address]' ? { ...part, data: 'b@example.com' } : part))
   const total = Buffer.concat([...head, tail]).length
-  const upload = sendForm(service.users, (async function * () {
+  const upload = sendMultipart(service.usersUrl, (async function * () {
     yield * head
     await rest.promise
     yield tail
   })(), { 'x-request-id': 'upload-1', 'content-length': String(total) })
   const progress = page.getByRole('progressbar', { name: 'read of request upload-1' })
-  await until(() => service.emulator.apiRequests.length === 2)
+  await waitUntil(() => service.emulator.apiRequests.length === 2)
   await progress.waitFor()
   t.equal(await progress.getAttribute('max'), String(total))
   t.ok(Number(await progress.getAttribute('value')) > 900_000)
@@ -60,15 +60,15 @@ t.test('in a browser: it shows what happens while it happens', { skip }, async t
   await progress.waitFor({ state: 'detached' })
 
   for (let index = 0; index < limits.breaker.failures; index++) service.emulator.faults.add({ kind: 'reset-before-body' })
-  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.users, { user: { ...jane, email_address: `c${index}@example.com` } })
+  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.usersUrl, { user: { ...jane, email_address: `c${index}@example.com` } })
   await page.getByText('open: requests are refused at once').waitFor()
   await page.getByRole('row', { name: 'Procore API' }).getByText('down').waitFor()
   t.notMatch(await page.content(), /jane|Doe|example\.com/)
   t.strictSame(errors, [])
-  t.ok(asked.length >= 4 && asked.every(address => address.startsWith(service.url) || address.startsWith('data:')), asked.join())
+  t.ok(requestedUrls.length >= 4 && requestedUrls.every(address => address.startsWith(service.url) || address.startsWith('data:')), requestedUrls.join())
 
   t.notOk(await page.getByText('What stands below was so at').isVisible())
-  await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
+  await shutDown(service.app, { drainDelayMs: 0, graceMs: 5000 })
   await page.getByText('no connection').waitFor()
   await page.getByText('What stands below was so at').waitFor()
   t.equal(await page.locator('main.stale').count(), 1)
@@ -86,7 +86,7 @@ t.test('in a browser: a page that was refused or cut off comes back by itself', 
   await page.getByText('no connection').waitFor()
   controller.abort()
   t.equal(crowd.length, limits.statusPage.clientsMax)
-  await until(() => service.lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events').length > limits.statusPage.clientsMax)
+  await waitUntil(() => service.lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events').length > limits.statusPage.clientsMax)
   await page.clock.runFor(3000)
   await page.getByText('ready', { exact: true }).waitFor()
   t.equal(await page.locator('main.stale').count(), 0)
@@ -94,8 +94,8 @@ t.test('in a browser: a page that was refused or cut off comes back by itself', 
 
 t.test('in a browser: only what changed is written, rows have heads, and all can be reached by keyboard', { skip }, async t => {
   const service = await startService(t, { env })
-  await sendJson(service.users, { user: jane })
-  await sendJson(service.users, { user: {} })
+  await sendJson(service.usersUrl, { user: jane })
+  await sendJson(service.usersUrl, { user: {} })
   const { page } = await openPage(t)
   await page.goto(`${service.url}/status`)
   await page.getByRole('rowheader', { name: 'Procore login' }).waitFor()
@@ -130,7 +130,7 @@ t.test('those who watch are limited in number, and hold no stop up', async t => 
   const first = watchers[0]?.body?.getReader()
   const { value } = await first?.read() ?? {}
   t.match(JSON.parse(Buffer.from(value ?? []).toString().replace(/^data: /, '')), { phase: 'ready', problems: [], uploads: [] })
-  await stop(service.app, { drainDelayMs: 0, graceMs: 5000 })
+  await shutDown(service.app, { drainDelayMs: 0, graceMs: 5000 })
   controller.abort()
 })
 
@@ -138,7 +138,7 @@ t.test('requests that can not be read are among the latest problems', async t =>
   const { url, port } = await startService(t, { env })
   const caller = new RawConnection(port)
   caller.write('not HTTP\r\n\r\n')
-  await caller.ended()
+  await caller.readToEnd()
   const latest = async () => {
     const controller = new AbortController()
     const { body } = await fetch(`${url}/status/events`, { signal: controller.signal })
@@ -157,11 +157,11 @@ t.test('who watches is no request under way, has no duration, and leaves with 20
   const controller = new AbortController()
   const { body } = await fetch(`${url}/status/events`, { signal: controller.signal })
   await body?.getReader().read()
-  t.equal(app.lifecycle.underWay, 0)
+  t.equal(app.inFlight.count, 0)
   t.match(await metrics(), /^procore_bff_requests_in_flight 1$/m, 'the question itself')
   controller.abort()
   const ended = () => lines.filter(({ msg, route }) => msg === 'request' && route === '/status/events')
-  await until(() => ended().length > 0)
+  await waitUntil(() => ended().length > 0)
   t.match(ended(), [{ level: 'info', status: 200, code: undefined }])
   t.match(await metrics(), /^procore_bff_requests_total\{method="GET",route="\/status\/events",status_class="2xx",code=""\} 1$/m)
   t.notMatch(await metrics(), /^procore_bff_request_duration_seconds_count\{route="\/status\/events"\}/m)

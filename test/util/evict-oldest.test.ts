@@ -1,6 +1,6 @@
 // What is remembered of many callers, companies and keys: the oldest goes, a share at a time.
 import t from 'tap'
-import { forgetOldest } from '../../src/util/evict-oldest.ts'
+import { evictOldest } from '../../src/util/evict-oldest.ts'
 
 class WatchedMap extends Map<number, string> {
   walks = 0
@@ -18,7 +18,7 @@ t.test('a full map is walked through once in a while, not at each change', async
   let largest = 0
   for (let key = 0; key < max * 10; key++) {
     map.set(key, '')
-    forgetOldest(map, () => map.size / max, oldest => map.delete(oldest))
+    evictOldest(map, () => map.size / max, oldest => map.delete(oldest))
     largest = Math.max(largest, map.size)
   }
   t.equal(largest, max)
@@ -30,7 +30,7 @@ t.test('a full map is walked through once in a while, not at each change', async
 
 t.test('what has to stay stays, and the next one goes', async t => {
   const map = new Map(Array.from({ length: max + 1 }, (_, key) => [key, key < 10 ? 'stays' : '']))
-  forgetOldest(map, () => map.size / max, (oldest, value) => { if (value !== 'stays') map.delete(oldest) })
+  evictOldest(map, () => map.size / max, (oldest, value) => { if (value !== 'stays') map.delete(oldest) })
   t.ok(map.has(9))
   t.notOk(map.has(10))
   t.equal(map.size, max / 16 * 15)
@@ -38,6 +38,6 @@ t.test('what has to stay stays, and the next one goes', async t => {
 
 t.test('a map that has room is left alone', async t => {
   const map = new WatchedMap([[1, '']])
-  forgetOldest(map, () => 1, () => t.fail('forgot one'))
+  evictOldest(map, () => 1, () => t.fail('forgot one'))
   t.equal(map.walks, 0)
 })

@@ -16,7 +16,7 @@ const PartSchema = Type.Object({
 })
 
 /** Of what the emulator tells, nothing else goes to the page. */
-const ReceivedSchema = Type.Object({
+const ReceivedRequestSchema = Type.Object({
   method: Type.String(),
   path: Type.String(),
   headers: Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())])),
@@ -29,12 +29,12 @@ const ReceivedSchema = Type.Object({
 })
 
 /** One request as the emulator received it, without credentials. */
-export type Received = Static<typeof ReceivedSchema>
+export type ReceivedRequest = Static<typeof ReceivedRequestSchema>
 
-const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])
+const credentialHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])
 
 /** The emulator's own routes, as the page may use them. */
-export class EmulatedProcore {
+export class EmulatorClient {
   readonly #url: URL
 
   constructor (url: URL) {
@@ -42,30 +42,30 @@ export class EmulatedProcore {
   }
 
   /** The latest requests, the newest first. */
-  async received (): Promise<Received[]> {
-    const told: unknown = JSON.parse(await this.#ask('GET', `requests?last=${limits.demo.requestsShown}`))
-    if (!Array.isArray(told)) return []
-    return told.filter(entry => Value.Check(ReceivedSchema, entry)).map(withoutCredentials).reverse()
+  async listReceivedRequests (): Promise<ReceivedRequest[]> {
+    const entries: unknown = JSON.parse(await this.#send('GET', `requests?last=${limits.demo.requestsShown}`))
+    if (!Array.isArray(entries)) return []
+    return entries.filter(entry => Value.Check(ReceivedRequestSchema, entry)).map(withoutCredentials).reverse()
   }
 
   /** Has the next create end as the scenario says, and nothing after it. @throws {Problem} `not_found` */
-  async prepare (name: string): Promise<void> {
+  async applyScenario (name: string): Promise<void> {
     const scenario = scenarios.get(name)
     if (scenario === undefined) throw new Problem('not_found', 'There is no such scenario.')
-    await this.#ask('DELETE', 'faults')
-    if (scenario.needsLogin) await this.#ask('POST', 'tokens/revoke')
-    for (const fault of scenario.faults) await this.#ask('POST', 'faults', JSON.stringify(fault))
+    await this.#send('DELETE', 'faults')
+    if (scenario.revokesAccessTokens) await this.#send('POST', 'tokens/revoke')
+    for (const fault of scenario.faults) await this.#send('POST', 'faults', JSON.stringify(fault))
   }
 
-  async #ask (method: Dispatcher.HttpMethod, path: string, body = ''): Promise<string> {
-    const answer = await request(new URL(`/__emulator/${path}`, this.#url), { method, body, headersTimeout: limits.demo.timeoutMs, bodyTimeout: limits.demo.timeoutMs })
-    return answer.body.text()
+  async #send (method: Dispatcher.HttpMethod, path: string, body = ''): Promise<string> {
+    const response = await request(new URL(`/__emulator/${path}`, this.#url), { method, body, headersTimeout: limits.demo.timeoutMs, bodyTimeout: limits.demo.timeoutMs })
+    return response.body.text()
   }
 }
 
 /** The token request is nothing but credentials. */
-function withoutCredentials ({ method, path, headers, complete, bodyBytes, status, createdUserId, json, parts }: Received): Received {
-  const shown = { method, path, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !credentials.has(name))), complete, bodyBytes, ...(status !== undefined && { status }) }
-  if (path.startsWith('/oauth/')) return shown
-  return { ...shown, ...(createdUserId !== undefined && { createdUserId }), ...(json !== undefined && { json }), ...(parts !== undefined && { parts }) }
+function withoutCredentials ({ method, path, headers, complete, bodyBytes, status, createdUserId, json, parts }: ReceivedRequest): ReceivedRequest {
+  const visible = { method, path, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !credentialHeaders.has(name))), complete, bodyBytes, ...(status !== undefined && { status }) }
+  if (path.startsWith('/oauth/')) return visible
+  return { ...visible, ...(createdUserId !== undefined && { createdUserId }), ...(json !== undefined && { json }), ...(parts !== undefined && { parts }) }
 }

@@ -24,8 +24,8 @@ const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning'
 
 createInterface({ input: service.stdout }).on('line', line => {
   process.stdout.write(`${line}\n`)
-  const url = urlOf(line)
-  if (url !== undefined) process.stdout.write(welcome(url))
+  const url = parseListeningUrl(line)
+  if (url !== undefined) process.stdout.write(welcomeMessage(url))
 })
 service.once('exit', code => {
   process.exitCode = code ?? 1
@@ -33,7 +33,7 @@ service.once('exit', code => {
 })
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => service.kill(signal))
 
-function urlOf (line: string): string | undefined {
+function parseListeningUrl (line: string): string | undefined {
   try {
     const { msg, url } = JSON.parse(line)
     return msg === 'listening' ? String(url) : undefined
@@ -42,7 +42,7 @@ function urlOf (line: string): string | undefined {
   }
 }
 
-function welcome (url: string): string {
+function welcomeMessage (url: string): string {
   return `
 Create a user in the browser: ${url}/demo
 

@@ -4,42 +4,42 @@
  */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
-import { clientModules, modulesOf } from '../../client/serve.ts'
-import { guardPages } from '../../src/ui/security-headers.ts'
-import { EmulatedProcore } from './emulator-client.ts'
+import { clientModules, loadBrowserModules } from '../../client/serve.ts'
+import { registerSecurityHeaders } from '../../src/ui/security-headers.ts'
+import { EmulatorClient } from './emulator-client.ts'
 
-const here = new URL('page/', import.meta.url)
-const script = 'text/javascript; charset=utf-8'
+const pageDirectory = new URL('page/', import.meta.url)
+const javascriptType = 'text/javascript; charset=utf-8'
 
 /** Serves `/demo` and what it loads, beside the service itself. @param procoreUrl of the emulator, whose faults the page orders */
-export async function addPage (app: FastifyInstance, procoreUrl: URL): Promise<void> {
-  const procore = new EmulatedProcore(procoreUrl)
-  await app.register(async pages => {
+export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): Promise<void> {
+  const emulatorClient = new EmulatorClient(procoreUrl)
+  await app.register(async scope => {
     // What was chosen as an avatar is shown before it is sent.
-    await guardPages(pages, ['blob:'])
-    for (const [url, { type, content }] of files()) {
-      pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
+    await registerSecurityHeaders(scope, ['blob:'])
+    for (const [url, { type, content }] of loadStaticFiles()) {
+      scope.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
     }
-    pages.get('/demo/received', { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').send(await procore.received()))
-    pages.post<{ Params: { scenario: string } }>('/demo/next/:scenario', { schema: { hide: true } }, async ({ params }, reply) => {
-      await procore.prepare(params.scenario)
+    scope.get('/demo/received', { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').send(await emulatorClient.listReceivedRequests()))
+    scope.post<{ Params: { scenario: string } }>('/demo/next/:scenario', { schema: { hide: true } }, async ({ params }, reply) => {
+      await emulatorClient.applyScenario(params.scenario)
       return reply.code(204).send()
     })
   })
 }
 
-interface File {
+interface StaticFile {
   type: string
   content: string
 }
 
-function files (): ReadonlyMap<string, File> {
-  const read = (name: string) => readFileSync(new URL(name, here), 'utf8')
-  const modules = (path: string, sources: ReadonlyMap<string, string>) => [...sources].map(([name, content]): [string, File] => [`${path}${name}`, { type: script, content }])
-  return new Map<string, File>([
+function loadStaticFiles (): ReadonlyMap<string, StaticFile> {
+  const read = (name: string) => readFileSync(new URL(name, pageDirectory), 'utf8')
+  const toStaticFiles = (path: string, sources: ReadonlyMap<string, string>) => [...sources].map(([name, content]): [string, StaticFile] => [`${path}${name}`, { type: javascriptType, content }])
+  return new Map<string, StaticFile>([
     ['/demo', { type: 'text/html; charset=utf-8', content: read('page.html') }],
     ['/demo/page.css', { type: 'text/css; charset=utf-8', content: read('page.css') }],
-    ...modules('/demo/tools/demo/page/', modulesOf(here)),
-    ...modules('/demo/client/', clientModules()),
+    ...toStaticFiles('/demo/tools/demo/page/', loadBrowserModules(pageDirectory)),
+    ...toStaticFiles('/demo/client/', clientModules()),
   ])
 }

@@ -1,6 +1,6 @@
 /** The service of `npm run demo`: as `npm start` runs it, with the demo's page beside it. */
 import '../../src/server/compile-cache.ts'
 
-const { run } = await import('../../src/server/process.ts')
-const { addPage } = await import('./plugin.ts')
+const { startProcess: run } = await import('../../src/server/process.ts')
+const { registerDemoPage: addPage } = await import('./plugin.ts')
 await run((fastify, config) => addPage(fastify, new URL(config.procore.apiUrl)))

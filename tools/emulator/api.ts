@@ -1,19 +1,19 @@
 /** What Procore answers to a request that was read whole: tokens, users, avatars, and the lists of a company. It writes nothing; an answer comes out. */
 import { randomBytes } from 'node:crypto'
-import { json, type Answer } from './response.ts'
-import { catalog } from './catalog.ts'
-import { Directory, present, type Errors, type User, type Wish } from './directory.ts'
-import { parseForm } from './multipart.ts'
-import { pageOf } from './pagination.ts'
-import type { Received } from './recorder.ts'
+import { jsonResponse, type EmulatedResponse } from './response.ts'
+import { findCatalogList } from './catalog.ts'
+import { Directory, serializeUser, type ErrorsByField, type User, type UserAttributes } from './directory.ts'
+import { parseMultipart } from './multipart.ts'
+import { paginate } from './pagination.ts'
+import type { ReceivedRequest } from './recorder.ts'
 import type { Settings } from './settings.ts'
 
 /** Procore's REST API and its token endpoint (OAuth 2.0 client credentials, RFC 6749 §4.4), as far as the service uses them. */
-export class Api {
+export class EmulatedApi {
   settings: Settings
   readonly directory = new Directory()
-  readonly #tokens = new Map<string, number>()
-  readonly #windows = new Map<number, { endsAtMs: number, used: number }>()
+  readonly #accessTokens = new Map<string, number>()
+  readonly #rateLimitWindows = new Map<number, { endsAtMs: number, used: number }>()
 
   constructor (settings: Settings) {
     this.settings = settings
@@ -25,76 +25,76 @@ export class Api {
   }
 
   /** From now on every token that was issued is answered 401. */
-  revokeTokens (): void {
-    this.#tokens.clear()
+  revokeAccessTokens (): void {
+    this.#accessTokens.clear()
   }
 
   /** @param origin of the emulator, for links in answers */
-  answer (request: Received, origin: string): Answer {
+  respond (request: ReceivedRequest, origin: string): EmulatedResponse {
     const url = new URL(request.path, origin)
     const { pathname } = url
-    if (pathname === '/oauth/token') return request.method === 'POST' ? this.#token(request) : json(404, { error: 'Not found' })
+    if (pathname === '/oauth/token') return request.method === 'POST' ? this.#issueAccessToken(request) : jsonResponse(404, { error: 'Not found' })
     const avatar = /^\/avatars\/(\d+)$/.exec(pathname)
-    if (avatar !== null) return this.#avatar(Number(avatar[1]))
-    const companyId = companyOf(request.path)
-    if (companyId === undefined) return notFound()
-    return this.#refuse(request, companyId) ?? this.#serve(request, companyId, url)
+    if (avatar !== null) return this.#getAvatar(Number(avatar[1]))
+    const companyId = parseCompanyId(request.path)
+    if (companyId === undefined) return notFoundResponse()
+    return this.#checkRequest(request, companyId) ?? this.#route(request, companyId, url)
   }
 
-  #serve (request: Received, companyId: number, url: URL): Answer {
-    const users = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
-    if (users !== null) return this.#users(request, companyId, users[1], url)
+  #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {
+    const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
+    if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1], url)
     const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
-    const list = request.method === 'GET' ? catalog(name ?? '', url.searchParams, this.settings) : undefined
-    if (list === undefined) return notFound()
-    return list.isPaged ? pageOf(list.items, url) : json(200, list.items)
+    const list = request.method === 'GET' ? findCatalogList(name ?? '', url.searchParams, this.settings) : undefined
+    if (list === undefined) return notFoundResponse()
+    return list.isPaged ? paginate(list.items, url) : jsonResponse(200, list.items)
   }
 
-  #token ({ headers, body }: Received): Answer {
-    const type = headers['content-type'] ?? ''
-    const fields = type.startsWith('application/json') ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
-    if (fields.get('grant_type') !== 'client_credentials') return json(400, { error: 'unsupported_grant_type' })
+  #issueAccessToken ({ headers, body }: ReceivedRequest): EmulatedResponse {
+    const contentType = headers['content-type'] ?? ''
+    const fields = contentType.startsWith('application/json') ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
+    if (fields.get('grant_type') !== 'client_credentials') return jsonResponse(400, { error: 'unsupported_grant_type' })
     const { clientId, clientSecret, nextClientSecret, invalidClientStatus, expiresInSeconds } = this.settings
     const secrets = [clientSecret, nextClientSecret].filter(secret => secret !== '')
     if (fields.get('client_id') !== clientId || !secrets.includes(String(fields.get('client_secret')))) {
-      return json(invalidClientStatus, { error: 'invalid_client', error_description: 'Client authentication failed due to unknown client.' })
+      return jsonResponse(invalidClientStatus, { error: 'invalid_client', error_description: 'Client authentication failed due to unknown client.' })
     }
-    const token = `eyJ.${randomBytes(600).toString('base64url')}.${randomBytes(32).toString('base64url')}`
-    this.#tokens.set(token, Date.now() + expiresInSeconds * 1000)
-    return json(200, { access_token: token, token_type: 'bearer', expires_in: expiresInSeconds, created_at: Math.floor(this.now().getTime() / 1000) })
+    const accessToken = `eyJ.${randomBytes(600).toString('base64url')}.${randomBytes(32).toString('base64url')}`
+    this.#accessTokens.set(accessToken, Date.now() + expiresInSeconds * 1000)
+    return jsonResponse(200, { access_token: accessToken, token_type: 'bearer', expires_in: expiresInSeconds, created_at: Math.floor(this.now().getTime() / 1000) })
   }
 
   /** What is wrong with a request before its body counts. */
-  #refuse ({ headers }: Received, companyId: number): Answer | undefined {
-    if (headers['user-agent'] === undefined) return json(400, { message: 'User-Agent is required' })
-    const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
-    if ((this.#tokens.get(token ?? '') ?? 0) <= Date.now()) return json(401, this.#unauthorized())
+  #checkRequest ({ headers }: ReceivedRequest, companyId: number): EmulatedResponse | undefined {
+    if (headers['user-agent'] === undefined) return jsonResponse(400, { message: 'User-Agent is required' })
+    const accessToken = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
+    if ((this.#accessTokens.get(accessToken ?? '') ?? 0) <= Date.now()) return jsonResponse(401, this.#unauthorizedBody())
     const { missingCompanyHeaderStatus, forbiddenCompanyIds } = this.settings
-    if (headers['procore-company-id'] !== String(companyId)) return json(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
-    if (this.#isSpent(companyId)) return this.#rateLimited(companyId)
-    return forbiddenCompanyIds.includes(companyId) ? json(403, { errors: ['App is not connected to this company.'] }) : undefined
+    if (headers['procore-company-id'] !== String(companyId)) return jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
+    if (this.#exceedsRateLimit(companyId)) return this.#rateLimitResponse(companyId)
+    return forbiddenCompanyIds.includes(companyId) ? jsonResponse(403, { errors: ['App is not connected to this company.'] }) : undefined
   }
 
-  #unauthorized (): unknown {
-    const { unauthorizedKey: key } = this.settings
-    return { [key]: 'Invalid Token' }
+  #unauthorizedBody (): unknown {
+    const { unauthorizedKey } = this.settings
+    return { [unauthorizedKey]: 'Invalid Token' }
   }
 
-  #isSpent (companyId: number): boolean {
+  #exceedsRateLimit (companyId: number): boolean {
     const now = Date.now()
     const { rateLimit, rateWindowSeconds } = this.settings
-    let window = this.#windows.get(companyId)
+    let window = this.#rateLimitWindows.get(companyId)
     if (window === undefined || window.endsAtMs <= now) {
       window = { endsAtMs: Math.ceil(now / 1000) * 1000 + rateWindowSeconds * 1000, used: 0 }
-      this.#windows.set(companyId, window)
+      this.#rateLimitWindows.set(companyId, window)
     }
     window.used++
     return window.used > rateLimit
   }
 
   /** `X-Rate-Limit-*` (Procore: Rate Limiting); none before the company's first request. Windows end with a second of the clock. */
-  rateHeaders (companyId: number): Record<string, string> {
-    const window = this.#windows.get(companyId)
+  rateLimitHeaders (companyId: number): Record<string, string> {
+    const window = this.#rateLimitWindows.get(companyId)
     if (window === undefined) return {}
     const { rateLimit, clockSkewSeconds } = this.settings
     return {
@@ -104,105 +104,105 @@ export class Api {
     }
   }
 
-  #rateLimited (companyId: number): Answer {
+  #rateLimitResponse (companyId: number): EmulatedResponse {
     const { rateLimitBody, rateLimitRetryAfter } = this.settings
     const message = 'You have surpassed the max number of requests for an hour. Please wait until your limit resets.'
-    const answer = rateLimitBody === 'json' ? json(429, { message }) : { status: 429, headers: { 'content-type': 'text/plain' }, body: message }
-    const endsAtMs = this.#windows.get(companyId)?.endsAtMs ?? Date.now()
-    if (rateLimitRetryAfter) answer.headers['retry-after'] = String(Math.ceil((endsAtMs - Date.now()) / 1000))
-    return answer
+    const response = rateLimitBody === 'json' ? jsonResponse(429, { message }) : { status: 429, headers: { 'content-type': 'text/plain' }, body: message }
+    const endsAtMs = this.#rateLimitWindows.get(companyId)?.endsAtMs ?? Date.now()
+    if (rateLimitRetryAfter) response.headers['retry-after'] = String(Math.ceil((endsAtMs - Date.now()) / 1000))
+    return response
   }
 
-  #users (request: Received, companyId: number, rest: string | undefined, url: URL): Answer {
-    const known = this.directory.users.get(Number(rest?.split('/')[1]))
-    const user = known?.companyId === companyId ? known : undefined
-    switch (`${request.method} ${rest === undefined || rest === '/inactive' ? rest ?? '' : rest.replace(/\d+/, 'id')}`) {
-      case 'GET ': case 'GET /inactive': return this.#list(companyId, rest, url)
-      case 'GET /id': return user === undefined ? notFound() : json(200, present(user, url.origin))
-      case 'POST ': return this.#create(request, companyId, url)
-      case 'PATCH /id': return user === undefined ? notFound() : this.#update(request, user, url)
+  #handleUsers (request: ReceivedRequest, companyId: number, subpath: string | undefined, url: URL): EmulatedResponse {
+    const candidate = this.directory.users.get(Number(subpath?.split('/')[1]))
+    const user = candidate?.companyId === companyId ? candidate : undefined
+    switch (`${request.method} ${subpath === undefined || subpath === '/inactive' ? subpath ?? '' : subpath.replace(/\d+/, 'id')}`) {
+      case 'GET ': case 'GET /inactive': return this.#listUsers(companyId, subpath, url)
+      case 'GET /id': return user === undefined ? notFoundResponse() : jsonResponse(200, serializeUser(user, url.origin))
+      case 'POST ': return this.#createUser(request, companyId, url)
+      case 'PATCH /id': return user === undefined ? notFoundResponse() : this.#updateUser(request, user, url)
       case 'PATCH /id/invite':
-        if (user === undefined) return notFound()
+        if (user === undefined) return notFoundResponse()
         user.invitations++
         return { status: 202, headers: {}, body: '' }
-      default: return notFound()
+      default: return notFoundResponse()
     }
   }
 
-  #create (request: Received, companyId: number, { searchParams: query, origin }: URL): Answer {
-    const wish = this.#wish(request)
-    if ('status' in wish) return wish
-    if (this.#isTooLarge(wish)) return tooLarge
-    if (this.settings.takenEmail === 409 && this.directory.isTaken(companyId, wish.values['email_address'])) return json(409, { code: 409, message: 'has already been taken', fields: 'email_address', reason: 'conflict', error: null })
-    const errors = this.directory.judge(companyId, wish, this.settings, query.get('run_configurable_validations') === 'true')
-    if (Object.keys(errors).length > 0) return json(422, { errors } satisfies { errors: Errors })
-    const user = this.directory.add(companyId, wish, this.now())
+  #createUser (request: ReceivedRequest, companyId: number, { searchParams: query, origin }: URL): EmulatedResponse {
+    const attributes = this.#parseAttributes(request)
+    if ('status' in attributes) return attributes
+    if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
+    if (this.settings.takenEmail === 409 && this.directory.isEmailTaken(companyId, attributes.values['email_address'])) return jsonResponse(409, { code: 409, message: 'has already been taken', fields: 'email_address', reason: 'conflict', error: null })
+    const errors = this.directory.validate(companyId, attributes, this.settings, query.get('run_configurable_validations') === 'true')
+    if (Object.keys(errors).length > 0) return jsonResponse(422, { errors } satisfies { errors: ErrorsByField })
+    const user = this.directory.add(companyId, attributes, this.now())
     request.createdUserId = user.id
-    return json(201, present(user, origin))
+    return jsonResponse(201, serializeUser(user, origin))
   }
 
-  #update (request: Received, user: User, { searchParams: query, origin }: URL): Answer {
-    const wish = this.#wish(request)
-    if ('status' in wish) return wish
-    if (this.#isTooLarge(wish)) return tooLarge
-    const errors = this.directory.judgeChange(user, wish, this.settings, query.get('run_configurable_validations') === 'true')
-    if (Object.keys(errors).length > 0) return json(422, { errors } satisfies { errors: Errors })
-    this.directory.change(user, wish, this.now())
-    return json(200, present(user, origin))
+  #updateUser (request: ReceivedRequest, user: User, { searchParams: query, origin }: URL): EmulatedResponse {
+    const attributes = this.#parseAttributes(request)
+    if ('status' in attributes) return attributes
+    if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
+    const errors = this.directory.validateUpdate(user, attributes, this.settings, query.get('run_configurable_validations') === 'true')
+    if (Object.keys(errors).length > 0) return jsonResponse(422, { errors } satisfies { errors: ErrorsByField })
+    this.directory.update(user, attributes, this.now())
+    return jsonResponse(200, serializeUser(user, origin))
   }
 
-  #isTooLarge ({ avatar }: Wish): boolean {
+  #isAvatarTooLarge ({ avatar }: UserAttributes): boolean {
     return avatar !== undefined && avatar.length > this.settings.maxAvatarBytes
   }
 
-  #wish (request: Received): Wish | Answer {
+  #parseAttributes (request: ReceivedRequest): UserAttributes | EmulatedResponse {
     const { headers, body } = request
-    const type = headers['content-type'] ?? ''
-    if (type.startsWith('application/json')) {
+    const contentType = headers['content-type'] ?? ''
+    if (contentType.startsWith('application/json')) {
       const record = parseObject(body)?.['user']
-      if (!isObject(record)) return json(400, { error: { code: 'BAD_REQUEST', message: 'param is missing or the value is empty: user' } })
+      if (!isObject(record)) return jsonResponse(400, { error: { code: 'BAD_REQUEST', message: 'param is missing or the value is empty: user' } })
       request.json = { user: record }
-      return { values: this.directory.read(record) }
+      return { values: this.directory.castFields(record) }
     }
-    if (!type.startsWith('multipart/form-data')) return json(415, { message: 'Unsupported media type' })
+    if (!contentType.startsWith('multipart/form-data')) return jsonResponse(415, { message: 'Unsupported media type' })
     try {
-      request.parts = parseForm(type, body)
+      request.parts = parseMultipart(contentType, body)
     } catch {
-      return json(400, { message: 'bad request body' })
+      return jsonResponse(400, { message: 'bad request body' })
     }
-    const text = request.parts.filter(({ filename }) => filename === undefined)
-    const values = this.directory.read(Object.fromEntries(text.map(({ name, data }) => [/^user\[(\w+)\]$/.exec(name)?.[1] ?? '', data.toString()])))
+    const textParts = request.parts.filter(({ filename }) => filename === undefined)
+    const values = this.directory.castFields(Object.fromEntries(textParts.map(({ name, data }) => [/^user\[(\w+)\]$/.exec(name)?.[1] ?? '', data.toString()])))
     const avatar = request.parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
     return avatar === undefined ? { values } : { values, avatar: avatar.data }
   }
 
-  #list (companyId: number, rest: string | undefined, url: URL): Answer {
-    const wanted = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (rest === '/inactive') && matches(user, url.searchParams))
-    return pageOf(wanted.map(user => url.searchParams.get('view') === 'ids_only' ? user.id : present(user, url.origin)), url)
+  #listUsers (companyId: number, subpath: string | undefined, url: URL): EmulatedResponse {
+    const matching = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (subpath === '/inactive') && matchesFilters(user, url.searchParams))
+    return paginate(matching.map(user => url.searchParams.get('view') === 'ids_only' ? user.id : serializeUser(user, url.origin)), url)
   }
 
-  #avatar (id: number): Answer {
+  #getAvatar (id: number): EmulatedResponse {
     const avatar = this.directory.users.get(id)?.avatar
-    return avatar === undefined ? notFound() : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
+    return avatar === undefined ? notFoundResponse() : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
   }
 }
 
-function matches ({ values }: User, query: URLSearchParams): boolean {
+function matchesFilters ({ values }: User, query: URLSearchParams): boolean {
   const search = query.get('filters[search]')?.toLowerCase()
-  const searched = [values['first_name'], values['last_name'], values['email_address']].map(value => String(value ?? '').toLowerCase())
-  if (search !== undefined && !searched.some(value => value.includes(search))) return false
+  const searchedValues = [values['first_name'], values['last_name'], values['email_address']].map(value => String(value ?? '').toLowerCase())
+  if (search !== undefined && !searchedValues.some(value => value.includes(search))) return false
   return ['vendor_id', 'origin_id'].every(name => !query.has(`filters[${name}]`) || String(values[name]) === query.get(`filters[${name}]`))
 }
 
 /** The company that a request is about, wherever its path has it. */
-export function companyOf (path: string): number | undefined {
+export function parseCompanyId (path: string): number | undefined {
   const id = /^\/rest\/v\d\.\d\/(?:companies\/(\d+)\/|vendors\?(?:.*&)?company_id=(\d+)(?:&|$))/.exec(path)?.slice(1).find(match => match !== undefined)
   return id === undefined ? undefined : Number(id)
 }
 
-const tooLarge: Answer = { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
+const tooLargeResponse: EmulatedResponse = { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
 
-const notFound = () => json(404, { errors: ['Not found'] })
+const notFoundResponse = () => jsonResponse(404, { errors: ['Not found'] })
 
 function parseObject (body: Buffer): Record<string, unknown> | undefined {
   try {

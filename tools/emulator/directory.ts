@@ -1,10 +1,10 @@
 /** The emulator's company directory: which users there are, and what Procore would say to a new one. */
 import { iso31661, iso31662 } from 'iso-3166'
-import { vendorName } from './catalog.ts'
+import { getVendorName } from './catalog.ts'
 import type { Settings } from './settings.ts'
 
 /** What Rails makes of a body, whichever way it came: values, and the avatar's bytes. */
-export interface Wish {
+export interface UserAttributes {
   values: Record<string, unknown>
   avatar?: Buffer
 }
@@ -22,9 +22,9 @@ export interface User {
 }
 
 /** Messages by field: Procore's shape 1. */
-export type Errors = Record<string, string[]>
+export type ErrorsByField = Record<string, string[]>
 
-const kinds: Record<string, 'text' | 'integer' | 'boolean'> = {
+const fieldTypes: Record<string, 'text' | 'integer' | 'boolean'> = {
   last_name: 'text',
   email_address: 'text',
   first_name: 'text',
@@ -64,54 +64,54 @@ export class Directory {
   #avatarBytes = 0
 
   /** Reads what it knows and drops the rest without a word, as Procore does. */
-  read (record: Record<string, unknown>): Record<string, unknown> {
+  castFields (record: Record<string, unknown>): Record<string, unknown> {
     const values: Record<string, unknown> = {}
-    for (const [name, kind] of Object.entries(kinds)) {
-      if (record[name] !== undefined) values[name] = cast(kind, record[name])
+    for (const [name, type] of Object.entries(fieldTypes)) {
+      if (record[name] !== undefined) values[name] = castValue(type, record[name])
     }
     return values
   }
 
-  /** What Procore would say against a new user; nothing is stored. @param configurable whether the company's own required fields count */
-  judge (companyId: number, { values, avatar }: Wish, settings: Settings, configurable: boolean): Errors {
-    const errors: Errors = {}
-    const required = ['last_name', 'email_address', ...(configurable ? settings.requiredFields : [])]
+  /** What Procore would say against a new user; nothing is stored. @param enforcesRequiredFields whether the company's own required fields count */
+  validate (companyId: number, { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean): ErrorsByField {
+    const errors: ErrorsByField = {}
+    const required = ['last_name', 'email_address', ...(enforcesRequiredFields ? settings.requiredFields : [])]
     for (const name of required) {
       if (String(values[name] ?? '').trim() === '') errors[name] = ["can't be blank"]
     }
-    judgeCodes(values, errors)
+    validateCountryAndState(values, errors)
     if (values['bid_contact'] === true && values['vendor_id'] === undefined) errors['vendor_id'] = ["can't be blank"]
     if (avatar !== undefined && !isImage(avatar)) errors['avatar'] = ['is not an image']
-    if (settings.takenEmail === 422 && this.isTaken(companyId, values['email_address'])) errors['email_address'] = ['has already been taken']
+    if (settings.takenEmail === 422 && this.isEmailTaken(companyId, values['email_address'])) errors['email_address'] = ['has already been taken']
     return errors
   }
 
   /** What is said of a user as it would be. */
-  judgeChange (user: User, wish: Wish, settings: Settings, configurable: boolean): Errors {
-    const others: Settings = { ...settings, takenEmail: 409 }
-    const errors = this.judge(user.companyId, { ...wish, values: { ...user.values, ...wish.values } }, others, configurable)
-    const email = wish.values['email_address']
-    if (email !== undefined && this.list(user.companyId).some(other => other !== user && isSame(other, email))) errors['email_address'] = ['has already been taken']
+  validateUpdate (user: User, attributes: UserAttributes, settings: Settings, enforcesRequiredFields: boolean): ErrorsByField {
+    const settingsWithoutEmailCheck: Settings = { ...settings, takenEmail: 409 }
+    const errors = this.validate(user.companyId, { ...attributes, values: { ...user.values, ...attributes.values } }, settingsWithoutEmailCheck, enforcesRequiredFields)
+    const email = attributes.values['email_address']
+    if (email !== undefined && this.list(user.companyId).some(other => other !== user && hasEmail(other, email))) errors['email_address'] = ['has already been taken']
     return errors
   }
 
   /** An avatar replaces the one that was there. */
-  change (user: User, { values, avatar }: Wish, now: Date): void {
+  update (user: User, { values, avatar }: UserAttributes, now: Date): void {
     Object.assign(user.values, values)
     user.avatar = avatar ?? user.avatar
-    user.updatedAt = inSeconds(now)
+    user.updatedAt = toIsoSeconds(now)
   }
 
   /** E-mail addresses are compared without regard to case. */
-  isTaken (companyId: number, email: unknown): boolean {
-    return this.list(companyId).some(user => isSame(user, email))
+  isEmailTaken (companyId: number, email: unknown): boolean {
+    return this.list(companyId).some(user => hasEmail(user, email))
   }
 
   /** @throws {RangeError} when the emulator is full */
-  add (companyId: number, { values, avatar }: Wish, now: Date): User {
+  add (companyId: number, { values, avatar }: UserAttributes, now: Date): User {
     this.#avatarBytes += avatar?.length ?? 0
     if (this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes) throw new RangeError('the emulator is full')
-    const user: User = { id: this.#nextId++, companyId, values, avatar, createdAt: inSeconds(now), updatedAt: inSeconds(now), invitations: 0 }
+    const user: User = { id: this.#nextId++, companyId, values, avatar, createdAt: toIsoSeconds(now), updatedAt: toIsoSeconds(now), invitations: 0 }
     this.users.set(user.id, user)
     return user
   }
@@ -128,40 +128,40 @@ export class Directory {
   }
 }
 
-function isSame (user: User, email: unknown): boolean {
+function hasEmail (user: User, email: unknown): boolean {
   return String(user.values['email_address']).toLowerCase() === String(email).toLowerCase()
 }
 
-const inSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
+const toIsoSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
 
-function cast (kind: 'text' | 'integer' | 'boolean', value: unknown): unknown {
-  if (kind === 'text') return value === null ? null : String(value)
-  if (kind === 'integer') return Number(value)
+function castValue (type: 'text' | 'integer' | 'boolean', value: unknown): unknown {
+  if (type === 'text') return value === null ? null : String(value)
+  if (type === 'integer') return Number(value)
   return value === true || value === 'true' || value === '1'
 }
 
-function judgeCodes ({ country_code: country, state_code: state }: Record<string, unknown>, errors: Errors): void {
+function validateCountryAndState ({ country_code: country, state_code: state }: Record<string, unknown>, errors: ErrorsByField): void {
   if (country !== undefined && !iso31661.some(({ alpha2 }) => alpha2 === country)) errors['country_code'] = ['is not included in the list']
   else if (state !== undefined && !iso31662.some(({ code }) => country === undefined ? code.endsWith(`-${String(state)}`) : code === `${String(country)}-${String(state)}`)) {
     errors['state_code'] = ['is not included in the list']
   }
 }
 
-const signatures = [[0x89, 0x50, 0x4e, 0x47], [0xff, 0xd8, 0xff], [0x47, 0x49, 0x46, 0x38], [0x42, 0x4d], [0x49, 0x49, 0x2a, 0], [0x4d, 0x4d, 0, 0x2a]]
+const imageSignatures = [[0x89, 0x50, 0x4e, 0x47], [0xff, 0xd8, 0xff], [0x47, 0x49, 0x46, 0x38], [0x42, 0x4d], [0x49, 0x49, 0x2a, 0], [0x4d, 0x4d, 0, 0x2a]]
 
 function isImage (bytes: Buffer): boolean {
-  return signatures.some(signature => signature.every((byte, at) => bytes[at] === byte))
+  return imageSignatures.some(signature => signature.every((byte, at) => bytes[at] === byte))
 }
 
-const shownElsewhere = new Set(['bid_contact', 'vendor_id', 'add_to_new_projects'])
+const fieldsWithoutNullDefault = new Set(['bid_contact', 'vendor_id', 'add_to_new_projects'])
 
 /** The user as Procore answers it: all keys, null where there is nothing. */
-export function present (user: User, origin: string): Record<string, unknown> {
+export function serializeUser (user: User, origin: string): Record<string, unknown> {
   const { bid_contact: _, vendor_id: vendorId, add_to_new_projects: addToNewProjects = false, ...values } = user.values
   const name = [values['first_name'], values['last_name']].filter(Boolean).join(' ')
-  const nothing = Object.fromEntries(Object.keys(kinds).filter(key => !shownElsewhere.has(key)).map(key => [key, null]))
+  const nullFields = Object.fromEntries(Object.keys(fieldTypes).filter(key => !fieldsWithoutNullDefault.has(key)).map(key => [key, null]))
   return {
-    ...nothing,
+    ...nullFields,
     is_active: true,
     is_employee: false,
     ...values,
@@ -174,6 +174,6 @@ export function present (user: User, origin: string): Record<string, unknown> {
     last_login_at: null,
     created_at: user.createdAt,
     updated_at: user.updatedAt,
-    vendor: vendorId === undefined ? null : { id: vendorId, name: vendorName(vendorId) },
+    vendor: vendorId === undefined ? null : { id: vendorId, name: getVendorName(vendorId) },
   }
 }

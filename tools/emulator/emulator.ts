@@ -6,35 +6,35 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { json, type Answer } from './response.ts'
-import { Api, companyOf } from './api.ts'
-import { control } from './control.ts'
-import { Faults } from './faults.ts'
-import { Recorder, type Received } from './recorder.ts'
-import { defaultSettings, type Fault, type Settings } from './settings.ts'
+import { jsonResponse, type EmulatedResponse } from './response.ts'
+import { EmulatedApi, parseCompanyId } from './api.ts'
+import { handleControlRequest } from './control.ts'
+import { FaultQueue } from './faults.ts'
+import { RequestRecorder, type ReceivedRequest } from './recorder.ts'
+import { defaultSettings, type InjectedFault, type Settings } from './settings.ts'
 
 /** Largest body that is read at all. */
 const bodyMaxBytes = 268_435_456
 
-/** @param listen port 0, which is the default: any that is free */
-export async function startEmulator (settings: Partial<Settings> = {}, listen: { host?: string, port?: number } = {}): Promise<Emulator> {
+/** @param listenOptions port 0, which is the default: any that is free */
+export async function startEmulator (settings: Partial<Settings> = {}, listenOptions: { host?: string, port?: number } = {}): Promise<Emulator> {
   const emulator = new Emulator({ ...defaultSettings, ...settings })
-  await emulator.listen(listen.host ?? '127.0.0.1', listen.port ?? 0)
+  await emulator.listen(listenOptions.host ?? '127.0.0.1', listenOptions.port ?? 0)
   return emulator
 }
 
 /** The emulator as a server, and as tests look at it: what it holds (`api`), what it will do wrong (`faults`), what it received (`recorder`). */
 export class Emulator {
-  readonly api: Api
-  readonly faults = new Faults()
-  readonly recorder = new Recorder()
+  readonly api: EmulatedApi
+  readonly faults = new FaultQueue()
+  readonly recorder = new RequestRecorder()
   url = ''
   readonly #server: Server
 
   constructor (settings: Settings) {
-    this.api = new Api(settings)
+    this.api = new EmulatedApi(settings)
     this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(error => response.destroy(error))
+      this.#handleRequest(request, response).catch(error => response.destroy(error))
     })
     this.#server.keepAliveTimeout = 60_000
   }
@@ -48,12 +48,12 @@ export class Emulator {
   }
 
   /** The requests to the API, in the order in which they came. */
-  get apiRequests (): Received[] {
-    return this.recorder.received.filter(({ path }) => path.startsWith('/rest/'))
+  get apiRequests (): ReceivedRequest[] {
+    return this.recorder.requests.filter(({ path }) => path.startsWith('/rest/'))
   }
 
-  get tokenRequests (): Received[] {
-    return this.recorder.received.filter(({ path }) => path === '/oauth/token')
+  get tokenRequests (): ReceivedRequest[] {
+    return this.recorder.requests.filter(({ path }) => path === '/oauth/token')
   }
 
   /** From then on `url` leads to it. */
@@ -73,72 +73,72 @@ export class Emulator {
     await once(this.#server, 'close')
   }
 
-  async #serve (request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #handleRequest (request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? ''
     if (path.startsWith('/__emulator/')) {
       const body = await readBody(request)
-      return send(response, control(this, request.method ?? '', path, body ?? Buffer.alloc(0)))
+      return sendResponse(response, handleControlRequest(this, request.method ?? '', path, body ?? Buffer.alloc(0)))
     }
-    const received = this.recorder.open(request)
+    const received = this.recorder.record(request)
     const fault = this.faults.take(path === '/oauth/token' ? 'token' : 'api', received.method, path)
-    if (this.api.settings.refuseChunked && request.headers['transfer-encoding'] !== undefined) return this.#early(request, response, received, { kind: 'early', status: 411, body: '', lingerMs: 2000 })
-    if (fault !== undefined && strikesEarly(fault)) return this.#strikeEarly(request, response, received, fault)
+    if (this.api.settings.refuseChunked && request.headers['transfer-encoding'] !== undefined) return this.#respondBeforeBody(request, response, received, { kind: 'early', status: 411, body: '', lingerMs: 2000 })
+    if (fault !== undefined && isBeforeBody(fault)) return this.#injectBeforeBody(request, response, received, fault)
     const body = await readBody(request)
     if (body === undefined) return
     received.body = body
     received.complete = true
     if (fault?.kind === 'delay') await sleep(fault.delayMs ?? 0)
-    const answer = fault?.kind === 'status' ? faultAnswer(fault) : this.#answer(received)
-    received.status = answer.status
-    await sendFaulty(response, answer, fault)
+    const emulatedResponse = fault?.kind === 'status' ? buildFaultResponse(fault) : this.#buildResponse(received)
+    received.status = emulatedResponse.status
+    await sendWithFault(response, emulatedResponse, fault)
   }
 
-  #answer (received: Received): Answer {
-    const answer = this.api.answer(received, this.url)
-    const companyId = companyOf(received.path)
-    return { ...answer, headers: { ...answer.headers, ...this.#commonHeaders(), ...(companyId !== undefined && this.api.rateHeaders(companyId)) } }
+  #buildResponse (received: ReceivedRequest): EmulatedResponse {
+    const response = this.api.respond(received, this.url)
+    const companyId = parseCompanyId(received.path)
+    return { ...response, headers: { ...response.headers, ...this.#commonHeaders(), ...(companyId !== undefined && this.api.rateLimitHeaders(companyId)) } }
   }
 
   #commonHeaders (): Record<string, string> {
     return { 'x-request-id': randomUUID(), date: this.api.now().toUTCString(), server: 'emulator', 'set-cookie': '_session=emulated; HttpOnly' }
   }
 
-  #strikeEarly (request: IncomingMessage, response: ServerResponse, received: Received, fault: Fault): void {
-    if (fault.kind === 'early') return this.#early(request, response, received, fault)
+  #injectBeforeBody (request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault): void {
+    if (fault.kind === 'early') return this.#respondBeforeBody(request, response, received, fault)
     if (fault.kind === 'reset-before-body') request.socket.resetAndDestroy()
-    if (fault.kind === 'reset-in-body') resetAfter(request, fault.bytes ?? 1)
+    if (fault.kind === 'reset-in-body') resetAfterBytes(request, fault.bytes ?? 1)
   }
 
   /** Answers although the body has not come, and closes when the linger is over. */
-  #early (request: IncomingMessage, response: ServerResponse, received: Received, fault: Fault): void {
-    const answer = faultAnswer(fault)
-    received.status = answer.status
-    Object.assign(answer.headers, this.#commonHeaders())
+  #respondBeforeBody (request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault): void {
+    const emulatedResponse = buildFaultResponse(fault)
+    received.status = emulatedResponse.status
+    Object.assign(emulatedResponse.headers, this.#commonHeaders())
     if (fault.lingerMs === undefined) {
       // Node closes the socket with bytes unread, and so resets it.
-      answer.headers['connection'] = 'close'
+      emulatedResponse.headers['connection'] = 'close'
     } else {
       request.on('error', () => {}).resume()
       setTimeout(() => { if (!request.complete) request.socket.destroy() }, fault.lingerMs).unref()
     }
-    send(response, answer)
+    sendResponse(response, emulatedResponse)
   }
 }
 
-function strikesEarly ({ kind }: Fault): boolean {
+function isBeforeBody ({ kind }: InjectedFault): boolean {
   return kind === 'early' || kind === 'reset-before-body' || kind === 'reset-in-body' || kind === 'stall'
 }
 
-function faultAnswer (fault: Fault): Answer {
-  const answer = json(fault.status ?? 500, {})
-  return { ...answer, headers: { ...answer.headers, ...fault.headers }, body: fault.body ?? '{}' }
+function buildFaultResponse (fault: InjectedFault): EmulatedResponse {
+  const response = jsonResponse(fault.status ?? 500, {})
+  return { ...response, headers: { ...response.headers, ...fault.headers }, body: fault.body ?? '{}' }
 }
 
-function resetAfter (request: IncomingMessage, bytes: number): void {
-  let seen = 0
+function resetAfterBytes (request: IncomingMessage, bytes: number): void {
+  let receivedBytes = 0
   request.on('error', () => {}).on('data', (chunk: Buffer) => {
-    seen += chunk.length
-    if (seen >= bytes) request.socket.resetAndDestroy()
+    receivedBytes += chunk.length
+    if (receivedBytes >= bytes) request.socket.resetAndDestroy()
   })
 }
 
@@ -159,11 +159,11 @@ async function readBody (request: IncomingMessage): Promise<Buffer | undefined> 
   }
 }
 
-function send (response: ServerResponse, { status, headers, body }: Answer): void {
+function sendResponse (response: ServerResponse, { status, headers, body }: EmulatedResponse): void {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
 }
 
-async function sendFaulty (response: ServerResponse, answer: Answer, fault: Fault | undefined): Promise<void> {
+async function sendWithFault (response: ServerResponse, emulatedResponse: EmulatedResponse, fault: InjectedFault | undefined): Promise<void> {
   const { socket } = response
   switch (fault?.kind) {
     case 'silence': return
@@ -175,15 +175,15 @@ async function sendFaulty (response: ServerResponse, answer: Answer, fault: Faul
       socket?.end(fault.raw ?? 'this is not HTTP\r\n\r\n')
       return
     case 'truncate':
-      response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
-      response.write(answer.body.slice(0, Math.floor(answer.body.length / 2)), () => socket?.destroySoon())
+      response.writeHead(emulatedResponse.status, { ...emulatedResponse.headers, 'content-length': Buffer.byteLength(emulatedResponse.body) })
+      response.write(emulatedResponse.body.slice(0, Math.floor(emulatedResponse.body.length / 2)), () => socket?.destroySoon())
       return
-    case 'slow': return dribble(response, answer, fault.delayMs ?? 5)
-    default: send(response, answer)
+    case 'slow': return sendByteByByte(response, emulatedResponse, fault.delayMs ?? 5)
+    default: sendResponse(response, emulatedResponse)
   }
 }
 
-async function dribble (response: ServerResponse, { status, headers, body }: Answer, intervalMs: number): Promise<void> {
+async function sendByteByByte (response: ServerResponse, { status, headers, body }: EmulatedResponse, intervalMs: number): Promise<void> {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
   for (const byte of Buffer.from(body)) {
     if (response.destroyed) return

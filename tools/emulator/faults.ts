@@ -1,33 +1,33 @@
 /** The faults that wait for a request to strike, in the order in which they were ordered. */
-import type { Fault } from './settings.ts'
+import type { InjectedFault } from './settings.ts'
 
-const faultsMax = 1000
+const pendingFaultsMax = 1000
 
 /** At most `faultsMax` wait at a time. */
-export class Faults {
-  #waiting: Array<{ fault: Fault, left: number }> = []
+export class FaultQueue {
+  #pending: Array<{ fault: InjectedFault, remaining: number }> = []
 
   /** Strikes once, `times` times, or for ever at a `rate`. @throws {RangeError} when too many wait */
-  add (fault: Fault): void {
-    if (this.#waiting.length >= faultsMax) throw new RangeError('too many faults are waiting')
-    this.#waiting.push({ fault, left: fault.rate === undefined ? fault.times ?? 1 : Infinity })
+  add (fault: InjectedFault): void {
+    if (this.#pending.length >= pendingFaultsMax) throw new RangeError('too many faults are waiting')
+    this.#pending.push({ fault, remaining: fault.rate === undefined ? fault.times ?? 1 : Infinity })
   }
 
   clear (): void {
-    this.#waiting = []
+    this.#pending = []
   }
 
   /** The fault that strikes this request, if any; one that struck as often as it was ordered is gone. */
-  take (on: 'api' | 'token', method: string, path: string): Fault | undefined {
-    const struck = this.#waiting.find(({ fault }) => strikes(fault, on, method, path))
-    if (struck === undefined) return undefined
-    struck.left--
-    if (struck.left === 0) this.#waiting.splice(this.#waiting.indexOf(struck), 1)
-    return struck.fault
+  take (on: 'api' | 'token', method: string, path: string): InjectedFault | undefined {
+    const matched = this.#pending.find(({ fault }) => matches(fault, on, method, path))
+    if (matched === undefined) return undefined
+    matched.remaining--
+    if (matched.remaining === 0) this.#pending.splice(this.#pending.indexOf(matched), 1)
+    return matched.fault
   }
 }
 
-function strikes (fault: Fault, on: 'api' | 'token', method: string, path: string): boolean {
+function matches (fault: InjectedFault, on: 'api' | 'token', method: string, path: string): boolean {
   if ((fault.on ?? 'api') !== on) return false
   if (fault.path !== undefined && !path.includes(fault.path)) return false
   if (fault.method !== undefined && fault.method !== method) return false

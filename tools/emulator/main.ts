@@ -6,22 +6,22 @@ import { SettingsSchema, type Settings } from './settings.ts'
 
 const PartialSettingsSchema = Type.Partial(SettingsSchema)
 
-const emulator = await startEmulator(readSettings(process.env['EMULATOR_SETTINGS'] ?? '{}'), {
+const emulator = await startEmulator(parseSettingsOrExit(process.env['EMULATOR_SETTINGS'] ?? '{}'), {
   host: process.env['EMULATOR_HOST'] ?? '127.0.0.1',
   port: Number(process.env['EMULATOR_PORT'] ?? 4010),
 })
 process.stdout.write(`${JSON.stringify({ msg: 'listening', url: emulator.url })}\n`)
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { emulator.close() })
 
-function readSettings (text: string): Partial<Settings> {
-  const settings = parse(text)
-  const [fault] = Value.Errors(PartialSettingsSchema, settings)
-  if (fault === undefined && Value.Check(PartialSettingsSchema, settings)) return settings
-  process.stderr.write(`EMULATOR_SETTINGS${fault?.path ?? ''}: ${fault?.message ?? 'is not valid'}\n`)
+function parseSettingsOrExit (text: string): Partial<Settings> {
+  const settings = parseJson(text)
+  const [issue] = Value.Errors(PartialSettingsSchema, settings)
+  if (issue === undefined && Value.Check(PartialSettingsSchema, settings)) return settings
+  process.stderr.write(`EMULATOR_SETTINGS${issue?.path ?? ''}: ${issue?.message ?? 'is not valid'}\n`)
   process.exit(1)
 }
 
-function parse (text: string): unknown {
+function parseJson (text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

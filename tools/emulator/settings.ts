@@ -59,7 +59,7 @@ export const defaultSettings: Settings = {
 const milliseconds = Type.Integer({ minimum: 0, maximum: 600_000 })
 
 /** Something that goes wrong with one request or with many. */
-export const FaultSchema = Type.Object({
+export const InjectedFaultSchema = Type.Object({
   kind: Type.Union([
     /** The answer comes late. */
     Type.Literal('delay'),
@@ -104,4 +104,4 @@ export const FaultSchema = Type.Object({
 }, { additionalProperties: false })
 
 /** One fault, as a test or a request to the emulator's own routes orders it. */
-export type Fault = Static<typeof FaultSchema>
+export type InjectedFault = Static<typeof InjectedFaultSchema>

@@ -4,7 +4,7 @@
  */
 import '../../src/server/compile-cache.ts'
 
-const { readConfig } = await import('../../src/config/index.ts')
+const { loadConfig: readConfig } = await import('../../src/config/index.ts')
 const { createLog } = await import('../../src/telemetry/logger.ts')
 const { buildApp } = await import('../../src/app.ts')
 // What is loaded only where it is wanted.

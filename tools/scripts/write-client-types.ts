@@ -1,5 +1,5 @@
 /** `npm run client:types`: rewrites client/openapi.ts from openapi/openapi.yaml. */
 import { writeFile } from 'node:fs/promises'
-import { clientTypes, typesFile } from './client-types.ts'
+import { generateClientTypes, clientTypesFile } from './client-types.ts'
 
-await writeFile(typesFile, await clientTypes())
+await writeFile(clientTypesFile, await generateClientTypes())

@@ -1,5 +1,5 @@
 /** `npm run openapi`: rewrites openapi/openapi.yaml from the code. */
 import { writeFile } from 'node:fs/promises'
-import { openapiYaml, openapiFile } from './openapi.ts'
+import { buildOpenapiYaml, openapiPath } from './openapi.ts'
 
-await writeFile(openapiFile, await openapiYaml())
+await writeFile(openapiPath, await buildOpenapiYaml())

@@ -10,7 +10,7 @@ import { Problem } from '../../server/problem.ts'
 import { userAgent } from '../../config/product.ts'
 
 /** An access token (RFC 6749 §1.4), which nobody here looks into. */
-export interface Token {
+export interface AccessToken {
   value: string
   /** Counted from when it was asked for, so that the time the answer took is on the safe side. */
   issuedAtMs: number
@@ -19,39 +19,39 @@ export interface Token {
 }
 
 /** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
-const unknownLifetimeMs = 300_000
+const defaultLifetimeMs = 300_000
 
 /** Brings a new token, or throws. @param replaced the token that is no longer wanted, if there was one */
-export type RequestToken = (replaced: string | undefined) => Promise<Token>
+export type FetchAccessToken = (previousToken: string | undefined) => Promise<AccessToken>
 
 /**
  * Credentials that are refused are read again from their files, and tried once more if they are new.
  * Each try has `limits.accessToken.timeoutMs`.
- * @param noteMs is told how long each request took, in milliseconds, whatever came of it
+ * @param recordDuration is told how long each request took, in milliseconds, whatever came of it
  * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
  */
-export function tokenRequest (config: Config['procore'], dispatcher: Dispatcher, noteMs: (ms: number) => void): RequestToken {
+export function createAccessTokenFetcher (config: Config['procore'], dispatcher: Dispatcher, recordDuration: (ms: number) => void): FetchAccessToken {
   return async () => {
     const startedAt = performance.now()
     try {
-      return await attemptWithNewest(config, dispatcher)
+      return await fetchWithReloadedCredentials(config, dispatcher)
     } catch (error) {
-      throw describe(error)
+      throw toProblem(error)
     } finally {
-      noteMs(performance.now() - startedAt)
+      recordDuration(performance.now() - startedAt)
     }
   }
 }
 
-async function attemptWithNewest (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
-  const used = config.clientSecret.reveal()
+async function fetchWithReloadedCredentials (config: Config['procore'], dispatcher: Dispatcher): Promise<AccessToken> {
+  const usedSecret = config.clientSecret.reveal()
   try {
-    return await attempt(config, dispatcher)
+    return await fetchAccessToken(config, dispatcher)
   } catch (error) {
     // They may have been read again while this attempt was under way.
-    if (!isRefusal(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === used)) throw error
+    if (!isCredentialsRejection(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === usedSecret)) throw error
   }
-  return attempt(config, dispatcher)
+  return fetchAccessToken(config, dispatcher)
 }
 
 /** Reads the credentials from their files again, where they came from files; returns whether any is new. */
@@ -59,7 +59,7 @@ export function reloadCredentials ({ clientId, clientSecret }: Config['procore']
   return [clientId, clientSecret].map(secret => secret.reload()).includes(true)
 }
 
-async function attempt (config: Config['procore'], dispatcher: Dispatcher): Promise<Token> {
+async function fetchAccessToken (config: Config['procore'], dispatcher: Dispatcher): Promise<AccessToken> {
   const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
   const issuedAtMs = Date.now()
   const client = { client_id: config.clientId.reveal() }
@@ -68,9 +68,9 @@ async function attempt (config: Config['procore'], dispatcher: Dispatcher): Prom
     [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
     [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
   })
-  const answer = await oauth.processClientCredentialsResponse(server, client, response)
-  if (answer.expires_in !== undefined && answer.expires_in <= 0) throw new Error('the login host gave a token that is over')
-  return { value: answer.access_token, issuedAtMs, lifetimeMs: answer.expires_in === undefined ? unknownLifetimeMs : answer.expires_in * 1000 }
+  const tokenResponse = await oauth.processClientCredentialsResponse(server, client, response)
+  if (tokenResponse.expires_in !== undefined && tokenResponse.expires_in <= 0) throw new Error('the login host gave a token that is over')
+  return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs: tokenResponse.expires_in === undefined ? defaultLifetimeMs : tokenResponse.expires_in * 1000 }
 }
 
 /** undici's own `fetch` on our own pool; a redirect would carry the secret to another host, so it is an error. */
@@ -87,13 +87,13 @@ async function loginFetch (dispatcher: Dispatcher, url: string, body: string, he
 }
 
 /** An error body (RFC 6749 §5.2), or a challenge beside it, which Doorkeeper sends along. */
-function isRefusal (error: unknown): boolean {
-  const isAnswer = error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError
-  return isAnswer && error.status < 500 && error.status !== 429
+function isCredentialsRejection (error: unknown): boolean {
+  const isErrorResponse = error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError
+  return isErrorResponse && error.status < 500 && error.status !== 429
 }
 
-function describe (error: unknown): Problem {
-  return isRefusal(error)
+function toProblem (error: unknown): Problem {
+  return isCredentialsRejection(error)
     ? new Problem('procore_unauthorized', 'Procore\'s login host does not accept the credentials of this service.', { outcome: 'not_sent', cause: error })
     : new Problem('procore_unavailable', 'Procore\'s login host gave no token.', { outcome: 'not_sent', cause: error })
 }

@@ -4,14 +4,14 @@
  */
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
-import { forgetOldest } from '../../util/evict-oldest.ts'
-import { CallerGone } from '../../server/errors.ts'
-import type { SharedAllowance } from '../../storage/shared-rate-limit.ts'
-import { newsOf, type AllowanceNews, type Block } from './headers.ts'
-import { Bucket, type AllowanceRequest, type BucketCounts, type Ticket } from './queue.ts'
+import { evictOldest } from '../../util/evict-oldest.ts'
+import { ClientDisconnectedError } from '../../server/errors.ts'
+import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
+import { parseRateLimitUpdate, type RateLimitUpdate, type Throttle } from './headers.ts'
+import { RateLimitQueue, type PermitRequest, type QueueCounts, type Permit } from './queue.ts'
 
 /** What is known of one allowance, to be looked at. */
-export interface AllowanceStanding {
+export interface RateLimitSnapshot {
   /** Nothing where all companies share one. */
   companyId: number | undefined
   /** Requests. */
@@ -23,114 +23,114 @@ export interface AllowanceStanding {
 }
 
 /** The allowances of all companies: `limits.rateLimit.queueMax` requests may wait in all, and beyond `limits.rateLimit.companiesMax` one that has nothing under way is forgotten. */
-export class Allowance {
-  readonly #perCompany: boolean
-  readonly #shared: SharedAllowance | undefined
-  readonly #buckets = new Map<number, Bucket>()
+export class RateLimiter {
+  readonly #isPerCompany: boolean
+  readonly #shared: SharedRateLimiter | undefined
+  readonly #queues = new Map<number, RateLimitQueue>()
   /** Of all companies together. */
-  readonly #count: BucketCounts = { waiting: 0, refused: 0 }
+  readonly #counts: QueueCounts = { waiting: 0, rejected: 0 }
 
   /** @param shared what other replicas know of it */
-  constructor ({ allowance }: Pick<Config['procore'], 'allowance'>, shared?: SharedAllowance) {
-    this.#perCompany = allowance === 'company'
+  constructor ({ rateLimitScope }: Pick<Config['procore'], 'rateLimitScope'>, shared?: SharedRateLimiter) {
+    this.#isPerCompany = rateLimitScope === 'company'
     this.#shared = shared
   }
 
   /** How many wait, of all companies. */
-  get waiting (): number {
-    return this.#count.waiting
+  get waitingCount (): number {
+    return this.#counts.waiting
   }
 
   /** How many were refused here since the start for want of allowance; what Procore asked for while it was not available is not that. */
-  get refused (): number {
-    return this.#count.refused
+  get rejectedCount (): number {
+    return this.#counts.rejected
   }
 
   /** What is known of those of whom something is known, the scarcest first. @param max how many at most */
-  standings (max: number): AllowanceStanding[] {
-    const standings: AllowanceStanding[] = []
-    for (const [companyId, bucket] of this.#buckets) {
-      const { limit, resetMs, blockedMs, blockedBy, ...told } = bucket.standing
-      const remaining = blockedBy === 'rate' ? 0 : told.remaining
-      if (remaining !== undefined) standings.push({ companyId: this.#perCompany ? companyId : undefined, remaining, limit, resetMs: blockedMs > 0 ? blockedMs : resetMs })
+  snapshots (max: number): RateLimitSnapshot[] {
+    const snapshots: RateLimitSnapshot[] = []
+    for (const [companyId, queue] of this.#queues) {
+      const { limit, resetMs, throttledMs, throttleReason, ...rest } = queue.snapshot
+      const remaining = throttleReason === 'rate' ? 0 : rest.remaining
+      if (remaining !== undefined) snapshots.push({ companyId: this.#isPerCompany ? companyId : undefined, remaining, limit, resetMs: throttledMs > 0 ? throttledMs : resetMs })
     }
-    return standings.sort((a, b) => a.remaining - b.remaining).slice(0, max)
+    return snapshots.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
 
   /** How many companies are remembered. */
-  get companies (): number {
-    return this.#buckets.size
+  get companyCount (): number {
+    return this.#queues.size
   }
 
   /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
-  enter (request: AllowanceRequest): Promise<Ticket> | Ticket {
-    const bucket = this.#bucket(request.companyId)
-    return this.#shared === undefined ? bucket.enter(request) : this.#enterShared(request, bucket, this.#shared)
+  acquire (request: PermitRequest): Promise<Permit> | Permit {
+    const queue = this.#getQueue(request.companyId)
+    return this.#shared === undefined ? queue.acquire(request) : this.#acquireShared(request, queue, this.#shared)
   }
 
   /** First as far as this replica knows, then as far as all know; what the others know is learnt, and waited for here. */
-  async #enterShared (request: AllowanceRequest, bucket: Bucket, shared: SharedAllowance): Promise<Ticket> {
+  async #acquireShared (request: PermitRequest, queue: RateLimitQueue, shared: SharedRateLimiter): Promise<Permit> {
     const startedAtMs = Date.now()
     // What others find out is found out within its own time, however short a wait is worth it.
-    const deadlineMs = startedAtMs + Math.max(request.waitMs, limits.rateLimit.probeMs)
-    const number = bucket.takeNumber()
+    const deadlineMs = startedAtMs + Math.max(request.maxWaitMs, limits.rateLimit.probeMs)
+    const sequence = queue.nextSequence()
     for (let isFirst = true; ; isFirst = false) {
-      if (request.caller.gone) throw new CallerGone()
-      if (!isFirst && Date.now() >= deadlineMs) throw bucket.refusal()
-      const ticket = await bucket.enter({ ...request, waitMs: Math.max(0, startedAtMs + request.waitMs - Date.now()) }, number)
-      const entrance = await shared.enter(this.#keyOf(request.companyId), request.sentWhole)
-      if (entrance.isOpen) {
-        bucket.open()
-        return bothTickets(ticket, entrance.leave)
+      if (request.signal.aborted) throw new ClientDisconnectedError()
+      if (!isFirst && Date.now() >= deadlineMs) throw queue.timeoutProblem()
+      const permit = await queue.acquire({ ...request, maxWaitMs: Math.max(0, startedAtMs + request.maxWaitMs - Date.now()) }, sequence)
+      const acquisition = await shared.acquire(this.#rateLimitId(request.companyId), request.isBuffered)
+      if (acquisition.granted) {
+        queue.resume()
+        return combinePermits(permit, acquisition.release)
       }
-      bucket.learn(entrance)
-      ticket.leave()
+      queue.applyRemote(acquisition)
+      permit.release()
     }
   }
 
   /** Notes that Procore said to come back later. */
-  block (companyId: number, block: Block): void {
-    this.#bucket(companyId).block(block)
+  throttle (companyId: number, throttle: Throttle): void {
+    this.#getQueue(companyId).throttle(throttle)
   }
 
   /** How long Procore said to leave the company alone, in milliseconds. */
-  blockedMs (companyId: number): number {
-    return this.#bucket(companyId).blockedMs
+  throttledMs (companyId: number): number {
+    return this.#getQueue(companyId).throttledMs
   }
 
   /** Nobody is called by a timer any more. */
   stop (): void {
-    for (const bucket of this.#buckets.values()) bucket.stop()
+    for (const queue of this.#queues.values()) queue.stop()
   }
 
-  #keyOf (companyId: number): number {
-    return this.#perCompany ? companyId : 0
+  #rateLimitId (companyId: number): number {
+    return this.#isPerCompany ? companyId : 0
   }
 
-  #bucket (companyId: number): Bucket {
-    const key = this.#keyOf(companyId)
-    const known = this.#buckets.get(key)
-    if (known !== undefined) return known
-    const bucket = new Bucket(this.#count)
-    this.#buckets.set(key, bucket)
-    forgetOldest(this.#buckets, () => this.#buckets.size / limits.rateLimit.companiesMax, (oldest, idle) => { if (idle !== bucket) this.#forget(oldest, idle) })
-    return bucket
+  #getQueue (companyId: number): RateLimitQueue {
+    const rateLimitId = this.#rateLimitId(companyId)
+    const existing = this.#queues.get(rateLimitId)
+    if (existing !== undefined) return existing
+    const queue = new RateLimitQueue(this.#counts)
+    this.#queues.set(rateLimitId, queue)
+    evictOldest(this.#queues, () => this.#queues.size / limits.rateLimit.companiesMax, (oldest, idle) => { if (idle !== queue) this.#evict(oldest, idle) })
+    return queue
   }
 
   /** What it knew will be told again by Procore's next answer. */
-  #forget (key: number, bucket: Bucket): void {
-    if (bucket.isBusy) return
-    bucket.stop()
-    this.#buckets.delete(key)
+  #evict (rateLimitId: number, queue: RateLimitQueue): void {
+    if (queue.isBusy) return
+    queue.stop()
+    this.#queues.delete(rateLimitId)
   }
 }
 
 /** Of this replica and of all. */
-function bothTickets (own: Ticket, leaveShared: (news: AllowanceNews) => void): Ticket {
+function combinePermits (localPermit: Permit, releaseShared: (update: RateLimitUpdate) => void): Permit {
   return {
-    leave: result => {
-      own.leave(result)
-      leaveShared(newsOf(result, Date.now()))
+    release: result => {
+      localPermit.release(result)
+      releaseShared(parseRateLimitUpdate(result, Date.now()))
     },
   }
 }

@@ -3,107 +3,107 @@
  * worth it, and is told exactly when to come again otherwise. It knows neither whose allowance it is nor what other replicas know.
  */
 import { limits } from '../../config/limits.ts'
-import { Problem, overloaded } from '../../server/problem.ts'
-import { CallerGone } from '../../server/errors.ts'
-import { newsOf, type Block, type BlockKind } from './headers.ts'
-import { AllowanceWindow, type WindowStanding } from './window.ts'
+import { Problem, overloadedProblem } from '../../server/problem.ts'
+import { ClientDisconnectedError } from '../../server/errors.ts'
+import { parseRateLimitUpdate, type Throttle, type ThrottleReason } from './headers.ts'
+import { RateLimitWindows, type WindowSnapshot } from './window.ts'
 import type { ExchangeResult } from '../exchange.ts'
-import type { Caller } from '../../server/disconnect-signal.ts'
-import { WaitingLine } from './fair-queue.ts'
+import type { DisconnectSignal } from '../../server/disconnect-signal.ts'
+import { FairQueue } from './fair-queue.ts'
 
 /** What has to be known of a request to let it go or wait. */
-export interface AllowanceRequest {
+export interface PermitRequest {
   /** Within one allowance companies take turns. */
   companyId: number
   /** A stream can't be repeated and its end is not known, so it does not go ahead to learn the count. */
-  sentWhole: boolean
+  isBuffered: boolean
   /** Longest wait, in milliseconds. */
-  waitMs: number
-  caller: Caller
+  maxWaitMs: number
+  signal: DisconnectSignal
 }
 
 /** Leave to send one request, to be handed back once. */
-export interface Ticket {
+export interface Permit {
   /** @param result nothing when the request did not leave */
-  leave: (result?: ExchangeResult) => void
+  release: (result?: ExchangeResult) => void
 }
 
 interface Waiter {
   companyId: number
-  number: number
-  sentWhole: boolean
+  sequence: number
+  isBuffered: boolean
   deadlineMs: number
-  go: (ticket: Ticket) => void
-  refuse: (error: Error) => void
+  resolve: (ticket: Permit) => void
+  reject: (error: Error) => void
 }
 
 /** How many wait, and were refused, of all buckets together. */
-export interface BucketCounts { waiting: number, refused: number }
+export interface QueueCounts { waiting: number, rejected: number }
 
 /** One allowance: a company's, or that of all. Of one company `limits.rateLimit.queuePerCompanyMax` requests may wait. */
-export class Bucket {
-  readonly #window = new AllowanceWindow()
-  readonly #line = new WaitingLine<Waiter>()
-  readonly #count: BucketCounts
+export class RateLimitQueue {
+  readonly #windows = new RateLimitWindows()
+  readonly #waiters = new FairQueue<Waiter>()
+  readonly #counts: QueueCounts
   #timer: NodeJS.Timeout | undefined
-  #numbers = 0
+  #nextSequence = 0
 
-  constructor (count: BucketCounts) {
-    this.#count = count
+  constructor (counts: QueueCounts) {
+    this.#counts = counts
   }
 
   /** What Procore told of it, and for how long it said to come back later, in milliseconds. */
-  get standing (): WindowStanding & { blockedMs: number, blockedBy: BlockKind | undefined } {
+  get snapshot (): WindowSnapshot & { throttledMs: number, throttleReason: ThrottleReason | undefined } {
     const nowMs = Date.now()
-    return { ...this.#window.standing(nowMs), blockedMs: this.#window.blockedMs(nowMs), blockedBy: this.#window.blockedBy(nowMs) }
+    return { ...this.#windows.snapshot(nowMs), throttledMs: this.#windows.throttledMs(nowMs), throttleReason: this.#windows.throttleReason(nowMs) }
   }
 
   /** Whether a request of it waits or is under way. */
   get isBusy (): boolean {
-    return this.#line.size > 0 || this.#window.isBusy
+    return this.#waiters.size > 0 || this.#windows.isBusy
   }
 
   /** Of a request that may come more than once, and keeps its place. */
-  takeNumber (): number {
-    return this.#numbers++
+  nextSequence (): number {
+    return this.#nextSequence++
   }
 
   /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
-  enter (request: AllowanceRequest, number = this.takeNumber()): Promise<Ticket> | Ticket {
+  acquire (request: PermitRequest, sequence = this.nextSequence()): Promise<Permit> | Permit {
     const nowMs = Date.now()
-    const ready = this.#window.readyAt(nowMs, request.sentWhole)
-    if (this.#line.size === 0 && ready.atMs <= nowMs) return this.#issue(request.sentWhole, nowMs)
-    if (ready.certain && ready.atMs - nowMs > request.waitMs) throw this.#tooLong(nowMs, ready.atMs)
+    const ready = this.#windows.readyAt(nowMs, request.isBuffered)
+    if (this.#waiters.size === 0 && ready.atMs <= nowMs) return this.#grant(request.isBuffered, nowMs)
+    if (ready.isFirm && ready.atMs - nowMs > request.maxWaitMs) throw this.#rateLimitProblem(nowMs, ready.atMs)
     // A probe is over within its own time, however short a wait is worth it.
-    return this.#wait(request, number, nowMs + Math.max(request.waitMs, ready.probing === true ? limits.rateLimit.probeMs : 0))
+    return this.#enqueue(request, sequence, nowMs + Math.max(request.maxWaitMs, ready.isProbing === true ? limits.rateLimit.probeMs : 0))
   }
 
   /** How long Procore said to come back later; 0 when it did not. */
-  get blockedMs (): number {
-    return this.#window.blockedMs(Date.now())
+  get throttledMs (): number {
+    return this.#windows.throttledMs(Date.now())
   }
 
   /** Procore said to come back later. */
-  block (block: Block): void {
-    this.#window.blockFor(block, Date.now())
-    this.#pump()
+  throttle (throttle: Throttle): void {
+    this.#windows.throttle(throttle, Date.now())
+    this.#grantReady()
   }
 
   /** For whoever waited in vain. */
-  refusal (): Problem {
+  timeoutProblem (): Problem {
     const nowMs = Date.now()
-    return this.#tooLong(nowMs, Math.max(nowMs, this.#window.readyAt(nowMs, true).atMs))
+    return this.#rateLimitProblem(nowMs, Math.max(nowMs, this.#windows.readyAt(nowMs, true).atMs))
   }
 
   /** What other replicas know. */
-  learn ({ ms, why }: { ms: number, why: BlockKind | 'probe' }): void {
-    if (why === 'probe') this.#window.holdFor(ms, Date.now())
-    else this.#window.blockFor({ kind: why, ms }, Date.now())
+  applyRemote ({ retryAfterMs, reason }: { retryAfterMs: number, reason: ThrottleReason | 'probe' }): void {
+    if (reason === 'probe') this.#windows.pauseFor(retryAfterMs, Date.now())
+    else this.#windows.throttle({ reason, durationMs: retryAfterMs }, Date.now())
   }
 
   /** Other replicas make nobody wait any more: whoever waited for them may go and ask. */
-  open (): void {
-    if (this.#window.release()) this.#pump()
+  resume (): void {
+    if (this.#windows.resume()) this.#grantReady()
   }
 
   /** Nobody is called by a timer any more. */
@@ -111,76 +111,76 @@ export class Bucket {
     clearTimeout(this.#timer)
   }
 
-  async #wait ({ companyId, sentWhole, caller }: AllowanceRequest, number: number, deadlineMs: number): Promise<Ticket> {
-    if (this.#count.waiting >= limits.rateLimit.queueMax || this.#line.sizeOf(companyId) >= limits.rateLimit.queuePerCompanyMax) {
-      throw overloaded('Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent' })
+  async #enqueue ({ companyId, isBuffered, signal }: PermitRequest, sequence: number, deadlineMs: number): Promise<Permit> {
+    if (this.#counts.waiting >= limits.rateLimit.queueMax || this.#waiters.sizeFor(companyId) >= limits.rateLimit.queuePerCompanyMax) {
+      throw overloadedProblem('Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent' })
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Ticket>()
-    const waiter: Waiter = { companyId, number, sentWhole, deadlineMs, go: resolve, refuse: reject }
-    this.#line.add(companyId, waiter)
-    this.#count.waiting++
-    const forgetCaller = caller.whenGone(() => {
-      if (!this.#line.remove(companyId, waiter)) return
-      this.#count.waiting--
-      reject(new CallerGone())
+    const { promise, resolve, reject } = Promise.withResolvers<Permit>()
+    const waiter: Waiter = { companyId, sequence, isBuffered, deadlineMs, resolve, reject }
+    this.#waiters.add(companyId, waiter)
+    this.#counts.waiting++
+    const unsubscribe = signal.onAbort(() => {
+      if (!this.#waiters.remove(companyId, waiter)) return
+      this.#counts.waiting--
+      reject(new ClientDisconnectedError())
     })
-    this.#pump()
+    this.#grantReady()
     try {
       return await promise
     } finally {
-      forgetCaller()
+      unsubscribe()
     }
   }
 
-  #issue (sentWhole: boolean, nowMs: number): Ticket {
-    const entry = this.#window.enter(nowMs, sentWhole)
+  #grant (isBuffered: boolean, nowMs: number): Permit {
+    const entry = this.#windows.acquire(nowMs, isBuffered)
     return {
-      leave: result => {
+      release: result => {
         const nowMs = Date.now()
-        this.#window.leave(newsOf(result, nowMs), entry, nowMs)
-        this.#pump()
+        this.#windows.release(parseRateLimitUpdate(result, nowMs), entry, nowMs)
+        this.#grantReady()
       },
     }
   }
 
   /** Lets go whoever may go, refuses whoever waits in vain, and comes back when that may change. */
-  #pump (): void {
+  #grantReady (): void {
     clearTimeout(this.#timer)
     for (;;) {
       const nowMs = Date.now()
-      const waiter = this.#line.first()
+      const waiter = this.#waiters.peek()
       if (waiter === undefined) return
-      const { atMs, certain } = this.#window.readyAt(nowMs, waiter.sentWhole)
+      const { atMs, isFirm } = this.#windows.readyAt(nowMs, waiter.isBuffered)
       if (atMs > nowMs) {
-        this.#refuseVain(nowMs, atMs, certain)
-        this.#comeBack(nowMs, atMs)
+        this.#rejectExpired(nowMs, atMs, isFirm)
+        this.#scheduleWakeup(nowMs, atMs)
         return
       }
-      this.#line.shift()
-      this.#count.waiting--
-      waiter.go(this.#issue(waiter.sentWhole, nowMs))
+      this.#waiters.shift()
+      this.#counts.waiting--
+      waiter.resolve(this.#grant(waiter.isBuffered, nowMs))
     }
   }
 
-  #refuseVain (nowMs: number, atMs: number, certain: boolean): void {
-    for (const waiter of [...this.#line]) {
-      if (waiter.deadlineMs > nowMs && (!certain || atMs <= waiter.deadlineMs)) continue
-      this.#line.remove(waiter.companyId, waiter)
-      this.#count.waiting--
-      waiter.refuse(this.#tooLong(nowMs, atMs))
+  #rejectExpired (nowMs: number, atMs: number, isFirm: boolean): void {
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.deadlineMs > nowMs && (!isFirm || atMs <= waiter.deadlineMs)) continue
+      this.#waiters.remove(waiter.companyId, waiter)
+      this.#counts.waiting--
+      waiter.reject(this.#rateLimitProblem(nowMs, atMs))
     }
   }
 
-  #comeBack (nowMs: number, atMs: number): void {
+  #scheduleWakeup (nowMs: number, atMs: number): void {
     let nextMs = atMs
-    for (const { deadlineMs } of this.#line) nextMs = Math.min(nextMs, deadlineMs)
-    if (this.#line.size > 0) this.#timer = setTimeout(() => this.#pump(), nextMs - nowMs)
+    for (const { deadlineMs } of this.#waiters) nextMs = Math.min(nextMs, deadlineMs)
+    if (this.#waiters.size > 0) this.#timer = setTimeout(() => this.#grantReady(), nextMs - nowMs)
   }
 
-  #tooLong (nowMs: number, atMs: number): Problem {
+  #rateLimitProblem (nowMs: number, atMs: number): Problem {
     const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
-    if (this.#window.blockedBy(nowMs) === 'unavailable') return new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
-    this.#count.refused++
+    if (this.#windows.throttleReason(nowMs) === 'unavailable') return new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
+    this.#counts.rejected++
     return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'not_sent', headers })
   }
 }

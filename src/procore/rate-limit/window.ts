@@ -3,20 +3,20 @@
  * Procore said to come back later. It answers when the next request may go; it makes nobody wait.
  */
 import { limits } from '../../config/limits.ts'
-import type { AllowanceNews, Block, BlockKind, ToldWindow } from './headers.ts'
+import type { RateLimitUpdate, Throttle, ThrottleReason, ReportedWindow } from './headers.ts'
 
 /** A request that is under way. */
-export interface Entry {
+export interface InFlightEntry {
   epoch: number
-  number: number
+  sequence: number
   /** No other was under way when it went out. */
-  first: boolean
+  wasAlone: boolean
 }
 
-interface Told { remaining: number, limit: number | undefined, resetAtMs: number }
+interface WindowState { remaining: number, limit: number | undefined, resetAtMs: number }
 
 /** What is known of the window of which the least remains. */
-export interface WindowStanding {
+export interface WindowSnapshot {
   /** Nothing when nothing was told. */
   remaining: number | undefined
   limit: number | undefined
@@ -24,130 +24,130 @@ export interface WindowStanding {
 }
 
 /** Times are of our own clock, as whoever asks reads it: it has none of its own. */
-export class AllowanceWindow {
+export class RateLimitWindows {
   /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
-  readonly #told = new Map<string, Told>()
-  #blockedUntilMs = 0
-  #block: BlockKind = 'rate'
-  #underWay = 0
-  #entered = 0
+  readonly #windows = new Map<string, WindowState>()
+  #throttledUntilMs = 0
+  #throttleReason: ThrottleReason = 'rate'
+  #inFlight = 0
+  #lastSequence = 0
   /** Counts the resets: an answer to a request from before the last one tells nothing of the new count. */
   epoch = 0
   /** Since a reset no answer has told the new count. */
-  #uncounted = false
-  #probeAtMs: number | undefined
-  #heldUntilMs = 0
+  #remainingUnknown = false
+  #probeStartedAtMs: number | undefined
+  #pausedUntilMs = 0
 
   /**
    * When a request may go: a time that is not in the future means now. `certain` is false when an answer to a request that is
    * under way may let it go earlier; `probing` says that nothing is known to be spent.
    */
-  readyAt (nowMs: number, sentWhole: boolean): { atMs: number, certain: boolean, probing?: true } {
-    this.#forget(nowMs)
-    if (this.#blockedUntilMs > nowMs) return { atMs: this.#blockedUntilMs, certain: true }
+  readyAt (nowMs: number, isBuffered: boolean): { atMs: number, isFirm: boolean, isProbing?: true } {
+    this.#expire(nowMs)
+    if (this.#throttledUntilMs > nowMs) return { atMs: this.#throttledUntilMs, isFirm: true }
     // What is under way in one window says nothing of when another one is reset.
-    let spentUntilMs = 0
-    let crowdedUntilMs = 0
-    for (const { remaining, resetAtMs } of this.#told.values()) {
-      if (remaining <= 0) spentUntilMs = Math.max(spentUntilMs, resetAtMs)
-      else if (remaining <= this.#underWay) crowdedUntilMs = Math.max(crowdedUntilMs, resetAtMs)
+    let exhaustedUntilMs = 0
+    let saturatedUntilMs = 0
+    for (const { remaining, resetAtMs } of this.#windows.values()) {
+      if (remaining <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
+      else if (remaining <= this.#inFlight) saturatedUntilMs = Math.max(saturatedUntilMs, resetAtMs)
     }
-    if (spentUntilMs > 0) return { atMs: spentUntilMs, certain: true }
-    if (crowdedUntilMs > 0) return { atMs: crowdedUntilMs, certain: false }
-    if (this.#heldUntilMs > nowMs) return { atMs: this.#heldUntilMs, certain: false, probing: true }
-    return this.#uncounted ? { atMs: this.#afterProbe(sentWhole), certain: false, probing: true } : { atMs: 0, certain: false }
+    if (exhaustedUntilMs > 0) return { atMs: exhaustedUntilMs, isFirm: true }
+    if (saturatedUntilMs > 0) return { atMs: saturatedUntilMs, isFirm: false }
+    if (this.#pausedUntilMs > nowMs) return { atMs: this.#pausedUntilMs, isFirm: false, isProbing: true }
+    return this.#remainingUnknown ? { atMs: this.#probeEndsAtMs(isBuffered), isFirm: false, isProbing: true } : { atMs: 0, isFirm: false }
   }
 
   /** While the new count is unknown one request goes ahead; a stream is not waited for, since nobody knows when it ends. */
-  #afterProbe (sentWhole: boolean): number {
-    if (this.#probeAtMs === undefined) return 0
-    return sentWhole || this.#underWay > 0 ? this.#probeAtMs + limits.rateLimit.probeMs : 0
+  #probeEndsAtMs (isBuffered: boolean): number {
+    if (this.#probeStartedAtMs === undefined) return 0
+    return isBuffered || this.#inFlight > 0 ? this.#probeStartedAtMs + limits.rateLimit.probeMs : 0
   }
 
   /** A request goes out; what comes back is to be handed to `leave`. */
-  enter (nowMs: number, sentWhole: boolean): Entry {
-    this.#underWay++
-    this.#entered++
-    if (this.#uncounted && sentWhole) this.#probeAtMs ??= nowMs
+  acquire (nowMs: number, isBuffered: boolean): InFlightEntry {
+    this.#inFlight++
+    this.#lastSequence++
+    if (this.#remainingUnknown && isBuffered) this.#probeStartedAtMs ??= nowMs
     // It asks the other replicas; until it knows, the others need not ask as well.
-    if (this.#heldUntilMs > 0) this.holdFor(limits.redis.timeoutMs, nowMs)
-    return { epoch: this.epoch, number: this.#entered, first: this.#underWay === 1 }
+    if (this.#pausedUntilMs > 0) this.pauseFor(limits.redis.timeoutMs, nowMs)
+    return { epoch: this.epoch, sequence: this.#lastSequence, wasAlone: this.#inFlight === 1 }
   }
 
   /** A request came to its end: with an answer, without one, in which case Procore may have counted it, or without having left. */
-  leave ({ isAnswered, isCounted, told }: AllowanceNews, { epoch, number, first }: Entry, nowMs: number): void {
-    this.#underWay--
-    this.#forget(nowMs)
-    if (told !== undefined) this.#read(told, nowMs, first && number === this.#entered)
-    else if (isCounted) for (const window of this.#told.values()) window.remaining--
+  release ({ hasResponse, mayBeCounted, reportedWindow }: RateLimitUpdate, { epoch, sequence, wasAlone }: InFlightEntry, nowMs: number): void {
+    this.#inFlight--
+    this.#expire(nowMs)
+    if (reportedWindow !== undefined) this.#applyWindow(reportedWindow, nowMs, wasAlone && sequence === this.#lastSequence)
+    else if (mayBeCounted) for (const window of this.#windows.values()) window.remaining--
     if (epoch !== this.epoch) return
-    if (isAnswered) this.#uncounted = false
-    this.#probeAtMs = undefined
+    if (hasResponse) this.#remainingUnknown = false
+    this.#probeStartedAtMs = undefined
   }
 
   /** Procore said to come back later: nothing goes until then. */
-  blockFor ({ kind, ms }: Block, nowMs: number): void {
-    if (nowMs + ms <= this.#blockedUntilMs) return
-    this.#blockedUntilMs = nowMs + ms
-    this.#block = kind
+  throttle ({ reason, durationMs }: Throttle, nowMs: number): void {
+    if (nowMs + durationMs <= this.#throttledUntilMs) return
+    this.#throttledUntilMs = nowMs + durationMs
+    this.#throttleReason = reason
   }
 
   /** Another replica is about to learn more: nothing goes for a moment, and then one goes to ask. */
-  holdFor (ms: number, nowMs: number): void {
-    this.#heldUntilMs = Math.max(this.#heldUntilMs, nowMs + ms)
+  pauseFor (ms: number, nowMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + ms)
   }
 
   /** The other replicas let requests go. Returns whether any were held. */
-  release (): boolean {
-    const wasHeld = this.#heldUntilMs > 0
-    this.#heldUntilMs = 0
-    return wasHeld
+  resume (): boolean {
+    const wasPaused = this.#pausedUntilMs > 0
+    this.#pausedUntilMs = 0
+    return wasPaused
   }
 
   /** Why nothing goes, if Procore said to come back later. */
-  blockedBy (nowMs: number): BlockKind | undefined {
-    return this.#blockedUntilMs > nowMs ? this.#block : undefined
+  throttleReason (nowMs: number): ThrottleReason | undefined {
+    return this.#throttledUntilMs > nowMs ? this.#throttleReason : undefined
   }
 
   /** How long Procore said to come back later; 0 when it did not. */
-  blockedMs (nowMs: number): number {
-    return Math.max(0, this.#blockedUntilMs - nowMs)
+  throttledMs (nowMs: number): number {
+    return Math.max(0, this.#throttledUntilMs - nowMs)
   }
 
   /** What was told of the window of which the least remains. */
-  standing (nowMs: number): WindowStanding {
-    this.#forget(nowMs)
-    let scarcest: Told | undefined
-    for (const told of this.#told.values()) {
-      if (scarcest === undefined || told.remaining < scarcest.remaining) scarcest = told
+  snapshot (nowMs: number): WindowSnapshot {
+    this.#expire(nowMs)
+    let scarcest: WindowState | undefined
+    for (const state of this.#windows.values()) {
+      if (scarcest === undefined || state.remaining < scarcest.remaining) scarcest = state
     }
     return { remaining: scarcest?.remaining, limit: scarcest?.limit, resetMs: scarcest === undefined ? 0 : scarcest.resetAtMs - nowMs }
   }
 
   /** Whether a request is under way. */
   get isBusy (): boolean {
-    return this.#underWay > 0
+    return this.#inFlight > 0
   }
 
-  #read ({ name, remaining, limit, resetMs }: ToldWindow, nowMs: number, wasAlone: boolean): void {
-    const told = this.#told.get(name)
+  #applyWindow ({ name, remaining, limit, resetMs }: ReportedWindow, nowMs: number, wasAlone: boolean): void {
+    const state = this.#windows.get(name)
     // Answers overtake each other: within one window the lowest count is the latest, unless there was no other.
-    if (told === undefined || wasAlone) this.#told.set(name, { remaining, limit, resetAtMs: nowMs + resetMs })
-    else told.remaining = Math.min(told.remaining, remaining)
+    if (state === undefined || wasAlone) this.#windows.set(name, { remaining, limit, resetAtMs: nowMs + resetMs })
+    else state.remaining = Math.min(state.remaining, remaining)
   }
 
   /** Lets go of windows and blocks that are over; from then on the count is unknown. */
-  #forget (nowMs: number): void {
-    let isOver = this.#blockedUntilMs > 0 && this.#blockedUntilMs <= nowMs
-    if (isOver) this.#blockedUntilMs = 0
-    for (const [name, { resetAtMs }] of this.#told) {
+  #expire (nowMs: number): void {
+    let isOver = this.#throttledUntilMs > 0 && this.#throttledUntilMs <= nowMs
+    if (isOver) this.#throttledUntilMs = 0
+    for (const [name, { resetAtMs }] of this.#windows) {
       if (resetAtMs > nowMs) continue
-      this.#told.delete(name)
+      this.#windows.delete(name)
       isOver = true
     }
     if (!isOver) return
     this.epoch++
-    this.#uncounted = true
-    this.#probeAtMs = undefined
+    this.#remainingUnknown = true
+    this.#probeStartedAtMs = undefined
   }
 }

@@ -3,54 +3,54 @@
  * two creates of one name look alike: what one of them made must not be told as the other's. Replicas do not know each other's.
  */
 import { limits } from '../../config/limits.ts'
-import { forgetOldest } from '../../util/evict-oldest.ts'
-import { UnderWay } from '../../server/in-flight.ts'
-import type { Wanted } from './lookup.ts'
+import { evictOldest } from '../../util/evict-oldest.ts'
+import { SlotSet } from '../../server/in-flight.ts'
+import type { LookupCriteria } from './lookup.ts'
 
-interface Create {
+interface PendingCreate {
   companyId: number
   /** Read late, since a stream's values are known at its end. */
-  wanted?: Pick<Wanted, 'by' | 'values'> | undefined
+  lookupCriteria?: Pick<LookupCriteria, 'matchField' | 'values'> | undefined
 }
 
 /** Of this process: `limits.recentCreates.emailsMax` names and `limits.recentCreates.perEmailMax` times of each at most, the oldest forgotten first. */
-export class Creates {
-  readonly #running = new UnderWay<Create>()
+export class RecentCreates {
+  readonly #inFlight = new SlotSet<PendingCreate>()
   /** When they were sent, by company and name; what was sent longest ago stands first. */
-  readonly #sentAtMs = new Map<string, number[]>()
+  readonly #sentAtMsByDedupeKey = new Map<string, number[]>()
 
   /** Returns its place; nothing for what can't be looked up. */
-  begin (create: Create): number | undefined {
-    return create.wanted === undefined ? undefined : this.#running.add(create)
+  track (create: PendingCreate): number | undefined {
+    return create.lookupCriteria === undefined ? undefined : this.#inFlight.add(create)
   }
 
   /**
-   * @param place where it is under way
+   * @param slot where it is under way
    * @param sentAtMs nothing, if it is certain that it made nothing
    */
-  end (place: number | undefined, create: Create, sentAtMs: number | undefined): void {
-    if (place === undefined) return
-    this.#running.remove(place)
+  settle (slot: number | undefined, create: PendingCreate, sentAtMs: number | undefined): void {
+    if (slot === undefined) return
+    this.#inFlight.remove(slot)
     if (sentAtMs === undefined) return
-    const name = nameOf(create)
-    const times = this.#sentAtMs.get(name) ?? []
+    const dedupeKey = getDedupeKey(create)
+    const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
     times.push(sentAtMs)
     if (times.length > limits.recentCreates.perEmailMax) times.shift()
-    this.#sentAtMs.delete(name)
-    this.#sentAtMs.set(name, times)
-    forgetOldest(this.#sentAtMs, () => this.#sentAtMs.size / limits.recentCreates.emailsMax, oldest => this.#sentAtMs.delete(oldest))
+    this.#sentAtMsByDedupeKey.delete(dedupeKey)
+    this.#sentAtMsByDedupeKey.set(dedupeKey, times)
+    evictOldest(this.#sentAtMsByDedupeKey, () => this.#sentAtMsByDedupeKey.size / limits.recentCreates.emailsMax, oldest => this.#sentAtMsByDedupeKey.delete(oldest))
   }
 
   /** Whether another one of the same name may have made what was made so long after this one was sent. */
-  hasRival (create: Create, sentAtMs: number, windowMs: number): boolean {
-    const name = nameOf(create)
-    for (const other of this.#running) if (other !== create && nameOf(other) === name) return true
-    const times = this.#sentAtMs.get(name) ?? []
-    const near = times.filter(time => Math.abs(time - sentAtMs) <= windowMs)
+  hasConcurrentDuplicate (create: PendingCreate, sentAtMs: number, maxAgeMs: number): boolean {
+    const dedupeKey = getDedupeKey(create)
+    for (const other of this.#inFlight) if (other !== create && getDedupeKey(other) === dedupeKey) return true
+    const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
+    const near = times.filter(time => Math.abs(time - sentAtMs) <= maxAgeMs)
     return near.length > (times.includes(sentAtMs) ? 1 : 0)
   }
 }
 
-function nameOf ({ companyId, wanted }: Create): string {
-  return `${companyId} ${String(wanted?.values.get(wanted.by))}`
+function getDedupeKey ({ companyId, lookupCriteria }: PendingCreate): string {
+  return `${companyId} ${String(lookupCriteria?.values.get(lookupCriteria.matchField))}`
 }

@@ -6,9 +6,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../../config/limits.ts'
-import { beginStage } from '../../telemetry/request-record.ts'
-import { noteStreamed } from '../../server/gc-hint.ts'
-import type { Verdict } from '../../procore/interpret.ts'
+import { startSpan } from '../../telemetry/spans.ts'
+import { hintMinorGc } from '../../server/gc-hint.ts'
+import type { UpstreamResult } from '../../procore/interpret.ts'
 import { BodyReader } from './reader.ts'
 import { Draft, faultsProblem } from '../validation/record.ts'
 import { FormIn, type FormListener } from '../multipart/decoder.ts'
@@ -21,7 +21,7 @@ import type { FieldShape } from '../validation/schema.ts'
 import type { Outgoing, Visit } from '../context.ts'
 
 /** @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
-export function passForm (visit: Visit, boundary: string): Promise<Verdict> {
+export function passForm (visit: Visit, boundary: string): Promise<UpstreamResult> {
   return new FormPassage(visit, boundary).pass()
 }
 
@@ -34,7 +34,7 @@ class FormPassage implements FormListener {
   /** What goes out: kept here while the form is held, pushed into the stream once it flows. */
   #held = new Gathered()
   #stream: Readable | undefined
-  #sending: Promise<Verdict> | undefined
+  #sending: Promise<UpstreamResult> | undefined
   #givenUp = false
   #discarding = false
   readonly #complete = Promise.withResolvers<string>()
@@ -54,10 +54,10 @@ class FormPassage implements FormListener {
     this.#reader = new BodyReader(visit.raw, visit.bodies, chunk => this.#read(chunk))
   }
 
-  async pass (): Promise<Verdict> {
+  async pass (): Promise<UpstreamResult> {
     const { trail } = this.#visit
-    trail.form = 'held'
-    const endStage = beginStage(trail, 'validate')
+    trail.bodyMode = 'buffered'
+    const endStage = startSpan(trail, 'validate')
     try {
       const end = await Promise.race([this.#reader.read(this.#visit.response), this.#early.promise])
       if (end !== 'early') this.#finish()
@@ -75,10 +75,10 @@ class FormPassage implements FormListener {
   #read (chunk: Buffer): void {
     const { bodies, trail } = this.#visit
     trail.bytesIn = this.#reader.bytes
-    noteStreamed(chunk.length)
+    hintMinorGc(chunk.length)
     this.#parser.write(chunk)
     if (this.#isFaulty) this.#giveUp()
-    else if (this.#stream === undefined && this.#reader.bytes > bodies.formHoldBytes) this.#flow()
+    else if (this.#stream === undefined && this.#reader.bytes > bodies.formBufferBytes) this.#flow()
     if (this.#reader.bytes > formMaxBytes(bodies.avatarMaxBytes)) this.#refuseEndless()
   }
 
@@ -126,7 +126,7 @@ class FormPassage implements FormListener {
   #flow (): void {
     this.#draft.judgeGiven()
     if (this.#draft.isFaulty) return
-    this.#visit.trail.form = 'streamed'
+    this.#visit.trail.bodyMode = 'streamed'
     const stream = new Readable({ read: () => this.#reader.resume() })
     stream.on('error', () => {})
     this.#stream = stream
@@ -157,7 +157,7 @@ class FormPassage implements FormListener {
     this.#reader.resume()
   }
 
-  #sendWhole (): Promise<Verdict> {
+  #sendWhole (): Promise<UpstreamResult> {
     return this.#visit.send(this.#outgoing(this.#letGo()))
   }
 

@@ -1,7 +1,7 @@
 /** The way of a JSON body: read whole within its limit, decoded strictly, judged field by field, and written anew from what is valid. */
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject } from '../../util/is-json-object.ts'
-import { beginStage } from '../../telemetry/request-record.ts'
+import { startSpan } from '../../telemetry/spans.ts'
 import { Problem } from '../../server/problem.ts'
 import { BodyReader } from './reader.ts'
 import { Draft, faultsProblem } from '../validation/record.ts'
@@ -13,7 +13,7 @@ import { whole, type Outgoing, type Visit } from '../context.ts'
 /** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`; CallerGone */
 export async function readJson (visit: Visit): Promise<Outgoing> {
   const { raw, response, bodies, trail, held } = visit
-  const endStage = beginStage(trail, 'validate')
+  const endStage = startSpan(trail, 'validate')
   const gathered = new Gathered()
   const reader = new BodyReader(raw, bodies, chunk => {
     if (reader.bytes > bodies.jsonMaxBytes) throw bodyTooLarge(bodies.jsonMaxBytes)

@@ -1,5 +1,5 @@
 /** How many bytes of all bodies together are held in memory: a crowd that sends slowly must not fill it. */
-import { overloaded } from '../../server/problem.ts'
+import { overloadedProblem } from '../../server/problem.ts'
 
 /** A number, and a limit in bytes: what was taken has to be given back, whatever becomes of the request. */
 export class HeldBytes {
@@ -12,7 +12,7 @@ export class HeldBytes {
 
   /** @throws {Problem} `overloaded` */
   take (bytes: number): void {
-    if (this.#held + bytes > this.#max) throw overloaded('Too many bodies are being read.')
+    if (this.#held + bytes > this.#max) throw overloadedProblem('Too many bodies are being read.')
     this.#held += bytes
   }
 

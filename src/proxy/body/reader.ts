@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Problem } from '../../server/problem.ts'
-import { CallerGone } from '../../server/errors.ts'
+import { ClientDisconnectedError } from '../../server/errors.ts'
 
 /** How long a caller may take, in milliseconds. */
 export interface ReadLimits {
@@ -41,7 +41,7 @@ export class BodyReader {
    * @throws {Problem} `request_timeout`; CallerGone; whatever the sink threw
    */
   read (response: ServerResponse): Promise<void> | undefined {
-    if (this.#raw.destroyed) throw new CallerGone()
+    if (this.#raw.destroyed) throw new ClientDisconnectedError()
     if (isThere(this.#raw)) return this.#take()
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
@@ -70,7 +70,7 @@ export class BodyReader {
       this.stop()
       resolve()
     }
-    const onClose = () => this.#fail(new CallerGone())
+    const onClose = () => this.#fail(new ClientDisconnectedError())
     this.#startedAtMs = this.#movedAtMs = performance.now()
     this.#timer = setTimeout(() => this.#onTime(), Math.min(idleTimeoutMs, timeoutMs))
     raw.on('data', onData).on('end', onEnd).on('close', onClose).on('error', ignore)

@@ -1,6 +1,6 @@
 /** How many forms are being streamed at a time, of one caller and of all: they hold their connections for as long as their callers take. */
-import { overloaded, Problem } from '../../server/problem.ts'
-import type { Trail } from '../../telemetry/request-record.ts'
+import { overloadedProblem, Problem } from '../../server/problem.ts'
+import type { RequestRecord } from '../../telemetry/request-record.ts'
 
 /** Counts of this process alone: each replica has as many. */
 export class Uploads {
@@ -22,7 +22,7 @@ export class Uploads {
   enter (callerId: string | undefined): () => void {
     const ofCaller = callerId === undefined ? 0 : this.#byCaller.get(callerId) ?? 0
     if (ofCaller >= this.#maxOfCaller) throw new Problem('too_many_requests', 'This caller has too many uploads under way.', { headers: { 'retry-after': '1' } })
-    if (this.#underWay >= this.#max) throw overloaded('Too many uploads are under way.')
+    if (this.#underWay >= this.#max) throw overloadedProblem('Too many uploads are under way.')
     this.#add(callerId, 1)
     return () => this.#add(callerId, -1)
   }
@@ -38,7 +38,7 @@ export class Uploads {
 
 /** One of them, with how far it has come on its trail. */
 export interface FormUnderWay {
-  trail: Trail
+  trail: RequestRecord
   startedAtMs: number
   /** As the caller declared it; nothing when it did not. */
   declaredBytes: number | undefined
@@ -53,9 +53,9 @@ export class Forms {
     return () => this.#underWay.delete(form)
   }
 
-  count (way: Trail['form']): number {
+  count (way: RequestRecord['bodyMode']): number {
     let count = 0
-    for (const { trail } of this.#underWay) if (trail.form === way) count++
+    for (const { trail } of this.#underWay) if (trail.bodyMode === way) count++
     return count
   }
 

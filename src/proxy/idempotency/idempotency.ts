@@ -4,10 +4,10 @@
  */
 import { createHmac, hash, hkdfSync } from 'node:crypto'
 import { Problem } from '../../server/problem.ts'
-import type { Verdict } from '../../procore/interpret.ts'
+import type { UpstreamResult } from '../../procore/interpret.ts'
 import type { Secret } from '../../config/secret.ts'
-import type { KeyRecord, KeyStore } from '../../storage/idempotency-store.ts'
-import type { Trail } from '../../telemetry/request-record.ts'
+import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
+import type { RequestRecord } from '../../telemetry/request-record.ts'
 
 /** Whose key it is, and of which operation: equal keys of different scopes never meet. */
 export interface KeyScope {
@@ -19,23 +19,23 @@ export interface KeyScope {
 
 /** What the keyed request can do; nothing of it is done unless it is needed. */
 export interface KeyedRequest {
-  trail: Trail
+  trail: RequestRecord
   /** Sends it. */
-  send (): Promise<Verdict>
+  send (): Promise<UpstreamResult>
   /** Stops sending what comes of the body; it is read on, since only its end tells the fingerprint. */
   discard (): void
   /** Resolves once the whole request is known to be valid. */
   fingerprint: Promise<string>
   /** Looks for what an earlier request with the same values may have made. */
-  resolve (unknown: Problem, sentAtMs: number): Promise<Verdict>
+  resolve (unknown: Problem, sentAtMs: number): Promise<UpstreamResult>
 }
 
 /** The keys of all callers (draft-ietf-httpapi-idempotency-key-header), each remembered for `keyLifetimeMs`. */
 export class Keys {
-  readonly #store: KeyStore
+  readonly #store: IdempotencyStore
   readonly #tokenKey: Buffer
 
-  constructor (store: KeyStore, secret: Secret) {
+  constructor (store: IdempotencyStore, secret: Secret) {
     this.#store = store
     this.#tokenKey = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'idempotency-token', 32))
   }
@@ -46,7 +46,7 @@ export class Keys {
   }
 
   /** @throws {Problem} `idempotency_in_progress`, `idempotency_key_reused`, or what became of the first request */
-  async pass (scope: KeyScope, request: KeyedRequest): Promise<Verdict> {
+  async pass (scope: KeyScope, request: KeyedRequest): Promise<UpstreamResult> {
     const id = hash('sha256', nameOf(scope), 'base64url')
     const earlier = await this.#store.claim(id)
     if (earlier !== undefined) return this.#repeat(id, earlier, request)
@@ -61,7 +61,7 @@ export class Keys {
     }
   }
 
-  async #repeat (id: string, earlier: KeyRecord, request: KeyedRequest): Promise<Verdict> {
+  async #repeat (id: string, earlier: IdempotencyRecord, request: KeyedRequest): Promise<UpstreamResult> {
     if (earlier.state === 'running') throw new Problem('idempotency_in_progress', 'A request with this key is still running.')
     request.discard()
     const fingerprint = await request.fingerprint
@@ -79,7 +79,7 @@ export class Keys {
   }
 
   /** An answer that came before the body was complete has no fingerprint to be bound to; it created nothing, so the key is free. */
-  async #settle (id: string, verdict: Verdict, { fingerprint, trail }: KeyedRequest): Promise<void> {
+  async #settle (id: string, verdict: UpstreamResult, { fingerprint, trail }: KeyedRequest): Promise<void> {
     const complete = await Promise.race([fingerprint, undefined])
     const isKept = verdict.kind === 'success' || !passingStatuses.has(verdict.status)
     if (complete === undefined || !isKept) return this.#store.release(id)
@@ -87,7 +87,7 @@ export class Keys {
   }
 
   async #fail (id: string, error: unknown, startedAtMs: number, { fingerprint, trail }: KeyedRequest): Promise<void> {
-    const outcome = error instanceof Problem ? error.extras.outcome ?? trail.standing : trail.standing
+    const outcome = error instanceof Problem ? error.extras.outcome ?? trail.provisionalOutcome : trail.provisionalOutcome
     if (outcome !== 'unknown') return this.#store.release(id)
     const code = error instanceof Problem ? error.code : 'internal'
     const sentAtMs = error instanceof Problem ? error.extras.sentAtMs ?? startedAtMs : startedAtMs

@@ -16,7 +16,7 @@ import { readPartHead, type PartHead } from './part-headers.ts'
 import { tooLong, type FieldShape } from '../validation/schema.ts'
 
 /** In bytes, and in pixels as the header of an image declares them. */
-export type ImageLimits = Pick<Config['bodies'], 'avatarMaxBytes' | 'avatarMaxPixels'>
+export type ImageLimits = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels'>
 
 /** Told of what is valid, in the order in which it came. */
 export interface FormListener {

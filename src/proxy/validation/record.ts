@@ -2,7 +2,7 @@
  * A record in the making: values are put in as they are read, in any order, and each is judged at once; what can only be judged
  * at the end (what is missing, what depends on another field) is judged when the draft is finished.
  */
-import { Problem, type Fault } from '../../server/problem.ts'
+import { Problem, type FieldError } from '../../server/problem.ts'
 import { judgeField, missing, wrongType, type Complaint, type FieldShape, type Shape } from './schema.ts'
 import { fromText, unreadable } from './coerce.ts'
 
@@ -12,8 +12,8 @@ const faultsMax = 50
 const shownNameMaxLength = 256
 
 class Faults {
-  readonly known: Array<{ order: number, fault: Fault }> = []
-  readonly unknown: Fault[] = []
+  readonly known: Array<{ order: number, fault: FieldError }> = []
+  readonly unknown: FieldError[] = []
   /** Names of fields that have a fault, and of each fault of theirs. */
   readonly faulty = new Set<string>()
 }
@@ -88,7 +88,7 @@ export class Draft {
   /** Notes a field that the description does not have. `path` leads to it from the root of the part. */
   noteUnknown (path: readonly string[], field: string): void {
     const shown = field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field
-    const fault: Fault = { in: this.shape.part, pointer: pointerTo(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
+    const fault: FieldError = { in: this.shape.part, pointer: pointerTo(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
     const { unknown } = this.#faults ??= new Faults()
     if (unknown.length < faultsMax && !unknown.some(({ pointer }) => pointer === fault.pointer)) unknown.push(fault)
   }
@@ -124,11 +124,11 @@ export class Draft {
       : { pointer: pointerTo([key, name]), field: `${key}[${name}]` }
   }
 
-  get knownFaults (): Fault[] {
+  get knownFaults (): FieldError[] {
     return (this.#faults?.known ?? []).toSorted((a, b) => a.order - b.order).map(({ fault }) => fault)
   }
 
-  get unknownFaults (): readonly Fault[] {
+  get unknownFaults (): readonly FieldError[] {
     return this.#faults?.unknown ?? []
   }
 }

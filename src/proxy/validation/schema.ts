@@ -5,10 +5,10 @@
 import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
-import type { Dependency, RecordBody, Restriction } from '../../endpoints/endpoint.ts'
-import { choiceKind } from '../../endpoints/string-enum.ts'
+import type { FieldDependency, RecordBody, Restriction } from '../../endpoints/endpoint.ts'
+import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { maxId, textMaxBytes } from '../../endpoints/fields.ts'
-import type { Fault, Rule } from '../../server/problem.ts'
+import type { FieldError, ErrorRule } from '../../server/problem.ts'
 
 /** One field, and what compiles its schema once. */
 export interface FieldShape {
@@ -26,13 +26,13 @@ export interface FieldShape {
 
 /** What is wrong with a value; `message` goes on from the name of the field. */
 export interface Complaint {
-  rule: Rule
+  rule: ErrorRule
   message: string
 }
 
 /** One part of a request, compiled. */
 export interface Shape {
-  part: Fault['in']
+  part: FieldError['in']
   /** Name of the record that the fields belong to, in a body. */
   key: string | undefined
   fields: ReadonlyMap<string, FieldShape>
@@ -40,20 +40,20 @@ export interface Shape {
   required: readonly FieldShape[]
   /** Name and place of the file that a form may carry. */
   image: { name: string, order: number } | undefined
-  dependencies: readonly Dependency[]
+  dependencies: readonly FieldDependency[]
   /** By field name. */
   restrictions: ReadonlyMap<string, Restriction>
 }
 
 /** Done once for each endpoint, at the start. @throws {TypeError} for a field of a kind that no text can be read as */
-export function compileShape (part: Fault['in'], schema: TObject, body?: RecordBody): Shape {
+export function compileShape (part: FieldError['in'], schema: TObject, body?: RecordBody): Shape {
   const fields = new Map<string, FieldShape>()
   const required = new Set(schema.required ?? [])
   for (const [name, field] of Object.entries(schema.properties)) {
     fields.set(name, compileField(name, field, fields.size, required.has(name)))
   }
   const image = body?.image === undefined ? undefined : { name: body.image.name, order: fields.size }
-  return { part, key: body?.key, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
+  return { part, key: body?.rootKey, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
 }
 
 function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction> {
@@ -64,7 +64,7 @@ function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction>
 function compileField (name: string, schema: TSchema, order: number, required: boolean): FieldShape {
   const isList = TypeGuard.IsArray(schema)
   const one = isList ? schema.items : schema
-  const kind = one[Kind] === choiceKind ? 'String' : one[Kind]
+  const kind = one[Kind] === stringEnumKind ? 'String' : one[Kind]
   if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') throw new TypeError(`field ${name}: no way to read a ${kind}`)
   const isCode = kind === 'String' && (one['format'] !== undefined || one['pattern'] !== undefined || one['enum'] !== undefined)
   return { name, order, kind, required, isList, emptyIsAbsent: kind !== 'String' || isCode, check: TypeCompiler.Compile(one) }

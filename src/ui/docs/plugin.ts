@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
-import { guardPages } from '../security-headers.ts'
+import { registerSecurityHeaders } from '../security-headers.ts'
 
 const html = 'text/html; charset=utf-8'
 const css = 'text/css; charset=utf-8'
@@ -22,13 +22,13 @@ const files = [
 ] as const
 
 /** Serves `/docs` from the package of Swagger UI: the page asks no other host, and nothing but this service. */
-export async function addDocs (app: FastifyInstance): Promise<void> {
+export async function registerDocs (app: FastifyInstance): Promise<void> {
   await app.register(async pages => {
-    await guardPages(pages)
+    await registerSecurityHeaders(pages)
     for (const { url, file, type } of files) {
-      const open = readOnce(file)
+      const getAsset = createCachedReader(file)
       pages.get(url, { schema: { hide: true } }, async (request, reply) => {
-        const { content, etag } = await open()
+        const { content, etag } = await getAsset()
         reply.headers({ 'cache-control': 'no-cache', etag })
         if (request.headers['if-none-match'] === etag) return reply.code(304).send()
         return reply.type(type).send(content)
@@ -43,17 +43,17 @@ interface Asset {
 }
 
 /** One buffer for all who ask, however slowly they read. */
-function readOnce (file: string): () => Promise<Asset> {
+function createCachedReader (file: string): () => Promise<Asset> {
   let asset: Promise<Asset> | undefined
   return () => {
-    asset ??= read(file)
+    asset ??= readAsset(file)
     // What could not be read is tried again.
     asset.catch(() => { asset = undefined })
     return asset
   }
 }
 
-async function read (file: string): Promise<Asset> {
+async function readAsset (file: string): Promise<Asset> {
   const content = await readFile(new URL(import.meta.resolve(file)))
   return { content, etag: `"${createHash('sha256').update(content).digest('base64url')}"` }
 }

@@ -95,7 +95,7 @@ function show (status) {
     ['breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests are refused at once'],
     ['requests under way', status.requests],
     ['waiting for allowance', status.waiting],
-    ['forms', `${forms.held} held, ${forms.streamed} streamed`],
+    ['forms', `${forms.buffered} buffered, ${forms.streamed} streamed`],
     ['connections to Procore', `${connections.busy} busy, ${connections.free} free, ${connections.queued} waiting for one`],
   ])
   fill('allowances', status.allowances.map(({ companyId, remaining, limit, resetMs }) => row([

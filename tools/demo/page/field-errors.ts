@@ -1,108 +1,108 @@
 /** Faults where they can be mended: under their inputs, and all together above the form, whoever found them. */
-import type { Fault } from '../../../client/client.ts'
-import { find, make } from './dom.ts'
+import type { FieldError } from '../../../client/client.ts'
+import { getElement, createElement } from './dom.ts'
 
-const summary = find('summary', HTMLElement)
-const list = find('summary-list', HTMLElement)
+const summary = getElement('summary', HTMLElement)
+const summaryList = getElement('summary-list', HTMLElement)
 
 /** An input that is changed is not at fault any more, as far as anybody knows. */
-export function prepareFaults (): void {
-  for (const field of fields()) {
-    field.addEventListener('input', () => mark(field, []))
-    field.addEventListener('change', () => mark(field, []))
+export function initFieldErrors (): void {
+  for (const field of getFields()) {
+    field.addEventListener('input', () => setFieldErrors(field, []))
+    field.addEventListener('change', () => setFieldErrors(field, []))
   }
-  list.addEventListener('click', event => {
+  summaryList.addEventListener('click', event => {
     if (!(event.target instanceof HTMLAnchorElement)) return
     event.preventDefault()
-    inputOf(fieldOf(event.target.hash.slice(1)))?.focus()
+    findInput(findField(event.target.hash.slice(1)))?.focus()
   })
 }
 
 /** Shows them and moves the focus to the summary, from which each is one step away. */
-export function showFaults (faults: readonly Fault[]): void {
-  clearFaults()
-  const byName = Map.groupBy(faults, nameOf)
-  for (const [name, ofName] of byName) {
-    const field = fieldOf(name)
-    if (field !== undefined) mark(field, ofName)
-    for (const fault of ofName) list.append(make('li', {}, field === undefined ? sentence(fault.field ?? '', fault) : make('a', { href: `#${name}` }, sentence(labelOf(field), fault))))
+export function showErrorSummary (errors: readonly FieldError[]): void {
+  clearErrors()
+  const errorsByField = Map.groupBy(errors, getFieldName)
+  for (const [name, fieldErrors] of errorsByField) {
+    const field = findField(name)
+    if (field !== undefined) setFieldErrors(field, fieldErrors)
+    for (const error of fieldErrors) summaryList.append(createElement('li', {}, field === undefined ? toSentence(error.field ?? '', error) : createElement('a', { href: `#${name}` }, toSentence(getLabel(field), error))))
   }
-  count()
+  updateSummary()
   summary.focus()
 }
 
-export function clearFaults (): void {
-  list.replaceChildren()
-  for (const field of fields()) mark(field, [])
+export function clearErrors (): void {
+  summaryList.replaceChildren()
+  for (const field of getFields()) setFieldErrors(field, [])
 }
 
 /**
  * What was found out about an input while the form is being filled in. What Procore said of it stays until it is changed.
  * @returns what is new
  */
-export function judgeField (name: string, faults: readonly Fault[]): string[] {
-  const field = fieldOf(name)
-  if (field === undefined || byId(`${name}-fault`)?.dataset['by'] === 'procore') return []
-  const before = byId(`${name}-fault`)?.textContent ?? ''
-  const sentences = faults.map(fault => sentence(labelOf(field), fault))
-  if (sentences.join('') === before) return []
-  mark(field, faults)
+export function showFieldErrors (name: string, errors: readonly FieldError[]): string[] {
+  const field = findField(name)
+  if (field === undefined || findById(`${name}-fault`)?.dataset['by'] === 'procore') return []
+  const previousText = findById(`${name}-fault`)?.textContent ?? ''
+  const sentences = errors.map(error => toSentence(getLabel(field), error))
+  if (sentences.join('') === previousText) return []
+  setFieldErrors(field, errors)
   return sentences
 }
 
 /** Every input is told by what it is described, its fault included, as long as there is one. */
-function mark (field: HTMLElement, faults: readonly Fault[]): void {
+function setFieldErrors (field: HTMLElement, errors: readonly FieldError[]): void {
   const name = field.dataset['field'] ?? ''
-  byId(`${name}-fault`)?.remove()
-  if (faults.length > 0) field.append(paragraph(name, labelOf(field), faults))
-  else for (const item of list.querySelectorAll(`a[href="#${name}"]`)) item.closest('li')?.remove()
-  count()
-  describe(field, name, faults.length > 0)
-  const closed = field.closest('details')
-  if (closed !== null && faults.length > 0) closed.open = true
+  findById(`${name}-fault`)?.remove()
+  if (errors.length > 0) field.append(createErrorParagraph(name, getLabel(field), errors))
+  else for (const item of summaryList.querySelectorAll(`a[href="#${name}"]`)) item.closest('li')?.remove()
+  updateSummary()
+  updateAriaAttributes(field, name, errors.length > 0)
+  const details = field.closest('details')
+  if (details !== null && errors.length > 0) details.open = true
 }
 
-function paragraph (name: string, label: string, faults: readonly Fault[]): HTMLParagraphElement {
-  const lines = faults.flatMap((fault, index) => index === 0 ? [sentence(label, fault)] : [make('br'), sentence(label, fault)])
-  const isProcores = faults.some(({ rule }) => rule === 'procore')
-  const shown = make('p', { id: `${name}-fault`, className: 'fault' }, ...lines, ...isProcores ? [' ', make('span', { className: 'by' }, 'Found by Procore')] : [])
-  shown.dataset['by'] = isProcores ? 'procore' : 'service'
-  return shown
+function createErrorParagraph (name: string, label: string, errors: readonly FieldError[]): HTMLParagraphElement {
+  const lines = errors.flatMap((error, index) => index === 0 ? [toSentence(label, error)] : [createElement('br'), toSentence(label, error)])
+  const isFromProcore = errors.some(({ rule }) => rule === 'procore')
+  const element = createElement('p', { id: `${name}-fault`, className: 'fault' }, ...lines, ...isFromProcore ? [' ', createElement('span', { className: 'by' }, 'Found by Procore')] : [])
+  element.dataset['by'] = isFromProcore ? 'procore' : 'service'
+  return element
 }
 
-function describe (field: HTMLElement, name: string, isFaulty: boolean): void {
-  const input = inputOf(field)
-  const ids = [`${name}-hint`, `${name}-fault`].filter(id => byId(id) !== undefined)
+function updateAriaAttributes (field: HTMLElement, name: string, isInvalid: boolean): void {
+  const input = findInput(field)
+  const ids = [`${name}-hint`, `${name}-fault`].filter(id => findById(id) !== undefined)
   if (ids.length > 0) input?.setAttribute('aria-describedby', ids.join(' '))
   else input?.removeAttribute('aria-describedby')
-  if (isFaulty) input?.setAttribute('aria-invalid', 'true')
+  if (isInvalid) input?.setAttribute('aria-invalid', 'true')
   else input?.removeAttribute('aria-invalid')
 }
 
 /** The summary holds what is still to be mended, and is gone with the last of it. */
-function count (): void {
-  const faults = list.children.length
-  summary.hidden = faults === 0
-  find('summary-title', HTMLElement).textContent = faults === 1 ? 'One input needs another look' : `${faults} inputs need another look`
+function updateSummary (): void {
+  const errorCount = summaryList.children.length
+  summary.hidden = errorCount === 0
+  getElement('summary-title', HTMLElement).textContent = errorCount === 1 ? 'One input needs another look' : `${errorCount} inputs need another look`
 }
 
-export const nameOf = ({ in: part, pointer }: Fault) => part === 'body' ? pointer.split('/')[2] ?? '' : ''
+export const getFieldName = ({ in: part, pointer }: FieldError) => part === 'body' ? pointer.split('/')[2] ?? '' : ''
 
 /** Messages go on from the name of what they are about; what is told of a whole request is a sentence already. */
-function sentence (about: string, { message }: Fault): string {
+function toSentence (subject: string, { message }: FieldError): string {
   if (message.endsWith('.')) return message
-  return about === '' ? `${message.charAt(0).toUpperCase()}${message.slice(1)}.` : `${about} ${message}.`
+  return subject === '' ? `${message.charAt(0).toUpperCase()}${message.slice(1)}.` : `${subject} ${message}.`
 }
 
-const fields = () => [...document.querySelectorAll<HTMLElement>('[data-field]')]
+const getFields = () => [...document.querySelectorAll<HTMLElement>('[data-field]')]
 
-const fieldOf = (name: string) => fields().find(field => field.dataset['field'] === name)
+const findField = (name: string) => getFields().find(field => field.dataset['field'] === name)
 
-const inputOf = (field: HTMLElement | undefined) => field?.querySelector<HTMLElement>('input, select, textarea') ?? undefined
+const findInput = (field: HTMLElement | undefined) => field?.querySelector<HTMLElement>('input, select, textarea') ?? undefined
 
-const byId = (id: string) => document.getElementById(id) ?? undefined
+const findById = (id: string) => document.getElementById(id) ?? undefined
 
-function labelOf (field: HTMLElement): string {
+function getLabel (field: HTMLElement): string {
   const [label] = field.querySelector('label')?.childNodes ?? []
   return label?.textContent?.trim() ?? ''
 }

@@ -1,25 +1,25 @@
 /** The service's answer as it is, for whoever wants to see the JSON. */
-import { NetworkError, ProblemError, type Answer, type User } from '../../../client/client.ts'
-import { find } from './dom.ts'
+import { NetworkError, ProblemError, type ApiResponse, type User } from '../../../client/client.ts'
+import { getElement } from './dom.ts'
 
-export function showAnswer ({ status, headers, data, attempts }: Answer<User>): void {
-  const marks = ['x-outcome', 'idempotency-replayed'].flatMap(name => headers.has(name) ? [`${name}: ${headers.get(name)}`] : [])
-  show([`${status} application/json`, ...marks, requests(attempts)], data)
+export function showResponse ({ status, headers, data, attempts }: ApiResponse<User>): void {
+  const outcomeHeaders = ['x-outcome', 'idempotency-replayed'].flatMap(name => headers.has(name) ? [`${name}: ${headers.get(name)}`] : [])
+  render([`${status} application/json`, ...outcomeHeaders, formatAttempts(attempts)], data)
 }
 
 export function showProblem (failure: unknown): void {
-  if (failure instanceof ProblemError) show([`${failure.status} application/problem+json`, requests(failure.attempts)], failure.problem)
-  else if (failure instanceof NetworkError) show([failure.message, requests(failure.attempts)])
-  else show(['No answer'])
+  if (failure instanceof ProblemError) render([`${failure.status} application/problem+json`, formatAttempts(failure.attempts)], failure.problem)
+  else if (failure instanceof NetworkError) render([failure.message, formatAttempts(failure.attempts)])
+  else render(['No answer'])
 }
 
-export const showWaiting = (): void => show(['Waiting for the answer…'])
+export const showWaiting = (): void => render(['Waiting for the answer…'])
 
-const requests = (attempts: number) => attempts === 1 ? '1 request' : `${attempts} requests under one key`
+const formatAttempts = (attempts: number) => attempts === 1 ? '1 request' : `${attempts} requests under one key`
 
-function show (about: readonly string[], json?: unknown): void {
-  find('answer-about', HTMLElement).textContent = about.join(' · ')
-  const text = find('answer', HTMLPreElement)
+function render (summary: readonly string[], json?: unknown): void {
+  getElement('answer-about', HTMLElement).textContent = summary.join(' · ')
+  const text = getElement('answer', HTMLPreElement)
   text.hidden = json === undefined
   text.textContent = json === undefined ? '' : JSON.stringify(json, null, 2)
 }

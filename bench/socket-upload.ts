@@ -14,9 +14,9 @@ const boundary = 'bench-9f2c41d07b'
 const png = Buffer.from('89504e470d0a1a0a0000000d494844520000001000000010080600000000000000', 'hex')
 /** What is compressed looks like noise. */
 const filler = randomBytes(262_144)
-const part = (name: string, more = '') => `--${boundary}\r\nContent-Disposition: form-data; name="user[${name}]"${more}\r\n\r\n`
+const buildPartHeaders = (name: string, parameters = '') => `--${boundary}\r\nContent-Disposition: form-data; name="user[${name}]"${parameters}\r\n\r\n`
 const head = Buffer.concat([
-  Buffer.from(`${part('last_name')}Doe\r\n${part('email_address')}jane.doe@example.com\r\n--${boundary}\r\nContent-Disposition: form-data; name="user[avatar]"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n`),
+  Buffer.from(`${buildPartHeaders('last_name')}Doe\r\n${buildPartHeaders('email_address')}jane.doe@example.com\r\n--${boundary}\r\nContent-Disposition: form-data; name="user[avatar]"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n`),
   png,
 ])
 const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
@@ -28,18 +28,18 @@ export async function rawUpload ({ url, headers, avatarBytes }: RawUpload): Prom
   await once(socket, 'connect')
   const lines = Object.entries({ host: 'bench', 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': String(head.length + avatarBytes + tail.length), connection: 'close', ...headers })
   const startedAt = performance.now()
-  const answered = answerOf(socket)
+  const responseReceived = readResponse(socket)
   socket.write(`POST /companies/101/users HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
   socket.write(head)
   for (let left = avatarBytes; left > 0 && socket.writable; left -= filler.length) {
-    if (!socket.write(left < filler.length ? filler.subarray(0, left) : filler)) await Promise.race([once(socket, 'drain'), answered])
+    if (!socket.write(left < filler.length ? filler.subarray(0, left) : filler)) await Promise.race([once(socket, 'drain'), responseReceived])
   }
   socket.write(tail)
-  await answered
+  await responseReceived
   return performance.now() - startedAt
 }
 
-async function answerOf (socket: ReturnType<typeof connect>): Promise<void> {
+async function readResponse (socket: ReturnType<typeof connect>): Promise<void> {
   let text = ''
   for await (const data of socket.setEncoding('latin1')) {
     text += data

@@ -21,10 +21,10 @@ export interface Program {
 const { PATH, NODE_COMPILE_CACHE } = process.env
 
 /** All that a program has of this machine's environment, which may not decide a test: where programs are, and what of the code is compiled (.taprc). */
-export const inherited: NodeJS.ProcessEnv = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: resolvePath(root, NODE_COMPILE_CACHE) }) }
+export const inheritedEnv: NodeJS.ProcessEnv = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: resolvePath(root, NODE_COMPILE_CACHE) }) }
 
-export function run (t: Test, file: string, env: Record<string, string> = {}, cwd = root, [command = process.execPath, ...args]: string[] = []): Program {
-  const child = spawn(command, [...args, file], { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function spawnProgram (t: Test, file: string, env: Record<string, string> = {}, cwd = root, [command = process.execPath, ...args]: string[] = []): Program {
+  const child = spawn(command, [...args, file], { cwd, env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   listening.catch(() => {})
   const lines: string[] = []

@@ -5,7 +5,7 @@ export interface Sample {
   value: number
 }
 
-export function samplesOf (text: string): Sample[] {
+export function parseSamples (text: string): Sample[] {
   return text.split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
     const [, name = '', labels = '', value] = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     if (value === undefined) throw new Error(`not a sample: ${line}`)
@@ -14,6 +14,6 @@ export function samplesOf (text: string): Sample[] {
 }
 
 /** Names of families with their types. */
-export function familiesOf (text: string): Map<string, string> {
+export function parseFamilies (text: string): Map<string, string> {
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]))
 }

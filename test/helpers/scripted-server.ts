@@ -5,34 +5,34 @@ import type { Test } from 'tap'
 import { problemTable, type Outcome, type ProblemCode } from '../../src/server/problem.ts'
 import { listen } from './listen.ts'
 
-export interface ScriptedAnswer {
+export interface ScriptedResponse {
   status: number
   headers?: Record<string, string>
   body: string
 }
 
-export interface Scripted {
+export interface ScriptedServer {
   url: string
-  asked: Array<{ method: string | undefined, url: string | undefined, headers: IncomingHttpHeaders }>
+  requests: Array<{ method: string | undefined, url: string | undefined, headers: IncomingHttpHeaders }>
 }
 
 /** @param script `'reset'` closes the connection instead of answering, `'silence'` never answers */
-export async function startScripted (t: Test, script: ReadonlyArray<ScriptedAnswer | 'reset' | 'silence'>): Promise<Scripted> {
-  const asked: Scripted['asked'] = []
+export async function startScriptedServer (t: Test, script: ReadonlyArray<ScriptedResponse | 'reset' | 'silence'>): Promise<ScriptedServer> {
+  const requests: ScriptedServer['requests'] = []
   const server = createServer(async (request, response) => {
     await buffer(request)
-    const answer = script[Math.min(asked.length, script.length - 1)]
-    asked.push({ method: request.method, url: request.url, headers: request.headers })
-    if (answer === 'reset') request.socket.resetAndDestroy()
-    else if (typeof answer === 'object') response.writeHead(answer.status, answer.headers).end(answer.body)
+    const scripted = script[Math.min(requests.length, script.length - 1)]
+    requests.push({ method: request.method, url: request.url, headers: request.headers })
+    if (scripted === 'reset') request.socket.resetAndDestroy()
+    else if (typeof scripted === 'object') response.writeHead(scripted.status, scripted.headers).end(scripted.body)
   })
-  return { url: `http://127.0.0.1:${await listen(t, server)}`, asked }
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, requests }
 }
 
-export const created: ScriptedAnswer = { status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}' }
+export const createdResponse: ScriptedResponse = { status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}' }
 
 /** A problem as the service tells it. */
-export function problem (code: ProblemCode, outcome?: Outcome, retryAfter?: string): ScriptedAnswer {
+export function problemResponse (code: ProblemCode, outcome?: Outcome, retryAfter?: string): ScriptedResponse {
   const { status, title } = problemTable[code]
   const body = { type: `urn:problem-type:procore-bff:${code}`, title, status, detail: `${title}.`, code, request_id: 'r-1', outcome }
   return { status, headers: { 'content-type': 'application/problem+json; charset=utf-8', ...(retryAfter !== undefined && { 'retry-after': retryAfter }) }, body: JSON.stringify(body) }

@@ -2,6 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Resolves when the condition holds; a test that waits in vain ends by tap's own limit. */
-export async function until (condition: () => boolean): Promise<void> {
+export async function waitUntil (condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(5)
 }

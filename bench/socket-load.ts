@@ -27,14 +27,14 @@ const headEnd = Buffer.from('\r\n\r\n')
 /** @throws if an answer is not 201 */
 export async function rawLoad ({ url, request, connections, active = connections, seconds, rate }: RawLoad): Promise<RawResult> {
   const { hostname, port } = new URL(url)
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(hostname, Number(port))))
+  const sockets = await Promise.all(Array.from({ length: connections }, () => openConnection(hostname, Number(port))))
   const startedAt = performance.now()
   const endsAt = startedAt + seconds * 1000
   const latenciesMs: number[] = []
   const due: number[] = []
-  const idle: Client[] = []
+  const idle: LoadConnection[] = []
   let answered = 0
-  const clients = sockets.map(socket => new Client(socket, request, (client, latencyMs) => {
+  const clients = sockets.map(socket => new LoadConnection(socket, request, (client, latencyMs) => {
     answered++
     latenciesMs.push(latencyMs)
     if (rate !== undefined) {
@@ -74,22 +74,22 @@ export async function rawLoad ({ url, request, connections, active = connections
 /** @param share from 0 to 1 of those that are smaller; NaN of none */
 export const percentile = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 
-function open (host: string, port: number): Promise<Socket> {
+function openConnection (host: string, port: number): Promise<Socket> {
   const socket = connect(port, host)
   socket.setNoDelay(true)
   return new Promise((resolve, reject) => socket.once('connect', () => resolve(socket)).once('error', reject))
 }
 
 /** One connection with one request at a time. */
-class Client {
+class LoadConnection {
   readonly #socket: Socket
   readonly #request: () => Buffer
-  readonly #done: (client: Client, latencyMs: number) => void
+  readonly #done: (client: LoadConnection, latencyMs: number) => void
   #dueAt = 0
-  #left = -1
+  #remainingBytes = -1
   #head: Buffer = Buffer.alloc(0)
 
-  constructor (socket: Socket, request: () => Buffer, done: (client: Client, latencyMs: number) => void) {
+  constructor (socket: Socket, request: () => Buffer, done: (client: LoadConnection, latencyMs: number) => void) {
     this.#socket = socket
     this.#request = request
     this.#done = done
@@ -102,7 +102,7 @@ class Client {
   }
 
   #read (data: Buffer): void {
-    if (this.#left < 0) {
+    if (this.#remainingBytes < 0) {
       this.#head = this.#head.length === 0 ? data : Buffer.concat([this.#head, data])
       const end = this.#head.indexOf(headEnd)
       if (end < 0) return
@@ -110,10 +110,10 @@ class Client {
       if (!text.startsWith('HTTP/1.1 201')) throw new Error(`not created: ${this.#head.toString()}`)
       const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1]
       if (length === undefined) return this.#readChunked(end + 4)
-      this.#left = Number(length) - (this.#head.length - end - 4)
+      this.#remainingBytes = Number(length) - (this.#head.length - end - 4)
       this.#head = Buffer.alloc(0)
-    } else this.#left -= data.length
-    if (this.#left <= 0) this.#finish()
+    } else this.#remainingBytes -= data.length
+    if (this.#remainingBytes <= 0) this.#finish()
   }
 
   /** Small answers only: their last chunk ends a segment. */
@@ -124,7 +124,7 @@ class Client {
   }
 
   #finish (): void {
-    this.#left = -1
+    this.#remainingBytes = -1
     this.#done(this, performance.now() - this.#dueAt)
   }
 }

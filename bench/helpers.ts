@@ -28,23 +28,23 @@ export function environmentFor (upstreamUrl: string): Record<string, string> {
 }
 
 /** How much is asked at a time, how long, and whether each create has an Idempotency-Key of its own. */
-export interface Load {
+export interface LoadOptions {
   concurrency: number
   seconds: number
   keyed?: boolean
 }
 
 /** Returns how many creates ended well. @throws when one did not end with 201 */
-export async function load (pools: readonly Pool[], { concurrency, seconds, keyed = false }: Load): Promise<number> {
+export async function runLoad (pools: readonly Pool[], { concurrency, seconds, keyed = false }: LoadOptions): Promise<number> {
   const endsAt = performance.now() + seconds * 1000
   let creates = 0
   await Promise.all(Array.from({ length: concurrency }, async (_, index) => {
     while (performance.now() < endsAt) {
-      const pool = pools[index % pools.length] ?? raise('no pool')
+      const pool = pools[index % pools.length] ?? fail('no pool')
       const headers = { 'content-type': 'application/json', ...(keyed && { 'idempotency-key': crypto.randomUUID() }) }
-      const answer = await pool.request({ method: 'POST', path: '/companies/101/users', headers, body: createBody })
-      await answer.body.dump()
-      if (answer.statusCode !== 201) raise(`status ${answer.statusCode}`)
+      const response = await pool.request({ method: 'POST', path: '/companies/101/users', headers, body: createBody })
+      await response.body.dump()
+      if (response.statusCode !== 201) fail(`status ${response.statusCode}`)
       creates++
     }
   }))
@@ -52,12 +52,12 @@ export async function load (pools: readonly Pool[], { concurrency, seconds, keye
 }
 
 /** For where only an expression may stand. */
-export function raise (message: string): never {
+export function fail (message: string): never {
   throw new Error(message)
 }
 
 /** User and system time of a process in microseconds, from the kernel's own account in ticks of 10 ms. */
-export function cpuMicrosOf ({ pid }: Pick<ChildProcess, 'pid'>): number {
+export function getCpuMicros ({ pid }: Pick<ChildProcess, 'pid'>): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
@@ -68,23 +68,23 @@ export function median (numbers: readonly number[]): number {
 }
 
 /** Raw results, for whoever wants more than the table. */
-export function keep (name: string, results: object): void {
+export function saveResults (name: string, results: object): void {
   const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(directory, { recursive: true })
   writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
 }
 
 /** Of several processes together. */
-export function cpuMicrosOfAll (pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + cpuMicrosOf({ pid }), 0)
+export function getTotalCpuMicros (pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + getCpuMicros({ pid }), 0)
 }
 
 /** The most memory that processes ever had in use, in megabytes. */
-export function peakMegabytesOf (pids: readonly number[]): number {
+export function getPeakMegabytes (pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000, 0)
 }
 
 /** A table as Markdown. */
-export function tell (heading: string, rows: ReadonlyArray<ReadonlyArray<string | number>>): void {
+export function printTable (heading: string, rows: ReadonlyArray<ReadonlyArray<string | number>>): void {
   process.stdout.write(`${heading}\n${heading.replace(/[^|]+/g, '---')}\n${rows.map(row => `| ${row.join(' | ')} |\n`).join('')}\n`)
 }

@@ -33,7 +33,7 @@ export interface ReceivedSpan {
   isError: boolean
 }
 
-export interface Receiver {
+export interface OtlpReceiver {
   url: string
   spans: ReceivedSpan[]
   /** Of whoever sent them. */
@@ -44,12 +44,12 @@ export interface Receiver {
   status: number
 }
 
-export async function startReceiver (t: Test): Promise<Receiver> {
-  const receiver: Receiver = { url: '', spans: [], resource: {}, paths: new Set(), status: 200 }
+export async function startOtlpReceiver (t: Test): Promise<OtlpReceiver> {
+  const receiver: OtlpReceiver = { url: '', spans: [], resource: {}, paths: new Set(), status: 200 }
   const server = createServer((request, response) => {
     buffer(request).then(body => {
       receiver.paths.add(request.url ?? '')
-      if (receiver.status === 200) read(body, receiver)
+      if (receiver.status === 200) decodeSpans(body, receiver)
       response.writeHead(receiver.status, { 'content-type': 'application/x-protobuf' }).end()
     }, () => response.destroy())
   })
@@ -57,16 +57,16 @@ export async function startReceiver (t: Test): Promise<Receiver> {
   return receiver
 }
 
-function read (body: Buffer, receiver: Receiver): void {
+function decodeSpans (body: Buffer, receiver: OtlpReceiver): void {
   const type = root.lookupType('ExportTraceServiceRequest')
   const message = type.toObject(type.decode(body), { longs: String, bytes: String, defaults: true })
   for (const { resource, scopeSpans } of message['resourceSpans']) {
-    receiver.resource = attributesOf(resource.attributes)
-    for (const { spans } of scopeSpans) for (const span of spans) receiver.spans.push(spanOf(span))
+    receiver.resource = toAttributes(resource.attributes)
+    for (const { spans } of scopeSpans) for (const span of spans) receiver.spans.push(toReceivedSpan(span))
   }
 }
 
-function spanOf (span: Record<string, string> & { kind: number, attributes: KeyValue[], status?: { code: number } }): ReceivedSpan {
+function toReceivedSpan (span: Record<string, string> & { kind: number, attributes: KeyValue[], status?: { code: number } }): ReceivedSpan {
   const hex = (base64 = '') => Buffer.from(base64, 'base64').toString('hex')
   const ms = (nanos = '0') => Number(BigInt(nanos) / 1000n) / 1000
   return {
@@ -77,13 +77,13 @@ function spanOf (span: Record<string, string> & { kind: number, attributes: KeyV
     kind: span.kind,
     startMs: ms(span['startTimeUnixNano']),
     endMs: ms(span['endTimeUnixNano']),
-    attributes: attributesOf(span.attributes),
+    attributes: toAttributes(span.attributes),
     isError: span.status?.code === 2,
   }
 }
 
 interface KeyValue { key: string, value: { stringValue?: string, intValue?: string } }
 
-function attributesOf (attributes: KeyValue[]): Record<string, unknown> {
+function toAttributes (attributes: KeyValue[]): Record<string, unknown> {
   return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue !== '' && value.stringValue !== undefined ? value.stringValue : Number(value.intValue)]))
 }

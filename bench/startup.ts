@@ -1,29 +1,29 @@
 /** How long the service takes from its start to `/readyz`, and what a caller costs whose token is known. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { Identities } from '../src/auth/jwt.ts'
+import { JwtAuthenticator } from '../src/auth/jwt.ts'
 import { freePort } from '../test/helpers/free-port.ts'
-import { startProgram } from '../test/helpers/program.ts'
+import { startProgram } from '../test/helpers/start-program.ts'
 import { startIssuer } from './contestants.ts'
-import { environmentFor, keep, median, rounds } from './tools.ts'
+import { environmentFor, saveResults, median, rounds } from './helpers.ts'
 
 const calls = 200_000
 const starts = Math.max(rounds, 3)
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
-await timeToReady()
+await measureTimeToReady()
 const readyMs = []
 const cachedReadyMs = []
 for (let start = 0; start < starts; start++) {
-  readyMs.push(await timeToReady({ NODE_DISABLE_COMPILE_CACHE: '1' }))
-  cachedReadyMs.push(await timeToReady())
+  readyMs.push(await measureTimeToReady({ NODE_DISABLE_COMPILE_CACHE: '1' }))
+  cachedReadyMs.push(await measureTimeToReady())
 }
-const knownCallerMicros = await timeOfKnownCaller()
+const knownCallerMicros = await measureKnownCaller()
 process.stdout.write(`From the start to /readyz: ${Math.round(median(cachedReadyMs))} ms with the compiled code that is kept; ${Math.round(median(readyMs))} ms without it. A known caller costs ${knownCallerMicros.toFixed(1)} µs a request.\n\n`)
-keep('start.json', { node: process.version, readyMs: median(readyMs), cachedReadyMs: median(cachedReadyMs), knownCallerMicros, raw: { readyMs, cachedReadyMs } })
+saveResults('start.json', { node: process.version, readyMs: median(readyMs), cachedReadyMs: median(cachedReadyMs), knownCallerMicros, raw: { readyMs, cachedReadyMs } })
 upstream.child.kill()
 
-async function timeToReady (env: Record<string, string> = {}): Promise<number> {
+async function measureTimeToReady (env: Record<string, string> = {}): Promise<number> {
   const port = await freePort()
   const startedAt = performance.now()
   const child = spawn(process.execPath, ['src/main.ts'], { env: { ...environmentFor(upstream.url), ...issuer.env, ...env, PORT: String(port) }, stdio: 'ignore' })
@@ -36,13 +36,13 @@ async function timeToReady (env: Record<string, string> = {}): Promise<number> {
 }
 
 /** Processor time of knowing one, in microseconds. */
-async function timeOfKnownCaller (): Promise<number> {
+async function measureKnownCaller (): Promise<number> {
   const { JWT_ISSUER = '', JWT_AUDIENCE = '' } = issuer.env
-  const identities = new Identities({ jwksUrl: '', issuer: JWT_ISSUER, audience: JWT_AUDIENCE, companiesClaim: '', scopePrefix: '' }, { find: async () => issuer.publicKey })
+  const identities = new JwtAuthenticator({ jwksUrl: '', issuer: JWT_ISSUER, audience: JWT_AUDIENCE, companiesClaim: '', scopePrefix: '' }, { getKey: async () => issuer.publicKey })
   const headers = { authorization: `Bearer ${await issuer.sign('caller')}` }
-  await identities.identify(headers)
+  await identities.authenticate(headers)
   const before = process.cpuUsage()
-  for (let call = 0; call < calls; call++) identities.identify(headers)
+  for (let call = 0; call < calls; call++) identities.authenticate(headers)
   const { user, system } = process.cpuUsage(before)
   return (user + system) / calls
 }

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { clientModules } from '../../client/serve.ts'
 import { listen } from './listen.ts'
 
-export async function startPages (t: Test, pages: Readonly<Record<string, string>>): Promise<string> {
+export async function startPageServer (t: Test, pages: Readonly<Record<string, string>>): Promise<string> {
   const modules = clientModules()
   const server = createServer(({ url = '' }, response) => {
     const source = url.startsWith('/client/') ? modules.get(url.slice('/client/'.length)) : undefined

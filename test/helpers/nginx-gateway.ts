@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { freePort } from './free-port.ts'
-import { root } from './process.ts'
+import { root } from './spawn-program.ts'
 
 export const hasNginx = spawnSync('nginx', ['-v']).status === 0
 
 export interface Gateway {
   url: string
   /** Reloads it with this replica marked as down, or with none, and resolves when no worker has the old configuration any more. */
-  takeOut (upstream?: string): Promise<void>
+  markDown (upstream?: string): Promise<void>
 }
 
 /** @param upstreams `host:port` of the services behind it */
@@ -36,23 +36,23 @@ export async function startGateway (t: Test, upstreams: string[]): Promise<Gatew
     if (nginx.exitCode === null) await once(nginx, 'exit')
   })
   const url = `http://127.0.0.1:${port}`
-  while (nginx.exitCode === null && !await answers(url)) await new Promise(resolve => setTimeout(resolve, 20))
+  while (nginx.exitCode === null && !await isResponding(url)) await new Promise(resolve => setTimeout(resolve, 20))
   return {
     url,
-    takeOut: async down => {
-      const before = await workers(nginx)
+    markDown: async down => {
+      const before = await listWorkers(nginx)
       await write(down)
       nginx.kill('SIGHUP')
-      while ((await workers(nginx)).every(pid => before.includes(pid))) await new Promise(resolve => setTimeout(resolve, 20))
+      while ((await listWorkers(nginx)).every(pid => before.includes(pid))) await new Promise(resolve => setTimeout(resolve, 20))
     },
   }
 }
 
-async function workers ({ pid }: ChildProcess): Promise<string[]> {
+async function listWorkers ({ pid }: ChildProcess): Promise<string[]> {
   return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')
 }
 
 /** The answer is read to its end, and its connection closed with it: one that stayed would end in the middle of a test, when nginx is reloaded. */
-async function answers (url: string): Promise<boolean> {
+async function isResponding (url: string): Promise<boolean> {
   return request(url, { headers: { connection: 'close' } }).then(({ body }) => body.dump()).then(() => true, () => false)
 }

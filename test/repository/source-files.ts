@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
 /** The folder of the repository, with a slash at its end. */
-export const root = fileURLToPath(new URL('..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A file that was read and parsed. */
 export interface Source {
@@ -20,102 +20,102 @@ export interface Source {
 /** One import, static or dynamic, or a re-export. */
 export interface Import {
   /** A path from the root of the repository, or the name of a package. */
-  to: string
+  target: string
   /** What is taken by name; `*` stands for all of it. */
   names: string[]
   /** It is gone when the program runs. */
-  typeOnly: boolean
+  isTypeOnly: boolean
   /** It is carried out when it is come to, not when the file is loaded. */
-  late: boolean
+  isDeferred: boolean
 }
 
 /** From the line on which it begins to that on which it ends. */
 export interface NamedFunction { name: string, lines: number }
 
 /** @param patterns from the root of the repository, as `globSync` takes them */
-export function sourcesOf (...patterns: string[]): Source[] {
-  return globSync(patterns, { cwd: root }).sort().map(path => ({ path, tree: treeOf(path, readFileSync(join(root, path), 'utf8')) }))
+export function readSources (...patterns: string[]): Source[] {
+  return globSync(patterns, { cwd: root }).sort().map(path => ({ path, tree: parseTree(path, readFileSync(join(root, path), 'utf8')) }))
 }
 
 /** @param path tells the parser which language it is */
-export const treeOf = (path: string, text: string): ts.SourceFile => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+export const parseTree = (path: string, text: string): ts.SourceFile => ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
 
-const known = new WeakMap<ts.SourceFile, ts.Node[]>()
+const nodeCache = new WeakMap<ts.SourceFile, ts.Node[]>()
 
 /** Every node of a tree, each before those in it. */
-export function nodesOf (tree: ts.SourceFile): readonly ts.Node[] {
-  const nodes = known.get(tree) ?? []
+export function collectNodes (tree: ts.SourceFile): readonly ts.Node[] {
+  const nodes = nodeCache.get(tree) ?? []
   const add = (node: ts.Node) => {
     nodes.push(node)
     ts.forEachChild(node, add)
   }
   if (nodes.length === 0) add(tree)
-  known.set(tree, nodes)
+  nodeCache.set(tree, nodes)
   return nodes
 }
 
 /** Counted from 1. */
-export const lineOf = ({ tree }: Source, position: number): number => tree.getLineAndCharacterOfPosition(position).line + 1
+export const getLine = ({ tree }: Source, position: number): number => tree.getLineAndCharacterOfPosition(position).line + 1
 
 /** Lines of a file without the empty one after its last line feed. */
-export const linesOf = ({ tree }: Source): number => tree.text.trimEnd().split('\n').length
+export const countLines = ({ tree }: Source): number => tree.text.trimEnd().split('\n').length
 
 /** Everything that a file takes from others, wherever in it. */
-export function importsOf (source: Source): Import[] {
-  return nodesOf(source.tree).flatMap(node => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return declared(source, node)
-    return ts.isCallExpression(node) ? called(source, node) : []
+export function findImports (source: Source): Import[] {
+  return collectNodes(source.tree).flatMap(node => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return parseImportDeclaration(source, node)
+    return ts.isCallExpression(node) ? parseImportCall(source, node) : []
   })
 }
 
-function declared (source: Source, node: ts.ImportDeclaration | ts.ExportDeclaration): Import[] {
+function parseImportDeclaration (source: Source, node: ts.ImportDeclaration | ts.ExportDeclaration): Import[] {
   if (node.moduleSpecifier === undefined || !ts.isStringLiteral(node.moduleSpecifier)) return []
-  const to = target(source, node.moduleSpecifier.text)
-  if (ts.isExportDeclaration(node)) return [{ to, names: ['*'], typeOnly: node.isTypeOnly, late: false }]
+  const target = resolveSpecifier(source, node.moduleSpecifier.text)
+  if (ts.isExportDeclaration(node)) return [{ target, names: ['*'], isTypeOnly: node.isTypeOnly, isDeferred: false }]
   const { importClause: clause } = node
   const names = clause?.name === undefined ? [] : ['default']
   if (clause?.namedBindings !== undefined) names.push(...ts.isNamespaceImport(clause.namedBindings) ? ['*'] : clause.namedBindings.elements.map(({ propertyName, name }) => (propertyName ?? name).text))
-  return [{ to, names, typeOnly: clause?.phaseModifier === ts.SyntaxKind.TypeKeyword, late: false }]
+  return [{ target, names, isTypeOnly: clause?.phaseModifier === ts.SyntaxKind.TypeKeyword, isDeferred: false }]
 }
 
 /** `import('./x.ts')` and `require('./x')`. */
-function called (source: Source, node: ts.CallExpression): Import[] {
+function parseImportCall (source: Source, node: ts.CallExpression): Import[] {
   const [argument] = node.arguments
   const isDynamic = node.expression.kind === ts.SyntaxKind.ImportKeyword
   if (argument === undefined || !ts.isStringLiteral(argument) || !(isDynamic || node.expression.getText() === 'require')) return []
-  const late = isDynamic || ts.findAncestor(node, ts.isFunctionLike) !== undefined
-  return [{ to: target(source, argument.text), names: namesTaken(node), typeOnly: false, late }]
+  const isDeferred = isDynamic || ts.findAncestor(node, ts.isFunctionLike) !== undefined
+  return [{ target: resolveSpecifier(source, argument.text), names: importedNames(node), isTypeOnly: false, isDeferred }]
 }
 
 /** Those of `const { a, b } = await import(…)`, else all. */
-function namesTaken (node: ts.CallExpression): string[] {
+function importedNames (node: ts.CallExpression): string[] {
   const declaration = ts.isAwaitExpression(node.parent) ? node.parent.parent : node.parent
   if (!ts.isVariableDeclaration(declaration) || !ts.isObjectBindingPattern(declaration.name)) return ['*']
   return declaration.name.elements.map(({ propertyName, name }) => (propertyName ?? name).getText())
 }
 
-function target (source: Source, specifier: string): string {
-  if (!specifier.startsWith('.')) return packageOf(specifier)
+function resolveSpecifier (source: Source, specifier: string): string {
+  if (!specifier.startsWith('.')) return packageName(specifier)
   const base = join(dirname(source.path), specifier)
   return [base, `${base}.js`, join(base, 'index.js')].find(path => existsSync(join(root, path)) && statSync(join(root, path)).isFile()) ?? base
 }
 
 /** `node:` modules are one package. */
-const packageOf = (specifier: string) => specifier.startsWith('node:') ? 'node:' : specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+const packageName = (specifier: string) => specifier.startsWith('node:') ? 'node:' : specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
 
 /** Names that a file offers to others. */
-export const exportsOf = ({ tree }: Source): string[] => tree.statements.flatMap(offered)
+export const findExports = ({ tree }: Source): string[] => tree.statements.flatMap(exportedNames)
 
 /** Names that a file offers without a doc comment; for what it begins with, its opening is one. */
-export function undocumentedOf ({ tree }: Source): string[] {
+export function findUndocumentedExports ({ tree }: Source): string[] {
   const hasDoc = (statement: ts.Statement) => {
     const last = ts.getLeadingCommentRanges(tree.text, statement.getFullStart())?.at(-1)
     return last !== undefined && tree.text.startsWith('/**', last.pos)
   }
-  return tree.statements.filter(statement => !hasDoc(statement)).flatMap(offered)
+  return tree.statements.filter(statement => !hasDoc(statement)).flatMap(exportedNames)
 }
 
-function offered (statement: ts.Statement): string[] {
+function exportedNames (statement: ts.Statement): string[] {
   if (ts.isExportDeclaration(statement)) return statement.exportClause !== undefined && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements.map(({ name }) => name.text) : ['*']
   if (ts.isExportAssignment(statement)) return ['default']
   const isExported = ts.canHaveModifiers(statement) && ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true
@@ -129,14 +129,14 @@ function declaredNames (statement: ts.Statement): string[] {
 }
 
 /** Groups of files that wait for each other when they are loaded; types and late imports wait for nobody. */
-export function circlesOf (sources: readonly Source[]): string[][] {
-  const edges = new Map(sources.map(source => [source.path, importsOf(source).filter(({ typeOnly, late }) => !typeOnly && !late).map(({ to }) => to)]))
-  const reached = new Map([...edges.keys()].map(path => [path, reachedFrom(path, edges)]))
+export function findImportCycles (sources: readonly Source[]): string[][] {
+  const edges = new Map(sources.map(source => [source.path, findImports(source).filter(({ isTypeOnly, isDeferred }) => !isTypeOnly && !isDeferred).map(({ target }) => target)]))
+  const reached = new Map([...edges.keys()].map(path => [path, reachableFrom(path, edges)]))
   const groups = [...edges.keys()].filter(path => reached.get(path)?.has(path)).map(path => [...reached.get(path) ?? []].filter(other => reached.get(other)?.has(path)).sort().join(' '))
   return [...new Set(groups)].map(group => group.split(' '))
 }
 
-function reachedFrom (path: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
+function reachableFrom (path: string, edges: ReadonlyMap<string, readonly string[]>): Set<string> {
   const reached = new Set<string>()
   const open = [...edges.get(path) ?? []]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
@@ -148,14 +148,14 @@ function reachedFrom (path: string, edges: ReadonlyMap<string, readonly string[]
 }
 
 /** Functions, methods, accessors and constructors that have a name, be it that of the constant they are given to; overloads have no lines. */
-export function functionsOf (source: Source): NamedFunction[] {
-  return nodesOf(source.tree).filter(ts.isFunctionLike).flatMap(node => {
-    const name = nameOf(node)
-    return name === undefined || !('body' in node) || node.body === undefined ? [] : [{ name, lines: lineOf(source, node.getEnd()) - lineOf(source, node.getStart()) + 1 }]
+export function findFunctions (source: Source): NamedFunction[] {
+  return collectNodes(source.tree).filter(ts.isFunctionLike).flatMap(node => {
+    const name = functionName(node)
+    return name === undefined || !('body' in node) || node.body === undefined ? [] : [{ name, lines: getLine(source, node.getEnd()) - getLine(source, node.getStart()) + 1 }]
   })
 }
 
-function nameOf (node: ts.SignatureDeclaration): string | undefined {
+function functionName (node: ts.SignatureDeclaration): string | undefined {
   if (ts.isConstructorDeclaration(node)) return 'constructor'
   if (node.name !== undefined) return node.name.getText()
   const { parent } = node
@@ -163,28 +163,28 @@ function nameOf (node: ts.SignatureDeclaration): string | undefined {
 }
 
 /** How many of its lines hold a comment or part of one. */
-export function commentLinesOf (source: Source): number {
+export function countCommentLines (source: Source): number {
   const lines = new Set<number>()
   const add = ({ pos, end }: ts.CommentRange) => {
-    for (let line = lineOf(source, pos); line <= lineOf(source, end); line++) lines.add(line)
+    for (let line = getLine(source, pos); line <= getLine(source, end); line++) lines.add(line)
   }
   const { text } = source.tree
-  for (const token of tokensOf(source.tree, source.tree)) {
+  for (const token of collectTokens(source.tree, source.tree)) {
     ts.getLeadingCommentRanges(text, token.getFullStart())?.forEach(add)
     ts.getTrailingCommentRanges(text, token.getEnd())?.forEach(add)
   }
   return lines.size
 }
 
-function tokensOf (tree: ts.SourceFile, node: ts.Node, tokens: ts.Node[] = []): ts.Node[] {
+function collectTokens (tree: ts.SourceFile, node: ts.Node, tokens: ts.Node[] = []): ts.Node[] {
   const children = node.getChildren(tree)
   if (children.length === 0) tokens.push(node)
-  for (const child of children) tokensOf(tree, child, tokens)
+  for (const child of children) collectTokens(tree, child, tokens)
   return tokens
 }
 
 /** The comment that a file opens with; lines of comment that follow each other are one. */
-export function openingOf ({ tree }: Source): string {
+export function getOpeningComment ({ tree }: Source): string {
   const comments = ts.getLeadingCommentRanges(tree.text, ts.getShebang(tree.text)?.length ?? 0) ?? []
   const next = comments.findIndex(({ kind }) => kind !== ts.SyntaxKind.SingleLineCommentTrivia)
   const last = comments[next < 0 ? comments.length - 1 : Math.max(0, next - 1)]
@@ -192,9 +192,9 @@ export function openingOf ({ tree }: Source): string {
 }
 
 /** Every `any` as a type. */
-export const anysOf = (source: Source): ts.Node[] => nodesOf(source.tree).filter(({ kind }) => kind === ts.SyntaxKind.AnyKeyword)
+export const findAnyTypes = (source: Source): ts.Node[] => collectNodes(source.tree).filter(({ kind }) => kind === ts.SyntaxKind.AnyKeyword)
 
 /** `x as T`, `<T>x` and `x!`, but not `as const`, which narrows. */
-export function castsOf (source: Source): ts.Node[] {
-  return nodesOf(source.tree).filter(node => (ts.isAsExpression(node) && node.type.getText() !== 'const') || ts.isTypeAssertionExpression(node) || ts.isNonNullExpression(node))
+export function findCasts (source: Source): ts.Node[] {
+  return collectNodes(source.tree).filter(node => (ts.isAsExpression(node) && node.type.getText() !== 'const') || ts.isTypeAssertionExpression(node) || ts.isNonNullExpression(node))
 }
