@@ -7,10 +7,10 @@ import { createEndpoints } from './endpoints/index.ts'
 import { registerRequestGuards } from './server/request-guards.ts'
 import { registerLingeringClose } from './server/lingering-close.ts'
 import { InFlightRequests } from './server/in-flight.ts'
-import { KeptAnswers } from './proxy/response-cache.ts'
-import { Keys } from './proxy/idempotency/idempotency.ts'
-import { mirror } from './proxy/plugin.ts'
-import { Forms } from './proxy/body/upload-limiter.ts'
+import { ResponseCache } from './proxy/response-cache.ts'
+import { Idempotency } from './proxy/idempotency/idempotency.ts'
+import { proxyPlugin } from './proxy/plugin.ts'
+import { ActiveForms } from './proxy/body/upload-limiter.ts'
 import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
 import { registerRequestEnd, createRecord } from './telemetry/request-end.ts'
@@ -55,9 +55,9 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   const sharedState = await loadSharedState(config, log)
   const procore = new ProcoreClient(config.procore, config.proxy, log, sharedState, ms => metrics.recordAccessTokenRequest(ms))
   const auth = new AuthPlugin(config.auth, config.proxy, log)
-  const idempotency = new Keys(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), config.procore.clientSecret)
+  const idempotency = new Idempotency(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
-  const activeForms = new Forms()
+  const activeForms = new ActiveForms()
   const components = { lifecycle: inFlight, procore, callers: auth, store: sharedState?.redis, forms: activeForms }
   registerGauges(metrics.registry, components)
   for (const endpoint of endpoints) metrics.initialize(endpoint)
@@ -76,7 +76,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   if (config.telemetry.statusPage) await registerStatusPage(fastify, components, recentProblems)
   await fastify.register(async scope => {
     await auth.register(scope, sharedState)
-    await scope.register(mirror, { endpoints, bodies: config.body, maxUploadsOfCaller: config.auth.maxUploads, procore, keys: idempotency, audit, kept: new KeptAnswers(config.cache.ttlMs), forms: activeForms })
+    await scope.register(proxyPlugin, { endpoints, bodyLimits: config.body, maxUploadsPerCaller: config.auth.maxUploads, procore, idempotency, audit, responseCache: new ResponseCache(config.cache.ttlMs), activeForms })
   })
   allowedMethods.registerFallbacks(fastify)
   fastify.addHook('onClose', async () => {

@@ -1,7 +1,7 @@
 /** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. They know nothing of it. */
 import type { AuthPlugin } from '../auth/plugin.ts'
 import type { InFlightRequests } from '../server/in-flight.ts'
-import type { Forms } from '../proxy/body/upload-limiter.ts'
+import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { RedisConnection } from '../storage/redis.ts'
@@ -13,7 +13,7 @@ export interface ObservedComponents {
   callers: AuthPlugin
   /** Nothing where replicas share nothing. */
   store: RedisConnection | undefined
-  forms: Forms
+  forms: ActiveForms
 }
 
 /** Something told of each host or system that this service depends on: Procore's two hosts always, the others where they are configured. */

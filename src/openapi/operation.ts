@@ -7,14 +7,14 @@ import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
 import { recordSchema } from '../endpoints/endpoint.ts'
-import { divideParameters } from '../proxy/url.ts'
+import { splitParameters } from '../proxy/url.ts'
 import { requestIdPattern } from '../server/request-id.ts'
 import { buildProblemResponses } from './problem-examples.ts'
 
 /** @param url one of the endpoint's paths; under Procore's own the operation has a name of its own, since names stand once in a document */
 export function buildOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
   const { name, summary, description, params, query, body, success } = endpoint
-  const parameters = divideParameters(url, params, query)
+  const parameters = splitParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,

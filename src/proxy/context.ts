@@ -5,49 +5,49 @@ import type { Config } from '../config/index.ts'
 import type { FieldValues } from '../endpoints/endpoint.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { UpstreamResult } from '../procore/interpret.ts'
-import type { Draft } from './validation/record.ts'
-import type { HeldBytes } from './body/memory-budget.ts'
-import type { Shape } from './validation/schema.ts'
+import type { RecordValidator } from './validation/record.ts'
+import type { MemoryBudget } from './body/memory-budget.ts'
+import type { CompiledRecord } from './validation/schema.ts'
 
 /** It is made for one request, and nothing of it outlives the request. */
-export interface Visit {
+export interface RequestContext {
   raw: IncomingMessage
   /** By whom limits count; nothing where callers can't be told apart. */
   callerId: string | undefined
   response: ServerResponse
-  bodies: Config['body']
+  bodyLimits: Config['body']
   /** What all bodies together may take. */
-  held: HeldBytes
+  memoryBudget: MemoryBudget
   /** The shape of the body. */
-  shape: Shape
+  compiled: CompiledRecord
   /** Path and query, judged already: their faults are told together with the body's. */
-  drafts: readonly Draft[]
-  trail: RequestRecord
+  parameterValidators: readonly RecordValidator[]
+  record: RequestRecord
   /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
-  isKeyed: boolean
+  hasIdempotencyKey: boolean
   /** To be called once, when the body is valid as far as it goes; what becomes of a change is told from there on. */
-  send (outgoing: Outgoing): Promise<UpstreamResult>
+  send (outgoing: ValidatedBody): Promise<UpstreamResult>
 }
 
 /** What a way made of the body. */
-export interface Outgoing {
+export interface ValidatedBody {
   /** Nothing where the endpoint takes none. */
   body: Buffer | Readable | null
   contentType: string | undefined
   /** What was validated; of a stream it is whole once it is complete. */
   values: FieldValues
   /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */
-  complete: Promise<string>
+  validated: Promise<string>
   /** What still comes of a stream need not be sent. */
-  discard (): void
+  drain (): void
   /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
-  halt (): void
+  stopBody (): void
 }
 
-const isComplete = Promise.resolve('')
-function doNothing (): void {}
+const alreadyValidated = Promise.resolve('')
+function noop (): void {}
 
 /** Of a body that is there as a whole, or of none: nothing of it still comes. */
-export function whole (body: Buffer | null, contentType: string | undefined, values: FieldValues): Outgoing {
-  return { body, contentType, values, complete: isComplete, discard: doNothing, halt: doNothing }
+export function bufferedBody (body: Buffer | null, contentType: string | undefined, values: FieldValues): ValidatedBody {
+  return { body, contentType, values, validated: alreadyValidated, drain: noop, stopBody: noop }
 }

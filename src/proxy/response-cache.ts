@@ -10,8 +10,8 @@ import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signa
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 
 /** What was fetched, and Procore's id of the exchange. */
-export interface Fetched {
-  verdict: UpstreamResult
+export interface FetchResult {
+  result: UpstreamResult
   procoreRequestId: string | undefined
 }
 
@@ -19,12 +19,12 @@ export interface Fetched {
 export type Source = CacheStatus
 
 /** An answer as one caller is given it. */
-export interface Given extends Fetched {
-  source: Source
+export interface CachedResult extends FetchResult {
+  cacheStatus: Source
   ageSeconds: number
 }
 
-interface Kept {
+interface CacheEntry {
   success: UpstreamSuccess
   procoreRequestId: string | undefined
   atMs: number
@@ -34,66 +34,66 @@ interface Kept {
 }
 
 /** Beside its body, roughly. */
-const keptBytes = 1000
+const entryBytes = 1000
 
 /** Procore is away or has no time: whoever had an answer before is better off with it. */
-const passing: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
+const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
 
-const isPassing = (error: unknown) => error instanceof Problem && passing.has(error.code)
+const isTransient = (error: unknown) => error instanceof Problem && transientCodes.has(error.code)
 
 /** Of one process. It keeps `limits.responseCache.entriesMax` answers with `limits.responseCache.maxBytes` at most, and forgets the one that was asked for longest ago. */
-export class KeptAnswers {
-  readonly lifetimeMs: number
+export class ResponseCache {
+  readonly ttlMs: number
   /** The one that was asked for longest ago stands first. */
-  readonly #kept = new Map<string, Kept>()
-  readonly #fetches = new Map<string, Promise<Fetched>>()
+  readonly #entries = new Map<string, CacheEntry>()
+  readonly #fetches = new Map<string, Promise<FetchResult>>()
   #bytes = 0
   #waiting = 0
 
   /** @param lifetimeMs 0: nothing is kept */
   constructor (lifetimeMs: number) {
-    this.lifetimeMs = lifetimeMs
+    this.ttlMs = lifetimeMs
   }
 
   /** @throws {Problem} what fetching throws, `overloaded`; CallerGone */
-  async ask (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Given> {
+  async get (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<CachedResult> {
     const kept = this.#find(key)
-    if (kept === undefined) return fresh(await this.#wait(key, caller, fetch))
+    if (kept === undefined) return toMiss(await this.#joinFetch(key, caller, fetch))
     const nowMs = Date.now()
-    if (nowMs - kept.atMs < this.lifetimeMs) return give(kept, 'hit')
-    const fetched = nowMs < kept.retryAtMs ? undefined : await this.#renew(key, caller, fetch)
-    return fetched === undefined ? give(kept, 'stale') : fresh(fetched)
+    if (nowMs - kept.atMs < this.ttlMs) return toCachedResult(kept, 'hit')
+    const fetched = nowMs < kept.retryAtMs ? undefined : await this.#revalidate(key, caller, fetch)
+    return fetched === undefined ? toCachedResult(kept, 'stale') : toMiss(fetched)
   }
 
   /** Nothing, when Procore can't be asked or takes long: whoever has an old answer is better off with it. */
-  async #renew (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Fetched | undefined> {
+  async #revalidate (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<FetchResult | undefined> {
     const { promise: tooLong, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => {
-      this.#putOff(key, Infinity)
+      this.#deferRetry(key, Infinity)
       resolve(undefined)
     }, limits.responseCache.staleWhileSlowMs)
     try {
-      return await Promise.race([this.#wait(key, caller, fetch), tooLong])
+      return await Promise.race([this.#joinFetch(key, caller, fetch), tooLong])
     } catch (error) {
-      if (isPassing(error)) return undefined
+      if (isTransient(error)) return undefined
       throw error
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async #wait (key: string, caller: DisconnectSignal, fetch: () => Promise<Fetched>): Promise<Fetched> {
+  async #joinFetch (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
     if (this.#waiting >= limits.rateLimit.queueMax) throw overloadedProblem('Too many requests wait for the same lists.')
     this.#waiting++
     try {
-      return await raceWithAbort(this.#fetches.get(key) ?? this.#begin(key, fetch), caller)
+      return await raceWithAbort(this.#fetches.get(key) ?? this.#startFetch(key, fetch), caller)
     } finally {
       this.#waiting--
     }
   }
 
   /** It goes on although whoever began it has left: others wait for it. */
-  #begin (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
+  #startFetch (key: string, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
     const fetching = this.#fetch(key, fetch)
     // Those who wait hear of its failure; when all have left, nobody does.
     fetching.catch(() => {})
@@ -101,14 +101,14 @@ export class KeptAnswers {
     return fetching
   }
 
-  async #fetch (key: string, fetch: () => Promise<Fetched>): Promise<Fetched> {
+  async #fetch (key: string, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
     const atMs = Date.now()
     try {
       const fetched = await fetch()
       this.#put(key, fetched, atMs)
       return fetched
     } catch (error) {
-      this.#putOff(key, isPassing(error) ? Date.now() + limits.responseCache.retryMs : 0)
+      this.#deferRetry(key, isTransient(error) ? Date.now() + limits.responseCache.retryMs : 0)
       throw error
     } finally {
       this.#fetches.delete(key)
@@ -116,52 +116,52 @@ export class KeptAnswers {
   }
 
   /** Until then what is kept is given without asking. */
-  #putOff (key: string, untilMs: number): void {
-    const kept = this.#kept.get(key)
+  #deferRetry (key: string, untilMs: number): void {
+    const kept = this.#entries.get(key)
     if (kept !== undefined) kept.retryAtMs = untilMs
   }
 
   /** Moves it behind all others, and forgets it when it is too old even for bad times. */
-  #find (key: string): Kept | undefined {
-    const kept = this.#kept.get(key)
+  #find (key: string): CacheEntry | undefined {
+    const kept = this.#entries.get(key)
     if (kept === undefined) return undefined
     this.#remove(key, kept)
-    if (Date.now() - kept.atMs >= this.lifetimeMs + limits.responseCache.staleIfErrorMs) return undefined
+    if (Date.now() - kept.atMs >= this.ttlMs + limits.responseCache.staleIfErrorMs) return undefined
     this.#add(key, kept)
     return kept
   }
 
   /** A refusal is of this moment and ends what was kept: the company may have taken its leave. What is no list is passed on, and changes nothing. */
-  #put (key: string, { verdict: success, procoreRequestId }: Fetched, atMs: number): void {
-    if (success.kind === 'success' && !isList(success)) return this.#putOff(key, 0)
-    const old = this.#kept.get(key)
+  #put (key: string, { result: success, procoreRequestId }: FetchResult, atMs: number): void {
+    if (success.kind === 'success' && !isCompleteList(success)) return this.#deferRetry(key, 0)
+    const old = this.#entries.get(key)
     if (old !== undefined) this.#remove(key, old)
-    if (success.kind !== 'success' || this.lifetimeMs === 0) return
-    this.#add(key, { success, procoreRequestId, atMs, retryAtMs: 0, bytes: keptBytes + key.length + success.body.length })
-    for (const [oldest, kept] of this.#kept) {
-      if (this.#kept.size <= limits.responseCache.entriesMax && this.#bytes <= limits.responseCache.maxBytes) return
+    if (success.kind !== 'success' || this.ttlMs === 0) return
+    this.#add(key, { success, procoreRequestId, atMs, retryAtMs: 0, bytes: entryBytes + key.length + success.body.length })
+    for (const [oldest, kept] of this.#entries) {
+      if (this.#entries.size <= limits.responseCache.entriesMax && this.#bytes <= limits.responseCache.maxBytes) return
       this.#remove(oldest, kept)
     }
   }
 
-  #add (key: string, kept: Kept): void {
-    this.#kept.set(key, kept)
+  #add (key: string, kept: CacheEntry): void {
+    this.#entries.set(key, kept)
     this.#bytes += kept.bytes
   }
 
-  #remove (key: string, kept: Kept): void {
-    this.#kept.delete(key)
+  #remove (key: string, kept: CacheEntry): void {
+    this.#entries.delete(key)
     this.#bytes -= kept.bytes
   }
 }
 
 /** Whether it is all of a list, and so may be kept; that it is JSON was found before. */
-export function isList ({ status, body }: UpstreamSuccess): boolean {
+export function isCompleteList ({ status, body }: UpstreamSuccess): boolean {
   return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
 }
 
-const fresh = (fetched: Fetched): Given => ({ ...fetched, source: 'miss', ageSeconds: 0 })
+const toMiss = (fetched: FetchResult): CachedResult => ({ ...fetched, cacheStatus: 'miss', ageSeconds: 0 })
 
-function give ({ success, procoreRequestId, atMs }: Kept, source: Source): Given {
-  return { verdict: success, procoreRequestId, source, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }
+function toCachedResult ({ success, procoreRequestId, atMs }: CacheEntry, cacheStatus: Source): CachedResult {
+  return { result: success, procoreRequestId, cacheStatus, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }
 }

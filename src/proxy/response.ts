@@ -5,11 +5,11 @@ import type { RequestRecord } from '../telemetry/request-record.ts'
 import { Problem, type FieldError, type ProblemExtras } from '../server/problem.ts'
 import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
 import type { UpstreamRejection, UpstreamSuccess } from '../procore/interpret.ts'
-import { pointerTo } from './validation/record.ts'
-import type { Shape } from './validation/schema.ts'
+import { toJsonPointer } from './validation/record.ts'
+import type { CompiledRecord } from './validation/schema.ts'
 
 /** Which answer of Procore's this one goes back to, whatever it says. */
-export function nameOrigin (reply: FastifyReply, { procoreRequestId, replayed }: RequestRecord): void {
+export function setUpstreamHeaders (reply: FastifyReply, { procoreRequestId, replayed }: RequestRecord): void {
   if (procoreRequestId !== undefined) reply.header('procore-request-id', procoreRequestId)
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
@@ -19,34 +19,34 @@ export function relaySuccess (reply: FastifyReply, { status, contentType, body, 
   if (recovered === true) reply.header('x-outcome', 'recovered')
   reply.code(status)
   if (cacheInfo === undefined) reply.header('cache-control', 'no-store')
-  else tellAge(reply, cacheInfo)
+  else setCacheHeaders(reply, cacheInfo)
   if (etag !== undefined) {
     reply.header('etag', etag)
     // RFC 9110 §15.4.5: the same headers as the answer that it stands for, and no body.
-    if (isKnown(etag, reply.request.headers['if-none-match'])) return reply.code(304).send()
+    if (matchesIfNoneMatch(etag, reply.request.headers['if-none-match'])) return reply.code(304).send()
   }
-  return body.length === 0 ? reply.send() : reply.header('content-type', contentType).serializer(asItIs).send(asPayload(body, contentType))
+  return body.length === 0 ? reply.send() : reply.header('content-type', contentType).serializer(passThrough).send(toPayload(body, contentType))
 }
 
 /** Node writes a short text together with the head in one piece, and bytes beside it as a second one. It writes the head as UTF-8 then. */
-function asPayload (body: Buffer, contentType: string): Buffer | string {
-  return body.length <= joinedMaxBytes && isAscii(body) && /^[\x20-\x7e]*$/.test(contentType) ? body.toString('latin1') : body
+function toPayload (body: Buffer, contentType: string): Buffer | string {
+  return body.length <= singleWriteMaxBytes && isAscii(body) && /^[\x20-\x7e]*$/.test(contentType) ? body.toString('latin1') : body
 }
 
 /** Node has 16 KB at hand for what it writes as text, head and all, and counts three bytes a character. */
-const joinedMaxBytes = 4096
+const singleWriteMaxBytes = 4096
 
 /** Without a serializer Fastify would add a charset to the type of a text. */
-const asItIs = (payload: unknown) => String(payload)
+const passThrough = (payload: unknown) => String(payload)
 
 /** RFC 9110 §13.1.2: by weak comparison, since a cache on the way may have made the tag weak. */
-function isKnown (etag: string, ifNoneMatch: string | undefined): boolean {
+function matchesIfNoneMatch (etag: string, ifNoneMatch: string | undefined): boolean {
   if (ifNoneMatch === undefined) return false
   return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
 }
 
 /** Another person at the same browser may not have what this one may, so what it keeps is bound to the token. */
-function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, cacheStatus }: NonNullable<UpstreamSuccess['cacheInfo']>): void {
+function setCacheHeaders (reply: FastifyReply, { lifetimeSeconds, ageSeconds, cacheStatus }: NonNullable<UpstreamSuccess['cacheInfo']>): void {
   const vary = reply.getHeader('vary')
   reply.headers({ 'cache-control': lifetimeSeconds === 0 ? 'no-store' : `private, max-age=${lifetimeSeconds}`, vary: vary === undefined ? 'authorization' : `${String(vary)}, authorization` })
   // RFC 9111 §5.1: an answer with an Age was not made for this request.
@@ -58,23 +58,23 @@ function tellAge (reply: FastifyReply, { lifetimeSeconds, ageSeconds, cacheStatu
 const validationStatuses = new Set([400, 409, 422])
 
 /** What Procore said of inputs becomes faults of them, in the form of our own (`rule: procore`); all that it said is kept beside them. */
-export function refusalProblem ({ status, body }: UpstreamRejection, shape: Shape): Problem {
+export function rejectionProblem ({ status, body }: UpstreamRejection, shape: CompiledRecord): Problem {
   const extras: ProblemExtras = { status, outcome: 'rejected', procore: body === undefined ? { status } : { status, body } }
   if (validationStatuses.has(status)) {
-    const errors = parseMessages(body).map(message => faultOf(message, shape))
+    const errors = parseMessages(body).map(message => toFieldError(message, shape))
     if (errors.length > 0) extras.errors = errors
   }
   return new Problem('procore_rejected', `Procore refused the request with status ${status}.`, extras)
 }
 
 /** Procore names a field with or without its record; `base` is the record itself. */
-function faultOf ({ field, message }: ProcoreMessage, shape: Shape): FieldError {
-  const { part, key } = shape
+function toFieldError ({ field, message }: ProcoreMessage, shape: CompiledRecord): FieldError {
+  const { location, rootKey } = shape
   const rule = 'procore'
   // Where there is no record, a name is that of a parameter, or says nothing that a caller could find.
-  if (key === undefined) return field !== undefined && shape.fields.has(field) ? { in: part, pointer: pointerTo([field]), field, rule, message } : { in: part, pointer: '', field: '', rule, message }
-  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${key}\\.`), '')
-  if (name === undefined || name === '') return { in: part, pointer: '', field: '', rule, message }
-  if (name === 'base' || name === key) return { in: part, pointer: pointerTo([key]), field: key, rule, message }
-  return { in: part, pointer: pointerTo([key, name]), field: `${key}[${name}]`, rule, message }
+  if (rootKey === undefined) return field !== undefined && shape.fields.has(field) ? { in: location, pointer: toJsonPointer([field]), field, rule, message } : { in: location, pointer: '', field: '', rule, message }
+  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${rootKey}\\.`), '')
+  if (name === undefined || name === '') return { in: location, pointer: '', field: '', rule, message }
+  if (name === 'base' || name === rootKey) return { in: location, pointer: toJsonPointer([rootKey]), field: rootKey, rule, message }
+  return { in: location, pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]`, rule, message }
 }

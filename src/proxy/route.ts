@@ -10,90 +10,90 @@ import { overloadedProblem, Problem } from '../server/problem.ts'
 import { toError, ClientDisconnectedError } from '../server/errors.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 import type { ProcoreClient } from '../procore/client.ts'
-import { judgeBodiless } from './body/json.ts'
-import { CallerWatch } from '../server/disconnect-signal.ts'
-import { passForm } from './body/form.ts'
-import type { Forms } from './body/upload-limiter.ts'
-import { judgeHead, pathFirst, type HeadRules, type Route, type Target } from './request-head.ts'
-import type { HeldBytes } from './body/memory-budget.ts'
-import { readJson } from './body/json.ts'
-import { pageHeaders } from './pagination.ts'
-import { nameOrigin, refusalProblem, relaySuccess } from './response.ts'
-import { compileShape, type Shape } from './validation/schema.ts'
-import { compileTarget, pathTemplate } from './url.ts'
-import type { Uploads } from './body/upload-limiter.ts'
-import type { Envelope } from './endpoint-client.ts'
-import type { Outgoing, Visit } from './context.ts'
+import { validateEmptyBody } from './body/json.ts'
+import { SocketDisconnectSignal } from '../server/disconnect-signal.ts'
+import { forwardForm } from './body/form.ts'
+import type { ActiveForms } from './body/upload-limiter.ts'
+import { parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead } from './request-head.ts'
+import type { MemoryBudget } from './body/memory-budget.ts'
+import { readJsonBody } from './body/json.ts'
+import { rewritePageHeaders } from './pagination.ts'
+import { setUpstreamHeaders, rejectionProblem, relaySuccess } from './response.ts'
+import { compileRecord, type CompiledRecord } from './validation/schema.ts'
+import { compileParameters, createUrlBuilder } from './url.ts'
+import type { UploadLimiter } from './body/upload-limiter.ts'
+import type { RequestMetadata } from './endpoint-client.ts'
+import type { ValidatedBody, RequestContext } from './context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    target: Target | null
+    head: RequestHead | null
   }
 }
 
-interface MirroredRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
-type MirroredRequest = FastifyRequest<MirroredRoute>
+interface ProxiedRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
+type ProxiedRequest = FastifyRequest<ProxiedRoute>
 
 /** Where a valid request goes. It throws a Problem with the `outcome` of what may have been done, or CallerGone. */
-export type Send = (outgoing: Outgoing, envelope: Envelope) => Promise<UpstreamResult>
+export type EndpointHandler = (outgoing: ValidatedBody, envelope: RequestMetadata) => Promise<UpstreamResult>
 
 /** One endpoint, and what all of them share. */
-export interface MountOptions {
+export interface EndpointRouteOptions {
   endpoint: Endpoint
-  bodies: Config['body']
+  bodyLimits: Config['body']
   procore: ProcoreClient
-  forms: Forms
+  activeForms: ActiveForms
   /** Whether each request has to find room with Procore; what is kept, or answered here, costs it nothing. */
-  needsRoom: boolean
-  uploads: Uploads
-  held: HeldBytes
-  send: Send
+  needsCapacity: boolean
+  uploadLimiter: UploadLimiter
+  memoryBudget: MemoryBudget
+  send: EndpointHandler
 }
 
 /** One endpoint with its compiled shapes. */
-export class Mount {
+export class EndpointRoute {
   readonly #endpoint: Endpoint
-  readonly #bodies: Config['body']
+  readonly #bodyLimits: Config['body']
   readonly #procore: ProcoreClient
-  readonly #send: Send
-  readonly #needsRoom: boolean
-  readonly #uploads: Uploads
-  readonly #held: HeldBytes
-  readonly #forms: Forms
-  readonly #body: Shape | undefined
-  readonly #head: HeadRules
+  readonly #send: EndpointHandler
+  readonly #needsCapacity: boolean
+  readonly #uploadLimiter: UploadLimiter
+  readonly #memoryBudget: MemoryBudget
+  readonly #activeForms: ActiveForms
+  readonly #compiledBody: CompiledRecord | undefined
+  readonly #headOptions: HeadOptions
 
-  constructor ({ endpoint, bodies, procore, send, needsRoom, uploads, held, forms }: MountOptions) {
+  constructor ({ endpoint, bodyLimits, procore, send, needsCapacity, uploadLimiter, memoryBudget, activeForms }: EndpointRouteOptions) {
     this.#endpoint = endpoint
-    this.#bodies = bodies
+    this.#bodyLimits = bodyLimits
     this.#procore = procore
     this.#send = send
-    this.#needsRoom = needsRoom
-    this.#uploads = uploads
-    this.#held = held
-    this.#forms = forms
-    this.#body = endpoint.body === undefined ? undefined : compileShape('body', endpoint.body.fields, endpoint.body)
-    this.#head = { hasBody: this.#body !== undefined, takesKey: endpoint.acceptsIdempotencyKey === true, bodies }
+    this.#needsCapacity = needsCapacity
+    this.#uploadLimiter = uploadLimiter
+    this.#memoryBudget = memoryBudget
+    this.#activeForms = activeForms
+    this.#compiledBody = endpoint.body === undefined ? undefined : compileRecord('body', endpoint.body.fields, endpoint.body)
+    this.#headOptions = { hasBody: this.#compiledBody !== undefined, acceptsIdempotencyKey: endpoint.acceptsIdempotencyKey === true, bodyLimits }
   }
 
   register (app: FastifyInstance): void {
     const { method, params, query } = this.#endpoint
     for (const url of getEndpointPaths(this.#endpoint)) {
-      const route: Route = { url, shapes: compileTarget(url, params, query), self: pathTemplate(url, Object.keys(params.properties)) }
-      app.route<MirroredRoute>({
+      const route: RouteTemplate = { url, parameters: compileParameters(url, params, query), urlFor: createUrlBuilder(url, Object.keys(params.properties)) }
+      app.route<ProxiedRoute>({
         method,
         url,
         config: { endpoint: this.#endpoint },
-        onRequest: (request, _reply, done) => done(this.#judgeRequest(request, route)),
+        onRequest: (request, _reply, done) => done(this.#parseHead(request, route)),
         handler: (request, reply) => this.#handle(request, reply),
       })
     }
   }
 
   /** Without a promise, since every request comes here. */
-  #judgeRequest (request: MirroredRequest, route: Route): Error | undefined {
+  #parseHead (request: ProxiedRequest, route: RouteTemplate): Error | undefined {
     try {
-      request.target = judgeHead(request, this.#head, route)
+      request.head = parseRequestHead(request, this.#headOptions, route)
       return undefined
     } catch (error) {
       return toError(error)
@@ -101,77 +101,77 @@ export class Mount {
   }
 
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { target, record } = request
-    if (target === null) throw new Error('the target was not judged')
-    if (this.#needsRoom && this.#procore.isAtCapacity) throw overloadedProblem('Too many requests wait for Procore.')
+    const { head, record } = request
+    if (head === null) throw new Error('the target was not judged')
+    if (this.#needsCapacity && this.#procore.isAtCapacity) throw overloadedProblem('Too many requests wait for Procore.')
     record.isHandling = true
     try {
-      const verdict = await this.#pass(this.#visit(request, reply, target), target)
+      const verdict = await this.#forward(this.#createContext(request, reply, head), head)
       // Whoever dismissed it has answered it.
       if (record.isAborted === true) return reply
-      nameOrigin(reply, record)
-      if (verdict.kind === 'success') return this.#relay(reply, verdict, target)
-      throw refusalProblem(verdict, this.#body ?? target.query.shape)
+      setUpstreamHeaders(reply, record)
+      if (verdict.kind === 'success') return this.#sendSuccess(reply, verdict, head)
+      throw rejectionProblem(verdict, this.#compiledBody ?? head.query.compiled)
     } catch (error) {
       if (record.isAborted === true && (error instanceof Problem || error instanceof ClientDisconnectedError)) return reply
-      nameOrigin(reply, record)
-      const first = pathFirst([target.path, target.query], error)
-      throw first instanceof Problem ? this.#tell(first, record) : first
+      setUpstreamHeaders(reply, record)
+      const first = preferPathErrors([head.path, head.query], error)
+      throw first instanceof Problem ? this.#withOutcome(first, record) : first
     } finally {
       record.isHandling = false
       for (const listener of record.onHandled ?? []) listener()
     }
   }
 
-  #relay (reply: FastifyReply, success: UpstreamSuccess, { path, query, route }: Target): FastifyReply {
+  #sendSuccess (reply: FastifyReply, success: UpstreamSuccess, { path, query, route }: RequestHead): FastifyReply {
     if (success.headers !== undefined) {
-      reply.headers(pageHeaders(success.headers, query.shape, page => route.self(path.values, new Map([...query.values, ...page]))))
+      reply.headers(rewritePageHeaders(success.headers, query.compiled, page => route.urlFor(path.values, new Map([...query.values, ...page]))))
     }
     return relaySuccess(reply, success)
   }
 
   /** What becomes of a request is told where it may have changed something. */
-  #tell (problem: Problem, { provisionalOutcome }: RequestRecord): Problem {
+  #withOutcome (problem: Problem, { provisionalOutcome }: RequestRecord): Problem {
     if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
     return problem.extras.outcome === undefined && provisionalOutcome !== undefined ? problem.withExtras({ outcome: provisionalOutcome }) : problem
   }
 
-  #pass (visit: Visit, { body }: Target): Promise<UpstreamResult> {
-    if (body === undefined) return visit.send(judgeBodiless(visit))
-    return body.kind === 'json' ? readJson(visit).then(visit.send) : this.#passForm(visit, body.boundary)
+  #forward (visit: RequestContext, { body }: RequestHead): Promise<UpstreamResult> {
+    if (body === undefined) return visit.send(validateEmptyBody(visit))
+    return body.kind === 'json' ? readJsonBody(visit).then(visit.send) : this.#forwardForm(visit, body.boundary)
   }
 
-  async #passForm (visit: Visit, boundary: string): Promise<UpstreamResult> {
-    const { raw, trail, callerId } = visit
+  async #forwardForm (visit: RequestContext, boundary: string): Promise<UpstreamResult> {
+    const { raw, record, callerId } = visit
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
     // A form that does not say its size may turn out to be larger than the hold.
-    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodies.formBufferBytes ? this.#uploads.enter(callerId) : undefined
-    const leaveForms = this.#forms.enter({ trail, declaredBytes, startedAtMs: Date.now() })
+    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodyLimits.formBufferBytes ? this.#uploadLimiter.acquire(callerId) : undefined
+    const leaveForms = this.#activeForms.add({ record, declaredBytes, startedAtMs: Date.now() })
     try {
-      return await passForm(visit, boundary)
+      return await forwardForm(visit, boundary)
     } finally {
       leaveForms()
       leaveUploads?.()
     }
   }
 
-  #visit (request: FastifyRequest, reply: FastifyReply, { path, query, key, route }: Target): Visit {
+  #createContext (request: FastifyRequest, reply: FastifyReply, { path, query, idempotencyKey, route }: RequestHead): RequestContext {
     const { raw, record, callerId, identity } = request
-    const caller = new CallerWatch(raw.socket, record)
+    const signal = new SocketDisconnectSignal(raw.socket, record)
     return {
       raw,
       callerId,
       response: reply.raw,
-      bodies: this.#bodies,
-      held: this.#held,
-      shape: this.#body ?? query.shape,
-      drafts: [path, query],
-      trail: record,
-      isKeyed: key !== undefined,
+      bodyLimits: this.#bodyLimits,
+      memoryBudget: this.#memoryBudget,
+      compiled: this.#compiledBody ?? query.compiled,
+      parameterValidators: [path, query],
+      record,
+      hasIdempotencyKey: idempotencyKey !== undefined,
       send: outgoing => {
         if (this.#endpoint.effect !== 'safe') record.provisionalOutcome = 'not_sent'
-        return this.#send(outgoing, { path, query, subject: identity.subject, key, trail: record, caller, requestId: request.id, route: route.url })
+        return this.#send(outgoing, { path, query, subject: identity.subject, idempotencyKey, record, signal, requestId: request.id, route: route.url })
       },
     }
   }

@@ -2,26 +2,26 @@
 import { Type, type TObject } from '@sinclair/typebox'
 import { listMaxItems } from '../endpoints/fields.ts'
 import { Problem } from '../server/problem.ts'
-import { Draft } from './validation/record.ts'
-import { compileShape, type FieldShape, type Shape } from './validation/schema.ts'
+import { RecordValidator } from './validation/record.ts'
+import { compileRecord, type CompiledField, type CompiledRecord } from './validation/schema.ts'
 
-type Texts = Record<string, unknown>
+type RawParameters = Record<string, unknown>
 
 /** What stands where in the requests of one route. */
-export interface TargetShapes {
-  path: Shape
-  query: Shape
+export interface CompiledParameters {
+  path: CompiledRecord
+  query: CompiledRecord
 }
 
 /** A parameter that the path does not name stands in the query, before all others. */
-export function compileTarget (url: string, params: TObject, query: TObject): TargetShapes {
-  const divided = divideParameters(url, params, query)
-  return { path: compileShape('path', divided.path), query: compileShape('query', divided.query) }
+export function compileParameters (url: string, params: TObject, query: TObject): CompiledParameters {
+  const divided = splitParameters(url, params, query)
+  return { path: compileRecord('path', divided.path), query: compileRecord('query', divided.query) }
 }
 
 /** What the path of a route names stands in the path, all else in the query. */
-export function divideParameters (url: string, params: TObject, query: TObject): { path: TObject, query: TObject } {
-  const named = namesIn(url)
+export function splitParameters (url: string, params: TObject, query: TObject): { path: TObject, query: TObject } {
+  const named = getParameterNames(url)
   const parameters = Object.entries(params.properties)
   const inPath = parameters.filter(([name]) => named.includes(name))
   const inQuery = parameters.filter(([name]) => !named.includes(name))
@@ -31,79 +31,79 @@ export function divideParameters (url: string, params: TObject, query: TObject):
   }
 }
 
-const namesIn = (template: string): string[] => [...template.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+const getParameterNames = (template: string): string[] => [...template.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
 
 /** A parameter of the path is one text. @throws {Problem} `not_found` for an empty one, which the router takes for a parameter too */
-export function judgePath (shape: Shape, params: Texts): Draft {
-  const draft = new Draft(shape)
+export function validatePath (shape: CompiledRecord, params: RawParameters): RecordValidator {
+  const draft = new RecordValidator(shape)
   for (const field of shape.fields.values()) {
     const text = params[field.name]
     if (text === '') throw new Problem('not_found', 'There is no such route.')
-    if (typeof text === 'string') draft.putText(field, text, false)
+    if (typeof text === 'string') draft.setText(field, text, false)
   }
-  draft.finish()
+  draft.finalize()
   return draft
 }
 
 /** A parameter of the query is a text, or a list of texts when it was given more than once. */
-export function judgeQuery (shape: Shape, query: Texts): Draft {
-  const draft = new Draft(shape)
+export function validateQuery (shape: CompiledRecord, query: RawParameters): RecordValidator {
+  const draft = new RecordValidator(shape)
   for (const [name, text] of Object.entries(query)) {
     const field = shape.fields.get(name)
-    if (field === undefined) draft.noteUnknown([name], name)
-    else if (field.isList) putList(draft, field, Array.isArray(text) ? text : [text])
-    else if (typeof text === 'string') draft.putText(field, text, false)
-    else draft.complain(name, { rule: 'duplicate', message: 'must be given once' })
+    if (field === undefined) draft.addUnknownField([name], name)
+    else if (field.isList) setList(draft, field, Array.isArray(text) ? text : [text])
+    else if (typeof text === 'string') draft.setText(field, text, false)
+    else draft.addError(name, { rule: 'duplicate', message: 'must be given once' })
   }
-  draft.finish()
+  draft.finalize()
   return draft
 }
 
-function putList (draft: Draft, field: FieldShape, texts: readonly unknown[]): void {
-  if (texts.length > listMaxItems) return draft.complain(field.name, { rule: 'size', message: `must be given at most ${listMaxItems} times` })
+function setList (draft: RecordValidator, field: CompiledField, texts: readonly unknown[]): void {
+  if (texts.length > listMaxItems) return draft.addError(field.name, { rule: 'size', message: `must be given at most ${listMaxItems} times` })
   const values: unknown[] = []
-  for (const text of texts) if (draft.putText(field, String(text), false)) values.push(draft.values.get(field.name))
+  for (const text of texts) if (draft.setText(field, String(text), false)) values.push(draft.values.get(field.name))
   if (values.length === texts.length) draft.values.set(field.name, values)
 }
 
 /** Judged values by name; a list is an array. */
-export type Parameters = ReadonlyMap<string, unknown>
+export type ParameterValues = ReadonlyMap<string, unknown>
 
 /** A path with judged values in it; names and values are encoded, whatever they are. */
-export type PathTemplate = (params: Parameters, query: Parameters) => string
+export type UrlBuilder = (params: ParameterValues, query: ParameterValues) => string
 
-const nothing: readonly string[] = []
+const noNames: readonly string[] = []
 
 /**
  * What the template does not name goes into the query; a parameter may come from either, since the two paths of an endpoint need not agree.
  * @param template such as `/companies/:company_id/users`
  * @param params names of all parameters
  */
-export function pathTemplate (template: string, params: readonly string[] = nothing): PathTemplate {
+export function createUrlBuilder (template: string, params: readonly string[] = noNames): UrlBuilder {
   const [start = '', ...pieces] = template.split(/:(\w+)/)
-  const named = new Set(namesIn(template))
+  const named = new Set(getParameterNames(template))
   const unnamed = params.filter(name => !named.has(name))
   return (values, query) => {
     let path = start
     for (let index = 0; index < pieces.length; index += 2) {
       const name = pieces[index] ?? ''
-      path += encodeText(values.get(name) ?? query.get(name)) + pieces[index + 1]
+      path += encodeValue(values.get(name) ?? query.get(name)) + pieces[index + 1]
     }
     if (query.size === 0 && unnamed.length === 0) return path
     const pairs = [
-      ...unnamed.flatMap(name => query.has(name) ? [] : pairsOf(name, values.get(name))),
-      ...[...query].flatMap(([name, value]) => named.has(name) ? [] : pairsOf(name, value)),
+      ...unnamed.flatMap(name => query.has(name) ? [] : toQueryPairs(name, values.get(name))),
+      ...[...query].flatMap(([name, value]) => named.has(name) ? [] : toQueryPairs(name, value)),
     ]
     return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
   }
 }
 
-function pairsOf (name: string, value: unknown): string[] {
+function toQueryPairs (name: string, value: unknown): string[] {
   const values: unknown[] = Array.isArray(value) ? value : [value]
-  return values.map(one => `${encodeURIComponent(name)}=${encodeText(one)}`)
+  return values.map(one => `${encodeURIComponent(name)}=${encodeValue(one)}`)
 }
 
 /** Ids, which most values are, need no encoding. */
-function encodeText (value: unknown): string {
+function encodeValue (value: unknown): string {
   return Number.isSafeInteger(value) ? String(value) : encodeURIComponent(String(value))
 }

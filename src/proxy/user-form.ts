@@ -11,38 +11,38 @@ import { recordSchema } from '../endpoints/endpoint.ts'
 import { childRecord, type RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
-import { bodiless } from './body/json.ts'
-import type { Draft } from './validation/record.ts'
+import { emptyBody } from './body/json.ts'
+import type { RecordValidator } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
-import { hasNext } from './pagination.ts'
-import { refusalProblem } from './response.ts'
-import { compileTarget, judgeQuery } from './url.ts'
-import { Upstream, type Envelope, type UpstreamParts } from './endpoint-client.ts'
+import { hasNextPage } from './pagination.ts'
+import { rejectionProblem } from './response.ts'
+import { compileParameters, validateQuery } from './url.ts'
+import { EndpointClient, type RequestMetadata, type ProxyServices } from './endpoint-client.ts'
 
-type Kept = NonNullable<UpstreamSuccess['cacheInfo']>
+type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 
 /** A list as it could be had. */
-type Part = { items: readonly unknown[], isComplete: boolean, kept: Kept | undefined } | Problem
+type Section = { items: readonly unknown[], isComplete: boolean, kept: CacheInfo | undefined } | Problem
 
-interface Question {
-  upstream: Upstream
-  query: Draft
+interface ListSource {
+  client: EndpointClient
+  query: RecordValidator
 }
 
 /** The form of one kind of record; what is the same for all companies is written when it is made. */
-export class CreationForm {
-  readonly #parts: FormMetadata
-  readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly Question[]]>
-  readonly #required: Question
+export class UserFormBuilder {
+  readonly #sections: FormMetadata
+  readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly ListSource[]]>
+  readonly #requiredFieldsSource: ListSource
   /** As JSON without its last brace. */
   readonly #constants: string
   readonly #constantsDigest: Buffer
 
-  constructor (form: FormMetadata, upstreamParts: UpstreamParts, { avatarMaxBytes, avatarMaxPixels }: Config['body']) {
-    const compile = (question: ListQuery) => compileQuestion(question, upstreamParts)
-    this.#parts = form
+  constructor (form: FormMetadata, upstreamParts: ProxyServices, { avatarMaxBytes, avatarMaxPixels }: Config['body']) {
+    const compile = (question: ListQuery) => compileListSource(question, upstreamParts)
+    this.#sections = form
     this.#lists = Object.entries(form.lists).map(([name, questions]) => [name, questions.map(compile)])
-    this.#required = compile(form.requiredFields.source)
+    this.#requiredFieldsSource = compile(form.requiredFields.source)
     const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(form.body) }
     const image = form.body.image === undefined ? {} : { [form.body.image.name]: { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels } }
     this.#constants = JSON.stringify({ schema, ...image, ...form.constants }).slice(0, -1)
@@ -50,60 +50,60 @@ export class CreationForm {
   }
 
   /** @throws {Problem} the first, when no list could be had; CallerGone */
-  async gather (envelope: Envelope): Promise<UpstreamResult> {
-    const [required, ...lists] = await this.#askAll(envelope)
+  async build (envelope: RequestMetadata): Promise<UpstreamResult> {
+    const [required, ...lists] = await this.#fetchLists(envelope)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
     const parts = [required, ...lists].filter(part => part !== undefined)
     const [first] = parts
     if (first instanceof Problem && parts.every(part => part instanceof Problem)) throw first
-    const kept = oldest(parts)
-    envelope.trail.cache = kept.cacheStatus
-    const requiredFields = this.#readRequired(required)
+    const kept = oldestCacheInfo(parts)
+    envelope.record.cache = kept.cacheStatus
+    const requiredFields = this.#parseRequiredFields(required)
     const unread = requiredFields instanceof Problem ? requiredFields : undefined
-    return this.#write({
+    return this.#serialize({
       required_fields: unread === undefined ? requiredFields : null,
-      pick_lists: Object.fromEntries(named.map(([name, part]) => [name, this.#offer(name, part)])),
+      pick_lists: Object.fromEntries(named.map(([name, part]) => [name, this.#filterAllowed(name, part)])),
       incomplete: named.flatMap(([name, part]) => part instanceof Problem || part?.isComplete !== false ? [] : [name]),
       problems: Object.fromEntries([['required_fields', unread] as const, ...named].flatMap(([name, part]) => part instanceof Problem ? [[name, { code: part.code, detail: part.message }]] : [])),
     }, kept)
   }
 
   /** Whoever is late is not waited for; the question goes on, and its answer is kept for the next form. */
-  async #askAll (envelope: Envelope): Promise<Part[]> {
-    const { promise: tooLate, resolve } = Promise.withResolvers<Part>()
+  async #fetchLists (envelope: RequestMetadata): Promise<Section[]> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<Section>()
     const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.userForm.waitMs)
     try {
-      const asked = [[this.#required], ...this.#lists.map(([, questions]) => questions)]
-      return await Promise.all(asked.map(questions => Promise.race([this.#ask(questions, envelope), tooLate])))
+      const asked = [[this.#requiredFieldsSource], ...this.#lists.map(([, questions]) => questions)]
+      return await Promise.all(asked.map(questions => Promise.race([this.#fetchList(questions, envelope), tooLate])))
     } finally {
       clearTimeout(timer)
     }
   }
 
-  #readRequired (part: Part | undefined): readonly string[] | Problem {
+  #parseRequiredFields (part: Section | undefined): readonly string[] | Problem {
     if (part instanceof Problem) return part
-    const { parse, unreadableDetail } = this.#parts.requiredFields
+    const { parse, unreadableDetail } = this.#sections.requiredFields
     return parse(part?.items ?? []) ?? new Problem('procore_bad_response', unreadableDetail)
   }
 
-  #offer (name: string, part: Part | undefined): readonly unknown[] | null {
+  #filterAllowed (name: string, part: Section | undefined): readonly unknown[] | null {
     if (part === undefined || part instanceof Problem) return null
-    const offered = this.#parts.allowedIds[name]
-    return offered === undefined || offered.size === 0 ? part.items : part.items.filter(item => offered.has(idOf(item)))
+    const offered = this.#sections.allowedIds[name]
+    return offered === undefined || offered.size === 0 ? part.items : part.items.filter(item => offered.has(getId(item)))
   }
 
-  #write (told: object, cacheInfo: Kept): UpstreamSuccess {
+  #serialize (told: object, cacheInfo: CacheInfo): UpstreamSuccess {
     const rest = JSON.stringify(told)
     const etag = `"${createHash('sha256').update(this.#constantsDigest).update(rest).digest('base64url')}"`
     return { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(`${this.#constants},${rest.slice(1)}`), recordId: undefined, etag, cacheInfo }
   }
 
   /** All questions of one list; one that fails fails the list. */
-  async #ask (questions: readonly Question[], envelope: Envelope): Promise<Part> {
+  async #fetchList (questions: readonly ListSource[], envelope: RequestMetadata): Promise<Section> {
     try {
-      const answers = await Promise.all(questions.map(question => askOne(question, envelope)))
-      const items = new Map(answers.flatMap(answer => answer.items).map(item => [idOf(item) ?? item, item]))
-      return { items: [...items.values()], isComplete: answers.every(({ isComplete }) => isComplete), kept: worst(answers.map(({ kept }) => kept)) }
+      const answers = await Promise.all(questions.map(question => fetchPage(question, envelope)))
+      const items = new Map(answers.flatMap(answer => answer.items).map(item => [getId(item) ?? item, item]))
+      return { items: [...items.values()], isComplete: answers.every(({ isComplete }) => isComplete), kept: mergeCacheInfo(answers.map(({ kept }) => kept)) }
     } catch (error) {
       if (error instanceof Problem) return error
       throw error
@@ -111,29 +111,29 @@ export class CreationForm {
   }
 }
 
-function compileQuestion ({ list, query }: ListQuery, parts: UpstreamParts): Question {
-  const draft = judgeQuery(compileTarget(list.path, list.params, list.query).query, query)
-  if (draft.isFaulty) throw new TypeError(`${list.name} has no such question`)
-  return { upstream: new Upstream(list, parts), query: draft }
+function compileListSource ({ list, query }: ListQuery, parts: ProxyServices): ListSource {
+  const draft = validateQuery(compileParameters(list.path, list.params, list.query).query, query)
+  if (draft.hasErrors) throw new TypeError(`${list.name} has no such question`)
+  return { client: new EndpointClient(list, parts), query: draft }
 }
 
 /** @throws {Problem} CallerGone */
-async function askOne ({ upstream, query }: Question, envelope: Envelope): Promise<Exclude<Part, Problem>> {
-  const trail = childRecord(envelope.trail)
-  const verdict = await upstream.send(bodiless, { ...envelope, query, key: undefined, trail }).finally(() => noteTimes(envelope.trail, trail))
-  if (verdict.kind === 'rejection') throw refusalProblem(verdict, query.shape)
+async function fetchPage ({ client, query }: ListSource, envelope: RequestMetadata): Promise<Exclude<Section, Problem>> {
+  const record = childRecord(envelope.record)
+  const verdict = await client.send(emptyBody, { ...envelope, query, idempotencyKey: undefined, record }).finally(() => recordTimes(envelope.record, record))
+  if (verdict.kind === 'rejection') throw rejectionProblem(verdict, query.compiled)
   const items: unknown = JSON.parse(verdict.body.toString('utf8'))
   if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore gave an answer that is no list.')
-  return { items, isComplete: isLast(verdict.headers, items.length), kept: verdict.cacheInfo }
+  return { items, isComplete: isLastPage(verdict.headers, items.length), kept: verdict.cacheInfo }
 }
 
 /** Procore may give fewer at a time than it is asked for, and tell so by a count or by a link alone. */
-function isLast ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
-  return Number(total) <= count && !hasNext(link)
+function isLastPage ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
+  return Number(total) <= count && !hasNextPage(link)
 }
 
 /** They run together, so that the longest is what was waited for. */
-function noteTimes (trail: RequestRecord, part: RequestRecord): void {
+function recordTimes (trail: RequestRecord, part: RequestRecord): void {
   if (part.upstreamMs !== undefined) trail.upstreamMs = Math.max(trail.upstreamMs ?? 0, part.upstreamMs)
   if (part.rateLimitWaitMs !== undefined) trail.rateLimitWaitMs = Math.max(trail.rateLimitWaitMs ?? 0, part.rateLimitWaitMs)
 }
@@ -141,7 +141,7 @@ function noteTimes (trail: RequestRecord, part: RequestRecord): void {
 const rank = { miss: 0, hit: 1, stale: 2 } as const
 
 /** As old as its oldest part. */
-function worst (parts: ReadonlyArray<Kept | undefined>): Kept | undefined {
+function mergeCacheInfo (parts: ReadonlyArray<CacheInfo | undefined>): CacheInfo | undefined {
   const known = parts.filter(part => part !== undefined)
   const [first] = known
   return first === undefined
@@ -154,11 +154,11 @@ function worst (parts: ReadonlyArray<Kept | undefined>): Kept | undefined {
 }
 
 /** A form that lacks something is not kept by whoever gets it: the next one may be whole. */
-function oldest (parts: readonly Part[]): Kept {
-  const kept = worst(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' } : part.kept))
+function oldestCacheInfo (parts: readonly Section[]): CacheInfo {
+  const kept = mergeCacheInfo(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' } : part.kept))
   return kept ?? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' }
 }
 
-function idOf (item: unknown): unknown {
+function getId (item: unknown): unknown {
   return typeof item === 'object' && item !== null && 'id' in item ? item.id : undefined
 }

@@ -7,48 +7,48 @@ import { ClientDisconnectedError } from './errors.ts'
 type Listener = () => void
 
 /** Who waits for the end of a connection. It has one listener of Node's, since each request would add its own and take it back. */
-const waiting = new WeakMap<Socket, SlotSet<Listener>>()
+const socketListeners = new WeakMap<Socket, SlotSet<Listener>>()
 
-function waitingFor (socket: Socket): SlotSet<Listener> {
-  const known = waiting.get(socket)
+function listenersOf (socket: Socket): SlotSet<Listener> {
+  const known = socketListeners.get(socket)
   if (known !== undefined) return known
   const listeners = new SlotSet<Listener>()
-  waiting.set(socket, listeners)
+  socketListeners.set(socket, listeners)
   socket.once('close', () => { for (const listener of listeners) listener() })
   return listeners
 }
 
 /** Of one request; the connection may outlive it. */
-export class CallerWatch implements DisconnectSignal {
+export class SocketDisconnectSignal implements DisconnectSignal {
   readonly #socket: Socket
-  readonly #trail: RequestRecord
-  #listeners: readonly Listener[] = none
+  readonly #record: RequestRecord
+  #listeners: readonly Listener[] = noListeners
 
   constructor (socket: Socket, trail: RequestRecord) {
     this.#socket = socket
-    this.#trail = trail
+    this.#record = trail
   }
 
   get aborted (): boolean {
-    return this.#socket.destroyed || this.#trail.isAborted === true
+    return this.#socket.destroyed || this.#record.isAborted === true
   }
 
   onAbort (listener: Listener): () => void {
     // A connection that is closed has no more events.
     if (this.#socket.destroyed) queueMicrotask(() => { if (this.#listeners.includes(listener)) listener() })
     this.#listeners = [...this.#listeners, listener]
-    this.#trail.onAborted ??= () => { for (const one of this.#listeners) one() }
-    const others = waitingFor(this.#socket)
+    this.#record.onAborted ??= () => { for (const one of this.#listeners) one() }
+    const others = listenersOf(this.#socket)
     const place = others.add(listener)
     return () => {
       if (!this.#listeners.includes(listener)) return
-      this.#listeners = this.#listeners.length === 1 ? none : this.#listeners.filter(one => one !== listener)
+      this.#listeners = this.#listeners.length === 1 ? noListeners : this.#listeners.filter(one => one !== listener)
       others.remove(place)
     }
   }
 }
 
-const none: readonly Listener[] = []
+const noListeners: readonly Listener[] = []
 
 /** Whether whoever asked is still there to be answered; a wait for nobody ends. */
 export interface DisconnectSignal {

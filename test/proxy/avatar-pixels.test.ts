@@ -1,16 +1,16 @@
 // AVATAR_MAX_PIXELS: a small file can declare an image that fills the memory of whoever decodes it; it is refused while it streams.
 import t from 'tap'
-import { readImageType } from '../../src/proxy/image/signature.ts'
-import { ImageSize } from '../../src/proxy/image/dimensions.ts'
+import { detectImageType } from '../../src/proxy/image/signature.ts'
+import { ImageDimensions } from '../../src/proxy/image/dimensions.ts'
 import { bmp, gif, jpeg, png, tiff } from '../helpers/images.ts'
 import { multipartBody, janeParts, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 /** The pixels of an image that comes in pieces of so many bytes. */
 function pixels (image: Buffer, pieceBytes: number): number {
-  const type = readImageType(image)
+  const type = detectImageType(image)
   if (type === undefined) throw new Error('no image')
-  const size = new ImageSize(type)
+  const size = new ImageDimensions(type)
   for (let at = 0; at < image.length; at += pieceBytes) size.write(image.subarray(at, at + pieceBytes))
   return size.pixels
 }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { MultipartParser, type MultipartLimits } from '../../src/proxy/multipart/parser.ts'
 import { multipartBody } from '../helpers/requests.ts'
 
-const limits: MultipartLimits = { maxParts: 5, headMaxBytes: 200, marginMaxBytes: 50 }
+const limits: MultipartLimits = { partsMax: 5, partHeadersMaxBytes: 200, preambleMaxBytes: 50 }
 
 function parse (boundary: string, chunks: Buffer[]): Array<{ head: string, data: string }> {
   const parts: Array<{ head: string, data: string, ended: boolean }> = []

@@ -1,7 +1,7 @@
 // Pick-lists are kept for a moment: one request for the same thing, anew after its time, stale while Procore can't be asked, and never past who may have them.
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
-import { KeptAnswers, type Fetched } from '../../src/proxy/response-cache.ts'
+import { ResponseCache, type FetchResult } from '../../src/proxy/response-cache.ts'
 import { Problem } from '../../src/server/problem.ts'
 import { ClientDisconnectedError } from '../../src/server/errors.ts'
 import { neverAborted } from '../../src/server/disconnect-signal.ts'
@@ -159,25 +159,25 @@ t.test('who may have it is judged before', async t => {
 })
 
 t.test('no more is kept, and no more wait, than the limits say', async t => {
-  const answer = (body: Buffer): Fetched => ({ procoreRequestId: undefined, verdict: { kind: 'success', status: 200, contentType: 'application/json', body, recordId: undefined } })
-  const many = new KeptAnswers(60_000)
+  const answer = (body: Buffer): FetchResult => ({ procoreRequestId: undefined, result: { kind: 'success', status: 200, contentType: 'application/json', body, recordId: undefined } })
+  const many = new ResponseCache(60_000)
   let fetches = 0
   const fetch = async () => { fetches++; return answer(Buffer.from('[]')) }
-  for (let index = 0; index <= limits.responseCache.entriesMax; index++) await many.ask(`k${index}`, neverAborted, fetch)
-  t.equal((await many.ask('k1', neverAborted, fetch)).source, 'hit')
-  t.equal((await many.ask('k0', neverAborted, fetch)).source, 'miss', 'the oldest went')
+  for (let index = 0; index <= limits.responseCache.entriesMax; index++) await many.get(`k${index}`, neverAborted, fetch)
+  t.equal((await many.get('k1', neverAborted, fetch)).cacheStatus, 'hit')
+  t.equal((await many.get('k0', neverAborted, fetch)).cacheStatus, 'miss', 'the oldest went')
   t.equal(fetches, limits.responseCache.entriesMax + 2)
-  const large = new KeptAnswers(60_000)
+  const large = new ResponseCache(60_000)
   const piece = answer(Buffer.alloc(limits.responseCache.maxBytes / 4, '['))
-  for (const key of ['a', 'b', 'c', 'd']) await large.ask(key, neverAborted, async () => piece)
-  t.equal((await large.ask('b', neverAborted, fetch)).source, 'hit')
-  t.equal((await large.ask('a', neverAborted, fetch)).source, 'miss')
-  const crowd = new KeptAnswers(60_000)
-  const waits = Array.from({ length: limits.rateLimit.queueMax + 1 }, () => crowd.ask('a', neverAborted, async () => { await new Promise(setImmediate); return piece }))
+  for (const key of ['a', 'b', 'c', 'd']) await large.get(key, neverAborted, async () => piece)
+  t.equal((await large.get('b', neverAborted, fetch)).cacheStatus, 'hit')
+  t.equal((await large.get('a', neverAborted, fetch)).cacheStatus, 'miss')
+  const crowd = new ResponseCache(60_000)
+  const waits = Array.from({ length: limits.rateLimit.queueMax + 1 }, () => crowd.get('a', neverAborted, async () => { await new Promise(setImmediate); return piece }))
   const ends = await Promise.allSettled(waits)
   t.match(ends.at(-1), { status: 'rejected', reason: { code: 'overloaded' } })
   t.ok(ends.slice(0, -1).every(({ status }) => status === 'fulfilled'))
   const gone = { aborted: true, onAbort: (listener: () => void) => { queueMicrotask(listener); return () => {} } }
-  t.rejects(crowd.ask('b', gone, () => new Promise(() => {})), ClientDisconnectedError)
-  t.rejects(crowd.ask('c', neverAborted, async () => { throw new Problem('procore_unauthorized', 'No.') }), { code: 'procore_unauthorized' })
+  t.rejects(crowd.get('b', gone, () => new Promise(() => {})), ClientDisconnectedError)
+  t.rejects(crowd.get('c', neverAborted, async () => { throw new Problem('procore_unauthorized', 'No.') }), { code: 'procore_unauthorized' })
 })

@@ -2,11 +2,11 @@
  * Bytes that are kept until they are whole, in one piece of memory however small the pieces are in which they come: thousands of tiny
  * chunks must not cost thousands of objects. What comes in one piece is not copied.
  */
-const nothing: Buffer = Buffer.alloc(0)
+const emptyBuffer: Buffer = Buffer.alloc(0)
 
 /** It has no limit of its own: whoever adds to it has counted. */
-export class Gathered {
-  #buffer = nothing
+export class ByteBuffer {
+  #buffer = emptyBuffer
   length = 0
 
   add (chunk: Buffer): void {

@@ -10,168 +10,168 @@ import { startSpan } from '../../telemetry/spans.ts'
 import { hintMinorGc } from '../../server/gc-hint.ts'
 import type { UpstreamResult } from '../../procore/interpret.ts'
 import { BodyReader } from './reader.ts'
-import { Draft, faultsProblem } from '../validation/record.ts'
-import { FormIn, type FormListener } from '../multipart/decoder.ts'
-import { FormOut } from '../multipart/encoder.ts'
+import { RecordValidator, validationProblem } from '../validation/record.ts'
+import { FormDecoder, type FormEvents } from '../multipart/decoder.ts'
+import { MultipartEncoder } from '../multipart/encoder.ts'
 import type { ImageType } from '../image/signature.ts'
-import { Gathered } from './byte-buffer.ts'
-import { formMaxBytes } from '../request-head.ts'
+import { ByteBuffer } from './byte-buffer.ts'
+import { multipartMaxBytes } from '../request-head.ts'
 import { MultipartParser } from '../multipart/parser.ts'
-import type { FieldShape } from '../validation/schema.ts'
-import type { Outgoing, Visit } from '../context.ts'
+import type { CompiledField } from '../validation/schema.ts'
+import type { ValidatedBody, RequestContext } from '../context.ts'
 
 /** @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
-export function passForm (visit: Visit, boundary: string): Promise<UpstreamResult> {
-  return new FormPassage(visit, boundary).pass()
+export function forwardForm (visit: RequestContext, boundary: string): Promise<UpstreamResult> {
+  return new FormForwarder(visit, boundary).run()
 }
 
-class FormPassage implements FormListener {
-  readonly #visit: Visit
-  readonly #draft: Draft
+class FormForwarder implements FormEvents {
+  readonly #context: RequestContext
+  readonly #validator: RecordValidator
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
-  readonly #out: FormOut
+  readonly #encoder: MultipartEncoder
   /** What goes out: kept here while the form is held, pushed into the stream once it flows. */
-  #held = new Gathered()
+  #buffer = new ByteBuffer()
   #stream: Readable | undefined
-  #sending: Promise<UpstreamResult> | undefined
-  #givenUp = false
-  #discarding = false
-  readonly #complete = Promise.withResolvers<string>()
+  #response: Promise<UpstreamResult> | undefined
+  #isAborted = false
+  #isDraining = false
+  readonly #validated = Promise.withResolvers<string>()
   #hash: Hash | undefined
   /** Resolves when sending ended although the form has not. */
-  readonly #early = Promise.withResolvers<'early'>()
+  readonly #answeredEarly = Promise.withResolvers<'early'>()
 
-  constructor (visit: Visit, boundary: string) {
-    this.#visit = visit
-    this.#draft = new Draft(visit.shape)
-    this.#out = new FormOut(visit.shape.key ?? '')
-    this.#parser = new MultipartParser(boundary, new FormIn(this.#draft, visit.bodies, this), {
-      maxParts: limits.multipart.partsMax,
-      headMaxBytes: limits.multipart.partHeadersMaxBytes,
-      marginMaxBytes: limits.multipart.preambleMaxBytes,
+  constructor (visit: RequestContext, boundary: string) {
+    this.#context = visit
+    this.#validator = new RecordValidator(visit.compiled)
+    this.#encoder = new MultipartEncoder(visit.compiled.rootKey ?? '')
+    this.#parser = new MultipartParser(boundary, new FormDecoder(this.#validator, visit.bodyLimits, this), {
+      partsMax: limits.multipart.partsMax,
+      partHeadersMaxBytes: limits.multipart.partHeadersMaxBytes,
+      preambleMaxBytes: limits.multipart.preambleMaxBytes,
     })
-    this.#reader = new BodyReader(visit.raw, visit.bodies, chunk => this.#read(chunk))
+    this.#reader = new BodyReader(visit.raw, visit.bodyLimits, chunk => this.#read(chunk))
   }
 
-  async pass (): Promise<UpstreamResult> {
-    const { trail } = this.#visit
-    trail.bodyMode = 'buffered'
-    const endStage = startSpan(trail, 'validate')
+  async run (): Promise<UpstreamResult> {
+    const { record } = this.#context
+    record.bodyMode = 'buffered'
+    const endStage = startSpan(record, 'validate')
     try {
-      const end = await Promise.race([this.#reader.read(this.#visit.response), this.#early.promise])
+      const end = await Promise.race([this.#reader.read(this.#context.response), this.#answeredEarly.promise])
       if (end !== 'early') this.#finish()
     } catch (error) {
-      this.#giveUp()
+      this.#abort()
       throw error
     } finally {
       this.#reader.stop()
-      trail.bytesIn = this.#reader.bytes
+      record.bytesIn = this.#reader.bytes
       endStage()
     }
-    return this.#sending ?? this.#sendWhole()
+    return this.#response ?? this.#sendBuffered()
   }
 
   #read (chunk: Buffer): void {
-    const { bodies, trail } = this.#visit
-    trail.bytesIn = this.#reader.bytes
+    const { bodyLimits, record } = this.#context
+    record.bytesIn = this.#reader.bytes
     hintMinorGc(chunk.length)
     this.#parser.write(chunk)
-    if (this.#isFaulty) this.#giveUp()
-    else if (this.#stream === undefined && this.#reader.bytes > bodies.formBufferBytes) this.#flow()
-    if (this.#reader.bytes > formMaxBytes(bodies.avatarMaxBytes)) this.#refuseEndless()
+    if (this.#hasErrors) this.#abort()
+    else if (this.#stream === undefined && this.#reader.bytes > bodyLimits.formBufferBytes) this.#startStreaming()
+    if (this.#reader.bytes > multipartMaxBytes(bodyLimits.avatarMaxBytes)) this.#rejectEndlessForm()
   }
 
-  field ({ name }: FieldShape, value: unknown): void {
-    this.#put(this.#out.field(name, value))
+  field ({ name }: CompiledField, value: unknown): void {
+    this.#write(this.#encoder.field(name, value))
   }
 
   imageStart (type: ImageType): void {
-    if (this.#visit.isKeyed) this.#hash = createHash('sha256')
-    this.#put(this.#out.imageStart(this.#visit.shape.image?.name ?? '', type))
+    if (this.#context.hasIdempotencyKey) this.#hash = createHash('sha256')
+    this.#write(this.#encoder.imageStart(this.#context.compiled.image?.name ?? '', type))
   }
 
   imageData (data: Buffer): void {
     this.#hash?.update(data)
-    this.#put(data)
+    this.#write(data)
   }
 
   imageEnd (): void {
-    this.#put(this.#out.imageEnd())
+    this.#write(this.#encoder.imageEnd())
   }
 
-  get #isFaulty (): boolean {
-    return this.#draft.isFaulty || this.#visit.drafts.some(draft => draft.isFaulty)
+  get #hasErrors (): boolean {
+    return this.#validator.hasErrors || this.#context.parameterValidators.some(draft => draft.hasErrors)
   }
 
   /** Once a fault is known, or nothing needs to be sent, nothing is kept or sent any more. */
-  #put (bytes: Buffer): void {
-    if (this.#isFaulty || this.#discarding) return
-    if (this.#stream === undefined) this.#hold(bytes)
+  #write (bytes: Buffer): void {
+    if (this.#hasErrors || this.#isDraining) return
+    if (this.#stream === undefined) this.#appendToBuffer(bytes)
     else if (!this.#stream.push(bytes)) this.#reader.pause()
   }
 
-  #hold (bytes: Buffer): void {
-    this.#visit.held.take(bytes.length)
-    this.#held.add(bytes)
+  #appendToBuffer (bytes: Buffer): void {
+    this.#context.memoryBudget.reserve(bytes.length)
+    this.#buffer.add(bytes)
   }
 
-  #letGo (): Buffer {
-    const { bytes } = this.#held
-    this.#visit.held.give(bytes.length)
-    this.#held = new Gathered()
+  #takeBuffered (): Buffer {
+    const { bytes } = this.#buffer
+    this.#context.memoryBudget.release(bytes.length)
+    this.#buffer = new ByteBuffer()
     return bytes
   }
 
-  #flow (): void {
-    this.#draft.judgeGiven()
-    if (this.#draft.isFaulty) return
-    this.#visit.trail.bodyMode = 'streamed'
+  #startStreaming (): void {
+    this.#validator.checkDependenciesSoFar()
+    if (this.#validator.hasErrors) return
+    this.#context.record.bodyMode = 'streamed'
     const stream = new Readable({ read: () => this.#reader.resume() })
     stream.on('error', () => {})
     this.#stream = stream
-    this.#put(this.#letGo())
-    this.#sending = this.#visit.send(this.#outgoing(stream))
-    const settle = () => { if (!this.#givenUp) this.#early.resolve('early') }
-    this.#sending.then(settle, settle)
+    this.#write(this.#takeBuffered())
+    this.#response = this.#context.send(this.#toValidatedBody(stream))
+    const settle = () => { if (!this.#isAborted) this.#answeredEarly.resolve('early') }
+    this.#response.then(settle, settle)
   }
 
   /** The form was read to its end: either it is valid, and the last delimiter goes out, or it never becomes complete. */
   #finish (): void {
     this.#parser.end()
-    this.#draft.finish()
-    const problem = faultsProblem([...this.#visit.drafts, this.#draft])
+    this.#validator.finalize()
+    const problem = validationProblem([...this.#context.parameterValidators, this.#validator])
     if (problem !== undefined) throw problem
-    this.#complete.resolve(this.#hash?.digest('hex') ?? '')
-    this.#put(this.#out.close())
-    if (!this.#discarding) this.#stream?.push(null)
+    this.#validated.resolve(this.#hash?.digest('hex') ?? '')
+    this.#write(this.#encoder.close())
+    if (!this.#isDraining) this.#stream?.push(null)
   }
 
-  #outgoing (body: Buffer | Readable): Outgoing {
-    return { body, contentType: this.#out.contentType, values: this.#draft.values, complete: this.#complete.promise, discard: () => this.#discard(), halt: () => { this.#discarding = true } }
+  #toValidatedBody (body: Buffer | Readable): ValidatedBody {
+    return { body, contentType: this.#encoder.contentType, values: this.#validator.values, validated: this.#validated.promise, drain: () => this.#drain(), stopBody: () => { this.#isDraining = true } }
   }
 
-  #discard (): void {
-    this.#discarding = true
+  #drain (): void {
+    this.#isDraining = true
     this.#stream?.destroy()
     this.#reader.resume()
   }
 
-  #sendWhole (): Promise<UpstreamResult> {
-    return this.#visit.send(this.#outgoing(this.#letGo()))
+  #sendBuffered (): Promise<UpstreamResult> {
+    return this.#context.send(this.#toValidatedBody(this.#takeBuffered()))
   }
 
   /** Lets go of what is held, and destroys the upstream connection of a form that flowed. */
-  #giveUp (): void {
-    if (this.#givenUp) return
-    this.#givenUp = true
-    this.#letGo()
+  #abort (): void {
+    if (this.#isAborted) return
+    this.#isAborted = true
+    this.#takeBuffered()
     this.#stream?.destroy(new Error('the form was given up'))
     this.#reader.resume()
   }
 
   /** Only faults can make a form this large: all else has limits of its own, which are met before. */
-  #refuseEndless (): void {
-    throw faultsProblem([...this.#visit.drafts, this.#draft]) ?? new Error('a form without a fault is over its largest size')
+  #rejectEndlessForm (): void {
+    throw validationProblem([...this.#context.parameterValidators, this.#validator]) ?? new Error('a form without a fault is over its largest size')
   }
 }

@@ -2,21 +2,21 @@
 import { overloadedProblem } from '../../server/problem.ts'
 
 /** A number, and a limit in bytes: what was taken has to be given back, whatever becomes of the request. */
-export class HeldBytes {
+export class MemoryBudget {
   readonly #max: number
-  #held = 0
+  #reservedBytes = 0
 
   constructor (max: number) {
     this.#max = max
   }
 
   /** @throws {Problem} `overloaded` */
-  take (bytes: number): void {
-    if (this.#held + bytes > this.#max) throw overloadedProblem('Too many bodies are being read.')
-    this.#held += bytes
+  reserve (bytes: number): void {
+    if (this.#reservedBytes + bytes > this.#max) throw overloadedProblem('Too many bodies are being read.')
+    this.#reservedBytes += bytes
   }
 
-  give (bytes: number): void {
-    this.#held -= bytes
+  release (bytes: number): void {
+    this.#reservedBytes -= bytes
   }
 }

@@ -21,10 +21,10 @@ export class BodyReader {
   readonly #sink: (chunk: Buffer) => void
   readonly #limits: ReadLimits
   #startedAtMs = 0
-  #movedAtMs = 0
+  #lastChunkAtMs = 0
   #timer: NodeJS.Timeout | undefined
   /** Takes the listeners back, once there are any. */
-  #forget: (() => void) | undefined
+  #unsubscribe: (() => void) | undefined
   #reject: ((error: unknown) => void) | undefined
   #ended = false
   #paused = false
@@ -42,7 +42,7 @@ export class BodyReader {
    */
   read (response: ServerResponse): Promise<void> | undefined {
     if (this.#raw.destroyed) throw new ClientDisconnectedError()
-    if (isThere(this.#raw)) return this.#take()
+    if (isFullyBuffered(this.#raw)) return this.#readBuffered()
     // RFC 9110 §10.1.1: only now is it known that the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -52,7 +52,7 @@ export class BodyReader {
   }
 
   /** Without listeners and timers, since nobody is waited for. */
-  #take (): undefined {
+  #readBuffered (): undefined {
     const chunk: Buffer | null = this.#raw.read()
     this.#ended = true
     // Node knows that a request was read when its end was.
@@ -71,10 +71,10 @@ export class BodyReader {
       resolve()
     }
     const onClose = () => this.#fail(new ClientDisconnectedError())
-    this.#startedAtMs = this.#movedAtMs = performance.now()
-    this.#timer = setTimeout(() => this.#onTime(), Math.min(idleTimeoutMs, timeoutMs))
-    raw.on('data', onData).on('end', onEnd).on('close', onClose).on('error', ignore)
-    this.#forget = () => raw.off('data', onData).off('end', onEnd).off('close', onClose).pause()
+    this.#startedAtMs = this.#lastChunkAtMs = performance.now()
+    this.#timer = setTimeout(() => this.#checkTimeouts(), Math.min(idleTimeoutMs, timeoutMs))
+    raw.on('data', onData).on('end', onEnd).on('close', onClose).on('error', noop)
+    this.#unsubscribe = () => raw.off('data', onData).off('end', onEnd).off('close', onClose).pause()
   }
 
   pause (): void {
@@ -86,7 +86,7 @@ export class BodyReader {
   resume (): void {
     if (!this.#paused || this.#ended) return
     this.#paused = false
-    this.#movedAtMs = performance.now()
+    this.#lastChunkAtMs = performance.now()
     this.#raw.resume()
   }
 
@@ -95,12 +95,12 @@ export class BodyReader {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#timer)
-    this.#forget?.()
+    this.#unsubscribe?.()
   }
 
   #write (chunk: Buffer): void {
     this.bytes += chunk.length
-    this.#movedAtMs = performance.now()
+    this.#lastChunkAtMs = performance.now()
     try {
       this.#sink(chunk)
     } catch (error) {
@@ -109,14 +109,14 @@ export class BodyReader {
   }
 
   /** One timer for both limits, which looks again when it has fired too early for either. */
-  #onTime (): void {
+  #checkTimeouts (): void {
     const { idleTimeoutMs, timeoutMs } = this.#limits
     const nowMs = performance.now()
     // While it is paused the caller is not the one who is slow.
-    const idleLeftMs = this.#paused ? idleTimeoutMs : this.#movedAtMs + idleTimeoutMs - nowMs
+    const idleLeftMs = this.#paused ? idleTimeoutMs : this.#lastChunkAtMs + idleTimeoutMs - nowMs
     const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs)
-    if (leftMs <= 0) this.#fail(tooSlow())
-    else this.#timer = setTimeout(() => this.#onTime(), Math.ceil(leftMs))
+    if (leftMs <= 0) this.#fail(timeoutProblem())
+    else this.#timer = setTimeout(() => this.#checkTimeouts(), Math.ceil(leftMs))
   }
 
   #fail (error: unknown): void {
@@ -129,11 +129,11 @@ export class BodyReader {
  * Whether the whole body has come, as a small one mostly has, which comes with its head. It is at most what is read of a connection whose body
  * nobody takes. Whoever expects a word beforehand is given it all the same, since Node ends the connection of one who is not.
  */
-function isThere ({ complete, readableLength, headers }: IncomingMessage): boolean {
+function isFullyBuffered ({ complete, readableLength, headers }: IncomingMessage): boolean {
   return headers.expect === undefined && (complete || readableLength === Number(headers['content-length']))
 }
 
 /** The rest of the body would be taken for the next request, so the connection can't be kept. */
-const tooSlow = () => new Problem('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })
+const timeoutProblem = () => new Problem('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })
 
-function ignore (): void {}
+function noop (): void {}

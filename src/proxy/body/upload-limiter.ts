@@ -3,15 +3,15 @@ import { overloadedProblem, Problem } from '../../server/problem.ts'
 import type { RequestRecord } from '../../telemetry/request-record.ts'
 
 /** Counts of this process alone: each replica has as many. */
-export class Uploads {
+export class UploadLimiter {
   readonly #max: number
-  readonly #maxOfCaller: number
-  readonly #byCaller = new Map<string, number>()
-  #underWay = 0
+  readonly #maxPerCaller: number
+  readonly #countByCaller = new Map<string, number>()
+  #inFlight = 0
 
   constructor (max: number, maxOfCaller: number) {
     this.#max = max
-    this.#maxOfCaller = maxOfCaller
+    this.#maxPerCaller = maxOfCaller
   }
 
   /**
@@ -19,48 +19,48 @@ export class Uploads {
    * @param callerId nothing where callers can't be told apart
    * @throws {Problem} `too_many_requests` of this caller, `overloaded` of all
    */
-  enter (callerId: string | undefined): () => void {
-    const ofCaller = callerId === undefined ? 0 : this.#byCaller.get(callerId) ?? 0
-    if (ofCaller >= this.#maxOfCaller) throw new Problem('too_many_requests', 'This caller has too many uploads under way.', { headers: { 'retry-after': '1' } })
-    if (this.#underWay >= this.#max) throw overloadedProblem('Too many uploads are under way.')
+  acquire (callerId: string | undefined): () => void {
+    const ofCaller = callerId === undefined ? 0 : this.#countByCaller.get(callerId) ?? 0
+    if (ofCaller >= this.#maxPerCaller) throw new Problem('too_many_requests', 'This caller has too many uploads under way.', { headers: { 'retry-after': '1' } })
+    if (this.#inFlight >= this.#max) throw overloadedProblem('Too many uploads are under way.')
     this.#add(callerId, 1)
     return () => this.#add(callerId, -1)
   }
 
   #add (callerId: string | undefined, change: 1 | -1): void {
-    this.#underWay += change
+    this.#inFlight += change
     if (callerId === undefined) return
-    const ofCaller = (this.#byCaller.get(callerId) ?? 0) + change
-    if (ofCaller === 0) this.#byCaller.delete(callerId)
-    else this.#byCaller.set(callerId, ofCaller)
+    const ofCaller = (this.#countByCaller.get(callerId) ?? 0) + change
+    if (ofCaller === 0) this.#countByCaller.delete(callerId)
+    else this.#countByCaller.set(callerId, ofCaller)
   }
 }
 
 /** One of them, with how far it has come on its trail. */
-export interface FormUnderWay {
-  trail: RequestRecord
+export interface ActiveForm {
+  record: RequestRecord
   startedAtMs: number
   /** As the caller declared it; nothing when it did not. */
   declaredBytes: number | undefined
 }
 
 /** They are as many as callers are let in with; it limits nothing. */
-export class Forms {
-  readonly #underWay = new Set<FormUnderWay>()
+export class ActiveForms {
+  readonly #slots = new Set<ActiveForm>()
 
-  enter (form: FormUnderWay): () => void {
-    this.#underWay.add(form)
-    return () => this.#underWay.delete(form)
+  add (form: ActiveForm): () => void {
+    this.#slots.add(form)
+    return () => this.#slots.delete(form)
   }
 
   count (way: RequestRecord['bodyMode']): number {
     let count = 0
-    for (const { trail } of this.#underWay) if (trail.bodyMode === way) count++
+    for (const { record } of this.#slots) if (record.bodyMode === way) count++
     return count
   }
 
   /** The oldest first. @param max how many at most */
-  oldest (max: number): FormUnderWay[] {
-    return this.#underWay.values().take(max).toArray()
+  list (max: number): ActiveForm[] {
+    return this.#slots.values().take(max).toArray()
   }
 }

@@ -10,20 +10,20 @@ import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempote
 import type { RequestRecord } from '../../telemetry/request-record.ts'
 
 /** Whose key it is, and of which operation: equal keys of different scopes never meet. */
-export interface KeyScope {
+export interface IdempotencyScope {
   caller: string
   companyId: number
   endpoint: string
-  key: string
+  idempotencyKey: string
 }
 
 /** What the keyed request can do; nothing of it is done unless it is needed. */
-export interface KeyedRequest {
-  trail: RequestRecord
+export interface IdempotentRequest {
+  record: RequestRecord
   /** Sends it. */
   send (): Promise<UpstreamResult>
   /** Stops sending what comes of the body; it is read on, since only its end tells the fingerprint. */
-  discard (): void
+  drain (): void
   /** Resolves once the whole request is known to be valid. */
   fingerprint: Promise<string>
   /** Looks for what an earlier request with the same values may have made. */
@@ -31,46 +31,46 @@ export interface KeyedRequest {
 }
 
 /** The keys of all callers (draft-ietf-httpapi-idempotency-key-header), each remembered for `keyLifetimeMs`. */
-export class Keys {
+export class Idempotency {
   readonly #store: IdempotencyStore
-  readonly #tokenKey: Buffer
+  readonly #upstreamTokenHmacKey: Buffer
 
   constructor (store: IdempotencyStore, secret: Secret) {
     this.#store = store
-    this.#tokenKey = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'idempotency-token', 32))
+    this.#upstreamTokenHmacKey = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'idempotency-token', 32))
   }
 
   /** What Procore gets to see as the key: to it all our callers are one account, and none may guess another's. */
-  tokenOf (scope: KeyScope): string {
-    return createHmac('sha256', this.#tokenKey).update(nameOf(scope)).digest('base64url')
+  upstreamToken (scope: IdempotencyScope): string {
+    return createHmac('sha256', this.#upstreamTokenHmacKey).update(idempotencyKeyName(scope)).digest('base64url')
   }
 
   /** @throws {Problem} `idempotency_in_progress`, `idempotency_key_reused`, or what became of the first request */
-  async pass (scope: KeyScope, request: KeyedRequest): Promise<UpstreamResult> {
-    const id = hash('sha256', nameOf(scope), 'base64url')
+  async execute (scope: IdempotencyScope, request: IdempotentRequest): Promise<UpstreamResult> {
+    const id = hash('sha256', idempotencyKeyName(scope), 'base64url')
     const earlier = await this.#store.claim(id)
-    if (earlier !== undefined) return this.#repeat(id, earlier, request)
+    if (earlier !== undefined) return this.#replay(id, earlier, request)
     const startedAtMs = Date.now()
     try {
       const verdict = await request.send()
       await this.#settle(id, verdict, request)
       return verdict
     } catch (error) {
-      await this.#fail(id, error, startedAtMs, request)
+      await this.#recordFailure(id, error, startedAtMs, request)
       throw error
     }
   }
 
-  async #repeat (id: string, earlier: IdempotencyRecord, request: KeyedRequest): Promise<UpstreamResult> {
+  async #replay (id: string, earlier: IdempotencyRecord, request: IdempotentRequest): Promise<UpstreamResult> {
     if (earlier.state === 'running') throw new Problem('idempotency_in_progress', 'A request with this key is still running.')
-    request.discard()
+    request.drain()
     const fingerprint = await request.fingerprint
     // A form that was answered before its end has none; whatever comes under its key is looked up, not sent.
     if (earlier.fingerprint !== '' && earlier.fingerprint !== fingerprint) throw new Problem('idempotency_key_reused', 'This key was used for a different request.')
-    const { trail } = request
-    trail.replayed = true
+    const { record } = request
+    record.replayed = true
     if (earlier.state === 'answered') {
-      if (earlier.procoreRequestId !== undefined) trail.procoreRequestId = earlier.procoreRequestId
+      if (earlier.procoreRequestId !== undefined) record.procoreRequestId = earlier.procoreRequestId
       return earlier.verdict
     }
     const verdict = await request.resolve(new Problem(earlier.code, 'Nobody can tell what became of the first request with this key.', { outcome: 'unknown' }), earlier.sentAtMs)
@@ -79,15 +79,15 @@ export class Keys {
   }
 
   /** An answer that came before the body was complete has no fingerprint to be bound to; it created nothing, so the key is free. */
-  async #settle (id: string, verdict: UpstreamResult, { fingerprint, trail }: KeyedRequest): Promise<void> {
+  async #settle (id: string, verdict: UpstreamResult, { fingerprint, record }: IdempotentRequest): Promise<void> {
     const complete = await Promise.race([fingerprint, undefined])
-    const isKept = verdict.kind === 'success' || !passingStatuses.has(verdict.status)
+    const isKept = verdict.kind === 'success' || !transientStatuses.has(verdict.status)
     if (complete === undefined || !isKept) return this.#store.release(id)
-    await this.#store.settle(id, { state: 'answered', fingerprint: complete, verdict, procoreRequestId: trail.procoreRequestId })
+    await this.#store.settle(id, { state: 'answered', fingerprint: complete, verdict, procoreRequestId: record.procoreRequestId })
   }
 
-  async #fail (id: string, error: unknown, startedAtMs: number, { fingerprint, trail }: KeyedRequest): Promise<void> {
-    const outcome = error instanceof Problem ? error.extras.outcome ?? trail.provisionalOutcome : trail.provisionalOutcome
+  async #recordFailure (id: string, error: unknown, startedAtMs: number, { fingerprint, record }: IdempotentRequest): Promise<void> {
+    const outcome = error instanceof Problem ? error.extras.outcome ?? record.provisionalOutcome : record.provisionalOutcome
     if (outcome !== 'unknown') return this.#store.release(id)
     const code = error instanceof Problem ? error.code : 'internal'
     const sentAtMs = error instanceof Problem ? error.extras.sentAtMs ?? startedAtMs : startedAtMs
@@ -96,8 +96,8 @@ export class Keys {
 }
 
 /** Refusals of the moment, which say nothing of the request. */
-const passingStatuses = new Set([401, 408, 429])
+const transientStatuses = new Set([401, 408, 429])
 
-function nameOf ({ caller, companyId, endpoint, key }: KeyScope): string {
-  return JSON.stringify([caller, companyId, endpoint, key])
+function idempotencyKeyName ({ caller, companyId, endpoint, idempotencyKey }: IdempotencyScope): string {
+  return JSON.stringify([caller, companyId, endpoint, idempotencyKey])
 }

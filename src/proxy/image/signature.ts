@@ -25,7 +25,7 @@ export const imageMediaTypes = [png, jpeg, gif, bmp, tiff].map(({ mediaType }) =
 const bmpHeaderBytes = new Set([12, 40, 52, 56, 64, 108, 124])
 
 /** Nothing when the bytes begin none of the five. */
-export function readImageType (bytes: Buffer): ImageType | undefined {
+export function detectImageType (bytes: Buffer): ImageType | undefined {
   const text = bytes.toString('latin1', 0, signatureBytes)
   if (text.startsWith('\x89PNG\r\n\x1a\n')) return png
   if (text.startsWith('\xff\xd8\xff')) return jpeg

@@ -6,13 +6,13 @@ import { randomBytes } from 'node:crypto'
 import type { ImageType } from '../image/signature.ts'
 
 /** One form (RFC 7578). What it returns goes out in the order of the calls; without `close` it is never complete. */
-export class FormOut {
+export class MultipartEncoder {
   /** 128 random bits: that an image holds them by chance, or a caller guesses them, need not be looked for. */
   readonly #boundary = `procore-bff-${randomBytes(16).toString('hex')}`
-  readonly #key: string
+  readonly #rootKey: string
 
   constructor (key: string) {
-    this.#key = key
+    this.#rootKey = key
   }
 
   get contentType (): string {
@@ -21,12 +21,12 @@ export class FormOut {
 
   /** Text, integers and booleans as Rails reads them. */
   field (name: string, value: unknown): Buffer {
-    return Buffer.from(`${this.#head(name)}\r\n\r\n${String(value)}\r\n`)
+    return Buffer.from(`${this.#partHeaders(name)}\r\n\r\n${String(value)}\r\n`)
   }
 
   /** What stands before the bytes of the image. One plain `filename` and no `filename*` (RFC 7578 §4.2). */
   imageStart (name: string, { mediaType, extension }: ImageType): Buffer {
-    return Buffer.from(`${this.#head(name)}; filename="${name}.${extension}"\r\nContent-Type: ${mediaType}\r\n\r\n`)
+    return Buffer.from(`${this.#partHeaders(name)}; filename="${name}.${extension}"\r\nContent-Type: ${mediaType}\r\n\r\n`)
   }
 
   imageEnd (): Buffer {
@@ -37,7 +37,7 @@ export class FormOut {
     return Buffer.from(`--${this.#boundary}--\r\n`)
   }
 
-  #head (name: string): string {
-    return `--${this.#boundary}\r\nContent-Disposition: form-data; name="${this.#key}[${name}]"`
+  #partHeaders (name: string): string {
+    return `--${this.#boundary}\r\nContent-Disposition: form-data; name="${this.#rootKey}[${name}]"`
   }
 }

@@ -4,27 +4,27 @@
  */
 
 /** A value with its parameters, without quotes and escapes. */
-export interface Parameterized {
+export interface ParsedHeader {
   /** In lower case. */
   value: string
   /** By name in lower case. */
   parameters: ReadonlyMap<string, string>
 }
 
-const head = /^[ \t]*([!#$%&'*+.^_`|~\w/-]+)[ \t]*/y
+const valuePattern = /^[ \t]*([!#$%&'*+.^_`|~\w/-]+)[ \t]*/y
 // Browsers put raw UTF-8 and, in old ones, single backslashes between the quotes; only an escaped quote must not end the string.
-const parameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w-]+)))?[ \t]*/y
+const strictParameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w-]+)))?[ \t]*/y
 /** Boundaries are often not quoted although they should be, such as `----=_Part_1`. */
 const looseParameter = /;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~\w/:=?@-]+)))?[ \t]*/y
 
 /** Nothing when the value can't be read without doubt; `isLoose` takes values without quotes that are no tokens. */
-export function readParameters (text: string, isLoose = false): Parameterized | undefined {
-  head.lastIndex = 0
-  const value = head.exec(text)?.[1]
+export function parseParameters (text: string, isLoose = false): ParsedHeader | undefined {
+  valuePattern.lastIndex = 0
+  const value = valuePattern.exec(text)?.[1]
   if (value === undefined) return undefined
   const parameters = new Map<string, string>()
-  const one = isLoose ? looseParameter : parameter
-  one.lastIndex = head.lastIndex
+  const one = isLoose ? looseParameter : strictParameter
+  one.lastIndex = valuePattern.lastIndex
   while (one.lastIndex < text.length) {
     const match = one.exec(text)
     if (match === null) return undefined

@@ -2,6 +2,6 @@
 import { Problem } from '../../server/problem.ts'
 
 /** @param detail a sentence without a word of the form's own */
-export function malformed (detail: string): Problem {
+export function malformedForm (detail: string): Problem {
   return new Problem('malformed_form', detail)
 }

@@ -11,33 +11,33 @@ import { maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
 
 /** One field, and what compiles its schema once. */
-export interface FieldShape {
+export interface CompiledField {
   name: string
   /** Place in the order of the schema, in which faults are told. */
-  order: number
+  index: number
   kind: 'String' | 'Integer' | 'Boolean'
   required: boolean
   /** Whether it has several values, each of the kind; only queries have such fields. */
   isList: boolean
   /** Whether the empty text that a browser sends for an untouched input means that there is no value. */
   emptyIsAbsent: boolean
-  check: TypeCheck<TSchema>
+  validator: TypeCheck<TSchema>
 }
 
 /** What is wrong with a value; `message` goes on from the name of the field. */
-export interface Complaint {
+export interface Violation {
   rule: ErrorRule
   message: string
 }
 
 /** One part of a request, compiled. */
-export interface Shape {
-  part: FieldError['in']
+export interface CompiledRecord {
+  location: FieldError['in']
   /** Name of the record that the fields belong to, in a body. */
-  key: string | undefined
-  fields: ReadonlyMap<string, FieldShape>
+  rootKey: string | undefined
+  fields: ReadonlyMap<string, CompiledField>
   /** Those of them that have to be there. */
-  required: readonly FieldShape[]
+  required: readonly CompiledField[]
   /** Name and place of the file that a form may carry. */
   image: { name: string, order: number } | undefined
   dependencies: readonly FieldDependency[]
@@ -46,79 +46,79 @@ export interface Shape {
 }
 
 /** Done once for each endpoint, at the start. @throws {TypeError} for a field of a kind that no text can be read as */
-export function compileShape (part: FieldError['in'], schema: TObject, body?: RecordBody): Shape {
-  const fields = new Map<string, FieldShape>()
+export function compileRecord (location: FieldError['in'], schema: TObject, body?: RecordBody): CompiledRecord {
+  const fields = new Map<string, CompiledField>()
   const required = new Set(schema.required ?? [])
   for (const [name, field] of Object.entries(schema.properties)) {
     fields.set(name, compileField(name, field, fields.size, required.has(name)))
   }
   const image = body?.image === undefined ? undefined : { name: body.image.name, order: fields.size }
-  return { part, key: body?.rootKey, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: restrictionsOf(body) }
+  return { location, rootKey: body?.rootKey, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: compileRestrictions(body) }
 }
 
-function restrictionsOf (body: RecordBody | undefined): Map<string, Restriction> {
+function compileRestrictions (body: RecordBody | undefined): Map<string, Restriction> {
   const restricted = body?.restricted
   return new Map(restricted === undefined || restricted.values.size === 0 ? [] : restricted.fields.map(name => [name, restricted]))
 }
 
-function compileField (name: string, schema: TSchema, order: number, required: boolean): FieldShape {
+function compileField (name: string, schema: TSchema, index: number, required: boolean): CompiledField {
   const isList = TypeGuard.IsArray(schema)
   const one = isList ? schema.items : schema
   const kind = one[Kind] === stringEnumKind ? 'String' : one[Kind]
   if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') throw new TypeError(`field ${name}: no way to read a ${kind}`)
   const isCode = kind === 'String' && (one['format'] !== undefined || one['pattern'] !== undefined || one['enum'] !== undefined)
-  return { name, order, kind, required, isList, emptyIsAbsent: kind !== 'String' || isCode, check: TypeCompiler.Compile(one) }
+  return { name, index, kind, required, isList, emptyIsAbsent: kind !== 'String' || isCode, validator: TypeCompiler.Compile(one) }
 }
 
 /** What is wrong with a value by itself; nothing when it is valid. */
-export function judgeField (field: FieldShape, value: unknown): Complaint | undefined {
+export function validateField (field: CompiledField, value: unknown): Violation | undefined {
   if (field.kind === 'String' && typeof value === 'string') {
-    const complaint = judgeText(field, value)
+    const complaint = validateText(field, value)
     if (complaint !== undefined) return complaint
   }
-  if (field.check.Check(value)) return undefined
+  if (field.validator.Check(value)) return undefined
   // Digits without end are read as infinity.
-  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) return complain(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
-  return complain(field, field.check.Errors(value).First()?.type)
+  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) return formatViolation(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
+  return formatViolation(field, field.validator.Errors(value).First()?.type)
 }
 
-function judgeText ({ required }: FieldShape, value: string): Complaint | undefined {
+function validateText ({ required }: CompiledField, value: string): Violation | undefined {
   // One UTF-16 code unit is at most three bytes of UTF-8, so most texts need not be measured.
-  if (value.length * 3 > textMaxBytes && Buffer.byteLength(value) > textMaxBytes) return tooLong
+  if (value.length * 3 > textMaxBytes && Buffer.byteLength(value) > textMaxBytes) return sizeViolation
   if (value.includes('\0')) return { rule: 'format', message: 'must not contain NUL characters' }
-  return required && value.trim() === '' ? missing : undefined
+  return required && value.trim() === '' ? requiredViolation : undefined
 }
 
 /** Of a field that has to be there, or is blank. */
-export const missing: Complaint = { rule: 'required', message: 'is required' }
+export const requiredViolation: Violation = { rule: 'required', message: 'is required' }
 /** Of a text, in bytes of UTF-8. */
-export const tooLong: Complaint = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
+export const sizeViolation: Violation = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
 
 const typeMessage = { String: 'must be a string', Integer: 'must be an integer', Boolean: 'must be true or false' } as const
 
 /** The fault of a value that is not of the field's type. */
-export const wrongType = (field: FieldShape): Complaint => ({ rule: 'type', message: typeMessage[field.kind] })
+export const typeViolation = (field: CompiledField): Violation => ({ rule: 'type', message: typeMessage[field.kind] })
 
-function complain (field: FieldShape, error: ValueErrorType | undefined): Complaint {
+function formatViolation (field: CompiledField, error: ValueErrorType | undefined): Violation {
   switch (error) {
     case ValueErrorType.IntegerMinimum:
-      return { rule: 'size', message: `must be at least ${String(field.check.Schema()['minimum'])}` }
+      return { rule: 'size', message: `must be at least ${String(field.validator.Schema()['minimum'])}` }
     case ValueErrorType.IntegerMaximum:
-      return { rule: 'size', message: `must be at most ${maximumOf(field)}` }
+      return { rule: 'size', message: `must be at most ${getMaximum(field)}` }
     case ValueErrorType.StringMaxLength:
-      return tooLong
+      return sizeViolation
     case ValueErrorType.StringFormat:
     case ValueErrorType.StringPattern:
-      return { rule: 'format', message: formatMessage[String(field.check.Schema()['format'])] ?? 'does not have the right form' }
+      return { rule: 'format', message: formatMessage[String(field.validator.Schema()['format'])] ?? 'does not have the right form' }
     case ValueErrorType.Kind:
-      return { rule: 'format', message: `must be one of ${String(field.check.Schema()['enum']).replaceAll(',', ', ')}` }
+      return { rule: 'format', message: `must be one of ${String(field.validator.Schema()['enum']).replaceAll(',', ', ')}` }
     default:
-      return wrongType(field)
+      return typeViolation(field)
   }
 }
 
-function maximumOf (field: FieldShape): string {
-  const maximum: unknown = field.check.Schema()['maximum']
+function getMaximum (field: CompiledField): string {
+  const maximum: unknown = field.validator.Schema()['maximum']
   return maximum === maxId ? '2^53-1' : String(maximum)
 }
 

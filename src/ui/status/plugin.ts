@@ -51,8 +51,8 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     waiting: procore.rateLimiter.waitingCount,
     allowances: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
     forms: { buffered: forms.count('buffered'), streamed: forms.count('streamed') },
-    uploads: forms.oldest(limits.statusPage.uploadsShown).map(({ trail, declaredBytes, startedAtMs }) => ({
-      requestId: trail.requestId, companyId: trail.companyId, way: trail.bodyMode, bytes: trail.bytesIn ?? 0, declaredBytes, ageMs: nowMs - startedAtMs,
+    uploads: forms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
+      requestId: record.requestId, companyId: record.companyId, way: record.bodyMode, bytes: record.bytesIn ?? 0, declaredBytes, ageMs: nowMs - startedAtMs,
     })),
     problems: problems.list(),
   }
