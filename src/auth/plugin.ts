@@ -2,18 +2,16 @@
  * The guard in front of the mirrored routes, in the order in which a request is refused: who calls, how often, which company, which
  * operation. It knows nothing of bodies.
  */
-import rateLimit, { normalizeIP } from '@fastify/rate-limit'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
-import { limits } from '../config/limits.ts'
-import { Problem } from '../server/problem.ts'
 import { toError } from '../server/errors.ts'
-import type { RedisConnection } from '../storage/redis.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
 import { JwksCache, type JwksLogger } from './jwks.ts'
 import { authorizeCompany, authorizeOperation } from './authorize.ts'
+import { registerRateLimit, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,12 +23,6 @@ declare module 'fastify' {
     /** By whom limits count; nothing where callers can't be told apart. */
     callerId: string | undefined
   }
-}
-
-/** How replicas count together. */
-interface SharedRateLimit {
-  redis: RedisConnection
-  pseudonymize (callerId: string): string
 }
 
 type AuthConfig = Config['auth']
@@ -95,20 +87,6 @@ export class AuthPlugin {
 /** Whether callers can be told apart: by subject, or by an address that a trusted proxy vouches for. */
 export function canIdentifyCallers ({ jwt, trustedProxies }: AuthConfig): boolean {
   return jwt !== undefined || trustedProxies.length > 0
-}
-
-async function registerRateLimit (scope: FastifyInstance, ratePerMinute: number, sharedRateLimit: SharedRateLimit | undefined): Promise<void> {
-  await scope.register(rateLimit, {
-    global: false,
-    max: ratePerMinute,
-    timeWindow: 60_000,
-    cache: limits.callerRate.callersMax,
-    ...(sharedRateLimit !== undefined && { store: (await import('./rate-limit.ts')).createRateLimitStore(sharedRateLimit.redis, sharedRateLimit.pseudonymize) }),
-    enableDraftSpec: true,
-    keyGenerator: ({ callerId }) => callerId ?? '',
-    errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),
-  })
-  scope.addHook('onRequest', scope.rateLimit())
 }
 
 /** A path that names no company has it in the query; where it is named in the path, the query may not name another one. */

@@ -7,7 +7,7 @@ import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
 import { recordSchema } from '../endpoints/endpoint.ts'
-import { splitParameters } from '../proxy/url.ts'
+import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
 import { buildProblemResponses } from './problem-examples.ts'
 

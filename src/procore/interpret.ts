@@ -6,6 +6,7 @@ import { Problem, type Outcome } from '../server/problem.ts'
 import type { CacheStatus } from '../telemetry/request-record.ts'
 import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
 import { rateLimitResetSeconds, retryAfterSeconds } from './http-dates.ts'
+import { lookupDetails, timeoutDetails, connectionErrorDetails } from './problem-details.ts'
 import type { LookupResult } from './recovery/lookup.ts'
 
 /** What can be passed on: JSON, or nothing where that was expected. */
@@ -80,12 +81,6 @@ export function interpretLookup (lookupResult: LookupResult, unknownProblem: Pro
   return { kind: 'success', status: 201, contentType: 'application/json', body: Buffer.from(JSON.stringify(record)), recordId: getRecordId(record), recovered: true }
 }
 
-const lookupDetails = {
-  notFound: 'Procore was looked through, and has no such record.',
-  ambiguous: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
-  inconclusive: 'Procore could not be looked through.',
-} as const
-
 function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: ResponseExpectation): UpstreamSuccess {
   const contentType = response.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
@@ -143,19 +138,6 @@ function failureProblem ({ phase, requestSent, timedOut, cause }: ExchangeFailur
   if (phase !== 'connect' && !isConnectionError(cause)) return new Problem('procore_bad_response', 'What Procore answered is not HTTP.', { outcome, cause })
   return new Problem('procore_unreachable', connectionErrorDetails[phase], { outcome, cause })
 }
-
-const timeoutDetails = {
-  connect: 'No connection to Procore came free in time.',
-  send: 'Procore stopped reading the request.',
-  wait: 'Procore did not answer in time.',
-  receive: 'The answer of Procore did not end in time.',
-} as const
-
-const connectionErrorDetails = {
-  connect: 'No connection to Procore could be made.',
-  send: 'The connection to Procore was lost before the request was complete.',
-  wait: 'The connection to Procore was lost before any answer.',
-} as const
 
 /** The connection was lost, as against an answer that undici could not read: those errors are of the system or of the socket. */
 function isConnectionError (cause: Error): boolean {

@@ -8,6 +8,7 @@ import type { UpstreamResult } from '../procore/interpret.ts'
 import type { RecordValidator } from './validation/record.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import type { CompiledRecord } from './validation/schema.ts'
+import type { DisconnectSignal } from '../server/disconnect-signal.ts'
 
 /** It is made for one request, and nothing of it outlives the request. */
 export interface RequestContext {
@@ -50,4 +51,18 @@ function noop (): void {}
 /** Of a body that is there as a whole, or of none: nothing of it still comes. */
 export function bufferedBody (body: Buffer | null, contentType: string | undefined, values: FieldValues): ValidatedBody {
   return { body, contentType, values, validated: alreadyValidated, drain: noop, stopBody: noop }
+}
+
+/** What is known of a request beside its body. */
+export interface RequestMetadata {
+  path: RecordValidator
+  query: RecordValidator
+  /** Whose Idempotency-Key it is: only a verified subject tells callers apart, since an address may change between two tries. */
+  subject: string
+  /** The caller's Idempotency-Key. */
+  idempotencyKey: string | undefined
+  record: RequestRecord
+  signal: DisconnectSignal
+  requestId: string
+  route: string | undefined
 }

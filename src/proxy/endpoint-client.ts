@@ -4,7 +4,7 @@ import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome, RequestRecord } from '../telemetry/request-record.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
-import { neverAborted, type DisconnectSignal } from '../server/disconnect-signal.ts'
+import { neverAborted } from '../server/disconnect-signal.ts'
 import type { LookupCriteria } from '../procore/recovery/lookup.ts'
 import { expectJson, type ResponseExpectation, type UpstreamResult } from '../procore/interpret.ts'
 import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
@@ -12,21 +12,7 @@ import type { RecordValidator } from './validation/record.ts'
 import type { Idempotency, IdempotencyScope } from './idempotency/idempotency.ts'
 import { isCompleteList, type ResponseCache } from './response-cache.ts'
 import { createUrlBuilder, type UrlBuilder } from './url.ts'
-import type { ValidatedBody } from './context.ts'
-
-/** What is known of a request beside its body. */
-export interface RequestMetadata {
-  path: RecordValidator
-  query: RecordValidator
-  /** Whose Idempotency-Key it is: only a verified subject tells callers apart, since an address may change between two tries. */
-  subject: string
-  /** The caller's Idempotency-Key. */
-  idempotencyKey: string | undefined
-  record: RequestRecord
-  signal: DisconnectSignal
-  requestId: string
-  route: string | undefined
-}
+import type { RequestMetadata, ValidatedBody } from './context.ts'
 
 type LookupDescription = NonNullable<Endpoint['lookup']>
 

@@ -8,10 +8,11 @@ import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import { validationProblem, type RecordValidator } from './validation/record.ts'
 import { parseIdempotencyKey } from './idempotency/header.ts'
-import { validatePath, validateQuery, type UrlBuilder, type CompiledParameters } from './url.ts'
+import { validatePath, validateQuery, type CompiledParameters } from './validation/parameters.ts'
+import type { UrlBuilder } from './url.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseParameters, isUtf8Charset } from './multipart/header-params.ts'
-import { malformedForm } from './multipart/malformed.ts'
+import { malformedForm } from './multipart/part-headers.ts'
 
 /** One of the paths of an endpoint. */
 export interface RouteTemplate {

@@ -18,11 +18,13 @@ import { parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplat
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { readJsonBody } from './body/json.ts'
 import { rewritePageHeaders } from './pagination.ts'
-import { setUpstreamHeaders, rejectionProblem, relaySuccess } from './response.ts'
+import { setUpstreamHeaders, relaySuccess } from './response.ts'
+import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
-import { compileParameters, createUrlBuilder } from './url.ts'
+import { createUrlBuilder } from './url.ts'
+import { compileParameters } from './validation/parameters.ts'
 import type { UploadLimiter } from './body/upload-limiter.ts'
-import type { RequestMetadata } from './endpoint-client.ts'
+import type { RequestMetadata } from './context.ts'
 import type { ValidatedBody, RequestContext } from './context.ts'
 
 declare module 'fastify' {

@@ -15,9 +15,10 @@ import { emptyBody } from './body/json.ts'
 import type { RecordValidator } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
 import { hasNextPage } from './pagination.ts'
-import { rejectionProblem } from './response.ts'
-import { compileParameters, validateQuery } from './url.ts'
-import { EndpointClient, type RequestMetadata, type ProxyServices } from './endpoint-client.ts'
+import { rejectionProblem } from './rejection.ts'
+import { compileParameters, validateQuery } from './validation/parameters.ts'
+import { EndpointClient, type ProxyServices } from './endpoint-client.ts'
+import { type RequestMetadata } from './context.ts'
 
 type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 

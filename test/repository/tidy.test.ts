@@ -255,4 +255,3 @@ t.test('every metric that a page names is one that the service has', async t => 
     for (const [, name = ''] of textOf(path).matchAll(new RegExp(`\\b${metricPrefix}([a-z_]+)\\b`, 'g'))) t.ok(own.has(name) || own.has(name.replace(/_(bucket|sum|count)$/, '')), `${name} in ${path}`)
   }
 })
-

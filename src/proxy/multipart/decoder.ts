@@ -11,7 +11,7 @@ import { ByteBuffer } from '../body/byte-buffer.ts'
 import { ImageDimensions } from '../image/dimensions.ts'
 import { detectImageType, signatureBytes, type ImageType } from '../image/signature.ts'
 import type { PartSink } from './parser.ts'
-import { malformedForm } from './malformed.ts'
+import { malformedForm } from './part-headers.ts'
 import { parsePartHeaders, type PartHeaders } from './part-headers.ts'
 import { sizeViolation, type CompiledField } from '../validation/schema.ts'
 

@@ -5,7 +5,7 @@
  * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
 import { ByteBuffer } from '../body/byte-buffer.ts'
-import { malformedForm } from './malformed.ts'
+import { malformedForm } from './part-headers.ts'
 
 /** Told of the parts in their order: each has one start, any number of data, and one end. It may throw, which ends the form. */
 export interface PartSink {

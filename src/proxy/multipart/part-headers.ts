@@ -5,7 +5,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Problem } from '../../server/problem.ts'
 import { isUtf8Charset, parseParameters } from './header-params.ts'
-import { malformedForm } from './malformed.ts'
 
 /** What matters of it: what the part is, never what its file is called. */
 export interface PartHeaders {
@@ -62,4 +61,9 @@ function rejectCharset (contentType: string | undefined): void {
   if (charset !== undefined && !isUtf8Charset(charset) && charset.toLowerCase() !== 'us-ascii') {
     throw new Problem('unsupported_media_type', 'A part has a charset that is not UTF-8.')
   }
+}
+
+/** @param detail a sentence without a word of the form's own */
+export function malformedForm (detail: string): Problem {
+  return new Problem('malformed_form', detail)
 }

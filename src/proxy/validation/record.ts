@@ -5,6 +5,7 @@
 import { Problem, type FieldError } from '../../server/problem.ts'
 import { validateField, requiredViolation, typeViolation, type Violation, type CompiledField, type CompiledRecord } from './schema.ts'
 import { coerceText, invalidText } from './coerce.ts'
+import { toJsonPointer } from './json-pointer.ts'
 
 /** Most faults that one answer tells. */
 const errorsMax = 50
@@ -131,11 +132,6 @@ export class RecordValidator {
   get unknownFieldErrors (): readonly FieldError[] {
     return this.#errors?.unknown ?? []
   }
-}
-
-/** JSON Pointer (RFC 6901 §3). */
-export function toJsonPointer (path: readonly string[]): string {
-  return path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
 /**
