@@ -5,7 +5,7 @@ export function toError (thrown: unknown): Error {
 
 /** The caller left before it was answered: there is nobody to tell, only a log line to write. */
 export class ClientDisconnectedError extends Error {
-  override readonly name = 'CallerGone'
+  override readonly name = 'ClientDisconnectedError'
 
   constructor () {
     super('the caller left')

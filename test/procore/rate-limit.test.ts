@@ -30,7 +30,7 @@ t.test('when nothing remains, requests wait for the reset if that is soon, in or
   }))
   t.equal(refusedByProcore(service), 0)
   t.strictSame(service.emulator.apiRequests.slice(5).map(({ json }) => JSON.stringify(json).match(/jane(\d+)@/)?.[1]), Array.from({ length: 12 }, (_, index) => String(100 + index)))
-  t.ok(service.lines.some(line => Number(line['waitMs']) > 0), 'the wait is in the log')
+  t.ok(service.lines.some(line => Number(line['rateLimitWaitMs']) > 0), 'the wait is in the log')
 })
 
 t.test('a short window that is spent keeps nobody longer than it lasts, whatever is under way in a long one', async t => {
