@@ -60,8 +60,8 @@ const FieldErrorSchema = Type.Object({
 export type FieldError = Static<typeof FieldErrorSchema>
 
 const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], {
-  description: 'Outcome of a create that failed. `not_sent`: Procore received no complete request, so it is safe to repeat. ' +
-    '`rejected`: Procore rejected the request. `unknown`: Procore may or may not have created the record.',
+  description: 'Outcome of a create that failed. `not_sent`: Procore received no complete request, so it is safe to ' +
+    'repeat. `rejected`: Procore rejected the request. `unknown`: Procore may or may not have created the record.',
 })
 /** Outcome of a create that failed: Procore received no complete request, rejected it, or may have executed it. */
 export type Outcome = Static<typeof OutcomeSchema>

@@ -123,7 +123,7 @@ t.test('keys stay in use while the issuer is away; without any, callers are told
 t.test('an attempt that failed is repeated by itself until it succeeds, although nobody calls', async t => {
   const issuer = await startIssuer(t)
   const { url, app, lines } = await startService(t, { env: issuer.env })
-  const failures = () => lines.filter(({ msg }) => msg === 'no keys to verify callers with').length
+  const failures = () => lines.filter(({ msg }) => msg === 'cannot fetch the keys that verify callers').length
   const identity = async () => Object((await send(`${url}/readyz`, { method: 'GET' })).json['dependencies']).identity.state
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
