@@ -47,7 +47,7 @@ t.test('operations by scope', async t => {
 t.test('permission templates: what callers may not give is refused wherever it stands in a form, once there is nothing to mend', async t => {
   const { usersUrl, emulator } = await startService(t, { env: { PERMISSION_TEMPLATE_IDS: '27,28' } })
   for (const field of ['default_permission_template_id', 'company_permission_template_id']) {
-    t.match((await sendJson(usersUrl, { user: { ...jane, [field]: 1 } })).json, { status: 403, code: 'template_not_allowed', detail: `user[${field}] is not a permission template that callers may give.` })
+    t.match((await sendJson(usersUrl, { user: { ...jane, [field]: 1 } })).json, { status: 403, code: 'template_not_allowed', detail: `user[${field}] is not a permission template that callers may assign.` })
     const part = { name: `user[${field}]`, data: '1' }
     t.match((await sendMultipart(usersUrl, multipartBody([part, ...janeParts]))).json, { code: 'template_not_allowed' })
     const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }
