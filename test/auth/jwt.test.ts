@@ -106,7 +106,7 @@ t.test('the clock of the issuer may differ by a few seconds', async t => {
   t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, late)).status, 201)
 })
 
-t.test('concurrent requests share one fetch of the keys; an unknown key causes a fetch only after a cooldown', async t => {
+t.test('concurrent requests share one fetch of the keys; an unknown key is fetched only after a cooldown', async t => {
   const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
