@@ -9,16 +9,12 @@ import { createUpstreamPool, type UpstreamPool, type ProxyConfig } from '../http
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
-
-/** The part of the log that the keys speak to. */
-export interface JwksLogger {
-  warn (fields: object, message: string): void
-}
+import type { Logger } from '../telemetry/logger.ts'
 
 /** RFC 7517 §5. An attempt has `limits.jwks.timeoutMs`, and `limits.jwks.cooldownMs` pass before the next one; keys once had stay in use until others come. */
 export class JwksCache {
   readonly #jwks: RemoteJWKSet
-  readonly #log: JwksLogger
+  readonly #log: Logger
   readonly #pool: UpstreamPool
   #isClosed = false
   #pendingFetch: Promise<boolean> | undefined
@@ -27,7 +23,7 @@ export class JwksCache {
   /** Whether the last attempt brought keys. */
   readonly status = new DependencyStatus()
 
-  constructor (url: string, proxy: ProxyConfig, log: JwksLogger) {
+  constructor (url: string, proxy: ProxyConfig, log: Logger) {
     this.#log = log
     this.#pool = createUpstreamPool(new URL(url).origin, 1, proxy)
     const { dispatcher } = this.#pool

@@ -8,6 +8,7 @@ import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import type { ExchangeResult } from './exchange.ts'
@@ -15,7 +16,7 @@ import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } fr
 import { lookUp, type LookupContext, type LookupCriteria } from './recovery/lookup.ts'
 import { interpretExchange, interpretLookup, type ResponseExpectation, type UpstreamSuccess, type UpstreamResult } from './interpret.ts'
 import { isStream } from './request.ts'
-import { UpstreamSender, type UpstreamCall, type UpstreamLogger } from './send.ts'
+import { UpstreamSender, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request, and what its answer is to be judged by. Its limits of time are those of the configuration. */
@@ -36,14 +37,14 @@ export interface ReplicaCoordination {
 export class ProcoreClient {
   readonly accessTokens: AccessTokenProvider
   readonly #config: Config['procore']
-  readonly #log: UpstreamLogger
+  readonly #log: Logger
   readonly #apiPool: UpstreamPool
   readonly #loginPool: UpstreamPool
   readonly #sender: UpstreamSender
   readonly #recentCreates = new RecentCreates()
 
   /** @param recordTokenRequest is told how long the login host took each time, in milliseconds */
-  constructor (config: Config['procore'], proxy: ProxyConfig, log: UpstreamLogger, coordination?: ReplicaCoordination, recordTokenRequest: (ms: number) => void = () => {}) {
+  constructor (config: Config['procore'], proxy: ProxyConfig, log: Logger, coordination?: ReplicaCoordination, recordTokenRequest: (ms: number) => void = () => {}) {
     this.#config = config
     this.#log = log
     this.#apiPool = createUpstreamPool(config.apiUrl, config.connections, proxy)

@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import { ClientDisconnectedError } from '../server/errors.ts'
@@ -49,14 +50,6 @@ interface Attempt extends AttemptResult {
   rateLimitWaitMs: number
 }
 
-/** The methods of pino's that are used here. Fields hold ids, codes and times only. */
-export interface UpstreamLogger {
-  debug (fields: object, message: string): void
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-  error (fields: object, message: string): void
-}
-
 /** The one way to the API host; look-ups go it as well. */
 export class UpstreamSender {
   readonly rateLimiter: RateLimiter
@@ -64,13 +57,13 @@ export class UpstreamSender {
   readonly #config: Config['procore']
   readonly #dispatcher: Dispatcher
   readonly #accessTokens: AccessTokenProvider
-  readonly #log: UpstreamLogger
+  readonly #log: Logger
   readonly #limits: ExchangeLimits
   /** Requests that are with the pool: on a connection or waiting for one. */
   #inFlight = 0
   #warnedChunkedRejected = false
 
-  constructor (config: Config['procore'], dispatcher: Dispatcher, accessTokens: AccessTokenProvider, log: UpstreamLogger, sharedRateLimiter?: SharedRateLimiter) {
+  constructor (config: Config['procore'], dispatcher: Dispatcher, accessTokens: AccessTokenProvider, log: Logger, sharedRateLimiter?: SharedRateLimiter) {
     this.rateLimiter = new RateLimiter(config, sharedRateLimiter)
     this.#config = config
     this.#dispatcher = dispatcher

@@ -3,11 +3,13 @@ import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { Problem } from '../../src/server/problem.ts'
 import { AccessTokenProvider } from '../../src/procore/auth/token-provider.ts'
+import type { Logger } from '../../src/telemetry/logger.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-const silent = { info: () => {}, warn: () => {} }
+const noop = () => {}
+const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop }
 const create = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
 
 t.test('a crowd without a token costs one request to the login host', async t => {
@@ -109,7 +111,7 @@ t.test('refused credentials are in the log once a minute, not at every attempt o
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   const lines: string[] = []
-  const tokens = new AccessTokenProvider(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { info: () => {}, warn: (_, message) => { lines.push(message) } })
+  const tokens = new AccessTokenProvider(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { ...silentLogger, warn: (_fields: unknown, message?: unknown) => { lines.push(String(message)) } })
   for (let attempt = 0; attempt < 12; attempt++) {
     await t.rejects(tokens.get(), { code: 'procore_unauthorized', cause: undefined })
     now += 10_000
@@ -132,7 +134,7 @@ t.test('kept in use while a renewal ahead fails, and never used beyond its end',
   const tokens = new AccessTokenProvider(async () => {
     if (asked++ > 0) throw new Problem('procore_unavailable', 'away', { outcome: 'not_sent' })
     return { value: 'first', issuedAtMs: now, lifetimeMs: 1000 }
-  }, silent)
+  }, silentLogger)
   t.equal(await tokens.get(), 'first')
   now += 900
   tokens.start()
@@ -147,7 +149,7 @@ t.test('kept in use while a renewal ahead fails, and never used beyond its end',
 
 t.test('a token of yesterday that is refused late does not drop the one of today', async t => {
   let asked = 0
-  const tokens = new AccessTokenProvider(async () => ({ value: `token-${++asked}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 }), silent)
+  const tokens = new AccessTokenProvider(async () => ({ value: `token-${++asked}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 }), silentLogger)
   t.equal(await tokens.get(), 'token-1')
   tokens.invalidate('token-1')
   tokens.invalidate('token-1')

@@ -8,13 +8,8 @@
 import { limits } from '../../config/limits.ts'
 import { Problem } from '../../server/problem.ts'
 import { DependencyStatus } from '../../telemetry/dependency-status.ts'
+import type { Logger } from '../../telemetry/logger.ts'
 import type { FetchAccessToken, AccessToken } from './token-request.ts'
-
-/** The methods of pino's that are used here. No token gets into a field. */
-export interface AccessTokenLogger {
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-}
 
 /** The longest delay that a timer of Node takes without firing at once. */
 const timerMaxMs = 2_147_483_647
@@ -22,7 +17,7 @@ const timerMaxMs = 2_147_483_647
 /** No timer of it keeps the process alive; its ages and counts are there to be looked at. */
 export class AccessTokenProvider {
   readonly #fetch: FetchAccessToken
-  readonly #log: AccessTokenLogger
+  readonly #log: Logger
   #current: AccessToken | undefined
   /** The last one that was current, dropped or not: the next has to be another. */
   #lastIssued: string | undefined
@@ -42,7 +37,7 @@ export class AccessTokenProvider {
   /** Since the start: tokens that were had, attempts that failed, and tokens that the API refused. */
   readonly counts = { renewed: 0, failed: 0, refused: 0 }
 
-  constructor (fetchAccessToken: FetchAccessToken, log: AccessTokenLogger) {
+  constructor (fetchAccessToken: FetchAccessToken, log: Logger) {
     this.#fetch = fetchAccessToken
     this.#log = log
   }
