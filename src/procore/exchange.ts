@@ -38,7 +38,7 @@ export function exchange (
   request: HttpRequest,
   limits: ExchangeLimits,
   signal: DisconnectSignal,
-  onSent: () => void,
+  onSent: () => void
 ): Promise<ExchangeResult> {
   const { body } = request
   if (isStream(body) && body.destroyed) {
@@ -84,7 +84,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     request: HttpRequest,
     limits: ExchangeLimits,
     onSent: () => void,
-    resolve: (result: ExchangeResult) => void,
+    resolve: (result: ExchangeResult) => void
   ) {
     this.#request = request
     this.#limits = limits

@@ -63,7 +63,7 @@ const rejectionTextMaxLength = 4096
 export function interpretExchange (
   result: ExchangeResult,
   isStreamed: boolean,
-  expectation: ResponseExpectation = expectJson,
+  expectation: ResponseExpectation = expectJson
 ): UpstreamResult {
   if (result.kind === 'failure') throw failureProblem(result)
   const { status } = result

@@ -77,7 +77,7 @@ t.test('changed under load while both are valid: no request fails', async t => {
   await waitUntil(() => index > 50)
   writeFileSync(`${directory}/secret`, 'second-secret')
   program.child.kill('SIGHUP')
-  await waitUntil(() => program.lines.filter(line => line.includes('token renewed')).length === 2)
+  await waitUntil(() => program.lines.filter(line => line.includes('access token renewed')).length === 2)
   // Whatever went out with the first token has ended when so many others have begun.
   const renewedAt = index
   await waitUntil(() => index > renewedAt + 50)
