@@ -7,6 +7,7 @@ import type { CacheStatus } from '../telemetry/request-record.ts'
 import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
 import { rateLimitResetSeconds, retryAfterSeconds } from './http-dates.ts'
 import { lookupDetails, timeoutDetails, connectionErrorDetails } from './problem-details.ts'
+import { shortWindowSeconds } from './rate-limit/headers.ts'
 import type { LookupResult } from './recovery/lookup.ts'
 
 /** A response that can be relayed: JSON, or an empty body where one is expected. */
@@ -188,9 +189,6 @@ function isConnectionError (cause: Error): boolean {
   const isSystemError = 'syscall' in cause && 'code' in cause
   return isSystemError || cause.name === 'SocketError' || cause.name === 'ClientDestroyedError'
 }
-
-/** Assumed for a 429 without a time: the shorter of Procore's two rate limit windows. */
-const shortWindowSeconds = 10
 
 function rateLimitedProblem ({ headers }: UpstreamResponse): Problem {
   const nowMs = Date.now()
