@@ -73,7 +73,7 @@ export class ProcoreClient {
     return this.#sender.breaker.status
   }
 
-  /** For metrics and the status page. */
+  /** The rate limiter, whose state metrics and the status page show. */
   get rateLimiter (): RateLimiter {
     return this.#sender.rateLimiter
   }

@@ -10,11 +10,11 @@ import { isStream, type HttpRequest } from './request.ts'
 
 /** Limits of one exchange. */
 export interface ExchangeLimits {
-  /** From the last byte sent until the response is complete. */
+  /** Longest time from the last byte sent until the response is complete. */
   timeoutMs: number
   /** Longest pause in writing a stream that has bytes to write. */
   idleTimeoutMs: number
-  /** From dispatching the request until a connection takes it. */
+  /** Longest time from dispatching the request until a connection takes it. */
   startTimeoutMs: number
   /** A response with a longer body is an ExchangeFailure. */
   responseMaxBytes: number

@@ -20,7 +20,7 @@ interface PendingCreate {
  */
 export class RecentCreates {
   readonly #inFlight = new SlotSet<PendingCreate>()
-  /** When the creates were sent, by company and address. The address whose latest create is oldest comes first. */
+  /** When the creates were sent, by company and address; ordered by the latest create, oldest first. */
   readonly #sentAtMsByDedupeKey = new Map<string, number[]>()
 
   /** Returns the slot to pass to `settle`, or undefined if the create has no lookup criteria. */
