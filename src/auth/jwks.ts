@@ -13,11 +13,7 @@ import { createUpstreamPool, type UpstreamPool, type ProxyConfig } from '../http
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
-
-/** Logger of failed fetches. */
-export interface JwksLogger {
-  warn (fields: object, message: string): void
-}
+import type { Logger } from '../telemetry/logger.ts'
 
 /**
  * Cache of a JWK Set (RFC 7517 §5). A fetch times out after `limits.jwks.timeoutMs`; the next one starts at the
@@ -25,7 +21,7 @@ export interface JwksLogger {
  */
 export class JwksCache {
   readonly #jwks: RemoteJWKSet
-  readonly #log: JwksLogger
+  readonly #log: Logger
   readonly #pool: UpstreamPool
   #isClosed = false
   #pendingFetch: Promise<boolean> | undefined
@@ -34,7 +30,7 @@ export class JwksCache {
   /** Whether the last fetch succeeded. */
   readonly status = new DependencyStatus()
 
-  constructor (url: string, proxy: ProxyConfig, log: JwksLogger) {
+  constructor (url: string, proxy: ProxyConfig, log: Logger) {
     this.#log = log
     this.#pool = createUpstreamPool(new URL(url).origin, 1, proxy)
     const { dispatcher } = this.#pool

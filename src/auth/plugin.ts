@@ -5,8 +5,9 @@ import type { Config } from '../config/index.ts'
 import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { toError } from '../server/errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
-import { JwksCache, type JwksLogger } from './jwks.ts'
+import { JwksCache } from './jwks.ts'
 import { authorizeCompany, authorizeOperation } from './authorize.ts'
 import { registerRateLimit, type SharedRateLimit } from './rate-limit.ts'
 
@@ -30,7 +31,7 @@ export class AuthPlugin {
   readonly #config: AuthConfig
   readonly #authenticator: JwtAuthenticator | undefined
 
-  constructor (config: AuthConfig, proxy: ProxyConfig, log: JwksLogger) {
+  constructor (config: AuthConfig, proxy: ProxyConfig, log: Logger) {
     this.#config = config
     if (config.jwt === undefined) return
     this.jwks = new JwksCache(config.jwt.jwksUrl, proxy, log)

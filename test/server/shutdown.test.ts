@@ -58,7 +58,7 @@ t.test('with a drain delay the service is not ready but still serves; afterwards
   const emulator = await startTestEmulator(t)
   const service = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), DRAIN_DELAY_MS: '600' })
   const url = await service.listening
-  await waitUntil(() => hasLine(service, 'token renewed'))
+  await waitUntil(() => hasLine(service, 'access token renewed'))
   t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 200)
   service.child.kill('SIGTERM')
   await waitUntil(() => hasLine(service, 'stopping'))
