@@ -4,7 +4,7 @@ import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { jane, send, sendJson, type TestResponse } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-/** Ways to lose a response, or to get one that does not tell whether Procore acted. */
+/** Ways to lose a response, or to get one that leaves open whether Procore acted. */
 const losses: Array<{ name: string, fault: InjectedFault }> = [
   { name: 'a reset after the request', fault: { kind: 'reset-after-body' } },
   { name: 'a truncated response', fault: { kind: 'truncate' } },
