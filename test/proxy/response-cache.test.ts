@@ -1,4 +1,4 @@
-// The response cache: lists are cached by company and query, refreshed after their lifetime, and stale if Procore is down.
+// The response cache: lists are cached by company and query, refreshed after their lifetime, and stale on errors.
 import t from 'tap'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { limits } from '../../src/config/limits.ts'
