@@ -163,17 +163,17 @@ t.test('a rejection by Procore is replayed with its errors', async t => {
 t.test('a request that certainly created nothing releases its key', async t => {
   const retryAfter = { 'retry-after': '1' }
   const rows: Array<{ name: string, fault: InjectedFault }> = [
-    { name: 'a request that Procore answers with 408', fault: { kind: 'status', status: 408, body: '{}' } },
+    { name: 'a request to which Procore responds with 408', fault: { kind: 'status', status: 408, body: '{}' } },
     {
-      name: 'a request that Procore answers with 429',
+      name: 'a request to which Procore responds with 429',
       fault: { kind: 'status', status: 429, body: '{}', headers: retryAfter },
     },
     {
-      name: 'a request that Procore answers with 503 and Retry-After',
+      name: 'a request to which Procore responds with 503 and Retry-After',
       fault: { kind: 'status', status: 503, body: '{}', headers: retryAfter },
     },
     {
-      name: 'a request that Procore answers with 401 twice',
+      name: 'a request to which Procore responds with 401 twice',
       fault: { kind: 'status', status: 401, body: '{}', times: 2 },
     },
   ]
@@ -344,7 +344,7 @@ t.test('the store in memory evicts the oldest settled record by bytes and by age
   t.equal(await store.claim('three'), undefined, 'the record has expired')
 })
 
-t.test('a streamed form that Procore answers early with success is unknown, and is never sent again', async t => {
+t.test('a streamed form with an early success of Procore is unknown, and is never sent again', async t => {
   const service = await startService(t)
   const { usersUrl, emulator } = service
   emulator.faults.add({ kind: 'early', status: 201, body: '{"id":1}', lingerMs: 2000 })

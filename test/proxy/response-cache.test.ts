@@ -88,11 +88,11 @@ t.test('while Procore fails or its rate limit is exhausted, a stale list is serv
   const { text } = await get(tradesUrl)
   const rows: Array<{ name: string, fault: InjectedFault }> = [
     { name: 'Procore resets the connection', fault: { kind: 'reset-after-body', times: 2 } },
-    { name: 'Procore answers with 503', fault: { kind: 'status', status: 503, body: '', times: 2 } },
-    { name: 'Procore answers with 500', fault: { kind: 'status', status: 500, body: '', times: 2 } },
-    { name: 'Procore answers with HTML', fault: { kind: 'status', status: 200, body: '<html>', times: 2 } },
+    { name: 'Procore responds with 503', fault: { kind: 'status', status: 503, body: '', times: 2 } },
+    { name: 'Procore responds with 500', fault: { kind: 'status', status: 500, body: '', times: 2 } },
+    { name: 'Procore responds with HTML', fault: { kind: 'status', status: 200, body: '<html>', times: 2 } },
     {
-      name: 'Procore answers with 429',
+      name: 'Procore responds with 429',
       fault: { kind: 'status', status: 429, body: '{}', headers: { 'retry-after': '1' }, times: 2 },
     },
   ]
