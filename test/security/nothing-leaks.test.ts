@@ -1,4 +1,4 @@
-// Sends recognizable values in every way against every fault, at the most verbose log level: no log line has any of them.
+// Sends recognizable values against every fault, with the log at its most verbose. No log line has any of them.
 // The helpers look for credentials in the traffic of all other tests, too.
 import { inspect } from 'node:util'
 import t from 'tap'
