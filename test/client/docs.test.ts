@@ -105,7 +105,10 @@ function getFunction (target: unknown, name: string): (...args: unknown[]) => un
   if (typeof target !== 'object' || target === null) throw new Error(`There is no ${name}.`)
   const value: unknown = Reflect.get(target, name)
   if (typeof value !== 'function') throw new Error(`${name} is not a function.`)
-  return (...args) => Reflect.apply(value, undefined, args)
+  return (...args) => {
+    const result: unknown = Reflect.apply(value, undefined, args)
+    return result
+  }
 }
 
 t.test('the examples create users', async t => {
