@@ -3,7 +3,12 @@ import t from 'tap'
 import { createClient, type Progress } from '../../client/client.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { jane } from '../helpers/requests.ts'
-import { createdResponse, problemResponse, startScriptedServer, type ScriptedResponse } from '../helpers/scripted-server.ts'
+import {
+  createdResponse,
+  problemResponse,
+  startScriptedServer,
+  type ScriptedResponse
+} from '../helpers/scripted-server.ts'
 import { startService } from '../helpers/service.ts'
 
 const toBlob = (image: Buffer) => new Blob([new Uint8Array(image)])
@@ -42,7 +47,7 @@ t.test('an update replaces the avatar and reports progress', async t => {
   t.equal(seen.at(-1)?.loaded, seen.at(-1)?.total)
 })
 
-t.test('an update is rejected by the service if it is invalid, and by Procore if the company requires a field', async t => {
+t.test('an update with an invalid field or without a field that the company requires is rejected', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
   const { data: { id = 0 } } = await client.createUser(101, jane)
@@ -119,7 +124,11 @@ const linkRows = [
   },
   { name: 'a link back is not followed', link: '</companies/101/users?page=1>; rel="next"', pages: 1 },
   { name: 'a link without a page number is not followed', link: '</companies/101/users?page=x>; rel=next', pages: 1 },
-  { name: 'a link of another relation is not followed', link: '</companies/101/users?page=2>; rel="nextish"', pages: 1 },
+  {
+    name: 'a link of another relation is not followed',
+    link: '</companies/101/users?page=2>; rel="nextish"',
+    pages: 1,
+  },
   { name: 'a response without a link is the last page', link: '', pages: 1 },
 ]
 
