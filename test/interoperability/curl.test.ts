@@ -2,22 +2,21 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { root } from '../helpers/spawn-program.ts'
 import { startService } from '../helpers/service.ts'
 
-interface ResponseJson extends Record<string, unknown> {
-  id: number
-}
-
-const parseJson: (text: string) => ResponseJson = JSON.parse
+const ResponseSchema = Type.Object({ id: Type.Optional(Type.Integer()) })
 
 const curl = async (...args: string[]) => {
   const options = ['-sS', '-w', '\n%{http_code}']
   const { stdout } = await promisify(execFile)('curl', [...options, ...args], { cwd: root, maxBuffer: 1e8 })
   const statusStart = stdout.lastIndexOf('\n')
-  return { status: Number(stdout.slice(statusStart + 1)), json: parseJson(stdout.slice(0, statusStart)) }
+  const json = assertSchema(ResponseSchema, JSON.parse(stdout.slice(0, statusStart)))
+  return { status: Number(stdout.slice(statusStart + 1)), json }
 }
 const sha256 = (bytes: Buffer | undefined) => createHash('sha256').update(bytes ?? '').digest('hex')
 
@@ -35,7 +34,7 @@ t.test('JSON of curl creates a user, and invalid JSON fields and media types are
   t.match(urlencoded, { status: 415, json: { code: 'unsupported_media_type' } }, 'urlencoded is curl\'s default')
 })
 
-t.test('-F with an image creates a user, whether the file is first or last, buffered or streamed', async t => {
+t.test('-F with an image creates a user', async t => {
   const { usersUrl, emulator } = await startService(t)
   const images = {
     'small.png': png(20_000),
@@ -44,21 +43,21 @@ t.test('-F with an image creates a user, whether the file is first or last, buff
     'large.jpg': jpeg(9_000_000),
   }
   const directory = t.testdir(images)
-  const fields = (index: number) => [
-    '-F', 'user[last_name]=Doe',
-    '-F', `user[email_address]=jane${index}@example.com`,
-    '-F', 'user[notes]=Zoë "the crane"',
-  ]
-  let index = 0
   for (const [name, image] of Object.entries(images)) {
-    for (const isFirst of [true, false]) {
-      const file = ['-F', `user[avatar]=@${directory}/${name}`]
-      const response = await curl(usersUrl, ...(isFirst ? [...file, ...fields(index)] : [...fields(index), ...file]))
-      t.equal(response.status, 201, name)
-      const user = emulator.api.directory.users.get(response.json.id)
-      t.equal(sha256(user?.avatar), sha256(image), name)
-      t.match(user?.values, { last_name: 'Doe', notes: 'Zoë "the crane"' })
-      index++
+    for (const position of ['first', 'last']) {
+      await t.test(`${name}, with the file ${position}`, async t => {
+        const file = ['-F', `user[avatar]=@${directory}/${name}`]
+        const fields = [
+          '-F', 'user[last_name]=Doe',
+          '-F', `user[email_address]=${position}.${name}@example.com`,
+          '-F', 'user[notes]=Zoë "the crane"',
+        ]
+        const response = await curl(usersUrl, ...(position === 'first' ? [...file, ...fields] : [...fields, ...file]))
+        t.equal(response.status, 201)
+        const user = emulator.api.directory.users.get(response.json.id ?? 0)
+        t.equal(sha256(user?.avatar), sha256(image))
+        t.match(user?.values, { last_name: 'Doe', notes: 'Zoë "the crane"' })
+      })
     }
   }
 })

@@ -1,4 +1,4 @@
-// Forms byte by byte as the libraries of other languages write them.
+// Tests forms as the libraries of other languages write them, byte by byte.
 import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { send } from '../helpers/requests.ts'
@@ -6,10 +6,17 @@ import { startService } from '../helpers/service.ts'
 
 const image = png(3000)
 
-function join (boundary: string, parts: Array<[head: string, data: string | Buffer]>, { preamble = '', epilogue = '\r\n', close = '--' } = {}): Buffer {
-  const pieces = parts.flatMap(([head, data]) => [Buffer.from(`--${boundary}\r\n${head}\r\n\r\n`), Buffer.from(data), Buffer.from('\r\n')])
-  return Buffer.concat([Buffer.from(preamble), ...pieces, Buffer.from(`--${boundary}${close}${epilogue}`)])
+type Part = [headers: string, data: string | Buffer]
+interface FormOptions { preamble?: string, epilogue?: string }
+
+function join (boundary: string, parts: Part[], { preamble = '', epilogue = '\r\n' }: FormOptions = {}): Buffer {
+  const encodedParts = parts.flatMap(([headers, data]) => [
+    Buffer.from(`--${boundary}\r\n${headers}\r\n\r\n`), Buffer.from(data), Buffer.from('\r\n'),
+  ])
+  return Buffer.concat([Buffer.from(preamble), ...encodedParts, Buffer.from(`--${boundary}--${epilogue}`)])
 }
+
+const headerBlock = (...lines: string[]) => lines.join('\r\n')
 
 const boundary70 = `${'='.repeat(20)}${'7'.repeat(50)}`
 const ascii = '\'()+_,-./:=?'
@@ -26,15 +33,28 @@ const forms: Record<string, { contentType: string, body: Buffer }> = {
   'Python http.client recipes: text/plain with a charset, MIME-Version, a quoted boundary': {
     contentType: 'multipart/form-data; boundary="===============1234567890=="',
     body: join('===============1234567890==', [
-      ['Content-Type: text/plain; charset="utf-8"\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\nContent-Disposition: form-data; name="user[last_name]"', 'Doe'],
-      ['Content-Type: text/plain; charset="us-ascii"\r\nContent-Disposition: form-data; name="user[email_address]"', 'jane@example.com'],
+      [headerBlock(
+        'Content-Type: text/plain; charset="utf-8"',
+        'MIME-Version: 1.0',
+        'Content-Transfer-Encoding: 8bit',
+        'Content-Disposition: form-data; name="user[last_name]"'
+      ), 'Doe'],
+      [headerBlock(
+        'Content-Type: text/plain; charset="us-ascii"',
+        'Content-Disposition: form-data; name="user[email_address]"'
+      ), 'jane@example.com'],
       ['Content-Type: image/png\r\nContent-Disposition: form-data; name="user[avatar]"; filename="a.png"', image],
     ], { epilogue: '' }),
   },
   'Ruby rest-client and multipart-post: file with transfer encoding, Content-Length in parts, an epilogue': {
     contentType: 'multipart/form-data; boundary=----RubyFormBoundaryA1b2C3d4E5f6G7h8',
     body: join('----RubyFormBoundaryA1b2C3d4E5f6G7h8', [
-      [`Content-Disposition: form-data; name="user[avatar]"; filename="a.png"\r\nContent-Length: ${image.length}\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary`, image],
+      [headerBlock(
+        'Content-Disposition: form-data; name="user[avatar]"; filename="a.png"',
+        `Content-Length: ${image.length}`,
+        'Content-Type: image/png',
+        'Content-Transfer-Encoding: binary'
+      ), image],
       ['Content-Disposition: form-data; name="user[last_name]"', 'Doe'],
       ['Content-Disposition: form-data; name="user[email_address]"', 'jane@example.com'],
     ], { epilogue: '\r\n\r\n' }),
@@ -74,7 +94,7 @@ const forms: Record<string, { contentType: string, body: Buffer }> = {
 }
 
 for (const [name, { contentType, body }] of Object.entries(forms)) {
-  t.test(name, async t => {
+  t.test(`a form is accepted: ${name}`, async t => {
     const { usersUrl, emulator } = await startService(t)
     const reply = await send(usersUrl, { headers: { 'content-type': contentType }, body })
     t.equal(reply.status, 201, reply.text)
