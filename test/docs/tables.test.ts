@@ -1,5 +1,5 @@
 // The tables of the documentation agree with the code.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -83,4 +83,13 @@ t.test('docs/architecture.md lists the folders of src', async t => {
   const named = [...tree.matchAll(/^ {2}(\w+)\/ /gm)].map(([, name = '']) => name)
   const entries = await readdir(join(root, 'src'), { withFileTypes: true })
   t.strictSame(named.sort(), entries.filter(entry => entry.isDirectory()).map(({ name }) => name).sort())
+})
+
+t.test('the README names only files that its folders have', async t => {
+  const rows = readPage('README.md').tableRows('folder')
+  t.ok(rows.length > 15)
+  for (const [folders = '', description = ''] of rows) {
+    const [folder = ''] = folders.split(', ')
+    for (const [file] of description.matchAll(/[\w-]+\.ts\b/g)) t.ok(existsSync(join(root, folder, file)), join(folder, file))
+  }
 })
