@@ -9,7 +9,7 @@ const nonceBytes = 12
 const tagBytes = 16
 
 /** AES-256-GCM with a random nonce for each text; the key is made from the secret by HKDF (RFC 5869), and anew when the secret changes. */
-export class Seal {
+export class Encryptor {
   readonly #secret: Secret
   #lastSecret = ''
   #derivedKey = Buffer.alloc(0)

@@ -10,7 +10,7 @@ export interface CompletedRecord {
   state: 'answered'
   /** Of the request, so that another one under the same key is told apart. */
   fingerprint: string
-  verdict: UpstreamResult
+  result: UpstreamResult
   procoreRequestId: string | undefined
 }
 

@@ -6,7 +6,7 @@ import type { IdempotencyStore } from './idempotency-store.ts'
 import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
 import { RedisConnection, type RedisLogger } from './redis.ts'
-import { Seal } from './encryption.ts'
+import { Encryptor } from './encryption.ts'
 import { SharedRateLimiter } from './shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from './fallback-idempotency-store.ts'
 import { withSharedAccessToken } from './shared-token.ts'
@@ -24,7 +24,7 @@ export interface SharedState extends ReplicaCoordination {
 /** Connects nobody yet: `store.start()` does. */
 export function createSharedState ({ storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: RedisLogger): SharedState {
   const redis = new RedisConnection(redisUrl, log)
-  const seal = new Seal(procore.clientSecret)
+  const seal = new Encryptor(procore.clientSecret)
   const redisIdempotencyStore = new RedisIdempotencyStore(redis, seal)
   const rateLimiter = new SharedRateLimiter(redis)
   return {

@@ -36,7 +36,7 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
   }
 
   async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
-    this.#set(id, record, record.state === 'answered' ? responseSize(record.verdict) : 0)
+    this.#set(id, record, record.state === 'answered' ? responseSize(record.result) : 0)
   }
 
   async release (id: string): Promise<void> {
@@ -75,6 +75,6 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
   }
 }
 
-function responseSize (verdict: CompletedRecord['verdict']): number {
+function responseSize (verdict: CompletedRecord['result']): number {
   return verdict.kind === 'success' ? verdict.body.length : Buffer.byteLength(JSON.stringify(verdict.body) ?? '')
 }

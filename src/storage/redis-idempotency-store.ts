@@ -7,7 +7,7 @@ import { limits } from '../config/limits.ts'
 import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
 import { deserialize, serialize } from './stored-idempotency-record.ts'
 import type { LeaseTiming, RedisConnection } from './redis.ts'
-import type { Seal } from './encryption.ts'
+import type { Encryptor } from './encryption.ts'
 
 interface ActiveLease {
   holder: string
@@ -19,7 +19,7 @@ interface ActiveLease {
 /** Answers of more than `limits.redis.recordMaxBytes` are not stored, and count as unknown: they are looked up again. */
 export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #redis: RedisConnection
-  readonly #seal: Seal
+  readonly #encryptor: Encryptor
   /** What this replica runs, by key. */
   readonly #leases = new Map<string, ActiveLease>()
   readonly #renewalTimer: NodeJS.Timeout
@@ -27,9 +27,9 @@ export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #leaseMs: number
 
   /** @param lease how long a key is held by a replica that says nothing, and how often one that is alive says so */
-  constructor (redis: RedisConnection, seal: Seal, { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis) {
+  constructor (redis: RedisConnection, seal: Encryptor, { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis) {
     this.#redis = redis
-    this.#seal = seal
+    this.#encryptor = seal
     this.#leaseMs = leaseMs
     this.#renewalTimer = setInterval(() => this.#extendLeases(), leaseRenewMs).unref()
   }
@@ -87,7 +87,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
   }
 
   #decrypt (id: string, encrypted: string): CompletedRecord | IndeterminateRecord | undefined {
-    return deserialize(this.#seal.decrypt(id, encrypted))
+    return deserialize(this.#encryptor.decrypt(id, encrypted))
   }
 
   /** Meanwhile the lease goes on. */
@@ -100,10 +100,10 @@ export class RedisIdempotencyStore implements IdempotencyStore {
 
   /** A large answer would keep the store from everything else: it is looked up again instead. */
   #encrypt (id: string, record: CompletedRecord | IndeterminateRecord): string {
-    const encrypted = this.#seal.encrypt(id, serialize(record))
+    const encrypted = this.#encryptor.encrypt(id, serialize(record))
     if (encrypted.length <= limits.redis.recordMaxBytes) return encrypted
     const indeterminate: IndeterminateRecord = { state: 'unknown', fingerprint: record.fingerprint, sentAtMs: Date.now() - limits.lookup.timeoutMs, code: 'procore_bad_response' }
-    return this.#seal.encrypt(id, serialize(indeterminate))
+    return this.#encryptor.encrypt(id, serialize(indeterminate))
   }
 
   #extendLeases (): void {

@@ -10,12 +10,12 @@ import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { FetchAccessToken, AccessToken } from '../procore/auth/token-request.ts'
 import { redisKeyPrefix, StoreUnavailableError, type RedisConnection } from './redis.ts'
-import type { Seal } from './encryption.ts'
+import type { Encryptor } from './encryption.ts'
 
 const AccessTokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(), lifetimeMs: Type.Number() })
 
 /** Asks through the store: what comes is never the token that is to be replaced. */
-export function withSharedAccessToken (redis: RedisConnection, seal: Seal, fetchAccessToken: FetchAccessToken): FetchAccessToken {
+export function withSharedAccessToken (redis: RedisConnection, seal: Encryptor, fetchAccessToken: FetchAccessToken): FetchAccessToken {
   const shared = new SharedAccessToken(redis, seal)
   return async previousToken => {
     const holder = randomUUID()
@@ -34,11 +34,11 @@ export function withSharedAccessToken (redis: RedisConnection, seal: Seal, fetch
 
 class SharedAccessToken {
   readonly #redis: RedisConnection
-  readonly #seal: Seal
+  readonly #encryptor: Encryptor
 
-  constructor (redis: RedisConnection, seal: Seal) {
+  constructor (redis: RedisConnection, seal: Encryptor) {
     this.#redis = redis
-    this.#seal = seal
+    this.#encryptor = seal
   }
 
   /** Whoever has the lock asks; when it got none, the next one has the lock. */
@@ -70,23 +70,23 @@ class SharedAccessToken {
   async #fetchAndStore (previousToken: string | undefined, fetchAccessToken: FetchAccessToken): Promise<AccessToken> {
     const accessToken = await fetchAccessToken(previousToken)
     const redisKey = this.#tokenRedisKey
-    await this.#redis.run(client => client.set(`${redisKeyPrefix}${redisKey}`, this.#seal.encrypt(redisKey, accessToken), 'PX', Math.max(1, Math.ceil(accessToken.lifetimeMs)))).catch(() => {})
+    await this.#redis.run(client => client.set(`${redisKeyPrefix}${redisKey}`, this.#encryptor.encrypt(redisKey, accessToken), 'PX', Math.max(1, Math.ceil(accessToken.lifetimeMs)))).catch(() => {})
     return accessToken
   }
 
   async #readStored (previousToken: string | undefined): Promise<AccessToken | undefined> {
     const redisKey = this.#tokenRedisKey
     const encrypted = await this.#redis.run(client => client.get(`${redisKeyPrefix}${redisKey}`))
-    const accessToken = encrypted === null ? undefined : this.#seal.decrypt(redisKey, encrypted)
+    const accessToken = encrypted === null ? undefined : this.#encryptor.decrypt(redisKey, encrypted)
     if (!Value.Check(AccessTokenSchema, accessToken) || accessToken.value === previousToken) return undefined
     return Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken : undefined
   }
 
   get #tokenRedisKey (): string {
-    return `token:${this.#seal.keyId}`
+    return `token:${this.#encryptor.keyId}`
   }
 
   get #lockRedisKey (): string {
-    return `token-lock:${this.#seal.keyId}`
+    return `token-lock:${this.#encryptor.keyId}`
   }
 }

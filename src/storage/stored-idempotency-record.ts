@@ -30,8 +30,8 @@ type StoredRecord = Static<typeof CompletedSchema> | Static<typeof Indeterminate
 /** JSON has no bytes, so a body is stored as base64. */
 export function serialize (record: CompletedRecord | IndeterminateRecord): unknown {
   if (record.state === 'unknown') return record
-  if (record.verdict.kind === 'rejection') return { ...record, verdict: { ...record.verdict, kind: 'refusal' } }
-  const { body, ...verdict } = record.verdict
+  if (record.result.kind === 'rejection') return { ...record, verdict: { ...record.result, kind: 'refusal' } }
+  const { body, ...verdict } = record.result
   return { ...record, verdict: { ...verdict, base64: body.toString('base64') } }
 }
 
@@ -40,9 +40,9 @@ export function deserialize (value: unknown): CompletedRecord | IndeterminateRec
   if (!isStoredRecord(value)) return undefined
   if (value.state === 'unknown') return value
   const { verdict, fingerprint, procoreRequestId } = value
-  if (verdict.kind === 'refusal') return { state: 'answered', fingerprint, procoreRequestId, verdict: { kind: 'rejection', status: verdict.status, body: verdict.body } }
+  if (verdict.kind === 'refusal') return { state: 'answered', fingerprint, procoreRequestId, result: { kind: 'rejection', status: verdict.status, body: verdict.body } }
   const { base64, recordId, ...success } = verdict
-  return { state: 'answered', fingerprint, procoreRequestId, verdict: { ...success, recordId, body: Buffer.from(base64, 'base64') } }
+  return { state: 'answered', fingerprint, procoreRequestId, result: { ...success, recordId, body: Buffer.from(base64, 'base64') } }
 }
 
 function isStoredRecord (value: unknown): value is StoredRecord {

@@ -9,13 +9,13 @@ type SetValue = (value: number, labels?: Labels) => void
 
 /** Adds them to the registry, those of Redis only where there is one. Whoever scrapes pays for reading the parts. */
 export function registerGauges (registry: Registry, components: ObservedComponents): void {
-  const { lifecycle, procore, store, forms } = components
+  const { inFlight, procore, redis, activeForms } = components
   const { accessTokens, rateLimiter } = procore
   const register = { gauge: metricFactory(registry, Gauge), counter: metricFactory(registry, Counter) }
 
-  register.gauge('requests_in_flight', 'Requests that are under way, without those who watch the status page.', set => set(lifecycle.count))
+  register.gauge('requests_in_flight', 'Requests that are under way, without those who watch the status page.', set => set(inFlight.count))
   register.gauge('forms_in_flight', 'Forms that are under way: held, to be sent whole, or streamed.', set => {
-    for (const mode of ['buffered', 'streamed'] as const) set(forms.count(mode), { mode })
+    for (const mode of ['buffered', 'streamed'] as const) set(activeForms.count(mode), { mode })
   }, ['way'])
   register.gauge('dependency_up', 'Whether what this service depends on works: Procore\'s login and API hosts, the issuer of callers\' tokens, Redis.', set => {
     for (const [dependency, isUp] of Object.entries(mapDependencies(components, standing => standing.isUp))) set(isUp ? 1 : 0, { dependency })
@@ -48,9 +48,9 @@ export function registerGauges (registry: Registry, components: ObservedComponen
   register.counter('tokens_total', 'Tokens for Procore\'s API: renewed, attempts that failed, and those that the API refused.', set => {
     for (const [result, count] of Object.entries(accessTokens.counts)) set(count, { result })
   }, ['result'])
-  if (store === undefined) return
-  register.counter('redis_calls_total', 'Calls to Redis.', set => set(store.counts.calls))
-  register.counter('redis_failures_total', 'Calls to Redis that had no answer in time or were refused.', set => set(store.counts.failures))
+  if (redis === undefined) return
+  register.counter('redis_calls_total', 'Calls to Redis.', set => set(redis.counts.calls))
+  register.counter('redis_failures_total', 'Calls to Redis that had no answer in time or were refused.', set => set(redis.counts.failures))
 }
 
 const companyLabels = (companyId: number | undefined): Labels => ({ company_id: companyId === undefined ? 'all' : String(companyId) })

@@ -198,7 +198,7 @@ t.test('keys in memory are bounded in number, bytes and time; the oldest go firs
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   const keys = new MemoryIdempotencyStore()
-  const answered = (bytes: number) => ({ state: 'answered' as const, fingerprint: 'f', procoreRequestId: undefined, verdict: { kind: 'success' as const, status: 201, contentType: 'application/json', recordId: 1, body: Buffer.alloc(bytes) } })
+  const answered = (bytes: number) => ({ state: 'answered' as const, fingerprint: 'f', procoreRequestId: undefined, result: { kind: 'success' as const, status: 201, contentType: 'application/json', recordId: 1, body: Buffer.alloc(bytes) } })
   await keys.claim('running')
   for (const name of ['one', 'two', 'three']) {
     await keys.claim(name)

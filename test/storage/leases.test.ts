@@ -8,7 +8,7 @@ import type { CompletedRecord, IndeterminateRecord } from '../../src/storage/ide
 import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from '../../src/storage/redis-idempotency-store.ts'
 import { RedisConnection } from '../../src/storage/redis.ts'
-import { Seal } from '../../src/storage/encryption.ts'
+import { Encryptor } from '../../src/storage/encryption.ts'
 import { SharedRateLimiter, type Acquisition } from '../../src/storage/shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from '../../src/storage/fallback-idempotency-store.ts'
 import { withSharedAccessToken } from '../../src/storage/shared-token.ts'
@@ -82,7 +82,7 @@ const whyNot = (entrance: Acquisition) => entrance.granted ? undefined : entranc
 
 t.test('a key', { skip }, async t => {
   const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
+  const { dying, living } = twoOf(t, () => new RedisIdempotencyStore(store, new Encryptor(secret()), lease))
   const startedAtMs = Date.now()
   t.equal(await dying.claim('a'), undefined)
   const claimedAtMs = Date.now()
@@ -126,7 +126,7 @@ t.test('a short window that is spent keeps nobody longer than it lasts, whatever
 
 t.test('a key that the store has lost while its request runs is put in again', { skip }, async t => {
   const store = await openStore(t)
-  const { dying: running, living: other } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
+  const { dying: running, living: other } = twoOf(t, () => new RedisIdempotencyStore(store, new Encryptor(secret()), lease))
   t.equal(await running.claim('a'), undefined)
   await store.run(client => client.flushall())
   await once(async () => await store.run(client => client.exists('procore-bff:key:a')) === 1 ? true : undefined)
@@ -138,11 +138,11 @@ t.test('a key that the store has lost while its request runs is put in again', {
 
 t.test('an answer that one replica found stands, whatever another one still doubts', { skip }, async t => {
   const store = await openStore(t)
-  const seal = new Seal(secret())
+  const seal = new Encryptor(secret())
   const doubting = new FallbackIdempotencyStore(new RedisIdempotencyStore(store, seal, lease), new MemoryIdempotencyStore(), 'refuse')
   const knowing = new RedisIdempotencyStore(store, seal, lease)
   const unknown: IndeterminateRecord = { state: 'unknown', fingerprint: 'f', sentAtMs: Date.now(), code: 'procore_timeout' }
-  const answered: CompletedRecord = { state: 'answered', fingerprint: 'f', verdict: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } }, procoreRequestId: undefined }
+  const answered: CompletedRecord = { state: 'answered', fingerprint: 'f', result: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } }, procoreRequestId: undefined }
   t.equal(await doubting.claim('a'), undefined)
   await doubting.settle('a', unknown)
   t.match(await doubting.claim('a'), { state: 'unknown' })
@@ -156,7 +156,7 @@ t.test('an answer that one replica found stands, whatever another one still doub
 t.test('a lock whose answer was late is not waited for by the one who has it', { skip }, async t => {
   const store = await openStore(t)
   let asked = 0
-  const request = withSharedAccessToken(store, new Seal(secret()), async () => {
+  const request = withSharedAccessToken(store, new Encryptor(secret()), async () => {
     asked++
     return { value: 'token', issuedAtMs: Date.now(), lifetimeMs: 60_000 }
   })

@@ -30,14 +30,14 @@ export async function registerStatusPage (app: FastifyInstance, components: Obse
       pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
     }
     // The answer to HEAD would have no end, as that to GET has none.
-    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => clients.add(reply, components.lifecycle))
+    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => clients.add(reply, components.inFlight))
   })
   app.addHook('onClose', async () => clients.close())
 }
 
 /** What the page shows. */
 function buildStatus (components: ObservedComponents, problems: RecentProblems) {
-  const { procore, forms } = components
+  const { procore, activeForms } = components
   const nowMs = Date.now()
   return {
     version,
@@ -47,11 +47,11 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     dependencies: mapDependencies(components, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
     token: { isValid: procore.accessTokens.isValid, ageMs: procore.accessTokens.ageMs, ...procore.accessTokens.counts },
     connections: procore.connectionStats().api,
-    requests: components.lifecycle.count,
+    requests: components.inFlight.count,
     waiting: procore.rateLimiter.waitingCount,
     allowances: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
-    forms: { buffered: forms.count('buffered'), streamed: forms.count('streamed') },
-    uploads: forms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
+    forms: { buffered: activeForms.count('buffered'), streamed: activeForms.count('streamed') },
+    uploads: activeForms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
       requestId: record.requestId, companyId: record.companyId, way: record.bodyMode, bytes: record.bytesIn ?? 0, declaredBytes, ageMs: nowMs - startedAtMs,
     })),
     problems: problems.list(),
@@ -69,7 +69,7 @@ class EventClients {
   }
 
   /** @throws {Problem} `overloaded` */
-  add (reply: FastifyReply, lifecycle: ObservedComponents['lifecycle']): void {
+  add (reply: FastifyReply, lifecycle: ObservedComponents['inFlight']): void {
     if (this.#replies.size >= limits.statusPage.clientsMax || lifecycle.isDraining) throw overloadedProblem('Too many watch this page.', { retryAfterSeconds: 10 })
     reply.hijack()
     const { raw, request: { record } } = reply
