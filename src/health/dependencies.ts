@@ -16,7 +16,7 @@ export interface ObservedComponents {
   activeForms: ActiveForms
 }
 
-/** One value for each system that the service depends on: Procore's two hosts, and the others if they are configured. */
+/** One value per system that the service depends on: Procore's two hosts, and the others if they are configured. */
 export interface Dependencies<Value> {
   login: Value
   api: Value

@@ -46,9 +46,9 @@ t.test('failures carry their code and outcome; theirs and ours are warnings', as
   await send(`${service.url}/nowhere`, { method: 'GET' })
   await send(service.usersUrl, { method: 'DELETE' })
   t.match(requestLines(service), [
-    { level: 'info', status: 422, code: 'validation_failed', faults: 2 },
-    { level: 'warn', status: 502, code: 'procore_unreachable', outcome: 'unknown', lookUps: 2 },
-    { level: 'info', status: 201, outcome: 'recovered', lookUps: 1 },
+    { level: 'info', status: 422, code: 'validation_failed', errorCount: 2 },
+    { level: 'warn', status: 502, code: 'procore_unreachable', outcome: 'unknown', lookupCount: 2 },
+    { level: 'info', status: 201, outcome: 'recovered', lookupCount: 1 },
     { level: 'info', status: 404, code: 'not_found' },
     { level: 'info', status: 405, code: 'method_not_allowed' },
   ])
@@ -148,7 +148,7 @@ t.test('SIGUSR2 in a process of its own: the next request has its exchange in th
   const users = `${await program.listening}/companies/101/users`
   t.equal((await sendJson(users, { user: jane })).status, 201)
   program.child.kill('SIGUSR2')
-  await waitUntil(() => program.lines.some(line => line.includes('raised to debug')))
+  await waitUntil(() => program.lines.some(line => line.includes('log level set to debug')))
   t.equal((await sendJson(users, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
   await waitUntil(() => program.lines.filter(line => line.includes('"msg":"request"')).length === 2)
   const exchanges = program.lines.map(line => JSON.parse(line)).filter(({ msg }) => msg === 'exchange')

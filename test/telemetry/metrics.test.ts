@@ -46,7 +46,7 @@ t.test('requests by route, method, class and code; bytes; outcomes; keys', async
   t.equal(requests({ method: 'GET', route: 'none', status_class: '4xx', code: 'not_found' }), 1)
   t.strictSame(['created', 'replayed', 'rejected', 'recovered', 'unknown', 'not_sent'].map(outcome => valueOf(samples, 'outcomes_total', { outcome })), [1, 1, 1, 1, 1, 2], 'a key that was used for another request sent nothing')
   t.strictSame(['replayed', 'in_progress', 'reused'].map(result => valueOf(samples, 'idempotency_hits_total', { result })), [1, 0, 1])
-  t.equal(valueOf(samples, 'look_ups_total'), 3)
+  t.equal(valueOf(samples, 'lookups_total'), 3)
   t.ok((valueOf(samples, 'received_bytes_total', { route }) ?? 0) > 500_000 + body.length * 4)
   t.ok((valueOf(samples, 'sent_bytes_total', { route }) ?? 0) > created.text.length * 2)
   t.equal(valueOf(samples, 'request_duration_seconds_count', { route }), 8)
@@ -80,24 +80,24 @@ t.test('what is under way: requests, forms held and streamed, connections busy a
 
 t.test('the allowance: what remains, until when, who waited and who was refused', async t => {
   const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' }, emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
-  t.equal(valueOf(await scrape(service), 'allowance_remaining'), undefined, 'not told yet')
+  t.equal(valueOf(await scrape(service), 'rate_limit_remaining'), undefined, 'not told yet')
   for (const index of [1, 2, 3]) await sendJson(service.usersUrl, person(index))
   const samples = await scrape(service)
-  t.equal(valueOf(samples, 'allowance_remaining', { company_id: '101' }), 0)
-  t.equal(valueOf(samples, 'allowance_limit', { company_id: '101' }), 2)
-  const reset = valueOf(samples, 'allowance_reset_seconds', { company_id: '101' }) ?? 0
+  t.equal(valueOf(samples, 'rate_limit_remaining', { company_id: '101' }), 0)
+  t.equal(valueOf(samples, 'rate_limit_limit', { company_id: '101' }), 2)
+  const reset = valueOf(samples, 'rate_limit_reset_seconds', { company_id: '101' }) ?? 0
   t.ok(reset > 50 && reset <= 61)
-  t.equal(valueOf(samples, 'allowance_refusals_total'), 1)
+  t.equal(valueOf(samples, 'rate_limit_refusals_total'), 1)
   const shared = await startService(t, { env: { PROCORE_RATE_LIMIT_SCOPE: 'service' } })
   await sendJson(shared.usersUrl, person(1))
-  t.equal(valueOf(await scrape(shared), 'allowance_remaining', { company_id: 'all' }), 3599)
+  t.equal(valueOf(await scrape(shared), 'rate_limit_remaining', { company_id: 'all' }), 3599)
 })
 
 t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does until then', async t => {
   const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const allowance = async (company: string) => {
     const samples = await scrape(service)
-    return ['remaining', 'reset_seconds'].map(name => valueOf(samples, `allowance_${name}`, { company_id: company }))
+    return ['remaining', 'reset_seconds'].map(name => valueOf(samples, `rate_limit_${name}`, { company_id: company }))
   }
   const refuse = (status: number, count: number) => service.emulator.faults.add({ kind: 'status', status, body: '', headers: { 'retry-after': '30' }, times: count })
   await sendJson(service.usersUrl, person(1))
@@ -108,7 +108,7 @@ t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does 
   t.equal(remaining, 3598, 'as told, and one was sent since')
   t.ok(Number(reset) > 28 && Number(reset) <= 30, 'when the next may go')
   t.strictSame(await allowance('102'), [undefined, undefined], 'nothing is known of it')
-  t.equal(valueOf(await scrape(service), 'allowance_refusals_total'), 0)
+  t.equal(valueOf(await scrape(service), 'rate_limit_refusals_total'), 0)
   refuse(429, 1)
   const third = service.usersUrl.replace('101', '103')
   await sendJson(third, person(3))
@@ -117,7 +117,7 @@ t.test('a 503 with Retry-After spends no allowance; a 429 with Retry-After does 
   t.equal(spent, 0)
   t.ok(Number(again) > 28 && Number(again) <= 30)
   const samples = await scrape(service)
-  t.equal(valueOf(samples, 'allowance_refusals_total'), 1, 'the other one was Procore\'s own')
+  t.equal(valueOf(samples, 'rate_limit_refusals_total'), 1, 'the other one was Procore\'s own')
   t.equal(valueOf(samples, 'requests_total', { code: 'procore_rate_limited' }), 2)
 })
 
@@ -126,8 +126,8 @@ t.test('of many companies those with the least left are shown', async t => {
   for (let company = 1; company <= limits.rateLimit.companiesShown + 10; company++) await sendJson(service.usersUrl.replace('101', String(company)), { user: { ...jane } })
   for (let index = 0; index < 3; index++) await sendJson(service.usersUrl.replace('101', '60'), person(index))
   const { text } = await send(`${service.url}/metrics`, { method: 'GET' })
-  t.match(text, new RegExp(`^# HELP procore_bff_allowance_remaining .*${limits.rateLimit.companiesShown} companies.*at each scrape`, 'm'))
-  const shown = parseSamples(text).filter(({ name }) => name === 'procore_bff_allowance_remaining')
+  t.match(text, new RegExp(`^# HELP procore_bff_rate_limit_remaining .*${limits.rateLimit.companiesShown} companies.*at each scrape`, 'm'))
+  const shown = parseSamples(text).filter(({ name }) => name === 'procore_bff_rate_limit_remaining')
   t.equal(shown.length, limits.rateLimit.companiesShown)
   t.equal(shown[0]?.labels['company_id'], '60')
 })

@@ -121,7 +121,7 @@ t.test('a receiver that is away or refuses is told of once and costs no request'
   t.equal((await sendJson(service.usersUrl, { user: jane })).status, 201)
   await service.app.fastify.close()
   t.strictSame(receiver.paths, new Set(['/v1/traces']))
-  t.equal(service.lines.filter(({ msg }) => msg === 'traces can\'t be sent').length, 1)
+  t.equal(service.lines.filter(({ msg }) => msg === 'traces cannot be sent').length, 1)
 })
 
 t.test('a receiver that takes connections and says nothing holds no stop up', async t => {
