@@ -55,10 +55,10 @@ for (const [name, { begin, end }] of Object.entries(outages)) {
     await goesOn(t, service)
     await new Promise(resolve => setTimeout(resolve, limits.redis.probeMs * 1.5))
     await goesOn(t, service)
-    t.equal(said(service, /store is away/), 1, 'said once')
+    t.equal(said(service, /Redis is unavailable/), 1, 'said once')
     await end(redis)
     await comesBack(t, service)
-    t.equal(said(service, /store is in use/), 2)
+    t.equal(said(service, /Redis is available/), 2)
   })
 }
 
@@ -77,7 +77,7 @@ t.test('a wrong password: it serves without, and says so', { skip }, async t => 
   const redis = await startRedis(t, { password: 'hunter2' })
   const service = await startService(t, { env: { REDIS_URL: redis.url.replace('://', '://:hunter2-wrong@') } })
   await goesOn(t, service)
-  t.ok(said(service, /store is away/) >= 1)
+  t.ok(said(service, /Redis is unavailable/) >= 1)
   const right = await startService(t, { env: { REDIS_URL: redis.url.replace('://', '://:hunter2@') } })
   await comesBack(t, right)
 })
@@ -96,7 +96,7 @@ t.test('hanging at the start: it serves all the same, and says so', { skip }, as
   redis.pause()
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
   await goesOn(t, service)
-  t.equal(said(service, /store is away/), 1)
+  t.equal(said(service, /Redis is unavailable/), 1)
   redis.resume()
   await comesBack(t, service)
 })
@@ -109,8 +109,8 @@ t.test('away and back many times: the log is not filled with it', { skip }, asyn
     await waitUntil(() => isAway(service))
     await waitUntil(() => isBack(service))
   }
-  t.equal(said(service, /store is away/), 1)
-  t.ok(said(service, /store is in use/) <= 2)
+  t.equal(said(service, /Redis is unavailable/), 1)
+  t.ok(said(service, /Redis is available/) <= 2)
 })
 
 t.test('what went out while it was away is told to it when it is back: the others do not overspend the allowance', { skip }, async t => {
@@ -241,7 +241,7 @@ t.test('answers that are slow, yet in time, are shared state; slower ones hold n
   const created = await sendJson(service.usersUrl, person, key('slow'))
   t.equal(created.status, 201)
   t.match(await sendJson(service.usersUrl, person, key('slow')), { status: 201, text: created.text })
-  t.equal(said(service, /store is away/), 0)
+  t.equal(said(service, /Redis is unavailable/), 0)
   way.setDelay(limits.redis.timeoutMs * 3)
   await goesOn(t, service)
   way.setDelay(0)
