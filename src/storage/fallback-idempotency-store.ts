@@ -34,7 +34,7 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
     const known = this.#local.peek(id)
     if (known !== undefined) return known.state === 'unknown' ? this.#preferCompleted(id, known) : known
     this.#inFlight.set(id, 'shared')
-    const found = await this.#claimShared(id).catch(error => {
+    const found = await this.#claimShared(id).catch((error: unknown) => {
       this.#inFlight.delete(id)
       throw error
     })

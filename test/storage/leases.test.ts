@@ -31,7 +31,7 @@ async function connectToRedis (t: Test): Promise<RedisConnection> {
   return redis
 }
 
-/** Creates the same object for two replicas: one that is going to die, and one that lives on. */
+/** Creates the same object for two replicas: one that will die, and one that lives on. */
 function createPair<T extends { close (): void }> (t: Test, create: () => T): { dying: T, living: T } {
   const pair = { dying: create(), living: create() }
   t.teardown(() => {
