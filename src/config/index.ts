@@ -1,77 +1,23 @@
 /**
- * From the environment to one frozen, typed Config. Every fault is collected and told by the name of its variable;
- * no value is ever shown, since any of them may be a secret put in the wrong place. It opens no connection and starts nothing.
+ * Loads the environment into one frozen, typed Config. All issues are collected and reported by the name of the
+ * variable. They never contain a value, which may be a secret set in the wrong variable.
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import type { EndpointOptions } from '../endpoints/fields.ts'
 import { EnvSchema, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
-import { parseEnv, type JwtConfig, type ParsedEnv, type RawEnv } from './parse-env.ts'
+import { parseEnv, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
-/** What every part of the service is told at the start, in groups by who needs it; the unit ends each name. */
-export interface Config {
-  readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
-  readonly log: { readonly level: Env['LOG_LEVEL'] }
-  readonly telemetry: {
-    /** Base address of an OTLP receiver; nothing: no traces. */
-    readonly tracesUrl: string | undefined
-    readonly statusPage: boolean
-  }
-  readonly auth: {
-    /** How callers are verified; nothing when the network is trusted. */
-    readonly jwt: JwtConfig | undefined
-    /** Empty: any company. */
-    readonly companyIds: ReadonlySet<number>
-    /** Addresses or networks whose `X-Forwarded-For` is believed. */
-    readonly trustedProxies: readonly string[]
-    /** 0: no limit. */
-    readonly ratePerMinute: number
-    /** Forms that one caller may stream at a time. */
-    readonly maxUploads: number
-    /** Origins whose pages may call from a browser. */
-    readonly corsOrigins: readonly string[]
-  }
-  readonly body: {
-    readonly jsonMaxBytes: number
-    readonly avatarMaxBytes: number
-    readonly avatarMaxPixels: number
-    readonly formBufferBytes: number
-    readonly idleTimeoutMs: number
-    readonly timeoutMs: number
-    /** Forms that may be streamed at a time. */
-    readonly maxUploads: number
-  }
-  readonly endpoints: EndpointOptions
-  /** How long pick-lists are kept; 0: not at all. */
-  readonly cache: { readonly ttlMs: number }
-  readonly storage: {
-    /** Of the store that replicas share; nothing: this process remembers alone. It may hold a password. */
-    readonly redisUrl: Secret | undefined
-    /** What becomes of requests with an Idempotency-Key while the store is away. */
-    readonly redisOutagePolicy: Env['IDEMPOTENCY_WITHOUT_REDIS']
-  }
-  /** How outgoing connections leave: empty for no proxy; hosts beside it as in `NO_PROXY`. */
-  readonly proxy: { readonly url: Secret, readonly noProxy: string }
-  readonly procore: {
-    readonly apiUrl: string
-    readonly loginUrl: string
-    readonly clientId: Secret
-    readonly clientSecret: Secret
-    readonly connections: number
-    readonly timeoutMs: number
-    readonly idleTimeoutMs: number
-    /** Longest wait for the allowance. */
-    readonly rateLimitMaxWaitMs: number
-    readonly rateLimitScope: Env['PROCORE_RATE_LIMIT_SCOPE']
-  }
-  readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
-  /** Old names that are set beside the new ones. */
-  readonly obsoleteVariables: readonly string[]
-}
+/** Settings of the service, grouped by module. Each name ends with its unit. The members are those of `toConfig`. */
+export type Config = Frozen<ReturnType<typeof toConfig>>
 
-/** All that is wrong with the environment, a line each. */
+/** Makes plain objects readonly, deeply. */
+type Frozen<T> = T extends Secret | ReadonlySet<unknown> | readonly unknown[] | string | number | boolean | undefined
+  ? T
+  : { readonly [K in keyof T]: Frozen<T[K]> }
+
+/** Reports all issues of the environment, one line each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly issues: readonly string[]
@@ -83,23 +29,23 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the variables, and the files that `<NAME>_FILE` names; what comes back is frozen. Variables with names of
- * ours that are no settings are faults as well.
- * @throws {ConfigError} with all faults together
+ * Loads the variables and the files that `<NAME>_FILE` names into a frozen Config. An unknown variable with a prefix of
+ * this service is an issue as well.
+ * @throws {ConfigError} with all issues
  */
 export function loadConfig (processEnv: NodeJS.ProcessEnv): Config {
   const issues: string[] = []
   const rawEnv = dropEmpty(processEnv)
   loadSecretFiles(rawEnv, issues)
   rejectUnknown(rawEnv, issues)
-  const obsolete = checkRenamed(rawEnv, issues)
+  const obsoleteVariables = checkRenamed(rawEnv, issues)
   const env = validateEnv(rawEnv, issues)
   const parsedEnv = parseEnv(rawEnv, issues)
   if (env === undefined || issues.length > 0) throw new ConfigError(issues)
-  return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsolete))
+  return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsoleteVariables))
 }
 
-/** Compose files and charts hand over unset variables as empty strings: an empty one counts as unset. */
+/** Drops empty variables. Compose files and Helm charts pass unset variables as empty strings. */
 function dropEmpty (processEnv: NodeJS.ProcessEnv): RawEnv {
   const rawEnv: RawEnv = {}
   for (const [name, value] of Object.entries(processEnv)) {
@@ -123,16 +69,22 @@ function loadSecret (name: string, path: string, issues: string[]): string {
     if (value === '') issues.push(`${name}_FILE: the file is empty`)
     return value
   } catch (error) {
-    issues.push(`${name}_FILE: the file cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})`)
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    issues.push(`${name}_FILE: the file cannot be read (${code})`)
     return ''
   }
 }
 
-/** Names that are ours by prefix; Kubernetes adds `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` of its own for a service of that name. */
-const settingPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+/** Prefixes of this service's variables. */
+const settingPrefix =
+  /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+
+/**
+ * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.
+ */
 const kubernetesVariable = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
-/** New names by old name. */
+/** New names of renamed variables, by old name. */
 const renamedVariables: Readonly<Record<string, string>> = {
   FORM_HOLD_BYTES: 'FORM_BUFFER_BYTES',
   RATE_WAIT_MS: 'RATE_LIMIT_MAX_WAIT_MS',
@@ -140,22 +92,26 @@ const renamedVariables: Readonly<Record<string, string>> = {
   CACHE_SECONDS: 'PICK_LIST_CACHE_SECONDS',
 }
 
-/** Returns the old names that are set beside the new one with the same value: both are set while a rollout may be rolled back. */
-function checkRenamed (variables: RawEnv, faults: string[]): string[] {
+/**
+ * Returns the old names that are set with the same value as the new name, as during a rollout that may be rolled back.
+ */
+function checkRenamed (rawEnv: RawEnv, issues: string[]): string[] {
   return Object.entries(renamedVariables).filter(([name, newName]) => {
-    if (variables[name] === undefined) return false
-    if (variables[newName] === undefined) faults.push(`${name}: was renamed; set ${newName} instead`)
-    else if (variables[newName] !== variables[name]) faults.push(`${name}: was renamed to ${newName}, which has another value; remove ${name}`)
-    else return true
+    if (rawEnv[name] === undefined) return false
+    if (rawEnv[newName] === rawEnv[name]) return true
+    issues.push(rawEnv[newName] === undefined
+      ? `${name}: was renamed; set ${newName} instead`
+      : `${name}: was renamed to ${newName}, which has another value; remove ${name}`)
     return false
   }).map(([name]) => name)
 }
 
 function rejectUnknown (rawEnv: RawEnv, issues: string[]): void {
-  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...secretFileVariables.map(name => `${name}_FILE`)])
+  const fileVariables = secretFileVariables.map(name => `${name}_FILE`)
+  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...fileVariables])
   for (const name of Object.keys(rawEnv)) {
     if (known.has(name) || name in renamedVariables) continue
-    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: there is no such setting`)
+    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: is not a known setting`)
   }
 }
 
@@ -163,14 +119,15 @@ function validateEnv (rawEnv: RawEnv, issues: string[]): Env | undefined {
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(EnvSchema.properties)) {
     const text = rawEnv[name]
-    const value = values[name] = text === undefined ? schema['default'] : coerce(schema, text)
+    const value: unknown = text === undefined ? schema['default'] : coerce(schema, text)
+    values[name] = value
     if (value === undefined) issues.push(`${name}: is required`)
     else if (!Value.Check(schema, value)) issues.push(`${name}: must be ${describeType(schema)}`)
   }
   return Value.Check(EnvSchema, values) ? values : undefined
 }
 
-/** Only what is written as the type is written: `1.5` and `1e3` are no whole numbers, `yes` is no flag. */
+/** Converts only the plain notation of a type: `1.5` and `1e3` are not integers, `yes` is not a boolean. */
 function coerce ({ type }: TSchema, text: string): unknown {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
@@ -178,21 +135,34 @@ function coerce ({ type }: TSchema, text: string): unknown {
 }
 
 function describeType (schema: TSchema): string {
-  if (schema['enum'] !== undefined) return `one of ${schema['enum'].join(', ')}`
-  return schema['type'] === 'integer' ? `a whole number from ${schema['minimum']} to ${schema['maximum']}` : 'true or false'
+  const values: unknown = schema['enum']
+  if (Array.isArray(values)) return `one of ${values.join(', ')}`
+  if (schema['type'] !== 'integer') return 'true or false'
+  return `an integer from ${schema['minimum']} to ${schema['maximum']}`
 }
 
-function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]): Config {
+/** Groups the settings by module. The type `Config` follows from it. */
+function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]) {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
-    telemetry: { tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl, statusPage: env.STATUS_PAGE },
+    telemetry: {
+      /** Base URL of an OTLP receiver; undefined: traces are not exported. */
+      tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl,
+      statusPage: env.STATUS_PAGE,
+    },
     auth: {
+      /** JWT verification; undefined: callers are not authenticated. */
       jwt: parsedEnv.jwt,
+      /** Empty: any company. */
       companyIds: parsedEnv.companyIds,
+      /** Addresses or networks whose `X-Forwarded-For` is trusted. */
       trustedProxies: parsedEnv.trustedProxies,
+      /** 0: no limit. */
       ratePerMinute: env.CALLER_RATE_PER_MINUTE,
+      /** Multipart forms that one caller may upload at a time. */
       maxUploads: env.CALLER_CONCURRENT_UPLOADS,
+      /** Origins whose browser pages may call the API. */
       corsOrigins: parsedEnv.corsOrigins,
     },
     body: {
@@ -202,11 +172,19 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
+      /** Multipart forms that all callers may upload at a time. */
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
+    /** Time for which pick-lists are cached; 0: not cached. */
     cache: { ttlMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: parsedEnv.permissionTemplateIds },
-    storage: { redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl), redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS },
+    storage: {
+      /** Redis, which replicas share; may contain a password. Undefined: state stays in this process. */
+      redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl),
+      /** Handling of requests with an Idempotency-Key while Redis is down. */
+      redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS,
+    },
+    /** Outgoing proxy; an empty URL means none. `noProxy` lists hosts that bypass it, as in `NO_PROXY`. */
     proxy: { url: new Secret(parsedEnv.proxyUrl), noProxy: env.NO_PROXY },
     procore: {
       apiUrl: parsedEnv.apiUrl,
@@ -216,10 +194,12 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       connections: env.UPSTREAM_CONNECTIONS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
+      /** Longest wait for Procore's rate limit. */
       rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,
       rateLimitScope: env.PROCORE_RATE_LIMIT_SCOPE,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
+    /** Renamed variables whose old name is still set beside the new one. */
     obsoleteVariables,
   }
 }

@@ -7,11 +7,7 @@ import { Redis } from 'ioredis'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
-
-export interface RedisLogger {
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-}
+import type { Logger } from '../telemetry/logger.ts'
 
 /** Redis is unavailable, slow or full. The caller continues without it. */
 export class StoreUnavailableError extends Error {
@@ -27,8 +23,6 @@ export interface LeaseTiming {
   leaseMs: number
   leaseRenewMs: number
 }
-
-type Reply = string | number | null | Reply[]
 
 /** The scripts under `lua/`, each with the number of its Redis keys. */
 const scripts = {
@@ -58,7 +52,7 @@ export const redisKeyPrefix = 'procore-bff:'
 export class RedisConnection {
   /** Exposed for @fastify/rate-limit, which defines commands of its own. All other code uses `run` and `script`. */
   readonly client: Redis
-  readonly #log: RedisLogger
+  readonly #log: Logger
   /** Up if the last call or probe succeeded. */
   readonly status = new DependencyStatus()
   readonly #recoveryListeners = new Set<() => void>()
@@ -73,7 +67,7 @@ export class RedisConnection {
   #pendingProbe: Promise<void> | undefined
   #closed = false
 
-  constructor (url: Secret, log: RedisLogger) {
+  constructor (url: Secret, log: Logger) {
     this.#log = log
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,
@@ -134,11 +128,12 @@ export class RedisConnection {
   }
 
   /** Runs one of the Lua scripts, which Redis executes atomically. @throws {StoreUnavailableError} */
-  script (name: ScriptName, redisKeys: readonly string[], args: ReadonlyArray<string | number>): Promise<Reply> {
-    return this.run(client => {
+  script (name: ScriptName, redisKeys: readonly string[], args: ReadonlyArray<string | number>): Promise<unknown> {
+    return this.run(async client => {
       const command: unknown = Reflect.get(client, name)
       if (typeof command !== 'function') throw new TypeError(`The script ${name} is not defined.`)
-      return command.call(client, ...redisKeys.map(redisKey => `${redisKeyPrefix}${redisKey}`), ...args)
+      const reply: unknown = await command.call(client, ...redisKeys.map(redisKey => redisKeyPrefix + redisKey), ...args)
+      return reply
     })
   }
 

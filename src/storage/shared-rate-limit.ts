@@ -70,7 +70,8 @@ export class SharedRateLimiter {
       const { probeMs, redisTtlMs, pollMs } = limits.rateLimit
       const args = [permitId, this.#leaseMs, isBuffered ? '1' : '0', probeMs, redisTtlMs, pollMs]
       const reply = await this.#redis.script('acquire-rate-limit', redisKeys(rateLimitId), args)
-      const [granted, value, reason] = Array.isArray(reply) ? reply : []
+      const values: readonly unknown[] = Array.isArray(reply) ? reply : []
+      const [granted, value, reason] = values
       if (granted === 1) return this.#grant(rateLimitId, permitId, Number(value))
       return { granted: false, retryAfterMs: Math.max(1, Number(value)), reason: parseReason(reason) }
     } catch {

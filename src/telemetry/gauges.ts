@@ -29,8 +29,8 @@ export function registerGauges (registry: Registry, components: ObservedComponen
     set(procore.apiStatus.isUp ? 0 : 1)
   })
   register.gauge('connections', 'Connections to Procore\'s hosts: free, busy, and requests queued for one.', set => {
-    for (const [host, counts] of Object.entries(procore.connectionStats())) {
-      for (const [state, count] of Object.entries(counts)) set(count, { host, state })
+    for (const [host, { free, busy, queued }] of Object.entries(procore.connectionStats())) {
+      for (const [state, count] of Object.entries({ free, busy, queued })) set(count, { host, state })
     }
   }, ['host', 'state'])
 

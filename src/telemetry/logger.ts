@@ -2,18 +2,23 @@
  * Creates the logger: pino, with JSON lines on stdout. Its serializers keep everything that a caller or Procore sent
  * out of the lines: of errors only named properties are written, requests and replies are not written at all.
  */
-import { pino, type DestinationStream, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { batchedStdout } from './batched-stdout.ts'
 import { serializeError } from './error-serializer.ts'
 
 /**
+ * The logging methods that modules depend on. Fields contain ids, codes and times only: no personal data, no credentials.
+ */
+export type Logger = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
+
+/**
  * Returns a function that sets the log level to `debug` for `forMs`. A further call restarts the time. It does nothing
  * if the log level is already `debug` or lower.
  */
 export function createDebugToggle (
-  log: Pick<Logger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number
+  log: Pick<PinoLogger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number
 ): () => void {
   const configuredLevel = log.level
   let timer: NodeJS.Timeout | undefined
@@ -47,7 +52,7 @@ function isoTime (): string {
 }
 
 /** @param destination receives whole lines; the default writes them to standard output in batches */
-export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): Logger {
+export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): PinoLogger {
   const options = {
     level: config.level,
     base: null,
@@ -61,7 +66,7 @@ export function createLog (config: Config['log'], destination: DestinationStream
   return log
 }
 
-const destinations = new WeakMap<object, { logger: Logger, destination: DestinationStream }>()
+const destinations = new WeakMap<object, { logger: PinoLogger, destination: DestinationStream }>()
 
 /**
  * Writes one line, without fields that are undefined. The fields are not serialized by pino, so they must not be

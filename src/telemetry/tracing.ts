@@ -15,14 +15,11 @@ import {
 import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
+import type { Logger } from './logger.ts'
 import type { RequestEnd } from './request-end.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
 import type { RequestRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
-
-export interface TracingLogger {
-  warn (fields: object, message: string): void
-}
 
 /**
  * Creates and sends the spans. At most `limits.tracing.queueMax` wait to be sent, further ones are dropped; requests
@@ -34,7 +31,7 @@ export class RequestTracer {
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
   /** @param endpoint base URL of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
-  constructor (endpoint: string, log: TracingLogger) {
+  constructor (endpoint: string, log: Logger) {
     const { timeoutMs, queueMax } = limits.tracing
     const url = `${endpoint.replace(/\/$/, '')}/v1/traces`
     const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs }), log)
@@ -114,7 +111,7 @@ function toContext ({ traceId, spanId, isSampled }: TraceContext): Context {
 }
 
 /** Wraps an exporter: failures are logged, at most once per `limits.tracing.warnIntervalMs`. The spans are lost. */
-function withFailureLog (exporter: OTLPTraceExporter, log: TracingLogger): SpanExporter {
+function withFailureLog (exporter: OTLPTraceExporter, log: Logger): SpanExporter {
   let nextWarningAtMs = 0
   return {
     export: (spans: ReadableSpan[], done) => exporter.export(spans, result => {

@@ -1,8 +1,10 @@
 // Health: /livez, /readyz and the health check of the container image.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { skipTime } from '../helpers/skip-time.ts'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
@@ -11,10 +13,13 @@ import { waitUntil } from '../helpers/wait-until.ts'
 
 const get = (url: string) => send(url, { method: 'GET' })
 
+const DependenciesSchema = Type.Record(Type.String(), Type.Object({ state: Type.String(), since: Type.String() }))
+
 async function getDependency (url: string, name: string): Promise<{ state: string, since: string }> {
-  const { json: { dependencies } } = await get(`${url}/readyz`)
-  const { state, since } = Object(Object(dependencies)[name])
-  return { state: String(state), since: String(since) }
+  const { json } = await get(`${url}/readyz`)
+  const dependency = assertSchema(DependenciesSchema, json['dependencies'])[name]
+  if (dependency === undefined) throw new Error(`/readyz does not have ${name}`)
+  return dependency
 }
 
 t.test('the service is ready after its first access token, and stays ready without one', async t => {
@@ -92,10 +97,11 @@ t.test('the service is not ready while it stops, but live', async t => {
 })
 
 t.test('the health check of the image exits with 0 only while the service runs', async t => {
-  const check = async (port: string): Promise<unknown> => {
+  const check = async (port: string) => {
     const env = { HOST: '0.0.0.0', PORT: port }
-    const [code] = await once(spawn(process.execPath, ['src/health/container-check.ts'], { cwd: root, env }), 'exit')
-    return code
+    const child = spawn(process.execPath, ['src/health/container-check.ts'], { cwd: root, env })
+    await once(child, 'exit')
+    return child.exitCode
   }
   const service = spawnProgram(t, 'src/main.ts', {
     HOST: '0.0.0.0',

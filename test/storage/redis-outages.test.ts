@@ -1,6 +1,8 @@
 // While Redis is down, slow, full or flushed, the service uses its own memory and logs it once. It recovers by itself.
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
@@ -10,6 +12,9 @@ import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 
 // Most of the time is spent waiting for outages to be noticed.
 t.jobs = 3
+
+/** The stored state of a rate limit. */
+const StateSchema = Type.Object({ told: Type.Optional(Type.Unknown()) })
 
 const withKey = (value: string) => ({ 'idempotency-key': value })
 let userCount = 0
@@ -136,10 +141,10 @@ t.test('requests sent during an outage are reported later, so other replicas res
   for (let index = 0; index < 14; index++) t.equal((await sendJson(first.usersUrl, uniqueUser())).status, 201)
   await redis.start()
   await waitUntil(() => isUp(first) && isUp(second))
-  const readState = async (): Promise<unknown> => {
-    return JSON.parse(await redis.client.get('procore-bff:allowance:{101}') ?? '{}')
+  const readState = async () => {
+    return assertSchema(StateSchema, JSON.parse(await redis.client.get('procore-bff:allowance:{101}') ?? '{}'))
   }
-  while (Object(await readState()).told === undefined) await new Promise(resolve => setImmediate(resolve))
+  while ((await readState()).told === undefined) await new Promise(resolve => setImmediate(resolve))
   const responses = await Promise.all(Array.from({ length: 20 }, () => sendJson(second.usersUrl, uniqueUser())))
   t.equal(responses.filter(({ status }) => status === 201).length, 5)
   t.equal(first.emulator.apiRequests.filter(({ status }) => status === 429).length, 0, 'Procore rejected none')

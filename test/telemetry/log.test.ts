@@ -1,9 +1,11 @@
 // The log has one line for each request, without personal data or credentials at any level.
 import { mock } from 'node:test'
+import { Type } from '@sinclair/typebox'
 import { pino } from 'pino'
 import t from 'tap'
 import { createLog, createDebugToggle } from '../../src/telemetry/logger.ts'
 import { serializeError } from '../../src/telemetry/error-serializer.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { png } from '../helpers/images.ts'
 import {
   boundary, multipartBody, jane, janeParts, RawConnection, send, sendMultipart, sendJson
@@ -12,6 +14,7 @@ import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { startTestEmulator, startService, type Service } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+const LineSchema = Type.Record(Type.String(), Type.Unknown())
 const requestLines = ({ lines }: Service) => lines.filter(({ msg }) => msg === 'request')
 
 t.test('each request has one line with its ids, sizes, times and statuses', async t => {
@@ -180,7 +183,7 @@ t.test('after SIGUSR2 a process logs the exchange with Procore of the next reque
   t.equal((await sendJson(users, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
   await waitUntil(() => program.lines.filter(line => line.includes('"msg":"request"')).length === 2)
   const exchanges = program.lines
-    .map((line): Record<string, unknown> => JSON.parse(line))
+    .map(line => assertSchema(LineSchema, JSON.parse(line)))
     .filter(({ msg }) => msg === 'exchange')
   t.match(exchanges, [{ level: 'debug', method: 'POST', companyId: 101, status: 201, requestId: String, ms: Number }])
   t.notMatch(program.lines.join(), /example\.com|Doe/)

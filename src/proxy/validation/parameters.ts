@@ -37,7 +37,7 @@ export function validatePath (shape: CompiledRecord, params: RawParameters): Rec
   const draft = new RecordValidator(shape)
   for (const field of shape.fields.values()) {
     const text = params[field.name]
-    if (text === '') throw new Problem('not_found', 'There is no such route.')
+    if (text === '') throw new Problem('not_found', 'The route does not exist.')
     if (typeof text === 'string') draft.setText(field, text, false)
   }
   draft.finalize()
