@@ -132,7 +132,8 @@ export class RedisConnection {
     return this.run(async client => {
       const command: unknown = Reflect.get(client, name)
       if (typeof command !== 'function') throw new TypeError(`The script ${name} is not defined.`)
-      const reply: unknown = await command.call(client, ...redisKeys.map(redisKey => redisKeyPrefix + redisKey), ...args)
+      const prefixedKeys = redisKeys.map(redisKey => redisKeyPrefix + redisKey)
+      const reply: unknown = await command.call(client, ...prefixedKeys, ...args)
       return reply
     })
   }

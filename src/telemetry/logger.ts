@@ -9,7 +9,8 @@ import { batchedStdout } from './batched-stdout.ts'
 import { serializeError } from './error-serializer.ts'
 
 /**
- * The logging methods that modules depend on. Fields contain ids, codes and times only: no personal data, no credentials.
+ * The logging methods that modules depend on. Fields contain ids, codes and times only: no personal data, no
+ * credentials.
  */
 export type Logger = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 

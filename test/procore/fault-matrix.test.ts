@@ -1,6 +1,7 @@
 // Tests each fault of an exchange with Procore with each kind of body: the response to the caller, the requests that
 // Procore received, and that the next request succeeds. The emulator runs in a process of its own, because faults
 // between two ends in one process look different.
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
