@@ -19,7 +19,7 @@ export interface IndeterminateRecord {
   state: 'unknown'
   /** Empty if the request was not read completely. */
   fingerprint: string
-  /** By the clock of the replica that determined it. */
+  /** Time of the request, by the clock of the replica that determined it. */
   sentAtMs: number
   code: ProblemCode
 }
