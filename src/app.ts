@@ -65,7 +65,7 @@ export async function buildApp (
   const idempotency = new Idempotency(idempotencyStore, config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
   const activeForms = new ActiveForms()
-  const components = { lifecycle: inFlight, procore, callers: auth, store: sharedState?.redis, forms: activeForms }
+  const components = { inFlight, procore, auth, redis: sharedState?.redis, activeForms }
   registerGauges(metrics.registry, components)
   for (const endpoint of endpoints) metrics.initialize(endpoint)
   const allowedMethods = new AllowedMethods(fastify)

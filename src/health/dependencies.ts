@@ -1,4 +1,4 @@
-/** The parts of the service that are looked at from outside: by whoever asks for health, metrics or status. They know nothing of it. */
+/** Derives the health of the service from its components, for health checks, metrics and the status page. */
 import type { AuthPlugin } from '../auth/plugin.ts'
 import type { InFlightRequests } from '../server/in-flight.ts'
 import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
@@ -6,38 +6,41 @@ import type { ProcoreClient } from '../procore/client.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { RedisConnection } from '../storage/redis.ts'
 
-/** All of them; who looks changes nothing. */
+/** The observed components. Reading them changes nothing. */
 export interface ObservedComponents {
-  lifecycle: InFlightRequests
+  inFlight: InFlightRequests
   procore: ProcoreClient
-  callers: AuthPlugin
-  /** Nothing where replicas share nothing. */
-  store: RedisConnection | undefined
-  forms: ActiveForms
+  auth: AuthPlugin
+  /** Absent without `REDIS_URL`. */
+  redis: RedisConnection | undefined
+  activeForms: ActiveForms
 }
 
-/** Something told of each host or system that this service depends on: Procore's two hosts always, the others where they are configured. */
-export interface Dependencies<Of> {
-  login: Of
-  api: Of
-  identity?: Of
-  redis?: Of
+/** One value per system that the service depends on: Procore's two hosts, and the others if they are configured. */
+export interface Dependencies<Value> {
+  login: Value
+  api: Value
+  identity?: Value
+  redis?: Value
 }
 
-/** What this service depends on, as it is configured. */
-export function mapDependencies<Of> ({ procore, callers, store }: ObservedComponents, transform: (standing: DependencyStatus) => Of): Dependencies<Of> {
+/** Applies a function to the status of each configured dependency. */
+export function mapDependencies<Value> (
+  { procore, auth, redis }: ObservedComponents, transform: (status: DependencyStatus) => Value
+): Dependencies<Value> {
   return {
     login: transform(procore.accessTokens.status),
     api: transform(procore.apiStatus),
-    ...(callers.jwks !== undefined && { identity: transform(callers.jwks.status) }),
-    ...(store !== undefined && { redis: transform(store.status) }),
+    ...(auth.jwks !== undefined && { identity: transform(auth.jwks.status) }),
+    ...(redis !== undefined && { redis: transform(redis.status) }),
   }
 }
 
-/** What the process is doing: it is `ready` from its first token on. */
+/** What the process is doing. It becomes `ready` when it obtains its first access token. */
 export type Phase = 'ready' | 'starting' | 'stopping'
 
-/** Once it was ready, an outage of Procore's is no reason to leave: the other replicas are no better off. */
-export function getPhase ({ lifecycle, procore }: ObservedComponents): Phase {
-  return lifecycle.isDraining ? 'stopping' : procore.accessTokens.isReady ? 'ready' : 'starting'
+/** Returns the phase. An outage of Procore does not end `ready`, since it affects the other replicas just as well. */
+export function getPhase ({ inFlight, procore }: ObservedComponents): Phase {
+  if (inFlight.isDraining) return 'stopping'
+  return procore.accessTokens.isReady ? 'ready' : 'starting'
 }

@@ -1,6 +1,6 @@
 /**
- * Encrypts what leaves this process for the shared store: answers hold personal data, and a token is a credential. The key follows
- * from the client's secret and its id stands before the text, so that after a change of the secret old texts are told from broken ones.
+ * Encrypts values before they are stored in Redis: responses contain personal data, and an access token is a
+ * credential.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { Secret } from '../config/secret.ts'
@@ -8,8 +8,12 @@ import type { Secret } from '../config/secret.ts'
 const nonceBytes = 12
 const tagBytes = 16
 
-/** AES-256-GCM with a random nonce for each text; the key is made from the secret by HKDF (RFC 5869), and anew when the secret changes. */
-export class Seal {
+/**
+ * Encrypts with AES-256-GCM, with a random nonce for each value. The key is derived from the client secret by HKDF (RFC
+ * 5869), and derived again when the secret changes. Each ciphertext is prefixed with the id of its key, so that a value
+ * written under an earlier secret is recognized without trying to decrypt it.
+ */
+export class Encryptor {
   readonly #secret: Secret
   #lastSecret = ''
   #derivedKey = Buffer.alloc(0)
@@ -19,41 +23,47 @@ export class Seal {
     this.#secret = secret
   }
 
-  /** Names the key without telling anything of it. */
+  /** Identifies the current key. The id is a hash, so it does not reveal the key. */
   get keyId (): string {
-    const revealed = this.#secret.reveal()
-    if (revealed !== this.#lastSecret) {
-      this.#lastSecret = revealed
-      this.#derivedKey = Buffer.from(hkdfSync('sha256', revealed, '', 'shared-store', 32))
+    const secret = this.#secret.reveal()
+    if (secret !== this.#lastSecret) {
+      this.#lastSecret = secret
+      this.#derivedKey = Buffer.from(hkdfSync('sha256', secret, '', 'shared-store', 32))
       this.#keyId = createHash('sha256').update(this.#derivedKey).digest('base64url').slice(0, 8)
     }
     return this.#keyId
   }
 
-  /** A name for what must not be readable as a name. */
+  /** Returns an HMAC of the text, to be used in place of an identifier that must stay unreadable. */
   pseudonymize (text: string): string {
-    // Asked for first, so that the key is the present secret's.
+    // Reading `keyId` updates the derived key if the secret has changed.
     const { keyId } = this
     return createHmac('sha256', this.#derivedKey).update(`${keyId} ${text}`).digest('base64url')
   }
 
-  /** @param name of what is stored, which is bound to it: a text under another name does not open */
+  /** @param name name of the stored value. It is authenticated: the value cannot be decrypted under another name. */
   encrypt (name: string, value: unknown): string {
     const { keyId } = this
     const nonce = randomBytes(nonceBytes)
     const cipher = createCipheriv('aes-256-gcm', this.#derivedKey, nonce).setAAD(Buffer.from(name))
-    const ciphertext = Buffer.concat([nonce, cipher.update(JSON.stringify(value), 'utf8'), cipher.final(), cipher.getAuthTag()])
+    const encrypted = [cipher.update(JSON.stringify(value), 'utf8'), cipher.final()]
+    const ciphertext = Buffer.concat([nonce, ...encrypted, cipher.getAuthTag()])
     return `${keyId}.${ciphertext.toString('base64')}`
   }
 
-  /** Nothing when it was closed with another key or is broken. */
+  /** Returns undefined if the value was encrypted with another key, or was corrupted. */
   decrypt (name: string, encrypted: string): unknown {
     const [keyId, base64 = ''] = encrypted.split('.')
     if (keyId !== this.keyId) return undefined
-    const ciphertext = Buffer.from(base64, 'base64')
+    const bytes = Buffer.from(base64, 'base64')
+    const nonce = bytes.subarray(0, nonceBytes)
+    const ciphertext = bytes.subarray(nonceBytes, -tagBytes)
     try {
-      const decipher = createDecipheriv('aes-256-gcm', this.#derivedKey, ciphertext.subarray(0, nonceBytes)).setAAD(Buffer.from(name)).setAuthTag(ciphertext.subarray(-tagBytes))
-      return JSON.parse(Buffer.concat([decipher.update(ciphertext.subarray(nonceBytes, -tagBytes)), decipher.final()]).toString('utf8'))
+      const decipher = createDecipheriv('aes-256-gcm', this.#derivedKey, nonce)
+        .setAAD(Buffer.from(name))
+        .setAuthTag(bytes.subarray(-tagBytes))
+      const plaintext = Buffer.concat([decipher.update(ciphertext), decipher.final()])
+      return JSON.parse(plaintext.toString('utf8'))
     } catch {
       return undefined
     }

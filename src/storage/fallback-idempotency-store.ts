@@ -1,6 +1,7 @@
 /**
- * Idempotency keys where a shared store is configured: in it while it is there; while it is away, keyed requests are refused, or go on
- * with this replica's own memory, as the operator chose. What this replica runs or settled itself it knows in any case.
+ * Stores idempotency keys in Redis, with a fallback. While Redis is unavailable, requests with a new key are rejected
+ * or use the memory of this replica, as `IDEMPOTENCY_WITHOUT_REDIS` says. Requests that this replica runs or has
+ * settled are found in its memory in any case.
  */
 import type { Config } from '../config/index.ts'
 import { overloadedProblem } from '../server/problem.ts'
@@ -9,27 +10,31 @@ import type { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import type { RedisIdempotencyStore } from './redis-idempotency-store.ts'
 import { StoreUnavailableError } from './redis.ts'
 
-/** At any time each key is this replica's own affair or the store's: `#running` says which. */
+type OutagePolicy = Config['storage']['redisOutagePolicy']
+
+/** Each running key is owned either by Redis or by this replica's memory; `#inFlight` says by which. */
 export class FallbackIdempotencyStore implements IdempotencyStore {
   readonly #shared: RedisIdempotencyStore
   readonly #local: MemoryIdempotencyStore
-  readonly #outagePolicy: Config['storage']['redisOutagePolicy']
-  /** What this replica runs, and whether the shared store knows of it. */
+  readonly #outagePolicy: OutagePolicy
+  /** Keys of the requests that this replica runs, with the owner of each. */
   readonly #inFlight = new Map<string, 'shared' | 'local'>()
 
-  constructor (shared: RedisIdempotencyStore, local: MemoryIdempotencyStore, outagePolicy: Config['storage']['redisOutagePolicy']) {
+  constructor (shared: RedisIdempotencyStore, local: MemoryIdempotencyStore, outagePolicy: OutagePolicy) {
     this.#shared = shared
     this.#local = local
     this.#outagePolicy = outagePolicy
   }
 
-  /** @throws {Problem} `overloaded`, `not_sent` */
+  /**
+   * @throws {Problem} `overloaded`, with the outcome `not_sent`, if Redis is unavailable and the policy is to reject
+   */
   async claim (id: string): Promise<IdempotencyRecord | undefined> {
     if (this.#inFlight.has(id)) return { state: 'running' }
     const known = this.#local.peek(id)
     if (known !== undefined) return known.state === 'unknown' ? this.#preferCompleted(id, known) : known
     this.#inFlight.set(id, 'shared')
-    const found = await this.#claimShared(id).catch(error => {
+    const found = await this.#claimShared(id).catch((error: unknown) => {
       this.#inFlight.delete(id)
       throw error
     })
@@ -42,7 +47,7 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
     await this.#local.settle(id, record)
     this.#inFlight.delete(id)
     const settled = this.#shared.settle(id, record)
-    // What went on without the store is told to it later, and holds no answer up.
+    // A request that ran without Redis is written there later. The response does not wait for it.
     if (owner !== 'local') await settled
   }
 
@@ -53,7 +58,7 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
     if (owner !== 'local') await this.#shared.release(id)
   }
 
-  /** Another replica may have found out since. */
+  /** Prefers a completed record in Redis: another replica may have resolved the outcome since. */
   async #preferCompleted (id: string, known: IndeterminateRecord): Promise<IdempotencyRecord> {
     const found = await this.#shared.peek(id)
     return found?.state === 'answered' ? found : known
@@ -64,7 +69,9 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
       return await this.#shared.claim(id)
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
-      if (this.#outagePolicy === 'refuse') throw overloadedProblem('The store of idempotency keys is away.', { outcome: 'not_sent' })
+      if (this.#outagePolicy === 'refuse') {
+        throw overloadedProblem('Redis, which stores the idempotency keys, is unavailable.', { outcome: 'not_sent' })
+      }
       this.#inFlight.set(id, 'local')
       return undefined
     }

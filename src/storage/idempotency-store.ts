@@ -1,38 +1,41 @@
 /**
- * What is remembered of requests that carried an Idempotency-Key, as the mirror asks for it. Where it is kept, in this process or
- * in a store that replicas share, is behind this interface.
+ * Defines the store of idempotency keys and its records. Implementations use the memory of this process, Redis, or
+ * both.
  */
 import type { ProblemCode } from '../server/problem.ts'
 import type { UpstreamResult } from '../procore/interpret.ts'
 
-/** Procore answered, and this is the answer that every repeat is given. */
+/** The request has completed. Every repeat receives this result. */
 export interface CompletedRecord {
   state: 'answered'
-  /** Of the request, so that another one under the same key is told apart. */
+  /** Fingerprint of the request: a different request with the same key is rejected. */
   fingerprint: string
-  verdict: UpstreamResult
+  result: UpstreamResult
   procoreRequestId: string | undefined
 }
 
-/** The create may have happened: under this key it is looked up, and never made again. */
+/** The create may have happened. A repeat with this key looks it up, and never creates again. */
 export interface IndeterminateRecord {
   state: 'unknown'
-  /** Empty when the request was not read to its end. */
+  /** Empty if the request was not read completely. */
   fingerprint: string
-  /** By the clock of whoever asks. */
+  /** Time of the request, by the clock of the replica that determined it. */
   sentAtMs: number
   code: ProblemCode
 }
 
-/** What stands under a key that is taken. */
+/** Record of a key that is in use. */
 export type IdempotencyRecord = { state: 'running' } | CompletedRecord | IndeterminateRecord
 
-/** Ids are hashes of key and scope: a store sees neither a key nor a caller. Whatever it holds ends by itself (`keyLifetimeMs`). */
+/**
+ * Ids are hashes of idempotency key and scope, so a store contains neither keys nor callers. Records expire after
+ * `limits.idempotency.ttlMs`.
+ */
 export interface IdempotencyStore {
-  /** Takes a key that is free, and tells nothing; or tells what stands under it. */
+  /** Claims a free key and returns undefined. If the key is in use, returns its record instead. */
   claim (id: string): Promise<IdempotencyRecord | undefined>
-  /** Writes how the request ended that holds the key. */
+  /** Records how the request that claimed the key ended. */
   settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void>
-  /** Makes the key free again: certainly nothing was created. */
+  /** Frees the key. Must only be called if nothing was created, for certain. */
   release (id: string): Promise<void>
 }

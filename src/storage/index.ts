@@ -1,4 +1,7 @@
-/** All that replicas share, over one connection: keys, allowance, token. The one file that knows all parts of this room, and loaded only where there is a store. */
+/**
+ * Creates the state that replicas share by one Redis connection: idempotency keys, rate limit and access token. This
+ * file, and ioredis with it, is imported only if `REDIS_URL` is set.
+ */
 import type { Config } from '../config/index.ts'
 import type { ReplicaCoordination } from '../procore/client.ts'
 import type { Secret } from '../config/secret.ts'
@@ -7,33 +10,37 @@ import type { IdempotencyStore } from './idempotency-store.ts'
 import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
 import { RedisConnection } from './redis.ts'
-import { Seal } from './encryption.ts'
+import { Encryptor } from './encryption.ts'
 import { SharedRateLimiter } from './shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from './fallback-idempotency-store.ts'
 import { withSharedAccessToken } from './shared-token.ts'
 
-/** What the rest of the service is given of it. */
 export interface SharedState extends ReplicaCoordination {
   redis: RedisConnection
   idempotencyStore: IdempotencyStore
-  /** A name that says nothing of a caller. */
+  /** Returns an HMAC of the caller's id, for use in names of Redis keys. */
   pseudonymize (callerId: string): string
-  /** Writes what has to be written, then leaves. */
+  /** Waits for pending writes, then disconnects. */
   close (): Promise<void>
 }
 
-/** Connects nobody yet: `store.start()` does. */
-export function createSharedState ({ storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: Logger): SharedState {
+/** Creates the state without connecting: `redis.start()` connects. */
+export function createSharedState (
+  { storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: Logger
+): SharedState {
   const redis = new RedisConnection(redisUrl, log)
-  const seal = new Seal(procore.clientSecret)
-  const redisIdempotencyStore = new RedisIdempotencyStore(redis, seal)
+  const encryptor = new Encryptor(procore.clientSecret)
+  const redisIdempotencyStore = new RedisIdempotencyStore(redis, encryptor)
+  const idempotencyStore = new FallbackIdempotencyStore(
+    redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
+  )
   const rateLimiter = new SharedRateLimiter(redis)
   return {
     redis,
-    pseudonymize: callerId => seal.pseudonymize(callerId),
-    idempotencyStore: new FallbackIdempotencyStore(redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy),
+    pseudonymize: callerId => encryptor.pseudonymize(callerId),
+    idempotencyStore,
     rateLimiter,
-    withSharedAccessToken: request => withSharedAccessToken(redis, seal, request),
+    withSharedAccessToken: fetchAccessToken => withSharedAccessToken(redis, encryptor, fetchAccessToken),
     close: async () => {
       redisIdempotencyStore.close()
       rateLimiter.close()

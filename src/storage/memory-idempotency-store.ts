@@ -1,7 +1,4 @@
-/**
- * Idempotency keys in the memory of this process, bounded in number, bytes and time; the oldest that are settled go first.
- * It knows nothing of other replicas, and of what is kept only its size.
- */
+/** Stores idempotency keys in the memory of this process. Number, bytes and lifetime are limited. */
 import { limits } from '../config/limits.ts'
 import { evictOldest } from '../util/evict-oldest.ts'
 import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
@@ -12,20 +9,24 @@ interface Entry {
   expiresAtMs: number
 }
 
-/** What a key takes beside its answer, roughly. */
+/** Approximate size of an entry without its response. */
 const recordOverheadBytes = 500
 
-/** At most `limits.idempotency.keysMax` with `limits.idempotency.maxBytes` of answers, each for `limits.idempotency.ttlMs`. No call of it fails. */
+/**
+ * Holds at most `limits.idempotency.keysMax` keys and `limits.idempotency.maxBytes` of responses, each for
+ * `limits.idempotency.ttlMs`. Beyond that, the entries that were settled first are evicted. No method rejects.
+ */
 export class MemoryIdempotencyStore implements IdempotencyStore {
-  /** In the order in which they were settled; running ones stand where they were claimed. */
+  /** In the order in which they were settled, or claimed if they are still running. */
   readonly #entries = new Map<string, Entry>()
   #bytes = 0
   #nextSweepAtMs = 0
 
-  /** What stands under a key, without taking it. */
+  /** Returns the record of a key without claiming it. */
   peek (id: string): IdempotencyRecord | undefined {
     const entry = this.#entries.get(id)
-    return entry !== undefined && (entry.record.state === 'running' || entry.expiresAtMs > Date.now()) ? entry.record : undefined
+    if (entry === undefined) return undefined
+    return entry.record.state === 'running' || entry.expiresAtMs > Date.now() ? entry.record : undefined
   }
 
   async claim (id: string): Promise<IdempotencyRecord | undefined> {
@@ -36,7 +37,7 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
   }
 
   async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
-    this.#set(id, record, record.state === 'answered' ? responseSize(record.verdict) : 0)
+    this.#set(id, record, record.state === 'answered' ? responseSize(record.result) : 0)
   }
 
   async release (id: string): Promise<void> {
@@ -50,10 +51,16 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     this.#entries.set(id, { record, bytes, expiresAtMs: nowMs + limits.idempotency.ttlMs })
     this.#bytes += bytes
     if (nowMs >= this.#nextSweepAtMs) this.#sweep(nowMs)
-    evictOldest(this.#entries, () => Math.max(this.#entries.size / limits.idempotency.keysMax, this.#bytes / limits.idempotency.maxBytes), oldest => this.#evict(oldest))
+    evictOldest(this.#entries, () => this.#usage(), oldestId => this.#evict(oldestId))
   }
 
-  /** Now and then, since what is over is not told anyway. */
+  /** Returns the share of the limits that is in use; above 1 entries are evicted. */
+  #usage (): number {
+    const { keysMax, maxBytes } = limits.idempotency
+    return Math.max(this.#entries.size / keysMax, this.#bytes / maxBytes)
+  }
+
+  /** Removes expired entries. `peek` ignores them already, so an occasional sweep is enough. */
   #sweep (nowMs: number): void {
     this.#nextSweepAtMs = nowMs + limits.idempotency.sweepMs
     for (const [id, { expiresAtMs }] of this.#entries) {
@@ -62,7 +69,7 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     }
   }
 
-  /** Running ones are never forgotten: their number is bounded by the requests under way. */
+  /** Running entries are never evicted. The requests in flight limit their number. */
   #evict (id: string): void {
     if (this.#entries.get(id)?.record.state !== 'running') this.#remove(id)
   }
@@ -75,6 +82,6 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
   }
 }
 
-function responseSize (verdict: CompletedRecord['verdict']): number {
-  return verdict.kind === 'success' ? verdict.body.length : Buffer.byteLength(JSON.stringify(verdict.body) ?? '')
+function responseSize (result: CompletedRecord['result']): number {
+  return result.kind === 'success' ? result.body.length : Buffer.byteLength(JSON.stringify(result.body) ?? '')
 }

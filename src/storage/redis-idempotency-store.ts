@@ -1,114 +1,138 @@
 /**
- * Idempotency keys that replicas share. A key is held by a lease that its replica extends; one that was lost with its replica counts
- * as unknown, never as free. Records are sealed, since answers hold personal data; one that does not open counts as unknown, too.
+ * Stores idempotency keys in Redis, shared by all replicas. While a request runs, its replica renews a lease on the
+ * key. If the replica dies, the lease expires and the key counts as unknown, never as free. Records are encrypted,
+ * since responses contain personal data. A record that cannot be decrypted counts as unknown as well.
  */
 import { randomUUID } from 'node:crypto'
 import { limits } from '../config/limits.ts'
 import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
 import { deserialize, serialize } from './stored-idempotency-record.ts'
 import type { LeaseTiming, RedisConnection } from './redis.ts'
-import type { Seal } from './encryption.ts'
+import type { Encryptor } from './encryption.ts'
 
 interface ActiveLease {
-  holder: string
+  holderId: string
   claimedAtMs: number
-  /** Its end is being written, after which it may be free. */
+  /** The end of the request is being written. From then on a renewal must not create the key again. */
   isReleasing: boolean
 }
 
-/** Answers of more than `limits.redis.recordMaxBytes` are not stored, and count as unknown: they are looked up again. */
+/**
+ * Responses of more than `limits.redis.recordMaxBytes` are not stored. They count as unknown, and a repeat looks them
+ * up.
+ */
 export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #redis: RedisConnection
-  readonly #seal: Seal
-  /** What this replica runs, by key. */
+  readonly #encryptor: Encryptor
+  /** Leases of the requests that this replica runs, by id. */
   readonly #leases = new Map<string, ActiveLease>()
   readonly #renewalTimer: NodeJS.Timeout
-
   readonly #leaseMs: number
 
-  /** @param lease how long a key is held by a replica that says nothing, and how often one that is alive says so */
-  constructor (redis: RedisConnection, seal: Seal, { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis) {
+  constructor (redis: RedisConnection, encryptor: Encryptor, { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis) {
     this.#redis = redis
-    this.#seal = seal
+    this.#encryptor = encryptor
     this.#leaseMs = leaseMs
     this.#renewalTimer = setInterval(() => this.#extendLeases(), leaseRenewMs).unref()
   }
 
-  /** What is still held ends with its lease. */
+  /** Stops renewing. The remaining leases expire. */
   close (): void {
     clearInterval(this.#renewalTimer)
   }
 
-  /** @throws {StoreAway} */
+  /** @throws {StoreUnavailableError} */
   async claim (id: string): Promise<IdempotencyRecord | undefined> {
-    const holder = randomUUID()
+    const holderId = randomUUID()
     const wasUp = this.#redis.isUp
-    const claim = () => this.#redis.script('claim-key', [redisKey(id)], [holder, this.#leaseMs, limits.idempotency.ttlMs])
+    const claim = () => {
+      return this.#redis.script('claim-key', [redisKey(id)], [holderId, this.#leaseMs, limits.idempotency.ttlMs])
+    }
     try {
-      // The same holder may claim again what it may already hold.
-      const found = await claim().catch(async error => {
+      // A claim may be repeated: the script grants the key to its holder again.
+      const reply = await claim().catch(async (error: unknown) => {
         if (wasUp && await this.#redis.waitForProbe()) return claim()
         throw error
       })
-      if (Array.isArray(found)) return this.#parseReply(id, found)
-      this.#leases.set(id, { holder, claimedAtMs: Date.now(), isReleasing: false })
+      if (Array.isArray(reply)) return this.#parseReply(id, reply)
+      this.#leases.set(id, { holderId, claimedAtMs: Date.now(), isReleasing: false })
       return undefined
     } catch (error) {
-      // The call may have been carried out although its answer was lost.
-      if (wasUp) this.#redis.runOrRetryLater(() => this.#redis.script('release-key', [redisKey(id)], [holder])).catch(() => {})
+      // Redis may have run the script although its reply was lost.
+      if (wasUp) {
+        const release = () => this.#redis.script('release-key', [redisKey(id)], [holderId])
+        this.#redis.runOrRetryLater(release).catch(() => {})
+      }
       throw error
     }
   }
 
-  /** What stands under a key, without taking it; nothing as well while the store is away. */
+  /** Returns the record of a key without claiming it. Returns undefined while Redis is unavailable. */
   async peek (id: string): Promise<IdempotencyRecord | undefined> {
-    const found = await this.#redis.script('claim-key', [redisKey(id)], ['', this.#leaseMs, limits.idempotency.ttlMs]).catch(() => undefined)
-    return Array.isArray(found) ? this.#parseReply(id, found) : undefined
+    const args = ['', this.#leaseMs, limits.idempotency.ttlMs]
+    const reply = await this.#redis.script('claim-key', [redisKey(id)], args).catch(() => undefined)
+    return Array.isArray(reply) ? this.#parseReply(id, reply) : undefined
   }
 
-  /** Resolves once it is written, or is known to be written later: it waits no longer than two calls may take, and never fails. */
+  /**
+   * Resolves when the record was written, or after the time of two calls if it has to be written later. Never rejects.
+   */
   async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
     const lease = this.#leases.get(id)
     const encrypted = this.#encrypt(id, record)
-    await this.#finish(id, lease, () => this.#redis.script('settle-key', [redisKey(id)], [lease?.holder ?? '', encrypted, limits.idempotency.ttlMs, record.state === 'answered' ? '1' : '0']))
+    const isCompleted = record.state === 'answered' ? '1' : '0'
+    const args = [lease?.holderId ?? '', encrypted, limits.idempotency.ttlMs, isCompleted]
+    await this.#finish(id, lease, () => this.#redis.script('settle-key', [redisKey(id)], args))
   }
 
-  /** As `settle`; a key that is not held here is left alone. */
+  /** Resolves as `settle` does. A key that this replica has not claimed is left unchanged. */
   async release (id: string): Promise<void> {
     const lease = this.#leases.get(id)
-    if (lease !== undefined) await this.#finish(id, lease, () => this.#redis.script('release-key', [redisKey(id)], [lease.holder]))
+    if (lease === undefined) return
+    await this.#finish(id, lease, () => this.#redis.script('release-key', [redisKey(id)], [lease.holderId]))
   }
 
   #parseReply (id: string, [state, encrypted, agoMs]: readonly unknown[]): IdempotencyRecord {
     if (state === 'running') return { state: 'running' }
     const record = typeof encrypted === 'string' && encrypted !== '' ? this.#decrypt(id, encrypted) : undefined
-    // Nobody can tell what became of it: its replica died, or the secret was changed since.
-    return record ?? { state: 'unknown', fingerprint: '', sentAtMs: Date.now() - Number(agoMs), code: 'procore_unreachable' }
+    // The outcome is unknown: the replica died, or the secret was changed since.
+    const sentAtMs = Date.now() - Number(agoMs)
+    return record ?? { state: 'unknown', fingerprint: '', sentAtMs, code: 'procore_unreachable' }
   }
 
   #decrypt (id: string, encrypted: string): CompletedRecord | IndeterminateRecord | undefined {
-    return deserialize(this.#seal.decrypt(id, encrypted))
+    return deserialize(this.#encryptor.decrypt(id, encrypted))
   }
 
-  /** Meanwhile the lease goes on. */
+  /** Writes the end of a request, later if Redis is unavailable. The lease is renewed until then. */
   #finish (id: string, lease: ActiveLease | undefined, write: () => Promise<unknown>): Promise<void> {
     if (lease !== undefined) lease.isReleasing = true
-    const finished = this.#redis.runOrRetryLater(write).finally(() => { if (this.#leases.get(id) === lease) this.#leases.delete(id) })
-    // What waits for the store to come back must not hold the answer up.
-    return Promise.race([finished, new Promise<void>(resolve => { setTimeout(resolve, limits.redis.timeoutMs * 2).unref() })])
+    const finished = this.#redis.runOrRetryLater(write).finally(() => {
+      if (this.#leases.get(id) === lease) this.#leases.delete(id)
+    })
+    // A write that waits for Redis to recover must not delay the response.
+    const timeout = new Promise<void>(resolve => { setTimeout(resolve, limits.redis.timeoutMs * 2).unref() })
+    return Promise.race([finished, timeout])
   }
 
-  /** A large answer would keep the store from everything else: it is looked up again instead. */
+  /** Replaces a large response by an unknown outcome, since a large value would block Redis. A repeat looks it up. */
   #encrypt (id: string, record: CompletedRecord | IndeterminateRecord): string {
-    const encrypted = this.#seal.encrypt(id, serialize(record))
+    const encrypted = this.#encryptor.encrypt(id, serialize(record))
     if (encrypted.length <= limits.redis.recordMaxBytes) return encrypted
-    const indeterminate: IndeterminateRecord = { state: 'unknown', fingerprint: record.fingerprint, sentAtMs: Date.now() - limits.lookup.timeoutMs, code: 'procore_bad_response' }
-    return this.#seal.encrypt(id, serialize(indeterminate))
+    const indeterminate: IndeterminateRecord = {
+      state: 'unknown',
+      fingerprint: record.fingerprint,
+      sentAtMs: Date.now() - limits.lookup.timeoutMs,
+      code: 'procore_bad_response',
+    }
+    return this.#encryptor.encrypt(id, serialize(indeterminate))
   }
 
   #extendLeases (): void {
-    for (const [id, { holder, claimedAtMs, isReleasing }] of this.#leases) {
-      this.#redis.script('extend-key', [redisKey(id)], [holder, this.#leaseMs, limits.idempotency.ttlMs, isReleasing ? '' : Date.now() - claimedAtMs]).catch(() => {})
+    for (const [id, { holderId, claimedAtMs, isReleasing }] of this.#leases) {
+      const claimedAgoMs = isReleasing ? '' : Date.now() - claimedAtMs
+      const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, claimedAgoMs]
+      this.#redis.script('extend-key', [redisKey(id)], args).catch(() => {})
     }
   }
 }

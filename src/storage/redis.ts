@@ -1,6 +1,6 @@
 /**
- * The connection to the store that replicas share. Calls are bounded in time and number; when one fails the store counts as away, calls
- * fail at once, and a small write finds out when it is back. It knows nothing of what is stored.
+ * Connects to Redis. The duration and the number of calls are limited. When a call fails, Redis counts as unavailable:
+ * calls are rejected immediately, and a small write probes at intervals until it succeeds.
  */
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
@@ -9,43 +9,54 @@ import type { Secret } from '../config/secret.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
-/** The store is away, slow or full: whoever asked goes on without it. */
+/** Redis is unavailable, slow or full. The caller continues without it. */
 export class StoreUnavailableError extends Error {
-  override readonly name = 'StoreAway'
+  override readonly name = 'StoreUnavailableError'
 
   constructor (cause?: unknown) {
-    super('the shared store is away', { cause })
+    super('Redis is unavailable', { cause })
   }
 }
 
-/** What a replica holds that others wait for. */
+/** How long a lease lasts if it is not renewed, and the interval at which a live replica renews it. */
 export interface LeaseTiming {
   leaseMs: number
   leaseRenewMs: number
 }
 
-type Reply = string | number | null | Reply[]
+/** The scripts under `lua/`, each with the number of its Redis keys. */
+const scripts = {
+  'claim-key': 1,
+  'settle-key': 1,
+  'release-key': 1,
+  'extend-key': 1,
+  'acquire-rate-limit': 2,
+  'release-rate-limit': 2,
+  'extend-rate-limit': 1,
+  lock: 1,
+  unlock: 1,
+} as const
 
-/** Each is a file under `lua/`, with its number of keys. */
-const scripts = { 'claim-key': 1, 'settle-key': 1, 'release-key': 1, 'extend-key': 1, 'acquire-rate-limit': 2, 'release-rate-limit': 2, 'extend-rate-limit': 1, lock: 1, unlock: 1 } as const
-/** Names a script by its file. */
 export type ScriptName = keyof typeof scripts
 
-/** After so many looks in vain a new connection is made. */
+/** After this many failed probes the client reconnects. */
 const probesPerConnection = 5
 
-/** Stands before every key of ours. */
+/** Prefix of every key that the service writes. */
 export const redisKeyPrefix = 'procore-bff:'
 
-/** A call has `limits.redis.timeoutMs`, and `limits.redis.callsMax` may run at a time; what fails throws `StoreAway` and is not made again by itself. */
+/**
+ * A call times out after `limits.redis.timeoutMs`, and at most `limits.redis.callsMax` are in flight. A failed call
+ * throws `StoreUnavailableError` and is not retried.
+ */
 export class RedisConnection {
-  /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
+  /** Exposed for @fastify/rate-limit, which defines commands of its own. All other code uses `run` and `script`. */
   readonly client: Redis
   readonly #log: Logger
-  /** Whether the last call or look was answered. */
+  /** Up if the last call or probe succeeded. */
   readonly status = new DependencyStatus()
   readonly #recoveryListeners = new Set<() => void>()
-  /** Since the start: calls that were made, and how many of them had no answer in time or were refused. */
+  /** Since startup: all calls, and those that failed or timed out. */
   readonly counts = { calls: 0, failures: 0 }
   #inFlight = 0
   #pendingRetries = 0
@@ -61,35 +72,39 @@ export class RedisConnection {
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,
       connectTimeout: limits.redis.connectTimeoutMs,
-      // A call that could not be made at once is not wanted later, and one that may have been made must not be made again.
+      // A command that cannot be sent now must not be sent later, and one that may have been executed must not be
+      // repeated.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       enableAutoPipelining: true,
-      // After a failover the address is another server's, or this one has become a replica.
+      // After a failover the address belongs to another server, or this server has become a replica.
       reconnectOnError: error => error.message.startsWith('READONLY'),
       retryStrategy: attempts => Math.min(attempts * 100, limits.redis.probeMs),
     })
     for (const [name, numberOfKeys] of Object.entries(scripts)) {
-      this.client.defineCommand(name, { lua: readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'), numberOfKeys })
+      const lua = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8')
+      this.client.defineCommand(name, { lua, numberOfKeys })
     }
     this.client.on('error', error => this.#markDown(error))
-    this.client.on('close', () => this.#markDown(new Error('the connection was closed')))
+    this.client.on('close', () => this.#markDown(new Error('The connection to Redis was closed.')))
     this.client.on('ready', () => this.#probe())
   }
 
-  /** Whether calls are made at all; while it is away they fail at once. */
+  /** Whether calls are sent. Otherwise they fail immediately. */
   get isUp (): boolean {
     return this.status.isUp
   }
 
-  /** Connects, and resolves when it is known whether the store can be used now. */
+  /** Connects. Resolves when it is known whether Redis can be used; never rejects. */
   async start (): Promise<void> {
-    // ioredis' own `connectTimeout` ends with the handshake: a store that hangs, or still loads its file, answers nothing after it.
-    await withTimeout(this.client.connect().then(() => this.#probe()), limits.redis.connectTimeoutMs).catch(error => this.#markDown(error))
+    // `connectTimeout` of ioredis covers the handshake only. A Redis that hangs or still loads its data does not
+    // respond after it.
+    const connected = this.client.connect().then(() => this.#probe())
+    await withTimeout(connected, limits.redis.connectTimeoutMs).catch((error: unknown) => this.#markDown(error))
   }
 
-  /** Ends looking and the connection; whatever runs fails. */
+  /** Stops probing and disconnects. Calls in flight fail. */
   async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#probeTimer)
@@ -112,21 +127,26 @@ export class RedisConnection {
     }
   }
 
-  /** Runs one of the scripts beside this file, as one step of Redis'. @throws {StoreUnavailableError} */
-  script (name: ScriptName, redisKeys: readonly string[], args: ReadonlyArray<string | number>): Promise<Reply> {
-    return this.run(client => {
+  /** Runs one of the Lua scripts, which Redis executes atomically. @throws {StoreUnavailableError} */
+  script (name: ScriptName, redisKeys: readonly string[], args: ReadonlyArray<string | number>): Promise<unknown> {
+    return this.run(async client => {
       const command: unknown = Reflect.get(client, name)
-      if (typeof command !== 'function') throw new TypeError(`no script ${name}`)
-      return command.call(client, ...redisKeys.map(key => `${redisKeyPrefix}${key}`), ...args)
+      if (typeof command !== 'function') throw new TypeError(`The script ${name} is not defined.`)
+      const prefixedKeys = redisKeys.map(redisKey => redisKeyPrefix + redisKey)
+      const reply: unknown = await command.call(client, ...prefixedKeys, ...args)
+      return reply
     })
   }
 
-  /** The listener is called whenever the store can be used again. */
+  /** Adds a listener that is called whenever Redis can be used again. */
   onRecovered (listener: () => void): void {
     this.#recoveryListeners.add(listener)
   }
 
-  /** Makes a call that may come later, when the store is back: tries are counted only while it is there. */
+  /**
+   * Makes a call, and retries it later if Redis is unavailable. Only attempts while Redis is available count towards
+   * `limits.redis.retriesMax`.
+   */
   async runOrRetryLater (call: () => Promise<unknown>): Promise<void> {
     try {
       await call()
@@ -136,13 +156,15 @@ export class RedisConnection {
     }
   }
 
-  /** Whether the store can be used, or turns out to within the time of one call: a moment's silence is not an outage. */
+  /**
+   * Waits for the probe that may be in flight, and returns whether Redis can be used. A short stall is not an outage.
+   */
   async waitForProbe (): Promise<boolean> {
     await this.#pendingProbe
     return this.isUp
   }
 
-  /** Resolves when no call is under way, within the time of one. */
+  /** Resolves when no call is in flight, at the latest after the timeout of a call. */
   async waitUntilIdle (): Promise<void> {
     const deadlineMs = Date.now() + limits.redis.timeoutMs
     while (this.#inFlight > 0 && Date.now() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
@@ -150,10 +172,11 @@ export class RedisConnection {
 
   async #retryLoop (call: () => Promise<unknown>): Promise<void> {
     this.#pendingRetries++
-    for (let tries = 0; tries < limits.redis.retriesMax && !this.#closed;) {
+    let attempts = 0
+    while (attempts < limits.redis.retriesMax && !this.#closed) {
       await new Promise(resolve => { setTimeout(resolve, limits.redis.probeMs).unref() })
       if (!this.isUp) continue
-      tries++
+      attempts++
       if (await call().then(() => true, () => false)) break
     }
     this.#pendingRetries--
@@ -170,21 +193,24 @@ export class RedisConnection {
     if (isNewOutage) this.#probe()
   }
 
-  /** A store that is slow now and then would fill the log: it is told of once in a while, with how often it was away. */
+  /**
+   * Logs outages at most once per `limits.redis.warnIntervalMs`, with their number, so that a flapping Redis cannot
+   * fill the log.
+   */
   #logOutage (error: unknown): void {
     if (this.#outages === 0 || Date.now() - this.#outageLoggedAtMs < limits.redis.warnIntervalMs) return
-    this.#log.warn({ err: error, outages: this.#outages }, 'the shared store is away; this replica goes on with its own memory')
+    this.#log.warn({ err: error, outages: this.#outages }, 'Redis is unavailable; this replica uses its own memory')
     this.#outageLoggedAtMs = Date.now()
     this.#outages = 0
   }
 
-  /** One look at a time. */
+  /** Starts a probe unless one is in flight. */
   #probe (): Promise<void> {
     this.#pendingProbe ??= this.#runProbe().finally(() => { this.#pendingProbe = undefined })
     return this.#pendingProbe
   }
 
-  /** A write, since a store that is full still answers. */
+  /** Probes by a write, since a Redis that is full still responds to reads. */
   async #runProbe (): Promise<void> {
     if (this.#closed || this.isUp) return
     try {
@@ -192,7 +218,7 @@ export class RedisConnection {
     } catch (error) {
       this.#markDown(error)
       this.#failedProbes++
-      // A connection that stays silent may lead nowhere any more.
+      // A connection without responses may be dead, for example after a failover.
       if (this.#failedProbes % probesPerConnection === 0) this.client.disconnect(true)
       return
     }
@@ -200,14 +226,15 @@ export class RedisConnection {
     clearTimeout(this.#probeTimer)
     this.status.report(true)
     for (const listener of this.#recoveryListeners) listener()
-    // Whoever was told of the last outage is told of its end.
-    if (this.#outages === 0) this.#log.info({}, 'the shared store is in use')
+    // Logged only if the last outage was logged, too.
+    if (this.#outages === 0) this.#log.info({}, 'Redis is available')
   }
 }
 
 /**
- * Bounds one call in time. An answer that has arrived while this process was busy is read before its time counts as over, which
- * ioredis' own `commandTimeout` does not see to: timers come before sockets in a turn of the event loop.
+ * Limits the duration of a call. A reply that arrived while this process was busy is still read: the timeout takes
+ * effect one `setImmediate` later, since the event loop runs timers before it reads sockets. `commandTimeout` of
+ * ioredis does not do this.
  */
 function withTimeout<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()

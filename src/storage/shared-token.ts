@@ -1,6 +1,8 @@
 /**
- * One token for all replicas: the one who needs a new token first asks for it under a lock, the others take it from the store. It is
- * sealed there, and bound to the credentials by their key's id. While the store is away each replica asks for its own.
+ * Shares one access token among all replicas. The first replica that needs a new token takes a lock in Redis and
+ * requests it; the others read it from Redis. The token is encrypted there, and its Redis key contains the id of the
+ * encryption key, which is derived from the client secret. While Redis is unavailable, each replica requests its own
+ * token.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,22 +12,24 @@ import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { FetchAccessToken, AccessToken } from '../procore/auth/token-request.ts'
 import { redisKeyPrefix, StoreUnavailableError, type RedisConnection } from './redis.ts'
-import type { Seal } from './encryption.ts'
+import type { Encryptor } from './encryption.ts'
 
 const AccessTokenSchema = Type.Object({ value: Type.String(), issuedAtMs: Type.Number(), lifetimeMs: Type.Number() })
 
-/** Asks through the store: what comes is never the token that is to be replaced. */
-export function withSharedAccessToken (redis: RedisConnection, seal: Seal, fetchAccessToken: FetchAccessToken): FetchAccessToken {
-  const shared = new SharedAccessToken(redis, seal)
+/** Wraps a token request with the shared token. It never returns the token that is to be replaced. */
+export function withSharedAccessToken (
+  redis: RedisConnection, encryptor: Encryptor, fetchAccessToken: FetchAccessToken
+): FetchAccessToken {
+  const shared = new SharedAccessToken(redis, encryptor)
   return async previousToken => {
-    const holder = randomUUID()
+    const holderId = randomUUID()
     for (let isFirst = true; ; isFirst = false) {
       try {
-        return await shared.acquire(previousToken, fetchAccessToken, holder)
+        return await shared.acquire(previousToken, fetchAccessToken, holderId)
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) throw error
         if (isFirst && await redis.waitForProbe()) continue
-        shared.abandonLock(holder)
+        shared.abandonLock(holderId)
         return fetchAccessToken(previousToken)
       }
     }
@@ -34,59 +38,71 @@ export function withSharedAccessToken (redis: RedisConnection, seal: Seal, fetch
 
 class SharedAccessToken {
   readonly #redis: RedisConnection
-  readonly #seal: Seal
+  readonly #encryptor: Encryptor
 
-  constructor (redis: RedisConnection, seal: Seal) {
+  constructor (redis: RedisConnection, encryptor: Encryptor) {
     this.#redis = redis
-    this.#seal = seal
+    this.#encryptor = encryptor
   }
 
-  /** Whoever has the lock asks; when it got none, the next one has the lock. */
-  async acquire (previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holder: string): Promise<AccessToken> {
+  /** Reads the token, or requests it under the lock. If a request fails, the next replica takes the lock. */
+  async acquire (
+    previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holderId: string
+  ): Promise<AccessToken> {
     const deadlineMs = Date.now() + limits.accessToken.lockMs
     do {
       const stored = await this.#readStored(previousToken)
       if (stored !== undefined) return stored
-      if (await this.#redis.script('lock', [this.#lockRedisKey], [holder, limits.accessToken.lockMs]) === 1) return await this.#fetchLocked(previousToken, fetchAccessToken, holder)
+      const locked = await this.#redis.script('lock', [this.#lockRedisKey], [holderId, limits.accessToken.lockMs])
+      if (locked === 1) return await this.#fetchLocked(previousToken, fetchAccessToken, holderId)
       await sleep(limits.accessToken.pollMs * (0.5 + Math.random()))
     } while (Date.now() < deadlineMs)
-    throw new Problem('procore_unavailable', 'No replica got a token in time.', { outcome: 'not_sent' })
+    throw new Problem('procore_unavailable', 'No replica obtained an access token in time.', { outcome: 'not_sent' })
   }
 
-  /** The lock may have been taken although the answer was lost: the others must not wait for whoever goes on without the store. */
-  abandonLock (holder: string): void {
-    this.#redis.runOrRetryLater(() => this.#redis.script('unlock', [this.#lockRedisKey], [holder])).catch(() => {})
+  /**
+   * Releases the lock, later if Redis is unavailable. Redis may have granted it although its reply was lost, and the
+   * other replicas must not wait for one that continues without Redis.
+   */
+  abandonLock (holderId: string): void {
+    this.#redis.runOrRetryLater(() => this.#redis.script('unlock', [this.#lockRedisKey], [holderId])).catch(() => {})
   }
 
-  async #fetchLocked (previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holder: string): Promise<AccessToken> {
+  async #fetchLocked (
+    previousToken: string | undefined, fetchAccessToken: FetchAccessToken, holderId: string
+  ): Promise<AccessToken> {
     try {
       return await this.#readStored(previousToken) ?? await this.#fetchAndStore(previousToken, fetchAccessToken)
     } finally {
-      // A lock that can't be given up ends by itself.
-      await this.#redis.script('unlock', [this.#lockRedisKey], [holder]).catch(() => {})
+      // A lock that cannot be released expires.
+      await this.#redis.script('unlock', [this.#lockRedisKey], [holderId]).catch(() => {})
     }
   }
 
-  async #fetchAndStore (previousToken: string | undefined, fetchAccessToken: FetchAccessToken): Promise<AccessToken> {
+  async #fetchAndStore (
+    previousToken: string | undefined, fetchAccessToken: FetchAccessToken
+  ): Promise<AccessToken> {
     const accessToken = await fetchAccessToken(previousToken)
     const redisKey = this.#tokenRedisKey
-    await this.#redis.run(client => client.set(`${redisKeyPrefix}${redisKey}`, this.#seal.encrypt(redisKey, accessToken), 'PX', Math.max(1, Math.ceil(accessToken.lifetimeMs)))).catch(() => {})
+    const encrypted = this.#encryptor.encrypt(redisKey, accessToken)
+    const ttlMs = Math.max(1, Math.ceil(accessToken.lifetimeMs))
+    await this.#redis.run(client => client.set(redisKeyPrefix + redisKey, encrypted, 'PX', ttlMs)).catch(() => {})
     return accessToken
   }
 
   async #readStored (previousToken: string | undefined): Promise<AccessToken | undefined> {
     const redisKey = this.#tokenRedisKey
-    const encrypted = await this.#redis.run(client => client.get(`${redisKeyPrefix}${redisKey}`))
-    const accessToken = encrypted === null ? undefined : this.#seal.decrypt(redisKey, encrypted)
+    const encrypted = await this.#redis.run(client => client.get(redisKeyPrefix + redisKey))
+    const accessToken = encrypted === null ? undefined : this.#encryptor.decrypt(redisKey, encrypted)
     if (!Value.Check(AccessTokenSchema, accessToken) || accessToken.value === previousToken) return undefined
     return Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken : undefined
   }
 
   get #tokenRedisKey (): string {
-    return `token:${this.#seal.keyId}`
+    return `token:${this.#encryptor.keyId}`
   }
 
   get #lockRedisKey (): string {
-    return `token-lock:${this.#seal.keyId}`
+    return `token-lock:${this.#encryptor.keyId}`
   }
 }

@@ -1,48 +1,63 @@
-/** The record of a key as JSON for the shared store, and back: what does not have the form that was written is no record. */
+/**
+ * Converts idempotency records to the JSON that is stored in Redis, and back. The stored names are a format: do not
+ * rename them.
+ */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { stringEnum } from '../endpoints/string-enum.ts'
 import { problemCodes } from '../server/problem.ts'
 import type { CompletedRecord, IndeterminateRecord } from './idempotency-store.ts'
 
-const optional = Type.Optional
-
 const SuccessSchema = Type.Object({
   kind: Type.Literal('success'),
   status: Type.Integer(),
   contentType: Type.String(),
   base64: Type.String(),
-  recordId: optional(Type.Union([Type.Number(), Type.String()])),
-  recovered: optional(Type.Literal(true)),
+  recordId: Type.Optional(Type.Union([Type.Number(), Type.String()])),
+  recovered: Type.Optional(Type.Literal(true)),
 })
-const RejectionSchema = Type.Object({ kind: Type.Literal('refusal'), status: Type.Integer(), body: optional(Type.Unknown()) })
+const RejectionSchema = Type.Object({
+  kind: Type.Literal('refusal'),
+  status: Type.Integer(),
+  body: Type.Optional(Type.Unknown()),
+})
 const CompletedSchema = Type.Object({
   state: Type.Literal('answered'),
   fingerprint: Type.String(),
-  procoreRequestId: optional(Type.String()),
+  procoreRequestId: Type.Optional(Type.String()),
   verdict: Type.Union([SuccessSchema, RejectionSchema]),
 })
-const IndeterminateSchema = Type.Object({ state: Type.Literal('unknown'), fingerprint: Type.String(), sentAtMs: Type.Number(), code: stringEnum(problemCodes) })
-const StoredSchema = Type.Union([CompletedSchema, Type.Object({ ...IndeterminateSchema.properties, code: Type.Union(problemCodes.map(code => Type.Literal(code))) })])
+const IndeterminateSchema = Type.Object({
+  state: Type.Literal('unknown'),
+  fingerprint: Type.String(),
+  sentAtMs: Type.Number(),
+  code: stringEnum(problemCodes),
+})
+const StoredSchema = Type.Union([CompletedSchema, IndeterminateSchema])
 
-type StoredRecord = Static<typeof CompletedSchema> | Static<typeof IndeterminateSchema>
+type StoredRecord = Static<typeof StoredSchema>
 
-/** JSON has no bytes, so a body is stored as base64. */
+/** Returns the record as JSON. The body of a response is stored as base64, since JSON has no type for bytes. */
 export function serialize (record: CompletedRecord | IndeterminateRecord): unknown {
   if (record.state === 'unknown') return record
-  if (record.verdict.kind === 'rejection') return { ...record, verdict: { ...record.verdict, kind: 'refusal' } }
-  const { body, ...verdict } = record.verdict
-  return { ...record, verdict: { ...verdict, base64: body.toString('base64') } }
+  const { result, ...completed } = record
+  if (result.kind === 'rejection') return { ...completed, verdict: { ...result, kind: 'refusal' } }
+  const { body, ...success } = result
+  return { ...completed, verdict: { ...success, base64: body.toString('base64') } }
 }
 
-/** Nothing when the value is not of the form that this version writes. */
+/** Returns undefined if the value does not have the format that this version writes. */
 export function deserialize (value: unknown): CompletedRecord | IndeterminateRecord | undefined {
   if (!isStoredRecord(value)) return undefined
   if (value.state === 'unknown') return value
-  const { verdict, fingerprint, procoreRequestId } = value
-  if (verdict.kind === 'refusal') return { state: 'answered', fingerprint, procoreRequestId, verdict: { kind: 'rejection', status: verdict.status, body: verdict.body } }
+  const { state, verdict, fingerprint, procoreRequestId } = value
+  if (verdict.kind === 'refusal') {
+    const { status, body } = verdict
+    return { state, fingerprint, procoreRequestId, result: { kind: 'rejection', status, body } }
+  }
   const { base64, recordId, ...success } = verdict
-  return { state: 'answered', fingerprint, procoreRequestId, verdict: { ...success, recordId, body: Buffer.from(base64, 'base64') } }
+  const body = Buffer.from(base64, 'base64')
+  return { state, fingerprint, procoreRequestId, result: { ...success, recordId, body } }
 }
 
 function isStoredRecord (value: unknown): value is StoredRecord {

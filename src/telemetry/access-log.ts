@@ -1,8 +1,11 @@
-/** One log line a request, with ids, codes, sizes and times. It sees the trail, never a body or a head. */
+/** Writes the access log: one line for each request, with ids, codes, sizes and times from its record. */
 import type { RequestEnd, RequestEndListener } from './request-end.ts'
 import type { LineWriter } from './logger.ts'
 
-/** Writes the line `request` when one has ended: a warning if its status is 500 or above. Times are milliseconds to a tenth, sizes bytes. */
+/**
+ * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above.
+ * Times are in milliseconds, rounded to tenths; sizes are in bytes.
+ */
 export function createAccessLog (write: LineWriter): RequestEndListener {
   return requestEnd => write(requestEnd.status >= 500 ? 'warn' : 'info', buildLogLine(requestEnd), 'request')
 }
@@ -33,4 +36,6 @@ function buildLogLine ({ request, reply, status, route }: RequestEnd): object {
   }
 }
 
-const roundToTenths = (ms: number | undefined) => ms === undefined ? undefined : Math.round(ms * 10) / 10
+function roundToTenths (ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 10) / 10
+}

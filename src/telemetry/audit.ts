@@ -1,6 +1,7 @@
 /**
- * The audit trail: one line for each create or change that was valid, on a logger of its own name and at whatever level the log is. It says who
- * made or changed what where, and names the person only by a keyed hash, so that a line can be found for an address but no address from a line.
+ * Writes the audit trail: one line for each valid create or change, with `name: audit`, whatever the log level is. It
+ * says who created or changed what, and in which company. The person is identified only by a keyed hash: a line can be
+ * found by an e-mail address, but no address can be derived from a line.
  */
 import { hash, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
@@ -8,48 +9,52 @@ import type { Secret } from '../config/secret.ts'
 import { createLineWriter, type LineWriter } from './logger.ts'
 import type { ChangeOutcome } from './request-record.ts'
 
-/** What one line says; what is not known is left out. */
+/** Fields of one line. Fields that are undefined are left out. */
 export interface AuditEntry {
   subject: string
   companyId: number
-  /** The operation's name. */
   operation: string
   route: string | undefined
   outcome: ChangeOutcome
-  /** Nothing when the caller left before there was an answer. */
+  /** Absent if the caller disconnected before the response. */
   status: number | undefined
-  /** Of the record at Procore. */
+  /** `id` of the record in Procore. */
   recordId: number | string | undefined
   requestId: string
   traceId: string | undefined
   procoreRequestId: string | undefined
-  /** Of what tells the record apart, such as the e-mail address. */
+  /** Keyed hash of the value that identifies the record, such as the e-mail address. */
   fingerprint: string | undefined
 }
 
-/** The writer of it, one for the service. */
 export class Audit {
   readonly #write: LineWriter
   readonly #fingerprintKey: string
 
   /**
-   * The key of the fingerprints follows from the secret (HKDF, RFC 5869) as it is at the start, so they change with it.
-   * @throws {TypeError} when the log was not made by log.ts
+   * Derives the key of the fingerprints from the secret as it is at startup (HKDF, RFC 5869). A new secret therefore
+   * changes all fingerprints.
+   * @throws {TypeError} if the logger was not created by `createLog`
    */
   constructor (log: FastifyBaseLogger, secret: Secret) {
     this.#write = createLineWriter(log, { ignoreLevel: true, name: 'audit' })
-    this.#fingerprintKey = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)).toString('base64url')
+    const derivedKey = hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)
+    this.#fingerprintKey = Buffer.from(derivedKey).toString('base64url')
   }
 
-  /** Writes at `info`, whatever the level of the log is. */
+  /** Writes a line with level `info`, even if the log level is higher. */
   write (entry: AuditEntry, event: 'create' | 'change'): void {
     this.#write('info', entry, event)
   }
 
-  /** The same for the same address, whatever its case; nothing for what is no string. SHA-512/256 in base64url, 43 characters. */
+  /**
+   * Returns the fingerprint of an identifier: a SHA-512/256 in base64url, 43 characters. It does not depend on upper
+   * and lower case. Returns undefined for a value that is not a string.
+   */
   fingerprint (identifier: unknown): string | undefined {
     if (typeof identifier !== 'string') return undefined
-    // A truncated hash can't be extended, so a key before the text makes a MAC of it, at a third of what createHmac costs.
+    // A truncated hash is safe from length extension, so a prepended key makes it a MAC, at a third of the cost of
+    // HMAC.
     return hash('sha512-256', this.#fingerprintKey + identifier.toLowerCase(), 'base64url')
   }
 }

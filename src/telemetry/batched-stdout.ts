@@ -1,22 +1,24 @@
 /**
- * Where the lines of the log go: to standard output, behind the work, some milliseconds' lines at a time. What waits is written when
- * the process ends; past a limit it is dropped, so that a reader who stalls can't take the memory. It does
- * not look at what the lines say.
+ * Writes log lines to standard output in batches, asynchronously. Pending lines are written when the process exits.
+ * Beyond a limit they are dropped, so that a stalled reader cannot exhaust the memory.
  */
 import { pino, type DestinationStream } from 'pino'
 import { limits } from '../config/limits.ts'
 
-/** To be opened once in a process. A line is handed over after `limits.log.batchMs` at most; beyond `limits.log.maxBytes` that wait, lines are lost. */
+/**
+ * Opens the stream; must be called once per process. A line is written after at most `limits.log.batchMs`. While
+ * `limits.log.maxBytes` are pending, further lines are dropped.
+ */
 export function batchedStdout (): DestinationStream {
   const stream = new BatchingStream(pino.destination({ dest: 1, sync: false, maxLength: limits.log.maxBytes }))
-  // Before pino's own listener, which writes what it was given.
+  // Must run before pino's own exit listener, which writes the lines that pino has received.
   process.prependListener('exit', () => stream.flush())
   return stream
 }
 
 /**
- * sonic-boom measures all the text that waits with each line that it is given, which makes one piece of it anew each time: at load that
- * was a quarter of all memory that a request took. Lines that are handed over together cost this once.
+ * Collects lines for sonic-boom, pino's writer. On each write, sonic-boom measures all pending text, which flattens the
+ * string again: under load this was a quarter of the memory that a request allocated. A batch costs this once.
  */
 class BatchingStream implements DestinationStream {
   readonly #destination: DestinationStream

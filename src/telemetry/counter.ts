@@ -1,40 +1,50 @@
 /**
- * A counter for what every request counts. prom-client makes a text of the labels each time that it counts; this one finds its place by them, and
- * gives what it counted to a counter of prom-client's when somebody asks for it. It does not know what it counts.
+ * A counter that is cheap enough for every request. prom-client builds a string from the labels on each increment; this
+ * counter finds its node in a tree of label values instead, and adds the counts to prom-client's counter on a scrape.
  */
 import { Counter, type Registry } from 'prom-client'
 
 interface CounterNode {
   count: number
-  /** By the value of the next label. */
+  /** Child nodes by the value of the next label. */
   readonly children: Map<string, CounterNode>
 }
 
-/** It has one place for each combination of labels that was counted, and forgets none: labels must have few values. */
+/**
+ * Has a node for each combination of label values that was counted, and never removes one: labels must have few values.
+ */
 export class LabelledCounter<Label extends string> {
   readonly #labelNames: readonly Label[]
   readonly #root: CounterNode = { count: 0, children: new Map() }
 
-  /** @param name in the registry, where it stands from now on */
+  /** Creates the counter and adds it to the registry. */
   constructor (name: string, help: string, labelNames: readonly Label[], registry: Registry) {
     this.#labelNames = labelNames
-    const counter: Counter = new Counter({ name, help, labelNames, registers: [registry], collect: () => this.#flush(counter, this.#root, {}, 0) })
+    const counter: Counter = new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect: () => this.#flush(counter, this.#root, {}, 0),
+    })
   }
 
-  /** Counts up, or begins at 0. */
+  /** Increments the counter. With 0 it only creates the series, so that it is exported before the first increment. */
   inc (labels: Readonly<Record<Label, string>>, by = 1): void {
     let node = this.#root
     for (const name of this.#labelNames) node = getOrCreateChild(node, labels[name])
     node.count += by
   }
 
-  /** What was counted since it was given last. */
+  /** Adds the counts since the last flush to prom-client's counter. */
   #flush (counter: Counter, node: CounterNode, labels: Record<string, string>, depth: number): void {
     const name = this.#labelNames[depth]
     if (name === undefined) {
       counter.inc(labels, node.count)
       node.count = 0
-    } else for (const [value, child] of node.children) this.#flush(counter, child, { ...labels, [name]: value }, depth + 1)
+      return
+    }
+    for (const [value, child] of node.children) this.#flush(counter, child, { ...labels, [name]: value }, depth + 1)
   }
 }
 

@@ -1,6 +1,7 @@
-/** Whether something works, and since when: what `/readyz`, the metrics and the status page tell of whatever this service depends on. It finds out nothing. */
-
-/** Told by whoever uses the thing; down until it is told otherwise, unless it begins as up. */
+/**
+ * Holds whether a dependency works, and since when, for `/readyz`, the metrics and the status page. The code that uses
+ * the dependency reports what it observes; until then the status is down, unless it starts as up.
+ */
 export class DependencyStatus {
   #isUp: boolean
   #sinceMs = Date.now()
@@ -9,17 +10,16 @@ export class DependencyStatus {
     this.#isUp = isUp
   }
 
-  /** What it was told last. */
   get isUp (): boolean {
     return this.#isUp
   }
 
-  /** When it became what it is, in milliseconds of our clock. */
+  /** Returns the time of the last change, by our own clock. */
   get sinceMs (): number {
     return this.#sinceMs
   }
 
-  /** To be told as often as something is known; only a change counts. */
+  /** Reports an observation. Only a change updates the time. */
   report (isUp: boolean): void {
     if (isUp === this.#isUp) return
     this.#isUp = isUp

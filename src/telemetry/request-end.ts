@@ -1,7 +1,7 @@
 /**
- * When a request is over, whoever observes is told of it once: the log, the metrics, the traces. That is when its connection is done
- * with it, so that callers who left are told of too, and a create that was sent is told of with its outcome. It knows none
- * of those who observe.
+ * Notifies listeners (access log, metrics, tracing) once when a request ends. It ends when Node closes the response,
+ * which also covers callers that disconnect. If the handler still works then, the end is delayed until it is done, so
+ * that a create that was sent is reported with its outcome.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProblemCode } from '../server/problem.ts'
@@ -14,55 +14,64 @@ declare module 'fastify' {
   }
 }
 
-/** A request that is over, as those who observe are given it: its trail is complete, and nobody else works on it. */
+/** A request that ended. Its record is complete. */
 export interface RequestEnd {
   request: FastifyRequest
   reply: FastifyReply
-  /** What was answered, or 499. */
+  /** Status of the response, or 499 if the caller disconnected before its end. */
   status: number
-  /** Its pattern; nothing where there was none. Fastify makes an object anew for whoever asks the request. */
+  /**
+   * Pattern of the route; absent if none matched. It is read once here, since `routeOptions` creates an object each
+   * time.
+   */
   route: string | undefined
 }
 
-/** Called once for each request; it must not throw, nor take long. */
+/** Called once for each request, synchronously: it must be fast and must not throw. */
 export type RequestEndListener = (requestEnd: RequestEnd) => void
 
-/** A request that could not be read: it has no route and no trail. */
+/** A request that could not be parsed. It has neither a route nor a record. */
 export interface UnparsedRequest {
-  /** `none` where not even that could be read. */
+  /** `none` if the method could not be parsed either. */
   method: string
   status: number
   code: ProblemCode
   requestId: string
 }
 
-/** What nginx calls a caller who left before the answer; it is logged, never sent. */
+/** nginx's status for a caller that disconnects before the response. It is logged, never sent. */
 const clientClosedRequest = 499
 
 /**
- * Must be the first hook of the application, since everything after it may write to the trail.
- * @param startRecord makes the trail of a request
- * @param listeners are told in this order
+ * Creates the record of each request and calls the listeners, in this order, at its end. Must be registered before all
+ * other hooks, since they may write to the record.
  */
-export function registerRequestEnd (app: FastifyInstance, startRecord: (request: FastifyRequest) => RequestRecord, listeners: readonly RequestEndListener[]): void {
+export function registerRequestEnd (
+  app: FastifyInstance,
+  startRecord: (request: FastifyRequest) => RequestRecord,
+  listeners: readonly RequestEndListener[]
+): void {
   const notifyListeners = (request: FastifyRequest, reply: FastifyReply) => {
-    const isAnswered = reply.raw.writableFinished || request.record.isEventStream === true
-    const requestEnd = { request, reply, status: isAnswered ? reply.statusCode : clientClosedRequest, route: request.routeOptions.url }
+    const isComplete = reply.raw.writableFinished || request.record.isEventStream === true
+    const status = isComplete ? reply.statusCode : clientClosedRequest
+    const requestEnd = { request, reply, status, route: request.routeOptions.url }
     for (const listener of listeners) listener(requestEnd)
   }
   app.decorateRequest('record')
   app.addHook('onRequest', (request, reply, done) => {
-    request.record = startRecord(request)
+    const record = startRecord(request)
+    request.record = record
     reply.raw.once('close', () => {
-      // The answer to a create that was sent is awaited although its caller left.
-      if (request.record.isHandling === true) (request.record.onHandled ??= []).push(() => setImmediate(notifyListeners, request, reply))
-      else notifyListeners(request, reply)
+      if (record.isHandling !== true) return notifyListeners(request, reply)
+      // The handler still waits for Procore's response to a create that was sent, although the caller disconnected.
+      record.onHandled ??= []
+      record.onHandled.push(() => setImmediate(notifyListeners, request, reply))
     })
     done()
   })
 }
 
-/** The trail of a request that nobody traces here. */
+/** Returns the record of a request when tracing is off. Its trace id is that of the gateway, for the log. */
 export function createRecord ({ id, headers }: FastifyRequest): RequestRecord {
   const traceId = parseTraceparent(headers)?.traceId
   return traceId === undefined ? { requestId: id } : { requestId: id, traceId }

@@ -1,7 +1,7 @@
 /**
- * The record of one request: what happened to it, from which its log line, metrics and spans are made, and the state that the code
- * working on it shares. It holds ids, codes, sizes, times and states only. Personal data and credentials are never put in it, so they
- * cannot reach a log.
+ * The record of one request: what happened to it, from which its log line, metrics and spans are made, and the state
+ * that the code working on it shares. It holds ids, codes, sizes, times and states only. Personal data and credentials
+ * are never put in it, so they cannot reach a log.
  */
 import type { Outcome, ProblemCode } from '../server/problem.ts'
 import type { SpanRecord } from './spans.ts'
@@ -9,7 +9,10 @@ import type { SpanRecord } from './spans.ts'
 /** What became of a request that may have changed something: an outcome of a failure, or the kind of success. */
 export type ChangeOutcome = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
 
-/** How a cacheable response was obtained (compare RFC 9211): from Procore, from the cache, or from the cache although too old. */
+/**
+ * How a cacheable response was obtained (compare RFC 9211): from Procore, from the cache, or from the cache although
+ * too old.
+ */
 export type CacheStatus = 'miss' | 'hit' | 'stale'
 
 /** Whether a form was buffered and sent whole, or streamed. */
@@ -48,8 +51,9 @@ interface RequestTelemetry {
 /** The state of a request, shared by the code that works on it. */
 interface RequestState {
   /**
-   * The outcome that a create or a change would have if it ended now: absent until the request is valid, then `not_sent`, then
-   * `unknown` once a complete request was handed to the socket. It returns to `not_sent` only if Procore certainly did not act.
+   * The outcome that a create or a change would have if it ended now: absent until the request is valid, then
+   * `not_sent`, then `unknown` once a complete request was handed to the socket. It returns to `not_sent` only if
+   * Procore certainly did not act.
    */
   provisionalOutcome?: Outcome
   /** Index among the requests in flight. */
@@ -65,7 +69,10 @@ interface RequestState {
 /** One for each request, from its first hook until its end was recorded. */
 export interface RequestRecord extends RequestTelemetry, RequestState {}
 
-/** Returns a record for a request that is made on behalf of another one. It has times and statuses of its own, and the spans of the parent. */
+/**
+ * Returns a record for a request that is made on behalf of another one. It has times and statuses of its own, and the
+ * spans of the parent.
+ */
 export function childRecord ({ requestId, traceId, spans }: RequestRecord): RequestRecord {
   return {
     ...(requestId !== undefined && { requestId }),

@@ -1,6 +1,6 @@
 /**
- * Records the spans of a request: when each part of the work on it began and ended, and with which error. An error is a code or the name of
- * a class, never a message, which could contain anything.
+ * Records the spans of a request: when each part of the work on it began and ended, and with which error. An error is a
+ * code or the name of a class, never a message, which could contain anything.
  */
 import { ClientDisconnectedError } from '../server/errors.ts'
 
@@ -49,7 +49,12 @@ export function errorType (error: unknown): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name
 }
 
-/** Returns `error.type` of an exchange without a response. An exchange that this side aborted is not an error of Procore's. */
-export function failureType ({ timedOut, aborted, cause }: { timedOut: boolean, aborted: boolean, cause: Error }): string | undefined {
+/**
+ * Returns `error.type` of an exchange without a response. An exchange that this side aborted is not an error of
+ * Procore's.
+ */
+export function failureType (
+  { timedOut, aborted, cause }: { timedOut: boolean, aborted: boolean, cause: Error }
+): string | undefined {
   return timedOut ? 'timeout' : aborted ? undefined : errorType(cause)
 }

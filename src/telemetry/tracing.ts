@@ -1,56 +1,68 @@
 /**
- * Spans of OpenTelemetry, sent by OTLP: one for each request, as a part of the trace that the gateway names, with the stages of the
- * work below it. They are made of what was noted on the way when a request is over, so that nothing in between knows of them. This
- * file, and all that it loads, is loaded only where traces are wanted.
+ * Sends OpenTelemetry spans by OTLP: one for each request, in the trace that the gateway names, with a child span for
+ * each part of the work. The child spans are built from the request record when a request ends, so no other code
+ * depends on OpenTelemetry. This file, and OpenTelemetry with it, is imported only if tracing is configured.
  */
 import type { IncomingMessage } from 'node:http'
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context, type Span, type Tracer } from '@opentelemetry/api'
+import {
+  ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type Context, type Span, type Tracer
+} from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BasicTracerProvider, BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace-base'
+import {
+  BasicTracerProvider, BatchSpanProcessor, type ReadableSpan, type SpanExporter
+} from '@opentelemetry/sdk-trace-base'
 import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
 import type { Logger } from './logger.ts'
 import type { RequestEnd } from './request-end.ts'
-import { parseTraceparent } from './trace-context.ts'
+import { parseTraceparent, type TraceContext } from './trace-context.ts'
 import type { RequestRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
 
-/** The spans of one service. Of those that wait to be sent at most `limits.tracing.queueMax` are kept, and a request never waits for them. */
+/**
+ * Creates and sends the spans. At most `limits.tracing.queueMax` wait to be sent, further ones are dropped; requests
+ * never wait.
+ */
 export class RequestTracer {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
-  /** @param endpoint base address of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
+  /** @param endpoint base URL of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
   constructor (endpoint: string, log: Logger) {
-    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: limits.tracing.timeoutMs })
+    const { timeoutMs, queueMax } = limits.tracing
+    const url = `${endpoint.replace(/\/$/, '')}/v1/traces`
+    const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs }), log)
     this.#provider = new BasicTracerProvider({
-      resource: resourceFromAttributes({ 'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'procore-bff', 'service.version': version }),
-      spanProcessors: [new BatchSpanProcessor(withFailureLog(exporter, log), { maxQueueSize: limits.tracing.queueMax, exportTimeoutMillis: limits.tracing.timeoutMs })],
+      resource: resourceFromAttributes({
+        'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'procore-bff',
+        'service.version': version,
+      }),
+      spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: queueMax, exportTimeoutMillis: timeoutMs })],
     })
     this.#tracer = this.#provider.getTracer('procore-bff', version)
   }
 
-  /** Begins the span of a request. Returns the id of its trace, for the log. */
+  /** Starts the span of a request. Returns its trace id, for the log. */
   startSpan (raw: IncomingMessage): string {
     const parent = parseTraceparent(raw.headers)
-    const context = parent === undefined
-      ? ROOT_CONTEXT
-      : trace.setSpanContext(ROOT_CONTEXT, { traceId: parent.traceId, spanId: parent.spanId, traceFlags: parent.isSampled ? 1 : 0, isRemote: true })
+    const context = parent === undefined ? ROOT_CONTEXT : toContext(parent)
     const span = this.#tracer.startSpan('request', { kind: SpanKind.SERVER, startTime: preciseNowMs() }, context)
     this.#spans.set(raw, span)
     return span.spanContext().traceId
   }
 
-  /** The trail of a request whose span was begun; it notes stages only where the span is recorded. */
+  /** Returns the record of a request. It collects child spans only if the span of the request is sampled. */
   createRecord ({ id, raw }: FastifyRequest): RequestRecord {
     const span = this.#spans.get(raw)
-    return { requestId: id, ...(span !== undefined && { traceId: span.spanContext().traceId, ...(span.isRecording() && { spans: [] }) }) }
+    if (span === undefined) return { requestId: id }
+    const { traceId } = span.spanContext()
+    return span.isRecording() ? { requestId: id, traceId, spans: [] } : { requestId: id, traceId }
   }
 
-  /** To be told of each request that ended: its span and those of its stages are made of its trail. */
+  /** Ends the span of a request and adds its child spans. */
   readonly onRequestEnd = ({ request, status, route }: RequestEnd): void => {
     const span = this.#spans.get(request.raw)
     if (span === undefined) return
@@ -67,14 +79,14 @@ export class RequestTracer {
       'procore_bff.body_mode': record.bodyMode,
       'procore_bff.procore_request_id': record.procoreRequestId,
     })
-    // A fault of the caller's is none of the server's.
+    // By OpenTelemetry's conventions a 4xx is not an error of the server's span.
     if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
     const context = trace.setSpan(ROOT_CONTEXT, span)
     for (const spanRecord of record.spans ?? []) this.#addSpan(spanRecord, context)
     span.end(preciseNowMs())
   }
 
-  /** Sends what is left, if the receiver takes it in time: a stop does not wait for it longer. */
+  /** Sends the pending spans, but waits at most `limits.tracing.closeTimeoutMs`, so that shutdown is not delayed. */
   async close (): Promise<void> {
     const { promise: timedOut, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, limits.tracing.closeTimeoutMs)
@@ -83,22 +95,29 @@ export class RequestTracer {
   }
 
   #addSpan ({ name, startedAtMs, endedAtMs, method, status, error }: SpanRecord, context: Context): void {
-    const span = this.#tracer.startSpan(name, { kind: name === 'upstream' ? SpanKind.CLIENT : SpanKind.INTERNAL, startTime: startedAtMs }, context)
-    const type = error ?? (status !== undefined && status >= 500 ? String(status) : undefined)
-    span.setAttributes({ 'http.request.method': method, 'http.response.status_code': status, 'error.type': type })
-    if (type !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
+    const kind = name === 'upstream' ? SpanKind.CLIENT : SpanKind.INTERNAL
+    const span = this.#tracer.startSpan(name, { kind, startTime: startedAtMs }, context)
+    const errorType = error ?? (status !== undefined && status >= 500 ? String(status) : undefined)
+    span.setAttributes({ 'http.request.method': method, 'http.response.status_code': status, 'error.type': errorType })
+    if (errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(endedAtMs)
   }
 }
 
-/** Spans that can't be sent are lost, which the operator is told once in a while; a request never notices. */
+/** Returns the context whose spans are children of the gateway's span. */
+function toContext ({ traceId, spanId, isSampled }: TraceContext): Context {
+  const traceFlags = isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true })
+}
+
+/** Wraps an exporter: failures are logged, at most once per `limits.tracing.warnIntervalMs`. The spans are lost. */
 function withFailureLog (exporter: OTLPTraceExporter, log: Logger): SpanExporter {
   let nextWarningAtMs = 0
   return {
     export: (spans: ReadableSpan[], done) => exporter.export(spans, result => {
       if (result.error !== undefined && Date.now() >= nextWarningAtMs) {
         nextWarningAtMs = Date.now() + limits.tracing.warnIntervalMs
-        log.warn({ err: result.error, spans: spans.length }, 'traces can\'t be sent')
+        log.warn({ err: result.error, spans: spans.length }, 'traces cannot be sent')
       }
       done(result)
     }),

@@ -1,8 +1,10 @@
-// What supervisors ask: /livez while the process is up, /readyz once it is able to serve, and the image's health check.
+// Health: /livez, /readyz and the health check of the container image.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { skipTime } from '../helpers/skip-time.ts'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
@@ -11,78 +13,107 @@ import { waitUntil } from '../helpers/wait-until.ts'
 
 const get = (url: string) => send(url, { method: 'GET' })
 
-t.test('ready from the first token on, and still when the token is gone', async t => {
+const DependenciesSchema = Type.Record(Type.String(), Type.Object({ state: Type.String(), since: Type.String() }))
+
+async function getDependency (url: string, name: string): Promise<{ state: string, since: string }> {
+  const { json } = await get(`${url}/readyz`)
+  const dependency = assertSchema(DependenciesSchema, json['dependencies'])[name]
+  if (dependency === undefined) throw new Error(`/readyz does not have ${name}`)
+  return dependency
+}
+
+t.test('the service is ready after its first access token, and stays ready without one', async t => {
   const { url, app, emulator } = await startService(t, { ready: false })
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '' })
-  t.match(await get(`${url}/readyz`), { status: 503, json: { status: 'starting', dependencies: { login: { state: 'down' } } } })
-  t.match(await get(`${url}/livez`), { status: 200, json: { status: 'live' }, headers: { 'cache-control': 'no-store' } })
+  t.match(await get(`${url}/readyz`), {
+    status: 503,
+    json: { status: 'starting', dependencies: { login: { state: 'down' } } },
+  })
+  t.match(await get(`${url}/livez`), {
+    status: 200,
+    json: { status: 'live' },
+    headers: { 'cache-control': 'no-store' },
+  })
   await t.rejects(app.procore.accessTokens.get())
   t.equal((await get(`${url}/readyz`)).status, 503)
   await waitUntil(() => app.procore.accessTokens.isReady)
-  t.match(await get(`${url}/readyz`), { status: 200, json: { status: 'ready', dependencies: { login: { state: 'up' } } } })
+  t.match(await get(`${url}/readyz`), {
+    status: 200,
+    json: { status: 'ready', dependencies: { login: { state: 'up' } } },
+  })
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '', rate: 1 })
-  const token = app.procore.accessTokens.current()
-  app.procore.accessTokens.invalidate(token ?? '')
+  app.procore.accessTokens.invalidate(app.procore.accessTokens.current() ?? '')
   await waitUntil(() => !app.procore.accessTokens.status.isUp)
-  t.match(await get(`${url}/readyz`), { status: 200, json: { status: 'ready', dependencies: { login: { state: 'down' } } } })
+  t.match(await get(`${url}/readyz`), {
+    status: 200,
+    json: { status: 'ready', dependencies: { login: { state: 'down' } } },
+  })
 })
 
-t.test('since when: each dependency tells when it became what it is', async t => {
-  const skip = skipTime(t)
+t.test('/readyz shows since when a dependency has been up or down', async t => {
+  const advanceTime = skipTime(t)
   const service = await startService(t)
-  const since = async (name: string) => {
-    const { json: { dependencies } } = await get(`${service.url}/readyz`)
-    return Object(dependencies)[name]
-  }
-  const first = await since('login')
+  const first = await getDependency(service.url, 'login')
   t.match(first, { state: 'up', since: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/ })
-  skip(60_000)
+  advanceTime(60_000)
   service.app.procore.accessTokens.start()
   await waitUntil(() => service.app.procore.accessTokens.counts.renewed === 2)
-  t.strictSame(await since('login'), first, 'it stays what it was')
+  t.strictSame(await getDependency(service.url, 'login'), first, 'unchanged')
   service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breaker.failures })
-  for (let index = 0; index < limits.breaker.failures; index++) await sendJson(service.usersUrl, { user: jane })
-  const down = await since('api')
+  for (let index = 0; index < limits.breaker.failures; index++) {
+    await sendJson(service.usersUrl, { user: jane })
+  }
+  const down = await getDependency(service.url, 'api')
   t.equal(down.state, 'down')
   t.ok(Date.parse(down.since) >= Date.parse(first.since) + 60_000)
 })
 
-t.test('the login host is down when it gives no token, although the old one is valid, and not when the API refuses one', async t => {
+t.test('the login host is down if it issues no token, but not if the API refuses a token', async t => {
   const { url, usersUrl, app, emulator } = await startService(t)
   const { accessTokens } = app.procore
-  const login = async () => Object((await get(`${url}/readyz`)).json['dependencies']).login.state
+  const loginState = async () => (await getDependency(url, 'login')).state
   emulator.faults.add({ kind: 'status', on: 'token', status: 503, body: '', rate: 1 })
   accessTokens.start()
   await waitUntil(() => accessTokens.counts.failed === 1)
-  t.equal(await login(), 'down')
-  t.match(await send(`${url}/metrics`, { method: 'GET' }), { text: /^procore_bff_token_valid 1$/m })
-  t.equal((await sendJson(usersUrl, { user: jane })).status, 201, 'with the old one')
+  t.equal(await loginState(), 'down')
+  t.match(await get(`${url}/metrics`), { text: /^procore_bff_token_valid 1$/m })
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201, 'the old token is still valid')
   emulator.faults.clear()
   await waitUntil(() => accessTokens.status.isUp)
   emulator.faults.add({ kind: 'delay', delayMs: 700, on: 'token' })
   emulator.api.revokeAccessTokens()
-  const renewing = sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } })
+  const pendingCreate = sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } })
   await waitUntil(() => accessTokens.counts.refused === 1)
-  t.equal(await login(), 'up')
-  t.match(await send(`${url}/metrics`, { method: 'GET' }), { text: /^procore_bff_token_valid 0$/m })
-  t.equal((await renewing).status, 201)
+  t.equal(await loginState(), 'up')
+  t.match(await get(`${url}/metrics`), { text: /^procore_bff_token_valid 0$/m })
+  t.equal((await pendingCreate).status, 201)
 })
 
-t.test('not ready while stopping', async t => {
+t.test('the service is not ready while it stops, but live', async t => {
   const { url, app } = await startService(t)
   app.inFlight.startDraining()
   t.match(await get(`${url}/readyz`), { status: 503, json: { status: 'stopping' } })
   t.equal((await get(`${url}/livez`)).status, 200)
 })
 
-t.test('the health check of the image', async t => {
+t.test('the health check of the image exits with 0 only while the service runs', async t => {
   const check = async (port: string) => {
-    const [code] = await once(spawn(process.execPath, ['src/health/container-check.ts'], { cwd: root, env: { HOST: '0.0.0.0', PORT: port } }), 'exit')
-    return code
+    const env = { HOST: '0.0.0.0', PORT: port }
+    const child = spawn(process.execPath, ['src/health/container-check.ts'], { cwd: root, env })
+    await once(child, 'exit')
+    return child.exitCode
   }
-  const service = spawnProgram(t, 'src/main.ts', { HOST: '0.0.0.0', PORT: '0', CALLER_AUTH: 'none', PROCORE_CLIENT_ID: 'a', PROCORE_CLIENT_SECRET: 'b', PROCORE_API_URL: 'http://127.0.0.1:1', PROCORE_LOGIN_URL: 'http://127.0.0.1:1' })
+  const service = spawnProgram(t, 'src/main.ts', {
+    HOST: '0.0.0.0',
+    PORT: '0',
+    CALLER_AUTH: 'none',
+    PROCORE_CLIENT_ID: 'a',
+    PROCORE_CLIENT_SECRET: 'b',
+    PROCORE_API_URL: 'http://127.0.0.1:1',
+    PROCORE_LOGIN_URL: 'http://127.0.0.1:1',
+  })
   const { port } = new URL(await service.listening)
-  t.equal(await check(port), 0, 'alive, although the login host is away')
+  t.equal(await check(port), 0, 'live, although the login host is down')
   service.child.kill('SIGTERM')
   await service.exit
   t.equal(await check(port), 1)

@@ -322,7 +322,7 @@ t.test('the store in memory evicts the oldest settled record by bytes and by age
     state: 'answered',
     fingerprint: 'f',
     procoreRequestId: undefined,
-    verdict: {
+    result: {
       kind: 'success',
       status: 201,
       contentType: 'application/json',

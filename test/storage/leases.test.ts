@@ -1,168 +1,205 @@
-// What a replica holds that others wait for ends soon after it died, and not while it is alive.
+// Leases on keys, permits and locks last as long as their replica lives, and expire soon after it died.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
 import { Secret } from '../../src/config/secret.ts'
+import type { RateLimitUpdate } from '../../src/procore/rate-limit/headers.ts'
 import type { CompletedRecord, IndeterminateRecord } from '../../src/storage/idempotency-store.ts'
 import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from '../../src/storage/redis-idempotency-store.ts'
 import { RedisConnection } from '../../src/storage/redis.ts'
-import { Seal } from '../../src/storage/encryption.ts'
+import { Encryptor } from '../../src/storage/encryption.ts'
 import { SharedRateLimiter, type Acquisition } from '../../src/storage/shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from '../../src/storage/fallback-idempotency-store.ts'
 import { withSharedAccessToken } from '../../src/storage/shared-token.ts'
-import { hasRedis, startRedis } from '../helpers/redis.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
 
-const skip = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
-/** As long as a busy machine keeps a process waiting, and longer. */
-const lease = { leaseMs: 1000, leaseRenewMs: 200 }
-const secret = () => new Secret('a secret of the test')
+/** The lease is longer than a busy machine delays a process. */
+const leaseTiming = { leaseMs: 1000, leaseRenewMs: 200 }
+const createEncryptor = () => new Encryptor(new Secret('a secret of the test'))
 
-// Most of the time is waiting for leases to end.
+// Most of the time is spent waiting for leases to expire.
 t.jobs = 4
 
-async function openStore (t: Test): Promise<RedisConnection> {
-  const redis = await startRedis(t)
-  const store = new RedisConnection(new Secret(redis.url), createLog({ level: 'silent' }))
-  t.teardown(() => store.close())
-  await store.start()
-  return store
+async function connectToRedis (t: Test): Promise<RedisConnection> {
+  const server = await startRedis(t)
+  const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }))
+  t.teardown(() => redis.close())
+  await redis.start()
+  return redis
 }
 
-/** What two replicas make of one store: one that is going to die, and one that lives on. */
-function twoOf<T extends { close (): void }> (t: Test, make: () => T): { dying: T, living: T } {
-  const two = { dying: make(), living: make() }
+/** Creates the same object for two replicas: one that will die, and one that lives on. */
+function createPair<T extends { close (): void }> (t: Test, create: () => T): { dying: T, living: T } {
+  const pair = { dying: create(), living: create() }
   t.teardown(() => {
-    two.dying.close()
-    two.living.close()
+    pair.dying.close()
+    pair.living.close()
   })
-  return two
+  return pair
 }
 
-/** What an answer tells of a window with so much left. */
-const news = (remaining: number, resetMs = 60_000) => ({ hasResponse: true, mayBeCounted: true, reportedWindow: { name: 'minute', remaining, limit: 10, resetMs }, throttle: undefined })
-
-/** Lets one request of this replica learn what remains. */
-async function learn (store: RedisConnection, allowance: SharedRateLimiter, remaining: number, resetMs?: number): Promise<void> {
-  const first = await allowance.acquire(101, false)
-  if (first.granted) first.release(news(remaining, resetMs))
-  await store.waitUntilIdle()
+/** The update after a response that reports a window with this many remaining requests. */
+function reportWindow (remaining: number, resetMs = 60_000): RateLimitUpdate {
+  return {
+    hasResponse: true,
+    mayBeCounted: true,
+    reportedWindow: { name: 'minute', remaining, limit: 10, resetMs },
+    throttle: undefined,
+  }
 }
 
-/** Asks again and again for twice as long as a lease lasts without a word. */
-async function forTwoLeases (ask: () => Promise<void>): Promise<void> {
-  for (const endsAtMs = Date.now() + lease.leaseMs * 2; Date.now() < endsAtMs;) {
-    await ask()
+/** Lets one request report what remains. */
+async function reportRemaining (
+  redis: RedisConnection, rateLimiter: SharedRateLimiter, remaining: number, resetMs?: number
+): Promise<void> {
+  const acquisition = await rateLimiter.acquire(101, false)
+  if (acquisition.granted) acquisition.release(reportWindow(remaining, resetMs))
+  await redis.waitUntilIdle()
+}
+
+/** Repeats a check for twice as long as a lease lasts without renewal. */
+async function repeatForTwoLeases (check: () => Promise<void>): Promise<void> {
+  for (const endsAtMs = Date.now() + leaseTiming.leaseMs * 2; Date.now() < endsAtMs;) {
+    await check()
     await sleep(50)
   }
 }
 
-/** Asks until the answer is another one than while the lease was running. */
-async function once<T> (ask: () => Promise<T | undefined>): Promise<T> {
+/** Polls until the function returns a value. */
+async function pollUntilDefined<T> (poll: () => Promise<T | undefined>): Promise<T> {
   for (;;) {
-    const answer = await ask()
-    if (answer !== undefined) return answer
+    const value = await poll()
+    if (value !== undefined) return value
     await sleep(20)
   }
 }
 
-t.test('the last place of the allowance is held as long as its replica lives, spent when it is dead, and free with the next window', { skip }, async t => {
-  const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new SharedRateLimiter(store, lease))
-  await learn(store, dying, 1, 6000)
-  t.match(await dying.acquire(101, false), { granted: true }, 'the one that remains')
-  await forTwoLeases(async () => { t.match(await living.acquire(101, false), { granted: false, reason: 'probe' }, 'it may be given back') })
+const denialReason = (acquisition: Acquisition) => acquisition.granted ? undefined : acquisition.reason
+
+async function waitUntilExhausted (rateLimiter: SharedRateLimiter): Promise<true> {
+  return pollUntilDefined(async () => denialReason(await rateLimiter.acquire(101, false)) === 'rate' ? true : undefined)
+}
+
+t.test('the last permit is held while its replica lives, and counts as used when it died', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const { dying, living } = createPair(t, () => new SharedRateLimiter(redis, leaseTiming))
+  await reportRemaining(redis, dying, 1, 6000)
+  t.match(await dying.acquire(101, false), { granted: true }, 'the last remaining permit')
+  await repeatForTwoLeases(async () => {
+    t.match(await living.acquire(101, false), { granted: false, reason: 'probe' }, 'it may be released')
+  })
   dying.close()
-  t.ok(await once(async () => whyNot(await living.acquire(101, false)) === 'rate' ? true : undefined), 'nobody knows whether it was used')
-  t.ok(await once(async () => (await living.acquire(101, false)).granted ? true : undefined))
+  t.ok(await waitUntilExhausted(living), 'it may have been used')
+  const grantedAgain = async () => (await living.acquire(101, false)).granted ? true : undefined
+  t.ok(await pollUntilDefined(grantedAgain), 'in the next window')
 })
 
-const whyNot = (entrance: Acquisition) => entrance.granted ? undefined : entrance.reason
-
-t.test('a key', { skip }, async t => {
-  const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
+t.test('a key is running while its replica lives, and unknown when the replica died', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const { dying, living } = createPair(t, () => new RedisIdempotencyStore(redis, createEncryptor(), leaseTiming))
   const startedAtMs = Date.now()
   t.equal(await dying.claim('a'), undefined)
   const claimedAtMs = Date.now()
-  await forTwoLeases(async () => { t.match(await living.claim('a'), { state: 'running' }) })
+  await repeatForTwoLeases(async () => { t.match(await living.claim('a'), { state: 'running' }) })
   dying.close()
-  let askedAtMs = 0
-  const lost = await once(async () => {
-    askedAtMs = Date.now()
+  let requestedAtMs = 0
+  const lost = await pollUntilDefined(async () => {
+    requestedAtMs = Date.now()
     const found = await living.claim('a')
     return found?.state === 'running' ? undefined : found
   })
-  const answerMs = Date.now() - askedAtMs
+  const replyMs = Date.now() - requestedAtMs
   t.match(lost, { state: 'unknown', fingerprint: '' })
-  t.ok(lost.state === 'unknown' && lost.sentAtMs >= startedAtMs - 1 && lost.sentAtMs <= claimedAtMs + answerMs + 1, 'when it was sent, as exactly as the store\'s answer lets it know')
+  const sentAtMs = lost.state === 'unknown' ? lost.sentAtMs : NaN
+  t.ok(sentAtMs >= startedAtMs - 1 && sentAtMs <= claimedAtMs + replyMs + 1, 'as precise as the reply allows')
 })
 
-t.test('what a replica that died had under way counts as spent: nobody knows what it sent', { skip }, async t => {
-  const store = await openStore(t)
-  const { dying, living } = twoOf(t, () => new SharedRateLimiter(store, lease))
-  await learn(store, dying, 3)
-  for (const place of [1, 2, 3]) t.match(await dying.acquire(101, false), { granted: true }, `${place} of the three that remain`)
+t.test('the requests in flight of a replica that died count as sent', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const { dying, living } = createPair(t, () => new SharedRateLimiter(redis, leaseTiming))
+  await reportRemaining(redis, dying, 3)
+  for (const permit of [1, 2, 3]) t.match(await dying.acquire(101, false), { granted: true }, `${permit} of 3`)
   dying.close()
-  t.ok(await once(async () => whyNot(await living.acquire(101, false)) === 'rate' ? true : undefined))
+  t.ok(await waitUntilExhausted(living))
 })
 
-t.test('a short window that is spent keeps nobody longer than it lasts, whatever is under way in a long one', { skip }, async t => {
-  const store = await openStore(t)
-  const allowance = new SharedRateLimiter(store, lease)
-  const entrances = await Promise.all([1, 2, 3, 4].map(() => allowance.acquire(101, false)))
-  const told = [{ name: 'hour', remaining: 2, limit: 100, resetMs: 3_600_000 }, { name: 'moment', remaining: 0, limit: 10, resetMs: 10_000 }]
-  for (const [index, window] of told.entries()) {
-    const entrance = entrances[index]
-    if (entrance?.granted === true) entrance.release({ ...news(0), reportedWindow: window })
+t.test('an exhausted short window delays until its own reset, not that of a longer window', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const rateLimiter = new SharedRateLimiter(redis, leaseTiming)
+  const acquisitions = await Promise.all([1, 2, 3, 4].map(() => rateLimiter.acquire(101, false)))
+  const reportedWindows = [
+    { name: 'hour', remaining: 2, limit: 100, resetMs: 3_600_000 },
+    { name: 'moment', remaining: 0, limit: 10, resetMs: 10_000 },
+  ]
+  for (const [index, reportedWindow] of reportedWindows.entries()) {
+    const acquisition = acquisitions[index]
+    if (acquisition?.granted === true) acquisition.release({ ...reportWindow(0), reportedWindow })
   }
-  await store.waitUntilIdle()
-  const refused = await allowance.acquire(101, false)
-  t.match(refused, { granted: false, reason: 'rate' })
-  t.ok(!refused.granted && refused.retryAfterMs <= 10_000)
-  allowance.close()
+  await redis.waitUntilIdle()
+  const denied = await rateLimiter.acquire(101, false)
+  t.match(denied, { granted: false, reason: 'rate' })
+  t.ok(!denied.granted && denied.retryAfterMs <= 10_000)
+  rateLimiter.close()
 })
 
-t.test('a key that the store has lost while its request runs is put in again', { skip }, async t => {
-  const store = await openStore(t)
-  const { dying: running, living: other } = twoOf(t, () => new RedisIdempotencyStore(store, new Seal(secret()), lease))
+t.test('a key that Redis loses while its request runs is written again', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const { dying: running, living: other } = createPair(t, () => {
+    return new RedisIdempotencyStore(redis, createEncryptor(), leaseTiming)
+  })
   t.equal(await running.claim('a'), undefined)
-  await store.run(client => client.flushall())
-  await once(async () => await store.run(client => client.exists('procore-bff:key:a')) === 1 ? true : undefined)
+  await redis.run(client => client.flushall())
+  await pollUntilDefined(async () => {
+    return await redis.run(client => client.exists('procore-bff:key:a')) === 1 ? true : undefined
+  })
   t.match(await other.claim('a'), { state: 'running' })
   await running.release('a')
-  await sleep(lease.leaseRenewMs * 2)
-  t.equal(await other.peek('a'), undefined, 'and it is free when its request is over')
+  await sleep(leaseTiming.leaseRenewMs * 2)
+  t.equal(await other.peek('a'), undefined, 'it is free after the request')
 })
 
-t.test('an answer that one replica found stands, whatever another one still doubts', { skip }, async t => {
-  const store = await openStore(t)
-  const seal = new Seal(secret())
-  const doubting = new FallbackIdempotencyStore(new RedisIdempotencyStore(store, seal, lease), new MemoryIdempotencyStore(), 'refuse')
-  const knowing = new RedisIdempotencyStore(store, seal, lease)
-  const unknown: IndeterminateRecord = { state: 'unknown', fingerprint: 'f', sentAtMs: Date.now(), code: 'procore_timeout' }
-  const answered: CompletedRecord = { state: 'answered', fingerprint: 'f', verdict: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } }, procoreRequestId: undefined }
-  t.equal(await doubting.claim('a'), undefined)
-  await doubting.settle('a', unknown)
-  t.match(await doubting.claim('a'), { state: 'unknown' })
-  await knowing.settle('a', answered)
-  t.match(await doubting.claim('a'), { state: 'answered' })
-  await knowing.settle('a', unknown)
-  t.match(await knowing.claim('a'), { state: 'answered' })
-  knowing.close()
+t.test('a completed record is never replaced by an unknown outcome of another replica', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const encryptor = createEncryptor()
+  const fallback = new FallbackIdempotencyStore(
+    new RedisIdempotencyStore(redis, encryptor, leaseTiming), new MemoryIdempotencyStore(), 'refuse'
+  )
+  const other = new RedisIdempotencyStore(redis, encryptor, leaseTiming)
+  const indeterminate: IndeterminateRecord = {
+    state: 'unknown',
+    fingerprint: 'f',
+    sentAtMs: Date.now(),
+    code: 'procore_timeout',
+  }
+  const completed: CompletedRecord = {
+    state: 'answered',
+    fingerprint: 'f',
+    result: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } },
+    procoreRequestId: undefined,
+  }
+  t.equal(await fallback.claim('a'), undefined)
+  await fallback.settle('a', indeterminate)
+  t.match(await fallback.claim('a'), { state: 'unknown' })
+  await other.settle('a', completed)
+  t.match(await fallback.claim('a'), { state: 'answered' })
+  await other.settle('a', indeterminate)
+  t.match(await other.claim('a'), { state: 'answered' })
+  other.close()
 })
 
-t.test('a lock whose answer was late is not waited for by the one who has it', { skip }, async t => {
-  const store = await openStore(t)
-  let asked = 0
-  const request = withSharedAccessToken(store, new Seal(secret()), async () => {
-    asked++
+t.test('a lock whose reply came too late does not block the replica that holds it', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  let requestCount = 0
+  const fetchSharedToken = withSharedAccessToken(redis, createEncryptor(), async () => {
+    requestCount++
     return { value: 'token', issuedAtMs: Date.now(), lifetimeMs: 60_000 }
   })
-  // The lock is taken when the pause is over, which is after the time of the call.
-  await store.run(client => client.call('CLIENT', 'PAUSE', limits.redis.timeoutMs * 1.3, 'WRITE'))
-  t.match(await request(undefined), { value: 'token' })
-  t.equal(asked, 1)
-  t.match(await request('token'), { value: 'token' }, 'and nobody finds it locked')
+  // Redis grants the lock at the end of the pause, after the call has timed out.
+  await redis.run(client => client.call('CLIENT', 'PAUSE', limits.redis.timeoutMs * 1.3, 'WRITE'))
+  t.match(await fetchSharedToken(undefined), { value: 'token' })
+  t.equal(requestCount, 1)
+  t.match(await fetchSharedToken('token'), { value: 'token' }, 'the lock is free')
 })

@@ -1,4 +1,4 @@
-// Traces: spans that a real receiver of OTLP reads, as parts of the gateway's trace; nothing of it loaded where it is off.
+// Tracing sends spans to an OTLP receiver, in the trace of the gateway. OpenTelemetry is not loaded if tracing is off.
 import { createServer } from 'node:net'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
@@ -14,11 +14,13 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const parentId = '00f067aa0ba902b7'
 const traceparent = `00-${traceId}-${parentId}-01`
 
-t.test('a create is one span with its stages, in the trace of the gateway, which Procore is not told of', async t => {
+t.test('a create is a span with child spans in the gateway\'s trace, which is not sent to Procore', async t => {
   const receiver = await startOtlpReceiver(t)
   const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } })
-  const reply = await sendJson(service.usersUrl, { user: jane }, { traceparent, tracestate: 'a=b', 'x-request-id': 'ticket-1' })
-  t.equal(reply.status, 201)
+  const response = await sendJson(service.usersUrl, { user: jane }, {
+    traceparent, tracestate: 'a=b', 'x-request-id': 'ticket-1',
+  })
+  t.equal(response.status, 201)
   await service.app.fastify.close()
   const request = receiver.spans.find(({ kind }) => kind === 2)
   t.match(request, {
@@ -33,53 +35,79 @@ t.test('a create is one span with its stages, in the trace of the gateway, which
       'procore_bff.request_id': 'ticket-1',
       'procore_bff.outcome': 'created',
       'procore_bff.company_id': 101,
-      'procore_bff.procore_request_id': reply.headers['procore-request-id'],
+      'procore_bff.procore_request_id': response.headers['procore-request-id'],
     },
   })
-  const stages = receiver.spans.filter(span => span !== request)
-  t.strictSame(stages.map(({ name }) => name), ['validate', 'access_token', 'upstream'])
-  t.match(stages[2], { kind: 3, attributes: { 'http.response.status_code': 201 } })
-  for (const stage of stages) {
-    t.match(stage, { traceId, parentSpanId: request?.spanId })
-    t.ok(stage.startMs >= (request?.startMs ?? NaN) && stage.endMs <= (request?.endMs ?? NaN) && stage.startMs <= stage.endMs, stage.name)
+  const childSpans = receiver.spans.filter(span => span !== request)
+  t.strictSame(childSpans.map(({ name }) => name), ['validate', 'access_token', 'upstream'])
+  t.match(childSpans[2], { kind: 3, attributes: { 'http.response.status_code': 201 } })
+  const { startMs = NaN, endMs = NaN } = request ?? {}
+  for (const span of childSpans) {
+    t.match(span, { traceId, parentSpanId: request?.spanId })
+    t.ok(startMs <= span.startMs && span.startMs <= span.endMs && span.endMs <= endMs, span.name)
   }
   t.match(receiver.resource, { 'service.name': 'procore-bff' })
   t.strictSame(receiver.paths, new Set(['/v1/traces']))
-  t.strictSame(Object.keys(service.emulator.apiRequests[0]?.headers ?? {}).filter(name => name.startsWith('trace')), [])
-  const ids = service.lines.filter(({ requestId }) => requestId === 'ticket-1')
-  t.ok(ids.length >= 3, 'the request, its exchange and the audit trail')
-  t.ok(ids.every(line => line['traceId'] === traceId))
+  const [apiRequest] = service.emulator.apiRequests
+  t.ok(apiRequest !== undefined)
+  t.strictSame(Object.keys(apiRequest?.headers ?? {}).filter(name => name.startsWith('trace')), [])
+  const lines = service.lines.filter(({ requestId }) => requestId === 'ticket-1')
+  t.ok(lines.length >= 3, 'the request, its exchange and the audit trail')
+  t.ok(lines.every(line => line['traceId'] === traceId))
 })
 
-t.test('what waited, what was repeated, what was looked up and what failed can be seen', async t => {
+t.test('spans show waits, lookups and failures', async t => {
   const receiver = await startOtlpReceiver(t)
-  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }, emulator: { rateLimit: 2, rateWindowSeconds: 1 } })
+  const service = await startService(t, {
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url },
+    emulator: { rateLimit: 2, rateWindowSeconds: 1 },
+  })
   await sendJson(service.usersUrl, { user: jane })
   await sendJson(service.usersUrl, { user: { ...jane, email_address: 'b@example.com' } })
   await sendJson(service.usersUrl, { user: { ...jane, email_address: 'c@example.com' } })
   service.emulator.faults.add({ kind: 'reset-after-body' })
   service.emulator.faults.add({ kind: 'status', status: 503, body: '', method: 'GET', rate: 1 })
-  t.equal((await sendMultipart(service.usersUrl.replace('101', '102'), multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }]))).status, 502)
+  const form = multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }])
+  t.equal((await sendMultipart(service.usersUrl.replace('101', '102'), form)).status, 502)
   t.equal((await sendJson(service.usersUrl, { user: {} })).status, 422)
   await service.app.fastify.close()
   const requests = receiver.spans.filter(({ kind }) => kind === 2)
-  const stagesOf = (index: number) => receiver.spans.filter(({ parentSpanId }) => parentSpanId === requests[index]?.spanId)
-  t.equal(new Set(requests.map(span => span.traceId)).size, 5, 'each has a trace of its own where no gateway names one')
-  const wait = stagesOf(2).find(({ name }) => name === 'rate_limit')
+  const childSpansOf = (index: number) => {
+    return receiver.spans.filter(({ parentSpanId }) => parentSpanId === requests[index]?.spanId)
+  }
+  t.equal(new Set(requests.map(span => span.traceId)).size, 5, 'without traceparent each request has its own trace')
+  const wait = childSpansOf(2).find(({ name }) => name === 'rate_limit')
   t.ok(wait !== undefined && wait.endMs > wait.startMs)
-  t.match(requests[3], { isError: true, attributes: { 'error.type': 'procore_unreachable', 'procore_bff.outcome': 'unknown', 'procore_bff.body_mode': 'streamed' } })
-  const upstream = stagesOf(3).filter(({ name }) => name === 'upstream')
-  t.strictSame(upstream.map(({ attributes }) => attributes['http.response.status_code']), [undefined, 503, 503], 'the create and two look-ups')
+  t.match(requests[3], {
+    isError: true,
+    attributes: {
+      'error.type': 'procore_unreachable',
+      'procore_bff.outcome': 'unknown',
+      'procore_bff.body_mode': 'streamed',
+    },
+  })
+  const upstream = childSpansOf(3).filter(({ name }) => name === 'upstream')
+  const upstreamStatuses = upstream.map(({ attributes }) => attributes['http.response.status_code'])
+  t.strictSame(upstreamStatuses, [undefined, 503, 503], 'the create and two lookups')
   t.match(requests[4], { isError: false, attributes: { 'error.type': 'validation_failed' } })
-  t.strictSame(stagesOf(4).map(({ name }) => name), ['validate'])
+  t.strictSame(childSpansOf(4).map(({ name }) => name), ['validate'])
   t.notMatch(JSON.stringify(receiver.spans), /jane|Doe|example\.com/)
 })
 
-t.test('the stage that failed is there and says why, and a look-up can be told from the create', async t => {
+t.test('a failed child span has its error type, and the method distinguishes lookup and create', async t => {
   const receiver = await startOtlpReceiver(t)
-  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, UPSTREAM_TIMEOUT_MS: '300', RATE_LIMIT_MAX_WAIT_MS: '0' } })
+  const service = await startService(t, {
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      UPSTREAM_TIMEOUT_MS: '300',
+      RATE_LIMIT_MAX_WAIT_MS: '0',
+    },
+  })
   const { emulator, usersUrl, app } = service
-  const create = async (company: number, code: string) => t.equal((await sendJson(usersUrl.replace('101', String(company)), { user: jane })).json['code'], code)
+  const create = async (companyId: number, code: string) => {
+    const { json } = await sendJson(usersUrl.replace('101', String(companyId)), { user: jane })
+    t.equal(json['code'], code)
+  }
   for (const kind of ['reset-after-body', 'silence'] as const) emulator.faults.add({ kind, method: 'POST' })
   emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'GET', rate: 1 })
   await create(101, 'procore_unreachable')
@@ -92,76 +120,108 @@ t.test('the stage that failed is there and says why, and a look-up can be told f
   app.procore.accessTokens.invalidate(app.procore.accessTokens.current() ?? '')
   await create(104, 'procore_unavailable')
   await app.fastify.close()
-  const stages = receiver.spans.filter(({ kind }) => kind === 2).map(({ spanId }) => receiver.spans.filter(({ parentSpanId }) => parentSpanId === spanId)
-    .filter(({ name }) => name !== 'validate').map(({ name, isError, attributes }) => [name, attributes['http.request.method'], isError, attributes['error.type']]))
-  const token = ['access_token', undefined, false, undefined]
-  const lookUp = ['upstream', 'GET', true, '500']
-  t.strictSame(stages, [
-    [token, ['upstream', 'POST', true, 'ECONNRESET'], token, lookUp, token, lookUp],
-    [token, ['upstream', 'POST', true, 'timeout'], token, lookUp, token, lookUp],
-    [token, ['upstream', 'POST', false, undefined]],
-    [token, ['rate_limit', undefined, true, 'procore_rate_limited']],
+  const requests = receiver.spans.filter(({ kind }) => kind === 2)
+  const childSpans = requests.map(({ spanId }) => receiver.spans
+    .filter(({ name, parentSpanId }) => parentSpanId === spanId && name !== 'validate')
+    .map(({ name, isError, attributes }) => {
+      return [name, attributes['http.request.method'], isError, attributes['error.type']]
+    }))
+  const accessToken = ['access_token', undefined, false, undefined]
+  const lookup = ['upstream', 'GET', true, '500']
+  t.strictSame(childSpans, [
+    [accessToken, ['upstream', 'POST', true, 'ECONNRESET'], accessToken, lookup, accessToken, lookup],
+    [accessToken, ['upstream', 'POST', true, 'timeout'], accessToken, lookup, accessToken, lookup],
+    [accessToken, ['upstream', 'POST', false, undefined]],
+    [accessToken, ['rate_limit', undefined, true, 'procore_rate_limited']],
     [['access_token', undefined, true, 'procore_unavailable']],
   ])
 })
 
-t.test('a trace that the gateway does not record is not recorded here', async t => {
+t.test('a trace that the gateway does not sample is not recorded, but logged', async t => {
   const receiver = await startOtlpReceiver(t)
   const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } })
   await sendJson(service.usersUrl, { user: jane }, { traceparent: traceparent.replace(/01$/, '00') })
   await service.app.fastify.close()
   t.strictSame(receiver.spans, [])
-  t.ok(service.lines.some(({ msg, traceId: id }) => msg === 'request' && id === traceId), 'the log names it all the same')
+  t.ok(service.lines.some(({ msg, traceId: id }) => msg === 'request' && id === traceId), 'the log has its trace id')
 })
 
-t.test('a receiver that is away or refuses is told of once and costs no request', async t => {
+t.test('a receiver that rejects spans is logged once, and no request fails', async t => {
   const receiver = await startOtlpReceiver(t)
   receiver.status = 400
   const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `${receiver.url}/` } })
   t.equal((await sendJson(service.usersUrl, { user: jane })).status, 201)
   await service.app.fastify.close()
   t.strictSame(receiver.paths, new Set(['/v1/traces']))
-  t.equal(service.lines.filter(({ msg }) => msg === 'traces can\'t be sent').length, 1)
+  t.equal(service.lines.filter(({ msg }) => msg === 'traces cannot be sent').length, 1)
 })
 
-t.test('a receiver that takes connections and says nothing holds no stop up', async t => {
-  let asked = 0
+t.test('a receiver that never responds does not delay shutdown', async t => {
+  let connectionCount = 0
   const port = await listen(t, createServer(socket => {
-    asked++
+    connectionCount++
     socket.on('error', () => {})
   }))
   const emulator = await startTestEmulator(t)
-  const program = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` })
+  const program = spawnProgram(t, 'src/main.ts', {
+    ...serviceEnvironment(emulator),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+  })
   t.equal((await sendJson(`${await program.listening}/companies/101/users`, { user: jane })).status, 201)
   const startedAt = performance.now()
   program.child.kill('SIGTERM')
   t.strictSame(await program.exit, { code: 0, signal: null })
-  t.equal(asked, 1, 'it was asked')
-  const ms = performance.now() - startedAt
-  t.ok(ms < limits.tracing.timeoutMs, `${ms} ms, and not the time that sending has while it runs`)
+  t.equal(connectionCount, 1)
+  const elapsedMs = performance.now() - startedAt
+  t.ok(elapsedMs < limits.tracing.timeoutMs, `${elapsedMs} ms, less than the export timeout`)
 })
 
-t.test('off: nothing of OpenTelemetry\'s machinery is loaded, and the log still names the gateway\'s trace', async t => {
+t.test('without tracing OpenTelemetry is not loaded, and the log still has the trace id', async t => {
   const emulator = await startTestEmulator(t)
   const directory = t.testdir({
-    'tell.mjs': `import { registerHooks } from 'node:module'
+    'log-modules.mjs': `import { registerHooks } from 'node:module'
     registerHooks({ load (url, context, next) { process.stderr.write(url + '\\n'); return next(url, context) } })`
   })
-  const program = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), NODE_OPTIONS: `--import=${directory}/tell.mjs` })
+  const program = spawnProgram(t, 'src/main.ts', {
+    ...serviceEnvironment(emulator),
+    NODE_OPTIONS: `--import=${directory}/log-modules.mjs`,
+  })
   const url = await program.listening
   t.equal((await sendJson(`${url}/companies/101/users`, { user: jane }, { traceparent })).status, 201)
   await waitUntil(() => program.lines.some(line => line.includes('"msg":"request"')))
   t.match(program.lines.filter(line => line.includes('"msg":"request"')), [new RegExp(`"traceId":"${traceId}"`)])
-  t.match(program.stderr(), /node_modules\/prom-client\//, 'what is loaded can be seen')
-  // The face alone comes with prom-client, which may note traces beside its samples.
-  t.notMatch(program.stderr(), /@opentelemetry\/(?!api\/)|observe\/traces/)
+  t.match(program.stderr(), /node_modules\/prom-client\//, 'the hook reports loaded modules')
+  // prom-client imports @opentelemetry/api for exemplars.
+  t.notMatch(program.stderr(), /@opentelemetry\/(?!api\/)|telemetry\/tracing/)
 })
 
-t.test('a traceparent that is not valid is none', async t => {
+const traceparents: Array<{ name: string, value: string, expected: string | undefined }> = [
+  {
+    name: 'with a trace id of zeros is ignored',
+    value: '00-00000000000000000000000000000000-00f067aa0ba902b7-01',
+    expected: undefined,
+  },
+  { name: 'with a span id of zeros is ignored', value: `00-${traceId}-0000000000000000-01`, expected: undefined },
+  { name: 'of version ff is ignored', value: `ff-${traceId}-${parentId}-01`, expected: undefined },
+  {
+    name: 'of version 00 with a further field is ignored',
+    value: `00-${traceId}-${parentId}-01-more`,
+    expected: undefined,
+  },
+  { name: 'in upper case is ignored', value: `00-${traceId.toUpperCase()}-${parentId}-01`, expected: undefined },
+  { name: 'without any field is ignored', value: 'x', expected: undefined },
+  { name: 'of version 01 with a further field is used', value: `01-${traceId}-${parentId}-01-more`, expected: traceId },
+]
+
+t.test('the header traceparent', async t => {
   const service = await startService(t)
-  for (const value of ['00-00000000000000000000000000000000-00f067aa0ba902b7-01', `00-${traceId}-0000000000000000-01`, `ff-${traceId}-${parentId}-01`, `00-${traceId}-${parentId}-01-more`, `00-${traceId.toUpperCase()}-${parentId}-01`, 'x']) {
-    await sendJson(service.usersUrl, { user: {} }, { traceparent: value })
+  const requestLines = () => service.lines.filter(({ msg }) => msg === 'request')
+  for (const { name, value, expected } of traceparents) {
+    await t.test(name, async t => {
+      const lineCount = requestLines().length
+      await sendJson(service.usersUrl, { user: {} }, { traceparent: value })
+      await waitUntil(() => requestLines().length > lineCount)
+      t.strictSame(requestLines().slice(lineCount).map(line => line['traceId']), [expected])
+    })
   }
-  await sendJson(service.usersUrl, { user: {} }, { traceparent: `01-${traceId}-${parentId}-01-more` })
-  t.strictSame(service.lines.filter(({ msg }) => msg === 'request').map(line => line['traceId']), [...Array(6).fill(undefined), traceId])
 })

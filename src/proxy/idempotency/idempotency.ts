@@ -71,7 +71,7 @@ export class Idempotency {
     record.replayed = true
     if (earlier.state === 'answered') {
       if (earlier.procoreRequestId !== undefined) record.procoreRequestId = earlier.procoreRequestId
-      return earlier.verdict
+      return earlier.result
     }
     const verdict = await request.resolve(new Problem(earlier.code, 'Nobody can tell what became of the first request with this key.', { outcome: 'unknown' }), earlier.sentAtMs)
     await this.#settle(id, verdict, request)
@@ -79,11 +79,11 @@ export class Idempotency {
   }
 
   /** An answer that came before the body was complete has no fingerprint to be bound to; it created nothing, so the key is free. */
-  async #settle (id: string, verdict: UpstreamResult, { fingerprint, record }: IdempotentRequest): Promise<void> {
+  async #settle (id: string, result: UpstreamResult, { fingerprint, record }: IdempotentRequest): Promise<void> {
     const complete = await Promise.race([fingerprint, undefined])
-    const isKept = verdict.kind === 'success' || !transientStatuses.has(verdict.status)
+    const isKept = result.kind === 'success' || !transientStatuses.has(result.status)
     if (complete === undefined || !isKept) return this.#store.release(id)
-    await this.#store.settle(id, { state: 'answered', fingerprint: complete, verdict, procoreRequestId: record.procoreRequestId })
+    await this.#store.settle(id, { state: 'answered', fingerprint: complete, result, procoreRequestId: record.procoreRequestId })
   }
 
   async #recordFailure (id: string, error: unknown, startedAtMs: number, { fingerprint, record }: IdempotentRequest): Promise<void> {

@@ -1,7 +1,9 @@
 #!lua
--- Takes an idempotency key that is free, or tells what stands under it. One whose holder has not extended its lease is lost: the
--- replica that held it died, and nobody knows what became of its request. A holder whose answer was lost may ask again.
--- KEYS[1] the key; ARGV: holder, or '' only to look, lease in ms, life of the key in ms. Answers nil when it was free, else { state, sealed record or '', start in ms }.
+-- Claims a free idempotency key, or returns its record. If the holder has not renewed its lease, the key is lost: its
+-- replica died, and the outcome of its request is unknown. A holder whose reply was lost may claim the key again.
+-- KEYS[1]: the idempotency key.
+-- ARGV: holder id, or '' to read only; lease in ms; TTL of the key in ms.
+-- Returns nil if the key was free, else { state, encrypted record or '', ms since it was claimed }.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = redis.call('HMGET', KEYS[1], 'state', 'record', 'lease', 'started', 'holder')

@@ -1,7 +1,9 @@
 #!lua
--- Says that the holder of a key is still alive. A key that the store has lost, by a failover or with its file, is put in again.
--- KEYS[1] the key; ARGV: holder, lease in ms, life of the key in ms, ms since it was taken, or '' when its end is being written.
--- Answers 1 when the lease was extended.
+-- Renews the lease of a key. If Redis has lost the key, by a failover or with its data, the key is written again.
+-- KEYS[1]: the idempotency key.
+-- ARGV: holder id, lease in ms, TTL of the key in ms, ms since it was claimed, or '' while the end of the request is
+-- being written: then a missing key is not written again.
+-- Returns 1 if the lease was renewed, else 0.
 local found = redis.call('HMGET', KEYS[1], 'state', 'holder')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

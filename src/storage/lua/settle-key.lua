@@ -1,7 +1,9 @@
 #!lua
--- Writes how the request ended that holds the key. One that another replica is running is left alone, and what is known of an end
--- gives way to no doubt.
--- KEYS[1] the key; ARGV: holder, sealed record, life of the key in ms, '1' if the record is an answer. Answers 1 when it was written.
+-- Records how the request that claimed a key ended. A key that another live replica runs is left unchanged, and a known
+-- outcome is never replaced by an unknown one.
+-- KEYS[1]: the idempotency key.
+-- ARGV: holder id, encrypted record, TTL of the key in ms, '1' if the record is a response.
+-- Returns 1 if the record was written, else 0.
 local found = redis.call('HMGET', KEYS[1], 'state', 'holder', 'lease', 'started')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

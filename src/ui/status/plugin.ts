@@ -38,7 +38,7 @@ export async function registerStatusPage (
     }
     // There is no HEAD route: its response would never end, because the response to GET never ends.
     pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => {
-      clients.add(reply, components.lifecycle)
+      clients.add(reply, components.inFlight)
     })
   })
   app.addHook('onClose', async () => clients.close())
@@ -46,7 +46,7 @@ export async function registerStatusPage (
 
 /** Builds the data of one event. */
 function buildStatus (components: ObservedComponents, problems: RecentProblems) {
-  const { procore, forms } = components
+  const { procore, activeForms } = components
   const nowMs = Date.now()
   return {
     version,
@@ -60,11 +60,11 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
       ...procore.accessTokens.counts,
     },
     connections: procore.connectionStats().api,
-    requests: components.lifecycle.count,
+    requests: components.inFlight.count,
     waiting: procore.rateLimiter.waitingCount,
     allowances: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
-    forms: { buffered: forms.count('buffered'), streamed: forms.count('streamed') },
-    uploads: forms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
+    forms: { buffered: activeForms.count('buffered'), streamed: activeForms.count('streamed') },
+    uploads: activeForms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
       requestId: record.requestId,
       companyId: record.companyId,
       way: record.bodyMode,
@@ -87,8 +87,8 @@ class EventClients {
   }
 
   /** @throws {Problem} `overloaded` */
-  add (reply: FastifyReply, lifecycle: ObservedComponents['lifecycle']): void {
-    if (this.#replies.size >= limits.statusPage.clientsMax || lifecycle.isDraining) {
+  add (reply: FastifyReply, inFlight: ObservedComponents['inFlight']): void {
+    if (this.#replies.size >= limits.statusPage.clientsMax || inFlight.isDraining) {
       throw overloadedProblem('Too many clients are watching the status page.', { retryAfterSeconds: 10 })
     }
     reply.hijack()
@@ -101,7 +101,7 @@ class EventClients {
     raw.write(this.#buildEvent())
     this.#replies.add(reply)
     // Ends the stream when the service drains, so that it does not delay the shutdown.
-    const unsubscribe = lifecycle.onDraining(() => raw.end())
+    const unsubscribe = inFlight.onDraining(() => raw.end())
     raw.once('close', () => {
       unsubscribe()
       this.#replies.delete(reply)
