@@ -17,7 +17,7 @@ const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
   validation_failed: {
     errors: [
       { in: 'body', pointer: '/user/email_address', field: 'user[email_address]', rule: 'format', message: 'must be an e-mail address' },
-      { in: 'body', pointer: '/user/nickname', field: 'user[nickname]', rule: 'unknown', message: 'is not a field that Procore has' },
+      { in: 'body', pointer: '/user/nickname', field: 'user[nickname]', rule: 'unknown', message: 'is not a known field' },
     ],
   },
   procore_rejected: {

@@ -213,8 +213,8 @@ function getCacheKey ({ companyId, path: pathWithQuery }: ProcoreRequest): strin
 }
 
 /**
- * Returns the outcome for the audit log. A replayed request is not another create, whatever response is repeated. Only a
- * lookup that this request made itself and that found the record is news: that is `recovered`.
+ * Returns the outcome for the audit log. A replayed request is not another create, whatever response is repeated. Only
+ * a lookup that this request made itself and that found the record is news: that is `recovered`.
  */
 function getChangeOutcome (
   result: UpstreamResult, { replayed, lookupCount }: RequestRecord, { successOutcome }: ChangeKind

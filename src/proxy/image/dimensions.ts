@@ -1,6 +1,7 @@
 /**
- * Reads how many pixels an image's header declares, while its bytes go by: a small file can declare an image that fills the memory of
- * whoever decodes it. It holds a few bytes at a time, wherever in the file the header stands, and decodes nothing.
+ * Reads how many pixels an image's header declares, while its bytes go by: a small file can declare an image that fills
+ * the memory of whoever decodes it. It holds a few bytes at a time, wherever in the file the header stands, and decodes
+ * nothing.
  */
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import type { ImageType } from './signature.ts'
@@ -100,8 +101,9 @@ function * parseBmp (): ImageParser {
 }
 
 /**
- * ITU T.81 §B.1.1.2: segments until the frame header. As decoders do, it passes over what stands between two segments; some markers
- * have no length, and 0xff may be repeated before a code. A frame header that contradicts itself is no image to any decoder.
+ * ITU T.81 §B.1.1.2: segments until the frame header. As decoders do, it passes over what stands between two segments;
+ * some markers have no length, and 0xff may be repeated before a code. A frame header that contradicts itself is no
+ * image to any decoder.
  */
 function * parseJpeg (): ImageParser {
   yield { skip: 2 }
@@ -125,8 +127,9 @@ function * parseJpeg (): ImageParser {
 const pagesMax = 1000
 
 /**
- * TIFF 6.0 §2: a chain of directories, one a page, which stand anywhere in the file; of their entries only width and length are wanted.
- * What stands before the place that was read already is gone: a chain that leads back is not followed, one into the header is refused.
+ * TIFF 6.0 §2: a chain of directories, one a page, which stand anywhere in the file; of their entries only width and
+ * length are wanted. What stands before the place that was read already is gone: a chain that leads back is not
+ * followed, one into the header is refused.
  */
 function * parseTiff (): ImageParser {
   const head = yield { take: 8 }

@@ -1,6 +1,7 @@
 /**
- * Tells the type of an image by its first bytes, for the five types that Procore takes. A table of signatures is enough for that,
- * runs without a promise, and does not offer a caller's bytes to parsers of some two hundred formats that are never wanted.
+ * Tells the type of an image by its first bytes, for the five types that Procore takes. A table of signatures is enough
+ * for that, runs without a promise, and does not offer a caller's bytes to parsers of some two hundred formats that are
+ * never wanted.
  */
 
 /** As Procore is told of it. */

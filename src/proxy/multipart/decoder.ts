@@ -1,6 +1,6 @@
 /**
- * Turns the parts of a form into a draft of the record as they come, in any order: text is typed and judged at the end of its part,
- * the image's type is told by its first bytes and its content handed on. It decides nothing about sending.
+ * Turns the parts of a form into a draft of the record as they come, in any order: text is typed and judged at the end
+ * of its part, the image's type is told by its first bytes and its content handed on. It decides nothing about sending.
  */
 import { isUtf8 } from 'node:buffer'
 import type { Config } from '../../config/index.ts'

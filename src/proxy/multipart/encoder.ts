@@ -1,6 +1,6 @@
 /**
- * Writes the form that goes to Procore, from validated values only: one part a field, the image under a name of ours, and the
- * closing delimiter as a piece of its own, so that a form is complete only when somebody decides that it is.
+ * Writes the form that goes to Procore, from validated values only: one part a field, the image under a name of ours,
+ * and the closing delimiter as a piece of its own, so that a form is complete only when somebody decides that it is.
  */
 import { randomBytes } from 'node:crypto'
 import type { ImageType } from '../image/signature.ts'

@@ -1,6 +1,6 @@
 /**
- * Reads header values of the form `value; name=value; name="quoted"` (RFC 9110 §5.6.6), strictly: what is not of that form, or
- * names a parameter twice, is not read at all, so that no other parser can read something else from it.
+ * Reads header values of the form `value; name=value; name="quoted"` (RFC 9110 §5.6.6), strictly: what is not of that
+ * form, or names a parameter twice, is not read at all, so that no other parser can read something else from it.
  */
 
 /** A value with its parameters, without quotes and escapes. */

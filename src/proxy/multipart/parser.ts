@@ -1,8 +1,9 @@
 /**
- * A strict, incremental parser of multipart bodies (RFC 2046 §5.1, RFC 7578): bytes are pushed in as they come and parts come out
- * by calls to a sink, in order and without copying. It holds at most one header block and what follows the last delimiter, so its memory is bounded
- * whatever is sent, and it refuses what parsers disagree about: lines that end in a bare LF, text after a delimiter, a form that
- * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
+ * A strict, incremental parser of multipart bodies (RFC 2046 §5.1, RFC 7578): bytes are pushed in as they come and
+ * parts come out by calls to a sink, in order and without copying. It holds at most one header block and what follows
+ * the last delimiter, so its memory is bounded whatever is sent, and it refuses what parsers disagree about: lines that
+ * end in a bare LF, text after a delimiter, a form that is cut off or goes on after its end. It knows nothing of
+ * fields; the sink may throw, and the parser must not be used after it or the sink threw.
  */
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import { malformedForm } from './part-headers.ts'
@@ -45,8 +46,9 @@ export class MultipartParser {
   /** What may be the beginning of a delimiter, or a header block that is not complete. */
   #pending: Buffer = lineBreak
   /**
-   * How many bytes of what is held never came or are spent: a delimiter at the very beginning of the body needs no line break
-   * before it, so one is held there, and one is held after the headers of a part, where its own would be the headers' last.
+   * How many bytes of what is held never came or are spent: a delimiter at the very beginning of the body needs no line
+   * break before it, so one is held there, and one is held after the headers of a part, where its own would be the
+   * headers' last.
    */
   #virtualBytes = lineBreak.length
   #parts = 0
@@ -107,8 +109,9 @@ export class MultipartParser {
   }
 
   /**
-   * Where the first delimiter begins. Its first bytes alone are found several times faster than all of it, since Node looks for a short
-   * pattern by memchr; a content that is full of them is searched for the whole, so that it does not cost a call for each.
+   * Where the first delimiter begins. Its first bytes alone are found several times faster than all of it, since Node
+   * looks for a short pattern by memchr; a content that is full of them is searched for the whole, so that it does not
+   * cost a call for each.
    */
   #delimiterAt (chunk: Buffer): number {
     const delimiter = this.#delimiter

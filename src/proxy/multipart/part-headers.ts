@@ -1,6 +1,6 @@
 /**
- * Reads the header block of one part of a form (RFC 7578 §4), strictly: what is unclear, doubled or not UTF-8 is refused,
- * since another parser might read it in another way.
+ * Reads the header block of one part of a form (RFC 7578 §4), strictly: what is unclear, doubled or not UTF-8 is
+ * refused, since another parser might read it in another way.
  */
 import { isUtf8 } from 'node:buffer'
 import { Problem } from '../../server/problem.ts'
