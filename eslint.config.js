@@ -1,14 +1,37 @@
-// The house style: neostandard for JavaScript and TypeScript, and no `any`.
+// neostandard for JavaScript and TypeScript, no `any`, written or implied, and lines of at most 120 characters.
 import neostandard from 'neostandard'
+import tseslint from 'typescript-eslint'
 
 export default [
   ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'client/openapi.ts'] }),
   {
     files: ['**/*.ts'],
-    rules: { '@typescript-eslint/no-explicit-any': 'error' },
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/no-unsafe-argument': 'error',
+      '@typescript-eslint/no-unsafe-assignment': 'error',
+      '@typescript-eslint/no-unsafe-call': 'error',
+      '@typescript-eslint/no-unsafe-member-access': 'error',
+      '@typescript-eslint/no-unsafe-return': 'error',
+    },
+  },
+  {
+    files: ['**/*.{js,ts}'],
+    rules: { '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true, ignoreRegExpLiterals: true }] },
   },
   {
     files: ['src/ui/**/*.js'],
-    languageOptions: { globals: { EventSource: 'readonly', MutationObserver: 'readonly', SwaggerUIBundle: 'readonly', Node: 'readonly', document: 'readonly' } },
+    languageOptions: {
+      globals: {
+        EventSource: 'readonly',
+        MutationObserver: 'readonly',
+        SwaggerUIBundle: 'readonly',
+        Node: 'readonly',
+        document: 'readonly',
+      },
+    },
   },
 ]

@@ -77,13 +77,13 @@ export interface paths {
         };
         /**
          * List company users
-         * @description The active people in the directory of a company.
+         * @description Lists the active users in the directory of a company.
          */
         get: operations["list-company-users"];
         put?: never;
         /**
          * Create a company user
-         * @description Creates a person in the directory of a company. Procore does not send an invitation.
+         * @description Creates a user in the directory of a company. Procore does not send an invitation.
          */
         post: operations["create-company-user"];
         delete?: never;
@@ -101,13 +101,13 @@ export interface paths {
         };
         /**
          * List company users
-         * @description The active people in the directory of a company. The same route under Procore's own path.
+         * @description Lists the active users in the directory of a company. The same route under Procore's own path.
          */
         get: operations["list-company-users-procore-path"];
         put?: never;
         /**
          * Create a company user
-         * @description Creates a person in the directory of a company. Procore does not send an invitation. The same route under Procore's own path.
+         * @description Creates a user in the directory of a company. Procore does not send an invitation. The same route under Procore's own path.
          */
         post: operations["create-company-user-procore-path"];
         delete?: never;
@@ -127,7 +127,7 @@ export interface paths {
         put?: never;
         /**
          * Validate a company user
-         * @description Judges a body exactly as the create does, and sends nothing: what Procore itself would find wrong is not known. No allowance and no key is used up.
+         * @description Validates a body exactly as the create does, without calling Procore, so errors that only Procore can find are not reported. The request does not count against the rate limit of Procore and does not use the idempotency key.
          */
         post: operations["validate-company-user"];
         delete?: never;
@@ -144,8 +144,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a form for a company user needs
-         * @description The schema of the create, the lists from which its fields are chosen, countries and subdivisions, what the company requires, and what an avatar may be. A list that can't be had is null.
+         * Get the metadata of a form that creates a company user
+         * @description Returns the schema of the create, the lists for its fields, countries and subdivisions, the fields that the company requires, and the limits of an avatar. A list that could not be loaded is null.
          */
         get: operations["company-user-form"];
         put?: never;
@@ -165,7 +165,7 @@ export interface paths {
         };
         /**
          * Show a company user
-         * @description One person in the directory of a company.
+         * @description Returns one user in the directory of a company.
          */
         get: operations["show-company-user"];
         put?: never;
@@ -175,7 +175,7 @@ export interface paths {
         head?: never;
         /**
          * Update a company user
-         * @description Changes the fields that are given, and replaces the avatar when there is one.
+         * @description Changes the given fields, and replaces the avatar if one is given.
          */
         patch: operations["update-company-user"];
         trace?: never;
@@ -189,7 +189,7 @@ export interface paths {
         };
         /**
          * Show a company user
-         * @description One person in the directory of a company. The same route under Procore's own path.
+         * @description Returns one user in the directory of a company. The same route under Procore's own path.
          */
         get: operations["show-company-user-procore-path"];
         put?: never;
@@ -199,7 +199,7 @@ export interface paths {
         head?: never;
         /**
          * Update a company user
-         * @description Changes the fields that are given, and replaces the avatar when there is one. The same route under Procore's own path.
+         * @description Changes the given fields, and replaces the avatar if one is given. The same route under Procore's own path.
          */
         patch: operations["update-company-user-procore-path"];
         trace?: never;
@@ -219,7 +219,7 @@ export interface paths {
         head?: never;
         /**
          * Invite a company user
-         * @description Has Procore send the user an invitation by e-mail. There is no body.
+         * @description Makes Procore send the user an invitation by e-mail. The request has no body.
          */
         patch: operations["invite-company-user"];
         trace?: never;
@@ -239,7 +239,7 @@ export interface paths {
         head?: never;
         /**
          * Invite a company user
-         * @description Has Procore send the user an invitation by e-mail. There is no body. The same route under Procore's own path.
+         * @description Makes Procore send the user an invitation by e-mail. The request has no body. The same route under Procore's own path.
          */
         patch: operations["invite-company-user-procore-path"];
         trace?: never;
@@ -253,7 +253,7 @@ export interface paths {
         };
         /**
          * List permission templates
-         * @description The permission templates of a company, all at once; without a filter Procore may leave out those of company tools.
+         * @description Lists all permission templates of a company. Without a filter, Procore may omit those of company tools.
          */
         get: operations["list-permission-templates"];
         put?: never;
@@ -273,7 +273,7 @@ export interface paths {
         };
         /**
          * List permission templates
-         * @description The permission templates of a company, all at once; without a filter Procore may leave out those of company tools. The same route under Procore's own path.
+         * @description Lists all permission templates of a company. Without a filter, Procore may omit those of company tools. The same route under Procore's own path.
          */
         get: operations["list-permission-templates-procore-path"];
         put?: never;
@@ -293,7 +293,7 @@ export interface paths {
         };
         /**
          * List vendors
-         * @description The vendors (companies) in the directory of a company.
+         * @description Lists the vendors (companies) in the directory of a company.
          */
         get: operations["list-vendors"];
         put?: never;
@@ -313,7 +313,7 @@ export interface paths {
         };
         /**
          * List vendors
-         * @description The vendors (companies) in the directory of a company. The same route under Procore's own path.
+         * @description Lists the vendors (companies) in the directory of a company. The same route under Procore's own path.
          */
         get: operations["list-vendors-procore-path"];
         put?: never;
@@ -333,7 +333,7 @@ export interface paths {
         };
         /**
          * List work classifications
-         * @description The work classifications of a company.
+         * @description Lists the work classifications of a company.
          */
         get: operations["list-work-classifications"];
         put?: never;
@@ -353,7 +353,7 @@ export interface paths {
         };
         /**
          * List work classifications
-         * @description The work classifications of a company. The same route under Procore's own path.
+         * @description Lists the work classifications of a company. The same route under Procore's own path.
          */
         get: operations["list-work-classifications-procore-path"];
         put?: never;
@@ -373,7 +373,7 @@ export interface paths {
         };
         /**
          * List trades
-         * @description The trades of a company.
+         * @description Lists the trades of a company.
          */
         get: operations["list-trades"];
         put?: never;
@@ -393,7 +393,7 @@ export interface paths {
         };
         /**
          * List trades
-         * @description The trades of a company. The same route under Procore's own path.
+         * @description Lists the trades of a company. The same route under Procore's own path.
          */
         get: operations["list-trades-procore-path"];
         put?: never;
@@ -413,7 +413,7 @@ export interface paths {
         };
         /**
          * List configurable field sets
-         * @description Which fields of its records a company shows and requires.
+         * @description Lists the field sets of a company: which fields of its records are shown and required.
          */
         get: operations["list-configurable-field-sets"];
         put?: never;
@@ -433,7 +433,7 @@ export interface paths {
         };
         /**
          * List configurable field sets
-         * @description Which fields of its records a company shows and requires. The same route under Procore's own path.
+         * @description Lists the field sets of a company: which fields of its records are shown and required. The same route under Procore's own path.
          */
         get: operations["list-configurable-field-sets-procore-path"];
         put?: never;
@@ -459,21 +459,21 @@ export interface components {
             request_id: string;
             errors?: {
                 /**
-                 * @description The part of the request that the pointer is into.
+                 * @description Part of the request that contains the input.
                  * @enum {string}
                  */
                 in: "path" | "query" | "header" | "body";
-                /** @description JSON Pointer (RFC 6901) of the input. */
+                /** @description JSON Pointer (RFC 6901) to the input. */
                 pointer: string;
-                /** @description The input as a form names it. */
+                /** @description Name of the input in a multipart form. */
                 field: string;
                 /** @enum {string} */
                 rule: "required" | "type" | "format" | "unknown" | "duplicate" | "dependency" | "size" | "procore";
-                /** @description A sentence for a person. */
+                /** @description Message for people. */
                 message: string;
             }[];
             /**
-             * @description What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.
+             * @description Outcome of a create that failed. `not_sent`: Procore received no complete request, so it is safe to repeat. `rejected`: Procore rejected the request. `unknown`: Procore may or may not have created the record.
              * @enum {string}
              */
             outcome?: "not_sent" | "rejected" | "unknown";
@@ -516,7 +516,7 @@ export interface components {
                  */
                 city?: string;
                 /**
-                 * @description The postal code of the user, a string.
+                 * @description The postal code of the user, as a string.
                  * @example 93013
                  */
                 zip?: string;
@@ -551,7 +551,7 @@ export interface components {
                  */
                 business_phone_extension?: number;
                 /**
-                 * @description The e-mail signature of the user; may be HTML.
+                 * @description The e-mail signature of the user. It may contain HTML.
                  * @example <p>Sent from Procore.</p>
                  */
                 email_signature?: string;
@@ -561,34 +561,34 @@ export interface components {
                  */
                 is_active?: boolean;
                 /**
-                 * @description Whether the user is an employee of the company; Procore assumes false.
+                 * @description Whether the user is an employee of the company. The default of Procore is false.
                  * @example false
                  */
                 is_employee?: boolean;
                 /**
-                 * @description The employee id of the user; it means something when `is_employee` is true.
+                 * @description The employee id of the user. Procore uses it only if `is_employee` is true.
                  * @example 123456789
                  */
                 employee_id?: string;
                 /**
                  * Format: iso-3166-1-alpha-2
-                 * @description A current ISO 3166-1 alpha-2 code in upper case.
+                 * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
                  * @example US
                  */
                 country_code?: string;
                 /**
                  * Format: iso-3166-2-subdivision
-                 * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                 * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
                  * @example CA
                  */
                 state_code?: string;
                 /**
-                 * @description The id of the user in the system it comes from.
+                 * @description The id of the user in the system of origin.
                  * @example foobar
                  */
                 origin_id?: string;
                 /**
-                 * @description Opaque data of the system the user comes from.
+                 * @description Opaque data of the system of origin.
                  * @example OD-2398273424
                  */
                 origin_data?: string;
@@ -603,17 +603,17 @@ export interface components {
                  */
                 work_classification_id?: number;
                 /**
-                 * @description The id of the permission template that the user has in new projects.
+                 * @description The id of the permission template of the user in new projects.
                  * @example 27
                  */
                 default_permission_template_id?: number;
                 /**
-                 * @description The id of the permission template that the user has in the company.
+                 * @description The id of the permission template of the user in the company.
                  * @example 28
                  */
                 company_permission_template_id?: number;
                 /**
-                 * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+                 * @description Whether the user is a bid contact of the vendor. It requires `vendor_id` if true.
                  * @example true
                  */
                 bid_contact?: boolean;
@@ -652,7 +652,7 @@ export interface components {
              */
             "user[city]"?: string;
             /**
-             * @description The postal code of the user, a string.
+             * @description The postal code of the user, as a string.
              * @example 93013
              */
             "user[zip]"?: string;
@@ -687,7 +687,7 @@ export interface components {
              */
             "user[business_phone_extension]"?: number;
             /**
-             * @description The e-mail signature of the user; may be HTML.
+             * @description The e-mail signature of the user. It may contain HTML.
              * @example <p>Sent from Procore.</p>
              */
             "user[email_signature]"?: string;
@@ -697,34 +697,34 @@ export interface components {
              */
             "user[is_active]"?: boolean;
             /**
-             * @description Whether the user is an employee of the company; Procore assumes false.
+             * @description Whether the user is an employee of the company. The default of Procore is false.
              * @example false
              */
             "user[is_employee]"?: boolean;
             /**
-             * @description The employee id of the user; it means something when `is_employee` is true.
+             * @description The employee id of the user. Procore uses it only if `is_employee` is true.
              * @example 123456789
              */
             "user[employee_id]"?: string;
             /**
              * Format: iso-3166-1-alpha-2
-             * @description A current ISO 3166-1 alpha-2 code in upper case.
+             * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
              * @example US
              */
             "user[country_code]"?: string;
             /**
              * Format: iso-3166-2-subdivision
-             * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+             * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
              * @example CA
              */
             "user[state_code]"?: string;
             /**
-             * @description The id of the user in the system it comes from.
+             * @description The id of the user in the system of origin.
              * @example foobar
              */
             "user[origin_id]"?: string;
             /**
-             * @description Opaque data of the system the user comes from.
+             * @description Opaque data of the system of origin.
              * @example OD-2398273424
              */
             "user[origin_data]"?: string;
@@ -739,29 +739,29 @@ export interface components {
              */
             "user[work_classification_id]"?: number;
             /**
-             * @description The id of the permission template that the user has in new projects.
+             * @description The id of the permission template of the user in new projects.
              * @example 27
              */
             "user[default_permission_template_id]"?: number;
             /**
-             * @description The id of the permission template that the user has in the company.
+             * @description The id of the permission template of the user in the company.
              * @example 28
              */
             "user[company_permission_template_id]"?: number;
             /**
-             * @description Whether the user is a bid contact of the vendor; needs `vendor_id`.
+             * @description Whether the user is a bid contact of the vendor. It requires `vendor_id` if true.
              * @example true
              */
             "user[bid_contact]"?: boolean;
             /**
              * Format: binary
-             * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
         /**
          * User
-         * @description The user as Procore answers it, byte for byte. Nearly every key may be null or absent, and others may come.
+         * @description The user exactly as Procore returns it. Most members may be null or absent, and Procore may return other members.
          * @example {
          *       "id": 381006,
          *       "name": "Jane Doe",
@@ -783,7 +783,7 @@ export interface components {
          *     }
          */
         User: {
-            /** @description The id of the user at Procore. */
+            /** @description The id of the user in Procore. */
             id?: number;
             name?: string | null;
             first_name?: string | null;
@@ -858,7 +858,7 @@ export interface components {
                  */
                 city?: string;
                 /**
-                 * @description The postal code of the user, a string.
+                 * @description The postal code of the user, as a string.
                  * @example 93013
                  */
                 zip?: string;
@@ -893,7 +893,7 @@ export interface components {
                  */
                 business_phone_extension?: number;
                 /**
-                 * @description The e-mail signature of the user; may be HTML.
+                 * @description The e-mail signature of the user. It may contain HTML.
                  * @example <p>Sent from Procore.</p>
                  */
                 email_signature?: string;
@@ -903,34 +903,34 @@ export interface components {
                  */
                 is_active?: boolean;
                 /**
-                 * @description Whether the user is an employee of the company; Procore assumes false.
+                 * @description Whether the user is an employee of the company. The default of Procore is false.
                  * @example false
                  */
                 is_employee?: boolean;
                 /**
-                 * @description The employee id of the user; it means something when `is_employee` is true.
+                 * @description The employee id of the user. Procore uses it only if `is_employee` is true.
                  * @example 123456789
                  */
                 employee_id?: string;
                 /**
                  * Format: iso-3166-1-alpha-2
-                 * @description A current ISO 3166-1 alpha-2 code in upper case.
+                 * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
                  * @example US
                  */
                 country_code?: string;
                 /**
                  * Format: iso-3166-2-subdivision
-                 * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+                 * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
                  * @example CA
                  */
                 state_code?: string;
                 /**
-                 * @description The id of the user in the system it comes from.
+                 * @description The id of the user in the system of origin.
                  * @example foobar
                  */
                 origin_id?: string;
                 /**
-                 * @description Opaque data of the system the user comes from.
+                 * @description Opaque data of the system of origin.
                  * @example OD-2398273424
                  */
                 origin_data?: string;
@@ -945,12 +945,12 @@ export interface components {
                  */
                 work_classification_id?: number;
                 /**
-                 * @description The id of the permission template that the user has in new projects.
+                 * @description The id of the permission template of the user in new projects.
                  * @example 27
                  */
                 default_permission_template_id?: number;
                 /**
-                 * @description The id of the permission template that the user has in the company.
+                 * @description The id of the permission template of the user in the company.
                  * @example 28
                  */
                 company_permission_template_id?: number;
@@ -994,7 +994,7 @@ export interface components {
              */
             "user[city]"?: string;
             /**
-             * @description The postal code of the user, a string.
+             * @description The postal code of the user, as a string.
              * @example 93013
              */
             "user[zip]"?: string;
@@ -1029,7 +1029,7 @@ export interface components {
              */
             "user[business_phone_extension]"?: number;
             /**
-             * @description The e-mail signature of the user; may be HTML.
+             * @description The e-mail signature of the user. It may contain HTML.
              * @example <p>Sent from Procore.</p>
              */
             "user[email_signature]"?: string;
@@ -1039,34 +1039,34 @@ export interface components {
              */
             "user[is_active]"?: boolean;
             /**
-             * @description Whether the user is an employee of the company; Procore assumes false.
+             * @description Whether the user is an employee of the company. The default of Procore is false.
              * @example false
              */
             "user[is_employee]"?: boolean;
             /**
-             * @description The employee id of the user; it means something when `is_employee` is true.
+             * @description The employee id of the user. Procore uses it only if `is_employee` is true.
              * @example 123456789
              */
             "user[employee_id]"?: string;
             /**
              * Format: iso-3166-1-alpha-2
-             * @description A current ISO 3166-1 alpha-2 code in upper case.
+             * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
              * @example US
              */
             "user[country_code]"?: string;
             /**
              * Format: iso-3166-2-subdivision
-             * @description The part after the hyphen of an ISO 3166-2 code, of the country when one is given.
+             * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
              * @example CA
              */
             "user[state_code]"?: string;
             /**
-             * @description The id of the user in the system it comes from.
+             * @description The id of the user in the system of origin.
              * @example foobar
              */
             "user[origin_id]"?: string;
             /**
-             * @description Opaque data of the system the user comes from.
+             * @description Opaque data of the system of origin.
              * @example OD-2398273424
              */
             "user[origin_data]"?: string;
@@ -1081,12 +1081,12 @@ export interface components {
              */
             "user[work_classification_id]"?: number;
             /**
-             * @description The id of the permission template that the user has in new projects.
+             * @description The id of the permission template of the user in new projects.
              * @example 27
              */
             "user[default_permission_template_id]"?: number;
             /**
-             * @description The id of the permission template that the user has in the company.
+             * @description The id of the permission template of the user in the company.
              * @example 28
              */
             "user[company_permission_template_id]"?: number;
@@ -1097,13 +1097,13 @@ export interface components {
             "user[add_to_new_projects]"?: boolean;
             /**
              * Format: binary
-             * @description A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
     };
     responses: {
-        /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or breaks a limit. */
+        /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or exceeds a limit. */
         "problem-400-body": {
             headers: {
                 [name: string]: unknown;
@@ -1121,7 +1121,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This company may not be addressed. This operation is not in the scope of the caller. This permission template may not be given. */
+        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. This permission template may not be assigned. */
         "problem-403-body": {
             headers: {
                 [name: string]: unknown;
@@ -1130,7 +1130,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no such route. */
+        /** @description The route does not exist. */
         "problem-404": {
             headers: {
                 [name: string]: unknown;
@@ -1139,7 +1139,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The route does not have this method. */
+        /** @description The route does not support this method. */
         "problem-405": {
             headers: {
                 [name: string]: unknown;
@@ -1157,7 +1157,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A request with this key is still running. */
+        /** @description A request with this idempotency key is still in progress. */
         "problem-409-change-key": {
             headers: {
                 [name: string]: unknown;
@@ -1175,7 +1175,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The media type is not supported. The avatar is no image of a supported type. */
+        /** @description The media type is not supported. The avatar is not an image of a supported type. */
         "problem-415-body": {
             headers: {
                 [name: string]: unknown;
@@ -1184,7 +1184,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request has faults. This key was used for another request. */
+        /** @description The request is not valid. This idempotency key was used for another request. */
         "problem-422-change-body-key": {
             headers: {
                 [name: string]: unknown;
@@ -1193,7 +1193,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+        /** @description The rate limit of Procore is exhausted. The caller sends too many requests. */
         "problem-429-change": {
             headers: {
                 [name: string]: unknown;
@@ -1202,7 +1202,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Something went wrong here. */
+        /** @description An unexpected error occurred in this service. */
         "problem-500": {
             headers: {
                 [name: string]: unknown;
@@ -1211,7 +1211,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+        /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore sent a response that cannot be used. */
         "problem-502-change": {
             headers: {
                 [name: string]: unknown;
@@ -1220,7 +1220,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+        /** @description Procore is not available. Callers cannot be verified. This service has reached a limit. This service is stopping. */
         "problem-503-change": {
             headers: {
                 [name: string]: unknown;
@@ -1229,7 +1229,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore did not answer in time. */
+        /** @description Procore did not respond in time. */
         "problem-504-change": {
             headers: {
                 [name: string]: unknown;
@@ -1238,7 +1238,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore refused the request. */
+        /** @description Procore rejected the request. */
         "problem-4XX-change-body": {
             headers: {
                 [name: string]: unknown;
@@ -1247,7 +1247,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request is not valid HTTP or breaks a limit. */
+        /** @description The request is not valid HTTP or exceeds a limit. */
         "problem-400": {
             headers: {
                 [name: string]: unknown;
@@ -1256,7 +1256,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This company may not be addressed. This operation is not in the scope of the caller. */
+        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. */
         "problem-403": {
             headers: {
                 [name: string]: unknown;
@@ -1265,7 +1265,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request has faults. */
+        /** @description The request is not valid. */
         "problem-422-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1274,7 +1274,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The allowance of requests to Procore is spent. Too many requests of one caller. */
+        /** @description The rate limit of Procore is exhausted. The caller sends too many requests. */
         "problem-429-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1283,7 +1283,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore gave an answer that cannot be used. */
+        /** @description Procore could not be reached. Procore does not accept the credentials of this service. Procore sent a response that cannot be used. */
         "problem-502-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1292,7 +1292,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore is not available. Callers cannot be verified. This service is at a limit. This service is stopping. */
+        /** @description Procore is not available. Callers cannot be verified. This service has reached a limit. This service is stopping. */
         "problem-503-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1301,7 +1301,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore did not answer in time. */
+        /** @description Procore did not respond in time. */
         "problem-504-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1310,7 +1310,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore refused the request. */
+        /** @description Procore rejected the request. */
         "problem-4XX-safe": {
             headers: {
                 [name: string]: unknown;
@@ -1319,7 +1319,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request has faults. */
+        /** @description The request is not valid. */
         "problem-422-body": {
             headers: {
                 [name: string]: unknown;
@@ -1328,7 +1328,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many requests of one caller. */
+        /** @description The caller sends too many requests. */
         "problem-429-safe-body-key": {
             headers: {
                 [name: string]: unknown;
@@ -1337,7 +1337,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Callers cannot be verified. This service is at a limit. This service is stopping. */
+        /** @description Callers cannot be verified. This service has reached a limit. This service is stopping. */
         "problem-503-safe-body-key": {
             headers: {
                 [name: string]: unknown;
@@ -1346,7 +1346,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request has faults. This key was used for another request. */
+        /** @description The request is not valid. This idempotency key was used for another request. */
         "problem-422-change-key": {
             headers: {
                 [name: string]: unknown;
@@ -1355,7 +1355,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Procore refused the request. */
+        /** @description Procore rejected the request. */
         "problem-4XX-change-key": {
             headers: {
                 [name: string]: unknown;
@@ -1367,7 +1367,7 @@ export interface components {
     };
     parameters: {
         /**
-         * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+         * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
          * @example true
          */
         "query-run_configurable_validations": boolean;
@@ -1381,12 +1381,12 @@ export interface components {
         /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
         "header-X-Request-Id": string;
         /**
-         * @description Which page, from 1 on.
+         * @description Page number, starting at 1.
          * @example 1
          */
         "query-page": number;
         /**
-         * @description How many items a page has.
+         * @description Number of items per page.
          * @example 100
          */
         "query-per_page": number;
@@ -1599,36 +1599,36 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
-                /** @description How much is told of each user. */
+                /** @description The level of detail for each user. */
                 view?: "normal" | "extended" | "ids_only";
-                /** @description What the list is in the order of. */
+                /** @description The sort order of the list. */
                 sort?: "name" | "vendor_name" | "permission_template" | "full_name" | "projects" | "email" | "job_title";
                 /**
-                 * @description What a name or an e-mail address has to hold.
+                 * @description Text that the name or the e-mail address contains.
                  * @example Doe
                  */
                 "filters[search]"?: string;
                 /**
-                 * @description The vendor that users belong to.
+                 * @description The id of the vendor that users belong to.
                  * @example 161072
                  */
                 "filters[vendor_id]"?: number;
                 /**
-                 * @description The id in the system that a user comes from.
+                 * @description The id of the user in the system of origin.
                  * @example foobar
                  */
                 "filters[origin_id]"?: string;
                 /**
-                 * @description The trades of which users have one.
+                 * @description The ids of trades; users with any of them match.
                  * @example [
                  *       5,
                  *       8
@@ -1636,12 +1636,12 @@ export interface operations {
                  */
                 "filters[trade_id][]"?: number[];
                 /**
-                 * @description When users were created: since then, or between two with `...`.
+                 * @description When users were created: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[created_at]"?: string;
                 /**
-                 * @description When users were changed.
+                 * @description When users were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01T00:00:00Z...2026-01-02T00:00:00Z
                  */
                 "filters[updated_at]"?: string;
@@ -1693,7 +1693,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
                  * @example true
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
@@ -1753,36 +1753,36 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
-                /** @description How much is told of each user. */
+                /** @description The level of detail for each user. */
                 view?: "normal" | "extended" | "ids_only";
-                /** @description What the list is in the order of. */
+                /** @description The sort order of the list. */
                 sort?: "name" | "vendor_name" | "permission_template" | "full_name" | "projects" | "email" | "job_title";
                 /**
-                 * @description What a name or an e-mail address has to hold.
+                 * @description Text that the name or the e-mail address contains.
                  * @example Doe
                  */
                 "filters[search]"?: string;
                 /**
-                 * @description The vendor that users belong to.
+                 * @description The id of the vendor that users belong to.
                  * @example 161072
                  */
                 "filters[vendor_id]"?: number;
                 /**
-                 * @description The id in the system that a user comes from.
+                 * @description The id of the user in the system of origin.
                  * @example foobar
                  */
                 "filters[origin_id]"?: string;
                 /**
-                 * @description The trades of which users have one.
+                 * @description The ids of trades; users with any of them match.
                  * @example [
                  *       5,
                  *       8
@@ -1790,12 +1790,12 @@ export interface operations {
                  */
                 "filters[trade_id][]"?: number[];
                 /**
-                 * @description When users were created: since then, or between two with `...`.
+                 * @description When users were created: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[created_at]"?: string;
                 /**
-                 * @description When users were changed.
+                 * @description When users were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01T00:00:00Z...2026-01-02T00:00:00Z
                  */
                 "filters[updated_at]"?: string;
@@ -1847,7 +1847,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
                  * @example true
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
@@ -1907,7 +1907,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
                  * @example true
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
@@ -1934,7 +1934,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The create would be sent. */
+            /** @description The body is valid: the create would be sent. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];
@@ -1979,7 +1979,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the form needs. */
+            /** @description The metadata of the form. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];
@@ -1992,31 +1992,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description The JSON Schema (2020-12) of the create's body. */
+                        /** @description The JSON Schema (2020-12) of the body of the create. */
                         schema: {
                             [key: string]: unknown;
                         };
-                        /** @description The fields that the company itself requires, as far as its field sets tell; enforced with `run_configurable_validations`. Nothing when they do not tell: `problems` says why. */
+                        /** @description The fields that the company requires according to its field sets. Procore enforces them with `run_configurable_validations`. Null if the field sets could not be read; `problems` has the reason. */
                         required_fields: string[] | null;
                         pick_lists: {
-                            /** @description Nothing when it could not be had: `problems` says why. */
+                            /** @description Null if the list could not be loaded; `problems` has the reason. */
                             permission_templates: {
                                 [key: string]: unknown;
                             }[] | null;
-                            /** @description Nothing when it could not be had: `problems` says why. */
+                            /** @description Null if the list could not be loaded; `problems` has the reason. */
                             vendors: {
                                 [key: string]: unknown;
                             }[] | null;
-                            /** @description Nothing when it could not be had: `problems` says why. */
+                            /** @description Null if the list could not be loaded; `problems` has the reason. */
                             work_classifications: {
                                 [key: string]: unknown;
                             }[] | null;
-                            /** @description Nothing when it could not be had: `problems` says why. */
+                            /** @description Null if the list could not be loaded; `problems` has the reason. */
                             trades: {
                                 [key: string]: unknown;
                             }[] | null;
                         };
-                        /** @description The lists of which Procore has more than are here; search in them. */
+                        /** @description Names of the lists that have more items than are included here. Search in them. */
                         incomplete: string[];
                         countries: {
                             code: string;
@@ -2031,7 +2031,7 @@ export interface operations {
                             maxBytes: number;
                             maxPixels: number;
                         };
-                        /** @description Why a part is null, by its name. */
+                        /** @description The reason why a part is null, by its name. */
                         problems: {
                             [key: string]: {
                                 code: string;
@@ -2116,7 +2116,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
                  * @example true
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
@@ -2146,7 +2146,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The user was changed. */
+            /** @description The user was updated. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];
@@ -2226,7 +2226,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Whether the fields that the company itself requires are enforced; Procore assumes false.
+                 * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
                  * @example true
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
@@ -2256,7 +2256,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The user was changed. */
+            /** @description The user was updated. */
             200: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];
@@ -2385,7 +2385,7 @@ export interface operations {
     "list-permission-templates": {
         parameters: {
             query?: {
-                /** @description The kind of template. */
+                /** @description The type of template. */
                 "filters[type]"?: "company_tools" | "project_tools" | "global";
             };
             header?: {
@@ -2415,7 +2415,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         type?: string | null;
@@ -2441,7 +2441,7 @@ export interface operations {
     "list-permission-templates-procore-path": {
         parameters: {
             query?: {
-                /** @description The kind of template. */
+                /** @description The type of template. */
                 "filters[type]"?: "company_tools" | "project_tools" | "global";
             };
             header?: {
@@ -2471,7 +2471,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         type?: string | null;
@@ -2498,29 +2498,29 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
-                /** @description How much is told of each vendor. */
+                /** @description The level of detail for each vendor. */
                 view?: "compact" | "normal" | "extended";
                 /**
-                 * @description What the name of a vendor has to hold.
+                 * @description Text that the name of the vendor contains.
                  * @example SID
                  */
                 "filters[search]"?: string;
                 /**
-                 * @description The id in the system that a vendor comes from.
+                 * @description The id of the vendor in the system of origin.
                  * @example foobar
                  */
                 "filters[origin_id]"?: string;
                 /**
-                 * @description The trades of which vendors have one.
+                 * @description The ids of trades; vendors with any of them match.
                  * @example [
                  *       5,
                  *       8
@@ -2528,19 +2528,19 @@ export interface operations {
                  */
                 "filters[trade_id][]"?: number[];
                 /**
-                 * @description The vendors that are wanted.
+                 * @description The ids of vendors.
                  * @example [
                  *       161072
                  *     ]
                  */
                 "filters[id][]"?: number[];
                 /**
-                 * @description When vendors were created: since then, or between two with `...`.
+                 * @description When vendors were created: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[created_at]"?: string;
                 /**
-                 * @description When vendors were changed.
+                 * @description When vendors were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[updated_at]"?: string;
@@ -2575,7 +2575,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                     } & {
@@ -2606,29 +2606,29 @@ export interface operations {
                  */
                 company_id: number;
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
-                /** @description How much is told of each vendor. */
+                /** @description The level of detail for each vendor. */
                 view?: "compact" | "normal" | "extended";
                 /**
-                 * @description What the name of a vendor has to hold.
+                 * @description Text that the name of the vendor contains.
                  * @example SID
                  */
                 "filters[search]"?: string;
                 /**
-                 * @description The id in the system that a vendor comes from.
+                 * @description The id of the vendor in the system of origin.
                  * @example foobar
                  */
                 "filters[origin_id]"?: string;
                 /**
-                 * @description The trades of which vendors have one.
+                 * @description The ids of trades; vendors with any of them match.
                  * @example [
                  *       5,
                  *       8
@@ -2636,19 +2636,19 @@ export interface operations {
                  */
                 "filters[trade_id][]"?: number[];
                 /**
-                 * @description The vendors that are wanted.
+                 * @description The ids of vendors.
                  * @example [
                  *       161072
                  *     ]
                  */
                 "filters[id][]"?: number[];
                 /**
-                 * @description When vendors were created: since then, or between two with `...`.
+                 * @description When vendors were created: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[created_at]"?: string;
                 /**
-                 * @description When vendors were changed.
+                 * @description When vendors were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[updated_at]"?: string;
@@ -2677,7 +2677,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                     } & {
@@ -2703,12 +2703,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
@@ -2743,7 +2743,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         abbreviation?: string | null;
@@ -2770,12 +2770,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
@@ -2810,7 +2810,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         abbreviation?: string | null;
@@ -2837,22 +2837,22 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
                 /**
-                 * @description Whether a trade can be chosen.
+                 * @description Whether the trade is active.
                  * @example true
                  */
                 "filters[active]"?: boolean;
                 /**
-                 * @description When trades were changed: since then, or between two with `...`.
+                 * @description When trades were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[updated_at]"?: string;
@@ -2887,7 +2887,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         active?: boolean;
@@ -2914,22 +2914,22 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
                 /**
-                 * @description Whether a trade can be chosen.
+                 * @description Whether the trade is active.
                  * @example true
                  */
                 "filters[active]"?: boolean;
                 /**
-                 * @description When trades were changed: since then, or between two with `...`.
+                 * @description When trades were updated: a start, or a start and an end separated by `...`.
                  * @example 2026-01-01...2026-02-01
                  */
                 "filters[updated_at]"?: string;
@@ -2964,7 +2964,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         active?: boolean;
@@ -2991,12 +2991,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
@@ -3006,7 +3006,7 @@ export interface operations {
                  */
                 "filters[type]"?: string;
                 /**
-                 * @description The generic tool that field sets belong to.
+                 * @description The id of the generic tool that field sets belong to.
                  * @example 7
                  */
                 "filters[generic_tool_id]"?: number;
@@ -3041,7 +3041,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         class_name?: string | null;
@@ -3069,12 +3069,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Which page, from 1 on.
+                 * @description Page number, starting at 1.
                  * @example 1
                  */
                 page?: components["parameters"]["query-page"];
                 /**
-                 * @description How many items a page has.
+                 * @description Number of items per page.
                  * @example 100
                  */
                 per_page?: components["parameters"]["query-per_page"];
@@ -3084,7 +3084,7 @@ export interface operations {
                  */
                 "filters[type]"?: string;
                 /**
-                 * @description The generic tool that field sets belong to.
+                 * @description The id of the generic tool that field sets belong to.
                  * @example 7
                  */
                 "filters[generic_tool_id]"?: number;
@@ -3119,7 +3119,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": ({
-                        /** @description The id at Procore. */
+                        /** @description The id in Procore. */
                         id: number;
                         name?: string | null;
                         class_name?: string | null;

@@ -1,4 +1,4 @@
-/** buildApp(config): the one file that knows every part, and registers them in the order of a request's way. It decides nothing about a request. */
+/** Builds the service from its parts and registers them in the order in which a request passes through them. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { AuthPlugin } from './auth/plugin.ts'
 import { registerCors } from './auth/cors.ts'
@@ -31,31 +31,38 @@ import type { RedisConnection } from './storage/redis.ts'
 import { MemoryIdempotencyStore } from './storage/memory-idempotency-store.ts'
 import type { SharedState } from './storage/index.ts'
 
-/** The service that was built, with what a process that runs it has to start, stop or ask. */
+/** A built service, with the components that the process starts, stops or queries. */
 export interface App {
   readonly fastify: FastifyInstance
   readonly procore: ProcoreClient
   readonly inFlight: InFlightRequests
   readonly auth: AuthPlugin
-  /** What replicas share, if they do. */
+  /** Redis, which replicas share; undefined when each replica works alone. */
   readonly store: RedisConnection | undefined
 }
 
 /**
- * Builds the service without listening or asking for a token; `fastify.close()` ends all that it holds.
- * @param endpoints instead of those that the configuration describes
- * @throws when what a start needs can't be made of the configuration, such as the shapes of the endpoints
+ * Builds the service without listening or requesting an access token. `fastify.close()` releases everything it opened.
+ * @param endpoints replaces the endpoints of the configuration
+ * @throws when the configuration cannot be turned into a service, for example when an endpoint's schema does not
+ * compile
  */
-export async function buildApp (config: Config, log: FastifyBaseLogger, endpoints = createEndpoints(config.endpoints)): Promise<App> {
+export async function buildApp (
+  config: Config,
+  log: FastifyBaseLogger,
+  endpoints = createEndpoints(config.endpoints)
+): Promise<App> {
   const metrics = new Metrics()
   const recentProblems = new RecentProblems()
   const tracing = await loadTracing(config.telemetry, log)
   const inFlight = new InFlightRequests()
   const fastify = createServer(config, { log, inFlight, tracing, parseErrorObservers: [metrics, recentProblems] })
   const sharedState = await loadSharedState(config, log)
-  const procore = new ProcoreClient(config.procore, config.proxy, log, sharedState, ms => metrics.recordAccessTokenRequest(ms))
+  const onAccessTokenRequest = (durationMs: number) => metrics.recordAccessTokenRequest(durationMs)
+  const procore = new ProcoreClient(config.procore, config.proxy, log, sharedState, onAccessTokenRequest)
   const auth = new AuthPlugin(config.auth, config.proxy, log)
-  const idempotency = new Idempotency(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), config.procore.clientSecret)
+  const idempotencyStore = sharedState?.idempotencyStore ?? new MemoryIdempotencyStore()
+  const idempotency = new Idempotency(idempotencyStore, config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
   const activeForms = new ActiveForms()
   const components = { lifecycle: inFlight, procore, callers: auth, store: sharedState?.redis, forms: activeForms }
@@ -63,7 +70,13 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   for (const endpoint of endpoints) metrics.initialize(endpoint)
   const allowedMethods = new AllowedMethods(fastify)
 
-  registerRequestEnd(fastify, request => tracing?.createRecord(request) ?? createRecord(request), [createAccessLog(createLineWriter(log)), metrics.onRequestEnd, recentProblems.onRequestEnd, ...(tracing === undefined ? [] : [tracing.onRequestEnd]), inFlight.onRequestEnd])
+  registerRequestEnd(fastify, request => tracing?.createRecord(request) ?? createRecord(request), [
+    createAccessLog(createLineWriter(log)),
+    metrics.onRequestEnd,
+    recentProblems.onRequestEnd,
+    ...(tracing === undefined ? [] : [tracing.onRequestEnd]),
+    inFlight.onRequestEnd,
+  ])
   inFlight.registerHooks(fastify)
   registerErrorHandler(fastify)
   registerLingeringClose(fastify)
@@ -76,12 +89,21 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   if (config.telemetry.statusPage) await registerStatusPage(fastify, components, recentProblems)
   await fastify.register(async scope => {
     await auth.register(scope, sharedState)
-    await scope.register(proxyPlugin, { endpoints, bodyLimits: config.body, maxUploadsPerCaller: config.auth.maxUploads, procore, idempotency, audit, responseCache: new ResponseCache(config.cache.ttlMs), activeForms })
+    await scope.register(proxyPlugin, {
+      endpoints,
+      bodyLimits: config.body,
+      maxUploadsPerCaller: config.auth.maxUploads,
+      procore,
+      idempotency,
+      audit,
+      responseCache: new ResponseCache(config.cache.ttlMs),
+      activeForms,
+    })
   })
   allowedMethods.registerFallbacks(fastify)
   fastify.addHook('onClose', async () => {
     await Promise.all([procore.close(), auth.close()])
-    // What ended with the connections to Procore has to be written under its keys first.
+    // Requests that ended with the connections to Procore first store their outcome under their idempotency key.
     await new Promise(resolve => setImmediate(resolve))
     await sharedState?.close()
     await tracing?.close()
@@ -89,7 +111,7 @@ export async function buildApp (config: Config, log: FastifyBaseLogger, endpoint
   return { fastify, procore, inFlight, auth, store: sharedState?.redis }
 }
 
-/** The store's client is loaded only where there is a store. */
+/** Loads the Redis client only when Redis is configured. */
 async function loadSharedState (config: Config, log: FastifyBaseLogger): Promise<SharedState | undefined> {
   const { redisUrl } = config.storage
   if (redisUrl === undefined) return undefined
@@ -97,8 +119,11 @@ async function loadSharedState (config: Config, log: FastifyBaseLogger): Promise
   return createSharedState(config, redisUrl, log)
 }
 
-/** What traces need is loaded only where they are wanted. */
-async function loadTracing ({ tracesUrl }: Config['telemetry'], log: FastifyBaseLogger): Promise<RequestTracer | undefined> {
+/** Loads OpenTelemetry only when traces are exported. */
+async function loadTracing (
+  { tracesUrl }: Config['telemetry'],
+  log: FastifyBaseLogger
+): Promise<RequestTracer | undefined> {
   if (tracesUrl === undefined) return undefined
   const { RequestTracer } = await import('./telemetry/tracing.ts')
   return new RequestTracer(tracesUrl, log)

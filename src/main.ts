@@ -1,5 +1,5 @@
-/** `npm start`: the service and nothing else. */
+/** Entry point of `npm start`. */
 import './server/compile-cache.ts'
 
-const { startProcess: run } = await import('./server/process.ts')
-await run()
+const { startProcess } = await import('./server/process.ts')
+await startProcess()

@@ -1,37 +1,40 @@
 /**
- * The public keys of whoever issues the callers' tokens: fetched from the JWKS URL, renewed at intervals and when a token names a key
- * that is not among them, and kept in use while the issuer is away. Attempts are shared, and after each there is a pause; one that
- * failed is repeated after it, so that what is told of the issuer does not wait for a caller.
+ * Caches the public keys of the JWT issuer. They are fetched from the JWKS URL, refreshed at intervals and when a JWT
+ * names an unknown key, and stay in use while the issuer is down. Concurrent requests share one fetch, and a cooldown
+ * follows each fetch. A failed fetch is repeated after the cooldown without a request, so that readiness reports the
+ * issuer's recovery.
  */
-import { createRemoteJWKSet, customFetch, errors, type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet } from 'jose'
+import {
+  createRemoteJWKSet, customFetch, errors,
+  type CryptoKey, type FlattenedJWSInput, type JWSHeaderParameters, type RemoteJWKSet,
+} from 'jose'
 import { fetch } from 'undici'
 import { createUpstreamPool, type UpstreamPool, type ProxyConfig } from '../http/connection-pool.ts'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
+import type { Logger } from '../telemetry/logger.ts'
 
-/** The part of the log that the keys speak to. */
-export interface JwksLogger {
-  warn (fields: object, message: string): void
-}
-
-/** RFC 7517 §5. An attempt has `limits.jwks.timeoutMs`, and `limits.jwks.cooldownMs` pass before the next one; keys once had stay in use until others come. */
+/**
+ * Cache of a JWK Set (RFC 7517 §5). A fetch times out after `limits.jwks.timeoutMs`; the next one starts at the
+ * earliest after `limits.jwks.cooldownMs`. Fetched keys stay in use until a fetch replaces them.
+ */
 export class JwksCache {
   readonly #jwks: RemoteJWKSet
-  readonly #log: JwksLogger
+  readonly #log: Logger
   readonly #pool: UpstreamPool
   #isClosed = false
   #pendingFetch: Promise<boolean> | undefined
   #lastFetchAtMs = -Infinity
   #retryTimer: NodeJS.Timeout | undefined
-  /** Whether the last attempt brought keys. */
+  /** Whether the last fetch succeeded. */
   readonly status = new DependencyStatus()
 
-  constructor (url: string, proxy: ProxyConfig, log: JwksLogger) {
+  constructor (url: string, proxy: ProxyConfig, log: Logger) {
     this.#log = log
     this.#pool = createUpstreamPool(new URL(url).origin, 1, proxy)
     const { dispatcher } = this.#pool
-    // When to fetch is decided here, since jose would ask again for every request while the issuer is away.
+    // This class decides when to fetch; jose itself would fetch for every request while the issuer is down.
     this.#jwks = createRemoteJWKSet(new URL(url), {
       timeoutDuration: limits.jwks.timeoutMs,
       cooldownDuration: Infinity,
@@ -43,19 +46,22 @@ export class JwksCache {
     })
   }
 
-  /** Makes an attempt that nobody waits for, such as the first, so that the first caller need not. */
+  /** Starts a fetch without waiting for it, for example at startup, so that the first caller does not have to wait. */
   fetchInBackground (): void {
     this.#joinFetch().catch(() => {})
   }
 
-  /** No attempt follows. */
+  /** Closes the connections and stops further fetches. */
   async close (): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retryTimer)
     await this.#pool.dispatcher.destroy()
   }
 
-  /** The key that verifies a token. @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose's */
+  /**
+   * Returns the key that verifies a JWT.
+   * @throws {Problem} `identity_unavailable`; JWKSNoMatchingKey and other errors of jose
+   */
   readonly getKey = async (header: JWSHeaderParameters, jws: FlattenedJWSInput): Promise<CryptoKey> => {
     if (this.#jwks.jwks() === undefined) await this.#refresh()
     else if (this.#ageMs > limits.jwks.maxAgeMs) this.fetchInBackground()
@@ -65,7 +71,7 @@ export class JwksCache {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
       await this.#refresh()
-      // The issuer may have new keys that can't be had now: then nobody can say that the token is wrong.
+      // While the issuer is down, the JWT may be signed with a new key, so it cannot be rejected as invalid.
       if (!this.status.isUp) throw this.#unavailableProblem()
       return this.#jwks(header, jws)
     }
@@ -92,18 +98,21 @@ export class JwksCache {
       this.status.report(true)
     } catch (error) {
       this.status.report(false)
-      // What fails because the connections are being closed is no news.
+      // A fetch that fails because `close` was called is not logged.
       if (!this.#isClosed) this.#onFailure(error)
     }
     return this.status.isUp
   }
 
   #onFailure (error: unknown): void {
-    this.#log.warn({ err: error }, 'no keys to verify callers with')
+    this.#log.warn({ err: error }, 'cannot fetch the keys that verify callers')
     this.#retryTimer = setTimeout(() => this.fetchInBackground(), limits.jwks.cooldownMs).unref()
   }
 
   #unavailableProblem (): Problem {
-    return new Problem('identity_unavailable', 'The keys to verify callers with can\'t be had.', { headers: { 'retry-after': String(Math.ceil(limits.jwks.cooldownMs / 1000)) } })
+    const retryAfterSeconds = Math.ceil(limits.jwks.cooldownMs / 1000)
+    return new Problem('identity_unavailable', 'The keys that verify callers cannot be fetched at the moment.', {
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    })
   }
 }

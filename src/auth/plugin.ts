@@ -1,65 +1,66 @@
-/**
- * The guard in front of the mirrored routes, in the order in which a request is refused: who calls, how often, which company, which
- * operation. It knows nothing of bodies.
- */
+/** Protects the proxied routes. Checks in this order: authentication, rate limit, company, operation. */
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { toError } from '../server/errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
-import { JwksCache, type JwksLogger } from './jwks.ts'
+import { JwksCache } from './jwks.ts'
 import { authorizeCompany, authorizeOperation } from './authorize.ts'
 import { registerRateLimit, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The description that a mirrored route follows. */
+    /** Endpoint that a proxied route serves. */
     endpoint?: Endpoint
   }
   interface FastifyRequest {
     identity: Identity
-    /** By whom limits count; nothing where callers can't be told apart. */
+    /** Key of the limits per caller; undefined where callers cannot be identified. */
     callerId: string | undefined
   }
 }
 
 type AuthConfig = Config['auth']
 
-/** The guard as one part of the service: `guard` puts it before a scope, `keys` is looked at from outside. */
+/** Authenticates and authorizes callers. `jwks` is public because readiness and the status page read its status. */
 export class AuthPlugin {
   readonly jwks: JwksCache | undefined
   readonly #config: AuthConfig
   readonly #authenticator: JwtAuthenticator | undefined
 
-  constructor (config: AuthConfig, proxy: ProxyConfig, log: JwksLogger) {
+  constructor (config: AuthConfig, proxy: ProxyConfig, log: Logger) {
     this.#config = config
     if (config.jwt === undefined) return
     this.jwks = new JwksCache(config.jwt.jwksUrl, proxy, log)
     this.#authenticator = new JwtAuthenticator(config.jwt, this.jwks)
   }
 
-  /** Ends the connections to the issuer. */
+  /** Closes the connections to the issuer. */
   async close (): Promise<void> {
     await this.jwks?.close()
   }
 
-  /** Guards every route of this scope; the store counts for all replicas. */
+  /** Registers the checks for every route of this scope. With `sharedRateLimit`, all replicas count together. */
   async register (scope: FastifyInstance, sharedRateLimit: SharedRateLimit | undefined): Promise<void> {
     const { ratePerMinute } = this.#config
     scope.decorateRequest('identity')
     scope.decorateRequest('callerId')
     scope.addHook('onRequest', (request, _reply, done) => this.#authenticate(request, done))
-    if (ratePerMinute > 0 && canIdentifyCallers(this.#config)) await registerRateLimit(scope, ratePerMinute, sharedRateLimit)
+    if (ratePerMinute > 0 && canIdentifyCallers(this.#config)) {
+      await registerRateLimit(scope, ratePerMinute, sharedRateLimit)
+    }
     scope.addHook('onRequest', (request, _reply, done) => done(this.#authorize(request)))
   }
 
-  /** Answers without a promise for a caller who is known, which most are. */
+  /** Calls `done` synchronously when the identity is cached, which is the common case. */
   #authenticate (request: FastifyRequest, done: (error?: Error) => void): void {
     const setIdentity = (identity: Identity) => {
       request.identity = identity
-      request.callerId = identity.subject !== '' ? identity.subject : canIdentifyCallers(this.#config) ? normalizeIP(request.ip) : undefined
+      if (identity.subject !== '') request.callerId = identity.subject
+      else request.callerId = canIdentifyCallers(this.#config) ? normalizeIP(request.ip) : undefined
       done()
     }
     try {
@@ -84,13 +85,16 @@ export class AuthPlugin {
   }
 }
 
-/** Whether callers can be told apart: by subject, or by an address that a trusted proxy vouches for. */
+/** Whether callers can be identified, by JWT subject or by the address that a trusted proxy reports. */
 export function canIdentifyCallers ({ jwt, trustedProxies }: AuthConfig): boolean {
   return jwt !== undefined || trustedProxies.length > 0
 }
 
-/** A path that names no company has it in the query; where it is named in the path, the query may not name another one. */
+/**
+ * Reads the company from the path parameters or the query. Procore's own path of some endpoints has it in the query.
+ */
 function getCompanyId (parameters: unknown): string | undefined {
-  const id = typeof parameters === 'object' && parameters !== null && 'company_id' in parameters ? parameters.company_id : undefined
-  return typeof id === 'string' ? id : undefined
+  if (typeof parameters !== 'object' || parameters === null || !('company_id' in parameters)) return undefined
+  const { company_id: companyId } = parameters
+  return typeof companyId === 'string' ? companyId : undefined
 }

@@ -1,20 +1,18 @@
-/**
- * The environment variables of the service as one TypeBox schema: names, types, defaults and ranges.
- * It knows nothing of what the values are used for.
- */
+/** Defines the environment variables of the service as one TypeBox schema: names, types, defaults and ranges. */
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../endpoints/string-enum.ts'
 
-const milliseconds = (fallback: number, minimum = 1) => Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
+const milliseconds = (fallback: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 86_400_000, default: fallback })
 const bytes = (fallback: number, maximum: number) => Type.Integer({ minimum: 1, maximum, default: fallback })
-/** Divided by commas. */
+/** A list separated by commas. */
 const commaSeparated = () => Type.String({ default: '' })
 
 const mebibyte = 1_048_576
 
 /**
- * Every variable, by its name: what is not set has the default, what has no default is required. What JSON Schema can't judge is a string
- * here, which values.ts reads.
+ * All variables by name. A variable without a default is required. A value that JSON Schema cannot validate is a string
+ * here, and parse-env.ts parses it.
  */
 export const EnvSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1' }),
@@ -60,8 +58,8 @@ export const EnvSchema = Type.Object({
   LOG_LEVEL: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })
 
-/** The variables once they were read and checked. */
+/** The validated variables. */
 export type Env = Static<typeof EnvSchema>
 
-/** Secrets may be given as `<NAME>_FILE`, the path of a file that holds the value. */
+/** Variables that can also be set as `<NAME>_FILE`, the path of a file that contains the value. */
 export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const

@@ -1,6 +1,6 @@
 /**
- * From the environment to one frozen, typed Config. Every fault is collected and told by the name of its variable;
- * no value is ever shown, since any of them may be a secret put in the wrong place. It opens no connection and starts nothing.
+ * Loads the environment into one frozen, typed Config. All issues are collected and reported by the name of the
+ * variable. They never contain a value, which may be a secret set in the wrong variable.
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -10,27 +10,27 @@ import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
 import { parseEnv, type JwtConfig, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
-/** What every part of the service is told at the start, in groups by who needs it; the unit ends each name. */
+/** Settings of the service, grouped by module. Each name ends with its unit. */
 export interface Config {
   readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
   readonly log: { readonly level: Env['LOG_LEVEL'] }
   readonly telemetry: {
-    /** Base address of an OTLP receiver; nothing: no traces. */
+    /** Base URL of an OTLP receiver; undefined: traces are not exported. */
     readonly tracesUrl: string | undefined
     readonly statusPage: boolean
   }
   readonly auth: {
-    /** How callers are verified; nothing when the network is trusted. */
+    /** JWT verification; undefined: callers are not authenticated. */
     readonly jwt: JwtConfig | undefined
     /** Empty: any company. */
     readonly companyIds: ReadonlySet<number>
-    /** Addresses or networks whose `X-Forwarded-For` is believed. */
+    /** Addresses or networks whose `X-Forwarded-For` is trusted. */
     readonly trustedProxies: readonly string[]
     /** 0: no limit. */
     readonly ratePerMinute: number
-    /** Forms that one caller may stream at a time. */
+    /** Multipart forms that one caller may upload at a time. */
     readonly maxUploads: number
-    /** Origins whose pages may call from a browser. */
+    /** Origins whose browser pages may call the API. */
     readonly corsOrigins: readonly string[]
   }
   readonly body: {
@@ -40,19 +40,19 @@ export interface Config {
     readonly formBufferBytes: number
     readonly idleTimeoutMs: number
     readonly timeoutMs: number
-    /** Forms that may be streamed at a time. */
+    /** Multipart forms that all callers may upload at a time. */
     readonly maxUploads: number
   }
   readonly endpoints: EndpointOptions
-  /** How long pick-lists are kept; 0: not at all. */
+  /** Time for which pick-lists are cached; 0: not cached. */
   readonly cache: { readonly ttlMs: number }
   readonly storage: {
-    /** Of the store that replicas share; nothing: this process remembers alone. It may hold a password. */
+    /** Redis, which replicas share; may contain a password. Undefined: state stays in this process. */
     readonly redisUrl: Secret | undefined
-    /** What becomes of requests with an Idempotency-Key while the store is away. */
+    /** Handling of requests with an Idempotency-Key while Redis is down. */
     readonly redisOutagePolicy: Env['IDEMPOTENCY_WITHOUT_REDIS']
   }
-  /** How outgoing connections leave: empty for no proxy; hosts beside it as in `NO_PROXY`. */
+  /** Outgoing proxy; an empty URL means none. `noProxy` lists hosts that bypass it, as in `NO_PROXY`. */
   readonly proxy: { readonly url: Secret, readonly noProxy: string }
   readonly procore: {
     readonly apiUrl: string
@@ -62,16 +62,16 @@ export interface Config {
     readonly connections: number
     readonly timeoutMs: number
     readonly idleTimeoutMs: number
-    /** Longest wait for the allowance. */
+    /** Longest wait for Procore's rate limit. */
     readonly rateLimitMaxWaitMs: number
     readonly rateLimitScope: Env['PROCORE_RATE_LIMIT_SCOPE']
   }
   readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
-  /** Old names that are set beside the new ones. */
+  /** Renamed variables whose old name is still set beside the new one. */
   readonly obsoleteVariables: readonly string[]
 }
 
-/** All that is wrong with the environment, a line each. */
+/** Reports all issues of the environment, one line each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly issues: readonly string[]
@@ -83,23 +83,23 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the variables, and the files that `<NAME>_FILE` names; what comes back is frozen. Variables with names of
- * ours that are no settings are faults as well.
- * @throws {ConfigError} with all faults together
+ * Loads the variables and the files that `<NAME>_FILE` names into a frozen Config. An unknown variable with a prefix of
+ * this service is an issue as well.
+ * @throws {ConfigError} with all issues
  */
 export function loadConfig (processEnv: NodeJS.ProcessEnv): Config {
   const issues: string[] = []
   const rawEnv = dropEmpty(processEnv)
   loadSecretFiles(rawEnv, issues)
   rejectUnknown(rawEnv, issues)
-  const obsolete = checkRenamed(rawEnv, issues)
+  const obsoleteVariables = checkRenamed(rawEnv, issues)
   const env = validateEnv(rawEnv, issues)
   const parsedEnv = parseEnv(rawEnv, issues)
   if (env === undefined || issues.length > 0) throw new ConfigError(issues)
-  return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsolete))
+  return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsoleteVariables))
 }
 
-/** Compose files and charts hand over unset variables as empty strings: an empty one counts as unset. */
+/** Drops empty variables. Compose files and Helm charts pass unset variables as empty strings. */
 function dropEmpty (processEnv: NodeJS.ProcessEnv): RawEnv {
   const rawEnv: RawEnv = {}
   for (const [name, value] of Object.entries(processEnv)) {
@@ -123,16 +123,22 @@ function loadSecret (name: string, path: string, issues: string[]): string {
     if (value === '') issues.push(`${name}_FILE: the file is empty`)
     return value
   } catch (error) {
-    issues.push(`${name}_FILE: the file cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})`)
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    issues.push(`${name}_FILE: the file cannot be read (${code})`)
     return ''
   }
 }
 
-/** Names that are ours by prefix; Kubernetes adds `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` of its own for a service of that name. */
-const settingPrefix = /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+/** Prefixes of this service's variables. */
+const settingPrefix =
+  /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+
+/**
+ * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.
+ */
 const kubernetesVariable = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
 
-/** New names by old name. */
+/** New names of renamed variables, by old name. */
 const renamedVariables: Readonly<Record<string, string>> = {
   FORM_HOLD_BYTES: 'FORM_BUFFER_BYTES',
   RATE_WAIT_MS: 'RATE_LIMIT_MAX_WAIT_MS',
@@ -140,22 +146,26 @@ const renamedVariables: Readonly<Record<string, string>> = {
   CACHE_SECONDS: 'PICK_LIST_CACHE_SECONDS',
 }
 
-/** Returns the old names that are set beside the new one with the same value: both are set while a rollout may be rolled back. */
-function checkRenamed (variables: RawEnv, faults: string[]): string[] {
+/**
+ * Returns the old names that are set with the same value as the new name, as during a rollout that may be rolled back.
+ */
+function checkRenamed (rawEnv: RawEnv, issues: string[]): string[] {
   return Object.entries(renamedVariables).filter(([name, newName]) => {
-    if (variables[name] === undefined) return false
-    if (variables[newName] === undefined) faults.push(`${name}: was renamed; set ${newName} instead`)
-    else if (variables[newName] !== variables[name]) faults.push(`${name}: was renamed to ${newName}, which has another value; remove ${name}`)
-    else return true
+    if (rawEnv[name] === undefined) return false
+    if (rawEnv[newName] === rawEnv[name]) return true
+    issues.push(rawEnv[newName] === undefined
+      ? `${name}: was renamed; set ${newName} instead`
+      : `${name}: was renamed to ${newName}, which has another value; remove ${name}`)
     return false
   }).map(([name]) => name)
 }
 
 function rejectUnknown (rawEnv: RawEnv, issues: string[]): void {
-  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...secretFileVariables.map(name => `${name}_FILE`)])
+  const fileVariables = secretFileVariables.map(name => `${name}_FILE`)
+  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...fileVariables])
   for (const name of Object.keys(rawEnv)) {
     if (known.has(name) || name in renamedVariables) continue
-    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: there is no such setting`)
+    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: is not a known setting`)
   }
 }
 
@@ -170,7 +180,7 @@ function validateEnv (rawEnv: RawEnv, issues: string[]): Env | undefined {
   return Value.Check(EnvSchema, values) ? values : undefined
 }
 
-/** Only what is written as the type is written: `1.5` and `1e3` are no whole numbers, `yes` is no flag. */
+/** Converts only the plain notation of a type: `1.5` and `1e3` are not integers, `yes` is not a boolean. */
 function coerce ({ type }: TSchema, text: string): unknown {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
   if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
@@ -178,11 +188,18 @@ function coerce ({ type }: TSchema, text: string): unknown {
 }
 
 function describeType (schema: TSchema): string {
-  if (schema['enum'] !== undefined) return `one of ${schema['enum'].join(', ')}`
-  return schema['type'] === 'integer' ? `a whole number from ${schema['minimum']} to ${schema['maximum']}` : 'true or false'
+  const values: unknown = schema['enum']
+  if (Array.isArray(values)) return `one of ${values.join(', ')}`
+  if (schema['type'] !== 'integer') return 'true or false'
+  return `an integer from ${schema['minimum']} to ${schema['maximum']}`
 }
 
-function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]): Config {
+function toConfig (
+  env: Env,
+  parsedEnv: ParsedEnv,
+  rawEnv: RawEnv,
+  obsoleteVariables: readonly string[]
+): Config {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
@@ -206,7 +223,10 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
     },
     cache: { ttlMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: parsedEnv.permissionTemplateIds },
-    storage: { redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl), redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS },
+    storage: {
+      redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl),
+      redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS,
+    },
     proxy: { url: new Secret(parsedEnv.proxyUrl), noProxy: env.NO_PROXY },
     procore: {
       apiUrl: parsedEnv.apiUrl,

@@ -1,9 +1,9 @@
-/** Limits that no environment variable changes, grouped by subsystem: sizes, counts, waits and retries. */
+/** Limits that no environment variable changes, by subsystem: sizes, counts, timeouts and retries. */
 
-/** The end of each name is its unit; a count ends with `Max`. */
+/** Each name ends with its unit; a count ends with `Max`. */
 export const limits = freezeGroups({
   server: {
-    /** Header block of a caller's request, and of a response of Procore's. */
+    /** Header block of a caller's request, and of a response of Procore. */
     headersMaxBytes: 16_384,
     headersMaxCount: 128,
     /** Time for the header block of a request, and the interval at which Node checks it. */
@@ -19,10 +19,16 @@ export const limits = freezeGroups({
     listenBacklog: 4_096,
     /** Idle time of a caller's connection. It is longer than gateways use, so that the gateway closes first. */
     keepAliveTimeoutMs: 72_000,
-    /** When the grace period of a shutdown is over: time to answer what is still pending, then time until the process exits. */
+    /**
+     * When the grace period of a shutdown is over: time to answer what is still pending, then time until the process
+     * exits.
+     */
     shutdownAbortMs: 1_000,
     shutdownHardLimitMs: 5_000,
-    /** After a response that came before the end of the request body: how much of the rest is read and discarded (RFC 9112 §9.6). */
+    /**
+     * After a response that came before the end of the request body: how much of the rest is read and discarded (RFC
+     * 9112 §9.6).
+     */
     lingerMaxBytes: 67_108_864,
     lingerTimeoutMs: 10_000,
     /** The container's health check waits this long for `/livez`. */
@@ -35,13 +41,15 @@ export const limits = freezeGroups({
   jwt: {
     /** The issuer's clock may differ from ours by this much. */
     clockToleranceMs: 5_000,
-    /** A verified token is not verified again for this time. */
+    /** A verified JWT is not verified again for this time. */
     cacheTtlMs: 300_000,
     cacheMax: 20_000,
     subjectMaxLength: 255,
   },
   jwks: {
-    /** Time for one download of the issuer's keys, pause after a failed one, and age at which they are downloaded again. */
+    /**
+     * Time for one download of the issuer's keys, pause after a failed one, and age at which they are downloaded again.
+     */
     timeoutMs: 5_000,
     cooldownMs: 10_000,
     maxAgeMs: 600_000,
@@ -81,11 +89,11 @@ export const limits = freezeGroups({
     staleIfErrorMs: 3_600_000,
     /** A cached list is served when Procore has not responded within this time. */
     staleWhileSlowMs: 1_000,
-    /** After a failure Procore is asked again at the earliest after this time. */
+    /** After a failure, the next request to Procore is sent at the earliest after this time. */
     retryMs: 5_000,
   },
   userForm: {
-    /** The form metadata waits this long for its lists; a list that comes later is there for the next request. */
+    /** The form metadata waits this long for its lists. A list that arrives later is cached for the next request. */
     waitMs: 5_000,
   },
   upstream: {
@@ -99,28 +107,36 @@ export const limits = freezeGroups({
   accessToken: {
     /** Time for one request to the login host. */
     timeoutMs: 10_000,
-    /** A token is renewed when this share of its lifetime is over. */
+    /** An access token is renewed when this share of its lifetime is over. */
     renewAt: 0.8,
     /** Pause after the first failed request, doubled up to the second value. */
     backoffMs: 500,
     backoffMaxMs: 30_000,
-    /** Tokens that the API refused: how many may be dropped in a row, and the interval at which one more is allowed. */
+    /**
+     * Tokens that the API rejected: how many may be discarded in a row, and the interval at which one more is allowed.
+     */
     invalidationBurst: 10,
     invalidationRefillMs: 1_000,
-    /** Interval of the warning that the credentials are refused. */
+    /** Interval of the warning that the credentials are rejected. */
     warnIntervalMs: 60_000,
     /** With Redis: one replica has this long to fetch the token, and the others poll for it. */
     lockMs: 15_000,
     pollMs: 100,
   },
   breaker: {
-    /** Consecutive failures that open the breaker; then probes are sent, first at the one interval, at last at the other. */
+    /**
+     * Consecutive failures that open the breaker. The interval between probes then grows from the first to the second
+     * value.
+     */
     failures: 10,
     intervalMs: 1_000,
     intervalMaxMs: 30_000,
   },
   rateLimit: {
-    /** After a reset one request is sent ahead of the others to learn the new remainder; the others wait at most this long. */
+    /**
+     * After a reset one request is sent ahead of the others to learn the new remainder; the others wait at most this
+     * long.
+     */
     probeMs: 1_000,
     /** A replica polls Redis at this interval while another one probes. */
     pollMs: 100,
@@ -130,7 +146,7 @@ export const limits = freezeGroups({
     companiesMax: 10_000,
     /** Companies shown in metrics and on the status page: those with the least remaining requests. */
     companiesShown: 50,
-    /** With Redis: the state of a company's rate limit expires after this time without news. */
+    /** With Redis: the state of a company's rate limit expires after this time without an update. */
     redisTtlMs: 7_200_000,
     /** With Redis: permits that one call releases. */
     releasedPermitsMax: 1_000,
@@ -138,7 +154,10 @@ export const limits = freezeGroups({
   lookup: {
     /** All requests of one lookup together. */
     timeoutMs: 5_000,
-    /** Procore may still finish a create for this long after its response timed out; a record made later is not attributed to it. */
+    /**
+     * Procore may still finish a create for this long after its response timed out; a record made later is not
+     * attributed to it.
+     */
     slackMs: 60_000,
   },
   recentCreates: {

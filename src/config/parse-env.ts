@@ -1,25 +1,25 @@
 /**
- * The settings whose values a JSON Schema can't judge: addresses, networks, lists of ids, and what is required together.
- * It tells faults by the name of the variable and never shows a value, since any of them may be a secret in the wrong place.
+ * Parses the variables that JSON Schema cannot validate: URLs, networks, lists of ids, and variables that are required
+ * together. Issues name the variable and never contain its value, which may be a secret set in the wrong variable.
  */
 import { isIP } from 'node:net'
 import { EnvSchema } from './env-schema.ts'
 
-/** What is set, by name; nothing is empty. */
+/** The variables that are set, by name; no value is empty. */
 export type RawEnv = Record<string, string>
 
-/** How callers' tokens are verified, where they are (RFC 7519). */
+/** Settings for the verification of callers' JWTs (RFC 7519). */
 export interface JwtConfig {
   readonly jwksUrl: string
   readonly issuer: string
   readonly audience: string
-  /** Name of the claim that lists the companies of a caller; empty: a token limits nobody. */
+  /** Name of the claim that lists the companies of a caller; empty: JWTs do not restrict companies. */
   readonly companiesClaim: string
-  /** What stands before an endpoint's name in a scope; empty: scopes are not looked at. */
+  /** Prefix of an endpoint's name in a scope; empty: scopes are not checked. */
   readonly scopePrefix: string
 }
 
-/** What was read; where there was a fault, something that nobody is to use. URLs are empty where none is set. */
+/** The parsed variables; a variable with an issue has a placeholder value. A URL that is not set is empty. */
 export interface ParsedEnv {
   apiUrl: string
   loginUrl: string
@@ -35,7 +35,7 @@ export interface ParsedEnv {
 
 type VariableName = keyof typeof EnvSchema.properties
 
-/** Reads what is set, else the defaults. @param issues gets a line for each fault, and nothing is thrown */
+/** Parses the variables that are set, and defaults for the others. @param issues receives a line for each issue */
 export function parseEnv (rawEnv: RawEnv, issues: string[]): ParsedEnv {
   return new EnvParser(rawEnv, issues).parse()
 }
@@ -84,44 +84,65 @@ class EnvParser {
   #origin (name: VariableName): string {
     const url = this.#secureUrl(name)
     if (url === undefined) return ''
-    if (url.pathname !== '/' || url.search !== '' || url.hash !== '') this.#issues.push(`${name}: must be a scheme and a host, without path or query`)
+    if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
+      this.#issues.push(`${name}: must be a scheme and a host, without path or query`)
+    }
     return url.origin
   }
 
-  /** A secret, a token or a key must not travel in the clear, unless the host is this machine or the operator says so. */
+  /**
+   * Requires https:, because secrets, access tokens and keys are sent there. Allows http: for this machine or if the
+   * operator opts in.
+   */
   #secureUrl (name: VariableName): URL | undefined {
     const url = URL.parse(this.#text(name))
     const allowHttp = this.#rawEnv['PROCORE_ALLOW_HTTP'] === 'true'
-    if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) this.#issues.push(`${name}: must be an https: URL`)
-    else if (url.username !== '' || url.password !== '') this.#issues.push(`${name}: must not hold credentials`)
-    else if (url.protocol === 'http:' && !allowHttp && !isLoopback(url.hostname)) this.#issues.push(`${name}: http: is accepted for loopback hosts only, elsewhere with PROCORE_ALLOW_HTTP=true`)
-    else return url
+    if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+      this.#issues.push(`${name}: must be an https: URL`)
+    } else if (url.username !== '' || url.password !== '') {
+      this.#issues.push(`${name}: must not contain credentials`)
+    } else if (url.protocol === 'http:' && !allowHttp && !isLoopback(url.hostname)) {
+      this.#issues.push(`${name}: must use https:; http: needs a loopback host or PROCORE_ALLOW_HTTP=true`)
+    } else {
+      return url
+    }
     return undefined
   }
 
-  /** Nothing that is a secret goes there in the clear: a proxy carries what is encrypted from end to end, and traces hold ids and times. */
+  /**
+   * Accepts http: as well, because no secret is sent unencrypted: a proxy relays TLS, and traces contain only ids and
+   * times.
+   */
   #httpUrl (name: VariableName, allowUserinfo: boolean): string {
     const text = this.#text(name)
     const url = URL.parse(text)
-    if (text !== '' && (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))) this.#issues.push(`${name}: must be an http: or https: URL`)
-    else if (!allowUserinfo && url !== null && (url.username !== '' || url.password !== '')) this.#issues.push(`${name}: must not hold credentials`)
+    if (text !== '' && (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))) {
+      this.#issues.push(`${name}: must be an http: or https: URL`)
+    } else if (!allowUserinfo && url !== null && (url.username !== '' || url.password !== '')) {
+      this.#issues.push(`${name}: must not contain credentials`)
+    }
     return text
   }
 
   #redisUrl (name: VariableName): string {
     const text = this.#text(name)
     const protocol = URL.parse(text)?.protocol
-    if (text !== '' && protocol !== 'redis:' && protocol !== 'rediss:') this.#issues.push(`${name}: must be a redis: or rediss: URL`)
+    if (text !== '' && protocol !== 'redis:' && protocol !== 'rediss:') {
+      this.#issues.push(`${name}: must be a redis: or rediss: URL`)
+    }
     return text
   }
 
   #ids (name: VariableName): ReadonlySet<number> {
-    return new Set(this.#list(name, id => /^\d+$/.test(id) && Number(id) >= 1 && Number.isSafeInteger(Number(id)), 'ids from 1 to 2^53-1').map(Number))
+    return new Set(this.#list(name, isId, 'ids from 1 to 2^53-1').map(Number))
   }
 
   #list (name: VariableName, isValid: (item: string) => boolean, expected: string): string[] {
-    const items = this.#text(name).split(',').map(item => item.trim()).filter(item => item !== '')
-    if (!items.every(isValid) || (items.length === 0 && this.#text(name) !== '')) this.#issues.push(`${name}: must be ${expected}, separated by commas`)
+    const text = this.#text(name)
+    const items = text.split(',').map(item => item.trim()).filter(item => item !== '')
+    if (!items.every(isValid) || (items.length === 0 && text !== '')) {
+      this.#issues.push(`${name}: must be ${expected}, separated by commas`)
+    }
     return items
   }
 }
@@ -130,10 +151,15 @@ function isLoopback (hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
 }
 
+function isId (text: string): boolean {
+  return /^\d+$/.test(text) && Number(text) >= 1 && Number.isSafeInteger(Number(text))
+}
+
 function isNetwork (text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/')
   const version = isIP(address)
-  return version !== 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)))
+  if (version === 0 || rest.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
 }
 
 function isOrigin (text: string): boolean {

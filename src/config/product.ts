@@ -1,9 +1,12 @@
-/** How this service names itself to Procore: product and version for User-Agent (RFC 9110 §10.1.5), pseudonym for Via (§7.6.3). */
+/**
+ * Identifies this service to Procore: product and version for User-Agent (RFC 9110 §10.1.5), pseudonym for Via
+ * (§7.6.3).
+ */
 import packageJson from '../../package.json' with { type: 'json' }
 
-/** Of this service, as package.json has it: `1.2.3`. */
+/** Version in package.json, for example `1.2.3`. */
 export const version = packageJson.version
-/** The product alone, without a comment of the machine that it runs on. */
+/** User-Agent: the product only, without a comment that describes the machine. */
 export const userAgent = `${packageJson.name}/${version}`
-/** The protocol that was received, and who received it. */
+/** Via: the protocol version of the received message, and the pseudonym of the recipient. */
 export const via = `1.1 ${packageJson.name}`

@@ -1,29 +1,32 @@
 /**
- * A value that must not be shown: it prints as `[secret]` in logs, JSON, templates and the inspector. One that came from a file
- * can be read again, so that a secret is changed without a restart.
+ * Hides a value: it prints as `[secret]` in logs, JSON, templates and the inspector. A secret from a file can be
+ * reloaded, so it can change without a restart.
  */
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 
 const mask = '[secret]'
 
-/** One secret; whoever holds it has the newest value, since `reload` changes it for all. */
+/** One secret. All holders share the instance, so they see the new value after `reload`. */
 export class Secret {
   #value: string
   readonly #file: string | undefined
 
-  /** @param file where it was read from, if it was */
+  /** @param file the file that the value was read from, if any */
   constructor (value: string, file?: string) {
     this.#value = value
     this.#file = file
   }
 
-  /** The value itself, for the one place that sends it. */
+  /** Returns the value. Call it only where the value is used. */
   reveal (): string {
     return this.#value
   }
 
-  /** Reads the file again, if it came from one; returns whether the value is a new one. A file that can't be read or is empty changes nothing. */
+  /**
+   * Reads the file of the secret again, if it has one, and returns whether the value changed. An unreadable or empty
+   * file changes nothing.
+   */
   reload (): boolean {
     if (this.#file === undefined) return false
     try {
@@ -49,7 +52,7 @@ export class Secret {
   }
 }
 
-/** The content of a file without the white space around it, read at once, as a start may. @throws when it can't be read */
+/** Reads a file synchronously and trims white space. @throws when the file cannot be read */
 export function readSecretFile (path: string): string {
   return readFileSync(path, 'utf8').trim()
 }

@@ -1,49 +1,89 @@
-/**
- * The people in a company's directory, as Procore documents them: creating one, listing, showing, updating and inviting them.
- * It is long because a user has many fields, and each is described.
- */
-import { Type, type TObject } from '@sinclair/typebox'
+/** Describes the endpoints for the users in a company's directory, as Procore documents them. */
+import { Type, type TBoolean, type TInteger, type TObject, type TString } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
 import type { FieldDependency, Endpoint, ProxiedEndpoint, RecordBody } from './endpoint.ts'
-import { countryCode, emailAddress, boolean, id, ids, oneOf, dateRange, stateCode, text, nonNegativeInteger, type EndpointOptions, type StateCodes } from './fields.ts'
-import { companyParams, pageParams } from './fields.ts'
+import {
+  boolean, companyParams, countryCode, dateRange, emailAddress, id, ids, nonNegativeInteger, oneOf, pageParams,
+  stateCode, text,
+  type EndpointOptions, type StateCodes,
+} from './fields.ts'
 
 const optional = Type.Optional
 
 const userFields = (stateCodes: StateCodes) => Type.Object({
   last_name: text({ description: 'The last name of the user.', examples: ['Doe'] }),
-  email_address: emailAddress({ description: 'The e-mail address of the user, unique within the company.', examples: ['jane.doe@example.com'] }),
+  email_address: emailAddress({
+    description: 'The e-mail address of the user, unique within the company.',
+    examples: ['jane.doe@example.com'],
+  }),
   first_name: optional(text({ description: 'The first name of the user.', examples: ['Jane'] })),
   job_title: optional(text({ description: 'The job title of the user.', examples: ['QA Manager'] })),
   address: optional(text({ description: 'The street address of the user.', examples: ['6305 Carpinteria Ave'] })),
   city: optional(text({ description: 'The city of the user.', examples: ['Carpinteria'] })),
-  zip: optional(text({ description: 'The postal code of the user, a string.', examples: ['93013'] })),
+  zip: optional(text({ description: 'The postal code of the user, as a string.', examples: ['93013'] })),
   initials: optional(text({ description: 'The initials of the user.', examples: ['JD'] })),
   notes: optional(text({ description: 'Notes about the user.', examples: ['notes'] })),
-  business_phone: optional(text({ description: 'The business phone number of the user.', examples: ['1-555-555-1234'] })),
+  business_phone: optional(text({
+    description: 'The business phone number of the user.',
+    examples: ['1-555-555-1234'],
+  })),
   mobile_phone: optional(text({ description: 'The mobile phone number of the user.', examples: ['1-555-555-1234'] })),
   fax_number: optional(text({ description: 'The fax number of the user.', examples: ['1-555-555-1234'] })),
-  business_phone_extension: optional(nonNegativeInteger({ description: 'The extension of the business phone number.', examples: [123] })),
-  email_signature: optional(text({ description: 'The e-mail signature of the user; may be HTML.', examples: ['<p>Sent from Procore.</p>'] })),
+  business_phone_extension: optional(nonNegativeInteger({
+    description: 'The extension of the business phone number.',
+    examples: [123],
+  })),
+  email_signature: optional(text({
+    description: 'The e-mail signature of the user. It may contain HTML.',
+    examples: ['<p>Sent from Procore.</p>'],
+  })),
   is_active: optional(boolean({ description: 'Whether the user is active.', examples: [true] })),
-  is_employee: optional(boolean({ description: 'Whether the user is an employee of the company; Procore assumes false.', examples: [false] })),
-  employee_id: optional(text({ description: 'The employee id of the user; it means something when `is_employee` is true.', examples: ['123456789'] })),
-  country_code: optional(countryCode({ description: 'A current ISO 3166-1 alpha-2 code in upper case.', examples: ['US'] })),
-  state_code: optional(stateCode(stateCodes, { description: 'The part after the hyphen of an ISO 3166-2 code, of the country when one is given.', examples: ['CA'] })),
-  origin_id: optional(text({ description: 'The id of the user in the system it comes from.', examples: ['foobar'] })),
-  origin_data: optional(text({ description: 'Opaque data of the system the user comes from.', examples: ['OD-2398273424'] })),
-  vendor_id: optional(id({ description: 'The id of the vendor (company) that the user belongs to.', examples: [161072] })),
-  work_classification_id: optional(id({ description: 'The id of the work classification of the user.', examples: [13] })),
-  default_permission_template_id: optional(id({ description: 'The id of the permission template that the user has in new projects.', examples: [27] })),
-  company_permission_template_id: optional(id({ description: 'The id of the permission template that the user has in the company.', examples: [28] })),
-  bid_contact: optional(boolean({ description: 'Whether the user is a bid contact of the vendor; needs `vendor_id`.', examples: [true] })),
+  is_employee: optional(boolean({
+    description: 'Whether the user is an employee of the company. The default of Procore is false.',
+    examples: [false],
+  })),
+  employee_id: optional(text({
+    description: 'The employee id of the user. Procore uses it only if `is_employee` is true.',
+    examples: ['123456789'],
+  })),
+  country_code: optional(countryCode({
+    description: 'The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.',
+    examples: ['US'],
+  })),
+  state_code: optional(stateCode(stateCodes, {
+    description: 'The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to ' +
+      '`country_code`, if given.',
+    examples: ['CA'],
+  })),
+  origin_id: optional(text({ description: 'The id of the user in the system of origin.', examples: ['foobar'] })),
+  origin_data: optional(text({ description: 'Opaque data of the system of origin.', examples: ['OD-2398273424'] })),
+  vendor_id: optional(id({
+    description: 'The id of the vendor (company) that the user belongs to.',
+    examples: [161072],
+  })),
+  work_classification_id: optional(id({
+    description: 'The id of the work classification of the user.',
+    examples: [13],
+  })),
+  default_permission_template_id: optional(id({
+    description: 'The id of the permission template of the user in new projects.',
+    examples: [27],
+  })),
+  company_permission_template_id: optional(id({
+    description: 'The id of the permission template of the user in the company.',
+    examples: [28],
+  })),
+  bid_contact: optional(boolean({
+    description: 'Whether the user is a bid contact of the vendor. It requires `vendor_id` if true.',
+    examples: [true],
+  })),
 })
 
 const stateBelongsToCountry: FieldDependency = values => {
   const country = values.get('country_code')
   const state = values.get('state_code')
   if (typeof country !== 'string' || typeof state !== 'string' || isSubdivisionOf(country, state)) return undefined
-  return { field: 'state_code', message: `is no ISO 3166-2 subdivision of ${country}` }
+  return { field: 'state_code', message: `must be an ISO 3166-2 subdivision of ${country}` }
 }
 
 const bidContactRequiresVendor: FieldDependency = values =>
@@ -51,14 +91,13 @@ const bidContactRequiresVendor: FieldDependency = values =>
     ? { field: 'vendor_id', message: 'is required when bid_contact is true' }
     : undefined
 
-const nullable = (schema: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer> | ReturnType<typeof Type.Boolean>) =>
-  optional(Type.Union([schema, Type.Null()]))
+const nullable = (schema: TString | TInteger | TBoolean) => optional(Type.Union([schema, Type.Null()]))
 const nullableText = nullable(Type.String())
 const nullableInteger = nullable(Type.Integer())
 const nullableBoolean = nullable(Type.Boolean())
 
 const userSchema = Type.Object({
-  id: optional(Type.Integer({ description: 'The id of the user at Procore.' })),
+  id: optional(Type.Integer({ description: 'The id of the user in Procore.' })),
   name: nullableText,
   first_name: nullableText,
   last_name: nullableText,
@@ -94,7 +133,8 @@ const userSchema = Type.Object({
   company_permission_template_id: nullableInteger,
 }, {
   title: 'User',
-  description: 'The user as Procore answers it, byte for byte. Nearly every key may be null or absent, and others may come.',
+  description: 'The user exactly as Procore returns it. Most members may be null or absent, and Procore may return ' +
+    'other members.',
   additionalProperties: true,
   examples: [{
     id: 381006,
@@ -114,18 +154,26 @@ const userSchema = Type.Object({
   }],
 })
 
-/** The record and its rules; what has to be there is said by the fields. */
-function userBody (fields: TObject, { stateCodes, permissionTemplateIds }: EndpointOptions, dependencies: readonly FieldDependency[]): RecordBody {
+/** Returns the body of a create or an update. The fields define which of them are required. */
+function userBody (
+  fields: TObject,
+  { stateCodes, permissionTemplateIds }: EndpointOptions,
+  dependencies: readonly FieldDependency[]
+): RecordBody {
   return {
     rootKey: 'user',
     fields,
-    image: { name: 'avatar', description: 'A png, jpeg, gif, bmp or tiff image, told by its first bytes. Only in a form.' },
+    image: {
+      name: 'avatar',
+      description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a ' +
+        'multipart form.',
+    },
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restricted: {
       fields: ['default_permission_template_id', 'company_permission_template_id'],
       values: permissionTemplateIds,
       code: 'template_not_allowed',
-      message: 'is not a permission template that callers may give',
+      message: 'is not a permission template that callers may assign',
     },
   }
 }
@@ -134,14 +182,23 @@ const usersRoute = { path: '/companies/:company_id/users', procorePath: '/rest/v
 const userRoute = {
   path: `${usersRoute.path}/:id`,
   procorePath: `${usersRoute.procorePath}/:id`,
-  params: Type.Object({ ...companyParams.properties, id: id({ description: 'The id of the user.', examples: [381006] }) }),
+  params: Type.Object({
+    ...companyParams.properties,
+    id: id({ description: 'The id of the user.', examples: [381006] }),
+  }),
 }
 
 const validationQuery = Type.Object({
-  run_configurable_validations: optional(boolean({ description: 'Whether the fields that the company itself requires are enforced; Procore assumes false.', examples: [true] })),
+  run_configurable_validations: optional(boolean({
+    description: 'Whether Procore enforces the fields that the company requires. The default of Procore is false.',
+    examples: [true],
+  })),
 })
 
-/** Procore's Create Company User, v1.3: never sent twice, looked for by e-mail address when its answer is lost. `stateCodes: 'any'` leaves the judging of states to Procore. */
+/**
+ * Procore's Create Company User, v1.3. It is sent at most once. If the response is lost, the user is looked up by
+ * e-mail address. With `stateCodes: 'any'`, only Procore validates states.
+ */
 export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & { body: RecordBody } {
   return {
     ...usersRoute,
@@ -150,7 +207,7 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
     effect: 'once',
     acceptsIdempotencyKey: true,
     summary: 'Create a company user',
-    description: 'Creates a person in the directory of a company. Procore does not send an invitation.',
+    description: 'Creates a user in the directory of a company. Procore does not send an invitation.',
     params: companyParams,
     query: validationQuery,
     body: userBody(userFields(options.stateCodes), options, [bidContactRequiresVendor]),
@@ -163,7 +220,7 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
   }
 }
 
-/** The same judgement of the same body, with nothing sent. */
+/** Validates the body of a create without sending it. */
 export function validateCompanyUser (options: EndpointOptions): Endpoint {
   const { params, query, body } = createCompanyUser(options)
   return {
@@ -176,13 +233,19 @@ export function validateCompanyUser (options: EndpointOptions): Endpoint {
     path: `${usersRoute.path}/validate`,
     acceptsIdempotencyKey: true,
     summary: 'Validate a company user',
-    description: 'Judges a body exactly as the create does, and sends nothing: what Procore itself would find wrong is not known. No allowance and no key is used up.',
+    description: 'Validates a body exactly as the create does, without calling Procore, so errors that only Procore ' +
+      'can find are not reported. The request does not count against the rate limit of Procore and does not use the ' +
+      'idempotency key.',
     dryRunResponse: { valid: true },
-    success: { status: 200, description: 'The create would be sent.', schema: Type.Object({ valid: Type.Literal(true) }) },
+    success: {
+      status: 200,
+      description: 'The body is valid: the create would be sent.',
+      schema: Type.Object({ valid: Type.Literal(true) }),
+    },
   }
 }
 
-/** The fields of the create, none of them required, without what only a new user has. */
+/** Returns the fields of the create as optional fields, without those that only a create accepts. */
 function updateFields (stateCodes: StateCodes): TObject {
   const { bid_contact: _, ...fields } = userFields(stateCodes).properties
   return Type.Partial(Type.Object({
@@ -191,7 +254,10 @@ function updateFields (stateCodes: StateCodes): TObject {
   }))
 }
 
-/** Procore's Update Company User, v1.3: the fields of the create, none of them required, without `bid_contact` and with `add_to_new_projects`. */
+/**
+ * Procore's Update Company User, v1.3: the fields of the create, none of them required, without `bid_contact` and with
+ * `add_to_new_projects`.
+ */
 export function updateCompanyUser (options: EndpointOptions): Endpoint {
   return {
     ...userRoute,
@@ -199,25 +265,24 @@ export function updateCompanyUser (options: EndpointOptions): Endpoint {
     method: 'PATCH',
     effect: 'idempotent',
     summary: 'Update a company user',
-    description: 'Changes the fields that are given, and replaces the avatar when there is one.',
+    description: 'Changes the given fields, and replaces the avatar if one is given.',
     query: validationQuery,
     body: userBody(updateFields(options.stateCodes), options, []),
-    success: { status: 200, description: 'The user was changed.', schema: userSchema },
+    success: { status: 200, description: 'The user was updated.', schema: userSchema },
   }
 }
 
-/** Procore's Send Invite to Company User, v1.3: an e-mail each time, so that it takes a key. */
+/** Procore's Send Invite to Company User, v1.3. Each request sends an e-mail, so it accepts an Idempotency-Key. */
 export const inviteCompanyUser: Endpoint = {
   ...userRoute,
   path: `${userRoute.path}/invite`,
   procorePath: `${userRoute.procorePath}/invite`,
   name: 'invite-company-user',
   method: 'PATCH',
-  // Each time an e-mail is sent.
   effect: 'once',
   acceptsIdempotencyKey: true,
   summary: 'Invite a company user',
-  description: 'Has Procore send the user an invitation by e-mail. There is no body.',
+  description: 'Makes Procore send the user an invitation by e-mail. The request has no body.',
   query: Type.Object({}),
   success: { status: 202, description: 'The invitation will be sent.' },
 }
@@ -229,30 +294,57 @@ export const showCompanyUser: Endpoint = {
   method: 'GET',
   effect: 'safe',
   summary: 'Show a company user',
-  description: 'One person in the directory of a company.',
+  description: 'Returns one user in the directory of a company.',
   query: Type.Object({}),
   success: { status: 200, description: 'The user.', schema: userSchema },
 }
 
-/** Procore's List Company Users, v1.3, with its filters and sorts: those who are active. */
+const sortOrders = [
+  'name', 'vendor_name', 'permission_template', 'full_name', 'projects', 'email', 'job_title',
+] as const
+
+/** Procore's List Company Users, v1.3, with its filters and sort orders. It lists active users only. */
 export const listCompanyUsers: Endpoint = {
   ...usersRoute,
   name: 'list-company-users',
   method: 'GET',
   effect: 'safe',
   summary: 'List company users',
-  description: 'The active people in the directory of a company.',
+  description: 'Lists the active users in the directory of a company.',
   params: companyParams,
   query: Type.Object({
     ...pageParams,
-    view: optional(oneOf(['normal', 'extended', 'ids_only'], { description: 'How much is told of each user.' })),
-    sort: optional(oneOf(['name', 'vendor_name', 'permission_template', 'full_name', 'projects', 'email', 'job_title'], { description: 'What the list is in the order of.' })),
-    'filters[search]': optional(text({ description: 'What a name or an e-mail address has to hold.', examples: ['Doe'] })),
-    'filters[vendor_id]': optional(id({ description: 'The vendor that users belong to.', examples: [161072] })),
-    'filters[origin_id]': optional(text({ description: 'The id in the system that a user comes from.', examples: ['foobar'] })),
-    'filters[trade_id][]': optional(ids({ description: 'The trades of which users have one.', examples: [[5, 8]] })),
-    'filters[created_at]': optional(dateRange({ description: 'When users were created: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
-    'filters[updated_at]': optional(dateRange({ description: 'When users were changed.', examples: ['2026-01-01T00:00:00Z...2026-01-02T00:00:00Z'] })),
+    view: optional(oneOf(['normal', 'extended', 'ids_only'], { description: 'The level of detail for each user.' })),
+    sort: optional(oneOf(sortOrders, { description: 'The sort order of the list.' })),
+    'filters[search]': optional(text({
+      description: 'Text that the name or the e-mail address contains.',
+      examples: ['Doe'],
+    })),
+    'filters[vendor_id]': optional(id({
+      description: 'The id of the vendor that users belong to.',
+      examples: [161072],
+    })),
+    'filters[origin_id]': optional(text({
+      description: 'The id of the user in the system of origin.',
+      examples: ['foobar'],
+    })),
+    'filters[trade_id][]': optional(ids({
+      description: 'The ids of trades; users with any of them match.',
+      examples: [[5, 8]],
+    })),
+    'filters[created_at]': optional(dateRange({
+      description: 'When users were created: a start, or a start and an end separated by `...`.',
+      examples: ['2026-01-01...2026-02-01'],
+    })),
+    'filters[updated_at]': optional(dateRange({
+      description: 'When users were updated: a start, or a start and an end separated by `...`.',
+      examples: ['2026-01-01T00:00:00Z...2026-01-02T00:00:00Z'],
+    })),
   }),
-  success: { status: 200, description: 'One page of users.', schema: Type.Array(Type.Union([userSchema, Type.Integer()])), isPage: true },
+  success: {
+    status: 200,
+    description: 'One page of users.',
+    schema: Type.Array(Type.Union([userSchema, Type.Integer()])),
+    isPage: true,
+  },
 }

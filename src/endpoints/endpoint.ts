@@ -1,30 +1,31 @@
 /**
- * What a description of an endpoint of Procore's says. Route, validation, upstream request and OpenAPI follow from it.
+ * Defines how an endpoint is described. Its route, validation, upstream request and OpenAPI operation are derived from
+ * it.
  */
 import { Type, type TArray, type TObject } from '@sinclair/typebox'
 
-/** The values of a record that were found valid, by field name. */
+/** The valid values of a record, by field name. */
 export type FieldValues = ReadonlyMap<string, unknown>
 
-/** A rule between fields. It is asked only with values that are valid by themselves, and says what is wrong or nothing. */
+/** A rule between fields. Receives only valid values, and returns an error or undefined. */
 export type FieldDependency = (values: FieldValues) => { field: string, message: string } | undefined
 
-/** A file that a form may carry beside its fields, once. */
+/** An image that a multipart form may contain once, beside its fields. */
 export interface ImageField {
   name: string
   description: string
 }
 
-/** Fields whose values give privileges: the service account may give them all, its callers only some. */
+/** Fields whose values grant privileges. The service account can assign all of them, callers only some. */
 export interface Restriction {
   fields: readonly string[]
-  /** The values that are allowed; empty: any. */
+  /** Allowed values; empty: any. */
   values: ReadonlySet<unknown>
   code: 'template_not_allowed'
   message: string
 }
 
-/** A body `{"<key>": {...}}`, or the form fields `<key>[...]`. */
+/** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
 export interface RecordBody {
   rootKey: string
   fields: TObject
@@ -33,48 +34,52 @@ export interface RecordBody {
   restricted?: Restriction
 }
 
-/** What Procore answers when it did what was asked. */
+/** Response to a successful request. */
 interface SuccessResponse {
   status: number
   description: string
-  /** An object or a bare list; nothing: the answer may be empty. */
+  /** Schema of an object or an array; undefined: the response may be empty. */
   schema?: TObject | TArray
-  /** It is one page of a list: `Link`, `Total` and `Per-Page` of Procore's come with it. */
+  /** The response is one page of a list, with Procore's `Link`, `Total` and `Per-Page` headers. */
   isPage?: true
 }
 
-/** Where a record would stand that was created although the answer was lost. */
+/** How to find a record that was created although the response was lost. */
 export interface LookupSpec {
-  /** Procore's lists, looked at in turn; they have the parameters of the endpoint's own path. */
+  /** Procore's lists, searched in this order; their paths have the parameters of the endpoint's path. */
   listPaths: readonly string[]
-  /** The field that tells records apart; it is searched for, and must be exactly the same. */
+  /** The field that identifies a record. It is the search term and must match exactly. */
   matchField: string
-  /** Where a list shows a field that it does not show under its own name. */
+  /** Paths of fields that a list returns under another name. */
   fieldPaths?: Readonly<Record<string, readonly string[]>>
 }
 
-/** One question for items of a list. */
+/** A query for items of a list. */
 export interface ListQuery {
   list: ProxiedEndpoint
   query: Readonly<Record<string, string>>
 }
 
-/** What a form for a record needs. */
+/** Describes the data that a user interface needs to create a record. */
 export interface FormMetadata {
   body: RecordBody
-  /** The lists from which fields are chosen, by name; one may take several questions. */
+  /** Queries for the lists of allowed values, by name. A list may need several queries. */
   lists: Readonly<Record<string, readonly ListQuery[]>>
-  /** The only ids that are offered of a list; empty: all. */
+  /** Ids that are offered from each list; empty: all. */
   allowedIds: Readonly<Record<string, ReadonlySet<unknown>>>
-  /** Where the company says which fields it requires itself, and how that is read; nothing: it can't be told, for that reason. */
-  requiredFields: { source: ListQuery, parse: (items: readonly unknown[]) => string[] | undefined, unreadableDetail: string }
-  /** What is the same for all companies, as JSON. */
+  /** Source of the fields that the company requires. If `parse` returns undefined, `unreadableDetail` is reported. */
+  requiredFields: {
+    source: ListQuery
+    parse: (items: readonly unknown[]) => string[] | undefined
+    unreadableDetail: string
+  }
+  /** JSON values that are the same for all companies. */
   constants: Readonly<Record<string, unknown>>
 }
 
-/** What every description says. */
+/** Properties of every endpoint. */
 interface EndpointBase {
-  /** Names the operation in scopes, OpenAPI and metrics. */
+  /** Name of the operation in scopes, OpenAPI and metrics. */
   name: string
   path: string
   summary: string
@@ -85,8 +90,8 @@ interface EndpointBase {
 }
 
 /**
- * What a request does to Procore's state, from which follows whether it may be sent again when its answer was lost (RFC 9110 §9.2.2).
- * It is said apart from the method, since a PATCH may be either.
+ * Effect of a request on Procore's state. It determines whether a request may be repeated when its response was lost
+ * (RFC 9110 §9.2.2). It is separate from the method, because a PATCH may be idempotent or not.
  */
 export type Effect =
   | {
@@ -95,11 +100,11 @@ export type Effect =
     body?: never
     acceptsIdempotencyKey?: never
     lookup?: never
-    /** The same for every caller who may have it, and kept for a moment; an answer with people in it never is. */
+    /** The response is the same for every authorized caller and may be cached. Never set it for personal data. */
     cache?: 'pick-list'
   }
   | {
-    /** As often as it is carried out, the state is the same. */
+    /** Repeating the request leaves the same state. */
     effect: 'idempotent'
     method: 'PATCH'
     body?: RecordBody
@@ -108,24 +113,24 @@ export type Effect =
     cache?: never
   }
   | {
-    /** Carried out twice it would have been done twice, so nothing but an Idempotency-Key makes a repeat safe. */
+    /** Each request has an effect of its own, so only an Idempotency-Key makes a repeat safe. */
     effect: 'once'
     method: 'POST' | 'PATCH'
     body?: RecordBody
-    /** Whether an Idempotency-Key is heeded. */
+    /** Whether the endpoint supports an Idempotency-Key. */
     acceptsIdempotencyKey: boolean
-    /** Of a create whose answer was lost. */
+    /** How to find the record of a create whose response was lost. */
     lookup?: LookupSpec
     cache?: never
   }
 
-/** Answered here: it is judged like any other, and nothing is sent. */
+/** An endpoint that this service answers itself: the request is validated, and nothing is sent to Procore. */
 type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, cache?: never } & ({
   method: 'POST'
   body: RecordBody
-  /** Whether an Idempotency-Key has to be one; none is used up. */
+  /** Whether an Idempotency-Key is validated. It is not stored. */
   acceptsIdempotencyKey: boolean
-  /** What is said of a request that is valid. */
+  /** Response to a valid request. */
   dryRunResponse: unknown
   formMetadata?: never
 } | {
@@ -136,18 +141,25 @@ type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, cach
   formMetadata: FormMetadata
 })
 
-/** Of Procore's, or answered here. A parameter that one of the two paths does not name stands in its query. */
-export type Endpoint = EndpointBase & ((Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never }) | LocalEndpoint)
+/**
+ * An endpoint that is proxied to Procore or answered by this service. A parameter that one of its two paths does not
+ * name is in the query of that path.
+ */
+export type Endpoint = EndpointBase & (
+  | (Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never })
+  | LocalEndpoint
+)
 
-/** One that Procore is asked for. */
+/** An endpoint that is proxied to Procore. */
 export type ProxiedEndpoint = Endpoint & { procorePath: string }
 
-/** Under which it can be called. */
+/** Returns the paths at which an endpoint can be called. */
 export function getEndpointPaths ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
   return procorePath === undefined ? [path] : [path, procorePath]
 }
 
-/** Without the image, which JSON can't carry. */
+/** Returns the schema of the JSON body, without the image, which JSON cannot contain. */
 export function recordSchema ({ rootKey, fields }: RecordBody): TObject {
-  return Type.Object({ [rootKey]: Type.Object(fields.properties, { additionalProperties: false }) }, { additionalProperties: false })
+  const record = Type.Object(fields.properties, { additionalProperties: false })
+  return Type.Object({ [rootKey]: record }, { additionalProperties: false })
 }

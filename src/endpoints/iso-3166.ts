@@ -1,10 +1,10 @@
 /**
- * The code sets of ISO 3166: countries (part 1, alpha-2) and their subdivisions (part 2, what follows the hyphen).
- * Only sets are kept, since the objects of the package would stay on the heap and make every collection dearer.
+ * Provides the code sets of ISO 3166: countries (part 1, alpha-2) and subdivisions (part 2, the part after the hyphen).
+ * Only sets of codes are built at startup; more objects on the heap would make every garbage collection slower.
  */
 import { iso31661, iso31662 } from 'iso-3166'
 
-/** ISO 3166-1 alpha-2, those that are assigned at present. */
+/** ISO 3166-1 alpha-2 codes that are currently assigned. */
 export const countryCodes: ReadonlySet<string> = new Set(
   iso31661.filter(country => country.state === 'assigned').map(country => country.alpha2)
 )
@@ -16,24 +16,26 @@ for (const { code } of iso31662) {
   subdivisionSuffixes.add(code.slice(code.indexOf('-') + 1))
 }
 
-/** The parts after the hyphen of all ISO 3166-2 codes, of whatever country. */
+/** The parts after the hyphen of all ISO 3166-2 codes of all countries. */
 export const subdivisionCodes: ReadonlySet<string> = subdivisionSuffixes
 
-/** By English names, as the package has them. */
+/** A country with its English name. */
 export interface Country {
   code: string
   name: string
-  /** Without the country before the hyphen, as Procore takes them. */
+  /** Codes without the country and the hyphen, as Procore expects them. */
   subdivisions: Array<{ code: string, name: string }>
 }
 
-/** All countries and their subdivisions by name, for choosing; made when it is asked for, and kept by nobody here. */
+/** Lists all countries and their subdivisions, sorted by name. Builds a new list on each call and does not cache it. */
 export function listCountries (): Country[] {
   const byCountry = Map.groupBy(iso31662, ({ code }) => code.slice(0, code.indexOf('-')))
   const countries = iso31661.filter(({ state }) => state === 'assigned').map(({ alpha2, name }) => ({
     code: alpha2,
     name,
-    subdivisions: (byCountry.get(alpha2) ?? []).map(({ code, name }) => ({ code: code.slice(code.indexOf('-') + 1), name })).sort(byName),
+    subdivisions: (byCountry.get(alpha2) ?? [])
+      .map(({ code, name }) => ({ code: code.slice(code.indexOf('-') + 1), name }))
+      .sort(byName),
   }))
   return countries.sort(byName)
 }
@@ -41,7 +43,7 @@ export function listCountries (): Country[] {
 const { compare } = new Intl.Collator('en')
 const byName = (a: { name: string }, b: { name: string }) => compare(a.name, b.name)
 
-/** Whether `US` and `CA` make the ISO 3166-2 code `US-CA`. */
+/** Whether the country and the subdivision form an ISO 3166-2 code, for example `US-CA`. */
 export function isSubdivisionOf (country: string, subdivision: string): boolean {
   return fullSubdivisionCodes.has(`${country}-${subdivision}`)
 }

@@ -1,98 +1,143 @@
-/** The lists of a company from which the fields of a user are chosen. Nothing in them is personal, so they may be kept for a moment. */
+/**
+ * Describes the lists that provide the values for a user's fields. They contain no personal data, so they may be
+ * cached.
+ */
 import { Type, type TObject, type TProperties } from '@sinclair/typebox'
 import type { ProxiedEndpoint } from './endpoint.ts'
-import { boolean, id, ids, oneOf, dateRange, text } from './fields.ts'
-import { companyParams, pageParams } from './fields.ts'
+import { boolean, companyParams, dateRange, id, ids, oneOf, pageParams, text } from './fields.ts'
 
 const optional = Type.Optional
 
-/** What Procore shows of an item beside this is passed on as it is. */
+/** An item of a pick-list. Other members that Procore returns are relayed unchanged. */
 const listItem = (properties: TProperties = {}): TObject => Type.Object({
-  id: Type.Integer({ description: 'The id at Procore.' }),
+  id: Type.Integer({ description: 'The id in Procore.' }),
   name: optional(Type.Union([Type.String(), Type.Null()])),
   ...properties,
 }, { additionalProperties: true })
 
 const nullableString = optional(Type.Union([Type.String(), Type.Null()]))
 
-/** All of them are safe, and kept. */
+/** Properties of all pick-lists: they are safe and cached. */
 const pickListDefaults = { method: 'GET', effect: 'safe', cache: 'pick-list', params: companyParams } as const
 
-/** All at once, since Procore does not page them. */
+/** The complete list: Procore does not page it. */
 export const listPermissionTemplates: ProxiedEndpoint = {
   ...pickListDefaults,
   name: 'list-permission-templates',
   path: '/companies/:company_id/permission_templates',
   procorePath: '/rest/v1.0/companies/:company_id/permission_templates',
   summary: 'List permission templates',
-  description: 'The permission templates of a company, all at once; without a filter Procore may leave out those of company tools.',
+  description: 'Lists all permission templates of a company. Without a filter, Procore may omit those of company ' +
+    'tools.',
   query: Type.Object({
-    'filters[type]': optional(oneOf(['company_tools', 'project_tools', 'global'], { description: 'The kind of template.' })),
+    'filters[type]': optional(oneOf(['company_tools', 'project_tools', 'global'], {
+      description: 'The type of template.',
+    })),
   }),
-  success: { status: 200, description: 'The permission templates.', schema: Type.Array(listItem({ type: nullableString })) },
+  success: {
+    status: 200,
+    description: 'The permission templates.',
+    schema: Type.Array(listItem({ type: nullableString })),
+  },
 }
 
-/** By page. In Procore's own path the company stands in the query. */
+/** Paged. Procore's own path has the company in the query. */
 export const listVendors: ProxiedEndpoint = {
   ...pickListDefaults,
   name: 'list-vendors',
   path: '/companies/:company_id/vendors',
   procorePath: '/rest/v1.0/vendors',
   summary: 'List vendors',
-  description: 'The vendors (companies) in the directory of a company.',
+  description: 'Lists the vendors (companies) in the directory of a company.',
   query: Type.Object({
     ...pageParams,
-    view: optional(oneOf(['compact', 'normal', 'extended'], { description: 'How much is told of each vendor.' })),
-    'filters[search]': optional(text({ description: 'What the name of a vendor has to hold.', examples: ['SID'] })),
-    'filters[origin_id]': optional(text({ description: 'The id in the system that a vendor comes from.', examples: ['foobar'] })),
-    'filters[trade_id][]': optional(ids({ description: 'The trades of which vendors have one.', examples: [[5, 8]] })),
-    'filters[id][]': optional(ids({ description: 'The vendors that are wanted.', examples: [[161072]] })),
-    'filters[created_at]': optional(dateRange({ description: 'When vendors were created: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
-    'filters[updated_at]': optional(dateRange({ description: 'When vendors were changed.', examples: ['2026-01-01...2026-02-01'] })),
+    view: optional(oneOf(['compact', 'normal', 'extended'], { description: 'The level of detail for each vendor.' })),
+    'filters[search]': optional(text({ description: 'Text that the name of the vendor contains.', examples: ['SID'] })),
+    'filters[origin_id]': optional(text({
+      description: 'The id of the vendor in the system of origin.',
+      examples: ['foobar'],
+    })),
+    'filters[trade_id][]': optional(ids({
+      description: 'The ids of trades; vendors with any of them match.',
+      examples: [[5, 8]],
+    })),
+    'filters[id][]': optional(ids({ description: 'The ids of vendors.', examples: [[161072]] })),
+    'filters[created_at]': optional(dateRange({
+      description: 'When vendors were created: a start, or a start and an end separated by `...`.',
+      examples: ['2026-01-01...2026-02-01'],
+    })),
+    'filters[updated_at]': optional(dateRange({
+      description: 'When vendors were updated: a start, or a start and an end separated by `...`.',
+      examples: ['2026-01-01...2026-02-01'],
+    })),
   }),
   success: { status: 200, description: 'One page of vendors.', schema: Type.Array(listItem()), isPage: true },
 }
 
-/** By page. */
+/** Paged. */
 export const listWorkClassifications: ProxiedEndpoint = {
   ...pickListDefaults,
   name: 'list-work-classifications',
   path: '/companies/:company_id/work_classifications',
   procorePath: '/rest/v1.0/companies/:company_id/work_classifications',
   summary: 'List work classifications',
-  description: 'The work classifications of a company.',
+  description: 'Lists the work classifications of a company.',
   query: Type.Object(pageParams),
-  success: { status: 200, description: 'One page of work classifications.', schema: Type.Array(listItem({ abbreviation: nullableString })), isPage: true },
+  success: {
+    status: 200,
+    description: 'One page of work classifications.',
+    schema: Type.Array(listItem({ abbreviation: nullableString })),
+    isPage: true,
+  },
 }
 
-/** By page. */
+/** Paged. */
 export const listTrades: ProxiedEndpoint = {
   ...pickListDefaults,
   name: 'list-trades',
   path: '/companies/:company_id/trades',
   procorePath: '/rest/v1.0/companies/:company_id/trades',
   summary: 'List trades',
-  description: 'The trades of a company.',
+  description: 'Lists the trades of a company.',
   query: Type.Object({
     ...pageParams,
-    'filters[active]': optional(boolean({ description: 'Whether a trade can be chosen.', examples: [true] })),
-    'filters[updated_at]': optional(dateRange({ description: 'When trades were changed: since then, or between two with `...`.', examples: ['2026-01-01...2026-02-01'] })),
+    'filters[active]': optional(boolean({ description: 'Whether the trade is active.', examples: [true] })),
+    'filters[updated_at]': optional(dateRange({
+      description: 'When trades were updated: a start, or a start and an end separated by `...`.',
+      examples: ['2026-01-01...2026-02-01'],
+    })),
   }),
-  success: { status: 200, description: 'One page of trades.', schema: Type.Array(listItem({ active: optional(Type.Boolean()) })), isPage: true },
+  success: {
+    status: 200,
+    description: 'One page of trades.',
+    schema: Type.Array(listItem({ active: optional(Type.Boolean()) })),
+    isPage: true,
+  },
 }
 
-/** By page. How Procore calls the set of people is not documented. */
+/** Paged. Procore does not document the name of the field set for users. */
 export const listConfigurableFieldSets: ProxiedEndpoint = {
   ...pickListDefaults,
   name: 'list-configurable-field-sets',
   path: '/companies/:company_id/configurable_field_sets',
   procorePath: '/rest/v1.0/companies/:company_id/configurable_field_sets',
   summary: 'List configurable field sets',
-  description: 'Which fields of its records a company shows and requires.',
+  description: 'Lists the field sets of a company: which fields of its records are shown and required.',
   query: Type.Object({
     ...pageParams,
-    'filters[type]': optional(text({ description: 'The type of field set.', examples: ['ConfigurableFieldSet::User'] })),
-    'filters[generic_tool_id]': optional(id({ description: 'The generic tool that field sets belong to.', examples: [7] })),
+    'filters[type]': optional(text({
+      description: 'The type of field set.',
+      examples: ['ConfigurableFieldSet::User'],
+    })),
+    'filters[generic_tool_id]': optional(id({
+      description: 'The id of the generic tool that field sets belong to.',
+      examples: [7],
+    })),
   }),
-  success: { status: 200, description: 'One page of field sets.', schema: Type.Array(listItem({ class_name: nullableString, fields: optional(Type.Unknown()) })), isPage: true },
+  success: {
+    status: 200,
+    description: 'One page of field sets.',
+    schema: Type.Array(listItem({ class_name: nullableString, fields: optional(Type.Unknown()) })),
+    isPage: true,
+  },
 }

@@ -1,10 +1,13 @@
-/** A string of a few, as a schema: a plain `enum`, where a union of literals would be a long `anyOf` to every reader of the document. It knows no schema that uses it. */
+/**
+ * Defines a string schema with a plain `enum`. TypeBox's union of literals would appear in the OpenAPI document as a
+ * long `anyOf`.
+ */
 import { Kind, Type, TypeRegistry, type SchemaOptions } from '@sinclair/typebox'
 
-/** TypeBox does not check the values of a plain `enum` but by a kind of its own. */
+/** TypeBox validates a plain `enum` only for a registered kind. */
 export const stringEnumKind = 'Choice'
 TypeRegistry.Set<{ enum: readonly unknown[] }>(stringEnumKind, (schema, value) => schema.enum.includes(value))
 
-/** A schema whose type is the union of the values. */
+/** Returns a schema whose static type is the union of the values. */
 export const stringEnum = <const T extends readonly string[]>(values: T, options: SchemaOptions = {}) =>
   Type.Unsafe<T[number]>({ [Kind]: stringEnumKind, type: 'string', enum: values, ...options })

@@ -1,50 +1,56 @@
 /**
- * The connections to other hosts, owned here so that nothing about them is left to defaults:
- * certificates are verified, redirects are not followed, HTTP/2 is off, idle connections are closed by us first.
- * It knows neither tokens nor what is sent.
+ * Creates the connections to other hosts with explicit settings: certificates are verified, redirects are not followed,
+ * HTTP/2 is off, and this side closes idle connections first.
  */
 import type { Socket } from 'node:net'
 import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 
-/** The proxy through which `https:` hosts are reached (`HTTPS_PROXY`, `NO_PROXY`). */
+/** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
 export interface ProxyConfig {
-  /** Empty: none. It may hold a password. */
+  /** URL of the proxy, which may contain a password; empty: no proxy. */
   readonly url: Secret
-  /** Hosts that are reached without it, as in `NO_PROXY`. */
+  /** Hosts that bypass the proxy, as in `NO_PROXY`. */
   readonly noProxy: string
 }
 
-/** How the connections to one origin are used at this moment. */
+/** Current use of the connections to one origin. */
 export interface PoolStats {
   /** Open and idle. */
   free: number
   busy: number
-  /** Requests that wait for a connection. */
+  /** Requests waiting for a connection. */
   queued: number
 }
 
-/** The connections to one host: what requests are given to, and how many there are. Closing the dispatcher closes them all. */
+/** Connections to one host. Closing the dispatcher closes them all. */
 export interface UpstreamPool {
   readonly dispatcher: Dispatcher
   stats (): PoolStats
 }
 
 /**
- * Connections to one origin, which has to be named in every request; none is opened before the first one. Answers are not timed here: an
- * exchange keeps its own limits.
- * @param maxConnections how many at most; requests beyond them wait here, and it is for the caller to limit how many
+ * Creates a pool of connections to one origin, which every request must name. The first connection is opened with the
+ * first request. The pool has no response timeouts: each exchange has its own.
+ * @param maxConnections maximum number of connections; further requests wait in the pool, and its user limits their
+ * number
  */
 export function createUpstreamPool (origin: string, maxConnections: number, proxy: ProxyConfig): UpstreamPool {
-  const directConnector = buildConnector({ timeout: limits.upstream.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
+  const directConnector = buildConnector({
+    timeout: limits.upstream.connectTimeoutMs,
+    rejectUnauthorized: true,
+    allowH2: false,
+  })
   const pools: Pool[] = []
   const addPool = (url: string | URL, connector: buildConnector.connector) => {
     const pool = createPool(url, maxConnections, connector)
     pools.push(pool)
     return pool
   }
-  const dispatcher = proxy.url.reveal() === '' ? addPool(origin, directConnector) : createProxyAgent(proxy, directConnector, addPool)
+  const dispatcher = proxy.url.reveal() === ''
+    ? addPool(origin, directConnector)
+    : createProxyAgent(proxy, directConnector, addPool)
   return { dispatcher, stats: () => sumStats(pools) }
 }
 
@@ -58,15 +64,21 @@ function sumStats (pools: readonly Pool[]): PoolStats {
   return totals
 }
 
-function createProxyAgent (proxy: ProxyConfig, directConnector: buildConnector.connector, addPool: (url: string | URL, connector: buildConnector.connector) => Pool): Dispatcher {
+function createProxyAgent (
+  proxy: ProxyConfig,
+  directConnector: buildConnector.connector,
+  addPool: (url: string | URL, connector: buildConnector.connector) => Pool
+): Dispatcher {
   return new EnvHttpProxyAgent({
     httpsProxy: proxy.url.reveal(),
-    // `http:` is for hosts of this machine, or of a network that the operator trusts.
+    // `http:` hosts are on this machine or in a network that the operator trusts, so they are reached directly.
     httpProxy: '',
     noProxy: proxy.noProxy,
     connectTimeout: limits.upstream.connectTimeoutMs,
     requestTls: { rejectUnauthorized: true },
-    factory: (url, { connect }: Pool.Options) => addPool(url, typeof connect === 'function' ? connect : directConnector),
+    factory: (url, { connect }: Pool.Options) => {
+      return addPool(url, typeof connect === 'function' ? connect : directConnector)
+    },
   })
 }
 
@@ -79,7 +91,8 @@ function createPool (origin: string | URL, maxConnections: number, connector: bu
       if (result[0] === null) delayWriteErrors(result[1])
       callback(...result)
     }),
-    // A POST on a connection that the other side has just closed is lost and can't be repeated, so ours must be the shorter life.
+    // A POST on a connection that the server has just closed is lost and cannot be repeated, so this side must close
+    // first.
     keepAliveTimeout: limits.upstream.keepAliveMs,
     keepAliveMaxTimeout: limits.upstream.keepAliveMs,
     headersTimeout: 0,
@@ -92,8 +105,8 @@ function createPool (origin: string | URL, maxConnections: number, connector: bu
 type WriteCallback = (error?: Error | null) => void
 
 /**
- * A host that answers before the body is complete and then closes resets the connection: the next write fails, and would destroy
- * the socket before the answer that lies in its buffer is read. So an error in writing is told a moment later.
+ * Delays write errors of a socket. A server that responds before the request body is complete and then closes resets
+ * the connection: the next write fails, and would destroy the socket before the response in its buffer is read.
  */
 function delayWriteErrors (socket: Socket): void {
   const delayed = (callback: WriteCallback): WriteCallback => error => {

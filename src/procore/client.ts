@@ -1,6 +1,6 @@
 /**
- * The face of Procore to the rest of the service: a request goes in, and a success or a refusal comes out, or a Problem is thrown.
- * Where nobody can tell what became of a create, it looks. It puts the parts of this room together, and knows no endpoint.
+ * Client of Procore's API. Sends a request and returns a success or a rejection, or throws a Problem. If the outcome of
+ * a create is unknown, it looks for the record in Procore.
  */
 import type { Config } from '../config/index.ts'
 import { createUpstreamPool, type PoolStats, type UpstreamPool, type ProxyConfig } from '../http/connection-pool.ts'
@@ -8,72 +8,92 @@ import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import type { ExchangeResult } from './exchange.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
 import { lookUp, type LookupContext, type LookupCriteria } from './recovery/lookup.ts'
-import { interpretExchange, interpretLookup, type ResponseExpectation, type UpstreamSuccess, type UpstreamResult } from './interpret.ts'
+import {
+  interpretExchange,
+  interpretLookup,
+  type ResponseExpectation,
+  type UpstreamResult,
+  type UpstreamSuccess,
+} from './interpret.ts'
 import { isStream } from './request.ts'
-import { UpstreamSender, type UpstreamCall, type UpstreamLogger } from './send.ts'
+import { UpstreamSender, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 
-/** A request, and what its answer is to be judged by. Its limits of time are those of the configuration. */
+/** A request and what its response must look like. The time limits are those of the configuration. */
 export interface ProcoreRequest extends Omit<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'> {
-  /** What a success has to be, if not a record in JSON. */
+  /** What a successful response must look like; `expectJson` by default. */
   expectation?: ResponseExpectation
-  /** What to look for when the outcome is unknown. */
+  /** How to find the record if the outcome is unknown. */
   lookupCriteria?: LookupCriteria | undefined
 }
 
-/** What several replicas do as one: they share one token, and count one allowance. */
+/** The parts that replicas share through Redis: one access token, and one count of Procore's rate limit. */
 export interface ReplicaCoordination {
   withSharedAccessToken (fetchAccessToken: FetchAccessToken): FetchAccessToken
   rateLimiter: SharedRateLimiter
 }
 
-/** All connections to Procore; nothing leaves before the first `send`, or `tokens.start`. */
+/** Owns all connections to Procore. Opens none before the first `send` or `accessTokens.start`. */
 export class ProcoreClient {
   readonly accessTokens: AccessTokenProvider
   readonly #config: Config['procore']
-  readonly #log: UpstreamLogger
+  readonly #log: Logger
   readonly #apiPool: UpstreamPool
   readonly #loginPool: UpstreamPool
   readonly #sender: UpstreamSender
   readonly #recentCreates = new RecentCreates()
 
-  /** @param recordTokenRequest is told how long the login host took each time, in milliseconds */
-  constructor (config: Config['procore'], proxy: ProxyConfig, log: UpstreamLogger, coordination?: ReplicaCoordination, recordTokenRequest: (ms: number) => void = () => {}) {
+  /** @param recordTokenRequest receives the duration of each request to the login host, in milliseconds */
+  constructor (
+    config: Config['procore'],
+    proxy: ProxyConfig,
+    log: Logger,
+    coordination?: ReplicaCoordination,
+    recordTokenRequest: (ms: number) => void = () => {}
+  ) {
     this.#config = config
     this.#log = log
     this.#apiPool = createUpstreamPool(config.apiUrl, config.connections, proxy)
     this.#loginPool = createUpstreamPool(config.loginUrl, 1, proxy)
     const fetchAccessToken = createAccessTokenFetcher(config, this.#loginPool.dispatcher, recordTokenRequest)
-    this.accessTokens = new AccessTokenProvider(coordination?.withSharedAccessToken(fetchAccessToken) ?? fetchAccessToken, log)
-    this.#sender = new UpstreamSender(config, this.#apiPool.dispatcher, this.accessTokens, log, coordination?.rateLimiter)
+    const fetchSharedAccessToken = coordination?.withSharedAccessToken(fetchAccessToken) ?? fetchAccessToken
+    this.accessTokens = new AccessTokenProvider(fetchSharedAccessToken, log)
+    const { dispatcher } = this.#apiPool
+    this.#sender = new UpstreamSender(config, dispatcher, this.accessTokens, log, coordination?.rateLimiter)
   }
 
-  /** Whether the API host answers, as far as requests have shown. */
+  /** Whether the API host is up, according to the latest requests. */
   get apiStatus (): DependencyStatus {
     return this.#sender.breaker.status
   }
 
-  /** What is known of Procore's allowances, to be looked at. */
+  /** The rate limiter, whose state metrics and the status page show. */
   get rateLimiter (): RateLimiter {
     return this.#sender.rateLimiter
   }
 
-  /** At this moment. */
   connectionStats (): { api: PoolStats, login: PoolStats } {
     return { api: this.#apiPool.stats(), login: this.#loginPool.stats() }
   }
 
-  /** Whether no more requests can wait: `limits.rateLimit.queueMax` for the allowance, and as many for a connection. To be asked before `send`. */
+  /**
+   * Whether both queues are full: `limits.rateLimit.queueMax` requests may wait for the rate limit, and as many for a
+   * connection. Must be checked before `send`, which does not check it.
+   */
   get isAtCapacity (): boolean {
     return this.#sender.isAtCapacity
   }
 
-  /** @throws {Problem} with the `outcome` of what was asked; CallerGone, if the caller left while it waited */
+  /**
+   * @throws {Problem} with the `outcome` of the request
+   * @throws {ClientDisconnectedError} if the caller disconnected while the request waited
+   */
   async send (call: ProcoreRequest): Promise<UpstreamResult> {
     const slot = this.#recentCreates.track(call)
     let sentAtMs: number | undefined
@@ -91,28 +111,35 @@ export class ProcoreClient {
   }
 
   /**
-   * Looks for what an earlier request may have made.
-   * @param unknownProblem the problem that stands unless it is found
+   * Looks for the record that an earlier request may have created.
+   * @param unknownProblem thrown with the result of the lookup added, if the record is not found
    * @param sentAtMs when the request was sent, by our own clock
-   * @throws {Problem} `unknown`, with what was looked at
+   * @throws {Problem} `unknown`
    */
-  async reconcile (call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>, unknownProblem: Problem, sentAtMs: number): Promise<UpstreamSuccess> {
+  async reconcile (
+    call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
+    unknownProblem: Problem,
+    sentAtMs: number
+  ): Promise<UpstreamSuccess> {
     const problem = unknownProblem.withExtras({ sentAtMs })
     if (call.lookupCriteria === undefined) throw problem
     const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
-    const lookupResult = await lookUp(this.#sender, call, call.lookupCriteria, { sentAtMs, maxAgeMs }, this.#config.rateLimitMaxWaitMs)
-    const isAmbiguous = lookupResult.kind === 'found' && this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)
+    const creationWindow = { sentAtMs, maxAgeMs }
+    const { rateLimitMaxWaitMs } = this.#config
+    const lookupResult = await lookUp(this.#sender, call, call.lookupCriteria, creationWindow, rateLimitMaxWaitMs)
+    const isFound = lookupResult.kind === 'found'
+    const isAmbiguous = isFound && this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)
     return interpretLookup(isAmbiguous ? { kind: 'ambiguous' } : lookupResult, problem)
   }
 
-  /** Reads the credentials again from where they came from, and asks for a token with them if they are new. */
+  /** Reads the credentials from their files again. If any is new, fetches an access token with them. */
   renewCredentials (): void {
     if (!reloadCredentials(this.#config)) return
-    this.#log.info({}, 'credentials read again')
+    this.#log.info({}, 'credentials reloaded')
     this.accessTokens.start()
   }
 
-  /** What is under way is cut off. */
+  /** Aborts the requests in flight. */
   async close (): Promise<void> {
     this.accessTokens.stop()
     this.#sender.rateLimiter.stop()
@@ -130,5 +157,6 @@ function interpretOrProblem (result: ExchangeResult, { body, expectation }: Proc
 }
 
 function mayHaveCreated (upstreamResult: UpstreamResult | Problem): boolean {
-  return upstreamResult instanceof Problem ? upstreamResult.extras.outcome === 'unknown' : upstreamResult.kind === 'success'
+  if (upstreamResult instanceof Problem) return upstreamResult.extras.outcome === 'unknown'
+  return upstreamResult.kind === 'success'
 }

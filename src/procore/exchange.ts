@@ -1,6 +1,6 @@
 /**
- * One HTTP exchange with Procore over undici's `dispatch`: it writes a request, reads the answer whole, keeps the time limits,
- * and tells what happened. It never repeats anything and knows nothing of tokens or of what an answer means.
+ * Performs one HTTP exchange with Procore through undici's `dispatch`: writes a request, buffers the response, enforces
+ * the time limits, and returns what happened. It never retries.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
@@ -8,30 +8,49 @@ import { ClientDisconnectedError } from '../server/errors.ts'
 import type { DisconnectSignal } from '../server/disconnect-signal.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
-/** What one exchange may take. */
+/** Limits of one exchange. */
 export interface ExchangeLimits {
-  /** From the last byte sent until the answer is complete. */
+  /** Longest time from the last byte sent until the response is complete. */
   timeoutMs: number
   /** Longest pause in writing a stream that has bytes to write. */
   idleTimeoutMs: number
-  /** From being asked until a connection takes the request. */
+  /** Longest time from dispatching the request until a connection takes it. */
   startTimeoutMs: number
-  /** Of the body; an answer that has more is a breakdown. */
+  /** A response with a longer body is an ExchangeFailure. */
   responseMaxBytes: number
 }
+
+/** How far an exchange came: no connection; request partly written; no response yet; response partly read. */
+export type ExchangePhase = 'connect' | 'send' | 'wait' | 'receive'
 
 class TimeoutError extends Error {
   override readonly name = 'TimeoutError'
 }
 
 /**
- * Resolves always, and only once: what went wrong is a Breakdown. `onSent` is called when the last byte is handed to the socket;
- * until then the exchange ends when the caller leaves, after it the answer is awaited all the same.
+ * Sends the request. Never rejects: an error is returned as an ExchangeFailure.
+ * @param signal ends the exchange if the caller disconnects before the last byte was sent. After that the response is
+ * awaited, because Procore may have acted
+ * @param onSent called when the last byte is handed to the socket
  */
-export function exchange (dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits, signal: DisconnectSignal, onSent: () => void): Promise<ExchangeResult> {
+export function exchange (
+  dispatcher: Dispatcher,
+  request: HttpRequest,
+  limits: ExchangeLimits,
+  signal: DisconnectSignal,
+  onSent: () => void
+): Promise<ExchangeResult> {
   const { body } = request
   if (isStream(body) && body.destroyed) {
-    return Promise.resolve({ kind: 'failure', phase: 'connect', requestSent: false, timedOut: false, aborted: true, cause: body.errored ?? new Error('the body was given up') })
+    const cause = body.errored ?? new Error('the request body was aborted')
+    return Promise.resolve({
+      kind: 'failure',
+      phase: 'connect',
+      requestSent: false,
+      timedOut: false,
+      aborted: true,
+      cause,
+    })
   }
   return new Promise(resolve => {
     const handler = new ExchangeHandler(request, limits, onSent, resolve)
@@ -47,7 +66,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (result: ExchangeResult) => void
   #timer: NodeJS.Timeout
   #timerDueAtMs: number
-  /** When the present limit runs out, which may be later than the timer. */
+  /** When the current limit expires, which may be later than the timer. */
   #deadlineMs: number
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
@@ -61,7 +80,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor (request: HttpRequest, limits: ExchangeLimits, onSent: () => void, resolve: (result: ExchangeResult) => void) {
+  constructor (
+    request: HttpRequest,
+    limits: ExchangeLimits,
+    onSent: () => void,
+    resolve: (result: ExchangeResult) => void
+  ) {
     this.#request = request
     this.#limits = limits
     this.#onSent = onSent
@@ -77,9 +101,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    // The request was given up while it waited for a connection: aborting here keeps every byte of it back.
-    if (this.#settled) return controller.abort(new TimeoutError('given up before it was sent'))
-    // What is whole is handed to the socket at once.
+    // The exchange ended while the request waited for a connection: undici writes no byte of it if it is aborted here.
+    if (this.#settled) return controller.abort(new TimeoutError('the exchange ended before the request was sent'))
+    // A buffered body is handed to the socket at once and needs no limit for pauses.
     if (isStream(this.#request.body)) this.#restartTimer(this.#limits.idleTimeoutMs)
   }
 
@@ -99,24 +123,41 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#headers = headers
     this.#receivedAtMs = Date.now()
     if (this.#requestSent) return
-    // The answer stands, so what has not left need not leave; a request that became complete now would make it untrue.
+    // This response is final. If the request became complete now, Procore could act on it and contradict the response.
     this.#request.stopBody?.()
     this.#restartTimer(this.#limits.timeoutMs)
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
-    if (this.#bytes > this.#limits.responseMaxBytes) return controller.abort(new Error('the answer is over the limit'))
+    if (this.#bytes > this.#limits.responseMaxBytes) {
+      return controller.abort(new Error('the response body is too large'))
+    }
     this.#chunks.push(chunk)
   }
 
   onResponseEnd (): void {
-    const body = this.#chunks.length === 1 && this.#chunks[0] !== undefined ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    this.#settle({ kind: 'response', status: this.#status, headers: this.#headers, body, beforeRequestEnd: !this.#requestSent, receivedAtMs: this.#receivedAtMs })
+    const [firstChunk] = this.#chunks
+    const body = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
+    this.#settle({
+      kind: 'response',
+      status: this.#status,
+      headers: this.#headers,
+      body,
+      beforeRequestEnd: !this.#requestSent,
+      receivedAtMs: this.#receivedAtMs,
+    })
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, cause: Error): void {
-    this.#settle({ kind: 'failure', phase: this.#phase(), requestSent: this.#requestSent, timedOut: this.#timedOut, aborted: this.#aborted, cause })
+    this.#settle({
+      kind: 'failure',
+      phase: this.#phase(),
+      requestSent: this.#requestSent,
+      timedOut: this.#timedOut,
+      aborted: this.#aborted,
+      cause,
+    })
   }
 
   #abort (error: Error): void {
@@ -126,7 +167,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#controller?.abort(error)
   }
 
-  #phase (): 'connect' | 'send' | 'wait' | 'receive' {
+  #phase (): ExchangePhase {
     if (this.#status !== 0) return 'receive'
     if (this.#requestSent) return 'wait'
     return this.#controller === undefined ? 'connect' : 'send'
@@ -134,18 +175,22 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   #handleTimeout (): void {
     const { body } = this.#request
-    // A stream with nothing to write waits for the caller, whose own limit is kept where the caller is read.
-    if (this.#controller !== undefined && !this.#requestSent && this.#status === 0 && isStream(body) && body.readableLength === 0) {
+    const isSending = this.#controller !== undefined && !this.#requestSent && this.#status === 0
+    // A stream with nothing to write waits for the caller. The body reader enforces the caller's limit.
+    if (isSending && isStream(body) && body.readableLength === 0) {
       this.#restartTimer(this.#limits.idleTimeoutMs)
       return
     }
     this.#timedOut = true
-    const error = new TimeoutError('the time limit of the exchange ran out')
+    const error = new TimeoutError('the exchange timed out')
     this.#abort(error)
     if (isStream(body)) body.destroy(error)
   }
 
-  /** A timer that is due sooner stays, and looks again: most exchanges end long before any. */
+  /**
+   * Sets a new deadline. A timer that fires earlier stays and is set again when it fires: most exchanges end before any
+   * timer does, so they need only one.
+   */
   #restartTimer (ms: number): void {
     if (this.#settled) return
     this.#deadlineMs = performance.now() + ms
@@ -174,7 +219,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-/** A complete answer that is not 1xx. */
+/** A complete response other than 1xx. */
 export interface UpstreamResponse {
   kind: 'response'
   status: number
@@ -182,25 +227,24 @@ export interface UpstreamResponse {
   headers: IncomingHttpHeaders
   /** Up to `limits.upstream.responseMaxBytes`. */
   body: Buffer
-  /** It came to its end before the last byte of the request was handed to the socket. */
+  /** The response was complete before the last byte of the request was handed to the socket. */
   beforeRequestEnd: boolean
-  /** When it began, by our own clock: its `Date` is of that moment. */
+  /** When the response began, by our own clock: its `Date` names the same moment by Procore's clock. */
   receivedAtMs: number
 }
 
-/** No complete answer. */
+/** An exchange without a complete response. */
 export interface ExchangeFailure {
   kind: 'failure'
-  /** How far it came: no connection; the request partly written; all written and no answer; the answer partly read. */
-  phase: 'connect' | 'send' | 'wait' | 'receive'
+  phase: ExchangePhase
   /** The last byte of the request was handed to the socket. */
   requestSent: boolean
-  /** A time limit of ours ran out. */
+  /** One of our time limits expired. */
   timedOut: boolean
-  /** It was ended from this side, because the form was given up or the caller left: Procore is not to blame. */
+  /** This side ended the exchange, because the form was aborted or the caller disconnected: Procore did not fail. */
   aborted: boolean
   cause: Error
 }
 
-/** An exchange ends in one of the two, always. */
+/** Every exchange ends in one of the two. */
 export type ExchangeResult = UpstreamResponse | ExchangeFailure

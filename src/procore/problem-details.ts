@@ -1,18 +1,23 @@
+/**
+ * Texts for the `detail` of a problem: what a lookup found, or in which phase an exchange timed out or lost its
+ * connection.
+ */
+
 export const lookupDetails = {
-  notFound: 'Procore was looked through, and has no such record.',
-  ambiguous: 'Procore was looked through, and has a record of that name, but none that this request is sure to have made.',
-  inconclusive: 'Procore could not be looked through.',
+  notFound: 'A lookup found no matching record in Procore.',
+  ambiguous: 'A matching record exists in Procore, but it cannot be attributed to this request.',
+  inconclusive: 'The lookup in Procore failed, so the outcome could not be determined.',
 } as const
 
 export const timeoutDetails = {
-  connect: 'No connection to Procore came free in time.',
+  connect: 'Timed out waiting for a connection to Procore.',
   send: 'Procore stopped reading the request.',
-  wait: 'Procore did not answer in time.',
-  receive: 'The answer of Procore did not end in time.',
+  wait: 'Procore did not respond in time.',
+  receive: 'Procore did not finish its response in time.',
 } as const
 
 export const connectionErrorDetails = {
-  connect: 'No connection to Procore could be made.',
+  connect: 'Could not connect to Procore.',
   send: 'The connection to Procore was lost before the request was complete.',
-  wait: 'The connection to Procore was lost before any answer.',
+  wait: 'The connection to Procore was lost before a response arrived.',
 } as const

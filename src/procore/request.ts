@@ -1,37 +1,40 @@
 /**
- * Everything that Procore's API is told, and nothing else: no header of a caller's gets here. It is pure, and knows neither the way
- * that a request takes nor what comes of it.
+ * Builds the HTTP request to Procore's API. It contains only what this file puts into it: no header of a caller is
+ * forwarded.
  */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { userAgent, via } from '../config/product.ts'
 
-/** A Buffer goes out with Content-Length and can be repeated; a stream goes out chunked, at the pace of the slower side, and can't. */
+/**
+ * A Buffer is sent with Content-Length and can be sent again. A stream is sent chunked, at the pace of the slower side,
+ * and cannot.
+ */
 export type RequestBody = Buffer | Readable | null
 
-/** What is said. */
+/** The parts of a request that differ from one request to the next. */
 export interface UpstreamRequest {
   method: Dispatcher.HttpMethod
   /** Path and query. */
   path: string
-  /** Told in `Procore-Company-Id`, beside the path; the two have to agree. */
+  /** Sent as `Procore-Company-Id`; must be the company in the path. */
   companyId: number
   contentType?: string | undefined
   body: RequestBody
-  /** Keeps a stream from ever becoming complete, without ending it: an answer came before its end. */
+  /** Stops a stream, so that it never becomes complete, but does not end it: a response arrived before its end. */
   stopBody?: (() => void) | undefined
-  /** Sent as `Idempotency-Token`, as Procore's own SDK sends it; Procore may make something of it. */
+  /** Sent as `Idempotency-Token`, as Procore's own SDK does. Procore does not document whether it uses it. */
   idempotencyToken?: string
 }
 
-/** How it is said. */
+/** The request as undici dispatches it. */
 export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | 'body' | 'stopBody'> {
   origin: string
-  /** Names and values in turn. */
+  /** Names and values alternate. */
   headers: string[]
 }
 
-/** @param accessToken of OAuth 2.0, sent as a bearer token (RFC 6750 §2.1) */
+/** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
 export function buildHttpRequest (request: UpstreamRequest, origin: string, accessToken: string): HttpRequest {
   const { method, path, body, stopBody } = request
   return { origin, method, path, body, headers: buildHeaders(request, accessToken), stopBody }
@@ -50,7 +53,7 @@ function buildHeaders ({ companyId, contentType, idempotencyToken }: UpstreamReq
   return headers
 }
 
-/** Whether it flows: whatever is not a stream is there whole. */
+/** Whether the body is streamed rather than buffered or absent. */
 export function isStream (body: RequestBody): body is Readable {
   return body !== null && !Buffer.isBuffer(body)
 }

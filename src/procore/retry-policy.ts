@@ -1,13 +1,13 @@
 /**
- * Whether a request may be sent once more, and which of its two ends counts: the rules of "at most once, unless it is certain that
- * Procore did not act" (docs/decisions/at-most-once.md). It is pure: it sends nothing, and knows neither tokens nor waits.
+ * Decides whether a request may be sent again, and which of the two results counts. A create is sent at most once,
+ * unless it is certain that Procore did not act (docs/decisions/at-most-once.md).
  */
-import { parseThrottle } from './rate-limit/headers.ts'
 import type { ExchangeResult } from './exchange.ts'
+import { parseThrottle } from './rate-limit/headers.ts'
 
 /**
- * What made Procore refuse a request before it acted: the token (401), or the pace (429, or 503 with Retry-After). Nothing when it is
- * not certain that it did not act.
+ * Returns why Procore refused a request before it acted: the access token (401), or the rate (429, or 503 with
+ * Retry-After). Returns undefined if it is not certain that Procore did not act.
  */
 export function retryReason (result: ExchangeResult, nowMs: number): 'unauthorized' | 'throttled' | undefined {
   if (result.kind !== 'response') return undefined
@@ -15,22 +15,28 @@ export function retryReason (result: ExchangeResult, nowMs: number): 'unauthoriz
   return parseThrottle(result, nowMs) === undefined ? undefined : 'throttled'
 }
 
-/** Broken off, or failed at their side: worth another try where one does no harm. What took too long would take too long again. */
+/**
+ * Whether a repeated request may succeed: the connection was lost, or Procore responded with 5xx. A request that timed
+ * out would probably time out again.
+ */
 export function isTransient (result: ExchangeResult): boolean {
   return result.kind === 'response' ? result.status >= 500 : !result.aborted && !result.timedOut
 }
 
-/** Whether what the repeat brought counts: if it settles the matter; else the first one stands, on which Procore may have acted. */
+/**
+ * Whether the result of the retry replaces the initial one. If the retry is not conclusive, the initial result counts
+ * as long as Procore may have processed that request.
+ */
 export function supersedes (retry: ExchangeResult, initial: ExchangeResult): boolean {
   return isConclusive(retry) || !mayHaveBeenProcessed(initial)
 }
 
-/** An answer that says what became of the request, whichever of its copies it was given to. */
+/** Whether the response states the outcome, whichever of the two copies of the request it belongs to. */
 function isConclusive (result: ExchangeResult): boolean {
   return result.kind === 'response' && result.status < 500 && result.status !== 401 && result.status !== 429
 }
 
-/** Whether all of the request was there before it failed. */
+/** Whether Procore may have received the complete request before it failed. */
 function mayHaveBeenProcessed (result: ExchangeResult): boolean {
   return result.kind === 'response' ? !result.beforeRequestEnd : result.requestSent
 }

@@ -1,10 +1,11 @@
 /**
- * Sends one request to the API host and brings what came of it: with the token, at Procore's pace, not at all while the host is down,
- * and again at most once, where repeat.ts allows it. It does not know what an answer means for the caller.
+ * Sends one request to the API host, with an access token and within Procore's rate limit. Sends nothing while the
+ * circuit breaker is open, and retries at most once, if retry-policy.ts allows it.
  */
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import { ClientDisconnectedError } from '../server/errors.ts'
@@ -12,31 +13,30 @@ import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter } from './rate-limit/limiter.ts'
 import { parseThrottle } from './rate-limit/headers.ts'
-import type { ExchangeResult } from './exchange.ts'
-import { Breaker } from './breaker.ts'
+import { Breaker, breakerSignal } from './breaker.ts'
 import type { Permit } from './rate-limit/queue.ts'
 import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
-import { exchange, type ExchangeLimits } from './exchange.ts'
-import { breakerSignal } from './breaker.ts'
+import { exchange, type ExchangeLimits, type ExchangeResult } from './exchange.ts'
 import { isTransient, retryReason, supersedes } from './retry-policy.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
 import { failureType, errorType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
-/** A request, and whose it is, how long it may take and whether it may be repeated. */
+/** A request with its time limits, its record, and whether it may be retried. */
 export interface UpstreamCall extends UpstreamRequest {
-  /** Whether it may be repeated although Procore may have acted on it: it is safe or idempotent (RFC 9110 §9.2). */
+  /** It is safe or idempotent (RFC 9110 §9.2), so it may be retried even if Procore may have acted on it. */
   isIdempotent?: boolean
-  /** If not as configured (`RATE_LIMIT_MAX_WAIT_MS`, `UPSTREAM_TIMEOUT_MS`): longest wait for the allowance, and from the last byte sent until the answer is complete. */
+  /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
   rateLimitMaxWaitMs?: number
+  /** From the last byte sent until the response is complete, if not `UPSTREAM_TIMEOUT_MS`. */
   timeoutMs?: number
-  /** Where durations and ids are noted for the log. */
+  /** Durations and ids are recorded in it for the log. */
   record: RequestRecord
-  /** Nothing is begun for one who left, and no wait goes on. */
+  /** If the caller disconnects, waits end and nothing new is sent. */
   signal: DisconnectSignal
 }
 
-/** What came of the attempt that counts. */
+/** The result of the attempt that counts. */
 export interface AttemptResult {
   result: ExchangeResult
   /** When it was sent, by our own clock. */
@@ -45,32 +45,29 @@ export interface AttemptResult {
 
 interface Attempt extends AttemptResult {
   accessToken: string
-  /** For the allowance. */
   rateLimitWaitMs: number
 }
 
-/** The methods of pino's that are used here. Fields hold ids, codes and times only. */
-export interface UpstreamLogger {
-  debug (fields: object, message: string): void
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-  error (fields: object, message: string): void
-}
-
-/** The one way to the API host; look-ups go it as well. */
+/** Sends all requests to the API host, lookups included. */
 export class UpstreamSender {
   readonly rateLimiter: RateLimiter
   readonly breaker = new Breaker()
   readonly #config: Config['procore']
   readonly #dispatcher: Dispatcher
   readonly #accessTokens: AccessTokenProvider
-  readonly #log: UpstreamLogger
+  readonly #log: Logger
   readonly #limits: ExchangeLimits
-  /** Requests that are with the pool: on a connection or waiting for one. */
+  /** Requests that are on a connection or wait for one. */
   #inFlight = 0
   #warnedChunkedRejected = false
 
-  constructor (config: Config['procore'], dispatcher: Dispatcher, accessTokens: AccessTokenProvider, log: UpstreamLogger, sharedRateLimiter?: SharedRateLimiter) {
+  constructor (
+    config: Config['procore'],
+    dispatcher: Dispatcher,
+    accessTokens: AccessTokenProvider,
+    log: Logger,
+    sharedRateLimiter?: SharedRateLimiter
+  ) {
     this.rateLimiter = new RateLimiter(config, sharedRateLimiter)
     this.#config = config
     this.#dispatcher = dispatcher
@@ -79,30 +76,37 @@ export class UpstreamSender {
     this.#limits = this.#buildLimits(config.timeoutMs)
   }
 
-  /** Whether no more requests can wait, for the allowance or for a connection: to be asked before `send`, which takes whatever comes. */
+  /**
+   * Whether no more requests can wait for the rate limit or for a connection. Must be checked before `send`, which does
+   * not check it.
+   */
   get isAtCapacity (): boolean {
-    return this.rateLimiter.waitingCount >= limits.rateLimit.queueMax || this.#inFlight >= this.#config.connections + limits.rateLimit.queueMax
+    const { queueMax } = limits.rateLimit
+    return this.rateLimiter.waitingCount >= queueMax || this.#inFlight >= this.#config.connections + queueMax
   }
 
   /**
-   * Resolves with whatever came of what was sent, breakdowns included.
-   * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, `not_sent`: nothing was sent,
-   * or what was sent first was refused before Procore acted
-   * @throws {ClientDisconnectedError} the same, and nobody waits
+   * Returns the result of the request, which may be an ExchangeFailure.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, with the
+   * outcome `not_sent`: nothing was sent, or Procore refused the first attempt before it acted
+   * @throws {ClientDisconnectedError} in the same cases, if the caller disconnected
    */
   async send (call: UpstreamCall): Promise<AttemptResult> {
     const { rateLimitMaxWaitMs: maxWaitMs = this.#config.rateLimitMaxWaitMs } = call
     const initial = await this.#attempt(call, maxWaitMs)
     const retryDelayMs = this.#retryDelayMs(initial, call.companyId)
-    // Only waiting counts: how long Procore took to answer is no reason to give up.
+    // Only the wait for the rate limit counts: a slow response does not shorten the wait of the retry.
     const leftMs = Math.max(0, maxWaitMs - initial.rateLimitWaitMs)
-    if (retryDelayMs === undefined) return call.isIdempotent === true && isTransient(initial.result) ? this.#retryIdempotent(call, initial, leftMs) : initial
+    if (retryDelayMs === undefined) {
+      const mayRetry = call.isIdempotent === true && isTransient(initial.result)
+      return mayRetry ? this.#retryIdempotent(call, initial, leftMs) : initial
+    }
     if (isStream(call.body) || call.signal.aborted || retryDelayMs > leftMs) return initial
     if (call.record.provisionalOutcome !== undefined) call.record.provisionalOutcome = 'not_sent'
     return this.#attempt(call, leftMs)
   }
 
-  /** Although Procore may have acted on the first. */
+  /** Retries although Procore may have acted on the first attempt. */
   async #retryIdempotent (call: UpstreamCall, initial: Attempt, maxWaitMs: number): Promise<AttemptResult> {
     if (isStream(call.body) || call.signal.aborted) return initial
     try {
@@ -114,10 +118,13 @@ export class UpstreamSender {
     }
   }
 
-  /** How long to wait, in milliseconds, before a request may be repeated of which it is certain that Procore did not act on it. */
+  /**
+   * Returns how long to wait before a retry, in milliseconds, if it is certain that Procore did not act on the request;
+   * else undefined.
+   */
   #retryDelayMs ({ result, accessToken }: Attempt, companyId: number): number | undefined {
     const reason = retryReason(result, Date.now())
-    // The same token again would only be refused again.
+    // Procore would refuse the same access token again.
     if (reason === 'unauthorized') return this.#accessTokens.current() === accessToken ? undefined : 0
     return reason === 'throttled' ? this.rateLimiter.throttledMs(companyId) : undefined
   }
@@ -125,7 +132,7 @@ export class UpstreamSender {
   async #attempt (call: UpstreamCall, maxWaitMs: number): Promise<Attempt> {
     const { signal, record } = call
     this.#assertBreakerClosed()
-    // Whoever has no token must not hold a place of the allowance meanwhile.
+    // A request that waits for an access token must not occupy a permit of the rate limit meanwhile.
     const endSpan = startSpan(record, 'access_token')
     const pendingToken = this.#getAccessToken(signal)
     if (pendingToken instanceof Promise) await withSpan(pendingToken, endSpan)
@@ -168,28 +175,32 @@ export class UpstreamSender {
       endSpan({ error: errorType(error) })
       throw error
     }
-    // Who goes at once did not wait.
+    // A permit that is granted at once has no wait to record.
     if (!(permit instanceof Promise)) return permit
     const startedAt = performance.now()
-    return withSpan(permit, endSpan).finally(() => { record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + performance.now() - startedAt })
+    return withSpan(permit, endSpan).finally(() => {
+      record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + performance.now() - startedAt
+    })
   }
 
   #exchange (call: UpstreamCall, accessToken: string): Promise<ExchangeResult> {
     const { record, timeoutMs, signal } = call
     const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#buildLimits(timeoutMs)
-    return exchange(this.#dispatcher, buildHttpRequest(call, this.#config.apiUrl, accessToken), exchangeLimits, signal, () => {
+    const httpRequest = buildHttpRequest(call, this.#config.apiUrl, accessToken)
+    return exchange(this.#dispatcher, httpRequest, exchangeLimits, signal, () => {
       if (record.provisionalOutcome === undefined) return
       record.provisionalOutcome = 'unknown'
       record.sentAtMs = Date.now()
     })
   }
 
-  /** What came of an exchange, and after how long. */
+  /** Records the result and duration of an exchange. Returns the end of its span. */
   #record (result: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): SpanEnd {
     record.upstreamMs = (record.upstreamMs ?? 0) + ms
     const [status, failedPhase] = result.kind === 'response' ? [result.status] : [undefined, result.phase]
     recordResponse(result, record)
-    this.#log.debug({ requestId: record.requestId, traceId: record.traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
+    const { requestId, traceId } = record
+    this.#log.debug({ requestId, traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
     return { method, status, error: result.kind === 'failure' ? failureType(result) : undefined }
   }
 
@@ -202,7 +213,7 @@ export class UpstreamSender {
     }
   }
 
-  /** What an exchange tells of the token, of the allowance and of the host. */
+  /** Updates the access token, the rate limit and the circuit breaker with the result of an exchange. */
   #applyFeedback (result: ExchangeResult, accessToken: string, { companyId, body }: UpstreamCall): void {
     const nowMs = Date.now()
     if (result.kind === 'response') {
@@ -213,25 +224,31 @@ export class UpstreamSender {
     }
     const hostSignal = breakerSignal(result, isStream(body), nowMs)
     if (hostSignal === 'up') this.#closeBreaker()
-    else if (hostSignal === 'down' && this.breaker.recordFailure()) this.#log.warn({ waitMs: this.breaker.probeInMs }, 'the API host fails; requests are refused until it is back')
+    if (hostSignal === 'down' && this.breaker.recordFailure()) {
+      const waitMs = this.breaker.probeInMs
+      this.#log.warn({ waitMs }, 'the API host is failing; requests are refused until it recovers')
+    }
   }
 
-  /** Whether Procore's edge takes chunked bodies is not documented; if it does not, the operator needs to hear the way out, once. */
+  /**
+   * Logs the remedy, once, if Procore rejects chunked bodies: it is not documented whether Procore's edge accepts them.
+   */
   #warnChunkedRejected (): void {
     if (this.#warnedChunkedRejected) return
     this.#warnedChunkedRejected = true
-    this.#log.error({ remedy: 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES' }, 'Procore answers 411 to streamed forms; hold forms whole instead')
+    const remedy = 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES'
+    this.#log.error({ remedy }, 'Procore rejects streamed forms with 411; buffer forms instead')
   }
 
   #closeBreaker (): void {
-    if (this.breaker.isOpen) this.#log.info({}, 'the API host is back')
+    if (this.breaker.isOpen) this.#log.info({}, 'the API host has recovered')
     this.breaker.recordSuccess()
   }
 
   #assertBreakerClosed (): void {
     const { probeInMs } = this.breaker
     if (probeInMs === 0) return
-    throw new Problem('procore_unavailable', 'Procore has failed repeatedly and is being left alone for a moment.', {
+    throw new Problem('procore_unavailable', 'Procore has failed repeatedly. Requests are paused for a moment.', {
       outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(probeInMs / 1000)) },
     })
   }

@@ -15,7 +15,7 @@ import type { RequestMetadata, ValidatedBody } from './context.ts'
 
 type LookupDescription = NonNullable<Endpoint['lookup']>
 
-/** The audit event of a request that may have changed something, and the outcome that stands for its success. */
+/** The audit event of a request that may have changed something, and the outcome of its success. */
 const changesByMethod = {
   GET: undefined,
   POST: { auditEvent: 'create', successOutcome: 'created' },

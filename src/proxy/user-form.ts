@@ -73,8 +73,10 @@ export class UserFormBuilder {
     const requiredFields = this.#parseRequiredFields(required)
     const unreadable = requiredFields instanceof Problem ? requiredFields : undefined
     const incomplete = named.filter(([, section]) => !(section instanceof Problem) && section?.isComplete === false)
-    const problems = [['required_fields', unreadable] as const, ...named].flatMap(([name, section]) =>
-      section instanceof Problem ? [[name, { code: section.code, detail: section.message }]] : [])
+    const problems = new Map<string, { code: string, detail: string }>()
+    for (const [name, section] of [['required_fields', unreadable] as const, ...named]) {
+      if (section instanceof Problem) problems.set(name, { code: section.code, detail: section.message })
+    }
     return this.#serialize({
       required_fields: unreadable === undefined ? requiredFields : null,
       pick_lists: Object.fromEntries(named.map(([name, section]) => [name, this.#filterAllowed(name, section)])),

@@ -1,6 +1,6 @@
 /**
- * Requests that can't be read, or not in time: most have no reply to use, so that they are answered on the socket itself, and the
- * connection ends. It knows no route and no caller.
+ * Answers requests that cannot be parsed or do not arrive in time. Most have no Fastify reply, so the response is
+ * written to the socket. The connection then closes.
  */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -12,25 +12,37 @@ import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { abortRequest, sendProblem } from './error-handler.ts'
 import { getRequestId } from './request-id.ts'
 
-/** Errors that Fastify meets before any hook runs: URLs that can't be decoded (400), parameters that are too long (414). Returns what was told. */
-export function handleFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): UnparsedRequest {
+/**
+ * Answers errors that Fastify finds before any hook runs: a URL that cannot be decoded (400), a parameter that is too
+ * long (414). Returns the request for metrics.
+ */
+export function handleFrameworkError (
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply
+): UnparsedRequest {
   const status = error.statusCode === 414 ? 414 : 400
-  const problem = new Problem('bad_request', 'The URL cannot be read.', { status })
+  const problem = new Problem('bad_request', 'The URL is not valid.', { status })
   const { method, id } = request
   request.log.info({ method, status, code: problem.code }, 'request')
   sendProblem(problem, request, reply)
   return { method, status, code: problem.code, requestId: id }
 }
 
-/** Connections that were told something, and have a moment to read it: what else comes on them is no news. */
+/** Sockets that are closing after their last response. Further parse errors on them are ignored. */
 const closingSockets = new WeakSet<Duplex>()
 
 /**
- * A request that is not HTTP, or not in time: there is no reply to use, so the answer is written to the socket.
- * @param reply that of a request whose body is being read from the connection: then it is that request's own answer
- * @returns what was told, if it is not told of elsewhere
+ * Answers bytes that are not valid HTTP and requests that time out. Without a reply, writes the response to the socket.
+ * @param reply of the request whose body is being read from this socket; the error is then answered through this reply
+ * @returns the request for metrics, unless the request-end listeners already receive it
  */
-export function handleClientError (log: FastifyBaseLogger, error: Error & { code?: string }, socket: Duplex, reply: FastifyReply | undefined): UnparsedRequest | undefined {
+export function handleClientError (
+  log: FastifyBaseLogger,
+  error: Error & { code?: string },
+  socket: Duplex,
+  reply: FastifyReply | undefined
+): UnparsedRequest | undefined {
   if (closingSockets.has(socket)) return undefined
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
@@ -38,34 +50,53 @@ export function handleClientError (log: FastifyBaseLogger, error: Error & { code
   }
   closingSockets.add(socket)
   const problem = clientErrorProblem(error.code)
-  // Who ends in the middle has left, or waits for an answer all the same; a request that is under way tells of it as of a caller who left.
+  // A caller that ends its side in the middle of a request has left, or still reads the response. Such a request is
+  // logged when it ends, as client closed request (499), and not here.
   const isUnexpectedEnd = error.code === 'HPE_INVALID_EOF_STATE'
-  if (reply !== undefined && !isUnexpectedEnd) replyAndClose(problem, reply, socket)
-  else if (isDiscardingBody(socket) || reply?.sent === true) closeGracefully(socket)
-  else return writeRawResponse(log, problem, socket, { id: reply?.request.id ?? getRequestId({ headers: {} }), shouldLog: !isUnexpectedEnd })
-  return undefined
+  if (reply !== undefined && !isUnexpectedEnd) {
+    replyAndClose(problem, reply, socket)
+    return undefined
+  }
+  if (isDiscardingBody(socket) || reply?.sent === true) {
+    closeGracefully(socket)
+    return undefined
+  }
+  const id = reply?.request.id ?? getRequestId({ headers: {} })
+  return writeRawResponse(log, problem, socket, { id, shouldLog: !isUnexpectedEnd })
 }
 
-/** The parser is of no more use, so the connection ends with the answer, whoever gives it. */
+/** Answers through the reply and closes the connection, because Node's parser cannot continue after an error. */
 function replyAndClose (problem: Problem, reply: FastifyReply, socket: Duplex): void {
   reply.raw.once('close', () => closeGracefully(socket))
-  // Once it was answered it has no `close` of its own, for which whoever reads it waits.
+  // After the response is sent, Node emits no `close` on the request; destroy it so that the body reader is released.
   socket.once('close', () => reply.request.raw.destroy())
   if (reply.sent) return
   reply.header('connection', 'close')
   abortRequest(problem, reply)
 }
 
-function writeRawResponse (log: FastifyBaseLogger, problem: Problem, socket: Duplex, { id, shouldLog }: { id: string, shouldLog: boolean }): UnparsedRequest | undefined {
+function writeRawResponse (
+  log: FastifyBaseLogger,
+  problem: Problem,
+  socket: Duplex,
+  { id, shouldLog }: { id: string, shouldLog: boolean }
+): UnparsedRequest | undefined {
   const { status, code } = problem
   if (shouldLog) log.info({ requestId: id, status, code }, 'request')
   const body = problemBody(problem, id)
-  closeGracefully(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${problemMediaType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-    `cache-control: no-store\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `content-type: ${problemMediaType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'cache-control: no-store',
+    `x-request-id: ${id}`,
+    'connection: close',
+  ]
+  closeGracefully(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
   return shouldLog ? { method: 'none', status, code, requestId: id } : undefined
 }
 
-/** Whoever does not close its side keeps a connection that nobody reads any more. */
+/** Ends our side of the connection, then destroys it if the caller does not end its side in time. */
 function closeGracefully (socket: Duplex, payload = ''): void {
   socket.end(payload)
   const timer = setTimeout(() => socket.destroy(), limits.server.errorCloseDelayMs).unref()

@@ -1,6 +1,6 @@
 /**
- * Keeps the compiled code of all modules beside the packages, so that a start need not make it anew. To be imported before them all.
- * Where nobody may write, what is there is read; where nothing is, each start compiles.
+ * Enables Node's compile cache below node_modules, so that a start does not compile all modules again. Must be imported
+ * before all other modules. In a read-only file system an existing cache is used; without one, every start compiles.
  */
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-/** The HTTP server: what Fastify and Node are told, and who is told of requests that they can't read. It knows no route and no caller. */
+/** Configures Fastify and Node's HTTP server, and reports requests that they cannot parse. */
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
@@ -11,27 +11,34 @@ import type { RequestTracer } from '../telemetry/tracing.ts'
 import { getRequestId } from './request-id.ts'
 import { handleFrameworkError, handleClientError } from './client-error.ts'
 
-/** What the server works with. */
 export interface ServerDependencies {
   log: FastifyBaseLogger
-  /** Knows whose body is being read from a connection. */
+  /** Finds the request whose body is being read from a socket. */
   inFlight: InFlightRequests
-  /** Nothing where nobody traces. */
+  /** Undefined when no traces are exported. */
   tracing: RequestTracer | undefined
-  /** Told of each request that could not be read. */
-  parseErrorObservers: ReadonlyArray<{ recordParseError (unread: UnparsedRequest): void }>
+  /** Notified of each request that could not be parsed. */
+  parseErrorObservers: ReadonlyArray<{ recordParseError (unparsedRequest: UnparsedRequest): void }>
 }
 
-/** A Fastify without hooks and routes, which does not listen yet; time-outs, sizes and counts are those of `limits`. */
-export function createServer ({ auth: { trustedProxies }, procore }: Pick<Config, 'auth' | 'procore'>, { log, inFlight, tracing, parseErrorObservers }: ServerDependencies): FastifyInstance {
-  const notifyObservers = (unparsedRequest: UnparsedRequest) => { for (const observer of parseErrorObservers) observer.recordParseError(unparsedRequest) }
+/**
+ * Creates a Fastify instance without hooks and routes that does not listen yet. Timeouts, sizes and counts come from
+ * `limits`.
+ */
+export function createServer (
+  { auth: { trustedProxies }, procore }: Pick<Config, 'auth' | 'procore'>,
+  { log, inFlight, tracing, parseErrorObservers }: ServerDependencies
+): FastifyInstance {
+  const notifyObservers = (unparsedRequest: UnparsedRequest) => {
+    for (const observer of parseErrorObservers) observer.recordParseError(unparsedRequest)
+  }
   const onClientError = (error: Error, socket: Duplex) => {
     const unparsedRequest = handleClientError(log, error, socket, inFlight.findReplyBySocket(socket))
     if (unparsedRequest !== undefined) notifyObservers(unparsedRequest)
   }
   const fastify = Fastify({
     loggerInstance: log,
-    // A request has one line, which the access log writes.
+    // The access log writes the only line of a request.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: false,
     genReqId: getRequestId,
@@ -40,37 +47,56 @@ export function createServer ({ auth: { trustedProxies }, procore }: Pick<Config
       return parent.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
     },
     return503OnClosing: false,
-    // Addresses, never a count of hops (GHSA-3m5p-2c4r-xxw2).
+    // Proxies are trusted by address, never by number of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     keepAliveTimeout: limits.server.keepAliveTimeoutMs,
-    // Bodies have limits of their own, which know the pauses that are not the caller's.
+    // The body readers have their own timeouts, which exclude pauses that the caller did not cause.
     requestTimeout: 0,
-    http: { headersTimeout: limits.server.headersTimeoutMs, maxHeaderSize: limits.server.headersMaxBytes, requireHostHeader: false, connectionsCheckingInterval: limits.server.headersCheckIntervalMs },
+    http: {
+      headersTimeout: limits.server.headersTimeoutMs,
+      maxHeaderSize: limits.server.headersMaxBytes,
+      requireHostHeader: false,
+      connectionsCheckingInterval: limits.server.headersCheckIntervalMs,
+    },
     clientErrorHandler: onClientError,
-    schemaController: { compilersFactory: { buildValidator: () => rejectRouteSchema, buildSerializer: () => () => JSON.stringify } },
+    schemaController: {
+      compilersFactory: { buildValidator: () => rejectRouteSchema, buildSerializer: () => () => JSON.stringify },
+    },
     frameworkErrors: (error, request, reply) => notifyObservers(handleFrameworkError(error, request, reply)),
   })
   handleExpect(fastify.server)
   fastify.server.maxConnections = limits.server.connectionsMax
   fastify.server.setTimeout(socketTimeoutMs(procore))
-  // Requests in a pipeline each listen for the end of the same connection.
+  // Each pipelined request adds listeners to the same socket.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
   fastify.server.on('connect', (_request, socket) => onClientError(new Error('CONNECT'), socket))
   return fastify
 }
 
-/** How long nothing may go by on a connection: longer than a request waits for anything, and then some time for the caller to read its answer. */
+/**
+ * Computes the socket inactivity timeout: all waits of one request, plus the time that the caller has to read the
+ * response.
+ */
 function socketTimeoutMs ({ timeoutMs, rateLimitMaxWaitMs, idleTimeoutMs }: Config['procore']): number {
-  return 2 * timeoutMs + rateLimitMaxWaitMs + idleTimeoutMs + limits.lookup.timeoutMs + limits.server.responseReadTimeoutMs
+  const requestMaxMs = 2 * timeoutMs + rateLimitMaxWaitMs + idleTimeoutMs + limits.lookup.timeoutMs
+  return requestMaxMs + limits.server.responseReadTimeoutMs
 }
 
-/** Requests are judged by the mirror; Fastify's own way, which is not to be taken by mistake, would load a second validator at each start. */
+/**
+ * Rejects routes that have a request schema. The proxy validates requests itself; Fastify's validator would not be
+ * used, and loading it would slow down every start.
+ */
 function rejectRouteSchema (): never {
-  throw new Error('a route has a schema of what it takes, and nobody judges by it')
+  throw new Error('a route declares a request schema, but Fastify does not validate requests in this service')
 }
 
-/** Node would say `100 Continue` before anybody has judged the request; the reader of the body says it when the body is wanted. */
+/**
+ * Keeps Node from sending `100 Continue` before the request is authorized. The body reader sends it when it needs the
+ * body.
+ */
 function handleExpect (server: Server): void {
-  // RFC 9110 §10.1.1: what is not known may be ignored, and Node's own 417 would be an answer without a word.
-  for (const event of ['checkContinue', 'checkExpectation']) server.on(event, (request, response) => server.emit('request', request, response))
+  // RFC 9110 §10.1.1: unknown expectations may be ignored. Node's own 417 response would have no problem body.
+  for (const event of ['checkContinue', 'checkExpectation']) {
+    server.on(event, (request, response) => server.emit('request', request, response))
+  }
 }

@@ -1,4 +1,4 @@
-/** Whether a caller is still to be answered: not once its connection is closed, and not once it was told that the service stops. */
+/** Reports that a request must end: its connection closed, or the service answered it early because it is stopping. */
 import type { Socket } from 'node:net'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { SlotSet } from './in-flight.ts'
@@ -6,27 +6,30 @@ import { ClientDisconnectedError } from './errors.ts'
 
 type Listener = () => void
 
-/** Who waits for the end of a connection. It has one listener of Node's, since each request would add its own and take it back. */
+/**
+ * Listeners by socket. Each socket has one `close` listener, because adding and removing one for every request costs
+ * more.
+ */
 const socketListeners = new WeakMap<Socket, SlotSet<Listener>>()
 
-function listenersOf (socket: Socket): SlotSet<Listener> {
-  const known = socketListeners.get(socket)
-  if (known !== undefined) return known
+function getSocketListeners (socket: Socket): SlotSet<Listener> {
+  const existing = socketListeners.get(socket)
+  if (existing !== undefined) return existing
   const listeners = new SlotSet<Listener>()
   socketListeners.set(socket, listeners)
   socket.once('close', () => { for (const listener of listeners) listener() })
   return listeners
 }
 
-/** Of one request; the connection may outlive it. */
+/** Signal of one request. The connection may outlive the request. */
 export class SocketDisconnectSignal implements DisconnectSignal {
   readonly #socket: Socket
   readonly #record: RequestRecord
   #listeners: readonly Listener[] = noListeners
 
-  constructor (socket: Socket, trail: RequestRecord) {
+  constructor (socket: Socket, record: RequestRecord) {
     this.#socket = socket
-    this.#record = trail
+    this.#record = record
   }
 
   get aborted (): boolean {
@@ -34,33 +37,33 @@ export class SocketDisconnectSignal implements DisconnectSignal {
   }
 
   onAbort (listener: Listener): () => void {
-    // A connection that is closed has no more events.
+    // A destroyed socket emits no more events.
     if (this.#socket.destroyed) queueMicrotask(() => { if (this.#listeners.includes(listener)) listener() })
     this.#listeners = [...this.#listeners, listener]
-    this.#record.onAborted ??= () => { for (const one of this.#listeners) one() }
-    const others = listenersOf(this.#socket)
-    const place = others.add(listener)
+    this.#record.onAborted ??= () => { for (const current of this.#listeners) current() }
+    const listenersOnSocket = getSocketListeners(this.#socket)
+    const slot = listenersOnSocket.add(listener)
     return () => {
       if (!this.#listeners.includes(listener)) return
-      this.#listeners = this.#listeners.length === 1 ? noListeners : this.#listeners.filter(one => one !== listener)
-      others.remove(place)
+      this.#listeners = this.#listeners.length === 1 ? noListeners : this.#listeners.filter(other => other !== listener)
+      listenersOnSocket.remove(slot)
     }
   }
 }
 
 const noListeners: readonly Listener[] = []
 
-/** Whether whoever asked is still there to be answered; a wait for nobody ends. */
+/** Reports whether the caller can still receive a response; waits that only serve that response end with it. */
 export interface DisconnectSignal {
   readonly aborted: boolean
-  /** Calls the listener once when the caller leaves; returns what takes the listener back. */
+  /** Calls the listener once when the caller leaves. Returns a function that removes the listener. */
   onAbort (listener: () => void): () => void
 }
 
-/** For work that goes on whoever leaves. */
+/** Signal for work that continues after the caller left. */
 export const neverAborted: DisconnectSignal = { aborted: false, onAbort: () => () => {} }
 
-/** A wait that ends when there is nobody left to wait for. @throws {ClientDisconnectedError} */
+/** Waits for the promise, but not longer than the caller stays. @throws {ClientDisconnectedError} */
 export async function raceWithAbort<T> (promise: Promise<T>, signal: DisconnectSignal): Promise<T> {
   const { promise: disconnected, reject } = Promise.withResolvers<never>()
   const unsubscribe = signal.onAbort(() => reject(new ClientDisconnectedError()))

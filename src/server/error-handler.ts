@@ -1,13 +1,15 @@
 /**
- * Where every failure of a request becomes its answer: thrown Problems, errors of Fastify, and the unexpected, which is logged in full and
- * told as `internal` without a word of its own. It finds no fault itself, and does not know where one was found.
+ * Turns every failure of a request into its response: thrown Problems, errors of Fastify, and unexpected errors. An
+ * unexpected error is logged in full and reported as `internal`, without its message.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { discardBody } from './lingering-close.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
 
-/** Whatever a hook or a handler throws is answered with a problem (RFC 9457), unless the caller left, whose connection is then closed. */
+/**
+ * Answers errors of hooks and handlers with a problem (RFC 9457). If the caller left, destroys the connection instead.
+ */
 export function registerErrorHandler (app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => handleError(error, request, reply))
 }
@@ -23,46 +25,60 @@ function handleError (error: unknown, request: FastifyRequest, reply: FastifyRep
 
 function toProblem (error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) {
-    if (error.status >= 500 && error.cause !== undefined) request.log.warn({ err: error.cause, code: error.code }, error.message)
+    if (error.status >= 500 && error.cause !== undefined) {
+      request.log.warn({ err: error.cause, code: error.code }, error.message)
+    }
     return error
   }
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
-  if (typeof status === 'number' && status >= 400 && status < 500) return new Problem('bad_request', 'The request cannot be served.', { status })
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new Problem('bad_request', 'The request cannot be served.', { status })
+  }
   request.log.error({ err: error }, 'unexpected error')
   const { provisionalOutcome } = request.record
-  return new Problem('internal', 'An unexpected error happened here; it is in the log under the id of this request.', provisionalOutcome === undefined ? {} : { outcome: provisionalOutcome })
+  const detail = 'An unexpected error occurred in this service. Its log has the details under the id of this request.'
+  return new Problem('internal', detail, provisionalOutcome === undefined ? {} : { outcome: provisionalOutcome })
 }
 
 /**
- * Answers a request that is still being worked on; a create that may have happened is told as such. Nothing of it becomes complete at
- * Procore any more. The request must have its trail, and no answer yet.
+ * Answers a request while it is still being handled, and aborts the work. A create that may have happened is reported
+ * with its provisional outcome. Procore receives no complete request afterwards. The request must have its record and
+ * must not have been answered.
  */
 export function abortRequest (problem: Problem, reply: FastifyReply): void {
   const { record } = reply.request
-  sendProblem(record.provisionalOutcome === undefined ? problem : problem.withExtras({ outcome: record.provisionalOutcome }), reply.request, reply)
-  // What it was told must stay true while its answer leaves.
+  const outcome = record.provisionalOutcome
+  sendProblem(outcome === undefined ? problem : problem.withExtras({ outcome }), reply.request, reply)
+  // The reported outcome must stay true while the response is being written, so the work is aborted at once.
   record.isAborted = true
   record.onAborted?.()
 }
 
-/** The one place that writes a problem as an answer of Fastify's, notes it on the trail, and sees to the rest of the body. */
+/** Records a problem, discards the rest of the request body, and sends the problem as the response. */
 export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   const { extras } = problem
   recordProblem(problem, request)
-  // A body that was asked about and is not wanted does not come, and what comes next can't be told from it.
+  // RFC 9110 §10.1.1: after `Expect: 100-continue` and a final response, the client may or may not send the body. The
+  // next bytes could be the body or a new request, so the connection closes.
   if (request.headers.expect !== undefined && !request.raw.complete) reply.header('connection', 'close')
   discardBody(request.raw)
   reply
     .code(problem.status)
-    .headers({ ...extras.headers, 'content-type': problemMediaType, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'x-request-id': request.id })
+    .headers({
+      ...extras.headers,
+      'content-type': problemMediaType,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'x-request-id': request.id,
+    })
   reply.send(problemBody(problem, request.id))
 }
 
 function recordProblem ({ code, extras }: Problem, { record }: FastifyRequest): void {
-  // Requests that Fastify refuses before any hook runs have no trail.
+  // Requests that Fastify rejects before any hook runs have no record.
   if (record === undefined) return
   record.code = code
-  // What a repeat is told again happened to an earlier request.
+  // A replayed outcome belongs to an earlier request.
   if (extras.outcome !== undefined && record.replayed !== true) record.outcome = extras.outcome
   if (extras.errors !== undefined) record.errorCount = extras.errors.length
 }

@@ -1,13 +1,16 @@
-/** What was caught, as Fastify's hooks want it; something that is no error becomes the cause of one. */
+/**
+ * Returns the thrown value as an Error, which Fastify's hooks require. Any other value becomes the cause of a new
+ * Error.
+ */
 export function toError (thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('something was thrown that is no error', { cause: thrown })
+  return thrown instanceof Error ? thrown : new Error('a value that is not an Error was thrown', { cause: thrown })
 }
 
-/** The caller left before it was answered: there is nobody to tell, only a log line to write. */
+/** The caller closed the connection before the response. It is only logged: no response can be sent. */
 export class ClientDisconnectedError extends Error {
-  override readonly name = 'CallerGone'
+  override readonly name = 'ClientDisconnectedError'
 
   constructor () {
-    super('the caller left')
+    super('the caller closed the connection')
   }
 }

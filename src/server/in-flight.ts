@@ -1,7 +1,6 @@
 /**
- * What the process is doing: starting, serving or stopping, and which requests are under way. Answers say `connection: close`
- * while it stops, and what still waits when the grace ends is told so. It knows nothing of what a
- * request asks for.
+ * Tracks the requests in flight and whether the process is draining. While it drains, every response carries
+ * `connection: close`; requests that are still pending when the grace period ends are answered with `stopping`.
  */
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
@@ -9,14 +8,17 @@ import { Problem } from './problem.ts'
 import type { RequestEndListener } from '../telemetry/request-end.ts'
 import { abortRequest } from './error-handler.ts'
 
-/** Of one process, which begins by serving; once it is stopping it stays so. */
+/** Registry of the requests in flight in this process. Draining starts once and never ends. */
 export class InFlightRequests {
   #isDraining = false
   readonly #drainListeners = new Set<() => void>()
   readonly #replies = new SlotSet<FastifyReply>()
   #onIdle: (() => void) | undefined
 
-  /** From when the trail of a request is there, which these hooks write to, it is under way until `note` is told of its end. */
+  /**
+   * Registers the hooks that count requests. Must be registered after the request record is created, because the hooks
+   * write to it. A request counts as in flight until `onRequestEnd`.
+   */
   registerHooks (app: FastifyInstance): void {
     app.addHook('onRequest', ({ record }, reply, done) => {
       record.slot = this.#replies.add(reply)
@@ -28,29 +30,34 @@ export class InFlightRequests {
     })
   }
 
-  /** Whether the process was told to end: it is not ready, and every answer ends its connection. */
+  /** Whether the process is shutting down: it is not ready, and every response closes its connection. */
   get isDraining (): boolean {
     return this.#isDraining
   }
 
-  /** From now on it is not ready. */
+  /** Makes the process not ready and notifies the drain listeners. */
   startDraining (): void {
     this.#isDraining = true
     for (const listener of this.#drainListeners) listener()
   }
 
-  /** For answers that have no end of their own. What comes back forgets it. */
+  /**
+   * Calls the listener when draining starts, so that endless responses can end. Returns a function that unsubscribes.
+   */
   onDraining (listener: () => void): () => void {
     this.#drainListeners.add(listener)
     return () => this.#drainListeners.delete(listener)
   }
 
-  /** How many requests are under way; an answer that has no end of its own is none of them. */
+  /** Number of requests in flight, without endless responses (one drain listener each). */
   get count (): number {
     return this.#replies.size - this.#drainListeners.size
   }
 
-  /** Resolves with true when the last request ended, with false when the time ran out before. Only the last one who asks is told of the end. */
+  /**
+   * Resolves with true when the last request ended, or with false when `graceMs` passed before that.
+   * Supports one waiter: after a second call, the first promise resolves only by its timeout.
+   */
   waitUntilIdle (graceMs: number): Promise<boolean> {
     if (this.#replies.size === 0) return Promise.resolve(true)
     return new Promise(resolve => {
@@ -62,12 +69,17 @@ export class InFlightRequests {
     })
   }
 
-  /** Answers what has no answer yet with `stopping`, and with the outcome that a create would have. */
+  /** Answers every pending request with `stopping` and, for a create, with its provisional outcome. */
   abortPending (): void {
-    for (const reply of this.#replies) if (!reply.sent) abortRequest(new Problem('stopping', 'This service is stopping.'), reply)
+    for (const reply of this.#replies) {
+      if (!reply.sent) abortRequest(new Problem('stopping', 'This service is stopping.'), reply)
+    }
   }
 
-  /** The reply to the request whose body is being read from this connection; it looks at all that are under way, so it is for errors only. */
+  /**
+   * Finds the reply to the request whose body is being read from this socket.
+   * Scans all requests in flight, so it is only for the error path.
+   */
   findReplyBySocket (socket: Duplex): FastifyReply | undefined {
     for (const reply of this.#replies) {
       const { raw } = reply.request
@@ -76,7 +88,7 @@ export class InFlightRequests {
     return undefined
   }
 
-  /** To be told of every request that ended, after all others who are told. */
+  /** Removes a request that ended. Must be the last request-end listener. */
   readonly onRequestEnd: RequestEndListener = ({ request: { record: { slot } } }) => {
     if (slot === undefined) return
     this.#replies.remove(slot)
@@ -85,17 +97,17 @@ export class InFlightRequests {
 }
 
 /**
- * What is under way, put in and taken out at every request. A Set would do the same, but V8 makes its table anew every so many changes,
- * and an old table that was promoted keeps what it held until a full collection: it carried the requests of seconds into the old
- * generation, which made each collection of the young one twice as long (bench/NOTES.md).
+ * Set of objects that is cheap to change on every request. A Set works too, but V8 rebuilds its table after some number
+ * of changes, and an old table that was promoted keeps its objects alive until a full collection. That carried seconds
+ * of requests into the old generation and doubled the time of each minor collection (bench/NOTES.md).
  */
 export class SlotSet<T extends object> {
   readonly #slots: Array<T | undefined> = []
   readonly #freeSlots: number[] = []
-  /** How many there are. To be read only. */
+  /** Number of items; read-only for users. */
   size = 0
 
-  /** Takes what is not in it yet. Returns the place, by which it is taken out again. */
+  /** Adds an item that is not in the set yet. Returns the slot, which `remove` needs. */
   add (item: T): number {
     const slot = this.#freeSlots.pop() ?? this.#slots.length
     this.#slots[slot] = item
@@ -103,7 +115,7 @@ export class SlotSet<T extends object> {
     return slot
   }
 
-  /** To be called once for each that was put in. */
+  /** Removes an item. Must be called once for each slot that `add` returned. */
   remove (slot: number): void {
     this.#slots[slot] = undefined
     this.#freeSlots.push(slot)

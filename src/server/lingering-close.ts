@@ -1,7 +1,6 @@
 /**
- * What is done with the rest of a body that was answered before its end: it is read and thrown away, within a cap in bytes and time.
- * Closing at once would reset the connection, and the reset would reach the caller before the answer (RFC 9112 §9.6). It does
- * not know why it was answered.
+ * Discards the rest of a request body that was answered before its end, within a limit in bytes and time. Closing at
+ * once would reset the connection, and the reset could reach the caller before the response (RFC 9112 §9.6).
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -11,12 +10,12 @@ import { limits } from '../config/limits.ts'
 const discardedRequests = new WeakSet<IncomingMessage>()
 const discardingSockets = new WeakSet<Duplex>()
 
-/** Whether the rest of a body that was answered is being read from this connection. */
+/** Whether the rest of an answered request's body is being read from this socket. */
 export function isDiscardingBody (socket: Duplex): boolean {
   return discardingSockets.has(socket)
 }
 
-/** Every answer has the rest of its request's body read. */
+/** Registers a hook that discards the rest of the request body with every response. */
 export function registerLingeringClose (app: FastifyInstance): void {
   app.addHook('onSend', ({ raw }, _reply, payload, done) => {
     discardBody(raw)
@@ -25,8 +24,9 @@ export function registerLingeringClose (app: FastifyInstance): void {
 }
 
 /**
- * Reads what still comes of a body and throws it away; the connection is destroyed when that is more than `limits.server.lingerMaxBytes` or takes longer
- * than `limits.server.lingerTimeoutMs`. To be called before the answer is sent; again, or for a body that has come, it does nothing.
+ * Reads and discards the rest of a body. Destroys the connection when the rest exceeds `limits.server.lingerMaxBytes`
+ * or `limits.server.lingerTimeoutMs`. Must be called before the response is sent. Further calls, and calls for a
+ * complete body, do nothing.
  */
 export function discardBody (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed || discardedRequests.has(raw)) return
@@ -36,7 +36,8 @@ export function discardBody (raw: IncomingMessage): void {
   let bytes = 0
   let isClosing = false
   const timer = setTimeout(() => socket.destroy(), limits.server.lingerTimeoutMs)
-  // Node calls this after an answer that ends the connection; only our half of it may end while the caller still sends.
+  // Node calls `destroySoon` after a response with `connection: close`. While the caller still sends, end only our
+  // side.
   socket.destroySoon = () => {
     isClosing = true
     socket.end()
@@ -44,7 +45,7 @@ export function discardBody (raw: IncomingMessage): void {
   const finish = () => {
     clearTimeout(timer)
     discardingSockets.delete(socket)
-    // The socket may outlive this request by many others.
+    // The socket may serve many more requests.
     socket.off('close', finish)
     Reflect.deleteProperty(socket, 'destroySoon')
     if (isClosing) socket.destroySoon()
@@ -53,7 +54,7 @@ export function discardBody (raw: IncomingMessage): void {
     bytes += chunk.length
     if (bytes > limits.server.lingerMaxBytes) socket.destroy()
   })
-  // A request whose answer is out is forgotten by the server: when its socket closes, it has no `close` of its own.
+  // After the response is sent, Node emits no `close` on the request, so listen on the socket as well.
   raw.once('end', finish)
   socket.once('close', finish)
   raw.resume()

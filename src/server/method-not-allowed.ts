@@ -1,36 +1,41 @@
-/** The paths that there are: a method that a path does not have is told with those that it has. It knows nothing of what routes do. */
+/** Rejects a method that a path does not support with 405 and `Allow`, and an unknown path with 404. */
 import type { FastifyInstance } from 'fastify'
 import findMyWay from 'find-my-way'
 import { Problem } from './problem.ts'
 
-/** The router takes nothing for a parameter: `/users/` would be the user of no id. */
-const hasEmptyParam = (params: unknown) => typeof params === 'object' && params !== null && Object.values(params).includes('')
+/** The router accepts an empty parameter, so `/users/` would match `/users/:id` with an empty id. */
+const hasEmptyParam = (params: unknown) =>
+  typeof params === 'object' && params !== null && Object.values(params).includes('')
 
-const notFoundProblem = () => new Problem('not_found', 'There is no such route.')
+const notFoundProblem = () => new Problem('not_found', 'The route does not exist.')
 
-/** Of one service: made before its routes, closed after them. */
+/** Collects the methods of each path. Create it before the routes; call `registerFallbacks` after them. */
 export class AllowedMethods {
   readonly #methodsByUrl = new Map<string, Set<string>>()
-  /** As Fastify's own, but with one method, under which a path has its refusal. */
+  /** Router like Fastify's own. It stores the problem of each path under one method. */
   readonly #problems = findMyWay()
 
-  /** To be made before any route. */
+  /** Must be called before any route is registered, because it listens for them. */
   constructor (app: FastifyInstance) {
     app.addHook('onRoute', ({ url, method }) => {
-      // The one route of @fastify/cors is a path of nobody's.
-      if (url !== '*') this.#methodsByUrl.set(url, (this.#methodsByUrl.get(url) ?? new Set()).union(new Set([method].flat())))
+      // @fastify/cors registers one catch-all route, which is not a path of this service.
+      if (url === '*') return
+      const knownMethods = this.#methodsByUrl.get(url) ?? new Set()
+      this.#methodsByUrl.set(url, knownMethods.union(new Set([method].flat())))
     })
   }
 
   /**
-   * To be called once, after all routes. Methods that other paths have are refused by routes, since a path with a parameter in the same
-   * place would take them; all others come to nobody, and `refusalOf` tells why.
+   * Registers a route that rejects, for each path, every method that only other paths support. Without it, another path
+   * with a parameter in the same position would match. Methods that no path supports match no route; `problemFor`
+   * returns their problem. Must be called once, after all routes.
    */
   registerFallbacks (app: FastifyInstance): void {
     const paths = [...this.#methodsByUrl]
     const usedMethods = paths.reduce((all, [, methods]) => all.union(methods), new Set<string>())
     for (const [url, methods] of paths) {
-      const problem = new Problem('method_not_allowed', 'The route does not have this method.', { headers: { allow: [...methods].join(', ') } })
+      const headers = { allow: [...methods].join(', ') }
+      const problem = new Problem('method_not_allowed', 'The route does not support this method.', { headers })
       this.#problems.on('GET', url, () => {}, problem)
       app.route({
         method: [...usedMethods.difference(methods)],
@@ -42,7 +47,7 @@ export class AllowedMethods {
     }
   }
 
-  /** Why a request has no route (RFC 9110 §15.5.5, §15.5.6). */
+  /** Returns the problem for a URL that matched no route (RFC 9110 §15.5.5, §15.5.6). */
   problemFor (url = ''): Problem {
     const found = this.#problems.find('GET', url)
     return found?.store instanceof Problem && !hasEmptyParam(found.params) ? found.store : notFoundProblem()

@@ -1,70 +1,72 @@
-/**
- * The one error shape of this service (RFC 9457) and the table of its codes.
- * It knows nothing of HTTP servers or of Procore: a Problem is thrown anywhere and written in one place.
- */
+/** Defines the error format of this service (RFC 9457) and its problem codes. Any module may throw a Problem. */
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../endpoints/string-enum.ts'
 
-/** Every code with the status it has unless Procore's own status is passed on, and its title. */
+/** Status and title by problem code. When Procore's own status is relayed, it replaces the status of the table. */
 export const problemTable = {
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
   malformed_form: { status: 400, title: 'The form is not valid multipart/form-data' },
-  bad_request: { status: 400, title: 'The request is not valid HTTP or breaks a limit' },
+  bad_request: { status: 400, title: 'The request is not valid HTTP or exceeds a limit' },
   unauthenticated: { status: 401, title: 'The caller is not authenticated' },
-  company_not_allowed: { status: 403, title: 'This company may not be addressed' },
-  operation_not_allowed: { status: 403, title: 'This operation is not in the scope of the caller' },
-  template_not_allowed: { status: 403, title: 'This permission template may not be given' },
-  not_found: { status: 404, title: 'There is no such route' },
-  method_not_allowed: { status: 405, title: 'The route does not have this method' },
+  company_not_allowed: { status: 403, title: 'Access to this company is not allowed' },
+  operation_not_allowed: { status: 403, title: 'The scope of the caller does not include this operation' },
+  template_not_allowed: { status: 403, title: 'This permission template may not be assigned' },
+  not_found: { status: 404, title: 'The route does not exist' },
+  method_not_allowed: { status: 405, title: 'The route does not support this method' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
-  idempotency_in_progress: { status: 409, title: 'A request with this key is still running' },
+  idempotency_in_progress: { status: 409, title: 'A request with this idempotency key is still in progress' },
   body_too_large: { status: 413, title: 'The body is too large' },
   avatar_too_large: { status: 413, title: 'The avatar is too large' },
   unsupported_media_type: { status: 415, title: 'The media type is not supported' },
-  avatar_type: { status: 415, title: 'The avatar is no image of a supported type' },
-  validation_failed: { status: 422, title: 'The request has faults' },
-  idempotency_key_reused: { status: 422, title: 'This key was used for another request' },
-  procore_rate_limited: { status: 429, title: 'The allowance of requests to Procore is spent' },
-  too_many_requests: { status: 429, title: 'Too many requests of one caller' },
-  procore_rejected: { status: 422, title: 'Procore refused the request' },
-  internal: { status: 500, title: 'Something went wrong here' },
+  avatar_type: { status: 415, title: 'The avatar is not an image of a supported type' },
+  validation_failed: { status: 422, title: 'The request is not valid' },
+  idempotency_key_reused: { status: 422, title: 'This idempotency key was used for another request' },
+  procore_rate_limited: { status: 429, title: 'The rate limit of Procore is exhausted' },
+  too_many_requests: { status: 429, title: 'The caller sends too many requests' },
+  procore_rejected: { status: 422, title: 'Procore rejected the request' },
+  internal: { status: 500, title: 'An unexpected error occurred in this service' },
   procore_unreachable: { status: 502, title: 'Procore could not be reached' },
   procore_unauthorized: { status: 502, title: 'Procore does not accept the credentials of this service' },
-  procore_bad_response: { status: 502, title: 'Procore gave an answer that cannot be used' },
+  procore_bad_response: { status: 502, title: 'Procore sent a response that cannot be used' },
   procore_unavailable: { status: 503, title: 'Procore is not available' },
   identity_unavailable: { status: 503, title: 'Callers cannot be verified' },
-  overloaded: { status: 503, title: 'This service is at a limit' },
+  overloaded: { status: 503, title: 'This service has reached a limit' },
   stopping: { status: 503, title: 'This service is stopping' },
-  procore_timeout: { status: 504, title: 'Procore did not answer in time' },
+  procore_timeout: { status: 504, title: 'Procore did not respond in time' },
 } as const satisfies Record<string, { status: number, title: string }>
 
-/** What a caller tells failures apart by: a code stays what it is, whatever its words become. */
+/** Identifies the kind of a failure. Codes are stable; titles and details may change. */
 export type ProblemCode = keyof typeof problemTable
 
 const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(problemTable, code)
 
-/** All codes, in the order of the table. */
+/** All problem codes, in the order of the table. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).filter(isProblemCode)
 
-const ErrorRuleSchema = stringEnum(['required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore'])
-/** What an input broke, for programs that show faults in their own words; `procore` is whatever Procore found. */
+const ErrorRuleSchema = stringEnum([
+  'required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore',
+])
+/** The rule that an input violates, for clients with their own messages. `procore`: an error that Procore reported. */
 export type ErrorRule = Static<typeof ErrorRuleSchema>
 
 const FieldErrorSchema = Type.Object({
-  in: stringEnum(['path', 'query', 'header', 'body'], { description: 'The part of the request that the pointer is into.' }),
-  pointer: Type.String({ description: 'JSON Pointer (RFC 6901) of the input.' }),
-  field: Type.String({ description: 'The input as a form names it.' }),
+  in: stringEnum(['path', 'query', 'header', 'body'], { description: 'Part of the request that contains the input.' }),
+  pointer: Type.String({ description: 'JSON Pointer (RFC 6901) to the input.' }),
+  field: Type.String({ description: 'Name of the input in a multipart form.' }),
   rule: ErrorRuleSchema,
-  message: Type.String({ description: 'A sentence for a person.' }),
+  message: Type.String({ description: 'Message for people.' }),
 })
-/** One faulty input. */
+/** One invalid input. */
 export type FieldError = Static<typeof FieldErrorSchema>
 
-const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], { description: 'What became of a create that failed: nothing complete left here and it is safe to repeat, Procore refused it, or nobody can tell.' })
-/** What became of a create that failed: nothing complete left here, Procore refused it, or nobody can tell. */
+const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], {
+  description: 'Outcome of a create that failed. `not_sent`: Procore received no complete request, so it is safe to ' +
+    'repeat. `rejected`: Procore rejected the request. `unknown`: Procore may or may not have created the record.',
+})
+/** Outcome of a create that failed: Procore received no complete request, rejected it, or may have executed it. */
 export type Outcome = Static<typeof OutcomeSchema>
 
-/** The body of a problem as the document has it (RFC 9457 §3.1, §3.2); at most 50 faults are told. */
+/** Schema of a problem (RFC 9457 §3.1, §3.2). At most 50 field errors are reported. */
 export const ProblemSchema = Type.Object({
   type: Type.String({ format: 'uri' }),
   title: Type.String(),
@@ -77,21 +79,21 @@ export const ProblemSchema = Type.Object({
   procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
 })
 
-/** What some problems have beside code and words. */
+/** Optional data of a problem. */
 export interface ProblemExtras {
-  /** Instead of the status of the table: Procore's own, or 414 and 431 of `bad_request`. */
+  /** Replaces the status of the table: Procore's own status, or 414 and 431 of `bad_request`. */
   status?: number
   errors?: readonly FieldError[]
   outcome?: Outcome
   procore?: { status: number, body?: unknown }
-  /** Response headers in lower case. */
+  /** Response headers; names in lower case. */
   headers?: Record<string, string>
-  /** When a create with an unknown outcome was sent, by our own clock; for a later look-up, never told. */
+  /** Time by our clock at which a create with an unknown outcome was sent. Used by a later lookup, never reported. */
   sentAtMs?: number
   cause?: unknown
 }
 
-/** A failure as the caller is told it. `message` is the `detail`: it must hold no personal data and no credential. */
+/** A failure as reported to the caller. `message` is the `detail`; it must not contain personal data or credentials. */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly code: ProblemCode
@@ -105,22 +107,23 @@ export class Problem extends Error {
     this.extras = extras
   }
 
-  /** The same failure of a request that changes nothing, of which there is nothing to tell but that it failed. */
+  /** Returns a copy without the outcome, for requests that change nothing. */
   withoutOutcome (): Problem {
     const { outcome: _, ...extras } = this.extras
     return new Problem(this.code, this.message, extras)
   }
 
-  /** The same failure with more known of it. */
+  /** Returns a copy with additional data and, if given, one more sentence. */
   withExtras (extras: ProblemExtras, additionalDetail?: string): Problem {
-    return new Problem(this.code, additionalDetail === undefined ? this.message : `${this.message} ${additionalDetail}`, { ...this.extras, ...extras })
+    const detail = additionalDetail === undefined ? this.message : `${this.message} ${additionalDetail}`
+    return new Problem(this.code, detail, { ...this.extras, ...extras })
   }
 }
 
-/** RFC 9457 §3; JSON is UTF-8 anyway, which some clients do not know. */
+/** RFC 9457 §3. JSON is always UTF-8 (RFC 8259 §8.1); the charset is for clients that do not know that. */
 export const problemMediaType = 'application/problem+json; charset=utf-8'
 
-/** The body of a problem answer (RFC 9457 §3.1); members that do not apply are left out. */
+/** Serializes a problem as a response body (RFC 9457 §3.1). Members that do not apply are omitted. */
 export function problemBody (problem: Problem, requestId: string): string {
   const { errors, outcome, procore } = problem.extras
   return JSON.stringify({
@@ -136,7 +139,13 @@ export function problemBody (problem: Problem, requestId: string): string {
   })
 }
 
-/** A limit of this service is met; whoever comes back after the seconds that it says may find room. */
-export function overloadedProblem (detail: string, { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}): Problem {
-  return new Problem('overloaded', detail, { ...(outcome !== undefined && { outcome }), headers: { 'retry-after': String(retryAfterSeconds) } })
+/** Creates the problem for a limit of this service that is reached, with Retry-After. */
+export function overloadedProblem (
+  detail: string,
+  { outcome, retryAfterSeconds = 1 }: { outcome?: Outcome, retryAfterSeconds?: number } = {}
+): Problem {
+  return new Problem('overloaded', detail, {
+    ...(outcome !== undefined && { outcome }),
+    headers: { 'retry-after': String(retryAfterSeconds) },
+  })
 }

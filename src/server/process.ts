@@ -1,4 +1,4 @@
-/** The process: environment, listen, signals, exit status. It knows no request. */
+/** Starts the process: reads the environment, listens, handles signals, sets the exit status. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import closeWithGrace from 'close-with-grace'
@@ -10,18 +10,20 @@ import { createLog, createDebugToggle } from '../telemetry/logger.ts'
 import { shutDown } from './shutdown.ts'
 
 /**
- * Resolves once the service listens, and goes on until a signal. With faults in the environment, or a port that can't be had, it says so on
- * standard error and ends the process with status 1.
- * @param extend adds what `npm start` does not have
+ * Starts the service, which runs until a signal; resolves once it listens. If the environment is not valid or the port
+ * is not available, writes the reason to standard error and exits with status 1.
+ * @param extend registers additional plugins, such as those of the demo
  */
-export async function startProcess (extend?: (fastify: FastifyInstance, config: Config) => Promise<void>): Promise<void> {
+export async function startProcess (
+  extend?: (fastify: FastifyInstance, config: Config) => Promise<void>
+): Promise<void> {
   const config = configOrExit()
   const log = createLog(config.log)
   const app = await buildApp(config, log)
   await extend?.(app.fastify, config)
 
   closeWithGrace({
-    // The steps of stopping keep times of their own; this is the end of all patience.
+    // The steps of the shutdown have their own timeouts. After this delay, close-with-grace exits the process.
     delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.server.shutdownHardLimitMs,
     logger: log,
     skip: ['SIGHUP', 'SIGUSR2', 'beforeExit'],
@@ -53,7 +55,8 @@ function configOrExit (): Config {
 }
 
 function exitOnListenError (error: unknown): never {
-  process.stderr.write(`HOST, PORT: can't listen there (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'})\n`)
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  process.stderr.write(`HOST, PORT: cannot listen on this address (${code})\n`)
   process.exit(1)
 }
 

@@ -1,40 +1,54 @@
-/**
- * What is judged of a request's head before anybody asks who sent it: whether its route is there, and whether all parsers agree on it.
- * It knows neither callers nor what a route does, and no body was read yet.
- */
+/** Rejects requests before authentication: unknown routes, and heads that two HTTP parsers could read differently. */
 import type { FastifyInstance } from 'fastify'
 import type { AllowedMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
 import { limits } from '../config/limits.ts'
 import { Problem } from './problem.ts'
 
-/** Adds the hook that refuses with `not_found`, `method_not_allowed` or `bad_request`; all answers from there on name the request by its id. */
+/**
+ * Registers a hook that rejects with `not_found`, `method_not_allowed` or `bad_request`. From this hook on, every
+ * response carries `X-Request-Id`.
+ */
 export function registerRequestGuards (app: FastifyInstance, allowedMethods: AllowedMethods): void {
   app.setNotFoundHandler(request => { throw allowedMethods.problemFor(request.raw.url) })
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    // Before its handler, Fastify would parse the body of a request that has no route, and find fault with that first.
+    // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
     done(request.is404 ? allowedMethods.problemFor(request.raw.url) : checkRequestHead(request.raw))
   })
 }
 
+type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>
+
 /**
- * A head without Host or with a Host that is none (RFC 9112 §3.2), with more than `limits.server.headersMaxCount` headers, with doubles of those that
- * stand once, with a coding but chunked, or with a fragment in its target. Returns `bad_request` (400, or 431 for too many); nothing when
- * there is no doubt.
+ * Checks a request head for a missing or invalid Host (RFC 9112 §3.2), more than `limits.server.headersMaxCount`
+ * headers, duplicates of singleton headers, a transfer coding other than chunked, and a fragment in the target. Returns
+ * `bad_request` (400, or 431 for too many headers), or undefined for a valid head.
  */
-export function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>): Problem | undefined {
-  if (httpVersion === '1.1' && headers.host === undefined) return new Problem('bad_request', 'The request has no Host.')
-  if (rawHeaders.length > limits.server.headersMaxCount * 2) return new Problem('bad_request', 'There are too many headers.', { status: 431 })
-  if (hasDuplicateSingletonField(rawHeaders) || (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host))) return new Problem('bad_request', 'A header that may stand once is doubled or not valid.')
+export function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
+  if (httpVersion === '1.1' && headers.host === undefined) return badRequest('The request has no Host header.')
+  if (rawHeaders.length > limits.server.headersMaxCount * 2) {
+    return new Problem('bad_request', 'The request has too many headers.', { status: 431 })
+  }
+  const isValidHost = headers.host === undefined || /^[\w.:[\]-]*$/.test(headers.host)
+  if (hasDuplicateSingletonField(rawHeaders) || !isValidHost) {
+    return badRequest('Host, Authorization or Content-Type is duplicated or not valid.')
+  }
   const transferCoding = headers['transfer-encoding']
-  // RFC 9112 §6.1: whoever does not know a transfer coding can't tell what the body is.
-  if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') return new Problem('bad_request', 'Only the transfer coding chunked is supported.')
-  // RFC 9112 §3.2: a target has no fragment.
-  return url?.includes('#') === true ? new Problem('bad_request', 'The URL cannot be read.') : undefined
+  // RFC 9112 §6.1: without support for a transfer coding, the server cannot determine the body.
+  if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
+    return badRequest('The only supported transfer coding is chunked.')
+  }
+  // RFC 9112 §3.2: a request target has no fragment.
+  return url?.includes('#') === true ? badRequest('The URL is not valid.') : undefined
 }
 
-/** Headers of which Node takes the first, and another parser perhaps the last (RFC 9110 §5.3, RFC 9112 §3.2). */
+const badRequest = (detail: string) => new Problem('bad_request', detail)
+
+/**
+ * Headers that may occur once. If duplicated, Node uses the first, and another parser may use the last (RFC 9110 §5.3,
+ * RFC 9112 §3.2).
+ */
 const singletonFields = new Set(['host', 'authorization', 'content-type'])
 
 const singletonFieldLengths = new Set([...singletonFields].map(name => name.length))

@@ -1,6 +1,6 @@
 /**
- * How the service stops without losing a request: it says that it is not ready, goes on listening for a while, takes no new
- * connections, lets what runs finish within the grace, and tells the rest that it is stopping. It knows no signal, nor how the process ends.
+ * Shuts the service down without losing a request: reports not ready, keeps listening for the drain delay, closes the
+ * listener, waits for the requests in flight for the grace period, and answers the others with `stopping`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { App } from '../app.ts'
@@ -8,10 +8,14 @@ import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 
 /**
- * Takes `drainDelayMs`, then as long as there are requests under way, at most `graceMs` and what their last answers take. To be called once.
- * @throws when the grace ran out with requests under way, so that the exit status tells it
+ * Resolves when the service has stopped: after `drainDelayMs`, then as soon as no request is in flight, at most
+ * `graceMs` and `limits.server.shutdownAbortMs` later. Must be called once.
+ * @throws when requests were still in flight at the end of the grace period, so that the exit status is 1
  */
-export async function shutDown ({ fastify, inFlight }: App, { drainDelayMs, graceMs }: Config['shutdown']): Promise<void> {
+export async function shutDown (
+  { fastify, inFlight }: App,
+  { drainDelayMs, graceMs }: Config['shutdown']
+): Promise<void> {
   inFlight.startDraining()
   if (drainDelayMs > 0) await sleep(drainDelayMs)
   const { server } = fastify
@@ -24,5 +28,5 @@ export async function shutDown ({ fastify, inFlight }: App, { drainDelayMs, grac
   }
   server.closeAllConnections()
   await fastify.close()
-  if (!isIdle) throw new Error('the grace ran out with requests under way')
+  if (!isIdle) throw new Error('requests were still in flight at the end of the grace period')
 }

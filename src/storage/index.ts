@@ -2,10 +2,11 @@
 import type { Config } from '../config/index.ts'
 import type { ReplicaCoordination } from '../procore/client.ts'
 import type { Secret } from '../config/secret.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { IdempotencyStore } from './idempotency-store.ts'
 import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
-import { RedisConnection, type RedisLogger } from './redis.ts'
+import { RedisConnection } from './redis.ts'
 import { Seal } from './encryption.ts'
 import { SharedRateLimiter } from './shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from './fallback-idempotency-store.ts'
@@ -22,7 +23,7 @@ export interface SharedState extends ReplicaCoordination {
 }
 
 /** Connects nobody yet: `store.start()` does. */
-export function createSharedState ({ storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: RedisLogger): SharedState {
+export function createSharedState ({ storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: Logger): SharedState {
   const redis = new RedisConnection(redisUrl, log)
   const seal = new Seal(procore.clientSecret)
   const redisIdempotencyStore = new RedisIdempotencyStore(redis, seal)

@@ -7,12 +7,7 @@ import { Redis } from 'ioredis'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
-
-/** The part of the log that the store speaks to. */
-export interface RedisLogger {
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-}
+import type { Logger } from '../telemetry/logger.ts'
 
 /** The store is away, slow or full: whoever asked goes on without it. */
 export class StoreUnavailableError extends Error {
@@ -46,7 +41,7 @@ export const redisKeyPrefix = 'procore-bff:'
 export class RedisConnection {
   /** For the one library that brings commands of its own; everything else goes through `run` and `script`. */
   readonly client: Redis
-  readonly #log: RedisLogger
+  readonly #log: Logger
   /** Whether the last call or look was answered. */
   readonly status = new DependencyStatus()
   readonly #recoveryListeners = new Set<() => void>()
@@ -61,7 +56,7 @@ export class RedisConnection {
   #pendingProbe: Promise<void> | undefined
   #closed = false
 
-  constructor (url: Secret, log: RedisLogger) {
+  constructor (url: Secret, log: Logger) {
     this.#log = log
     this.client = new Redis(url.reveal(), {
       lazyConnect: true,

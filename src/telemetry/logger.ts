@@ -2,17 +2,20 @@
  * The logger: JSON lines of pino on stdout, with errors written in a way that can't carry what a caller or Procore sent. It knows no request:
  * requests and replies that are given to it are not shown.
  */
-import { pino, type DestinationStream, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { batchedStdout } from './batched-stdout.ts'
 import { serializeError } from './error-serializer.ts'
 
+/** The logging methods that modules depend on. Fields contain ids, codes and times only: no personal data, no credentials. */
+export type Logger = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
+
 /**
  * Raises a running process to `debug` for a while, unless it tells more already. Asked again it begins anew.
  * What comes back is to be called whenever it is asked.
  */
-export function createDebugToggle (log: Pick<Logger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number): () => void {
+export function createDebugToggle (log: Pick<PinoLogger, 'level' | 'levelVal' | 'levels' | 'info'>, forMs: number): () => void {
   const configuredLevel = log.level
   let timer: NodeJS.Timeout | undefined
   return () => {
@@ -43,7 +46,7 @@ function isoTime (): string {
 }
 
 /** @param destination takes whole lines; without it they go to standard output, some milliseconds later */
-export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): Logger {
+export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): PinoLogger {
   const options = {
     level: config.level,
     base: null,
@@ -57,7 +60,7 @@ export function createLog (config: Config['log'], destination: DestinationStream
   return log
 }
 
-const destinations = new WeakMap<object, { logger: Logger, destination: DestinationStream }>()
+const destinations = new WeakMap<object, { logger: PinoLogger, destination: DestinationStream }>()
 
 /** Writes one line, with `undefined` left out. Errors have no place in it. */
 export type LineWriter = (level: 'info' | 'warn', fields: object, message: string) => void

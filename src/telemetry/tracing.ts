@@ -11,15 +11,11 @@ import { BasicTracerProvider, BatchSpanProcessor, type ReadableSpan, type SpanEx
 import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
+import type { Logger } from './logger.ts'
 import type { RequestEnd } from './request-end.ts'
 import { parseTraceparent } from './trace-context.ts'
 import type { RequestRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
-
-/** What of the log this needs. */
-export interface TracingLogger {
-  warn (fields: object, message: string): void
-}
 
 /** The spans of one service. Of those that wait to be sent at most `limits.tracing.queueMax` are kept, and a request never waits for them. */
 export class RequestTracer {
@@ -28,7 +24,7 @@ export class RequestTracer {
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
   /** @param endpoint base address of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
-  constructor (endpoint: string, log: TracingLogger) {
+  constructor (endpoint: string, log: Logger) {
     const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, timeoutMillis: limits.tracing.timeoutMs })
     this.#provider = new BasicTracerProvider({
       resource: resourceFromAttributes({ 'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'procore-bff', 'service.version': version }),
@@ -96,7 +92,7 @@ export class RequestTracer {
 }
 
 /** Spans that can't be sent are lost, which the operator is told once in a while; a request never notices. */
-function withFailureLog (exporter: OTLPTraceExporter, log: TracingLogger): SpanExporter {
+function withFailureLog (exporter: OTLPTraceExporter, log: Logger): SpanExporter {
   let nextWarningAtMs = 0
   return {
     export: (spans: ReadableSpan[], done) => exporter.export(spans, result => {

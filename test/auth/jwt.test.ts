@@ -1,4 +1,4 @@
-// CALLER_AUTH=jwt: who gets in, who does not, what they are told, and what it takes of the issuer.
+// Authentication of callers by JWT (CALLER_AUTH=jwt), and the requests to the issuer that it causes.
 import { createHmac } from 'node:crypto'
 import { mock } from 'node:test'
 import t from 'tap'
@@ -9,102 +9,142 @@ import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-t.test('every asymmetric algorithm is taken', async t => {
-  for (const algorithm of ['RS256', 'RS512', 'PS256', 'PS384', 'ES256', 'ES384', 'ES512', 'EdDSA']) {
+for (const algorithm of ['RS256', 'RS512', 'PS256', 'PS384', 'ES256', 'ES384', 'ES512', 'EdDSA']) {
+  t.test(`a JWT signed with ${algorithm} is accepted`, async t => {
     const issuer = await startIssuer(t, algorithm)
     const { usersUrl } = await startService(t, { env: issuer.env })
-    t.equal((await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign()))).status, 201, algorithm)
-  }
-})
+    t.equal((await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign()))).status, 201)
+  })
+}
 
-t.test('what is not a valid token of this issuer for this service is refused before anything is read or asked', async t => {
+t.test('a request without a valid JWT of this issuer for this service is rejected', async t => {
   const issuer = await startIssuer(t)
-  const stranger = await startIssuer(t)
+  const otherIssuer = await startIssuer(t)
   const { usersUrl, emulator } = await startService(t, { env: issuer.env })
-  const good = await issuer.sign()
-  const [head = '', payload = '', signature = ''] = good.split('.')
+  const validJwt = await issuer.sign()
+  const [header = '', payload = '', signature = ''] = validJwt.split('.')
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { sub: 'caller', iss: issuer.env['JWT_ISSUER'], aud: issuer.env['JWT_AUDIENCE'], exp: 4_000_000_000 }
-  const symmetric = `${encode({ alg: 'HS256', kid: 'key-0' })}.${encode(claims)}`
-  const bad: Record<string, string> = {
-    expired: await issuer.sign({}, { expiresIn: -60 }),
-    'not valid yet': await issuer.sign({}, { notBeforeIn: 60 }),
+  const claims = {
+    sub: 'caller',
+    iss: issuer.env['JWT_ISSUER'],
+    aud: issuer.env['JWT_AUDIENCE'],
+    exp: 4_000_000_000,
+  }
+  const unsignedHmacJwt = `${encode({ alg: 'HS256', kid: 'key-0' })}.${encode(claims)}`
+  const hmacSignature = createHmac('sha256', 'key').update(unsignedHmacJwt).digest('base64url')
+  const criticalHeader = encode({ alg: 'ES256', kid: 'key-0', crit: ['x'], x: 1 })
+  const signWithSubject = async (subject: unknown) => issuer.sign(Object.fromEntries([['sub', subject]]))
+  const invalidJwts: Record<string, string> = {
+    'an expired JWT': await issuer.sign({}, { expiresIn: -60 }),
+    'a JWT that is not valid yet': await issuer.sign({}, { notBeforeIn: 60 }),
     'another issuer': await issuer.sign({}, { issuer: 'https://evil.example.com/' }),
     'another audience': await issuer.sign({}, { audience: 'another' }),
-    'another key': await stranger.sign(),
-    'no subject': await issuer.sign({ sub: '' }),
+    'the key of another issuer': await otherIssuer.sign(),
+    'an empty subject': await issuer.sign({ sub: '' }),
     'a subject that is too long': await issuer.sign({ sub: 'x'.repeat(limits.jwt.subjectMaxLength + 1) }),
-    ...Object.fromEntries(await Promise.all(['null', '42', 'true', '["x"]', '{"a":1}', '" "'].map(async sub => [`sub ${sub}`, await issuer.sign(JSON.parse(`{"sub":${sub}}`))]))),
-    'no expiry': `${head}.${encode({ ...claims, exp: undefined })}.${signature}`,
-    'a changed payload': `${head}.${encode({ ...claims, sub: 'admin' })}.${signature}`,
-    'no signature': `${head}.${payload}.`,
-    'alg none': `${encode({ alg: 'none' })}.${payload}.`,
-    symmetric: `${symmetric}.${createHmac('sha256', 'key').update(symmetric).digest('base64url')}`,
-    'a critical header': `${encode({ alg: 'ES256', kid: 'key-0', crit: ['x'], x: 1 })}.${payload}.${signature}`,
-    'not a token': 'abc',
-    'two tokens': `${good} ${good}`,
-    'a token with a comma': `${good},${good}`,
+    'null as subject': await signWithSubject(null),
+    'a number as subject': await signWithSubject(42),
+    'a boolean as subject': await signWithSubject(true),
+    'a list as subject': await signWithSubject(['x']),
+    'an object as subject': await signWithSubject({ a: 1 }),
+    'a space as subject': await signWithSubject(' '),
+    'no expiry': `${header}.${encode({ ...claims, exp: undefined })}.${signature}`,
+    'a changed payload': `${header}.${encode({ ...claims, sub: 'admin' })}.${signature}`,
+    'no signature': `${header}.${payload}.`,
+    'the algorithm none': `${encode({ alg: 'none' })}.${payload}.`,
+    'a symmetric algorithm': `${unsignedHmacJwt}.${hmacSignature}`,
+    'an unknown critical header': `${criticalHeader}.${payload}.${signature}`,
+    'a string that is not a JWT': 'abc',
+    'two JWTs separated by a space': `${validJwt} ${validJwt}`,
+    'two JWTs separated by a comma': `${validJwt},${validJwt}`,
   }
-  for (const [name, token] of Object.entries(bad)) {
-    const reply = await sendJson(usersUrl, { user: jane }, bearerHeader(token))
-    t.match(reply, { status: 401, json: { code: 'unauthenticated', detail: 'The bearer token is not valid.' } }, name)
-    t.equal(reply.headers['www-authenticate'], 'Bearer error="invalid_token"', name)
+  for (const [name, jwt] of Object.entries(invalidJwts)) {
+    await t.test(`${name}: invalid_token`, async t => {
+      const response = await sendJson(usersUrl, { user: jane }, bearerHeader(jwt))
+      t.match(response, {
+        status: 401,
+        json: { code: 'unauthenticated', detail: 'The bearer token is not valid.' },
+      })
+      t.equal(response.headers['www-authenticate'], 'Bearer error="invalid_token"')
+    })
   }
-  for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'bearerx abc' }]) {
-    const reply = await sendJson(usersUrl, { user: jane }, headers)
-    t.equal(reply.status, 401)
-    t.equal(reply.headers['www-authenticate'], 'Bearer', 'no error code without a token (RFC 6750 §3.1)')
+  const headersWithoutJwt: Array<{ name: string, headers: Record<string, string> }> = [
+    { name: 'no Authorization header', headers: {} },
+    { name: 'Basic authentication', headers: { authorization: 'Basic YTpi' } },
+    { name: 'an unknown scheme', headers: { authorization: 'bearerx abc' } },
+  ]
+  for (const { name, headers } of headersWithoutJwt) {
+    await t.test(`${name}: a challenge without an error code (RFC 6750 §3.1)`, async t => {
+      const response = await sendJson(usersUrl, { user: jane }, headers)
+      t.equal(response.status, 401)
+      t.equal(response.headers['www-authenticate'], 'Bearer')
+    })
   }
   t.equal(emulator.apiRequests.length, 0)
-  t.equal((await sendJson(usersUrl, { user: jane }, { authorization: `bEaReR   ${good} ` })).status, 201)
+  await t.test('the scheme is case-insensitive, and white space is accepted', async t => {
+    const headers = { authorization: `bEaReR   ${validJwt} ` }
+    t.equal((await sendJson(usersUrl, { user: jane }, headers)).status, 201)
+  })
 })
 
-t.test('the other routes are open', async t => {
+t.test('routes outside the proxy need no authentication', async t => {
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
-  for (const path of ['/livez', '/readyz', '/openapi.json']) t.equal((await send(`${url}${path}`, { method: 'GET' })).status, 200, path)
+  for (const path of ['/livez', '/readyz', '/openapi.json']) {
+    await t.test(path, async t => {
+      t.equal((await send(`${url}${path}`, { method: 'GET' })).status, 200)
+    })
+  }
 })
 
-t.test('the clock of the issuer may differ by some seconds', async t => {
+t.test('the clock of the issuer may differ by a few seconds', async t => {
   const issuer = await startIssuer(t)
   const { usersUrl } = await startService(t, { env: issuer.env })
-  t.equal((await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign({}, { notBeforeIn: 3 })))).status, 201)
-  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, bearerHeader(await issuer.sign({}, { expiresIn: -2 })))).status, 201)
+  const early = bearerHeader(await issuer.sign({}, { notBeforeIn: 3 }))
+  t.equal((await sendJson(usersUrl, { user: jane }, early)).status, 201)
+  const late = bearerHeader(await issuer.sign({}, { expiresIn: -2 }))
+  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, late)).status, 201)
 })
 
-t.test('keys: a crowd costs one request, a new key is found, an unknown one is looked for once in a while', async t => {
+t.test('concurrent requests share one fetch of the keys; an unknown key is fetched only after a cooldown', async t => {
   const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
-  const create = (token: string, company: number) => sendJson(`${url}/companies/${company}/users`, { user: jane }, bearerHeader(token))
-  const token = await issuer.sign()
-  const replies = await Promise.all(Array.from({ length: 20 }, (_, index) => create(token, index + 1)))
-  t.ok(replies.every(({ status }) => status === 201))
+  const create = (jwt: string, company: number) =>
+    sendJson(`${url}/companies/${company}/users`, { user: jane }, bearerHeader(jwt))
+  const jwt = await issuer.sign()
+  const responses = await Promise.all(Array.from({ length: 20 }, (_, index) => create(jwt, index + 1)))
+  t.ok(responses.every(({ status }) => status === 201))
   t.equal(issuer.requestCount, 1)
 
   await issuer.rotate()
-  const rotated = await issuer.sign()
-  t.equal((await create(rotated, 30)).status, 401, 'in the pause after the last attempt')
+  const rotatedJwt = await issuer.sign()
+  t.equal((await create(rotatedJwt, 30)).status, 401, 'during the cooldown')
   skip(limits.jwks.cooldownMs)
-  t.equal((await create(rotated, 31)).status, 201)
+  t.equal((await create(rotatedJwt, 31)).status, 201)
   t.equal(issuer.requestCount, 2)
 
-  const stranger = await startIssuer(t)
-  for (let index = 0; index < 5; index++) await stranger.rotate()
-  for (let index = 0; index < 5; index++) t.equal((await create(await stranger.sign({ jti: String(index) }), 32)).status, 401)
+  const otherIssuer = await startIssuer(t)
+  for (let index = 0; index < 5; index++) await otherIssuer.rotate()
+  for (let index = 0; index < 5; index++) {
+    t.equal((await create(await otherIssuer.sign({ jti: String(index) }), 32)).status, 401)
+  }
   t.equal(issuer.requestCount, 2)
 })
 
-t.test('keys stay in use while the issuer is away; without any, callers are told so', async t => {
+t.test('keys stay in use while the issuer is down; without keys, callers receive identity_unavailable', async t => {
   const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { usersUrl, url } = await startService(t, { env: issuer.env })
   issuer.isDown = true
   const early = await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign()))
   t.match(early, { status: 503, json: { code: 'identity_unavailable' }, headers: { 'retry-after': '10' } })
-  t.match((await send(`${url}/readyz`, { method: 'GET' })).json, { dependencies: { identity: { state: 'down' } } })
-  for (let index = 0; index < 5; index++) await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign({ jti: String(index) })))
-  t.equal(issuer.requestCount, 1, 'not asked by every request')
+  const readiness = await send(`${url}/readyz`, { method: 'GET' })
+  t.match(readiness.json, { dependencies: { identity: { state: 'down' } } })
+  for (let index = 0; index < 5; index++) {
+    await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign({ jti: String(index) })))
+  }
+  t.equal(issuer.requestCount, 1, 'one fetch, not one for each request')
 
   issuer.isDown = false
   skip(limits.jwks.cooldownMs)
@@ -117,54 +157,63 @@ t.test('keys stay in use while the issuer is away; without any, callers are told
 
   await issuer.rotate()
   skip(limits.jwks.cooldownMs)
-  t.match((await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign({}, { expiresIn: 86_400 })))).json, { code: 'identity_unavailable' }, 'its key may be a new one')
+  const rotatedJwt = await issuer.sign({}, { expiresIn: 86_400 })
+  const response = await sendJson(usersUrl, { user: jane }, bearerHeader(rotatedJwt))
+  t.match(response.json, { code: 'identity_unavailable' }, 'the JWT may be signed with a new key')
 })
 
-t.test('an attempt that failed is repeated by itself until it succeeds, although nobody calls', async t => {
+t.test('a failed fetch of the keys is repeated after each cooldown until it succeeds, without requests', async t => {
   const issuer = await startIssuer(t)
   const { url, app, lines } = await startService(t, { env: issuer.env })
-  const failures = () => lines.filter(({ msg }) => msg === 'no keys to verify callers with').length
-  const identity = async () => Object((await send(`${url}/readyz`, { method: 'GET' })).json['dependencies']).identity.state
+  const failureCount = () => lines.filter(({ msg }) => msg === 'cannot fetch the keys that verify callers').length
+  const getReadiness = async () => (await send(`${url}/readyz`, { method: 'GET' })).json
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
   issuer.isDown = true
   app.auth.jwks?.fetchInBackground()
   for (const attempts of [1, 2, 3]) {
-    await waitUntil(() => failures() === attempts)
-    t.equal(await identity(), 'down')
+    await waitUntil(() => failureCount() === attempts)
+    t.match(await getReadiness(), { dependencies: { identity: { state: 'down' } } })
     mock.timers.tick(limits.jwks.cooldownMs - 1)
-    t.equal(issuer.requestCount, attempts, 'not before the pause is over')
+    t.equal(issuer.requestCount, attempts, 'no fetch before the cooldown ends')
     if (attempts === 3) issuer.isDown = false
     mock.timers.tick(1)
   }
   await waitUntil(() => app.auth.jwks?.status.isUp === true)
-  t.equal(await identity(), 'up')
+  t.match(await getReadiness(), { dependencies: { identity: { state: 'up' } } })
   mock.timers.tick(limits.jwks.maxAgeMs)
-  t.equal(issuer.requestCount, 4, 'and then no more')
+  t.equal(issuer.requestCount, 4, 'no fetch after a success')
 })
 
-t.test('a verified token is not verified again for five minutes, and never past its expiry', async t => {
+t.test('a verified JWT is cached for five minutes, but not beyond its expiry', async t => {
   const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url, app } = await startService(t, { env: issuer.env })
   const { jwks } = app.auth
-  let verified = 0
-  if (jwks === undefined) throw new Error('no keys')
-  const find = jwks.getKey
-  Object.assign(jwks, { getKey: (...input: Parameters<typeof find>) => { verified++; return find(...input) } })
-  const create = async (token: string, company: number) => (await sendJson(`${url}/companies/${company}/users`, { user: jane }, bearerHeader(token))).status
-  const long = await issuer.sign({}, { expiresIn: 86_400 })
-  const short = await issuer.sign({}, { expiresIn: 60 })
-  t.equal(await create(long, 1), 201)
-  t.equal(await create(short, 2), 201)
-  t.equal(verified, 2)
-  t.equal(await create(long, 3), 201)
-  t.equal(verified, 2)
+  if (jwks === undefined) throw new Error('CALLER_AUTH=jwt did not create a JWKS cache')
+  let verificationCount = 0
+  const { getKey } = jwks
+  const countingGetKey: typeof getKey = (...input) => {
+    verificationCount++
+    return getKey(...input)
+  }
+  Object.assign(jwks, { getKey: countingGetKey })
+  const create = async (jwt: string, company: number) => {
+    const response = await sendJson(`${url}/companies/${company}/users`, { user: jane }, bearerHeader(jwt))
+    return response.status
+  }
+  const longJwt = await issuer.sign({}, { expiresIn: 86_400 })
+  const shortJwt = await issuer.sign({}, { expiresIn: 60 })
+  t.equal(await create(longJwt, 1), 201)
+  t.equal(await create(shortJwt, 2), 201)
+  t.equal(verificationCount, 2)
+  t.equal(await create(longJwt, 3), 201)
+  t.equal(verificationCount, 2)
   skip(61_000 + limits.jwt.clockToleranceMs)
-  t.equal(await create(long, 4), 201)
-  t.equal(await create(short, 5), 401)
-  t.equal(verified, 3, 'the one that is over')
+  t.equal(await create(longJwt, 4), 201)
+  t.equal(await create(shortJwt, 5), 401)
+  t.equal(verificationCount, 3, 'only the expired one')
   skip(limits.jwt.cacheTtlMs)
-  t.equal(await create(long, 6), 201)
-  t.equal(verified, 4)
+  t.equal(await create(longJwt, 6), 201)
+  t.equal(verificationCount, 4)
 })

@@ -1,92 +1,127 @@
-// Dashboard, alerts and runbook: every metric that they name exists, every alert has its page, and rules can be read.
+// Dashboard, alerts and runbook agree with the metrics of the service and with each other.
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { parse } from 'yaml'
-import { root } from '../helpers/spawn-program.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
+import { parseFamilies, parseSamples } from '../helpers/prometheus-samples.ts'
 import { hasRedis, startRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
-import { parseFamilies, parseSamples } from '../helpers/prometheus-samples.ts'
 import { startService } from '../helpers/service.ts'
+import { root } from '../helpers/spawn-program.ts'
+
+const RulesSchema = Type.Object({
+  groups: Type.Array(Type.Object({
+    rules: Type.Array(Type.Object({
+      alert: Type.Optional(Type.String()),
+      record: Type.Optional(Type.String()),
+      expr: Type.String(),
+      annotations: Type.Optional(Type.Object({ summary: Type.String(), runbook: Type.String() })),
+    })),
+  })),
+})
+const DashboardSchema = Type.Object({
+  panels: Type.Array(Type.Object({
+    id: Type.Integer(),
+    title: Type.String({ minLength: 1 }),
+    gridPos: Type.Object({ x: Type.Integer(), w: Type.Integer() }),
+    targets: Type.Optional(Type.Array(Type.Object({ expr: Type.String() }))),
+  })),
+})
 
 const read = (file: string) => readFile(join(root, 'docs/operate', file), 'utf8')
-const rules = async (): Promise<Array<{ alert?: string, record?: string, expr: string, annotations?: { summary: string, runbook: string } }>> => parse(await read('alerts.yaml')).groups.flatMap((group: { rules: unknown }) => group.rules)
-const panels = async (): Promise<Array<{ type: string, title: string, targets?: Array<{ expr: string }> }>> => JSON.parse(await read('dashboard.json')).panels
-const namesIn = (expression: string) => expression.match(/\b(?:procore_bff|nodejs|process)_[a-z0-9_]+/g) ?? []
+const rules = assertSchema(RulesSchema, parse(await read('alerts.yaml'))).groups.flatMap(group => group.rules)
+const { panels } = assertSchema(DashboardSchema, JSON.parse(await read('dashboard.json')))
+const runbook = await read('runbook.md')
+const panelExpressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+const expressions = [...panelExpressions, ...rules.map(({ expr }) => expr)]
 
-t.test('every metric that a panel or an alert names exists, and so does every label', { skip: !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed' }, async t => {
+const metricPattern = /\b(?:procore_bff|nodejs|process)_[a-z0-9_]+/g
+const selectorPattern = /((?:procore_bff|nodejs|process)_[a-z0-9_]+)\{([^}]*)\}/g
+const namesIn = (expression: string) => expression.match(metricPattern) ?? []
+const toFamily = (name: string) => name.replace(/_(bucket|sum|count)$/, '')
+const skipWithoutRedis = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
+
+t.test('panels and alerts', { skip: skipWithoutRedis }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
   await sendJson(service.usersUrl, { user: jane })
   await sendJson(service.usersUrl, { user: {} })
   const { text } = await send(`${service.url}/metrics`, { method: 'GET' })
   const families = parseFamilies(text)
-  const exists = (name: string) => families.has(name) || families.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram'
-  const expressions = [...(await panels()).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...(await rules()).map(({ expr }) => expr)]
-  t.ok(expressions.length > 40)
-  for (const expression of expressions) {
-    for (const name of namesIn(expression)) t.ok(exists(name), name)
-  }
-  const labels = new Map<string, Set<string>>()
-  for (const { name, labels: found } of parseSamples(text)) labels.set(name, new Set([...labels.get(name) ?? [], ...Object.keys(found)]))
-  for (const expression of expressions) {
-    for (const [, name = '', matchers = ''] of expression.matchAll(/((?:procore_bff|nodejs|process)_[a-z0-9_]+)\{([^}]*)\}/g)) {
-      for (const [, label = ''] of matchers.matchAll(/(\w+)=~?"/g)) t.ok(label === 'instance' || labels.get(name)?.has(label), `${name} has the label ${label}`)
+
+  t.test('name only metrics that exist', async t => {
+    t.ok(expressions.length > 40)
+    for (const name of expressions.flatMap(namesIn)) {
+      t.ok(families.has(name) || families.get(toFamily(name)) === 'histogram', name)
     }
-  }
-  const shown = new Set(expressions.flatMap(namesIn).map(name => name.replace(/_(bucket|sum|count)$/, '')))
-  for (const name of families.keys()) if (name.startsWith('procore_bff_')) t.ok(shown.has(name), `${name} is looked at`)
+  })
+  t.test('name only labels that exist', async t => {
+    const labels = new Map<string, Set<string>>()
+    for (const { name, labels: found } of parseSamples(text)) {
+      labels.set(name, new Set([...labels.get(name) ?? [], ...Object.keys(found)]))
+    }
+    for (const [, name = '', matchers = ''] of expressions.flatMap(text => [...text.matchAll(selectorPattern)])) {
+      for (const [, label = ''] of matchers.matchAll(/(\w+)=~?"/g)) {
+        t.ok(label === 'instance' || labels.get(name)?.has(label), `${name} has the label ${label}`)
+      }
+    }
+  })
+  t.test('use every metric of the service', async t => {
+    const used = new Set(expressions.flatMap(namesIn).map(toFamily))
+    for (const name of families.keys()) if (name.startsWith('procore_bff_')) t.ok(used.has(name), name)
+  })
 })
 
-t.test('every value of a label that an alert asks for is one that there is', async t => {
+t.test('an alert names only label values that exist', async t => {
   const service = await startService(t)
-  const values = new Set(parseSamples((await send(`${service.url}/metrics`, { method: 'GET' })).text).flatMap(({ labels }) => Object.values(labels)))
-  for (const { expr } of await rules()) {
-    for (const [, text = ''] of expr.matchAll(/(?:code|outcome|result|state|host|status_class)=~?"([^"]*)"/g)) {
-      for (const value of text.split('|')) t.ok(values.has(value), `${value} in ${expr}`)
+  const { text } = await send(`${service.url}/metrics`, { method: 'GET' })
+  const values = new Set(parseSamples(text).flatMap(({ labels }) => Object.values(labels)))
+  for (const { expr } of rules) {
+    for (const [, value = ''] of expr.matchAll(/(?:code|outcome|result|state|host|status_class)=~?"([^"]*)"/g)) {
+      for (const one of value.split('|')) t.ok(values.has(one), `${one} in ${expr}`)
     }
   }
 })
 
-t.test('what is told by route is shown of the mirrored routes only', async t => {
-  for (const expression of [...(await panels()).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)), ...(await rules()).map(({ expr }) => expr)]) {
-    for (const [use, labels = ''] of expression.matchAll(/procore_bff_(?:request_duration_seconds_bucket|received_bytes_total|sent_bytes_total)\{([^}]*)\}/g)) t.ok(labels.includes('route=~"/companies.*|/rest.*"'), use)
-  }
+t.test('an expression by route selects the proxied routes only', async t => {
+  const byRoute = /procore_bff_(?:request_duration_seconds_bucket|received_bytes_total|sent_bytes_total)\{([^}]*)\}/g
+  const selectors = expressions.flatMap(text => [...text.matchAll(byRoute)])
+  t.ok(selectors.length > 0)
+  for (const [selector, labels = ''] of selectors) t.ok(labels.includes('route=~"/companies.*|/rest.*"'), selector)
 })
 
-t.test('recorded series are used by the name that they have', async t => {
-  const all = await rules()
-  const recorded = new Set(all.map(({ record }) => record).filter(Boolean))
-  const used = new Set(all.flatMap(({ expr }) => expr.match(/procore_bff:[a-z0-9:_]+/g) ?? []))
+t.test('every recorded series is used, and no other', async t => {
+  const recorded = new Set(rules.map(({ record }) => record).filter(Boolean))
+  const used = new Set(rules.flatMap(({ expr }) => expr.match(/procore_bff:[a-z0-9:_]+/g) ?? []))
   t.strictSame(used, recorded)
 })
 
-t.test('every alert has a page in the runbook that says what it means, where to look and what to do', async t => {
-  const runbook = await read('runbook.md')
-  const alerts = (await rules()).filter(({ alert }) => alert !== undefined)
+t.test('every alert has a section in the runbook: what it means, where to look, what to do', async t => {
+  const alerts = rules.filter(({ alert }) => alert !== undefined)
   for (const { alert = '', annotations } of alerts) {
-    t.equal(annotations?.runbook, `runbook.md#${alert.toLowerCase()}`)
-    const page = runbook.split(/^## /m).find(section => section.startsWith(`${alert}\n`)) ?? ''
-    for (const word of ['**Means**', /\*\*Look\*\*/, /\*\*[Dd]o\*\*/]) t.match(page, word, `${alert} ${word}`)
+    t.test(alert, async t => {
+      t.equal(annotations?.runbook, `runbook.md#${alert.toLowerCase()}`)
+      const section = runbook.split(/^## /m).find(text => text.startsWith(`${alert}\n`)) ?? ''
+      for (const heading of ['**Means**', /\*\*Look\*\*/, /\*\*[Dd]o\*\*/]) t.match(section, heading)
+    })
   }
-  const pages = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
-  t.strictSame(pages, alerts.map(({ alert }) => alert), 'in the same order')
+  const sections = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
+  t.strictSame(sections, alerts.map(({ alert }) => alert), 'in the same order')
 })
 
-t.test('what the runbook has node do in a container tells whether the service is ready', async t => {
-  const [, script = ''] = /`node -e "([^`]+)"`/.exec(await read('runbook.md')) ?? []
+t.test('the readiness command of the runbook prints whether the service is ready', async t => {
+  const [, script = ''] = /`node -e "([^`]+)"`/.exec(runbook) ?? []
   const { url } = await startService(t)
-  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script.replace('http://127.0.0.1:3000', url)])
+  const command = script.replace('http://127.0.0.1:3000', url)
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', command])
   t.match(stdout, /^200 \{"status":"ready"/)
 })
 
-t.test('the dashboard: panels with ids of their own, on a grid, each with a title', async t => {
-  const ids = new Set<number>()
-  for (const panel of JSON.parse(await read('dashboard.json')).panels) {
-    t.ok(panel.title !== '' && panel.gridPos.x + panel.gridPos.w <= 24)
-    ids.add(panel.id)
-  }
-  t.equal(ids.size, (await panels()).length)
+t.test('every panel of the dashboard has an id of its own and lies on the grid', async t => {
+  t.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
+  for (const { title, gridPos } of panels) t.ok(gridPos.x + gridPos.w <= 24, title)
 })

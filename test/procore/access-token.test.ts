@@ -1,159 +1,199 @@
-// The token: one for all, renewed ahead by one attempt at a time, kept to its end, dropped on a 401, and never asked for by a crowd.
+// Tests how the service obtains, renews and drops the access token that all requests share.
 import t from 'tap'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { limits } from '../../src/config/limits.ts'
 import { Problem } from '../../src/server/problem.ts'
 import { AccessTokenProvider } from '../../src/procore/auth/token-provider.ts'
+import type { Logger } from '../../src/telemetry/logger.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-const silent = { info: () => {}, warn: () => {} }
-const create = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
+const noop = () => {}
+const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop }
+const createBody = (index: number) => ({ user: { ...jane, email_address: `jane${index}@example.com` } })
 
-t.test('a crowd without a token costs one request to the login host', async t => {
+t.test('many requests without an access token cause one request to the login host', async t => {
   const { usersUrl, emulator } = await startService(t, { ready: false })
-  const replies = await Promise.all(Array.from({ length: 50 }, (_, index) => sendJson(usersUrl, create(index))))
-  t.ok(replies.every(({ status }) => status === 201))
+  const creates = Array.from({ length: 50 }, (_, index) => sendJson(usersUrl, createBody(index)))
+  const responses = await Promise.all(creates)
+  t.ok(responses.every(({ status }) => status === 201))
   t.equal(emulator.tokenRequests.length, 1)
-  t.match(emulator.tokenRequests[0]?.headers['content-type'], /^application\/x-www-form-urlencoded/)
-  t.equal(emulator.tokenRequests[0]?.headers.authorization, undefined)
-  t.equal(String(emulator.tokenRequests[0]?.body.toString().split('&').sort().join('&')), 'client_id=demo-client&client_secret=demo-secret&grant_type=client_credentials')
+  const [tokenRequest] = emulator.tokenRequests
+  t.match(tokenRequest?.headers['content-type'], /^application\/x-www-form-urlencoded/)
+  t.equal(tokenRequest?.headers.authorization, undefined)
+  const parameters = String(tokenRequest?.body.toString().split('&').sort().join('&'))
+  t.equal(parameters, 'client_id=demo-client&client_secret=demo-secret&grant_type=client_credentials')
 })
 
-t.test('a token that was revoked under a crowd costs one renewal, and every request ends well', async t => {
+t.test('an access token revoked before many requests is renewed once, and every request succeeds', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.api.revokeAccessTokens()
-  const replies = await Promise.all(Array.from({ length: 500 }, (_, index) => sendJson(usersUrl, create(index))))
-  t.ok(replies.every(({ status }) => status === 201))
+  const creates = Array.from({ length: 500 }, (_, index) => sendJson(usersUrl, createBody(index)))
+  const responses = await Promise.all(creates)
+  t.ok(responses.every(({ status }) => status === 201))
   t.equal(emulator.tokenRequests.length, 2)
-  t.equal(emulator.api.directory.users.size, 500, 'none twice')
+  t.equal(emulator.api.directory.users.size, 500, 'no user is created twice')
 })
 
-t.test('a held form is repeated after a 401, a streamed one is told to come again', async t => {
+t.test('a buffered form is sent again after a 401, and a streamed one is answered with Retry-After', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.api.revokeAccessTokens()
-  t.equal((await sendMultipart(usersUrl, multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png() }, ...janeParts]))).status, 201)
+  const smallForm = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png() }, ...janeParts])
+  t.equal((await sendMultipart(usersUrl, smallForm)).status, 201)
   emulator.api.directory.users.clear()
   emulator.api.revokeAccessTokens()
-  const big = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }, ...janeParts])
-  const refused = await sendMultipart(usersUrl, big)
+  const largeForm = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }, ...janeParts])
+  const refused = await sendMultipart(usersUrl, largeForm)
   t.match(refused.json, { status: 503, code: 'procore_unavailable', outcome: 'rejected' })
   t.equal(refused.headers['retry-after'], '1')
-  t.equal((await sendMultipart(usersUrl, big)).status, 201)
+  t.equal((await sendMultipart(usersUrl, largeForm)).status, 201)
 })
 
-t.test('a 401 that stays is procore_unauthorized after one repeat, and makes no storm at the login host', async t => {
+t.test('a persistent 401 is procore_unauthorized after one retry, with few requests to the login host', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '{"errors":"Invalid Token"}', rate: 1 })
-  for (let index = 0; index < 30; index++) t.match((await sendJson(usersUrl, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
+  for (let index = 0; index < 30; index++) {
+    const { json } = await sendJson(usersUrl, { user: jane })
+    t.match(json, { status: 502, code: 'procore_unauthorized', outcome: 'rejected' })
+  }
   t.ok(emulator.tokenRequests.length <= 1 + limits.accessToken.invalidationBurst)
-  t.ok(emulator.apiRequests.length <= 30 + limits.accessToken.invalidationBurst, 'the same token is not tried again')
+  const apiRequestsMax = 30 + limits.accessToken.invalidationBurst
+  t.ok(emulator.apiRequests.length <= apiRequestsMax, 'the same access token is not sent again')
 })
 
-t.test('a company that is refused whatever the token does not keep the others from theirs', async t => {
+t.test('a company whose every access token is refused does not affect the other companies', async t => {
   const { url, usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '', rate: 1, path: '/companies/666/' })
   for (let index = 0; index < 20; index++) {
-    t.match((await sendJson(`${url}/companies/666/users`, { user: jane })).json, { status: 502, code: 'procore_unauthorized' })
-    t.equal((await sendJson(usersUrl, create(index))).status, 201)
+    const refused = await sendJson(`${url}/companies/666/users`, { user: jane })
+    t.match(refused.json, { status: 502, code: 'procore_unauthorized' })
+    t.equal((await sendJson(usersUrl, createBody(index))).status, 201)
   }
 })
 
-t.test('the very first token may be refused once, and the request still ends well', async t => {
+t.test('a request succeeds although the first access token is refused once', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 401, body: '' })
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   t.equal(emulator.tokenRequests.length, 2)
 })
 
-t.test('credentials that are refused', async t => {
+t.test('credentials that the login host refuses', async t => {
   for (const invalidClientStatus of [400, 401] as const) {
-    const { usersUrl, emulator, url, lines } = await startService(t, { env: { PROCORE_CLIENT_SECRET: 'wrong-secret' }, emulator: { invalidClientStatus }, ready: false })
-    const reply = await sendJson(usersUrl, { user: jane })
-    t.match(reply.json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
-    t.notMatch(reply.text, /wrong-secret|demo-client|unknown client/)
-    t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 503)
-    t.equal(emulator.apiRequests.length, 0)
-    t.notMatch(JSON.stringify(lines), /wrong-secret/)
+    await t.test(`with status ${invalidClientStatus} are procore_unauthorized and not in response or log`, async t => {
+      const { usersUrl, emulator, url, lines } = await startService(t, {
+        env: { PROCORE_CLIENT_SECRET: 'wrong-secret' }, emulator: { invalidClientStatus }, ready: false
+      })
+      const response = await sendJson(usersUrl, { user: jane })
+      t.match(response.json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
+      t.notMatch(response.text, /wrong-secret|demo-client|unknown client/)
+      t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 503)
+      t.equal(emulator.apiRequests.length, 0)
+      t.notMatch(JSON.stringify(lines), /wrong-secret/)
+    })
   }
 })
 
-t.test('credentials that are refused with a challenge beside the error, as Doorkeeper does', async t => {
+t.test('credentials refused with a challenge beside the error, as Doorkeeper does, are unauthorized', async t => {
   const { usersUrl, emulator } = await startService(t, { ready: false })
-  emulator.faults.add({ kind: 'status', status: 401, body: '{"error":"invalid_client"}', headers: { 'www-authenticate': 'Bearer realm="Doorkeeper", error="invalid_client"' }, on: 'token', rate: 1 })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
+  const headers = { 'www-authenticate': 'Bearer realm="Doorkeeper", error="invalid_client"' }
+  const body = '{"error":"invalid_client"}'
+  emulator.faults.add({ kind: 'status', status: 401, body, headers, on: 'token', rate: 1 })
+  const { json } = await sendJson(usersUrl, { user: jane })
+  t.match(json, { status: 502, code: 'procore_unauthorized', outcome: 'not_sent' })
 })
 
-t.test('a token that is over when it comes makes no storm', async t => {
+t.test('an access token that has expired on arrival causes at most two requests to the login host', async t => {
   const { usersUrl, emulator } = await startService(t, { ready: false })
-  emulator.faults.add({ kind: 'status', status: 200, body: '{"access_token":"a","token_type":"bearer","expires_in":0}', on: 'token', rate: 1 })
-  for (let index = 0; index < 5; index++) t.match((await sendJson(usersUrl, { user: jane })).json, { status: 503, code: 'procore_unavailable' })
+  const body = '{"access_token":"a","token_type":"bearer","expires_in":0}'
+  emulator.faults.add({ kind: 'status', status: 200, body, on: 'token', rate: 1 })
+  for (let index = 0; index < 5; index++) {
+    const { json } = await sendJson(usersUrl, { user: jane })
+    t.match(json, { status: 503, code: 'procore_unavailable' })
+  }
   t.ok(emulator.tokenRequests.length <= 2)
 })
 
-t.test('a login host that is away or talks nonsense is procore_unavailable, and not asked by every request', async t => {
-  const faults = [{ kind: 'status', status: 503, body: '' }, { kind: 'status', status: 200, body: '{}' }, { kind: 'status', status: 200, body: '<html>' }, { kind: 'reset-before-body' }, { kind: 'garbage' }, { kind: 'status', status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }] as const
-  for (const fault of faults) {
-    const { usersUrl, emulator } = await startService(t, { ready: false })
-    emulator.faults.add({ ...fault, on: 'token', rate: 1 })
-    const replies = await Promise.all(Array.from({ length: 20 }, () => sendJson(usersUrl, { user: jane })))
-    for (const { json } of replies) t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
-    const paused = await sendJson(usersUrl, { user: jane })
-    t.match(paused.json, { status: 503, code: 'procore_unavailable' })
-    t.equal(paused.headers['retry-after'], '1')
-    t.equal(emulator.tokenRequests.length, 1, fault.kind)
+t.test('a failing login host is procore_unavailable, and one request is sent to it', async t => {
+  const failures: Array<{ name: string, fault: InjectedFault }> = [
+    { name: '503', fault: { kind: 'status', status: 503, body: '' } },
+    { name: 'JSON without an access token', fault: { kind: 'status', status: 200, body: '{}' } },
+    { name: 'HTML', fault: { kind: 'status', status: 200, body: '<html>' } },
+    { name: 'a reset connection', fault: { kind: 'reset-before-body' } },
+    { name: 'bytes that are not HTTP', fault: { kind: 'garbage' } },
+    {
+      name: 'a redirect',
+      fault: { kind: 'status', status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } },
+    },
+  ]
+  for (const { name, fault } of failures) {
+    await t.test(`the login host responds with ${name}`, async t => {
+      const { usersUrl, emulator } = await startService(t, { ready: false })
+      emulator.faults.add({ ...fault, on: 'token', rate: 1 })
+      const responses = await Promise.all(Array.from({ length: 20 }, () => sendJson(usersUrl, { user: jane })))
+      for (const { json } of responses) t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
+      const duringPause = await sendJson(usersUrl, { user: jane })
+      t.match(duringPause.json, { status: 503, code: 'procore_unavailable' })
+      t.equal(duringPause.headers['retry-after'], '1')
+      t.equal(emulator.tokenRequests.length, 1)
+    })
   }
 })
 
-t.test('refused credentials are in the log once a minute, not at every attempt or request', async t => {
+t.test('refused credentials are logged once a minute, not at every fetch or request', async t => {
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
   const lines: string[] = []
-  const tokens = new AccessTokenProvider(async () => { throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') }) }, { info: () => {}, warn: (_, message) => { lines.push(message) } })
+  const log = { ...silentLogger, warn: (_fields: unknown, message?: unknown) => { lines.push(String(message)) } }
+  const accessTokens = new AccessTokenProvider(async () => {
+    throw new Problem('procore_unauthorized', 'refused', { outcome: 'not_sent', cause: new Error('invalid_client') })
+  }, log)
   for (let attempt = 0; attempt < 12; attempt++) {
-    await t.rejects(tokens.get(), { code: 'procore_unauthorized', cause: undefined })
+    await t.rejects(accessTokens.get(), { code: 'procore_unauthorized', cause: undefined })
     now += 10_000
   }
   t.equal(lines.length, 2)
-  tokens.stop()
+  accessTokens.stop()
 })
 
-t.test('renewed ahead of its end', async t => {
+t.test('an access token is renewed before it expires', async t => {
   const { emulator, app } = await startService(t, { emulator: { expiresInSeconds: 1 } })
   const first = app.procore.accessTokens.current()
   while (emulator.tokenRequests.length < 3) await new Promise(resolve => setTimeout(resolve, 50))
   t.not(app.procore.accessTokens.current(), first)
 })
 
-t.test('kept in use while a renewal ahead fails, and never used beyond its end', async t => {
+t.test('an access token stays in use while its renewal fails, and is not used after it has expired', async t => {
   let now = 1_000_000
   t.intercept(Date, 'now', { value: () => now })
-  let asked = 0
-  const tokens = new AccessTokenProvider(async () => {
-    if (asked++ > 0) throw new Problem('procore_unavailable', 'away', { outcome: 'not_sent' })
+  let fetches = 0
+  const accessTokens = new AccessTokenProvider(async () => {
+    if (fetches++ > 0) throw new Problem('procore_unavailable', 'down', { outcome: 'not_sent' })
     return { value: 'first', issuedAtMs: now, lifetimeMs: 1000 }
-  }, silent)
-  t.equal(await tokens.get(), 'first')
+  }, silentLogger)
+  t.equal(await accessTokens.get(), 'first')
   now += 900
-  tokens.start()
+  accessTokens.start()
   await new Promise(resolve => setImmediate(resolve))
-  t.equal(asked, 2)
-  t.equal(await tokens.get(), 'first')
+  t.equal(fetches, 2)
+  t.equal(await accessTokens.get(), 'first')
   now += 100
-  await t.rejects(tokens.get(), { code: 'procore_unavailable', extras: { headers: { 'retry-after': '1' } } })
-  t.equal(asked, 2)
-  tokens.stop()
+  await t.rejects(accessTokens.get(), { code: 'procore_unavailable', extras: { headers: { 'retry-after': '1' } } })
+  t.equal(fetches, 2)
+  accessTokens.stop()
 })
 
-t.test('a token of yesterday that is refused late does not drop the one of today', async t => {
-  let asked = 0
-  const tokens = new AccessTokenProvider(async () => ({ value: `token-${++asked}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 }), silent)
-  t.equal(await tokens.get(), 'token-1')
-  tokens.invalidate('token-1')
-  tokens.invalidate('token-1')
-  t.equal(await tokens.get(), 'token-2')
-  tokens.invalidate('token-1')
-  t.equal(await tokens.get(), 'token-2')
-  t.equal(asked, 2)
-  tokens.stop()
+t.test('a late 401 for a previous access token does not drop the current one', async t => {
+  let fetches = 0
+  const fetchAccessToken = async () => ({ value: `token-${++fetches}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 })
+  const accessTokens = new AccessTokenProvider(fetchAccessToken, silentLogger)
+  t.equal(await accessTokens.get(), 'token-1')
+  accessTokens.invalidate('token-1')
+  accessTokens.invalidate('token-1')
+  t.equal(await accessTokens.get(), 'token-2')
+  accessTokens.invalidate('token-1')
+  t.equal(await accessTokens.get(), 'token-2')
+  t.equal(fetches, 2)
+  accessTokens.stop()
 })

@@ -1,89 +1,123 @@
-// A create whose answer was lost is looked for in the directory: found, it is told as recovered; where there is doubt, it stays unknown.
+// Tests the lookup for a create whose response was lost: it is recovered if the record is found, and unknown in doubt.
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { RecentCreates } from '../../src/procore/recovery/recent-creates.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-// Most of the time is waiting for limits that no variable changes.
+// The tests spend most of their time waiting for time limits that cannot be configured.
 t.jobs = 4
 
-const lookUps = (emulator: { apiRequests: Array<{ method: string, path: string }> }) => emulator.apiRequests.filter(({ method }) => method === 'GET').map(({ path }) => decodeURIComponent(path))
+const notFoundDetail = /found no matching record in Procore\.$/
+const ambiguousDetail = /cannot be attributed to this request\.$/
+const inconclusiveDetail = /lookup in Procore failed, so the outcome could not be determined\.$/
 
-t.test('found among the active ones, and given as Procore lists it', async t => {
+function lookupPaths ({ apiRequests }: { apiRequests: Array<{ method: string, path: string }> }): string[] {
+  return apiRequests.filter(({ method }) => method === 'GET').map(({ path }) => decodeURIComponent(path))
+}
+
+const search = 'filters[search]=jane.doe@example.com'
+const activeUsersPath = `/rest/v1.3/companies/101/users?${search}`
+const inactiveUsersPath = `/rest/v1.0/companies/101/users/inactive?${search}`
+
+t.test('a record among the active users is returned as Procore lists it', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-after-body' })
-  const reply = await sendJson(usersUrl, { user: { ...jane, vendor_id: 7, is_employee: true, notes: '', bid_contact: true } })
-  t.match(reply, { status: 201, headers: { 'x-outcome': 'recovered', 'cache-control': 'no-store', 'content-type': /^application\/json/ }, json: { id: Number, email_address: jane.email_address } })
-  t.strictSame(lookUps(emulator), ['/rest/v1.3/companies/101/users?filters[search]=jane.doe@example.com'])
+  const user = { ...jane, vendor_id: 7, is_employee: true, notes: '', bid_contact: true }
+  t.match(await sendJson(usersUrl, { user }), {
+    status: 201,
+    headers: { 'x-outcome': 'recovered', 'cache-control': 'no-store', 'content-type': /^application\/json/ },
+    json: { id: Number, email_address: jane.email_address },
+  })
+  t.strictSame(lookupPaths(emulator), [activeUsersPath])
   t.equal(emulator.api.directory.users.size, 1)
 })
 
-t.test('found among the inactive ones', async t => {
+t.test('a record among the inactive users is found after the active users were searched', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-after-body' })
-  t.match(await sendMultipart(usersUrl, multipartBody([...janeParts, { name: 'user[is_active]', data: 'false' }, { name: 'user[avatar]', filename: 'a', data: png(500_000) }])), { status: 201, headers: { 'x-outcome': 'recovered' } })
-  t.strictSame(lookUps(emulator), ['/rest/v1.3/companies/101/users?filters[search]=jane.doe@example.com', '/rest/v1.0/companies/101/users/inactive?filters[search]=jane.doe@example.com'])
+  const form = multipartBody([
+    ...janeParts,
+    { name: 'user[is_active]', data: 'false' },
+    { name: 'user[avatar]', filename: 'a', data: png(500_000) },
+  ])
+  t.match(await sendMultipart(usersUrl, form), { status: 201, headers: { 'x-outcome': 'recovered' } })
+  t.strictSame(lookupPaths(emulator), [activeUsersPath, inactiveUsersPath])
 })
 
-t.test('on Procore\'s clock, however far it is from ours', async t => {
+t.test('a record is found on Procore\'s clock', async t => {
   for (const clockSkewSeconds of [7200, -7200]) {
-    const { usersUrl, emulator } = await startService(t, { emulator: { clockSkewSeconds } })
-    emulator.faults.add({ kind: 'truncate' })
-    t.equal((await sendJson(usersUrl, { user: jane })).headers['x-outcome'], 'recovered')
+    await t.test(`with a clock skew of ${clockSkewSeconds} s`, async t => {
+      const { usersUrl, emulator } = await startService(t, { emulator: { clockSkewSeconds } })
+      emulator.faults.add({ kind: 'truncate' })
+      t.equal((await sendJson(usersUrl, { user: jane })).headers['x-outcome'], 'recovered')
+    })
   }
 })
 
-t.test('not found: unknown stays, with what was looked at', async t => {
+t.test('without a record the outcome stays unknown, and the detail names the lookup', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-before-body' })
-  const reply = await sendJson(usersUrl, { user: jane })
-  t.match(reply.json, { status: 502, code: 'procore_unreachable', outcome: 'unknown', detail: /looked through, and has no such record\.$/ })
-  t.notMatch(reply.text, /jane|sentAt/)
-  t.equal(lookUps(emulator).length, 2)
+  const { json, text } = await sendJson(usersUrl, { user: jane })
+  t.match(json, { status: 502, code: 'procore_unreachable', outcome: 'unknown', detail: notFoundDetail })
+  t.notMatch(text, /jane|sentAt/)
+  t.equal(lookupPaths(emulator).length, 2)
 })
 
-t.test('a user who was there before, or differs in a field that is shown, is not ours', async t => {
+t.test('an older user, a user with another listed field, and a partial match are not recovered', async t => {
   const { usersUrl, emulator } = await startService(t)
-  const old = emulator.api.directory.add(101, { values: { ...jane } }, new Date(Date.now() - 10_000))
+  const older = emulator.api.directory.add(101, { values: { ...jane } }, new Date(Date.now() - 10_000))
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
-  emulator.api.directory.users.delete(old.id)
+  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: ambiguousDetail })
+  emulator.api.directory.users.delete(older.id)
   emulator.api.directory.add(101, { values: { ...jane, job_title: 'Another' } }, new Date(Date.now() + 1000))
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, { user: { ...jane, job_title: 'Mine' } })).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
+  const otherTitle = await sendJson(usersUrl, { user: { ...jane, job_title: 'Mine' } })
+  t.match(otherTitle.json, { outcome: 'unknown', detail: ambiguousDetail })
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, { user: { ...jane, email_address: 'ane.doe@example.com' } })).json, { outcome: 'unknown', detail: /no such record\.$/ }, 'a search finds parts of words')
+  const partialMatch = await sendJson(usersUrl, { user: { ...jane, email_address: 'ane.doe@example.com' } })
+  t.match(partialMatch.json, { outcome: 'unknown', detail: notFoundDetail }, 'the search also finds parts of words')
 })
 
-t.test('what another create of the same name made is not told as this one\'s', async t => {
+t.test('the record of another create with the same address is not attributed to this one', async t => {
   const { usersUrl, emulator } = await startService(t)
+  const createWithKey = (idempotencyKey: string) => {
+    return sendJson(usersUrl, { user: jane }, { 'idempotency-key': idempotencyKey })
+  }
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'a' })).json, { outcome: 'unknown', detail: /no such record\.$/ })
-  t.equal((await sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'b' })).status, 201)
-  t.match((await sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'a' })).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
+  t.match((await createWithKey('a')).json, { outcome: 'unknown', detail: notFoundDetail })
+  t.equal((await createWithKey('b')).status, 201)
+  t.match((await createWithKey('a')).json, { outcome: 'unknown', detail: ambiguousDetail })
   emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'POST' })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ }, 'made in the same second')
+  const sameSecond = await sendJson(usersUrl, { user: jane })
+  t.match(sameSecond.json, { outcome: 'unknown', detail: ambiguousDetail }, 'created in the same second')
   t.equal(emulator.api.directory.users.size, 1)
   emulator.faults.add({ kind: 'reset-after-body' })
-  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane })).headers['x-outcome'], 'recovered', 'another company has its own')
+  const otherCompany = await sendJson(usersUrl.replace('101', '102'), { user: jane })
+  t.equal(otherCompany.headers['x-outcome'], 'recovered', 'creates of another company do not matter')
 })
 
-t.test('of two at once whose answers are lost neither is told that it made the one record', async t => {
+t.test('of two concurrent creates with lost responses neither recovers the one record', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'silence', method: 'POST' })
   emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'POST' })
-  const first = new AbortController()
-  const pending = fetch(usersUrl, { method: 'POST', signal: first.signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ user: jane }) }).catch(() => {})
+  const firstController = new AbortController()
+  const firstResponse = fetch(usersUrl, {
+    method: 'POST',
+    signal: firstController.signal,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ user: jane }),
+  }).catch(() => {})
   await waitUntil(() => emulator.api.directory.users.size === 1)
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
-  first.abort()
-  await pending
+  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: ambiguousDetail })
+  firstController.abort()
+  await firstResponse
 })
 
-t.test('what was refused is no rival', async t => {
+t.test('a create that Procore rejected does not make the next one ambiguous', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 422, body: '{}', method: 'POST' })
   t.equal((await sendJson(usersUrl, { user: jane })).status, 422)
@@ -91,97 +125,114 @@ t.test('what was refused is no rival', async t => {
   t.equal((await sendJson(usersUrl, { user: jane })).headers['x-outcome'], 'recovered')
 })
 
-t.test('a record that was made long after, or is one of two, or may stand on another page, is not ours', async t => {
+t.test('a record created much later, one of two records, or one on another page is not recovered', async t => {
   const { usersUrl, emulator } = await startService(t)
-  const keyed = () => sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'a' })
+  const createWithKey = () => sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'a' })
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.equal((await keyed()).json['outcome'], 'unknown')
-  const late = emulator.api.directory.add(101, { values: { ...jane } }, new Date(Date.now() + 20_000 + limits.lookup.slackMs + 5000))
-  t.match((await keyed()).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
+  t.equal((await createWithKey()).json['outcome'], 'unknown')
+  const lateDate = new Date(Date.now() + 20_000 + limits.lookup.slackMs + 5000)
+  const late = emulator.api.directory.add(101, { values: { ...jane } }, lateDate)
+  t.match((await createWithKey()).json, { outcome: 'unknown', detail: ambiguousDetail })
   emulator.api.directory.users.delete(late.id)
   for (const notes of ['', null]) emulator.api.directory.add(101, { values: { ...jane, notes } }, new Date())
-  t.match((await keyed()).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
+  t.match((await createWithKey()).json, { outcome: 'unknown', detail: ambiguousDetail })
   emulator.api.directory.clear()
   emulator.faults.add({ kind: 'status', status: 200, body: '[{"id":1}]', headers: { total: '101' }, method: 'GET' })
-  t.match((await keyed()).json, { outcome: 'unknown', detail: /could not be looked through\.$/ })
+  t.match((await createWithKey()).json, { outcome: 'unknown', detail: inconclusiveDetail })
   emulator.api.directory.add(101, { values: { ...jane } }, new Date())
-  t.equal((await keyed()).headers['x-outcome'], 'recovered')
+  t.equal((await createWithKey()).headers['x-outcome'], 'recovered')
 })
 
-t.test('what was made while a form was still being sent is not the form\'s', async t => {
+t.test('a record created while the form was still being sent is not attributed to the form', async t => {
   const { usersUrl, emulator } = await startService(t)
-  const body = multipartBody([{ name: 'user[avatar]', filename: 'a', data: png(500_000) }, ...janeParts])
-  const { promise: halfway, resolve: goOn } = Promise.withResolvers<void>()
-  async function * slowly (): AsyncGenerator<Buffer> {
-    yield body.subarray(0, 400_000)
-    await halfway
-    yield body.subarray(400_000)
+  const form = multipartBody([{ name: 'user[avatar]', filename: 'a', data: png(500_000) }, ...janeParts])
+  const { promise: continued, resolve: continueForm } = Promise.withResolvers<void>()
+  async function * sendInTwoParts (): AsyncGenerator<Buffer> {
+    yield form.subarray(0, 400_000)
+    await continued
+    yield form.subarray(400_000)
   }
   emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'POST' })
-  const answer = sendMultipart(usersUrl, slowly())
+  const response = sendMultipart(usersUrl, sendInTwoParts())
   await waitUntil(() => emulator.apiRequests.length === 1)
   emulator.api.directory.add(101, { values: { ...jane } }, new Date())
   await new Promise(resolve => setTimeout(resolve, 3100))
-  goOn()
-  t.match((await answer).json, { outcome: 'unknown', detail: /none that this request is sure to have made\.$/ })
+  continueForm()
+  t.match((await response).json, { outcome: 'unknown', detail: ambiguousDetail })
 })
 
-t.test('the creates that are remembered are bounded', async t => {
-  const creates = new RecentCreates()
-  const create = (companyId: number) => ({ companyId, lookupCriteria: { listPaths: () => [], matchField: 'name', fieldPaths: {}, values: new Map([['name', 'a']]) } })
-  const send = (companyId: number, atMs: number) => {
-    const one = create(companyId)
-    creates.settle(creates.track(one), one, atMs)
+t.test('the number of remembered creates is limited', async t => {
+  const recentCreates = new RecentCreates()
+  const { emailsMax, perEmailMax } = limits.recentCreates
+  const buildCreate = (companyId: number) => {
+    return { companyId, lookupCriteria: { matchField: 'name', values: new Map([['name', 'a']]) } }
   }
-  for (let id = 0; id <= limits.recentCreates.emailsMax; id++) send(id, 5)
-  t.notOk(creates.hasConcurrentDuplicate(create(0), 1, 10), 'the oldest is forgotten')
-  t.ok(creates.hasConcurrentDuplicate(create(limits.recentCreates.emailsMax), 1, 10))
-  for (let atMs = 0; atMs <= limits.recentCreates.perEmailMax; atMs++) send(1, 100 * atMs)
-  t.notOk(creates.hasConcurrentDuplicate(create(1), 1, 10))
-  t.notOk(creates.hasConcurrentDuplicate(create(1), 100, 10), 'itself is none')
-  t.ok(creates.hasConcurrentDuplicate(create(1), 100, 100))
+  const trackAndSettle = (companyId: number, sentAtMs: number) => {
+    const create = buildCreate(companyId)
+    recentCreates.settle(recentCreates.track(create), create, sentAtMs)
+  }
+  for (let companyId = 0; companyId <= emailsMax; companyId++) trackAndSettle(companyId, 5)
+  t.notOk(recentCreates.hasConcurrentDuplicate(buildCreate(0), 1, 10), 'the oldest is evicted')
+  t.ok(recentCreates.hasConcurrentDuplicate(buildCreate(emailsMax), 1, 10))
+  for (let index = 0; index <= perEmailMax; index++) trackAndSettle(1, 100 * index)
+  t.notOk(recentCreates.hasConcurrentDuplicate(buildCreate(1), 1, 10))
+  t.notOk(recentCreates.hasConcurrentDuplicate(buildCreate(1), 100, 10), 'a create is no duplicate of itself')
+  t.ok(recentCreates.hasConcurrentDuplicate(buildCreate(1), 100, 100))
 })
 
-t.test('a look-up that fails leaves it unknown', async t => {
-  for (const fault of [{ kind: 'status', status: 500 }, { kind: 'status', status: 200, body: '{}' }, { kind: 'status', status: 200, body: '[' }, { kind: 'reset-before-body' }] as const) {
-    const { usersUrl, emulator } = await startService(t)
-    emulator.faults.add({ kind: 'reset-after-body' })
-    emulator.faults.add({ ...fault, method: 'GET', rate: 1 })
-    t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: /could not be looked through\.$/ }, JSON.stringify(fault))
-    t.equal(emulator.api.directory.users.size, 1)
+t.test('after a failed lookup the outcome is unknown', async t => {
+  const failures: Array<{ name: string, fault: InjectedFault }> = [
+    { name: 'a 500', fault: { kind: 'status', status: 500 } },
+    { name: 'an object instead of a list', fault: { kind: 'status', status: 200, body: '{}' } },
+    { name: 'invalid JSON', fault: { kind: 'status', status: 200, body: '[' } },
+    { name: 'a reset connection', fault: { kind: 'reset-before-body' } },
+  ]
+  for (const { name, fault } of failures) {
+    await t.test(`the lookup gets ${name}`, async t => {
+      const { usersUrl, emulator } = await startService(t)
+      emulator.faults.add({ kind: 'reset-after-body' })
+      emulator.faults.add({ ...fault, method: 'GET', rate: 1 })
+      const { json } = await sendJson(usersUrl, { user: jane })
+      t.match(json, { outcome: 'unknown', detail: inconclusiveDetail })
+      t.equal(emulator.api.directory.users.size, 1)
+    })
   }
 })
 
-t.test('it has its own time limit', async t => {
+t.test('a lookup has its own time limit', async t => {
   const { usersUrl, emulator } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '60000' } })
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'silence', method: 'GET', rate: 1 })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { status: 502, outcome: 'unknown', detail: /could not be looked through\.$/ })
-  t.equal(emulator.apiRequests.filter(({ method }) => method === 'GET').length, 1, 'nothing is asked when it is over')
+  const { json } = await sendJson(usersUrl, { user: jane })
+  t.match(json, { status: 502, outcome: 'unknown', detail: inconclusiveDetail })
+  t.equal(lookupPaths(emulator).length, 1, 'no list is requested after the time limit')
 })
 
-t.test('it obeys the allowance', async t => {
+t.test('a lookup respects the rate limit', async t => {
   const { usersUrl, emulator } = await startService(t, { emulator: { rateLimit: 2, rateWindowSeconds: 60 } })
-  t.equal((await sendJson(usersUrl, { user: { ...jane, email_address: 'first@example.com' } })).status, 201)
+  const firstUser = { ...jane, email_address: 'first@example.com' }
+  t.equal((await sendJson(usersUrl, { user: firstUser })).status, 201)
   emulator.faults.add({ kind: 'reset-after-body' })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: /could not be looked through\.$/ })
-  t.strictSame(lookUps(emulator), [])
+  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: inconclusiveDetail })
+  t.strictSame(lookupPaths(emulator), [])
 })
 
-t.test('it is not made when the caller is gone, but the answer was awaited', async t => {
+t.test('if the caller has disconnected the response is awaited, but no lookup is made', async t => {
   const { port, emulator, lines } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '300' } })
   emulator.faults.add({ kind: 'silence' })
   const body = JSON.stringify({ user: jane })
   const caller = new RawConnection(port)
-  caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  const head = `host: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+  caller.write(`POST /companies/101/users HTTP/1.1\r\n${head}\r\n\r\n${body}`)
   await waitUntil(() => emulator.api.directory.users.size === 1)
   caller.socket.destroy()
   await waitUntil(() => lines.some(({ msg }) => msg === 'request'))
-  t.match(lines.filter(({ msg }) => msg === 'request'), [{ status: 499, code: 'procore_timeout', outcome: 'unknown' }])
-  t.strictSame(lookUps(emulator), [])
+  const requestLines = lines.filter(({ msg }) => msg === 'request')
+  t.match(requestLines, [{ status: 499, code: 'procore_timeout', outcome: 'unknown' }])
+  t.strictSame(lookupPaths(emulator), [])
 })
 
-t.test('a listing that comes slowly makes no older user ours', async t => {
+t.test('an older user is not recovered although the list arrives slowly', async t => {
   const { usersUrl, emulator } = await startService(t)
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   await new Promise(resolve => setTimeout(resolve, 2100))

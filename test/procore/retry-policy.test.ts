@@ -1,54 +1,80 @@
-// What is sent again after its answer was lost: what is safe or idempotent, once; what is neither, never.
+// Tests which requests are sent again after their response was lost.
 import t from 'tap'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
-import { jane, send, sendJson } from '../helpers/requests.ts'
+import { jane, send, sendJson, type TestResponse } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-const losses: Array<Partial<InjectedFault> & Pick<InjectedFault, 'kind'>> = [{ kind: 'reset-after-body' }, { kind: 'truncate' }, { kind: 'garbage' }, { kind: 'reset-before-body' }, ...[500, 502, 503, 504].map(status => ({ kind: 'status' as const, status, body: '' }))]
+/** Ways to lose a response, or to get one that leaves open whether Procore acted. */
+const losses: Array<{ name: string, fault: InjectedFault }> = [
+  { name: 'a reset after the request', fault: { kind: 'reset-after-body' } },
+  { name: 'a truncated response', fault: { kind: 'truncate' } },
+  { name: 'a response that is not HTTP', fault: { kind: 'garbage' } },
+  { name: 'a reset before the body was read', fault: { kind: 'reset-before-body' } },
+  ...[500, 502, 503, 504].map(status => ({
+    name: `status ${status}`, fault: { kind: 'status' as const, status, body: '' },
+  })),
+]
 
-t.test('a GET and an update are repeated once, and then told of', async t => {
+function updateUser (usersUrl: string, id: unknown): Promise<TestResponse> {
+  return send(`${usersUrl}/${String(id)}`, {
+    method: 'PATCH', body: '{"user":{"job_title":"QA"}}', headers: { 'content-type': 'application/json' },
+  })
+}
+
+t.test('a GET and an update after a lost response', async t => {
   const { usersUrl, emulator } = await startService(t)
   const { json: { id } } = await sendJson(usersUrl, { user: jane })
-  const update = () => send(`${usersUrl}/${String(id)}`, { method: 'PATCH', body: '{"user":{"job_title":"QA"}}', headers: { 'content-type': 'application/json' } })
-  for (const ask of [() => send(usersUrl, { method: 'GET' }), update]) {
-    for (const loss of losses) {
-      const before = emulator.apiRequests.length
-      emulator.faults.add(loss)
-      t.equal((await ask()).status, 200, loss.kind)
-      t.equal(emulator.apiRequests.length, before + 2)
+  const list = () => send(usersUrl, { method: 'GET' })
+  const update = () => updateUser(usersUrl, id)
+  for (const [operation, sendRequest] of Object.entries({ GET: list, update })) {
+    for (const { name, fault } of losses) {
+      await t.test(`after ${name} a ${operation} is sent a second time`, async t => {
+        const countBefore = emulator.apiRequests.length
+        emulator.faults.add(fault)
+        t.equal((await sendRequest()).status, 200)
+        t.equal(emulator.apiRequests.length, countBefore + 2)
+      })
     }
   }
-  emulator.faults.add({ kind: 'reset-after-body', times: 2 })
-  t.match((await update()).json, { code: 'procore_unreachable', outcome: 'unknown' })
-  emulator.faults.add({ kind: 'reset-after-body', times: 2 })
-  const failed = await send(usersUrl, { method: 'GET' })
-  t.match(failed.json, { code: 'procore_unreachable' })
-  t.notOk('outcome' in failed.json)
+  await t.test('an update that is lost twice has the outcome unknown', async t => {
+    emulator.faults.add({ kind: 'reset-after-body', times: 2 })
+    t.match((await update()).json, { code: 'procore_unreachable', outcome: 'unknown' })
+  })
+  await t.test('a GET that is lost twice has no outcome', async t => {
+    emulator.faults.add({ kind: 'reset-after-body', times: 2 })
+    const { json } = await list()
+    t.match(json, { code: 'procore_unreachable' })
+    t.notOk('outcome' in json)
+  })
 })
 
-t.test('what the first one may have done is not denied by what becomes of the second', async t => {
+t.test('an update that Procore may have processed stays unknown although its retry gets a 429', async t => {
   const { usersUrl, emulator } = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
   const { json: { id } } = await sendJson(usersUrl, { user: jane })
-  const update = () => send(`${usersUrl}/${String(id)}`, { method: 'PATCH', body: '{"user":{"job_title":"QA"}}', headers: { 'content-type': 'application/json' } })
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'status', status: 429, body: '{}', headers: { 'retry-after': '1' } })
-  t.match((await update()).json, { code: 'procore_unreachable', outcome: 'unknown' })
+  t.match((await updateUser(usersUrl, id)).json, { code: 'procore_unreachable', outcome: 'unknown' })
 })
 
-t.test('a create and an invitation are never repeated, and a time-out is not', async t => {
+t.test('requests that are not retried', async t => {
   const { usersUrl, emulator } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '200' } })
   const { json: { id } } = await sendJson(usersUrl, { user: jane })
-  const sentBy = async (method: string, ask: () => Promise<unknown>) => {
-    const before = emulator.apiRequests.length
-    await ask()
-    return emulator.apiRequests.slice(before).filter(request => request.method === method).length
+  const countSent = async (method: string, sendRequest: () => Promise<unknown>) => {
+    const countBefore = emulator.apiRequests.length
+    await sendRequest()
+    return emulator.apiRequests.slice(countBefore).filter(request => request.method === method).length
   }
-  for (const loss of losses) {
-    emulator.faults.add({ ...loss, method: 'POST' })
-    t.equal(await sentBy('POST', () => sendJson(usersUrl, { user: { ...jane, email_address: `${loss.kind}${loss.status ?? ''}@example.com` } })), 1, loss.kind)
-    emulator.faults.add({ ...loss, method: 'PATCH' })
-    t.equal(await sentBy('PATCH', () => send(`${usersUrl}/${String(id)}/invite`, { method: 'PATCH' })), 1, loss.kind)
+  for (const { name, fault } of losses) {
+    await t.test(`after ${name} neither a create nor an invitation is retried`, async t => {
+      const user = { ...jane, email_address: `${fault.kind}${fault.status ?? ''}@example.com` }
+      emulator.faults.add({ ...fault, method: 'POST' })
+      t.equal(await countSent('POST', () => sendJson(usersUrl, { user })), 1)
+      emulator.faults.add({ ...fault, method: 'PATCH' })
+      t.equal(await countSent('PATCH', () => send(`${usersUrl}/${String(id)}/invite`, { method: 'PATCH' })), 1)
+    })
   }
-  emulator.faults.add({ kind: 'silence' })
-  t.equal(await sentBy('GET', () => send(usersUrl, { method: 'GET' })), 1)
+  await t.test('a GET that times out is not retried', async t => {
+    emulator.faults.add({ kind: 'silence' })
+    t.equal(await countSent('GET', () => send(usersUrl, { method: 'GET' })), 1)
+  })
 })

@@ -46,7 +46,7 @@ t.test('failures carry their code and outcome; theirs and ours are warnings', as
   await send(`${service.url}/nowhere`, { method: 'GET' })
   await send(service.usersUrl, { method: 'DELETE' })
   t.match(requestLines(service), [
-    { level: 'info', status: 422, code: 'validation_failed', faults: 2 },
+    { level: 'info', status: 422, code: 'validation_failed', errorCount: 2 },
     { level: 'warn', status: 502, code: 'procore_unreachable', outcome: 'unknown', lookUps: 2 },
     { level: 'info', status: 201, outcome: 'recovered', lookUps: 1 },
     { level: 'info', status: 404, code: 'not_found' },

@@ -136,7 +136,7 @@ t.test('in a browser: faults are shown, and the token goes out and is forgotten'
   await dialog.getByRole('button', { name: 'Close' }).click()
   await field('user[state_code]').fill('NSW')
   t.equal(await execute(), 422)
-  await operation.locator('.live-responses-table').getByText('is no ISO 3166-2 subdivision of US').waitFor()
+  await operation.locator('.live-responses-table').getByText('must be an ISO 3166-2 subdivision of US').waitFor()
   await field('user[state_code]').fill('CA')
   t.equal(await execute(), 201)
   const again = await tryOut(page, service.url)

@@ -1,4 +1,4 @@
-// What is remembered of many callers, companies and keys: the oldest goes, a share at a time.
+// Eviction of the oldest entries of a Map, in batches.
 import t from 'tap'
 import { evictOldest } from '../../src/util/evict-oldest.ts'
 
@@ -13,11 +13,11 @@ class WatchedMap extends Map<number, string> {
 
 const max = 1600
 
-t.test('a full map is walked through once in a while, not at each change', async t => {
+t.test('a full map is iterated once per batch, not at each change', async t => {
   const map = new WatchedMap()
   let largest = 0
-  for (let key = 0; key < max * 10; key++) {
-    map.set(key, '')
+  for (let id = 0; id < max * 10; id++) {
+    map.set(id, '')
     evictOldest(map, () => map.size / max, oldest => map.delete(oldest))
     largest = Math.max(largest, map.size)
   }
@@ -28,16 +28,16 @@ t.test('a full map is walked through once in a while, not at each change', async
   t.notOk(map.has(0))
 })
 
-t.test('what has to stay stays, and the next one goes', async t => {
-  const map = new Map(Array.from({ length: max + 1 }, (_, key) => [key, key < 10 ? 'stays' : '']))
+t.test('an entry that must stay is skipped, and the next one is evicted', async t => {
+  const map = new Map(Array.from({ length: max + 1 }, (_, index) => [index, index < 10 ? 'stays' : '']))
   evictOldest(map, () => map.size / max, (oldest, value) => { if (value !== 'stays') map.delete(oldest) })
   t.ok(map.has(9))
   t.notOk(map.has(10))
   t.equal(map.size, max / 16 * 15)
 })
 
-t.test('a map that has room is left alone', async t => {
+t.test('a map at its limit is not iterated', async t => {
   const map = new WatchedMap([[1, '']])
-  evictOldest(map, () => 1, () => t.fail('forgot one'))
+  evictOldest(map, () => 1, () => t.fail('evicted an entry'))
   t.equal(map.walks, 0)
 })

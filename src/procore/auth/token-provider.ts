@@ -1,30 +1,25 @@
 /**
- * The access token that all requests share: fetched once, renewed ahead of its end by one attempt at a time, and kept
- * in use while renewing fails and it is still valid. After a failed attempt there is a growing, jittered pause, in which
- * requests without a token are told the last failure at once instead of each making an attempt of its own. A token that the API
- * refuses is dropped, but only so often: a company that is refused whatever the token must not cost the others theirs.
- * It does not know how a token is come by.
+ * Provides the access token that all requests share. It is fetched once and renewed before it expires, by one fetch at
+ * a time; while renewal fails, the current access token stays in use until it expires. A failed fetch is followed by a
+ * growing, jittered pause, in which requests without an access token fail at once with the last failure instead of each
+ * starting a fetch. An access token that the API refuses is dropped, but only at a limited rate: a company that is
+ * refused with every access token must not cost the other companies theirs.
  */
 import { limits } from '../../config/limits.ts'
 import { Problem } from '../../server/problem.ts'
 import { DependencyStatus } from '../../telemetry/dependency-status.ts'
+import type { Logger } from '../../telemetry/logger.ts'
 import type { FetchAccessToken, AccessToken } from './token-request.ts'
 
-/** The methods of pino's that are used here. No token gets into a field. */
-export interface AccessTokenLogger {
-  info (fields: object, message: string): void
-  warn (fields: object, message: string): void
-}
-
-/** The longest delay that a timer of Node takes without firing at once. */
+/** The longest delay of a Node timer; a longer one would fire at once. */
 const timerMaxMs = 2_147_483_647
 
-/** No timer of it keeps the process alive; its ages and counts are there to be looked at. */
+/** Its timer does not keep the process alive. `status`, `counts` and `ageMs` are for health checks and metrics. */
 export class AccessTokenProvider {
   readonly #fetch: FetchAccessToken
-  readonly #log: AccessTokenLogger
+  readonly #log: Logger
   #current: AccessToken | undefined
-  /** The last one that was current, dropped or not: the next has to be another. */
+  /** The last one that was current, dropped or not: the next one must differ from it. */
   #lastIssued: string | undefined
   #pendingFetch: Promise<AccessToken> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -35,68 +30,78 @@ export class AccessTokenProvider {
   #retryAtMs = 0
   #warnAfterMs = 0
   #stopped = false
-  /** Whether a token was ever had. */
+  /** Whether an access token was ever obtained. */
   isReady = false
-  /** Whether the last attempt brought a token: it tells of the login host, and the token may be valid longer or shorter than that. */
+  /** Whether the last fetch succeeded. It describes the login host, not the validity of the current access token. */
   readonly status = new DependencyStatus()
-  /** Since the start: tokens that were had, attempts that failed, and tokens that the API refused. */
+  /** Since the start: access tokens obtained, fetches that failed, and access tokens that the API refused. */
   readonly counts = { renewed: 0, failed: 0, refused: 0 }
 
-  constructor (fetchAccessToken: FetchAccessToken, log: AccessTokenLogger) {
+  constructor (fetchAccessToken: FetchAccessToken, log: Logger) {
     this.#fetch = fetchAccessToken
     this.#log = log
   }
 
-  /** Makes the first attempt now; later ones follow by timer. */
+  /** Starts a fetch now; later ones are started by a timer. */
   start (): void {
     this.#startFetch().catch(() => {})
   }
 
-  /** No attempt is begun by timer any more, and one that fails is no news. */
+  /** Stops the timer. A fetch that fails from now on is not reported. */
   stop (): void {
     this.#stopped = true
     clearTimeout(this.#timer)
   }
 
-  /** The valid token if there is one: the way of all requests but the first. */
+  /** Returns the access token if it is valid, without waiting. */
   current (): string | undefined {
     const accessToken = this.#current
-    return accessToken !== undefined && Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken.value : undefined
+    if (accessToken === undefined) return undefined
+    return Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken.value : undefined
   }
 
-  /** Whether requests have a token, whatever the login host does. */
+  /** Whether there is a valid access token, even if the login host is down. */
   get isValid (): boolean {
     return this.current() !== undefined
   }
 
-  /** How old the valid token is, in milliseconds. */
+  /** Age of the valid access token, in milliseconds. */
   get ageMs (): number | undefined {
     return this.#current === undefined || !this.isValid ? undefined : Date.now() - this.#current.issuedAtMs
   }
 
-  /** @throws {Problem} `procore_unauthorized` or `procore_unavailable`, `not_sent` */
+  /**
+   * Returns the valid access token, or waits for one.
+   * @throws {Problem} `procore_unauthorized` or `procore_unavailable`, with the outcome `not_sent`
+   */
   async get (): Promise<string> {
-    const valid = this.current()
-    if (valid !== undefined) return valid
-    if (this.#pendingFetch === undefined && this.#failure !== undefined && Date.now() < this.#retryAtMs) throw this.#backoffProblem(this.#failure)
+    const validToken = this.current()
+    if (validToken !== undefined) return validToken
+    const isBackingOff = this.#pendingFetch === undefined && Date.now() < this.#retryAtMs
+    if (isBackingOff && this.#failure !== undefined) throw this.#backoffProblem(this.#failure)
     return (await this.#startFetch()).value
   }
 
   /**
-   * The API answered 401 to this token: it is dropped if it is still the current one, so that a crowd of 401s costs one renewal.
-   * Past the allowed number of drops it is kept, and whoever was refused is told so.
+   * Drops the access token after the API responded with 401, if it is still the current one, so that many 401 responses
+   * cause only one renewal. If too many were dropped lately, it stays in use, and the requests that were refused fail.
    */
   invalidate (value: string): void {
     const accessToken = this.#current
     if (accessToken?.value !== value) return
     this.counts.refused++
     const nowMs = Date.now()
-    const invalidations = Math.max(0, this.#invalidations - (nowMs - this.#lastInvalidatedAtMs) / limits.accessToken.invalidationRefillMs)
-    if (invalidations > limits.accessToken.invalidationBurst - 1) return this.#warnThrottled(new Problem('procore_unauthorized', 'Procore refuses the tokens that its login host issues.'), 0)
+    const { invalidationBurst, invalidationRefillMs } = limits.accessToken
+    const refilled = (nowMs - this.#lastInvalidatedAtMs) / invalidationRefillMs
+    const invalidations = Math.max(0, this.#invalidations - refilled)
+    if (invalidations > invalidationBurst - 1) {
+      const detail = 'Procore refuses the access tokens that its login host issues.'
+      return this.#warnThrottled(new Problem('procore_unauthorized', detail), 0)
+    }
     this.#invalidations = invalidations + 1
     this.#lastInvalidatedAtMs = nowMs
     this.#current = undefined
-    this.#log.warn({ ageMs: nowMs - accessToken.issuedAtMs }, 'Procore refused the token')
+    this.#log.warn({ ageMs: nowMs - accessToken.issuedAtMs }, 'Procore refused the access token')
     this.start()
   }
 
@@ -112,7 +117,7 @@ export class AccessTokenProvider {
       this.#onSuccess(accessToken)
       return accessToken
     } catch (error) {
-      throw this.#onFailure(error instanceof Problem ? error : new Problem('procore_unavailable', 'No token could be had.', { outcome: 'not_sent', cause: error }))
+      throw this.#onFailure(toProblem(error))
     }
   }
 
@@ -124,18 +129,21 @@ export class AccessTokenProvider {
     this.#failure = undefined
     this.#failures = 0
     this.isReady = true
-    this.#log.info({ lifetimeMs: accessToken.lifetimeMs }, 'token renewed')
-    this.#schedule(Math.max(limits.accessToken.backoffMs, accessToken.issuedAtMs + accessToken.lifetimeMs * limits.accessToken.renewAt - Date.now()))
+    this.#log.info({ lifetimeMs: accessToken.lifetimeMs }, 'access token renewed')
+    const renewAtMs = accessToken.issuedAtMs + accessToken.lifetimeMs * limits.accessToken.renewAt
+    this.#schedule(Math.max(limits.accessToken.backoffMs, renewAtMs - Date.now()))
   }
 
-  /** Returns the failure as requests are told it: without its cause, which is logged here, once for all of them. */
+  /** Returns the failure that requests receive: without its cause, which is logged here once for all of them. */
   #onFailure (problem: Problem): Problem {
-    const pauseMs = Math.min(limits.accessToken.backoffMaxMs, limits.accessToken.backoffMs * 2 ** this.#failures) * (0.75 + Math.random() / 2)
+    const { backoffMs, backoffMaxMs } = limits.accessToken
+    const jitter = 0.75 + Math.random() / 2
+    const pauseMs = Math.min(backoffMaxMs, backoffMs * 2 ** this.#failures) * jitter
     this.#failures = Math.min(this.#failures + 1, 16)
     this.counts.failed++
     this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
     this.#retryAtMs = Date.now() + pauseMs
-    // What fails because the connections are being closed is no news.
+    // While stopping, a fetch fails because the connections are being closed.
     if (!this.#stopped) this.#reportFailure(problem, pauseMs)
     this.#schedule(pauseMs)
     return this.#failure
@@ -146,13 +154,16 @@ export class AccessTokenProvider {
     this.#warnThrottled(problem, pauseMs)
   }
 
-  /** Wrong credentials are wrong until somebody mends them, who needs to be told, but not at every attempt. */
+  /**
+   * Logs the failure. Refused credentials stay refused until an operator replaces them, so that warning is not repeated
+   * at every fetch.
+   */
   #warnThrottled ({ code, cause }: Problem, pauseMs: number): void {
     if (code === 'procore_unauthorized') {
       if (Date.now() < this.#warnAfterMs) return
       this.#warnAfterMs = Date.now() + limits.accessToken.warnIntervalMs
     }
-    this.#log.warn({ code, err: cause, pauseMs: Math.round(pauseMs) }, 'no token')
+    this.#log.warn({ code, err: cause, pauseMs: Math.round(pauseMs) }, 'no access token')
   }
 
   #schedule (ms: number): void {
@@ -166,4 +177,9 @@ export class AccessTokenProvider {
     const headers = failure.code === 'procore_unavailable' ? { headers: { 'retry-after': String(seconds) } } : {}
     return new Problem(failure.code, failure.message, { ...failure.extras, ...headers })
   }
+}
+
+function toProblem (error: unknown): Problem {
+  if (error instanceof Problem) return error
+  return new Problem('procore_unavailable', 'Could not obtain an access token.', { outcome: 'not_sent', cause: error })
 }

@@ -1,6 +1,6 @@
 /**
- * The token request to Procore's login host: OAuth 2.0 client credentials (RFC 6749 §4.4) with the credentials in the body,
- * as Procore asks for. It keeps no token, and does not know when one is needed.
+ * Sends the access token request to Procore's login host: the client credentials grant of OAuth 2.0 (RFC 6749 §4.4),
+ * with the credentials in the body, as Procore requires.
  */
 import * as oauth from 'oauth4webapi'
 import { fetch, type Dispatcher } from 'undici'
@@ -9,28 +9,36 @@ import { limits } from '../../config/limits.ts'
 import { Problem } from '../../server/problem.ts'
 import { userAgent } from '../../config/product.ts'
 
-/** An access token (RFC 6749 §1.4), which nobody here looks into. */
+/** An access token (RFC 6749 §1.4). Its value is opaque. */
 export interface AccessToken {
   value: string
-  /** Counted from when it was asked for, so that the time the answer took is on the safe side. */
+  /** When it was requested, so that the duration of the request shortens its lifetime rather than extending it. */
   issuedAtMs: number
-  /** As its `expires_in` says (RFC 6749 §5.1), else five minutes. */
+  /** `expires_in` of the response (RFC 6749 §5.1), or five minutes. */
   lifetimeMs: number
 }
 
-/** Used when the answer does not say how long a token lives: a fraction of the shortest life that was ever announced. */
+/** Used if the response has no `expires_in`: a fraction of the shortest lifetime that Procore has ever announced. */
 const defaultLifetimeMs = 300_000
 
-/** Brings a new token, or throws. @param replaced the token that is no longer wanted, if there was one */
+/**
+ * Fetches a new access token, or rejects.
+ * @param previousToken the access token to replace, if there was one
+ */
 export type FetchAccessToken = (previousToken: string | undefined) => Promise<AccessToken>
 
 /**
- * Credentials that are refused are read again from their files, and tried once more if they are new.
- * Each try has `limits.accessToken.timeoutMs`.
- * @param recordDuration is told how long each request took, in milliseconds, whatever came of it
- * @throws {Problem} (what it returns) `procore_unauthorized` for credentials that are refused, else `procore_unavailable`; both `not_sent`
+ * Creates the function that fetches access tokens. If the credentials are refused, it reads them from their files again
+ * and retries once if they are new. Each request has `limits.accessToken.timeoutMs`. The function rejects with a
+ * Problem with the outcome `not_sent`: `procore_unauthorized` if the credentials are refused, else
+ * `procore_unavailable`.
+ * @param recordDuration receives the duration of each call in milliseconds, whether it succeeded or failed
  */
-export function createAccessTokenFetcher (config: Config['procore'], dispatcher: Dispatcher, recordDuration: (ms: number) => void): FetchAccessToken {
+export function createAccessTokenFetcher (
+  config: Config['procore'],
+  dispatcher: Dispatcher,
+  recordDuration: (ms: number) => void
+): FetchAccessToken {
   return async () => {
     const startedAt = performance.now()
     try {
@@ -48,33 +56,50 @@ async function fetchWithReloadedCredentials (config: Config['procore'], dispatch
   try {
     return await fetchAccessToken(config, dispatcher)
   } catch (error) {
-    // They may have been read again while this attempt was under way.
-    if (!isCredentialsRejection(error) || (!reloadCredentials(config) && config.clientSecret.reveal() === usedSecret)) throw error
+    if (!isCredentialsRejection(error)) throw error
+    // The credentials may also have been reloaded while the request was in flight.
+    if (!reloadCredentials(config) && config.clientSecret.reveal() === usedSecret) throw error
   }
   return fetchAccessToken(config, dispatcher)
 }
 
-/** Reads the credentials from their files again, where they came from files; returns whether any is new. */
+/** Reads the credentials from their files again, if they came from files. Returns whether any has changed. */
 export function reloadCredentials ({ clientId, clientSecret }: Config['procore']): boolean {
   return [clientId, clientSecret].map(secret => secret.reload()).includes(true)
 }
 
 async function fetchAccessToken (config: Config['procore'], dispatcher: Dispatcher): Promise<AccessToken> {
-  const server: oauth.AuthorizationServer = { issuer: config.loginUrl, token_endpoint: `${config.loginUrl}/oauth/token` }
+  const server: oauth.AuthorizationServer = {
+    issuer: config.loginUrl,
+    token_endpoint: `${config.loginUrl}/oauth/token`,
+  }
   const issuedAtMs = Date.now()
   const client = { client_id: config.clientId.reveal() }
-  const response = await oauth.clientCredentialsGrantRequest(server, client, oauth.ClientSecretPost(config.clientSecret.reveal()), {}, {
-    // Which hosts may be addressed without TLS was judged when the configuration was read.
+  const clientAuthentication = oauth.ClientSecretPost(config.clientSecret.reveal())
+  const response = await oauth.clientCredentialsGrantRequest(server, client, clientAuthentication, {}, {
+    // The configuration has already validated which hosts may be used without TLS.
     [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
     [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
   })
   const tokenResponse = await oauth.processClientCredentialsResponse(server, client, response)
-  if (tokenResponse.expires_in !== undefined && tokenResponse.expires_in <= 0) throw new Error('the login host gave a token that is over')
-  return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs: tokenResponse.expires_in === undefined ? defaultLifetimeMs : tokenResponse.expires_in * 1000 }
+  const expiresInSeconds = tokenResponse.expires_in
+  if (expiresInSeconds !== undefined && expiresInSeconds <= 0) {
+    throw new Error('the login host issued an access token that has already expired')
+  }
+  const lifetimeMs = expiresInSeconds === undefined ? defaultLifetimeMs : expiresInSeconds * 1000
+  return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs }
 }
 
-/** undici's own `fetch` on our own pool; a redirect would carry the secret to another host, so it is an error. */
-async function loginFetch (dispatcher: Dispatcher, url: string, body: string, headers: Record<string, string>): Promise<Response> {
+/**
+ * Sends a request to the login host with undici's `fetch` and our own pool. A redirect is an error, because it would
+ * send the secret to another host.
+ */
+async function loginFetch (
+  dispatcher: Dispatcher,
+  url: string,
+  body: string,
+  headers: Record<string, string>
+): Promise<Response> {
   const response = await fetch(url, {
     dispatcher,
     method: 'POST',
@@ -86,14 +111,19 @@ async function loginFetch (dispatcher: Dispatcher, url: string, body: string, he
   return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
 }
 
-/** An error body (RFC 6749 §5.2), or a challenge beside it, which Doorkeeper sends along. */
+/**
+ * Whether the login host refused the credentials: with an error body (RFC 6749 §5.2), or with a challenge in addition,
+ * as Doorkeeper does.
+ */
 function isCredentialsRejection (error: unknown): boolean {
-  const isErrorResponse = error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError
+  const { ResponseBodyError, WWWAuthenticateChallengeError } = oauth
+  const isErrorResponse = error instanceof ResponseBodyError || error instanceof WWWAuthenticateChallengeError
   return isErrorResponse && error.status < 500 && error.status !== 429
 }
 
 function toProblem (error: unknown): Problem {
+  const extras = { outcome: 'not_sent', cause: error } as const
   return isCredentialsRejection(error)
-    ? new Problem('procore_unauthorized', 'Procore\'s login host does not accept the credentials of this service.', { outcome: 'not_sent', cause: error })
-    : new Problem('procore_unavailable', 'Procore\'s login host gave no token.', { outcome: 'not_sent', cause: error })
+    ? new Problem('procore_unauthorized', 'Procore\'s login host refused the credentials of this service.', extras)
+    : new Problem('procore_unavailable', 'Procore\'s login host did not issue an access token.', extras)
 }

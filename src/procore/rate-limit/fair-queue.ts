@@ -1,36 +1,36 @@
 /**
- * Requests that wait, in the order of their numbers within a company, and in turn between companies, so that a crowd of one
- * company does not hold up the others where all share one allowance. It knows no clock, and limits nothing.
+ * Queues waiting requests: first in, first out within a company, and round-robin between companies, so that many
+ * requests of one company do not delay the others where all share one rate limit.
  */
 
-/** @template Waiter `number` is its place: the lower goes first within a company */
+/** @template Waiter `sequence` orders the waiters of one company, lowest first */
 export class FairQueue<Waiter extends { readonly sequence: number }> {
   readonly #byCompany = new Map<number, Waiter[]>()
-  /** Of all companies. */
+  /** Number of waiters of all companies. */
   size = 0
 
-  /** Of one company. */
+  /** Returns the number of waiters of one company. */
   sizeFor (companyId: number): number {
     return this.#byCompany.get(companyId)?.length ?? 0
   }
 
-  /** At its place among those of its company. */
+  /** Inserts a waiter among those of its company, in the order of `sequence`. */
   add (companyId: number, waiter: Waiter): void {
     const waiters = this.#byCompany.get(companyId) ?? []
-    // Nearly always the last; one that comes again keeps its place.
+    // Nearly always the end of the queue. A waiter that is added again keeps its position.
     const index = waiters.findLastIndex(({ sequence }) => sequence < waiter.sequence) + 1
     this.#byCompany.set(companyId, waiters)
     waiters.splice(index, 0, waiter)
     this.size++
   }
 
-  /** The one whose turn it is; it stays in its place. */
+  /** Returns the next waiter without removing it. */
   peek (): Waiter | undefined {
     const [waiters] = this.#byCompany.values()
     return waiters?.[0]
   }
 
-  /** Takes the first away; its company has its next turn after all others. */
+  /** Removes the next waiter and moves its company behind all others. */
   shift (): void {
     const [entry] = this.#byCompany
     if (entry === undefined) return
@@ -41,7 +41,7 @@ export class FairQueue<Waiter extends { readonly sequence: number }> {
     if (waiters.length > 0) this.#byCompany.set(companyId, waiters)
   }
 
-  /** Takes one out of its place; returns whether it was there. */
+  /** Removes a waiter. Returns whether it was queued. */
   remove (companyId: number, waiter: Waiter): boolean {
     const waiters = this.#byCompany.get(companyId)
     const index = waiters?.indexOf(waiter) ?? -1
@@ -52,8 +52,8 @@ export class FairQueue<Waiter extends { readonly sequence: number }> {
     return true
   }
 
-  /** All, company after company. */
+  /** Iterates over all waiters, company by company. */
   * [Symbol.iterator] (): Generator<Waiter> {
-    for (const line of this.#byCompany.values()) yield * line
+    for (const waiters of this.#byCompany.values()) yield * waiters
   }
 }

@@ -1,59 +1,77 @@
 /**
- * What an answer of Procore's tells of its allowance (Procore: Rate Limiting): what remains until when, and whether to come back later.
- * It is pure: it knows no other answer.
+ * Parses the rate limit headers of Procore's responses (Procore: Rate Limiting): how many requests remain until the
+ * reset, and whether to retry later.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { UpstreamResponse, ExchangeResult } from '../exchange.ts'
 import { rateLimitResetSeconds, retryAfterSeconds } from '../http-dates.ts'
 
-/** Why Procore said to come back later. */
+/** Why Procore asked this service to retry later. */
 export type ThrottleReason = 'rate' | 'unavailable'
 
-/** Procore is to be left alone for so long. */
+/** Procore asked this service to send no requests for this time. */
 export interface Throttle {
   reason: ThrottleReason
   durationMs: number
 }
 
-/** Procore has two windows and tells of the one nearer to its end; by what names it in the headers. */
+/**
+ * A rate limit window as reported by the headers. Procore has two windows and reports the one that is closer to its
+ * limit.
+ */
 export interface ReportedWindow {
+  /** Identifies the window: its limit and reset as they are in the headers. */
   name: string
   remaining: number
-  /** Of how many, if it says so. */
+  /** Undefined if Procore does not report it. */
   limit: number | undefined
   resetMs: number
 }
 
-/** What the end of a request told. */
+/** What the result of a request says about the rate limit. */
 export interface RateLimitUpdate {
   hasResponse: boolean
-  /** Procore may have counted it. */
+  /** Procore may have counted the request. */
   mayBeCounted: boolean
   reportedWindow: ReportedWindow | undefined
   throttle: Throttle | undefined
 }
 
-/** @param result nothing when the request did not leave */
+/** @param result undefined if the request was not sent */
 export function parseRateLimitUpdate (result: ExchangeResult | undefined, nowMs: number): RateLimitUpdate {
-  if (result?.kind !== 'response') return { hasResponse: false, mayBeCounted: result?.requestSent === true, reportedWindow: undefined, throttle: undefined }
-  // A 429 says by its own headers when to come again, and blocks.
-  return { hasResponse: true, mayBeCounted: true, reportedWindow: result.status === 429 ? undefined : parseWindow(result.headers, nowMs), throttle: parseThrottle(result, nowMs) }
+  if (result?.kind !== 'response') {
+    const mayBeCounted = result?.requestSent === true
+    return { hasResponse: false, mayBeCounted, reportedWindow: undefined, throttle: undefined }
+  }
+  // A 429 throttles all requests by itself, so its window is not needed.
+  const reportedWindow = result.status === 429 ? undefined : parseWindow(result.headers, nowMs)
+  return { hasResponse: true, mayBeCounted: true, reportedWindow, throttle: parseThrottle(result, nowMs) }
 }
 
-/** The shorter of Procore's two windows, for a 429 that does not say when to come again. */
-const shortWindowSeconds = 10
+/** Assumed for a 429 without a time: the shorter of Procore's two windows. */
+export const shortWindowSeconds = 10
 
-/** 429, or 503 with Retry-After: Procore says so before it acts. */
+/** Parses a 429, or a 503 with Retry-After: Procore sends them before it acts on a request. */
 export function parseThrottle ({ status, headers }: UpstreamResponse, nowMs: number): Throttle | undefined {
-  const seconds = retryAfterSeconds(headers, nowMs)
-  if (status !== 429 && (status !== 503 || seconds === undefined)) return undefined
-  return { reason: status === 429 ? 'rate' : 'unavailable', durationMs: Math.max(1, seconds ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds) * 1000 }
+  const retryAfter = retryAfterSeconds(headers, nowMs)
+  if (status !== 429 && (status !== 503 || retryAfter === undefined)) return undefined
+  const seconds = retryAfter ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds
+  return { reason: status === 429 ? 'rate' : 'unavailable', durationMs: Math.max(1, seconds) * 1000 }
 }
 
 function parseWindow (headers: IncomingHttpHeaders, nowMs: number): ReportedWindow | undefined {
-  const remaining = headers['x-rate-limit-remaining']
-  const seconds = rateLimitResetSeconds(headers, nowMs)
-  if (typeof remaining !== 'string' || !/^\d{1,12}$/.test(remaining) || seconds === undefined || seconds <= 0) return undefined
-  const limit = headers['x-rate-limit-limit']
-  return { name: `${String(limit)} ${String(headers['x-rate-limit-reset'])}`, remaining: Number(remaining), limit: typeof limit === 'string' && /^\d{1,12}$/.test(limit) ? Number(limit) : undefined, resetMs: seconds * 1000 }
+  const remaining = parseCount(headers['x-rate-limit-remaining'])
+  const resetSeconds = rateLimitResetSeconds(headers, nowMs)
+  if (remaining === undefined || resetSeconds === undefined || resetSeconds <= 0) return undefined
+  const limitHeader = headers['x-rate-limit-limit']
+  return {
+    name: `${String(limitHeader)} ${String(headers['x-rate-limit-reset'])}`,
+    remaining,
+    limit: parseCount(limitHeader),
+    resetMs: resetSeconds * 1000,
+  }
+}
+
+function parseCount (value: string | string[] | undefined): number | undefined {
+  return typeof value === 'string' && /^\d{1,12}$/.test(value) ? Number(value) : undefined
 }

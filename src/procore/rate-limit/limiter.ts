@@ -1,6 +1,7 @@
 /**
- * Paces requests by what Procore allows (Procore: Rate Limiting), each company by its own allowance or all by one, and together with the
- * other replicas where they share. Whether one request goes now is decided in bucket.ts; here it is whose allowance it takes.
+ * Client-side rate limiter: keeps requests within Procore's rate limit (Procore: Rate Limiting), with one limit for
+ * each company or one for all, and together with the other replicas if they share state. Selects the limit that applies
+ * to a request; queue.ts decides whether the request may be sent now.
  */
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
@@ -10,74 +11,97 @@ import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
 import { parseRateLimitUpdate, type RateLimitUpdate, type Throttle } from './headers.ts'
 import { RateLimitQueue, type PermitRequest, type QueueCounts, type Permit } from './queue.ts'
 
-/** What is known of one allowance, to be looked at. */
+/** State of one rate limit, for metrics and the status page. */
 export interface RateLimitSnapshot {
-  /** Nothing where all companies share one. */
+  /** Undefined if all companies share one limit. */
   companyId: number | undefined
-  /** Requests. */
+  /** Requests that remain. */
   remaining: number
-  /** Of how many, where Procore says so. */
+  /** Undefined if Procore does not report it. */
   limit: number | undefined
-  /** Until it is whole again, or until Procore said to come back. */
+  /** Until the reset, or until the time at which Procore asked to retry. */
   resetMs: number
 }
 
-/** The allowances of all companies: `limits.rateLimit.queueMax` requests may wait in all, and beyond `limits.rateLimit.companiesMax` one that has nothing under way is forgotten. */
+/**
+ * The rate limits of all companies. `limits.rateLimit.queueMax` requests may wait in total. Beyond
+ * `limits.rateLimit.companiesMax` companies, the oldest one without requests in flight is evicted.
+ */
 export class RateLimiter {
   readonly #isPerCompany: boolean
   readonly #shared: SharedRateLimiter | undefined
   readonly #queues = new Map<number, RateLimitQueue>()
-  /** Of all companies together. */
+  /** Totals of all companies. */
   readonly #counts: QueueCounts = { waiting: 0, rejected: 0 }
 
-  /** @param shared what other replicas know of it */
+  /** @param shared the rate limit as all replicas see it */
   constructor ({ rateLimitScope }: Pick<Config['procore'], 'rateLimitScope'>, shared?: SharedRateLimiter) {
     this.#isPerCompany = rateLimitScope === 'company'
     this.#shared = shared
   }
 
-  /** How many wait, of all companies. */
+  /** Number of waiting requests of all companies. */
   get waitingCount (): number {
     return this.#counts.waiting
   }
 
-  /** How many were refused here since the start for want of allowance; what Procore asked for while it was not available is not that. */
+  /**
+   * Number of requests that were refused here since the start because the rate limit was exhausted. Requests refused
+   * because Procore is not available are not counted.
+   */
   get rejectedCount (): number {
     return this.#counts.rejected
   }
 
-  /** What is known of those of whom something is known, the scarcest first. @param max how many at most */
+  /**
+   * Returns the limits of which Procore has reported anything, those with the fewest remaining requests first.
+   * @param max longest list returned
+   */
   snapshots (max: number): RateLimitSnapshot[] {
     const snapshots: RateLimitSnapshot[] = []
     for (const [companyId, queue] of this.#queues) {
       const { limit, resetMs, throttledMs, throttleReason, ...rest } = queue.snapshot
       const remaining = throttleReason === 'rate' ? 0 : rest.remaining
-      if (remaining !== undefined) snapshots.push({ companyId: this.#isPerCompany ? companyId : undefined, remaining, limit, resetMs: throttledMs > 0 ? throttledMs : resetMs })
+      if (remaining === undefined) continue
+      snapshots.push({
+        companyId: this.#isPerCompany ? companyId : undefined,
+        remaining,
+        limit,
+        resetMs: throttledMs > 0 ? throttledMs : resetMs,
+      })
     }
     return snapshots.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
 
-  /** How many companies are remembered. */
+  /** Number of companies in memory. */
   get companyCount (): number {
     return this.#queues.size
   }
 
-  /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
+  /**
+   * Returns a permit to send one request, at once or when the rate limit allows it.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
+   * @throws {ClientDisconnectedError} if the caller disconnects while it waits
+   */
   acquire (request: PermitRequest): Promise<Permit> | Permit {
     const queue = this.#getQueue(request.companyId)
     return this.#shared === undefined ? queue.acquire(request) : this.#acquireShared(request, queue, this.#shared)
   }
 
-  /** First as far as this replica knows, then as far as all know; what the others know is learnt, and waited for here. */
+  /**
+   * Acquires a permit of this replica, then one of all replicas. If the shared limiter denies it, the local queue
+   * learns why, and the request waits there.
+   */
   async #acquireShared (request: PermitRequest, queue: RateLimitQueue, shared: SharedRateLimiter): Promise<Permit> {
     const startedAtMs = Date.now()
-    // What others find out is found out within its own time, however short a wait is worth it.
+    // A probe of another replica ends within `probeMs`, so a request waits for it even if its own limit is shorter.
     const deadlineMs = startedAtMs + Math.max(request.maxWaitMs, limits.rateLimit.probeMs)
     const sequence = queue.nextSequence()
     for (let isFirst = true; ; isFirst = false) {
       if (request.signal.aborted) throw new ClientDisconnectedError()
       if (!isFirst && Date.now() >= deadlineMs) throw queue.timeoutProblem()
-      const permit = await queue.acquire({ ...request, maxWaitMs: Math.max(0, startedAtMs + request.maxWaitMs - Date.now()) }, sequence)
+      const leftMs = Math.max(0, startedAtMs + request.maxWaitMs - Date.now())
+      const permit = await queue.acquire({ ...request, maxWaitMs: leftMs }, sequence)
       const acquisition = await shared.acquire(this.#rateLimitId(request.companyId), request.isBuffered)
       if (acquisition.granted) {
         queue.resume()
@@ -88,17 +112,17 @@ export class RateLimiter {
     }
   }
 
-  /** Notes that Procore said to come back later. */
+  /** Stops requests of the company for the time that Procore asked for. */
   throttle (companyId: number, throttle: Throttle): void {
     this.#getQueue(companyId).throttle(throttle)
   }
 
-  /** How long Procore said to leave the company alone, in milliseconds. */
+  /** Returns how long requests of the company are stopped, in milliseconds. */
   throttledMs (companyId: number): number {
     return this.#getQueue(companyId).throttledMs
   }
 
-  /** Nobody is called by a timer any more. */
+  /** Stops all timers. */
   stop (): void {
     for (const queue of this.#queues.values()) queue.stop()
   }
@@ -113,11 +137,12 @@ export class RateLimiter {
     if (existing !== undefined) return existing
     const queue = new RateLimitQueue(this.#counts)
     this.#queues.set(rateLimitId, queue)
-    evictOldest(this.#queues, () => this.#queues.size / limits.rateLimit.companiesMax, (oldest, idle) => { if (idle !== queue) this.#evict(oldest, idle) })
+    const getLoad = () => this.#queues.size / limits.rateLimit.companiesMax
+    evictOldest(this.#queues, getLoad, (oldestId, oldest) => { if (oldest !== queue) this.#evict(oldestId, oldest) })
     return queue
   }
 
-  /** What it knew will be told again by Procore's next answer. */
+  /** Drops the queue unless it is in use. Procore's next response reports its state again. */
   #evict (rateLimitId: number, queue: RateLimitQueue): void {
     if (queue.isBusy) return
     queue.stop()
@@ -125,7 +150,7 @@ export class RateLimiter {
   }
 }
 
-/** Of this replica and of all. */
+/** Combines the permit of this replica with that of all replicas. */
 function combinePermits (localPermit: Permit, releaseShared: (update: RateLimitUpdate) => void): Permit {
   return {
     release: result => {

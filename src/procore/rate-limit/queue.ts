@@ -1,6 +1,6 @@
 /**
- * The line of one allowance: while something remains a request goes at once; while nothing does it waits in order as long as the wait is
- * worth it, and is told exactly when to come again otherwise. It knows neither whose allowance it is nor what other replicas know.
+ * The queue of one rate limit. While requests remain, a permit is granted at once. Otherwise a request waits in order
+ * up to its longest wait, or is refused with the exact time after which to retry.
  */
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
@@ -11,20 +11,20 @@ import type { ExchangeResult } from '../exchange.ts'
 import type { DisconnectSignal } from '../../server/disconnect-signal.ts'
 import { FairQueue } from './fair-queue.ts'
 
-/** What has to be known of a request to let it go or wait. */
+/** A request that needs a permit. */
 export interface PermitRequest {
-  /** Within one allowance companies take turns. */
+  /** Companies that share one rate limit take turns. */
   companyId: number
-  /** A stream can't be repeated and its end is not known, so it does not go ahead to learn the count. */
+  /** A stream is not used as a probe: it cannot be sent again, and its end is not known. */
   isBuffered: boolean
   /** Longest wait, in milliseconds. */
   maxWaitMs: number
   signal: DisconnectSignal
 }
 
-/** Leave to send one request, to be handed back once. */
+/** Permission to send one request. Must be released once. */
 export interface Permit {
-  /** @param result nothing when the request did not leave */
+  /** @param result undefined if the request was not sent */
   release: (result?: ExchangeResult) => void
 }
 
@@ -33,14 +33,14 @@ interface Waiter {
   sequence: number
   isBuffered: boolean
   deadlineMs: number
-  resolve: (ticket: Permit) => void
+  resolve: (permit: Permit) => void
   reject: (error: Error) => void
 }
 
-/** How many wait, and were refused, of all buckets together. */
+/** Waiting and rejected requests of all queues together. */
 export interface QueueCounts { waiting: number, rejected: number }
 
-/** One allowance: a company's, or that of all. Of one company `limits.rateLimit.queuePerCompanyMax` requests may wait. */
+/** The rate limit of one company, or of all. `limits.rateLimit.queuePerCompanyMax` requests of one company may wait. */
 export class RateLimitQueue {
   readonly #windows = new RateLimitWindows()
   readonly #waiters = new FairQueue<Waiter>()
@@ -52,68 +52,79 @@ export class RateLimitQueue {
     this.#counts = counts
   }
 
-  /** What Procore told of it, and for how long it said to come back later, in milliseconds. */
+  /** What Procore last reported, and whether and how long requests are throttled. */
   get snapshot (): WindowSnapshot & { throttledMs: number, throttleReason: ThrottleReason | undefined } {
     const nowMs = Date.now()
-    return { ...this.#windows.snapshot(nowMs), throttledMs: this.#windows.throttledMs(nowMs), throttleReason: this.#windows.throttleReason(nowMs) }
+    return {
+      ...this.#windows.snapshot(nowMs),
+      throttledMs: this.#windows.throttledMs(nowMs),
+      throttleReason: this.#windows.throttleReason(nowMs),
+    }
   }
 
-  /** Whether a request of it waits or is under way. */
+  /** Whether a request waits or is in flight. */
   get isBusy (): boolean {
     return this.#waiters.size > 0 || this.#windows.isBusy
   }
 
-  /** Of a request that may come more than once, and keeps its place. */
+  /** Returns the position of a request in the queue. It can be passed to several calls of `acquire`. */
   nextSequence (): number {
     return this.#nextSequence++
   }
 
-  /** @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, `not_sent`; CallerGone */
+  /**
+   * Returns a permit to send one request, at once or when the rate limit allows it.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
+   * @throws {ClientDisconnectedError} if the caller disconnects while it waits
+   */
   acquire (request: PermitRequest, sequence = this.nextSequence()): Promise<Permit> | Permit {
     const nowMs = Date.now()
     const ready = this.#windows.readyAt(nowMs, request.isBuffered)
     if (this.#waiters.size === 0 && ready.atMs <= nowMs) return this.#grant(request.isBuffered, nowMs)
     if (ready.isFirm && ready.atMs - nowMs > request.maxWaitMs) throw this.#rateLimitProblem(nowMs, ready.atMs)
-    // A probe is over within its own time, however short a wait is worth it.
-    return this.#enqueue(request, sequence, nowMs + Math.max(request.maxWaitMs, ready.isProbing === true ? limits.rateLimit.probeMs : 0))
+    // A probe ends within `probeMs`, so a request waits for it even if its own limit is shorter.
+    const minWaitMs = ready.isProbing === true ? limits.rateLimit.probeMs : 0
+    return this.#enqueue(request, sequence, nowMs + Math.max(request.maxWaitMs, minWaitMs))
   }
 
-  /** How long Procore said to come back later; 0 when it did not. */
+  /** How long requests are throttled, in milliseconds; 0 if they are not. */
   get throttledMs (): number {
     return this.#windows.throttledMs(Date.now())
   }
 
-  /** Procore said to come back later. */
+  /** Stops requests for the time that Procore asked for. */
   throttle (throttle: Throttle): void {
     this.#windows.throttle(throttle, Date.now())
     this.#grantReady()
   }
 
-  /** For whoever waited in vain. */
+  /** Builds the problem of a request that waited too long. */
   timeoutProblem (): Problem {
     const nowMs = Date.now()
     return this.#rateLimitProblem(nowMs, Math.max(nowMs, this.#windows.readyAt(nowMs, true).atMs))
   }
 
-  /** What other replicas know. */
+  /** Applies what other replicas know: a throttle by Procore, or a probe in flight. */
   applyRemote ({ retryAfterMs, reason }: { retryAfterMs: number, reason: ThrottleReason | 'probe' }): void {
     if (reason === 'probe') this.#windows.pauseFor(retryAfterMs, Date.now())
     else this.#windows.throttle({ reason, durationMs: retryAfterMs }, Date.now())
   }
 
-  /** Other replicas make nobody wait any more: whoever waited for them may go and ask. */
+  /** Ends the pause for other replicas: requests that waited for them may try again. */
   resume (): void {
     if (this.#windows.resume()) this.#grantReady()
   }
 
-  /** Nobody is called by a timer any more. */
+  /** Stops the timer. */
   stop (): void {
     clearTimeout(this.#timer)
   }
 
-  async #enqueue ({ companyId, isBuffered, signal }: PermitRequest, sequence: number, deadlineMs: number): Promise<Permit> {
-    if (this.#counts.waiting >= limits.rateLimit.queueMax || this.#waiters.sizeFor(companyId) >= limits.rateLimit.queuePerCompanyMax) {
-      throw overloadedProblem('Too many requests wait for Procore\'s allowance.', { outcome: 'not_sent' })
+  async #enqueue (request: PermitRequest, sequence: number, deadlineMs: number): Promise<Permit> {
+    const { companyId, isBuffered, signal } = request
+    const { queueMax, queuePerCompanyMax } = limits.rateLimit
+    if (this.#counts.waiting >= queueMax || this.#waiters.sizeFor(companyId) >= queuePerCompanyMax) {
+      throw overloadedProblem('Too many requests are waiting for Procore\'s rate limit.', { outcome: 'not_sent' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
     const waiter: Waiter = { companyId, sequence, isBuffered, deadlineMs, resolve, reject }
@@ -136,14 +147,14 @@ export class RateLimitQueue {
     const entry = this.#windows.acquire(nowMs, isBuffered)
     return {
       release: result => {
-        const nowMs = Date.now()
-        this.#windows.release(parseRateLimitUpdate(result, nowMs), entry, nowMs)
+        const releasedAtMs = Date.now()
+        this.#windows.release(parseRateLimitUpdate(result, releasedAtMs), entry, releasedAtMs)
         this.#grantReady()
       },
     }
   }
 
-  /** Lets go whoever may go, refuses whoever waits in vain, and comes back when that may change. */
+  /** Grants permits while the limit allows it, rejects expired waiters, and schedules the next run. */
   #grantReady (): void {
     clearTimeout(this.#timer)
     for (;;) {
@@ -162,6 +173,7 @@ export class RateLimitQueue {
     }
   }
 
+  /** Rejects the waiters whose deadline has passed, or certainly passes before a permit can be granted. */
   #rejectExpired (nowMs: number, atMs: number, isFirm: boolean): void {
     for (const waiter of [...this.#waiters]) {
       if (waiter.deadlineMs > nowMs && (!isFirm || atMs <= waiter.deadlineMs)) continue
@@ -179,8 +191,11 @@ export class RateLimitQueue {
 
   #rateLimitProblem (nowMs: number, atMs: number): Problem {
     const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
-    if (this.#windows.throttleReason(nowMs) === 'unavailable') return new Problem('procore_unavailable', 'Procore asked to be left alone for a while.', { outcome: 'not_sent', headers })
+    if (this.#windows.throttleReason(nowMs) === 'unavailable') {
+      const detail = 'Procore is not available and asked to retry later.'
+      return new Problem('procore_unavailable', detail, { outcome: 'not_sent', headers })
+    }
     this.#counts.rejected++
-    return new Problem('procore_rate_limited', 'Procore\'s allowance of requests is spent.', { outcome: 'not_sent', headers })
+    return new Problem('procore_rate_limited', 'Procore\'s rate limit is exhausted.', { outcome: 'not_sent', headers })
   }
 }

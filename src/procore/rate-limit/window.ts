@@ -1,51 +1,58 @@
 /**
- * What is known of one allowance of Procore's: how many requests remain until when, which of ours are under way, and whether
- * Procore said to come back later. It answers when the next request may go; it makes nobody wait.
+ * Tracks the state of one rate limit of Procore: how many requests remain until the reset, how many are in flight, and
+ * whether Procore asked to retry later. Computes when the next request may be sent.
  */
 import { limits } from '../../config/limits.ts'
 import type { RateLimitUpdate, Throttle, ThrottleReason, ReportedWindow } from './headers.ts'
 
-/** A request that is under way. */
+/** A request in flight. */
 export interface InFlightEntry {
   epoch: number
   sequence: number
-  /** No other was under way when it went out. */
+  /** No other request was in flight when it was sent. */
   wasAlone: boolean
 }
 
 interface WindowState { remaining: number, limit: number | undefined, resetAtMs: number }
 
-/** What is known of the window of which the least remains. */
+/** State of the window with the fewest remaining requests. */
 export interface WindowSnapshot {
-  /** Nothing when nothing was told. */
+  /** Undefined if Procore has not reported a window. */
   remaining: number | undefined
   limit: number | undefined
   resetMs: number
 }
 
-/** Times are of our own clock, as whoever asks reads it: it has none of its own. */
+/** When a request may be sent. */
+export interface Readiness {
+  /** Now, if it is not in the future. */
+  atMs: number
+  /** False if the response to a request in flight may allow it earlier. */
+  isFirm: boolean
+  /** The request waits for a probe: the limit is not known to be exhausted. */
+  isProbing?: true
+}
+
+/** All times are by our own clock, and are passed in. */
 export class RateLimitWindows {
-  /** Procore has two windows and tells of the one nearer to its end, so both may be known; by what names them in the headers. */
+  /** By name. Procore has two windows and reports the one that is closer to being exhausted, so both may be known. */
   readonly #windows = new Map<string, WindowState>()
   #throttledUntilMs = 0
   #throttleReason: ThrottleReason = 'rate'
   #inFlight = 0
   #lastSequence = 0
-  /** Counts the resets: an answer to a request from before the last one tells nothing of the new count. */
+  /** Number of resets: a response to a request from an earlier epoch says nothing about the new count. */
   epoch = 0
-  /** Since a reset no answer has told the new count. */
+  /** No response has reported the new count since the last reset. */
   #remainingUnknown = false
   #probeStartedAtMs: number | undefined
   #pausedUntilMs = 0
 
-  /**
-   * When a request may go: a time that is not in the future means now. `certain` is false when an answer to a request that is
-   * under way may let it go earlier; `probing` says that nothing is known to be spent.
-   */
-  readyAt (nowMs: number, isBuffered: boolean): { atMs: number, isFirm: boolean, isProbing?: true } {
+  /** Returns when a request may be sent. */
+  readyAt (nowMs: number, isBuffered: boolean): Readiness {
     this.#expire(nowMs)
     if (this.#throttledUntilMs > nowMs) return { atMs: this.#throttledUntilMs, isFirm: true }
-    // What is under way in one window says nothing of when another one is reset.
+    // Requests in flight may use up one window, but they do not delay the reset of another.
     let exhaustedUntilMs = 0
     let saturatedUntilMs = 0
     for (const { remaining, resetAtMs } of this.#windows.values()) {
@@ -55,88 +62,99 @@ export class RateLimitWindows {
     if (exhaustedUntilMs > 0) return { atMs: exhaustedUntilMs, isFirm: true }
     if (saturatedUntilMs > 0) return { atMs: saturatedUntilMs, isFirm: false }
     if (this.#pausedUntilMs > nowMs) return { atMs: this.#pausedUntilMs, isFirm: false, isProbing: true }
-    return this.#remainingUnknown ? { atMs: this.#probeEndsAtMs(isBuffered), isFirm: false, isProbing: true } : { atMs: 0, isFirm: false }
+    if (this.#remainingUnknown) return { atMs: this.#probeEndsAtMs(isBuffered), isFirm: false, isProbing: true }
+    return { atMs: 0, isFirm: false }
   }
 
-  /** While the new count is unknown one request goes ahead; a stream is not waited for, since nobody knows when it ends. */
+  /**
+   * Returns until when a request waits for the probe: while the new count is unknown, one request is sent ahead. No
+   * request waits for a stream, because its end is not known.
+   */
   #probeEndsAtMs (isBuffered: boolean): number {
     if (this.#probeStartedAtMs === undefined) return 0
     return isBuffered || this.#inFlight > 0 ? this.#probeStartedAtMs + limits.rateLimit.probeMs : 0
   }
 
-  /** A request goes out; what comes back is to be handed to `leave`. */
+  /** Counts a request in flight. The entry must be passed to `release`. */
   acquire (nowMs: number, isBuffered: boolean): InFlightEntry {
     this.#inFlight++
     this.#lastSequence++
     if (this.#remainingUnknown && isBuffered) this.#probeStartedAtMs ??= nowMs
-    // It asks the other replicas; until it knows, the others need not ask as well.
+    // This request asks the other replicas; until it has a reply, the others need not ask.
     if (this.#pausedUntilMs > 0) this.pauseFor(limits.redis.timeoutMs, nowMs)
     return { epoch: this.epoch, sequence: this.#lastSequence, wasAlone: this.#inFlight === 1 }
   }
 
-  /** A request came to its end: with an answer, without one, in which case Procore may have counted it, or without having left. */
-  release ({ hasResponse, mayBeCounted, reportedWindow }: RateLimitUpdate, { epoch, sequence, wasAlone }: InFlightEntry, nowMs: number): void {
+  /** Ends a request: with a response, without one (Procore may have counted it), or without having been sent. */
+  release (update: RateLimitUpdate, entry: InFlightEntry, nowMs: number): void {
+    const { hasResponse, mayBeCounted, reportedWindow } = update
     this.#inFlight--
     this.#expire(nowMs)
-    if (reportedWindow !== undefined) this.#applyWindow(reportedWindow, nowMs, wasAlone && sequence === this.#lastSequence)
-    else if (mayBeCounted) for (const window of this.#windows.values()) window.remaining--
-    if (epoch !== this.epoch) return
+    if (reportedWindow !== undefined) {
+      const wasAlone = entry.wasAlone && entry.sequence === this.#lastSequence
+      this.#applyWindow(reportedWindow, nowMs, wasAlone)
+    } else if (mayBeCounted) {
+      for (const state of this.#windows.values()) state.remaining--
+    }
+    if (entry.epoch !== this.epoch) return
     if (hasResponse) this.#remainingUnknown = false
     this.#probeStartedAtMs = undefined
   }
 
-  /** Procore said to come back later: nothing goes until then. */
+  /** Stops requests for the time that Procore asked for. */
   throttle ({ reason, durationMs }: Throttle, nowMs: number): void {
     if (nowMs + durationMs <= this.#throttledUntilMs) return
     this.#throttledUntilMs = nowMs + durationMs
     this.#throttleReason = reason
   }
 
-  /** Another replica is about to learn more: nothing goes for a moment, and then one goes to ask. */
+  /** Pauses requests while another replica probes; after the pause one request asks the replicas again. */
   pauseFor (ms: number, nowMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + ms)
   }
 
-  /** The other replicas let requests go. Returns whether any were held. */
+  /** Ends the pause. Returns whether there was one. */
   resume (): boolean {
     const wasPaused = this.#pausedUntilMs > 0
     this.#pausedUntilMs = 0
     return wasPaused
   }
 
-  /** Why nothing goes, if Procore said to come back later. */
+  /** Why requests are throttled, if they are. */
   throttleReason (nowMs: number): ThrottleReason | undefined {
     return this.#throttledUntilMs > nowMs ? this.#throttleReason : undefined
   }
 
-  /** How long Procore said to come back later; 0 when it did not. */
+  /** How long requests are throttled, in milliseconds; 0 if they are not. */
   throttledMs (nowMs: number): number {
     return Math.max(0, this.#throttledUntilMs - nowMs)
   }
 
-  /** What was told of the window of which the least remains. */
+  /** Returns the state of the window with the fewest remaining requests. */
   snapshot (nowMs: number): WindowSnapshot {
     this.#expire(nowMs)
     let scarcest: WindowState | undefined
     for (const state of this.#windows.values()) {
       if (scarcest === undefined || state.remaining < scarcest.remaining) scarcest = state
     }
-    return { remaining: scarcest?.remaining, limit: scarcest?.limit, resetMs: scarcest === undefined ? 0 : scarcest.resetAtMs - nowMs }
+    const resetMs = scarcest === undefined ? 0 : scarcest.resetAtMs - nowMs
+    return { remaining: scarcest?.remaining, limit: scarcest?.limit, resetMs }
   }
 
-  /** Whether a request is under way. */
+  /** Whether a request is in flight. */
   get isBusy (): boolean {
     return this.#inFlight > 0
   }
 
   #applyWindow ({ name, remaining, limit, resetMs }: ReportedWindow, nowMs: number, wasAlone: boolean): void {
     const state = this.#windows.get(name)
-    // Answers overtake each other: within one window the lowest count is the latest, unless there was no other.
+    // Responses may overtake each other: within one window the lowest count is the latest one. A request that was alone
+    // in flight has no such race.
     if (state === undefined || wasAlone) this.#windows.set(name, { remaining, limit, resetAtMs: nowMs + resetMs })
     else state.remaining = Math.min(state.remaining, remaining)
   }
 
-  /** Lets go of windows and blocks that are over; from then on the count is unknown. */
+  /** Removes windows and throttles that are over. After that the count is unknown. */
   #expire (nowMs: number): void {
     let isOver = this.#throttledUntilMs > 0 && this.#throttledUntilMs <= nowMs
     if (isOver) this.#throttledUntilMs = 0

@@ -1,6 +1,6 @@
 /**
- * Finds out what became of a create whose answer was lost: whether the lists in which it would stand hold a record that was made
- * soon after it was sent and agrees with it. It asks Procore through what it is given, and tells no caller.
+ * Looks for the record of a create whose response was lost: a record in Procore's lists that was created soon after the
+ * request was sent and matches the values in it.
  */
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { limits } from '../../config/limits.ts'
@@ -9,40 +9,53 @@ import type { UpstreamResponse } from '../exchange.ts'
 import { responseDateSeconds } from '../http-dates.ts'
 import type { UpstreamCall, UpstreamSender } from '../send.ts'
 
-/** What is looked for. */
+/** How to find a record. */
 export interface LookupCriteria {
-  /** Paths with their queries, looked at in turn; asked for when it is looked, which it seldom is. */
+  /** Returns the lists to search, in order, as paths with queries. A function, because lookups are rare. */
   listPaths (): readonly string[]
-  /** The field whose value must be exactly the same. */
+  /** The field whose value must be exactly equal. */
   matchField: string
-  /** All fields that were sent; of a stream they are known at its end. */
+  /** All fields that were sent. The values of a stream are complete only at its end. */
   values: ReadonlyMap<string, unknown>
-  /** Where a list shows a field that it does not show under its own name. */
+  /** Paths of the fields that a list shows under another name. */
   fieldPaths: Readonly<Record<string, readonly string[]>>
 }
 
-/** When Procore may have made it. */
+/** The time in which Procore may have created the record. */
 export interface CreationWindow {
   /** When the create was sent, by our own clock. */
   sentAtMs: number
-  /** How long after that. */
+  /** How long after that Procore may have created it. */
   maxAgeMs: number
 }
 
-/** What was seen: the record, none, another one with the same key, or no list that could be read. */
-export type LookupResult = { kind: 'found', record: JsonObject } | { kind: 'notFound' } | { kind: 'ambiguous' } | { kind: 'inconclusive' }
+/**
+ * The record, no record, a record with the same `matchField` that may be of another request, or a list that could not
+ * be read.
+ */
+export type LookupResult =
+  | { kind: 'found', record: JsonObject }
+  | { kind: 'notFound' }
+  | { kind: 'ambiguous' }
+  | { kind: 'inconclusive' }
 
 type JsonObject = Record<string, unknown>
 
-/** For whom it is looked: the waits end when the caller leaves, and the trail counts the lists that were asked for. */
+/** The request that needs a lookup: its signal ends the waits, and its record counts the lookups. */
 export type LookupContext = Pick<UpstreamCall, 'companyId' | 'record' | 'signal'>
 
 /**
- * Looks through the lists until the record is found, all together for `limits.lookup.timeoutMs`. What could not be read outweighs what was not
- * found elsewhere. It does not fail: whatever goes wrong is a list that could not be read.
- * @param maxWaitMs longest wait for the allowance, of each list
+ * Searches the lists until the record is found, for at most `limits.lookup.timeoutMs` in total. A list that could not
+ * be read outweighs lists without the record. Never rejects: an error counts as a list that could not be read.
+ * @param maxWaitMs longest wait for the rate limit, for each list
  */
-export async function lookUp (sender: UpstreamSender, call: LookupContext, criteria: LookupCriteria, creationWindow: CreationWindow, maxWaitMs: number): Promise<LookupResult> {
+export async function lookUp (
+  sender: UpstreamSender,
+  call: LookupContext,
+  criteria: LookupCriteria,
+  creationWindow: CreationWindow,
+  maxWaitMs: number
+): Promise<LookupResult> {
   const { promise: timedOut, resolve } = Promise.withResolvers<LookupResult>()
   const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'inconclusive' })
   const deadlineMs = Date.now() + limits.lookup.timeoutMs
@@ -50,52 +63,85 @@ export async function lookUp (sender: UpstreamSender, call: LookupContext, crite
   for (const path of criteria.listPaths()) {
     const leftMs = deadlineMs - Date.now()
     if (leftMs <= 0) break
-    const listResult = await Promise.race([timedOut, searchList(sender, call, path, criteria, creationWindow, { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs })])
-    if (listResult.kind === 'found' || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
-    if (listResult.kind === 'found') break
+    const timeLimits = { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs }
+    const search = searchList(sender, call, { path, criteria, creationWindow, timeLimits })
+    const listResult = await Promise.race([timedOut, search])
+    const isFound = listResult.kind === 'found'
+    if (isFound || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
+    if (isFound) break
   }
   clearTimeout(timer)
   return result
 }
 
-async function searchList (sender: UpstreamSender, { companyId, record, signal }: LookupContext, path: string, criteria: LookupCriteria, creationWindow: CreationWindow, timeLimits: { rateLimitMaxWaitMs: number, timeoutMs: number }): Promise<LookupResult> {
+interface ListSearch {
+  path: string
+  criteria: LookupCriteria
+  creationWindow: CreationWindow
+  timeLimits: { rateLimitMaxWaitMs: number, timeoutMs: number }
+}
+
+async function searchList (
+  sender: UpstreamSender,
+  { companyId, record, signal }: LookupContext,
+  { path, criteria, creationWindow, timeLimits }: ListSearch
+): Promise<LookupResult> {
   if (signal.aborted) return { kind: 'inconclusive' }
   record.lookupCount = (record.lookupCount ?? 0) + 1
   try {
-    const { result } = await sender.send({ method: 'GET', path, companyId, body: null, ...timeLimits, record: childRecord(record), signal })
+    const { result } = await sender.send({
+      method: 'GET', path, companyId, body: null, ...timeLimits, record: childRecord(record), signal
+    })
     return result.kind === 'response' ? matchRecord(result, criteria, creationWindow) : { kind: 'inconclusive' }
   } catch {
-    // No allowance, no token, a host that is down: it could not be looked up, which is all that the caller needs to know.
+    // The rate limit is exhausted, there is no access token, or the host is down: the caller learns only that the
+    // lookup failed.
     return { kind: 'inconclusive' }
   }
 }
 
-/** Judges one list. One of several records of the same name is nobody's for sure, and what is not on this page may be on another. */
-function matchRecord ({ status, body, headers, receivedAtMs }: UpstreamResponse, { matchField, values, fieldPaths }: LookupCriteria, { sentAtMs, maxAgeMs }: CreationWindow): LookupResult {
+/**
+ * Matches the records of one list. If several have the same `matchField`, none can be attributed to the request. If the
+ * list has more pages, the record may be on another one.
+ */
+function matchRecord (
+  { status, body, headers, receivedAtMs }: UpstreamResponse,
+  { matchField, values, fieldPaths }: LookupCriteria,
+  { sentAtMs, maxAgeMs }: CreationWindow
+): LookupResult {
   const list = status === 200 ? parseList(body) : undefined
   if (list === undefined) return { kind: 'inconclusive' }
-  const sinceSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
-  const candidates = list.filter(record => record[matchField] === values.get(matchField))
-  const [record, ...others] = candidates
+  const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
+  const [record, ...others] = list.filter(candidate => candidate[matchField] === values.get(matchField))
   if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
-  const atSeconds = parseCreatedAtSeconds(record)
-  const isInTime = atSeconds >= Math.floor(sinceSeconds) && atSeconds <= sinceSeconds + 1 + maxAgeMs / 1000
-  return others.length === 0 && isInTime && fieldsMatch(record, values, fieldPaths) ? { kind: 'found', record } : { kind: 'ambiguous' }
+  const createdAtSeconds = parseCreatedAtSeconds(record)
+  const latestSeconds = sentAtSeconds + 1 + maxAgeMs / 1000
+  const isInTime = createdAtSeconds >= Math.floor(sentAtSeconds) && createdAtSeconds <= latestSeconds
+  const isMatch = others.length === 0 && isInTime && fieldsMatch(record, values, fieldPaths)
+  return isMatch ? { kind: 'found', record } : { kind: 'ambiguous' }
 }
 
-/** Procore tells points in time in whole seconds. */
+/** Procore's timestamps are in whole seconds. Returns NaN if there is none. */
 function parseCreatedAtSeconds (record: JsonObject): number {
   const createdAt = record['created_at']
   return typeof createdAt === 'string' ? Math.floor(Date.parse(createdAt) / 1000) : NaN
 }
 
-/** In every field that was sent and that the list shows. */
-function fieldsMatch (record: JsonObject, values: ReadonlyMap<string, unknown>, fieldPaths: LookupCriteria['fieldPaths']): boolean {
+/** Whether all fields that were sent, and that the list shows, are equal. */
+function fieldsMatch (
+  record: JsonObject,
+  values: LookupCriteria['values'],
+  fieldPaths: LookupCriteria['fieldPaths']
+): boolean {
   for (const [name, value] of values) {
-    const listedValue = (fieldPaths[name] ?? [name]).reduce<unknown>((holder, key) => isJsonObject(holder) ? holder[key] : undefined, record)
+    const listedValue = getValue(record, fieldPaths[name] ?? [name])
     if (listedValue !== undefined && String(listedValue ?? '') !== String(value)) return false
   }
   return true
+}
+
+function getValue (record: JsonObject, path: readonly string[]): unknown {
+  return path.reduce<unknown>((parent, name) => isJsonObject(parent) ? parent[name] : undefined, record)
 }
 
 function parseList (body: Buffer): JsonObject[] | undefined {

@@ -1,6 +1,7 @@
 /**
- * The creates that were sent of late, by what their records are told apart by. A look-up finds a record by its name and its time, so that
- * two creates of one name look alike: what one of them made must not be told as the other's. Replicas do not know each other's.
+ * Remembers recent creates by the field that identifies their records. A lookup finds a record by this field (an e-mail
+ * address) and its creation time, so two creates of one address are indistinguishable: the record of one must not be
+ * attributed to the other. Each replica knows only its own creates.
  */
 import { limits } from '../../config/limits.ts'
 import { evictOldest } from '../../util/evict-oldest.ts'
@@ -9,24 +10,28 @@ import type { LookupCriteria } from './lookup.ts'
 
 interface PendingCreate {
   companyId: number
-  /** Read late, since a stream's values are known at its end. */
+  /** Read at the end of the create, because the values of a stream are complete only then. */
   lookupCriteria?: Pick<LookupCriteria, 'matchField' | 'values'> | undefined
 }
 
-/** Of this process: `limits.recentCreates.emailsMax` names and `limits.recentCreates.perEmailMax` times of each at most, the oldest forgotten first. */
+/**
+ * The creates of this process: at most `limits.recentCreates.emailsMax` addresses, and the latest
+ * `limits.recentCreates.perEmailMax` creates of each. The oldest are evicted first.
+ */
 export class RecentCreates {
   readonly #inFlight = new SlotSet<PendingCreate>()
-  /** When they were sent, by company and name; what was sent longest ago stands first. */
+  /** When the creates were sent, by company and address; ordered by the latest create, oldest first. */
   readonly #sentAtMsByDedupeKey = new Map<string, number[]>()
 
-  /** Returns its place; nothing for what can't be looked up. */
+  /** Returns the slot to pass to `settle`, or undefined if the create has no lookup criteria. */
   track (create: PendingCreate): number | undefined {
     return create.lookupCriteria === undefined ? undefined : this.#inFlight.add(create)
   }
 
   /**
-   * @param slot where it is under way
-   * @param sentAtMs nothing, if it is certain that it made nothing
+   * Ends a create.
+   * @param slot from `track`
+   * @param sentAtMs undefined if it is certain that Procore did not create a record
    */
   settle (slot: number | undefined, create: PendingCreate, sentAtMs: number | undefined): void {
     if (slot === undefined) return
@@ -38,16 +43,20 @@ export class RecentCreates {
     if (times.length > limits.recentCreates.perEmailMax) times.shift()
     this.#sentAtMsByDedupeKey.delete(dedupeKey)
     this.#sentAtMsByDedupeKey.set(dedupeKey, times)
-    evictOldest(this.#sentAtMsByDedupeKey, () => this.#sentAtMsByDedupeKey.size / limits.recentCreates.emailsMax, oldest => this.#sentAtMsByDedupeKey.delete(oldest))
+    const getLoad = () => this.#sentAtMsByDedupeKey.size / limits.recentCreates.emailsMax
+    evictOldest(this.#sentAtMsByDedupeKey, getLoad, oldest => this.#sentAtMsByDedupeKey.delete(oldest))
   }
 
-  /** Whether another one of the same name may have made what was made so long after this one was sent. */
+  /**
+   * Whether another create of the same address may have created the record: one in flight, or one that was sent within
+   * `maxAgeMs` of this one.
+   */
   hasConcurrentDuplicate (create: PendingCreate, sentAtMs: number, maxAgeMs: number): boolean {
     const dedupeKey = getDedupeKey(create)
     for (const other of this.#inFlight) if (other !== create && getDedupeKey(other) === dedupeKey) return true
     const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
-    const near = times.filter(time => Math.abs(time - sentAtMs) <= maxAgeMs)
-    return near.length > (times.includes(sentAtMs) ? 1 : 0)
+    const nearbyTimes = times.filter(time => Math.abs(time - sentAtMs) <= maxAgeMs)
+    return nearbyTimes.length > (times.includes(sentAtMs) ? 1 : 0)
   }
 }
 

@@ -2,7 +2,7 @@ import { overloadedProblem } from '../../server/problem.ts'
 
 /**
  * Limits the memory of all buffered bodies together, so that many slow callers cannot fill it. Every reservation must
- * be released, whatever becomes of the request.
+ * be released, also if the request fails.
  */
 export class MemoryBudget {
   readonly #maxBytes: number

@@ -5,9 +5,9 @@
 
 /** A value with its parameters, without quotes and escapes. */
 export interface ParsedHeader {
-  /** In lower case. */
+  /** The value in lower case. */
   value: string
-  /** By name in lower case. */
+  /** Values of parameters; their names are in lower case. */
   parameters: ReadonlyMap<string, string>
 }
 

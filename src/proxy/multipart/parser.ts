@@ -74,8 +74,8 @@ export class MultipartParser {
       throw malformedForm('The form is incomplete: its closing delimiter is missing.')
     }
     const epilogue = this.#epilogue.bytes
-    // RFC 2046 §5.1.1 ignores the epilogue, but some parsers go on reading. Content that another parser would treat as a
-    // part must not be dropped silently.
+    // RFC 2046 §5.1.1 ignores the epilogue, but some parsers go on reading. Content that another parser would treat as
+    // a part must not be dropped silently.
     const endsLine = /^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epiloguePrefixBytes))
     if (epilogue.includes(this.#delimiter) || !endsLine) {
       throw malformedForm('The form has content after its closing delimiter.')
@@ -182,7 +182,10 @@ export class MultipartParser {
     return after
   }
 
-  /** A line break starts a part, two hyphens end the form. Anything else is rejected: the boundary is inside content. */
+  /**
+   * A line break starts a part, and two hyphens end the form. Anything else is rejected: the boundary would be inside
+   * content.
+   */
   #afterDelimiter (chunk: Buffer): Buffer {
     const next = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
     if (next.length < 2) {

@@ -40,7 +40,7 @@ export function validatePath (compiled: CompiledRecord, params: RawParameters): 
   const validator = new RecordValidator(compiled)
   for (const field of compiled.fields.values()) {
     const text = params[field.name]
-    if (text === '') throw new Problem('not_found', 'There is no such route.')
+    if (text === '') throw new Problem('not_found', 'The route does not exist.')
     if (typeof text === 'string') validator.setText(field, text, false)
   }
   validator.finalize()

@@ -40,7 +40,7 @@ export interface CompiledRecord {
   /** The file that a form may contain, and its position among the fields. */
   image: { name: string, order: number } | undefined
   dependencies: readonly FieldDependency[]
-  /** By field name. */
+  /** Restrictions, keyed by field name. */
   restrictions: ReadonlyMap<string, Restriction>
 }
 
@@ -90,7 +90,7 @@ export function validateField (field: CompiledField, value: unknown): Violation 
     if (violation !== undefined) return violation
   }
   if (field.validator.Check(value)) return undefined
-  // JavaScript parses too many digits as Infinity, which TypeBox would report as a wrong type.
+  // `Number` and JSON.parse return Infinity for too many digits, which TypeBox would report as a wrong type.
   if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) {
     return toViolation(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
   }

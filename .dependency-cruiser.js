@@ -1,0 +1,74 @@
+// Layers and their allowed dependencies, as docs/architecture.md describes them. `npm run lint` checks them.
+// `from` may import only what its list names, besides its own folder, the shared modules and npm packages.
+
+/** Small modules that every layer except endpoints/ may import. */
+const shared = '^src/(http|util|config)/|^src/server/(problem|errors|disconnect-signal|request-id|gc-hint|lingering-close)\\.ts$'
+
+const layers = {
+  'src/endpoints': [],
+  'src/config': ['src/endpoints'],
+  'src/telemetry': ['src/endpoints'],
+  'src/storage': ['src/telemetry', 'src/endpoints'],
+  'src/procore': ['src/storage', 'src/telemetry'],
+  'src/proxy': ['src/procore', 'src/storage', 'src/telemetry', 'src/endpoints'],
+  'src/auth': ['src/storage', 'src/telemetry', 'src/endpoints'],
+  'src/health': ['src/telemetry', 'src/endpoints'],
+  'src/openapi': ['src/proxy', 'src/telemetry', 'src/endpoints'],
+  'src/ui': ['src/health', 'src/telemetry'],
+}
+
+const layerRules = Object.entries(layers).map(([layer, allowed]) => ({
+  name: `layer ${layer}`,
+  severity: 'error',
+  from: { path: `^${layer}/` },
+  to: {
+    path: '^(src|tools|client|test|bench)/',
+    pathNot: [`^${layer}/`, ...(layer === 'src/endpoints' ? [] : [shared]), ...allowed.map(folder => `^${folder}/`)],
+    dependencyTypesNot: ['type-only'],
+  },
+}))
+
+/** Packages that only these folders import, so that each can be replaced in one place. */
+const packages = {
+  undici: 'src/(http|auth|procore)|tools',
+  oauth4webapi: 'src/procore',
+  jose: 'src/auth',
+  ioredis: 'src/(auth|storage)',
+  pino: 'src/telemetry',
+  'prom-client': 'src/telemetry',
+  '@opentelemetry': 'src/telemetry',
+  '@fastify/multipart': 'src/proxy',
+  '@fastify/rate-limit': 'src/auth',
+  'iso-3166': 'src/endpoints|tools/emulator',
+}
+
+const packageRules = Object.entries(packages).map(([name, folders]) => ({
+  name: `package ${name}`,
+  severity: 'error',
+  from: { path: '^(src|tools)/', pathNot: `^(${folders})/` },
+  to: { path: `^node_modules/${name}/` },
+}))
+
+export default {
+  forbidden: [
+    { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
+    ...layerRules,
+    ...packageRules,
+    { name: 'endpoints do no I/O', severity: 'error', from: { path: '^src/endpoints/' }, to: { dependencyTypes: ['core'] } },
+    { name: 'the emulator is independent', severity: 'error', from: { path: '^tools/emulator/' }, to: { path: '^(src|client|test|bench)/' } },
+    {
+      name: 'the client has no dependencies',
+      severity: 'error',
+      from: { path: '^client/', pathNot: '^client/serve\\.ts$' },
+      to: { pathNot: '^client/' },
+    },
+    { name: 'the service imports no tools', severity: 'error', from: { path: '^src/' }, to: { path: '^(tools|client|test|bench)/' } },
+    { name: 'imports resolve', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: 'specify',
+    enhancedResolveOptions: { conditionNames: ['import', 'node', 'types', 'default'], extensions: ['.ts', '.js', '.d.ts', '.json'] },
+  },
+}

@@ -1,0 +1,148 @@
+// Every command of the documentation that can be run is run, and prints what the page says.
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { pagePaths, readPage } from '../helpers/markdown.ts'
+import { sendJson } from '../helpers/requests.ts'
+import { root } from '../helpers/spawn-program.ts'
+
+const exec = promisify(execFile)
+
+// `npm ci` alone may take longer than tap's default of 30 seconds.
+t.setTimeout(110_000)
+
+const readme = readPage('README.md')
+const [quickStart = '', curlForm = '', tests = ''] = readme.codeBlocks('sh')
+const [created = ''] = readme.codeBlocks('json')
+const errorsPage = readPage('docs/errors.md')
+const [curlInvalid = '', soak = ''] = errorsPage.codeBlocks('sh')
+const [invalid = ''] = errorsPage.codeBlocks('json')
+const apiPage = readPage('docs/api.md')
+const [curlJson = '', curlApiForm = '', curlValidate = '', curlList = ''] = apiPage.codeBlocks('sh')
+const [validated = ''] = apiPage.codeBlocks('json')
+const [emulator = '', start = ''] = readPage('docs/deployment.md').codeBlocks('sh')
+const [openapi = ''] = readPage('docs/adding-an-endpoint.md').codeBlocks('sh')
+const [fuzz = ''] = readPage('SECURITY.md').codeBlocks('sh')
+
+t.test('the pages have no command that this file does not know', async t => {
+  const counts = pagePaths.map(path => [path, readPage(path).codeBlocks('sh').length])
+  t.strictSame(Object.fromEntries(counts.filter(([, count]) => count !== 0)), {
+    'CONTRIBUTING.md': 1,
+    'README.md': 3,
+    'SECURITY.md': 1,
+    'docs/adding-an-endpoint.md': 1,
+    'docs/api.md': 4,
+    'docs/deployment.md': 2,
+    'docs/errors.md': 2,
+    'docs/performance.md': 1,
+  })
+  t.equal(tests, 'npm test')
+  t.strictSame(readPage('docs/performance.md').codeBlocks('sh'), ['npm run bench'])
+})
+
+t.test('the README has at most 200 lines', async t => {
+  t.ok(readme.text.trimEnd().split('\n').length <= 200)
+})
+
+t.test('the README names the page that the demo prints, and its pictures exist', async t => {
+  t.match(readme.text, 'http://127.0.0.1:3000/demo')
+  t.ok((await readFile(join(root, 'tools/demo/index.ts'), 'utf8')).includes('url}/demo\n'))
+  for (const [, path = ''] of readme.text.matchAll(/(?:src|srcset)="([\w./-]+)"/g)) {
+    t.equal((await readFile(join(root, path))).toString('latin1', 1, 4), 'PNG', path)
+  }
+})
+
+t.test('every create in pages, banner and /docs has an e-mail address of its own', async t => {
+  const texts = [
+    ...[readme, errorsPage, apiPage].map(page => page.codeBlocks('sh').join('\n')),
+    await readFile(join(root, 'tools/demo/index.ts'), 'utf8'),
+    await readFile(join(root, 'src/endpoints/company-users.ts'), 'utf8'),
+  ]
+  const addresses = texts.flatMap(text => [...new Set(text.match(/[\w.]+@example\.com/g))])
+  t.ok(addresses.length >= 6)
+  t.strictSame(addresses.filter((address, index) => addresses.indexOf(address) !== index), [])
+})
+
+interface Program { child: ChildProcess, url: Promise<string> }
+
+/** Runs a command in a shell with a process group of its own, so that all its processes can be ended. */
+function shell (command: string, cwd: string, env: Record<string, string>): Program {
+  const child = spawn('bash', ['-c', command], {
+    cwd, detached: true, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const { promise: url, resolve, reject } = Promise.withResolvers<string>()
+  createInterface({ input: child.stdout }).on('line', line => {
+    const listening = /"msg":"listening".*"url":"([^"]+)"|"url":"([^"]+)".*"msg":"listening"/.exec(line)
+    if (listening !== null) resolve(listening[1] ?? listening[2] ?? '')
+  })
+  child.once('exit', code => reject(new Error(`exited with ${code}`)))
+  t.teardown(() => end(child))
+  return { child, url }
+}
+
+async function end (child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  process.kill(-child.pid, 'SIGTERM')
+  await once(child, 'exit')
+}
+
+/** Replaces what differs from run to run. */
+const normalize = (text: string) => text
+  .replace(/\d{4}-\d\d-\d\dT[\d:]+Z/g, 'TIME')
+  .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID')
+  .replace(/127\.0\.0\.1:\d+/g, 'HOST')
+  .trim()
+
+t.test('on a clean clone, `npm run demo` serves every curl line of the pages', { timeout: 110_000 }, async t => {
+  const { stdout } = await exec('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
+  const clone = t.testdir()
+  for (const file of stdout.split('\0').filter(file => file !== '' && !file.startsWith('test/'))) {
+    await mkdir(join(clone, dirname(file)), { recursive: true })
+    await cp(join(root, file), join(clone, file))
+  }
+  const install = 'npm ci --prefer-offline --no-audit --no-fund'
+  const { child, url } = shell(quickStart.replace('npm ci', install), clone, { PORT: '0' })
+  const service = await url
+  const curl = async (command: string) => {
+    const { stdout } = await exec('bash', ['-c', command.replace('http://127.0.0.1:3000', service)], { cwd: root })
+    return normalize(stdout)
+  }
+  await t.test('README: a form creates a user', async t => t.equal(await curl(curlForm), normalize(created)))
+  await t.test('errors: an invalid body is a problem', async t => t.equal(await curl(curlInvalid), normalize(invalid)))
+  await t.test('api: JSON creates a user', async t => t.match(await curl(curlJson), /"email_address":"jane\.json@/))
+  await t.test('api: a form creates a user', async t => t.match(await curl(curlApiForm), /"email_address":"jane\.form@/))
+  await t.test('api: a body is validated', async t => t.equal(await curl(curlValidate), normalize(validated)))
+  await t.test('api: users are listed', async t => t.match(await curl(curlList), /^\[\{.*\}\]$/))
+  await end(child)
+  await t.test('adding an endpoint: the OpenAPI document is up to date', async t => {
+    await exec('bash', ['-c', openapi], { cwd: clone })
+    for (const file of ['openapi/openapi.yaml', 'client/openapi.ts']) {
+      t.ok((await readFile(join(clone, file))).equals(await readFile(join(root, file))), file)
+    }
+  })
+})
+
+t.test('the emulator and `npm start` work together as docs/deployment.md says', async t => {
+  const upstream = await shell(emulator, root, { EMULATOR_PORT: '0' }).url
+  const service = shell(start.replaceAll('http://127.0.0.1:4010', upstream), root, { PORT: '0' })
+  const user = { last_name: 'Doe', email_address: 'jane@example.com' }
+  t.equal((await sendJson(`${await service.url}/companies/1234/users`, { user })).status, 201)
+})
+
+t.test('the soak finds no lost, double or misreported create', { timeout: 110_000 }, async t => {
+  const env = { ...process.env, SOAK_SECONDS: '5', SOAK_SEED: '1' }
+  const { stdout } = await exec('bash', ['-c', soak], { cwd: root, env })
+  t.match(stdout, /[1-9]\d* creates, [1-9]\d* users held by Procore, 0 untrue answers/)
+  t.match(stdout, /201 {2}recovered/)
+})
+
+t.test('the fuzzer has no findings', { timeout: 110_000 }, async t => {
+  const { stdout } = await exec('bash', ['-c', fuzz], {
+    cwd: root, env: { ...process.env, FUZZ_COUNT: '2000', FUZZ_SEED: '1' },
+  })
+  t.match(stdout, /^0 findings/m)
+})

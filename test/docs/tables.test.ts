@@ -1,0 +1,86 @@
+// The tables of the documentation agree with the code.
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
+import { EnvSchema, secretFileVariables } from '../../src/config/env-schema.ts'
+import { limits } from '../../src/config/limits.ts'
+import { createEndpoints } from '../../src/endpoints/index.ts'
+import { problemCodes, problemTable } from '../../src/server/problem.ts'
+import { png } from '../helpers/images.ts'
+import { readPage } from '../helpers/markdown.ts'
+import { janeParts, multipartBody, send, sendJson, sendMultipart } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+import { root } from '../helpers/spawn-program.ts'
+
+t.test('docs/api.md lists every endpoint', async t => {
+  const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
+  t.strictSame(
+    readPage('docs/api.md').tableRows('operation').map(cells => cells.join(' ')),
+    endpoints.map(({ name, method, path, procorePath }) => `${name} ${method} ${path} ${procorePath ?? '-'}`)
+  )
+})
+
+t.test('docs/configuration.md lists every variable with its default', async t => {
+  const page = readPage('docs/configuration.md')
+  const rows = page.tableRows('variable')
+  t.strictSame(rows.map(([name]) => name), Object.keys(EnvSchema.properties))
+  const required = new Set<string>(EnvSchema.required)
+  for (const [name = '', value = ''] of rows) {
+    const schema = Object.entries(EnvSchema.properties).find(([key]) => key === name)?.[1]
+    const fallback: unknown = schema?.['default']
+    const expected = fallback === undefined && required.has(name) ? 'required' : String(fallback)
+    t.equal(value.replace(/^empty.*$/, ''), expected, name)
+  }
+  for (const name of secretFileVariables) t.ok(page.text.includes(`\`${name}_FILE\``), name)
+})
+
+t.test('.env.example lists every variable', async t => {
+  const text = readFileSync(join(root, '.env.example'), 'utf8')
+  const names = [...text.matchAll(/^#? ?([A-Z][A-Z0-9_]+)=/gm)].map(([, name = '']) => name)
+  t.strictSame(Object.keys(EnvSchema.properties).filter(name => !names.includes(name)), [])
+})
+
+t.test('docs/errors.md lists every problem code with its status', async t => {
+  t.strictSame(
+    readPage('docs/errors.md').tableRows('status').map(([status, code]) => `${status} ${code}`),
+    problemCodes.map(code => `${code === 'procore_rejected' ? 'theirs' : problemTable[code].status} ${code}`)
+  )
+})
+
+t.test('docs/observability.md lists every field of an access log line', async t => {
+  const rows = readPage('docs/observability.md').tableRows('field')
+  const named = new Set(rows.flatMap(([names = '']) => names.split(', ')))
+  const service = await startService(t, { env: { LOG_LEVEL: 'info' } })
+  const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }
+  service.emulator.faults.add({ kind: 'reset-after-body' })
+  const form = multipartBody([...janeParts, avatar])
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  await sendMultipart(service.usersUrl, form, { 'idempotency-key': 'a', traceparent })
+  await sendMultipart(service.usersUrl, form, { 'idempotency-key': 'a' })
+  await sendJson(service.usersUrl, { user: { last_name: 'Doe', email_address: 'b@example.com' } })
+  await sendJson(service.usersUrl, { user: {} })
+  await send(`${service.url}/companies/101/trades`, { method: 'GET' })
+  const requests = service.lines.filter(({ msg }) => msg === 'request')
+  const seen = new Set(requests.flatMap(line => Object.keys(line)))
+  t.strictSame([...seen].filter(name => !named.has(name)), [], 'fields that the page does not list')
+  const rare = 'rateLimitWaitMs'
+  t.strictSame([...named].filter(name => !seen.has(name) && name !== rare), [], 'fields that no line has')
+})
+
+t.test('docs/observability.md says how many companies the metrics show', async t => {
+  t.match(readPage('docs/observability.md').text, `the ${limits.rateLimit.companiesShown} companies`)
+})
+
+t.test('docs/architecture.md gives the purpose of every production dependency and of no other', async t => {
+  const named = readPage('docs/architecture.md').tableRows('package').flatMap(([names = '']) => names.split(', '))
+  t.strictSame(named.sort(), Object.keys(packageJson.dependencies).sort())
+})
+
+t.test('docs/architecture.md lists the folders of src', async t => {
+  const tree = readPage('docs/architecture.md').codeBlocks('').find(block => block.startsWith('src/')) ?? ''
+  const named = [...tree.matchAll(/^ {2}(\w+)\/ /gm)].map(([, name = '']) => name)
+  const entries = await readdir(join(root, 'src'), { withFileTypes: true })
+  t.strictSame(named.sort(), entries.filter(entry => entry.isDirectory()).map(({ name }) => name).sort())
+})
