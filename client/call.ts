@@ -1,43 +1,44 @@
-/** One typed call from its input to its answer: token, attempts, pauses, and what is thrown in the end. */
-import { toFailure, isFailure, NetworkError, type Failure } from './errors.ts'
+/** Sends one typed call: gets the access token, retries, and returns the response or throws the failure. */
+import { toFailure } from './error-response.ts'
+import { isFailure, NetworkError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
-import type { ResponseData, CallInput, Method, PathWithMethod } from './operation.ts'
-import { shouldRetry, withAbort, sleep, Backoff, type Retry } from './retry.ts'
+import type { CallInput, Method, PathWithMethod, ResponseData } from './operation.ts'
 import { buildFormData, buildUrl } from './request.ts'
+import { Backoff, shouldRetry, sleep, withAbort, type Retry } from './retry.ts'
 import { exchange, type OnProgress, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
-  /** Where the service is: `https://bff.example.com`, or empty for the origin of the page. */
+  /** The URL of the service, such as `https://bff.example.com`. Empty means the origin of the page. */
   baseUrl: string
-  /** The caller's own token for `Authorization: Bearer`, or what has one; it is asked before every attempt. */
+  /** The caller's JWT for `Authorization: Bearer`, or a function that returns it. It is called before every attempt. */
   accessToken?: string | (() => string | Promise<string>) | undefined
-  /** Instead of the platform's own; there is then no progress in a browser. */
+  /** Replaces the platform's fetch. In a browser there is then no upload progress. */
   fetch?: typeof fetch | undefined
 }
 
 export interface CallOptions {
-  /** Ends the call wherever it is, in a pause too; its reason is thrown. */
+  /** Aborts the call at any time, also during a pause. The call then throws the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Is told of every repeat before its pause. */
+  /** Called with every retry, before the pause that precedes it. */
   onRetry?: ((retry: Retry) => void) | undefined
 }
 
 export interface UploadOptions extends CallOptions {
-  /** A png, jpeg, gif, bmp or tiff image: with it the body goes as a form. */
+  /** A PNG, JPEG, GIF, BMP or TIFF image. With an avatar the body is sent as multipart/form-data. */
   avatar?: Blob | undefined
-  /** Is told how much of a form was sent. */
+  /** Called with the upload progress of a multipart body. */
   onProgress?: OnProgress | undefined
 }
 
 export interface IdempotentOptions extends UploadOptions {
-  /** Of one create with all its repeats. */
+  /** Identifies one create in all its attempts. */
   idempotencyKey?: string | undefined
-  /** Whether sent twice it does no more than once (RFC 9110 §9.2.2), although it is no GET. */
+  /** Whether sending the request twice has the effect of sending it once (RFC 9110 §9.2.2). Default: only for GET. */
   isIdempotent?: boolean | undefined
 }
 
 export interface SendOptions<T> extends IdempotentOptions {
-  /** An earlier answer to the same GET: where it still holds (304), its `data` is given again and nothing is read anew. */
+  /** An earlier response to the same GET. If it is still valid (304), its `data` is returned and nothing is parsed. */
   ifNoneMatch?: ApiResponse<T> | undefined
 }
 
@@ -47,30 +48,46 @@ export interface ApiResponse<T> {
   headers: Headers
   requestId: string | undefined
   procoreRequestId: string | undefined
-  /** It is the answer to an earlier request under the same key. */
+  /** The service returned the stored response of an earlier request with the same idempotency key. */
   isReplayed: boolean
-  /** Procore's own answer was lost, and the record was found in the directory. */
+  /** Procore's response was lost, and the service found the record in the directory. */
   isRecovered: boolean
   attempts: number
 }
 
-export type Send = <M extends Method, P extends PathWithMethod<M>>(method: M, path: P, input: CallInput<M, P>, options?: SendOptions<ResponseData<M, P>>) => Promise<ApiResponse<ResponseData<M, P>>>
+export type Send = <M extends Method, P extends PathWithMethod<M>>(
+  method: M,
+  path: P,
+  input: CallInput<M, P>,
+  options?: SendOptions<ResponseData<M, P>>,
+) => Promise<ApiResponse<ResponseData<M, P>>>
 
-/** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or what `token` throws */
+type ResponseOfAttempt<T> = Omit<ApiResponse<T>, 'attempts'>
+type SendAttempt = (signal: AbortSignal) => Promise<TransportResponse>
+
+/** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or the error that `accessToken` throws */
 export function createSend (clientOptions: ClientOptions): Send {
   return async (method, path, input, options = {}) => {
-    const send = async (signal: AbortSignal) => exchange({
-      method: method.toUpperCase(),
-      url: buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {}),
-      ...buildBody('body' in input ? input.body : undefined, options.avatar, buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)),
-    }, { signal, onProgress: options.onProgress, fetch: clientOptions.fetch })
-    return sendWithRetries(send, { ...options, isIdempotent: options.isIdempotent ?? method === 'get' })
+    const sendAttempt = async (signal: AbortSignal) => {
+      const url = buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {})
+      const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
+      const body = 'body' in input ? input.body : undefined
+      return exchange(
+        { method: method.toUpperCase(), url, ...buildContent(body, options.avatar, headers) },
+        { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
+      )
+    }
+    return sendWithRetries(sendAttempt, { ...options, isIdempotent: options.isIdempotent ?? method === 'get' })
   }
 }
 
-const getAccessToken = async ({ accessToken }: ClientOptions) => typeof accessToken === 'function' ? accessToken() : accessToken
+const getAccessToken = async ({ accessToken }: ClientOptions) =>
+  typeof accessToken === 'function' ? accessToken() : accessToken
 
-function buildHeaders<T> (accessToken: string | undefined, { idempotencyKey, ifNoneMatch }: SendOptions<T>): Record<string, string> {
+function buildHeaders<T> (
+  accessToken: string | undefined,
+  { idempotencyKey, ifNoneMatch }: SendOptions<T>
+): Record<string, string> {
   const etag = ifNoneMatch?.headers.get('etag')
   return {
     accept: 'application/json, application/problem+json',
@@ -80,20 +97,29 @@ function buildHeaders<T> (accessToken: string | undefined, { idempotencyKey, ifN
   }
 }
 
-function buildBody (body: unknown, avatar: Blob | undefined, headers: Record<string, string>): Pick<TransportRequest, 'headers' | 'body'> {
+function buildContent (
+  body: unknown,
+  avatar: Blob | undefined,
+  headers: Record<string, string>
+): Pick<TransportRequest, 'headers' | 'body'> {
   if (body === undefined) return { headers, body: undefined }
-  if (avatar !== undefined && typeof body === 'object' && body !== null) return { headers, body: buildFormData(body, { name: 'avatar', data: avatar }) }
+  if (avatar !== undefined && typeof body === 'object' && body !== null) {
+    return { headers, body: buildFormData(body, { name: 'avatar', data: avatar }) }
+  }
   return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
-/** Sends until there is an answer, or a failure that more of the same would not mend. */
-async function sendWithRetries<T> (send: (signal: AbortSignal) => Promise<TransportResponse>, options: SendOptions<T> & { isIdempotent: boolean }): Promise<ApiResponse<T>> {
+/** Sends until a response arrives, or until a failure that a retry cannot fix. */
+async function sendWithRetries<T> (
+  sendAttempt: SendAttempt,
+  options: SendOptions<T> & { isIdempotent: boolean }
+): Promise<ApiResponse<T>> {
   const { signal, idempotencyKey, onRetry, isIdempotent, ifNoneMatch } = options
   const timeout = AbortSignal.timeout(limits.callTimeoutMs)
   const combinedSignal = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const backoff = new Backoff()
   for (let attempts = 1; ; attempts++) {
-    const result = await attempt<T>(send, combinedSignal, { signal, ifNoneMatch })
+    const result = await attempt<T>(sendAttempt, combinedSignal, { signal, ifNoneMatch })
     if (!isFailure(result)) return { ...result, attempts }
     Object.assign(result, { attempts, idempotencyKey })
     const delayMs = shouldRetry(result, { isIdempotent, idempotencyKey }) ? backoff.nextDelayMs(result) : undefined
@@ -103,9 +129,13 @@ async function sendWithRetries<T> (send: (signal: AbortSignal) => Promise<Transp
   }
 }
 
-async function attempt<T> (send: (signal: AbortSignal) => Promise<TransportResponse>, combinedSignal: AbortSignal, { signal, ifNoneMatch }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'>): Promise<Omit<ApiResponse<T>, 'attempts'> | Failure> {
+async function attempt<T> (
+  sendAttempt: SendAttempt,
+  combinedSignal: AbortSignal,
+  { signal, ifNoneMatch }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'>
+): Promise<ResponseOfAttempt<T> | Failure> {
   try {
-    return toApiResponse<T>(await send(combinedSignal), ifNoneMatch)
+    return toApiResponse<T>(await sendAttempt(combinedSignal), ifNoneMatch)
   } catch (error) {
     signal?.throwIfAborted()
     if (combinedSignal.aborted) return new NetworkError('timeout', { cause: error })
@@ -115,9 +145,12 @@ async function attempt<T> (send: (signal: AbortSignal) => Promise<TransportRespo
 }
 
 /** @throws {ProblemError | NetworkError} */
-function toApiResponse<T> (response: TransportResponse, known: ApiResponse<T> | undefined): Omit<ApiResponse<T>, 'attempts'> {
+function toApiResponse<T> (
+  response: TransportResponse,
+  ifNoneMatch: ApiResponse<T> | undefined
+): ResponseOfAttempt<T> {
   const { status, headers, text } = response
-  const cached = status === 304 ? known : undefined
+  const cached = status === 304 ? ifNoneMatch : undefined
   if (cached === undefined && (status < 200 || status > 299)) throw toFailure(response)
   return {
     data: cached === undefined ? parseData<T>(text, status) : cached.data,
@@ -130,9 +163,15 @@ function toApiResponse<T> (response: TransportResponse, known: ApiResponse<T> | 
   }
 }
 
+/**
+ * Parses JSON as the type that the OpenAPI document declares for it. The client has no validator: it trusts the service
+ * to follow its own document.
+ */
+const parseTrustedJson: <T>(text: string) => T = JSON.parse
+
 function parseData<T> (text: string, status: number): T {
   try {
-    return JSON.parse(text === '' ? 'null' : text)
+    return parseTrustedJson<T>(text === '' ? 'null' : text)
   } catch (cause) {
     throw new NetworkError('response', { cause, status })
   }

@@ -1,18 +1,16 @@
-/** What a call throws: a problem that the service told of, or a request that nothing usable came back for. */
-import type { FieldName, FieldError, Outcome, Problem, ProblemCode } from './operation.ts'
-import type { TransportResponse } from './transport.ts'
+/** The failures that a call throws: a problem that the service reported, or the lack of a usable response. */
+import type { FieldError, FieldName, Outcome, Problem, ProblemCode } from './operation.ts'
 
-/** What every failed call tells. */
 abstract class CallError extends Error {
-  /** What became of a create; undefined where nothing was sent to Procore at all. */
+  /** What became of a create. Undefined if nothing was sent to Procore at all. */
   abstract readonly outcome: Outcome | undefined
-  /** How often it was sent. */
+  /** How often the request was sent. */
   attempts = 1
-  /** The key of a create: sent again under it, whatever became of this one, it makes no second user. */
+  /** The idempotency key of a create. Sending again with it creates no second user, whatever the outcome was. */
   idempotencyKey: string | undefined
 }
 
-/** A problem of RFC 9457, as the service and its gateway tell it. `message` is its `detail`. */
+/** A problem (RFC 9457) of the service or its gateway. `message` is its `detail`. */
 export class ProblemError extends CallError {
   override readonly name = 'ProblemError'
   readonly code: ProblemCode
@@ -22,11 +20,11 @@ export class ProblemError extends CallError {
   override readonly outcome: Outcome | undefined
   readonly requestId: string
   readonly retryAfterMs: number | undefined
-  /** Every faulty input, whether the service or Procore found it. */
+  /** All invalid inputs, whether the service or Procore found them. */
   readonly errors: readonly FieldError[]
-  /** Procore's own answer, where it refused. */
+  /** Procore's own response, if Procore rejected the request. */
   readonly procore: Problem['procore']
-  /** As it came. */
+  /** The problem as received. */
   readonly problem: Problem
 
   constructor (problem: Problem, retryAfterMs?: number) {
@@ -43,25 +41,31 @@ export class ProblemError extends CallError {
     this.procore = problem.procore
   }
 
-  /** The faults of one input of the body; an avatar that is refused as a whole counts as its fault. */
+  /** Returns the errors of one body field. A problem about the avatar as a whole counts as an error of `avatar`. */
   errorsFor (field: FieldName): readonly FieldError[] {
-    const fieldErrors = this.errors.filter(({ in: part, pointer }) => part === 'body' && pointer.split('/')[2] === field)
+    const fieldErrors = this.errors.filter(({ in: part, pointer }) => {
+      return part === 'body' && pointer.split('/')[2] === field
+    })
     const rule = field === 'avatar' ? avatarRules[this.code] : undefined
-    return rule === undefined || fieldErrors.length > 0 ? fieldErrors : [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }]
+    if (rule === undefined || fieldErrors.length > 0) return fieldErrors
+    return [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }]
   }
 }
 
 const avatarRules: Partial<Record<ProblemCode, FieldError['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
 
-/** Why nothing usable came back: the connection was lost or never made, the time is over, or the answer is not of the service. */
+/**
+ * Why there is no usable response: the connection was lost or never made, the call timed out, or the response does not
+ * come from the service.
+ */
 export type NetworkReason = 'connection' | 'timeout' | 'response'
 
 export class NetworkError extends CallError {
   override readonly name = 'NetworkError'
   readonly reason: NetworkReason
-  /** Of an answer that is not of the service. */
+  /** The status of a response that does not come from the service. */
   readonly status: number | undefined
-  /** Of a create, nobody can tell: only under the same key is it safe to send it again. */
+  /** The outcome of a create is not known. It is safe to send it again only with the same idempotency key. */
   override readonly outcome = 'unknown'
 
   constructor (reason: NetworkReason, { cause, status }: { cause?: unknown, status?: number } = {}) {
@@ -73,37 +77,12 @@ export class NetworkError extends CallError {
 
 const messages: Record<NetworkReason, string> = {
   connection: 'The connection to the service was lost or could not be made.',
-  timeout: 'The service did not answer in time.',
-  response: 'The answer is not one of the service.',
+  timeout: 'The service did not respond in time.',
+  response: 'The response does not come from the service.',
 }
 
 export type Failure = ProblemError | NetworkError
 
-export const isFailure = (error: unknown): error is Failure => error instanceof ProblemError || error instanceof NetworkError
-
-/** The failure that an answer tells of. */
-export function toFailure ({ status, headers, text }: TransportResponse): Failure {
-  const problem = /^application\/problem\+json\b/i.test(headers.get('content-type') ?? '') ? parseJson(text) : undefined
-  return isProblem(problem) ? new ProblemError(problem, parseRetryAfter(headers)) : new NetworkError('response', { status })
-}
-
-function parseJson (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function isProblem (value: unknown): value is Problem {
-  if (typeof value !== 'object' || value === null || ('errors' in value && !Array.isArray(value.errors))) return false
-  return 'code' in value && typeof value.code === 'string' && 'status' in value && typeof value.status === 'number' && 'detail' in value && typeof value.detail === 'string'
-}
-
-/** Seconds or a date (RFC 9110 §10.2.3). */
-function parseRetryAfter (headers: Headers): number | undefined {
-  const value = headers.get('retry-after')
-  if (value === null) return undefined
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
+export function isFailure (error: unknown): error is Failure {
+  return error instanceof ProblemError || error instanceof NetworkError
 }

@@ -1,14 +1,14 @@
-/** Every limit of the client: repeats and waits never go on without end. */
+/** The limits of the client. They bound every retry and every wait. */
 export const limits = Object.freeze({
-  /** Attempts of one call, the first one included; waiting for a request that runs under the same key is not counted. */
+  /** Attempts of one call, including the first. Waiting for a request with the same idempotency key does not count. */
   attemptsMax: 4,
-  /** The pause before the first repeat where the answer names none; it doubles up to the second. */
+  /** The pause before the first retry if the response has no Retry-After. It doubles up to `backoffMaxMs`. */
   backoffMs: 500,
   backoffMaxMs: 5_000,
-  /** All pauses of one call together. A Retry-After that does not fit is the caller's to heed. */
+  /** All pauses of one call together. A longer Retry-After is not waited for but thrown as `retryAfterMs`. */
   retryDelayTotalMaxMs: 60_000,
-  /** One call with all its attempts; longer than the service and a gateway take for the largest avatar. */
+  /** One call with all its attempts. The service and a gateway take less time for the largest avatar. */
   callTimeoutMs: 420_000,
-  /** What is read at a time of a form whose progress is told. */
+  /** The bytes of a multipart body between two progress reports. */
   uploadChunkBytes: 65_536,
 })

@@ -1,8 +1,11 @@
-/** Lists that Procore gives a page at a time, as a walk from one page to the next. */
+/** Iterates over the pages of a Procore list. */
 import type { ApiResponse } from './call.ts'
 
-/** Each page is asked for when the one before it was taken; whoever stops taking ends it. */
-export async function * paginate<T> (firstPage: number, fetchPage: (page: number) => Promise<ApiResponse<T>>): AsyncGenerator<ApiResponse<T>, void, undefined> {
+/** Requests each page only when the consumer asks for it. Leaving the loop therefore ends the requests. */
+export async function * paginate<T> (
+  firstPage: number,
+  fetchPage: (page: number) => Promise<ApiResponse<T>>
+): AsyncGenerator<ApiResponse<T>, void, undefined> {
   for (let page: number | undefined = firstPage; page !== undefined;) {
     const response: ApiResponse<T> = await fetchPage(page)
     yield response
@@ -10,9 +13,14 @@ export async function * paginate<T> (firstPage: number, fetchPage: (page: number
   }
 }
 
-/** The one that `Link` calls next (RFC 8288). Of the link only its number is taken, so that it can lead the token nowhere, and never back, so that there is an end. */
-function parseNextPage (page: number, link: string): number | undefined {
-  const [, target = ''] = [...link.matchAll(/<([^<>]*)>([^<]*)/g)].find(([, , parameters = '']) => /;\s*rel="?(?:[^"]*\s)?next\b/i.test(parameters)) ?? []
-  const next = Number(new URLSearchParams(target.slice(target.indexOf('?') + 1)).get('page'))
-  return Number.isSafeInteger(next) && next > page ? next : undefined
+/**
+ * Parses the page number of the `next` link (RFC 8288). Only the number is used, so that a link cannot direct the
+ * access token to another host. The number has to increase, so that the iteration ends.
+ */
+function parseNextPage (page: number, linkHeader: string): number | undefined {
+  const links = [...linkHeader.matchAll(/<([^<>]*)>([^<]*)/g)]
+  const nextRelation = /;\s*rel="?(?:[^"]*\s)?next\b/i
+  const [, target = ''] = links.find(([, , parameters = '']) => nextRelation.test(parameters)) ?? []
+  const nextPage = Number(new URLSearchParams(target.slice(target.indexOf('?') + 1)).get('page'))
+  return Number.isSafeInteger(nextPage) && nextPage > page ? nextPage : undefined
 }

@@ -1,21 +1,26 @@
-/** A typed call as what is sent: path and query filled in, the body as JSON, or as a form where a file goes with it. */
+/** Builds the URL and the multipart body of a typed call. */
 
 export function buildUrl (baseUrl: string, path: string, parameters: object, query: object): string {
-  const filledPath = Object.entries(parameters).reduce((url, [name, value]) => url.replace(`{${name}}`, encodeURIComponent(String(value))), path)
-  const queryString = new URLSearchParams(Object.entries(query).flatMap(([name, value]) => toQueryPairs(name, value))).toString()
+  const filledPath = Object.entries(parameters)
+    .reduce((url, [name, value]) => url.replace(`{${name}}`, encodeURIComponent(String(value))), path)
+  const queryPairs = Object.entries(query).flatMap(([name, value]) => toQueryPairs(name, value))
+  const queryString = new URLSearchParams(queryPairs).toString()
   return `${baseUrl.replace(/\/+$/, '')}${filledPath}${queryString === '' ? '' : `?${queryString}`}`
 }
 
-/** A list is its values under one name each; what is undefined is left out. */
-function toQueryPairs (name: string, value: unknown): [string, string][] {
-  return (Array.isArray(value) ? value : [value]).filter(item => item !== undefined).map(item => [name, String(item)])
+/** Repeats the name for each value of a list, and omits undefined values. */
+function toQueryPairs (name: string, value: unknown): Array<[string, string]> {
+  const values: unknown[] = Array.isArray(value) ? value : [value]
+  return values.filter(item => item !== undefined).map(item => [name, String(item)])
 }
 
-/** The fields before the file, so that every fault of theirs is known before it streams. */
+/** Puts the fields before the file, so that the service has validated them when the file begins to stream. */
 export function buildFormData (body: object, file: { name: string, data: Blob }): FormData {
   const formData = new FormData()
-  for (const [rootKey, fields] of Object.entries(body)) {
-    for (const [name, value] of Object.entries(fields)) if (value !== undefined) formData.append(`${rootKey}[${name}]`, String(value))
+  for (const [rootKey, fields] of Object.entries<object>({ ...body })) {
+    for (const [name, value] of Object.entries<unknown>({ ...fields })) {
+      if (value !== undefined) formData.append(`${rootKey}[${name}]`, String(value))
+    }
     formData.append(`${rootKey}[${file.name}]`, file.data)
   }
   return formData

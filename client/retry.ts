@@ -1,66 +1,77 @@
 /**
- * Whether a call that failed is sent again, and when. Sent again is only what is certain to have had no effect, what has no more
- * of it the second time, or what goes under the same Idempotency-Key, so that the service itself knows it again.
+ * Decides whether a failed call is sent again, and when. A call is retried only if the first attempt certainly had no
+ * effect, if it is idempotent, or if it has an Idempotency-Key, by which the service recognizes the repetition.
  */
 import { ProblemError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
 import type { ProblemCode } from './operation.ts'
 
-/** What a call may be sent again for. */
 export interface RetryConditions {
-  /** Sent twice it does no more than once, whatever becomes of it. */
+  /** Sending the request twice has the effect of sending it once. */
   isIdempotent: boolean
   idempotencyKey: string | undefined
 }
 
-/** A repeat that is about to be made. */
 export interface Retry {
   failure: Failure
-  /** The attempt that follows; 2 is the first repeat. */
+  /** The number of the next attempt; the first retry is attempt 2. */
   attempt: number
   delayMs: number
-  /** Under the same key nothing is made twice, even if the outcome of the attempt before is unknown. */
+  /** With the same key the service creates nothing twice, even if the outcome of the last attempt is unknown. */
   idempotencyKey: string | undefined
 }
 
-/** Problems of the moment, which say nothing against the request. */
+/** Temporary problems, which do not mean that the request is wrong. */
 const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
-  'request_timeout', 'idempotency_in_progress', 'too_many_requests', 'procore_rate_limited', 'procore_unreachable', 'procore_bad_response',
-  'procore_unavailable', 'procore_timeout', 'identity_unavailable', 'overloaded', 'stopping',
+  'request_timeout',
+  'idempotency_in_progress',
+  'too_many_requests',
+  'procore_rate_limited',
+  'procore_unreachable',
+  'procore_bad_response',
+  'procore_unavailable',
+  'procore_timeout',
+  'identity_unavailable',
+  'overloaded',
+  'stopping',
 ])
 
-/** What gateways answer by themselves when there is no service behind them. */
+/** Statuses that a gateway sends itself when it cannot reach the service. */
 const gatewayStatuses: ReadonlySet<number | undefined> = new Set([502, 503, 504])
 
 export function shouldRetry (failure: Failure, { isIdempotent, idempotencyKey }: RetryConditions): boolean {
   const isSafeToRetry = isIdempotent || idempotencyKey !== undefined
-  if (!(failure instanceof ProblemError)) return isSafeToRetry && (failure.reason === 'connection' || (failure.reason === 'response' && gatewayStatuses.has(failure.status)))
+  if (!(failure instanceof ProblemError)) {
+    const isFromGateway = failure.reason === 'response' && gatewayStatuses.has(failure.status)
+    return isSafeToRetry && (failure.reason === 'connection' || isFromGateway)
+  }
   if (!transientCodes.has(failure.code)) return false
   switch (failure.outcome) {
     case 'unknown': return isSafeToRetry
-    // Procore refused: another time only if it says when.
+    // Procore rejected the request. Retry only if Procore says when.
     case 'rejected': return failure.retryAfterMs !== undefined
     default: return true
   }
 }
 
-/** The pauses of one call, which end when attempts or time are used up. */
+/** Calculates the pauses of one call, until its attempts or its time are used up. */
 export class Backoff {
   #attempts = 1
   #totalDelayMs = 0
   #baseDelayMs: number = limits.backoffMs
 
-  /** How long to wait before the next attempt; nothing when there shall be none. */
+  /** Returns the pause before the next attempt, or undefined if there must be none. */
   nextDelayMs (failure: Failure): number | undefined {
     const isInProgress = failure instanceof ProblemError && failure.code === 'idempotency_in_progress'
     if (!isInProgress && ++this.#attempts > limits.attemptsMax) return undefined
-    // Never less than the growing pause: `Retry-After: 0` for ever must have an end too.
-    const delayMs = Math.max(failure instanceof ProblemError ? failure.retryAfterMs ?? 0 : 0, this.#jitteredDelayMs())
+    const retryAfterMs = failure instanceof ProblemError ? failure.retryAfterMs ?? 0 : 0
+    // Never shorter than the growing pause: an endless `Retry-After: 0` must end too.
+    const delayMs = Math.max(retryAfterMs, this.#jitteredDelayMs())
     this.#totalDelayMs += delayMs
     return this.#totalDelayMs > limits.retryDelayTotalMaxMs ? undefined : delayMs
   }
 
-  /** Not the same for all who failed together. */
+  /** Adds jitter, so that clients that failed together do not retry together. */
   #jitteredDelayMs (): number {
     const delayMs = this.#baseDelayMs * (0.5 + Math.random() / 2)
     this.#baseDelayMs = Math.min(this.#baseDelayMs * 2, limits.backoffMaxMs)
@@ -84,7 +95,7 @@ export function sleep (ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** What is waited for, or an end of waiting. @throws the signal's reason */
+/** Settles as `work` does, or rejects as soon as the signal aborts. @throws the signal's reason */
 export function withAbort<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)

@@ -1,17 +1,17 @@
 /**
- * The client for browsers, without a build step: each of its modules with the types blanked out, under the name by which the others import it.
- * Whoever serves a page serves these beside it as `text/javascript`; the page imports `client.ts`.
+ * Serves the client to browsers without a build step: every module with its types removed, under its own file name.
+ * A server sends these modules as `text/javascript`, all from one folder, and the page imports `client.ts`.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 
-/** What has types only, and what only Node can run. */
+/** Modules that have only types, and this one, which needs Node. */
 const excludedFiles: ReadonlySet<string> = new Set(['openapi.ts', 'operation.ts', 'serve.ts'])
 
-/** File names with their JavaScript. */
+/** Returns the JavaScript of the client's modules by file name. */
 export const clientModules = (): ReadonlyMap<string, string> => loadBrowserModules(new URL('./', import.meta.url))
 
-/** The same of any folder whose modules are for browsers. */
+/** Returns the JavaScript of the TypeScript modules in a folder by file name. */
 export function loadBrowserModules (folder: URL): ReadonlyMap<string, string> {
   const names = readdirSync(folder).filter(name => name.endsWith('.ts') && !excludedFiles.has(name))
   return new Map(names.map(name => [name, stripTypeScriptTypes(readFileSync(new URL(name, folder), 'utf8'))]))

@@ -1,4 +1,4 @@
-/** One exchange: by fetch, or by XMLHttpRequest where the progress of an upload is to be seen in a browser. */
+/** Sends one request: with fetch, or in browsers with XMLHttpRequest if the caller wants upload progress. */
 import { NetworkError } from './errors.ts'
 import { limits } from './limits.ts'
 
@@ -16,7 +16,7 @@ export interface TransportResponse {
 }
 
 export interface Progress {
-  /** Bytes of the request's body; a repeat begins at 0 again. */
+  /** Bytes sent of the request body. A retry begins at 0 again. */
   loaded: number
   total: number
 }
@@ -26,7 +26,7 @@ export type OnProgress = (progress: Progress) => void
 export interface TransportOptions {
   signal: AbortSignal
   onProgress: OnProgress | undefined
-  /** Instead of the platform's own. */
+  /** Replaces the platform's fetch. */
   fetch: typeof fetch | undefined
 }
 
@@ -34,10 +34,13 @@ export interface TransportOptions {
 export async function exchange (request: TransportRequest, options: TransportOptions): Promise<TransportResponse> {
   options.signal.throwIfAborted()
   const { body } = request
-  const reportsProgress = options.onProgress !== undefined && body instanceof FormData
+  const { onProgress } = options
+  const reportsProgress = onProgress !== undefined && body instanceof FormData
   try {
-    if (reportsProgress && hasXmlHttpRequest() && options.fetch === undefined) return await sendWithXhr(request, options)
-    return await sendWithFetch(request, options, reportsProgress && !isBrowser() ? await withProgress(body, options.onProgress) : { body: body ?? null })
+    const usesXhr = reportsProgress && hasXmlHttpRequest() && options.fetch === undefined
+    if (usesXhr) return await sendWithXhr(request, options)
+    const content = reportsProgress && !isBrowser() ? await withProgress(body, onProgress) : { body: body ?? null }
+    return await sendWithFetch(request, options, content)
   } catch (error) {
     options.signal.throwIfAborted()
     throw error instanceof NetworkError ? error : new NetworkError('connection', { cause: error })
@@ -46,24 +49,40 @@ export async function exchange (request: TransportRequest, options: TransportOpt
 
 const hasXmlHttpRequest = () => typeof XMLHttpRequest !== 'undefined'
 
-/** A service worker has no XMLHttpRequest. That there is a `process` says nothing: bundlers put one into pages. */
+/**
+ * Detects browsers. A service worker has no XMLHttpRequest. The presence of `process` proves nothing, because bundlers
+ * add one to pages.
+ */
 const isBrowser = () => hasXmlHttpRequest() || 'ServiceWorkerGlobalScope' in globalThis
 
-interface FetchBody {
+interface FetchContent {
   body: BodyInit | null
   headers?: Record<string, string>
   duplex?: 'half'
 }
 
-async function sendWithFetch ({ method, url, headers }: TransportRequest, { fetch = globalThis.fetch, signal }: TransportOptions, fetchBody: FetchBody): Promise<TransportResponse> {
-  // Whoever redirects would be handed the token.
-  const init: RequestInit & Pick<FetchBody, 'duplex'> = { ...fetchBody, method, headers: { ...headers, ...fetchBody.headers }, signal, redirect: 'error' }
-  const response = await fetch(url, init)
+async function sendWithFetch (
+  { method, url, headers }: TransportRequest,
+  { signal, fetch: sendRequest = fetch }: TransportOptions,
+  content: FetchContent
+): Promise<TransportResponse> {
+  const init: RequestInit & Pick<FetchContent, 'duplex'> = {
+    ...content,
+    method,
+    headers: { ...headers, ...content.headers },
+    signal,
+    // A redirect would hand the access token to another server.
+    redirect: 'error',
+  }
+  const response = await sendRequest(url, init)
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 
-/** The form as a stream that tells how much of it was taken. Browsers stream requests over HTTP/2 only, so this is for Node and its like. */
-async function withProgress (formData: FormData, onProgress: OnProgress | undefined): Promise<FetchBody> {
+/**
+ * Encodes the form as a stream that reports how much of it was read. Browsers can stream request bodies over HTTP/2
+ * only, so this is for Node and similar runtimes.
+ */
+async function withProgress (formData: FormData, onProgress: OnProgress): Promise<FetchContent> {
   const encoded = new Response(formData)
   const contentType = encoded.headers.get('content-type') ?? ''
   const blob = await encoded.blob()
@@ -77,19 +96,25 @@ async function withProgress (formData: FormData, onProgress: OnProgress | undefi
       reportProgress(onProgress, { loaded, total: blob.size })
     },
   }, { highWaterMark: 0 })
-  return { body: stream, headers: { 'content-type': contentType, 'content-length': String(blob.size) }, duplex: 'half' }
+  const headers = { 'content-type': contentType, 'content-length': String(blob.size) }
+  return { body: stream, headers, duplex: 'half' }
 }
 
-function sendWithXhr ({ method, url, headers, body }: TransportRequest, { signal, onProgress }: TransportOptions): Promise<TransportResponse> {
+function sendWithXhr (
+  { method, url, headers, body }: TransportRequest,
+  { signal, onProgress }: TransportOptions
+): Promise<TransportResponse> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest()
-    const requestedUrl = new URL(url, typeof document === 'undefined' ? location.href : document.baseURI).href
+    const baseUrl = typeof document === 'undefined' ? location.href : document.baseURI
+    const requestedUrl = new URL(url, baseUrl).href
     const abort = () => xhr.abort()
     xhr.open(method, url)
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)
     xhr.upload.onprogress = ({ loaded, total }) => reportProgress(onProgress, { loaded, total })
     xhr.onload = () => {
-      // A redirect can't be kept from being followed here, though without the token where it leads to another origin; what it led to is no answer.
+      // XMLHttpRequest follows every redirect, but without the access token if it leads to another origin. The response
+      // that it led to is not one of the service.
       if (xhr.responseURL !== '' && xhr.responseURL !== requestedUrl) reject(new NetworkError('connection'))
       else resolve({ status: xhr.status, headers: parseHeaders(xhr), text: xhr.responseText })
     }
@@ -101,13 +126,16 @@ function sendWithXhr ({ method, url, headers, body }: TransportRequest, { signal
   })
 }
 
-/** Lines of a name, a colon and a value (the XMLHttpRequest standard §3.6.5). */
+/** Parses lines of a name, a colon and a value (the XMLHttpRequest standard §3.6.5). */
 function parseHeaders (xhr: XMLHttpRequest): Headers {
   const lines = xhr.getAllResponseHeaders().split('\r\n').filter(line => line !== '')
-  return new Headers(lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
+  return new Headers(lines.map((line): [string, string] => {
+    const colon = line.indexOf(':')
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
+  }))
 }
 
-/** What a listener throws is told as any error of a listener is, and must not look like a fault of the network. */
+/** Reports an error of the listener as an uncaught error, so that it does not look like a network error. */
 function reportProgress (onProgress: OnProgress | undefined, progress: Progress): void {
   try {
     onProgress?.(progress)

@@ -4,72 +4,18 @@
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import type { EndpointOptions } from '../endpoints/fields.ts'
 import { EnvSchema, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
-import { parseEnv, type JwtConfig, type ParsedEnv, type RawEnv } from './parse-env.ts'
+import { parseEnv, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
-/** Settings of the service, grouped by module. Each name ends with its unit. */
-export interface Config {
-  readonly listen: { readonly host: string, readonly port: number, readonly backlog: number }
-  readonly log: { readonly level: Env['LOG_LEVEL'] }
-  readonly telemetry: {
-    /** Base URL of an OTLP receiver; undefined: traces are not exported. */
-    readonly tracesUrl: string | undefined
-    readonly statusPage: boolean
-  }
-  readonly auth: {
-    /** JWT verification; undefined: callers are not authenticated. */
-    readonly jwt: JwtConfig | undefined
-    /** Empty: any company. */
-    readonly companyIds: ReadonlySet<number>
-    /** Addresses or networks whose `X-Forwarded-For` is trusted. */
-    readonly trustedProxies: readonly string[]
-    /** 0: no limit. */
-    readonly ratePerMinute: number
-    /** Multipart forms that one caller may upload at a time. */
-    readonly maxUploads: number
-    /** Origins whose browser pages may call the API. */
-    readonly corsOrigins: readonly string[]
-  }
-  readonly body: {
-    readonly jsonMaxBytes: number
-    readonly avatarMaxBytes: number
-    readonly avatarMaxPixels: number
-    readonly formBufferBytes: number
-    readonly idleTimeoutMs: number
-    readonly timeoutMs: number
-    /** Multipart forms that all callers may upload at a time. */
-    readonly maxUploads: number
-  }
-  readonly endpoints: EndpointOptions
-  /** Time for which pick-lists are cached; 0: not cached. */
-  readonly cache: { readonly ttlMs: number }
-  readonly storage: {
-    /** Redis, which replicas share; may contain a password. Undefined: state stays in this process. */
-    readonly redisUrl: Secret | undefined
-    /** Handling of requests with an Idempotency-Key while Redis is down. */
-    readonly redisOutagePolicy: Env['IDEMPOTENCY_WITHOUT_REDIS']
-  }
-  /** Outgoing proxy; an empty URL means none. `noProxy` lists hosts that bypass it, as in `NO_PROXY`. */
-  readonly proxy: { readonly url: Secret, readonly noProxy: string }
-  readonly procore: {
-    readonly apiUrl: string
-    readonly loginUrl: string
-    readonly clientId: Secret
-    readonly clientSecret: Secret
-    readonly connections: number
-    readonly timeoutMs: number
-    readonly idleTimeoutMs: number
-    /** Longest wait for Procore's rate limit. */
-    readonly rateLimitMaxWaitMs: number
-    readonly rateLimitScope: Env['PROCORE_RATE_LIMIT_SCOPE']
-  }
-  readonly shutdown: { readonly drainDelayMs: number, readonly graceMs: number }
-  /** Renamed variables whose old name is still set beside the new one. */
-  readonly obsoleteVariables: readonly string[]
-}
+/** Settings of the service, grouped by module. Each name ends with its unit. The members are those of `toConfig`. */
+export type Config = Frozen<ReturnType<typeof toConfig>>
+
+/** Makes plain objects readonly, deeply. */
+type Frozen<T> = T extends Secret | ReadonlySet<unknown> | readonly unknown[] | string | number | boolean | undefined
+  ? T
+  : { readonly [K in keyof T]: Frozen<T[K]> }
 
 /** Reports all issues of the environment, one line each. */
 export class ConfigError extends Error {
@@ -173,7 +119,8 @@ function validateEnv (rawEnv: RawEnv, issues: string[]): Env | undefined {
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries<TSchema>(EnvSchema.properties)) {
     const text = rawEnv[name]
-    const value = values[name] = text === undefined ? schema['default'] : coerce(schema, text)
+    const value: unknown = text === undefined ? schema['default'] : coerce(schema, text)
+    values[name] = value
     if (value === undefined) issues.push(`${name}: is required`)
     else if (!Value.Check(schema, value)) issues.push(`${name}: must be ${describeType(schema)}`)
   }
@@ -194,22 +141,28 @@ function describeType (schema: TSchema): string {
   return `an integer from ${schema['minimum']} to ${schema['maximum']}`
 }
 
-function toConfig (
-  env: Env,
-  parsedEnv: ParsedEnv,
-  rawEnv: RawEnv,
-  obsoleteVariables: readonly string[]
-): Config {
+/** Groups the settings by module. The type `Config` follows from it. */
+function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]) {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     log: { level: env.LOG_LEVEL },
-    telemetry: { tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl, statusPage: env.STATUS_PAGE },
+    telemetry: {
+      /** Base URL of an OTLP receiver; undefined: traces are not exported. */
+      tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl,
+      statusPage: env.STATUS_PAGE,
+    },
     auth: {
+      /** JWT verification; undefined: callers are not authenticated. */
       jwt: parsedEnv.jwt,
+      /** Empty: any company. */
       companyIds: parsedEnv.companyIds,
+      /** Addresses or networks whose `X-Forwarded-For` is trusted. */
       trustedProxies: parsedEnv.trustedProxies,
+      /** 0: no limit. */
       ratePerMinute: env.CALLER_RATE_PER_MINUTE,
+      /** Multipart forms that one caller may upload at a time. */
       maxUploads: env.CALLER_CONCURRENT_UPLOADS,
+      /** Origins whose browser pages may call the API. */
       corsOrigins: parsedEnv.corsOrigins,
     },
     body: {
@@ -219,14 +172,19 @@ function toConfig (
       formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
+      /** Multipart forms that all callers may upload at a time. */
       maxUploads: env.MAX_CONCURRENT_UPLOADS,
     },
+    /** Time for which pick-lists are cached; 0: not cached. */
     cache: { ttlMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: parsedEnv.permissionTemplateIds },
     storage: {
+      /** Redis, which replicas share; may contain a password. Undefined: state stays in this process. */
       redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl),
+      /** Handling of requests with an Idempotency-Key while Redis is down. */
       redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS,
     },
+    /** Outgoing proxy; an empty URL means none. `noProxy` lists hosts that bypass it, as in `NO_PROXY`. */
     proxy: { url: new Secret(parsedEnv.proxyUrl), noProxy: env.NO_PROXY },
     procore: {
       apiUrl: parsedEnv.apiUrl,
@@ -236,10 +194,12 @@ function toConfig (
       connections: env.UPSTREAM_CONNECTIONS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
+      /** Longest wait for Procore's rate limit. */
       rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,
       rateLimitScope: env.PROCORE_RATE_LIMIT_SCOPE,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
+    /** Renamed variables whose old name is still set beside the new one. */
     obsoleteVariables,
   }
 }

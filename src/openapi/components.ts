@@ -1,6 +1,7 @@
 /**
- * Takes what many operations of the OpenAPI document have in common out of them, so that each is written once and referred to:
- * parameters, headers, bodies, titled schemas, and the problems, which are named by what the operations that can come to them have in common.
+ * Moves what several operations of the OpenAPI document share into its components, so that each part is written once
+ * and referenced: parameters, headers, bodies, titled schemas and problem responses. A problem response is named after
+ * its status and the traits that all its operations have in common.
  */
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
@@ -8,7 +9,7 @@ import { isJsonObject } from '../util/is-json-object.ts'
 type JsonObject = Record<string, unknown>
 type ComponentKind = 'parameters' | 'headers' | 'schemas' | 'responses'
 
-/** One place in the document where a part stands. */
+/** An occurrence of a part in the document. */
 interface Usage {
   endpoint: Endpoint
   replace (ref: JsonObject): void
@@ -21,10 +22,10 @@ interface Component {
   usages: Usage[]
 }
 
-/** Every endpoint has two paths: what only they share is no matter of others. */
+/** Every endpoint has two paths. A part that only these two share is not worth a component. */
 const usagesMin = 3
 
-/** @param endpoints by the id of the operation; operations that are none of theirs are left as they are */
+/** @param endpoints by operation id; operations that are not in it remain unchanged */
 export function extractComponents (document: object, endpoints: ReadonlyMap<string, Endpoint>): object {
   const result: JsonObject = structuredClone({ ...document })
   const components = new Components()
@@ -37,32 +38,56 @@ export function extractComponents (document: object, endpoints: ReadonlyMap<stri
 }
 
 function collectFromOperation (components: Components, operation: JsonObject, endpoint: Endpoint): void {
-  const { parameters } = operation
-  if (Array.isArray(parameters)) parameters.forEach((parameter, index) => components.add('parameters', `${parameter.in}-${parameter.name}`, parameter, { endpoint, replace: ref => { parameters[index] = ref } }))
+  collectParameters(components, operation['parameters'], endpoint)
   const bodies = isJsonObject(operation['requestBody']) ? operation['requestBody']['content'] : {}
-  for (const [type, media] of objectEntries(bodies)) addComponent(components, 'schemas', `${endpoint.name}${type.startsWith('multipart') ? '-form' : ''}`, media, 'schema', endpoint)
+  for (const [mediaType, content] of objectEntries(bodies)) {
+    const name = `${endpoint.name}${mediaType.startsWith('multipart') ? '-form' : ''}`
+    addComponent(components, 'schemas', name, content, 'schema', endpoint)
+  }
   const { responses } = operation
   if (!isJsonObject(responses)) return
   for (const [status, response] of objectEntries(responses)) {
     const content = isJsonObject(response['content']) ? response['content'] : {}
-    if ('application/problem+json' in content) addComponent(components, 'responses', `problem-${status}`, responses, status, endpoint)
-    for (const name of Object.keys(isJsonObject(response['headers']) ? response['headers'] : {})) addComponent(components, 'headers', name, response['headers'], name, endpoint)
+    const headers = isJsonObject(response['headers']) ? response['headers'] : {}
+    if ('application/problem+json' in content) {
+      addComponent(components, 'responses', `problem-${status}`, responses, status, endpoint)
+    }
+    for (const name of Object.keys(headers)) addComponent(components, 'headers', name, headers, name, endpoint)
     addTitledSchemas(components, content, endpoint)
   }
 }
 
-/** All schemas with a title, however deep. */
-function addTitledSchemas (components: Components, holder: unknown, endpoint: Endpoint): void {
-  for (const [key, value] of objectEntries(holder)) {
-    if (typeof value['title'] === 'string') addComponent(components, 'schemas', value['title'], holder, key, endpoint)
-    else if (key !== 'examples') addTitledSchemas(components, value, endpoint)
+function collectParameters (components: Components, parameters: unknown, endpoint: Endpoint): void {
+  if (!Array.isArray(parameters)) return
+  for (const [index, parameter] of objectEntries(parameters)) {
+    const name = `${String(parameter['in'])}-${String(parameter['name'])}`
+    addComponent(components, 'parameters', name, parameters, index, endpoint)
   }
 }
 
-function addComponent (components: Components, kind: ComponentKind, name: string, holder: unknown, key: string, endpoint: Endpoint): void {
-  if (!isObject(holder)) return
-  const value: unknown = Reflect.get(holder, key)
-  if (isJsonObject(value)) components.add(kind, name, value, { endpoint, replace: ref => { Reflect.set(holder, key, ref) } })
+/** Adds all schemas that have a title, at any depth. */
+function addTitledSchemas (components: Components, parent: unknown, endpoint: Endpoint): void {
+  for (const [property, value] of objectEntries(parent)) {
+    if (typeof value['title'] === 'string') {
+      addComponent(components, 'schemas', value['title'], parent, property, endpoint)
+    } else if (property !== 'examples') {
+      addTitledSchemas(components, value, endpoint)
+    }
+  }
+}
+
+function addComponent (
+  components: Components,
+  kind: ComponentKind,
+  name: string,
+  parent: unknown,
+  property: string,
+  endpoint: Endpoint
+): void {
+  if (!isObject(parent)) return
+  const value: unknown = Reflect.get(parent, property)
+  if (!isJsonObject(value)) return
+  components.add(kind, name, value, { endpoint, replace: ref => { Reflect.set(parent, property, ref) } })
 }
 
 class Components {
@@ -75,22 +100,30 @@ class Components {
     this.#components.set(identity, component)
   }
 
-  /** What a component's name can't say, or another one is called, stays where it is. */
+  /** Moves each shared part, unless its name is not valid for a component or is already in use. */
   hoist (components: Record<ComponentKind, JsonObject>): void {
     for (const { kind, name, value, usages } of this.#components.values()) {
-      const ownName = kind === 'responses' ? [name, ...commonTraits(usages)].join('-') : name
+      const componentName = kind === 'responses' ? [name, ...commonTraits(usages)].join('-') : name
       const isShared = kind === 'parameters' || kind === 'headers' ? usages.length >= usagesMin : true
-      if (!isShared || !/^[\w.-]+$/.test(ownName) || ownName in components[kind]) continue
-      components[kind][ownName] = value
-      for (const { replace } of usages) replace({ $ref: `#/components/${kind}/${ownName}` })
+      if (!isShared || !/^[\w.-]+$/.test(componentName) || componentName in components[kind]) continue
+      components[kind][componentName] = value
+      for (const { replace } of usages) replace({ $ref: `#/components/${kind}/${componentName}` })
     }
   }
 }
 
-/** What all of them are. */
+/** Returns the traits that the endpoints of all usages have. */
 function commonTraits (usages: readonly Usage[]): string[] {
-  const [first = [], ...rest] = usages.map(({ endpoint: { effect, body, acceptsIdempotencyKey } }) => [effect === 'safe' ? 'safe' : 'change', ...(body === undefined ? [] : ['body']), ...(acceptsIdempotencyKey === true ? ['key'] : [])])
+  const [first = [], ...rest] = usages.map(({ endpoint }) => listTraits(endpoint))
   return first.filter(trait => rest.every(traits => traits.includes(trait)))
+}
+
+function listTraits ({ effect, body, acceptsIdempotencyKey }: Endpoint): string[] {
+  return [
+    effect === 'safe' ? 'safe' : 'change',
+    ...(body === undefined ? [] : ['body']),
+    ...(acceptsIdempotencyKey === true ? ['key'] : []),
+  ]
 }
 
 function ensureComponents (document: JsonObject): Record<ComponentKind, JsonObject> {
@@ -103,9 +136,10 @@ function ensureComponents (document: JsonObject): Record<ComponentKind, JsonObje
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
-/** Members that are objects themselves; those of a list too. */
+/** Returns the members of an object or a list that are objects or lists themselves. */
 function objectEntries (value: unknown): Array<[string, JsonObject]> {
-  return Object.entries(isObject(value) ? value : {}).filter((entry): entry is [string, JsonObject] => isObject(entry[1]))
+  const entries: Array<[string, unknown]> = Object.entries(isObject(value) ? value : {})
+  return entries.filter((entry): entry is [string, JsonObject] => isObject(entry[1]))
 }
 
 const objectValues = (value: unknown) => objectEntries(value).map(([, member]) => member)

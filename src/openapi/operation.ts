@@ -1,6 +1,6 @@
 /**
- * One mirrored endpoint as Fastify's route schema, from which the OpenAPI document is made: bodies of both media types and every answer.
- * It describes, and judges nothing that a caller sent.
+ * Describes an endpoint as Fastify's route schema, from which @fastify/swagger makes the OpenAPI document: the bodies
+ * of both media types and every response. The schema only documents; validation is in src/proxy/validation.
  */
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
@@ -11,55 +11,81 @@ import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
 import { buildProblemResponses } from './problem-examples.ts'
 
-/** @param url one of the endpoint's paths; under Procore's own the operation has a name of its own, since names stand once in a document */
+/**
+ * @param url one of the endpoint's paths. Under Procore's own path the operation has another id, because ids are unique
+ *   in a document.
+ */
 export function buildOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
-  const { name, summary, description, params, query, body, success } = endpoint
+  const { name, summary, description, params, query, body, success, formMetadata } = endpoint
   const parameters = splitParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,
     summary,
-    description: isOwnPath ? description : `${description} The same route under Procore's own path.`,
+    description: isOwnPath ? description : `${description} This is the same route under Procore's own path.`,
     tags: ['directory'],
     params: parameters.path,
     querystring: parameters.query,
     headers: buildRequestHeaders(endpoint),
-    // Without verified callers a token is taken and not looked at.
+    // If callers are not authenticated, an access token is accepted and ignored.
     security: config.auth.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
     ...(body !== undefined && { body: { content: buildBodyContent(body, config) } }),
     response: {
       [success.status]: {
         description: success.description,
-        headers: { ...(endpoint.procorePath === undefined ? commonHeaders : upstreamHeaders), ...((endpoint.cache !== undefined || endpoint.formMetadata !== undefined) && cacheHeaders), ...(endpoint.formMetadata !== undefined && userFormHeaders), ...(success.isPage === true && paginationHeaders) },
+        headers: buildResponseHeaders(endpoint),
         ...(success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }),
       },
-      ...(endpoint.formMetadata !== undefined && { 304: { description: 'It is what `If-None-Match` names.', headers: userFormHeaders, ...noContent } }),
+      ...(formMetadata !== undefined && {
+        304: { description: 'The form is the one that `If-None-Match` names.', headers: userFormHeaders, ...noContent },
+      }),
       ...buildProblemResponses(endpoint),
     },
   }
 }
 
-/** What @fastify/swagger takes for an answer without a body. */
+/** How @fastify/swagger marks a response without content. */
 const noContent = { type: 'null' }
 
-/** The key has no example, since whoever tries the same one twice would not create twice. */
+/** The key has no example: two people who try the same example would not create two users. */
+const idempotencyKeyHeader = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description: 'Makes the request safe to repeat. For 24 hours, the same request with the same key returns the ' +
+    'stored first response.',
+})
+
+const requestIdHeader = Type.String({
+  pattern: requestIdPattern,
+  description: 'The id of the request in responses and logs. The service creates a new id if the header is absent or ' +
+    'does not match this pattern.',
+})
+
 const buildRequestHeaders = ({ acceptsIdempotencyKey = false }: Endpoint) => Type.Object({
-  ...(acceptsIdempotencyKey && { 'Idempotency-Key': Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again.' })) }),
-  'X-Request-Id': Type.Optional(Type.String({ pattern: requestIdPattern, description: 'The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern.' })),
+  ...(acceptsIdempotencyKey && { 'Idempotency-Key': Type.Optional(idempotencyKeyHeader) }),
+  'X-Request-Id': Type.Optional(requestIdHeader),
 })
 
 const commonHeaders = {
-  'x-request-id': Type.String({ description: 'The id of the request: the caller\'s if it sent a sane one, else a new one.' }),
+  'x-request-id': Type.String({
+    description: 'The id of the request: the `X-Request-Id` of the caller if it is valid, else a new id.',
+  }),
 }
 
 const cacheHeaders = {
-  'cache-control': Type.String({ description: '`private`, and how long it may be kept.' }),
-  age: Type.Integer({ description: 'How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1).' }),
-  'x-outcome': Type.String({ description: '`stale` when it is older than usual, because Procore could not be asked, or takes long to answer.' }),
+  'cache-control': Type.String({ description: '`private`, and how long the response may be cached.' }),
+  age: Type.Integer({
+    description: 'How many seconds ago Procore sent the data (RFC 9111 §5.1). Absent if it was requested just now.',
+  }),
+  'x-outcome': Type.String({
+    description: '`stale` if the data is older than usual, because Procore is down, slow or rate limited.',
+  }),
 }
 
 const userFormHeaders = {
-  etag: Type.String({ description: 'Of these very bytes; with `If-None-Match` they are not sent again (304).' }),
+  etag: Type.String({
+    description: 'Identifies exactly these bytes. With `If-None-Match` they are not sent again (304).',
+  }),
 }
 
 const upstreamHeaders = {
@@ -68,17 +94,30 @@ const upstreamHeaders = {
 }
 
 const paginationHeaders = {
-  link: Type.String({ description: 'The first, previous, next and last page (RFC 8288), by the path that was called.' }),
-  total: Type.Integer({ description: 'How many items all pages have together.' }),
-  'per-page': Type.Integer({ description: 'How many items a page has.' }),
+  link: Type.String({
+    description: 'The first, previous, next and last page (RFC 8288), under the path that was requested.',
+  }),
+  total: Type.Integer({ description: 'The number of items on all pages together.' }),
+  'per-page': Type.Integer({ description: 'The number of items on a page.' }),
 }
 
-function buildBodyContent (body: RecordBody, { body: bodies }: Config): Record<string, { schema: TSchema }> {
-  const json = { schema: recordSchema(body) }
-  return { 'application/json': json, 'multipart/form-data': { schema: buildMultipartSchema(body, bodies.avatarMaxBytes) } }
+function buildResponseHeaders ({ procorePath, cache, formMetadata, success }: Endpoint): Record<string, TSchema> {
+  return {
+    ...(procorePath === undefined ? commonHeaders : upstreamHeaders),
+    ...((cache !== undefined || formMetadata !== undefined) && cacheHeaders),
+    ...(formMetadata !== undefined && userFormHeaders),
+    ...(success.isPage === true && paginationHeaders),
+  }
 }
 
-/** The same fields under their form names, in any order, and the file. */
+function buildBodyContent (body: RecordBody, config: Config): Record<string, { schema: TSchema }> {
+  return {
+    'application/json': { schema: recordSchema(body) },
+    'multipart/form-data': { schema: buildMultipartSchema(body, config.body.avatarMaxBytes) },
+  }
+}
+
+/** Returns the same fields under their multipart names, in any order, and the file. */
 function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
   for (const [name, field] of Object.entries(fields.properties)) properties[`${rootKey}[${name}]`] = field

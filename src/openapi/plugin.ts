@@ -1,15 +1,15 @@
-/** The OpenAPI 3.1 document, made from the descriptions of the endpoints, and the route that serves it. */
+/** Generates the OpenAPI 3.1 document from the endpoint descriptions and serves it at `/openapi.json`. */
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/index.ts'
+import { version } from '../config/product.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { ProblemSchema } from '../server/problem.ts'
-import { version } from '../config/product.ts'
 import { extractComponents } from './components.ts'
 import { buildOperationSchema } from './operation.ts'
 
-/** Has to come before the routes that the document is to hold. It is the same for everybody, and made when it is first asked for. */
+/** Must be registered before the routes that the document describes. */
 export async function registerOpenapi (app: FastifyInstance, config: Config): Promise<void> {
   const endpoints = new Map<string, Endpoint>()
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
@@ -20,16 +20,22 @@ export async function registerOpenapi (app: FastifyInstance, config: Config): Pr
       info: {
         title: 'Procore backend for frontends',
         version,
-        description: 'Creates, finds, changes and invites people in the company directory of Procore for frontends that hold no Procore credentials.',
+        description: 'Creates, finds, updates and invites people in the company directory of Procore, for frontends ' +
+          'that have no Procore credentials.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [
-        { name: 'directory', description: 'The people in a company\'s directory, as Procore has them.' },
-        { name: 'operation', description: 'For those who run the service.' },
+        { name: 'directory', description: 'The people in a company\'s Procore directory.' },
+        { name: 'operation', description: 'For operators of the service.' },
       ],
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The caller\'s own token; it is needed where callers are verified.' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'The caller\'s own access token. It is required if the service authenticates callers.',
+          },
         },
       },
       servers: [{ url: '/' }],
@@ -41,15 +47,23 @@ export async function registerOpenapi (app: FastifyInstance, config: Config): Pr
       endpoints.set(String(operation.operationId), endpoint)
       return { schema: operation, url }
     },
-    transformObject: documentObject => 'openapiObject' in documentObject ? extractComponents(documentObject.openapiObject, endpoints) : {},
+    transformObject: documentObject => {
+      return 'openapiObject' in documentObject ? extractComponents(documentObject.openapiObject, endpoints) : {}
+    },
   })
   await app.register(async pages => {
     let document: Buffer | undefined
     await pages.register(helmet)
     pages.get('/openapi.json', {
-      schema: { operationId: 'openapi', summary: 'This document', tags: ['operation'], response: { 200: { type: 'object', additionalProperties: true } } },
+      schema: {
+        operationId: 'openapi',
+        summary: 'This document',
+        tags: ['operation'],
+        response: { 200: { type: 'object', additionalProperties: true } },
+      },
     }, async (_request, reply) => {
-      // Made once: whoever asks a thousand times and reads nothing must not cost a thousand copies.
+      // The document is the same for every caller and serialized once, on the first request. Otherwise a caller that
+      // sends a thousand requests and reads no response would make the service hold a thousand copies.
       document ??= Buffer.from(JSON.stringify(app.swagger()))
       return reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(document)
     })

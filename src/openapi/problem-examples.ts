@@ -1,28 +1,48 @@
 /**
- * Every problem answer that an endpoint can have, with an example for each of its codes, grouped by status as OpenAPI wants them.
- * The examples are made by what makes the answers; it knows none that was given.
+ * Builds every problem response that an endpoint can return, with an example for each code, grouped by status as
+ * OpenAPI requires. The function that writes real problems also writes the examples.
  */
 import type { Endpoint } from '../endpoints/endpoint.ts'
-import { problemBody, problemCodes, problemTable, Problem, type ProblemCode, type ProblemExtras } from '../server/problem.ts'
+import {
+  problemBody,
+  problemCodes,
+  problemTable,
+  Problem,
+  type ProblemCode,
+  type ProblemExtras
+} from '../server/problem.ts'
+
+interface ProblemContent {
+  schema: { $ref: string }
+  examples: Record<string, { summary: string, value: unknown }>
+}
 
 interface ProblemResponse {
   description: string
-  content: { 'application/problem+json': { schema: { $ref: string }, examples: Record<string, { summary: string, value: unknown }> } }
+  content: { 'application/problem+json': ProblemContent }
 }
 
 const exampleId = '3f0c4c0e-8f4b-4f6e-9d0e-2b1a7c5d9e10'
 
-/** What an example of a code has beside what all problems have. */
+const emailField = { in: 'body', pointer: '/user/email_address', field: 'user[email_address]' } as const
+
+/** The additional members in the example of a code. */
 const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
   validation_failed: {
     errors: [
-      { in: 'body', pointer: '/user/email_address', field: 'user[email_address]', rule: 'format', message: 'must be an e-mail address' },
-      { in: 'body', pointer: '/user/nickname', field: 'user[nickname]', rule: 'unknown', message: 'is not a known field' },
+      { ...emailField, rule: 'format', message: 'must be an e-mail address' },
+      {
+        in: 'body',
+        pointer: '/user/nickname',
+        field: 'user[nickname]',
+        rule: 'unknown',
+        message: 'is not a known field',
+      },
     ],
   },
   procore_rejected: {
     outcome: 'rejected',
-    errors: [{ in: 'body', pointer: '/user/email_address', field: 'user[email_address]', rule: 'procore', message: 'has already been taken' }],
+    errors: [{ ...emailField, rule: 'procore', message: 'has already been taken' }],
     procore: { status: 422, body: { errors: { email_address: ['has already been taken'] } } },
   },
   procore_rate_limited: { outcome: 'rejected' },
@@ -35,36 +55,56 @@ const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
 
 type EndpointTraits = Pick<Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse'>
 
-/** What only some endpoints can come to, by what they are. What is only judged is not sent, and uses no key up. */
+/**
+ * Returns whether the endpoint can return the code. A dry run sends nothing to Procore and stores no idempotency key,
+ * and therefore has none of their problems.
+ */
 function canReturn (code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse }: EndpointTraits): boolean {
   if (dryRunResponse !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
-    case 'malformed_json': case 'malformed_form': case 'body_too_large': case 'unsupported_media_type': case 'request_timeout': return body !== undefined
-    case 'avatar_type': case 'avatar_too_large': return body?.image !== undefined
-    case 'template_not_allowed': return body?.restricted !== undefined
-    case 'idempotency_in_progress': case 'idempotency_key_reused': return acceptsIdempotencyKey === true
-    default: return true
+    case 'malformed_json':
+    case 'malformed_form':
+    case 'body_too_large':
+    case 'unsupported_media_type':
+    case 'request_timeout':
+      return body !== undefined
+    case 'avatar_type':
+    case 'avatar_too_large':
+      return body?.image !== undefined
+    case 'template_not_allowed':
+      return body?.restricted !== undefined
+    case 'idempotency_in_progress':
+    case 'idempotency_key_reused':
+      return acceptsIdempotencyKey === true
+    default:
+      return true
   }
 }
 
-/** By status, or `4XX` for those that have Procore's own. */
+/** Returns the problem responses by status, or by `4XX` for those that have Procore's own status. */
 export function buildProblemResponses (endpoint: EndpointTraits): Record<string, ProblemResponse> {
   const responses: Record<string, ProblemResponse> = {}
   for (const code of problemCodes) {
     if (!canReturn(code, endpoint)) continue
     const { status, title } = problemTable[code]
-    // Procore's own 4xx come with Procore's status.
+    // A request that Procore rejects has the 4xx status of Procore's response.
     const statusKey = code === 'procore_rejected' ? '4XX' : String(status)
-    const response = responses[statusKey] ??= { description: '', content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } } }
+    const response = responses[statusKey] ??= {
+      description: '',
+      content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } },
+    }
     response.description += `${response.description === '' ? '' : ' '}${title}.`
-    response.content['application/problem+json'].examples[code] = { summary: title, value: buildExample(code, endpoint) }
+    const { examples } = response.content['application/problem+json']
+    examples[code] = { summary: title, value: buildExample(code, endpoint) }
   }
   return responses
 }
 
 function buildExample (code: ProblemCode, { body, effect }: EndpointTraits): unknown {
-  const { errors, procore, ...rest } = exampleExtras[code] ?? {}
-  const bodyExtras = body === undefined ? {} : { ...(errors !== undefined && { errors }), ...(procore !== undefined && { procore }) }
-  const problem = new Problem(code, `${problemTable[code].title}.`, { ...rest, ...bodyExtras })
+  const { errors, procore, ...commonExtras } = exampleExtras[code] ?? {}
+  const bodyExtras = body === undefined
+    ? {}
+    : { ...(errors !== undefined && { errors }), ...(procore !== undefined && { procore }) }
+  const problem = new Problem(code, `${problemTable[code].title}.`, { ...commonExtras, ...bodyExtras })
   return JSON.parse(problemBody(effect === 'safe' ? problem.withoutOutcome() : problem, exampleId))
 }

@@ -29,5 +29,5 @@ export function hintMinorGc (bytes: number): void {
   streamedBytes += bytes
   if (streamedBytes < limits.body.minorGcEveryBytes) return
   streamedBytes = 0
-  if (typeof minorGc === 'function') minorGc({ type: 'minor' })
+  if (typeof minorGc === 'function') Reflect.apply(minorGc, undefined, [{ type: 'minor' }])
 }

@@ -1,9 +1,12 @@
-/** Headers of pages that load everything from here and talk to this service alone. */
+/** Sets the security headers of pages that load all files from this service and send requests only to it. */
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 
-/** @param imageSources where pictures may come from besides */
-export async function registerSecurityHeaders (pages: FastifyInstance, imageSources: readonly string[] = []): Promise<void> {
+/** @param imageSources further sources of images for the content security policy (CSP `img-src`) */
+export async function registerSecurityHeaders (
+  pages: FastifyInstance,
+  imageSources: readonly string[] = []
+): Promise<void> {
   await pages.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,

@@ -1,12 +1,16 @@
-// What must not compile: `npm run typecheck` fails where one of these lines would.
+// Wrong uses of the client. `npm run typecheck` fails if one of the lines below @ts-expect-error compiles.
 import { createClient, type NewUser, type ProblemError } from '../../client/client.ts'
 
 const client = createClient({ baseUrl: 'http://127.0.0.1:3000' })
 const jane: NewUser = { last_name: 'Doe', email_address: 'jane.doe@example.com' }
 
 export async function misuse (problem: ProblemError): Promise<void> {
-  await client.createUser(101, { ...jane, first_name: undefined, is_employee: true, vendor_id: 161072 }, { avatar: new Blob([]), runConfigurableValidations: true })
-  // @ts-expect-error a field that Procore does not have
+  await client.createUser(
+    101,
+    { ...jane, first_name: undefined, is_employee: true, vendor_id: 161072 },
+    { avatar: new Blob([]), runConfigurableValidations: true }
+  )
+  // @ts-expect-error Procore has no such field
   await client.createUser(101, { ...jane, nickname: 'J' })
   // @ts-expect-error a misspelt field
   await client.createUser(101, { last_name: 'Doe', email_adress: 'jane.doe@example.com' })
@@ -14,29 +18,29 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.createUser(101, { last_name: 'Doe' })
   // @ts-expect-error an id is a number
   await client.createUser(101, { ...jane, vendor_id: '161072' })
-  // @ts-expect-error no null: what is not there is left out
+  // @ts-expect-error null is not allowed; absent fields are omitted
   await client.createUser(101, { ...jane, city: null })
-  // @ts-expect-error a company is a number
+  // @ts-expect-error a company id is a number
   await client.createUser('101', jane)
-  // @ts-expect-error a file stands beside the fields, not among them
+  // @ts-expect-error the avatar is an option, not a field
   await client.createUser(101, { ...jane, avatar: new Blob([]) })
-  // @ts-expect-error an option that there is not
+  // @ts-expect-error there is no such option
   await client.createUser(101, jane, { avater: new Blob([]) })
 
   const { data } = await client.createUser(101, jane)
   const id: number | undefined = data.id
   const city: string | null | undefined = data.city
-  // @ts-expect-error nearly every key of an answer may be null or absent
+  // @ts-expect-error nearly every field of a response may be null or absent
   const title: string = data.job_title
 
   await client.updateUser(101, 7, { city: 'Carpinteria', add_to_new_projects: true }, { avatar: new Blob([]) })
-  // @ts-expect-error only a create can make a contact for bids
+  // @ts-expect-error only a create can make a bid contact
   await client.updateUser(101, 7, { bid_contact: true })
   // @ts-expect-error a misspelt field
   await client.updateUser(101, 7, { citty: 'Carpinteria' })
-  // @ts-expect-error a sort that there is not
+  // @ts-expect-error there is no such sort order
   await client.listUsers(101, { sort: 'age' })
-  // @ts-expect-error a list of ids is none of users
+  // @ts-expect-error a list of ids is not a list of users
   await client.listUsers(101, { view: 'ids_only' })
   for await (const { data } of client.userPages(101, { per_page: 500 })) {
     const title: string | null | undefined = data[0]?.job_title
@@ -44,27 +48,28 @@ export async function misuse (problem: ProblemError): Promise<void> {
   }
   // @ts-expect-error an invitation has no body
   await client.inviteUser(101, 7, { user: jane })
-  // @ts-expect-error what is known has to be an answer of the same kind
+  // @ts-expect-error the earlier response must be one of the same endpoint
   await client.userForm(101, { ifNoneMatch: await client.listUsers(101) })
 
   problem.errorsFor('email_address')
   problem.errorsFor('add_to_new_projects')
   problem.errorsFor('avatar')
-  // @ts-expect-error the name of an input that there is not
+  // @ts-expect-error there is no such field
   problem.errorsFor('email')
-  // @ts-expect-error a code that there is not
+  // @ts-expect-error there is no such code
   const isTaken = problem.code === 'taken'
 
-  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, body: { user: jane } })
-  // @ts-expect-error a path that there is not
+  const path = { company_id: 101 }
+  await client.send('post', '/companies/{company_id}/users', { path, body: { user: jane } })
+  // @ts-expect-error there is no such path
   await client.send('get', '/companies/{company_id}/user', { path: { company_id: 101 } })
-  // @ts-expect-error a parameter that there is not
-  await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 }, query: { validate: true }, body: { user: jane } })
-  // @ts-expect-error the company is missing
+  // @ts-expect-error there is no such parameter
+  await client.send('post', '/companies/{company_id}/users', { path, query: { validate: true }, body: { user: jane } })
+  // @ts-expect-error the company id is missing
   await client.send('post', '/companies/{company_id}/users', { path: {}, body: { user: jane } })
   // @ts-expect-error the body is missing
   await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 } })
-  // @ts-expect-error what the service has for those who run it is no call of a frontend
+  // @ts-expect-error the endpoints for operators are not part of the client
   await client.send('get', '/metrics', { path: {} })
   console.log(id, city, title, isTaken)
 }

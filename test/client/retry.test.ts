@@ -1,63 +1,115 @@
-// When the client sends a call again and when it does not, and that neither repeats nor pauses go on without end.
-import t from 'tap'
+// Tests when the client retries a call, and that retries and pauses have limits.
+import t, { type Test } from 'tap'
 import { createClient, NetworkError, ProblemError, type Retry } from '../../client/client.ts'
 import { limits } from '../../client/limits.ts'
 import { Backoff } from '../../client/retry.ts'
 import type { Outcome, ProblemCode } from '../../src/server/problem.ts'
 import { jane } from '../helpers/requests.ts'
-import { createdResponse, problemResponse, startScriptedServer, type ScriptedResponse } from '../helpers/scripted-server.ts'
+import {
+  createdResponse,
+  problemResponse,
+  startScriptedServer,
+  type ScriptedResponse
+} from '../helpers/scripted-server.ts'
 
-// Most of the time is pauses, in which the others can go on.
+// Most of the time is spent in pauses, during which the other tests can run.
 t.jobs = 8
 
 const withoutKey = { path: { company_id: 101 }, body: { user: jane } }
 
-t.test('sent again: what passes, under the one key that it had from the start', async t => {
-  const script: Array<[ProblemCode, Outcome | undefined, string | undefined]> = [
-    ['procore_unavailable', 'not_sent', '0'], ['procore_unavailable', 'rejected', '0'], ['procore_rate_limited', 'not_sent', '0'], ['procore_rate_limited', 'rejected', '0'],
-    ['procore_unreachable', 'not_sent', undefined], ['procore_unreachable', 'unknown', undefined], ['procore_timeout', 'unknown', undefined], ['procore_bad_response', 'unknown', undefined],
-    ['too_many_requests', undefined, '0'], ['overloaded', undefined, '0'], ['stopping', undefined, undefined], ['identity_unavailable', undefined, '0'], ['idempotency_in_progress', undefined, undefined],
-  ]
-  await Promise.all(script.map(async ([code, outcome, retryAfter]) => {
-    const { url, requests } = await startScriptedServer(t, [problemResponse(code, outcome, retryAfter), createdResponse])
-    const repeats: Retry[] = []
-    const answer = await createClient({ baseUrl: url }).createUser(101, jane, { onRetry: repeat => repeats.push(repeat) })
-    t.match(answer, { attempts: 2, data: { id: 7 } }, code)
+const catchError = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(() => undefined, (error: unknown) => error)
+
+const retriedProblems: Array<{ code: ProblemCode, outcome?: Outcome, retryAfter?: string }> = [
+  { code: 'procore_unavailable', outcome: 'not_sent', retryAfter: '0' },
+  { code: 'procore_unavailable', outcome: 'rejected', retryAfter: '0' },
+  { code: 'procore_rate_limited', outcome: 'not_sent', retryAfter: '0' },
+  { code: 'procore_rate_limited', outcome: 'rejected', retryAfter: '0' },
+  { code: 'procore_unreachable', outcome: 'not_sent' },
+  { code: 'procore_unreachable', outcome: 'unknown' },
+  { code: 'procore_timeout', outcome: 'unknown' },
+  { code: 'procore_bad_response', outcome: 'unknown' },
+  { code: 'too_many_requests', retryAfter: '0' },
+  { code: 'overloaded', retryAfter: '0' },
+  { code: 'stopping' },
+  { code: 'identity_unavailable', retryAfter: '0' },
+  { code: 'idempotency_in_progress' },
+]
+
+for (const { code, outcome, retryAfter } of retriedProblems) {
+  const outcomeText = outcome === undefined ? 'without an outcome' : `with the outcome ${outcome}`
+  t.test(`${code} ${outcomeText} is retried with the same idempotency key`, async t => {
+    const problem = problemResponse(code, outcome, retryAfter)
+    const { url, requests } = await startScriptedServer(t, [problem, createdResponse])
+    const retries: Retry[] = []
+    const response = await createClient({ baseUrl: url }).createUser(101, jane, {
+      onRetry: retry => retries.push(retry),
+    })
+    t.match(response, { attempts: 2, data: { id: 7 } })
     const [first, second] = requests.map(({ headers }) => headers['idempotency-key'])
     t.ok(first !== undefined && first === second)
-    t.match(repeats, [{ attempt: 2, idempotencyKey: first, failure: { code, outcome } }])
-    t.ok((repeats[0]?.delayMs ?? -1) >= 0 && (repeats[0]?.delayMs ?? Infinity) <= limits.backoffMs)
-  }))
-})
+    t.match(retries, [{ attempt: 2, idempotencyKey: first, failure: { code, outcome } }])
+    t.ok((retries[0]?.delayMs ?? -1) >= 0 && (retries[0]?.delayMs ?? Infinity) <= limits.backoffMs)
+  })
+}
 
-t.test('not sent again: what more of the same would not mend', async t => {
-  const codes: ProblemCode[] = ['validation_failed', 'procore_rejected', 'idempotency_key_reused', 'unauthenticated', 'company_not_allowed', 'avatar_type', 'internal', 'procore_unauthorized', 'malformed_json']
-  for (const code of codes) {
-    const { url, requests } = await startScriptedServer(t, [problemResponse(code, code === 'internal' ? 'unknown' : undefined), createdResponse])
-    await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), { name: 'ProblemError', code, attempts: 1 })
-    t.equal(requests.length, 1, code)
-  }
-})
+const permanentCodes: ProblemCode[] = [
+  'validation_failed',
+  'procore_rejected',
+  'idempotency_key_reused',
+  'unauthenticated',
+  'company_not_allowed',
+  'avatar_type',
+  'internal',
+  'procore_unauthorized',
+  'malformed_json',
+]
 
-t.test('refused by Procore without a word on when to come back', async t => {
-  const { url, requests } = await startScriptedServer(t, [problemResponse('procore_bad_response', 'rejected'), createdResponse])
-  await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), { code: 'procore_bad_response', outcome: 'rejected' })
+for (const code of permanentCodes) {
+  t.test(`${code} is not retried`, async t => {
+    const problem = problemResponse(code, code === 'internal' ? 'unknown' : undefined)
+    const { url, requests } = await startScriptedServer(t, [problem, createdResponse])
+    const call = createClient({ baseUrl: url }).createUser(101, jane)
+    await t.rejects(call, { name: 'ProblemError', code, attempts: 1 })
+    t.equal(requests.length, 1)
+  })
+}
+
+t.test('a rejection by Procore without Retry-After is not retried', async t => {
+  const problem = problemResponse('procore_bad_response', 'rejected')
+  const { url, requests } = await startScriptedServer(t, [problem, createdResponse])
+  const call = createClient({ baseUrl: url }).createUser(101, jane)
+  await t.rejects(call, { code: 'procore_bad_response', outcome: 'rejected' })
   t.equal(requests.length, 1)
 })
 
-t.test('an unknown outcome is never sent again without a key', async t => {
-  for (const answer of [problemResponse('procore_timeout', 'unknown'), 'reset' as const]) {
-    const { url, requests } = await startScriptedServer(t, [answer, createdResponse])
+const unknownOutcomes = [
+  { name: 'a problem', response: problemResponse('procore_timeout', 'unknown'), errorName: 'ProblemError' },
+  { name: 'a lost connection', response: 'reset', errorName: 'NetworkError' },
+] as const
+
+for (const { name, response, errorName } of unknownOutcomes) {
+  t.test(`an unknown outcome because of ${name} is not retried without an idempotency key`, async t => {
+    const { url, requests } = await startScriptedServer(t, [response, createdResponse])
     const { send } = createClient({ baseUrl: url })
-    await t.rejects(send('post', '/companies/{company_id}/users', withoutKey), { name: answer === 'reset' ? 'NetworkError' : 'ProblemError', outcome: 'unknown', attempts: 1, idempotencyKey: undefined })
+    await t.rejects(send('post', '/companies/{company_id}/users', withoutKey), {
+      name: errorName,
+      outcome: 'unknown',
+      attempts: 1,
+      idempotencyKey: undefined,
+    })
     t.equal(requests.length, 1)
     t.equal(requests[0]?.headers['idempotency-key'], undefined)
-  }
+  })
+}
+
+t.test('the outcome not_sent is retried without an idempotency key', async t => {
   const { url } = await startScriptedServer(t, [problemResponse('procore_unreachable', 'not_sent'), createdResponse])
-  t.match(await createClient({ baseUrl: url }).send('post', '/companies/{company_id}/users', withoutKey), { attempts: 2 }, 'what was not sent is')
+  const { send } = createClient({ baseUrl: url })
+  t.match(await send('post', '/companies/{company_id}/users', withoutKey), { attempts: 2 })
 })
 
-t.test('what changes nothing is sent again after a loss, without any key', async t => {
+t.test('a request that changes nothing is retried after a lost connection without an idempotency key', async t => {
   const { url, requests } = await startScriptedServer(t, ['reset', createdResponse])
   const client = createClient({ baseUrl: url })
   t.match(await client.validateUser(101, jane, { runConfigurableValidations: true }), { attempts: 2 })
@@ -69,112 +121,183 @@ t.test('what changes nothing is sent again after a loss, without any key', async
   ])
 })
 
-t.test('at most a few times', async t => {
+t.test('the number of attempts is limited', async t => {
   const { url, requests } = await startScriptedServer(t, [problemResponse('overloaded', 'not_sent', '0')])
-  const error = await createClient({ baseUrl: url }).createUser(101, jane).catch((error: unknown) => error)
+  const error = await catchError(createClient({ baseUrl: url }).createUser(101, jane))
   t.ok(error instanceof ProblemError)
-  t.match(error, { code: 'overloaded', outcome: 'not_sent', retryAfterMs: 0, attempts: limits.attemptsMax })
+  t.match(error, {
+    code: 'overloaded',
+    outcome: 'not_sent',
+    retryAfterMs: 0,
+    attempts: limits.attemptsMax,
+  })
   t.equal(requests.length, limits.attemptsMax)
 })
 
-t.test('waiting for a request that runs under the same key is no attempt, and has an end too', async t => {
-  const pauses = new Backoff()
-  const waits: number[] = []
-  const running = new ProblemError({ type: 'about:blank', title: '', status: 409, detail: '', code: 'idempotency_in_progress', request_id: '' }, 0)
-  for (let ms = pauses.nextDelayMs(running); ms !== undefined; ms = pauses.nextDelayMs(running)) waits.push(ms)
-  t.ok(waits.length > limits.attemptsMax && waits.every(ms => ms <= limits.backoffMaxMs))
-  t.ok(waits.reduce((sum, ms) => sum + ms) <= limits.retryDelayTotalMaxMs)
+t.test('waiting for a request with the same key does not count as an attempt, and is limited', async t => {
+  const backoff = new Backoff()
+  const delaysMs: number[] = []
+  const problem = { type: 'about:blank', title: '', status: 409, detail: '', request_id: '' }
+  const inProgress = new ProblemError({ ...problem, code: 'idempotency_in_progress' }, 0)
+  for (let ms = backoff.nextDelayMs(inProgress); ms !== undefined; ms = backoff.nextDelayMs(inProgress)) {
+    delaysMs.push(ms)
+  }
+  t.ok(delaysMs.length > limits.attemptsMax && delaysMs.every(ms => ms <= limits.backoffMaxMs))
+  t.ok(delaysMs.reduce((sum, ms) => sum + ms) <= limits.retryDelayTotalMaxMs)
 })
 
-t.test('Retry-After is heeded, in seconds and as a date; one that is too long is told at once', async t => {
-  const times: number[] = []
-  for (const value of ['1', new Date(Date.now() + 2000).toUTCString()]) {
-    const { url } = await startScriptedServer(t, [problemResponse('procore_rate_limited', 'not_sent', value), createdResponse])
-    await createClient({ baseUrl: url }).createUser(101, jane, { onRetry: ({ delayMs }) => times.push(delayMs) })
-  }
-  t.equal(times[0], 1000)
-  t.ok(times[1] !== undefined && times[1] > 0 && times[1] <= 2000)
-  const { url, requests } = await startScriptedServer(t, [problemResponse('procore_rate_limited', 'not_sent', '3600'), createdResponse])
-  await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), { code: 'procore_rate_limited', retryAfterMs: 3_600_000, attempts: 1 })
+t.test('Retry-After in seconds is respected', async t => {
+  t.equal(await getRetryDelayMs(t, '1'), 1000)
+})
+
+t.test('Retry-After as a date is respected', async t => {
+  const delayMs = await getRetryDelayMs(t, new Date(Date.now() + 2000).toUTCString())
+  t.ok(delayMs !== undefined && delayMs > 0 && delayMs <= 2000)
+})
+
+/** Returns the pause before the retry of a problem that has this Retry-After. */
+async function getRetryDelayMs (t: Test, retryAfter: string): Promise<number | undefined> {
+  const delaysMs: number[] = []
+  const problem = problemResponse('procore_rate_limited', 'not_sent', retryAfter)
+  const { url } = await startScriptedServer(t, [problem, createdResponse])
+  await createClient({ baseUrl: url }).createUser(101, jane, { onRetry: ({ delayMs }) => delaysMs.push(delayMs) })
+  t.equal(delaysMs.length, 1)
+  return delaysMs[0]
+}
+
+t.test('a Retry-After that is too long is thrown at once', async t => {
+  const problem = problemResponse('procore_rate_limited', 'not_sent', '3600')
+  const { url, requests } = await startScriptedServer(t, [problem, createdResponse])
+  await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), {
+    code: 'procore_rate_limited',
+    retryAfterMs: 3_600_000,
+    attempts: 1,
+  })
   t.equal(requests.length, 1)
 })
 
 t.test('a pause ends when the call is aborted', async t => {
-  const { url, requests } = await startScriptedServer(t, [problemResponse('procore_unavailable', 'not_sent', '30'), createdResponse])
-  const leaving = new AbortController()
+  const problem = problemResponse('procore_unavailable', 'not_sent', '30')
+  const { url, requests } = await startScriptedServer(t, [problem, createdResponse])
+  const controller = new AbortController()
   const reason = new Error('changed my mind')
-  const call = createClient({ baseUrl: url }).createUser(101, jane, { signal: leaving.signal, onRetry: () => setImmediate(() => leaving.abort(reason)) })
-  t.equal(await call.catch((error: unknown) => error), reason)
+  const call = createClient({ baseUrl: url }).createUser(101, jane, {
+    signal: controller.signal,
+    onRetry: () => setImmediate(() => controller.abort(reason)),
+  })
+  t.equal(await catchError(call), reason)
   t.equal(requests.length, 1)
 })
 
-t.test('a call that was aborted before it began sends nothing', async t => {
+t.test('a call whose signal is already aborted sends nothing', async t => {
   const { url, requests } = await startScriptedServer(t, [createdResponse])
   const reason = new Error('too late')
-  t.equal(await createClient({ baseUrl: url }).createUser(101, jane, { signal: AbortSignal.abort(reason) }).catch((error: unknown) => error), reason)
+  const call = createClient({ baseUrl: url }).createUser(101, jane, { signal: AbortSignal.abort(reason) })
+  t.equal(await catchError(call), reason)
   t.equal(requests.length, 0)
 })
 
-t.test('a token that is waited for in vain ends with the call', async t => {
+t.test('a call that waits for its access token can be aborted', async t => {
   const { url, requests } = await startScriptedServer(t, [createdResponse])
-  const leaving = new AbortController()
+  const controller = new AbortController()
   const reason = new Error('signed out')
-  const call = createClient({ baseUrl: url, accessToken: () => { setImmediate(() => leaving.abort(reason)); return new Promise<string>(() => {}) } }).createUser(101, jane, { signal: leaving.signal })
-  t.equal(await call.catch((error: unknown) => error), reason)
+  const accessToken = () => {
+    setImmediate(() => controller.abort(reason))
+    return new Promise<string>(() => {})
+  }
+  const call = createClient({ baseUrl: url, accessToken }).createUser(101, jane, { signal: controller.signal })
+  t.equal(await catchError(call), reason)
   t.equal(requests.length, 0)
 })
 
-t.test('answers that are not of the service', async t => {
-  const html = (status: number): ScriptedResponse => ({ status, headers: { 'content-type': 'text/html' }, body: '<h1>Bad Gateway</h1>' })
-  const gateway = await startScriptedServer(t, [html(502), { ...problemResponse('internal'), body: '{' }])
-  await t.rejects(createClient({ baseUrl: gateway.url }).createUser(101, jane), { name: 'NetworkError', reason: 'response', status: 500, outcome: 'unknown', attempts: 2 })
-  for (const body of ['{"status":400,"code":"bad_request"}', '{"status":422,"code":"validation_failed","detail":"","errors":{"city":["is wrong"]}}', '[]', 'null']) {
-    const other = await startScriptedServer(t, [{ ...problemResponse('bad_request'), body }])
-    await t.rejects(createClient({ baseUrl: other.url }).createUser(101, jane), { name: 'NetworkError', reason: 'response' }, body)
-  }
-  const page = await startScriptedServer(t, [html(200), createdResponse])
-  await t.rejects(createClient({ baseUrl: page.url }).createUser(101, jane), { name: 'NetworkError', reason: 'response', status: 200, attempts: 1 })
+const htmlResponse = (status: number): ScriptedResponse =>
+  ({ status, headers: { 'content-type': 'text/html' }, body: '<h1>Bad Gateway</h1>' })
+
+t.test('an error page of a gateway is retried, and a problem that is not JSON is a NetworkError', async t => {
+  const { url } = await startScriptedServer(t, [htmlResponse(502), { ...problemResponse('internal'), body: '{' }])
+  await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), {
+    name: 'NetworkError',
+    reason: 'response',
+    status: 500,
+    outcome: 'unknown',
+    attempts: 2,
+  })
 })
 
-t.test('a redirect is not followed: the token is for the service alone', async t => {
-  const elsewhere = await startScriptedServer(t, [createdResponse])
-  const { url } = await startScriptedServer(t, [{ status: 307, headers: { location: elsewhere.url }, body: '' }])
-  await t.rejects(createClient({ baseUrl: url, accessToken: 'a-token' }).send('post', '/companies/{company_id}/users', withoutKey), { name: 'NetworkError', reason: 'connection' })
-  t.equal(elsewhere.requests.length, 0)
+const invalidProblems = [
+  '{"status":400,"code":"bad_request"}',
+  '{"status":422,"code":"validation_failed","detail":"","errors":{"city":["is wrong"]}}',
+  '[]',
+  'null',
+]
+
+for (const body of invalidProblems) {
+  t.test(`a problem with the invalid body ${body} is a NetworkError`, async t => {
+    const { url } = await startScriptedServer(t, [{ ...problemResponse('bad_request'), body }])
+    const call = createClient({ baseUrl: url }).createUser(101, jane)
+    await t.rejects(call, { name: 'NetworkError', reason: 'response' })
+  })
+}
+
+t.test('a successful response that is not JSON is a NetworkError', async t => {
+  const { url } = await startScriptedServer(t, [htmlResponse(200), createdResponse])
+  await t.rejects(createClient({ baseUrl: url }).createUser(101, jane), {
+    name: 'NetworkError',
+    reason: 'response',
+    status: 200,
+    attempts: 1,
+  })
 })
 
-t.test('nobody there', async t => {
+t.test('a redirect is not followed, because it would disclose the access token', async t => {
+  const target = await startScriptedServer(t, [createdResponse])
+  const { url } = await startScriptedServer(t, [{ status: 307, headers: { location: target.url }, body: '' }])
+  const { send } = createClient({ baseUrl: url, accessToken: 'a-token' })
+  await t.rejects(send('post', '/companies/{company_id}/users', withoutKey), {
+    name: 'NetworkError',
+    reason: 'connection',
+  })
+  t.equal(target.requests.length, 0)
+})
+
+t.test('a refused connection is retried and thrown as a NetworkError', async t => {
   const call = createClient({ baseUrl: 'http://127.0.0.1:1' }).createUser(101, jane)
-  await t.rejects(call, { name: 'NetworkError', reason: 'connection', attempts: limits.attemptsMax, cause: Error })
+  await t.rejects(call, {
+    name: 'NetworkError',
+    reason: 'connection',
+    attempts: limits.attemptsMax,
+    cause: Error,
+  })
 })
 
-// The others must not be given its clock.
-t.test('no answer ends by the time for one call, and is not sent again', { buffered: false }, async t => {
+// Not in parallel with other tests, which would get the intercepted timeout.
+t.test('a call without a response times out and is not retried', { buffered: false }, async t => {
   const { url, requests } = await startScriptedServer(t, ['silence'])
   const timeout = AbortSignal.timeout.bind(AbortSignal)
-  const wanted: number[] = []
+  const timeoutsMs: number[] = []
   t.intercept(AbortSignal, 'timeout', {
     value: (ms: number) => {
-      wanted.push(ms)
+      timeoutsMs.push(ms)
       return timeout(200)
-    }
+    },
   })
-  const error = await createClient({ baseUrl: url }).createUser(101, jane).catch((error: unknown) => error)
+  const error = await catchError(createClient({ baseUrl: url }).createUser(101, jane))
   t.ok(error instanceof NetworkError)
   t.match(error, { reason: 'timeout', outcome: 'unknown', attempts: 1, idempotencyKey: String })
-  t.strictSame(wanted, [limits.callTimeoutMs])
+  t.strictSame(timeoutsMs, [limits.callTimeoutMs])
   t.equal(requests.length, 1)
 })
 
-t.test('the token is asked for before every attempt; a fetch of one\'s own is used', async t => {
+t.test('every attempt gets a new access token and uses the custom fetch', async t => {
   const { url, requests } = await startScriptedServer(t, [problemResponse('stopping'), createdResponse])
-  let tokens = 0
-  let fetches = 0
-  const own: typeof fetch = (...args) => {
-    fetches++
+  let tokenCount = 0
+  let fetchCount = 0
+  const countingFetch: typeof fetch = (...args) => {
+    fetchCount++
     return fetch(...args)
   }
-  await createClient({ baseUrl: url, accessToken: async () => `token-${++tokens}`, fetch: own }).createUser(101, jane)
+  const accessToken = async () => `token-${++tokenCount}`
+  await createClient({ baseUrl: url, accessToken, fetch: countingFetch }).createUser(101, jane)
   t.strictSame(requests.map(({ headers }) => headers.authorization), ['Bearer token-1', 'Bearer token-2'])
-  t.equal(fetches, 2)
+  t.equal(fetchCount, 2)
 })

@@ -1,4 +1,4 @@
-// The OpenAPI document: what is committed is what the code says, and it says everything.
+// Tests that the committed OpenAPI document follows from the code and is complete.
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -9,24 +9,49 @@ import { startIssuer } from '../helpers/issuer.ts'
 import { send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-interface Media { schema: { properties?: Record<string, { properties?: Record<string, unknown> }>, $ref?: string }, examples?: Record<string, { value: { code: string, status: number } }> }
-interface Operation { security: object[], requestBody: { content: Record<string, Media> }, responses: Record<string, { description: string, headers?: object, content?: Record<string, Media> }>, parameters: Array<{ name: string, in: string, required?: boolean }> }
-interface Document { openapi: string, paths: Record<string, Record<string, Operation>>, components: Record<string, Record<string, unknown>> }
-
-const written: Document = parse(await readFile(openapiPath, 'utf8'))
-
-const partAt = (pointer: string) => pointer.split('/').slice(1).reduce<unknown>((holder, step) => Object(holder)[step.replaceAll('~1', '/').replaceAll('~0', '~')], written)
-
-/** With what is referred to in place, but for the problem, which all responses refer to. */
-function resolve (value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if ('$ref' in value && typeof value.$ref === 'string' && value.$ref !== '#/components/schemas/Problem') return resolve(partAt(value.$ref))
-  return Array.isArray(value) ? value.map(resolve) : Object.fromEntries(Object.entries(value).map(([key, member]) => [key, resolve(member)]))
+interface Media {
+  schema: { properties?: Record<string, { properties?: Record<string, unknown> }>, $ref?: string }
+  examples?: Record<string, { value: { code: string, status: number } }>
 }
 
-const document: Document = Object(resolve(written))
+interface Operation {
+  security: object[]
+  requestBody: { content: Record<string, Media> }
+  responses: Record<string, { description: string, headers?: object, content?: Record<string, Media> }>
+  parameters: Array<{ name: string, in: string, required?: boolean }>
+}
 
-t.test('it is not stale: `npm run openapi` rewrites it', async t => {
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: Record<string, Record<string, unknown>>
+}
+
+const parseDocument: (yaml: string) => Document = parse
+
+const committed = parseDocument(await readFile(openapiPath, 'utf8'))
+
+/** Returns the part of the document that a `$ref` points to (JSON Pointer, RFC 6901). */
+function findPart (ref: string): unknown {
+  const steps = ref.split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return steps.reduce<unknown>((parent, step): unknown => {
+    return typeof parent === 'object' && parent !== null ? Reflect.get(parent, step) : undefined
+  }, committed)
+}
+
+/** Replaces references by what they refer to, except for the schema Problem, to which all problem responses refer. */
+function resolve (value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if ('$ref' in value && typeof value.$ref === 'string' && value.$ref !== '#/components/schemas/Problem') {
+    return resolve(findPart(value.$ref))
+  }
+  if (Array.isArray(value)) return value.map(resolve)
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, resolve(member)]))
+}
+
+const document = parseDocument(JSON.stringify(resolve(committed)))
+
+t.test('the committed document is up to date; `npm run openapi` rewrites it', async t => {
   t.equal(await readFile(openapiPath, 'utf8'), await buildOpenapiYaml())
 })
 
@@ -34,75 +59,110 @@ t.test('the service serves the same document', async t => {
   const { url } = await startService(t)
   const reply = await send(`${url}/openapi.json`, { method: 'GET' })
   t.equal(reply.status, 200)
-  t.strictSame(reply.json, written)
+  t.strictSame(reply.json, committed)
 })
 
-t.test('both paths, both media types, all 27 fields and the query', async t => {
+t.test('the create has both paths, both media types, all 27 fields and the query', async t => {
   t.equal(document.openapi, '3.1.0')
-  const fields = Object.keys(createCompanyUser({ stateCodes: 'iso', permissionTemplateIds: new Set() }).body?.fields.properties ?? {})
+  const { body } = createCompanyUser({ stateCodes: 'iso', permissionTemplateIds: new Set() })
+  const fields = Object.keys(body?.fields.properties ?? {})
   t.equal(fields.length + 1, 27)
   for (const path of ['/companies/{company_id}/users', '/rest/v1.3/companies/{company_id}/users']) {
     const operation = document.paths[path]?.['post']
     const content = operation?.requestBody.content
     t.strictSame(Object.keys(content?.['application/json']?.schema.properties?.['user']?.properties ?? {}), fields)
-    t.strictSame(Object.keys(content?.['multipart/form-data']?.schema.properties ?? {}), [...fields, 'avatar'].map(name => `user[${name}]`))
-    t.strictSame(operation?.parameters.map(({ name, in: part }) => `${part} ${name}`).sort(), ['header Idempotency-Key', 'header X-Request-Id', 'path company_id', 'query run_configurable_validations'])
+    const multipartFields = Object.keys(content?.['multipart/form-data']?.schema.properties ?? {})
+    t.strictSame(multipartFields, [...fields, 'avatar'].map(name => `user[${name}]`))
+    t.strictSame(operation?.parameters.map(({ name, in: part }) => `${part} ${name}`).sort(), [
+      'header Idempotency-Key',
+      'header X-Request-Id',
+      'path company_id',
+      'query run_configurable_validations',
+    ])
   }
 })
 
-t.test('a token is asked for where callers are verified, and may be left out elsewhere', async t => {
+t.test('an access token is required if callers are authenticated, and optional otherwise', async t => {
   t.strictSame(document.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }, {}])
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
-  const verified: Document = JSON.parse((await send(`${url}/openapi.json`, { method: 'GET' })).text)
-  t.strictSame(verified.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }])
+  const authenticated = parseDocument((await send(`${url}/openapi.json`, { method: 'GET' })).text)
+  t.strictSame(authenticated.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }])
 })
 
-t.test('every problem is there under its status, with an example that is one', async t => {
+t.test('the create lists every problem under its status, with a valid example', async t => {
   const responses = document.paths['/companies/{company_id}/users']?.['post']?.responses ?? {}
   t.ok(responses['201']?.content?.['application/json']?.schema.properties?.['id'])
   for (const code of problemCodes) {
     const response = responses[code === 'procore_rejected' ? '4XX' : String(problemTable[code].status)]
     const media = response?.content?.['application/problem+json']
     t.equal(media?.schema.$ref, '#/components/schemas/Problem', code)
-    t.match(media?.examples?.[code]?.value, { code, status: problemTable[code].status, type: `urn:problem-type:procore-bff:${code}`, request_id: String })
+    t.match(media?.examples?.[code]?.value, {
+      code,
+      status: problemTable[code].status,
+      type: `urn:problem-type:procore-bff:${code}`,
+      request_id: String,
+    })
   }
 })
 
-/** Which codes an operation can come to, by its responses. */
-const codesOf = ({ responses }: Operation) => Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {}))
-const operation = (method: string, path: string): Operation => {
-  const found = document.paths[path]?.[method]
-  if (found === undefined) throw new Error(`no ${method} ${path}`)
-  return found
+/** Returns the sorted problem codes of an operation. */
+function listCodes (method: string, path: string): string[] {
+  const contents = Object.values(getOperation(method, path).responses).map(({ content }) => content)
+  return contents.flatMap(content => Object.keys(content?.['application/problem+json']?.examples ?? {})).sort()
 }
 
-t.test('each operation has the problems that it can come to, and no others', async t => {
-  const base = '/companies/{company_id}/users'
-  const all = problemCodes.toSorted()
-  const without = (...patterns: RegExp[]) => all.filter(code => !patterns.some(pattern => pattern.test(code)))
-  const ofBody = /^(malformed_|body_|avatar_|unsupported_|template_|request_timeout)/
-  t.strictSame(codesOf(operation('post', base)).sort(), all)
-  t.strictSame(codesOf(operation('post', `${base}/validate`)).sort(), without(/^procore_/, /^idempotency_/), 'nothing is sent, and no key is used up')
-  t.strictSame(codesOf(operation('patch', `${base}/{id}`)).sort(), without(/^idempotency_/))
-  t.strictSame(codesOf(operation('patch', `${base}/{id}/invite`)).sort(), without(ofBody))
-  for (const path of [base, `${base}/{id}`, `${base}/form`, '/rest/v1.0/vendors']) t.strictSame(codesOf(operation('get', path)).sort(), without(ofBody, /^idempotency_/), path)
-  const { examples = {} } = operation('get', base).responses['504']?.content?.['application/problem+json'] ?? {}
-  t.notOk('outcome' in (examples['procore_timeout']?.value ?? {}), 'nothing becomes of a question')
+function getOperation (method: string, path: string): Operation {
+  const operation = document.paths[path]?.[method]
+  if (operation === undefined) throw new Error(`The document has no ${method} ${path}.`)
+  return operation
+}
+
+const allCodes = problemCodes.toSorted()
+const codesWithout = (...patterns: RegExp[]) => allCodes.filter(code => !patterns.some(pattern => pattern.test(code)))
+const bodyCodes = /^(malformed_|body_|avatar_|unsupported_|template_|request_timeout)/
+const usersPath = '/companies/{company_id}/users'
+
+const codeRows = [
+  { method: 'post', path: usersPath, codes: allCodes },
+  // Nothing is sent to Procore, and no idempotency key is stored.
+  { method: 'post', path: `${usersPath}/validate`, codes: codesWithout(/^procore_/, /^idempotency_/) },
+  { method: 'patch', path: `${usersPath}/{id}`, codes: codesWithout(/^idempotency_/) },
+  { method: 'patch', path: `${usersPath}/{id}/invite`, codes: codesWithout(bodyCodes) },
+  ...[usersPath, `${usersPath}/{id}`, `${usersPath}/form`, '/rest/v1.0/vendors'].map(path => {
+    return { method: 'get', path, codes: codesWithout(bodyCodes, /^idempotency_/) }
+  }),
+]
+
+for (const { method, path, codes } of codeRows) {
+  t.test(`${method} ${path} lists the problems that it can return and no others`, async t => {
+    t.strictSame(listCodes(method, path), codes)
+  })
+}
+
+t.test('a problem of a safe request has no outcome', async t => {
+  const { content } = getOperation('get', usersPath).responses['504'] ?? {}
+  const example = content?.['application/problem+json']?.examples?.['procore_timeout']
+  t.match(example?.value, { code: 'procore_timeout' })
+  t.notOk('outcome' in (example?.value ?? {}))
 })
 
-t.test('what has no body says so', async t => {
-  t.equal(operation('patch', '/companies/{company_id}/users/{id}/invite').responses['202']?.content, undefined)
-  t.equal(operation('get', '/companies/{company_id}/users/form').responses['304']?.content, undefined)
+t.test('a response without a body has no content', async t => {
+  t.equal(getOperation('patch', '/companies/{company_id}/users/{id}/invite').responses['202']?.content, undefined)
+  t.equal(getOperation('get', '/companies/{company_id}/users/form').responses['304']?.content, undefined)
 })
 
-t.test('each part is written once, and referred to', async t => {
-  const text = JSON.stringify(written)
+t.test('every component is referenced, and problems are only in components', async t => {
+  const text = JSON.stringify(committed)
   const refs = new Set([...text.matchAll(/"\$ref":"(#[^"]*)"/g)].map(([, ref = '']) => ref))
-  for (const ref of refs) t.ok(partAt(ref), ref)
-  const { securitySchemes: _, ...components } = written.components
-  const parts = Object.entries(components).flatMap(([kind, byName]) => Object.keys(byName).map(name => `#/components/${kind}/${name}`))
-  t.strictSame(parts.filter(part => !refs.has(part)), [], 'none is left over')
+  for (const ref of refs) t.ok(findPart(ref), ref)
+  const { securitySchemes: _, ...components } = committed.components
+  const parts = Object.entries(components).flatMap(([kind, byName]) => {
+    return Object.keys(byName).map(name => `#/components/${kind}/${name}`)
+  })
+  t.strictSame(parts.filter(part => !refs.has(part)), [])
   for (const part of parts) t.match(part, /^#\/components\/\w+\/[\w.-]+$/)
-  for (const [path, methods] of Object.entries(written.paths)) t.notMatch(JSON.stringify(methods), 'application/problem+json', path)
+  for (const [path, methods] of Object.entries(committed.paths)) {
+    t.notMatch(JSON.stringify(methods), 'application/problem+json', path)
+  }
 })

@@ -1,18 +1,16 @@
 // Tests each fault of an exchange with Procore with each kind of body: the response to the caller, the requests that
 // Procore received, and that the next request succeeds. The emulator runs in a process of its own, because faults
 // between two ends in one process look different.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { spawnProgram } from '../helpers/spawn-program.ts'
 import { boundary, multipartBody, jane, janeParts, send, type TestResponse } from '../helpers/requests.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
+import { collectGarbage } from '../helpers/collect-garbage.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage: () => void = runInNewContext('gc')
 
 const largeForm = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(6_000_000) }, ...janeParts])
 /** Exceeds the buffers on the way, so that an early response arrives before the last byte is handed to the socket. */
@@ -262,7 +260,12 @@ t.test('a fault of Procore', async t => {
   t.ok(grownBytes < 24_000_000, `memory is back at its initial level: ${grownBytes}`)
 })
 
-interface RecordedRequest { method: string, path: string, complete: boolean }
+const RecordedRequestsSchema = Type.Array(Type.Object({
+  method: Type.String(),
+  path: Type.String(),
+  complete: Type.Boolean(),
+}))
+const UsersSchema = Type.Array(Type.Object({ companyId: Type.Number() }))
 
 /** Controls an emulator that runs in another process through its own routes. */
 class EmulatorControl {
@@ -287,14 +290,14 @@ class EmulatorControl {
 
   /** Number of complete POST requests that the API received. */
   async countCompleteCreates (): Promise<number> {
-    const requests: RecordedRequest[] = JSON.parse(await this.#send('GET', '/requests'))
+    const requests = assertSchema(RecordedRequestsSchema, JSON.parse(await this.#send('GET', '/requests')))
     return requests.filter(({ method, path, complete }) => {
       return method === 'POST' && path.startsWith('/rest/') && complete
     }).length
   }
 
   async countUsers (companyId: number): Promise<number> {
-    const users: Array<{ companyId: number }> = JSON.parse(await this.#send('GET', '/users'))
+    const users = assertSchema(UsersSchema, JSON.parse(await this.#send('GET', '/users')))
     return users.filter(user => user.companyId === companyId).length
   }
 

@@ -1,9 +1,10 @@
-// A create by JSON: what goes upstream is built from what was validated, and what comes back is Procore's answer byte for byte.
+// Creates by JSON: the upstream request has validated values only, and Procore's response is relayed byte for byte.
 import t from 'tap'
 import { jane, streamChunks, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
-const everything = {
+/** All 26 fields of a user that a JSON body can have. */
+const completeUser = {
   ...jane,
   first_name: 'Jané',
   job_title: 'QA Manager',
@@ -31,18 +32,24 @@ const everything = {
   bid_contact: true,
 }
 
-t.test('all 26 fields arrive as they were sent, under both paths', async t => {
+t.test('all 26 fields reach Procore as they were sent', async t => {
   const { url, emulator } = await startService(t)
-  for (const path of ['/companies/101/users', '/rest/v1.3/companies/102/users']) {
-    const { status } = await sendJson(`${url}${path}`, { user: everything })
-    t.equal(status, 201)
-    const received = emulator.apiRequests.at(-1)
-    t.equal(received?.path, `/rest/v1.3/companies/${path.includes('102') ? 102 : 101}/users`)
-    t.strictSame(JSON.parse(String(received?.body)), { user: everything })
+  const rows = [
+    { path: '/companies/101/users', upstreamPath: '/rest/v1.3/companies/101/users' },
+    { path: '/rest/v1.3/companies/102/users', upstreamPath: '/rest/v1.3/companies/102/users' },
+  ]
+  for (const { path, upstreamPath } of rows) {
+    await t.test(`a create at ${path} is sent to ${upstreamPath}`, async t => {
+      const { status } = await sendJson(`${url}${path}`, { user: completeUser })
+      t.equal(status, 201)
+      const received = emulator.apiRequests.at(-1)
+      t.equal(received?.path, upstreamPath)
+      t.strictSame(JSON.parse(String(received?.body)), { user: completeUser })
+    })
   }
 })
 
-t.test('only what is ours to say goes upstream', async t => {
+t.test('no header of the caller reaches Procore', async t => {
   const { usersUrl, emulator } = await startService(t)
   await sendJson(`${usersUrl}?run_configurable_validations=1`, { user: { ...jane, job_title: 'QA' } }, {
     authorization: 'Bearer of-the-caller',
@@ -73,14 +80,25 @@ t.test('only what is ours to say goes upstream', async t => {
   })
 })
 
-t.test('the answer is Procore\'s, byte for byte, and its headers are ours', async t => {
+t.test('the body of Procore\'s response is relayed byte for byte, with headers of the service\'s own', async t => {
   const { usersUrl, emulator } = await startService(t)
   const body = '{ "id": 12345678901234567890,\n"name" : "J\\u00e9", "extra": [null] }'
-  emulator.faults.add({ kind: 'status', status: 201, body, headers: { 'x-request-id': 'procore-9', 'cache-control': 'public', etag: '"1"', location: 'https://elsewhere.example.com', 'set-cookie': 'a=b' } })
-  const reply = await sendJson(usersUrl, { user: jane }, { 'x-request-id': 'caller-7' })
-  t.equal(reply.status, 201)
-  t.equal(reply.text, body)
-  const { date, 'keep-alive': _, ...headers } = reply.headers
+  emulator.faults.add({
+    kind: 'status',
+    status: 201,
+    body,
+    headers: {
+      'x-request-id': 'procore-9',
+      'cache-control': 'public',
+      etag: '"1"',
+      location: 'https://elsewhere.example.com',
+      'set-cookie': 'a=b',
+    },
+  })
+  const response = await sendJson(usersUrl, { user: jane }, { 'x-request-id': 'caller-7' })
+  t.equal(response.status, 201)
+  t.equal(response.text, body)
+  const { date, 'keep-alive': _, ...headers } = response.headers
   t.ok(date)
   t.strictSame(headers, {
     'content-type': 'application/json; charset=utf-8',
@@ -92,24 +110,36 @@ t.test('the answer is Procore\'s, byte for byte, and its headers are ours', asyn
   })
 })
 
-t.test('an id that is not sane is replaced', async t => {
+t.test('a request ID of the caller\'s is used if it is safe to log', async t => {
   const { usersUrl } = await startService(t)
-  for (const id of ['a b', 'x'.repeat(129), 'ä', '<script>']) {
-    const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': Buffer.from(id).toString('latin1') })
-    t.match(headers['x-request-id'], /^[0-9a-f-]{36}$/)
+  const createWithRequestId = async (requestId: string) => {
+    const headers = { 'x-request-id': Buffer.from(requestId).toString('latin1') }
+    return (await sendJson(usersUrl, { user: {} }, headers)).headers['x-request-id']
   }
-  const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': 'A.b_c:/+=@-9' })
-  t.equal(headers['x-request-id'], 'A.b_c:/+=@-9')
+  const rows = [
+    { name: 'a request ID with a space', requestId: 'a b' },
+    { name: 'a request ID over 128 characters', requestId: 'x'.repeat(129) },
+    { name: 'a request ID outside ASCII', requestId: 'ä' },
+    { name: 'a request ID with markup', requestId: '<script>' },
+  ]
+  for (const { name, requestId } of rows) {
+    await t.test(`${name} is replaced by a UUID`, async t => {
+      t.match(await createWithRequestId(requestId), /^[0-9a-f-]{36}$/)
+    })
+  }
+  t.equal(await createWithRequestId('A.b_c:/+=@-9'), 'A.b_c:/+=@-9')
 })
 
-t.test('a key repeated in JSON: the last one counts, for us and for Procore', async t => {
+t.test('the last value of a repeated JSON member is validated and sent', async t => {
   const { usersUrl, emulator } = await startService(t)
-  const { status } = await sendJson(usersUrl, '{"user":{"last_name":1,"last_name":"Doe","email_address":"jane.doe@example.com"}}')
+  const json = '{"user":{"last_name":1,"last_name":"Doe","email_address":"jane.doe@example.com"}}'
+  const { status } = await sendJson(usersUrl, json)
   t.equal(status, 201)
-  t.equal(String(emulator.apiRequests[0]?.body), '{"user":{"last_name":"Doe","email_address":"jane.doe@example.com"}}')
+  const sent = '{"user":{"last_name":"Doe","email_address":"jane.doe@example.com"}}'
+  t.equal(String(emulator.apiRequests[0]?.body), sent)
 })
 
-t.test('a chunked JSON body is taken as well', async t => {
+t.test('a chunked JSON body is accepted', async t => {
   const { usersUrl } = await startService(t)
   const { status } = await send(usersUrl, {
     headers: { 'content-type': 'Application/JSON; charset="UTF-8"' },

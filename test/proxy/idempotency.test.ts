@@ -1,225 +1,357 @@
-// Idempotency-Key: the first request under a key is sent, all others get what became of it, and what may have happened is never made again.
+// Idempotency-Key: the first request under a key is sent, every repeat gets its result, and no create is sent twice.
 import { createHash } from 'node:crypto'
 import t from 'tap'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { limits } from '../../src/config/limits.ts'
+import type { CompletedRecord } from '../../src/storage/idempotency-store.ts'
 import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
 import { png } from '../helpers/images.ts'
-import { multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson, type MultipartPart } from '../helpers/requests.ts'
+import { avatarPart, createUserFormHead, createUserJson } from '../helpers/request-builders.ts'
+import {
+  multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson, type MultipartPart, type TestResponse,
+} from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-const key = (value: string) => ({ 'idempotency-key': value })
-const creates = ({ emulator }: Service) => emulator.apiRequests.filter(({ method }) => method === 'POST')
-const avatar = (data: Buffer): MultipartPart => ({ name: 'user[avatar]', filename: 'a.png', data })
+const withKey = (value: string) => ({ 'idempotency-key': value })
 
-t.test('the same request again gives the same answer, and Procore is asked once', async t => {
+/** Returns the creates that reached Procore. */
+function findCreates ({ emulator }: Service) {
+  return emulator.apiRequests.filter(({ method }) => method === 'POST')
+}
+
+/** Repeats a request until no other one under its key is in progress. */
+async function sendUntilSettled (sendRequest: () => Promise<TestResponse>): Promise<TestResponse> {
+  let response = await sendRequest()
+  while (response.status === 409) response = await sendRequest()
+  return response
+}
+
+t.test('a repeated request gets the same response, and Procore receives it once', async t => {
   const service = await startService(t)
   const { usersUrl } = service
-  const image = png(1000)
-  const large = png(1_000_000)
-  const ways: Record<string, () => ReturnType<typeof sendJson>> = {
-    json: () => sendJson(usersUrl, { user: jane }, key('a')),
-    held: () => sendMultipart(usersUrl, multipartBody([avatar(image), ...janeParts, { name: 'user[city]', data: 'X' }]), key('b')),
-    streamed: () => sendMultipart(usersUrl, multipartBody([avatar(large), { name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: 'c@example.com' }]), key('c')),
+  const smallForm = multipartBody([avatarPart(png(1000)), ...janeParts, { name: 'user[city]', data: 'X' }])
+  const largeForm = multipartBody([
+    avatarPart(png(1_000_000)),
+    { name: 'user[last_name]', data: 'Doe' },
+    { name: 'user[email_address]', data: 'c@example.com' },
+  ])
+  const rows: Array<{ name: string, create: () => Promise<TestResponse> }> = [
+    { name: 'JSON', create: () => sendJson(usersUrl, { user: jane }, withKey('a')) },
+    { name: 'a buffered form', create: () => sendMultipart(usersUrl, smallForm, withKey('b')) },
+    { name: 'a streamed form', create: () => sendMultipart(usersUrl, largeForm, withKey('c')) },
+  ]
+  for (const { name, create } of rows) {
+    await t.test(`a repeat of ${name} is replayed`, async t => {
+      service.emulator.api.directory.users.clear()
+      const createsBefore = findCreates(service).length
+      const first = await create()
+      const second = await create()
+      t.equal(first.status, 201)
+      t.equal(first.headers['idempotency-replayed'], undefined)
+      t.match(second, {
+        status: 201,
+        text: first.text,
+        headers: {
+          'idempotency-replayed': 'true',
+          'procore-request-id': first.headers['procore-request-id'],
+          'content-type': first.headers['content-type'],
+        },
+      })
+      t.not(second.headers['x-request-id'], first.headers['x-request-id'])
+      t.equal(findCreates(service).length, createsBefore + 1)
+    })
   }
-  for (const [name, way] of Object.entries(ways)) {
-    service.emulator.api.directory.users.clear()
-    const before = creates(service).length
-    const first = await way()
-    const second = await way()
-    t.equal(first.status, 201, name)
-    t.equal(first.headers['idempotency-replayed'], undefined)
-    t.match(second, { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true', 'procore-request-id': first.headers['procore-request-id'], 'content-type': first.headers['content-type'] } }, name)
-    t.not(second.headers['x-request-id'], first.headers['x-request-id'])
-    t.equal(creates(service).length, before + 1, name)
-  }
-  t.ok(service.lines.some(({ replayed }) => replayed === true), 'the log tells of it')
+  t.ok(service.lines.some(({ replayed }) => replayed === true), 'a replay is logged')
 })
 
-t.test('by what is meant: order, spelling, media type and path do not matter', async t => {
-  const { usersUrl, emulator } = await startService(t)
-  const first = await sendJson(`${usersUrl}?run_configurable_validations=false`, { user: { ...jane, vendor_id: 7, is_active: true } }, key('a'))
+t.test('a request with another order, spelling, media type and path but the same meaning is replayed', async t => {
+  const { url, usersUrl, emulator } = await startService(t)
+  const user = { ...jane, vendor_id: 7, is_active: true }
+  const first = await sendJson(`${usersUrl}?run_configurable_validations=false`, { user }, withKey('a'))
   t.equal(first.status, 201)
-  const again = await sendMultipart(`${usersUrl.replace('/companies', '/rest/v1.3/companies')}?run_configurable_validations=0`, multipartBody([{ name: 'user[is_active]', data: '1' }, { name: 'user[vendor_id]', data: '007' }, ...janeParts]), { 'idempotency-token': '"a"' })
-  t.match(again, { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true' } })
+  const form = multipartBody([
+    { name: 'user[is_active]', data: '1' },
+    { name: 'user[vendor_id]', data: '007' },
+    ...janeParts,
+  ])
+  const procoreUrl = `${url}/rest/v1.3/companies/101/users?run_configurable_validations=0`
+  const second = await sendMultipart(procoreUrl, form, { 'idempotency-token': '"a"' })
+  t.match(second, { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true' } })
   t.equal(emulator.apiRequests.length, 1)
 })
 
-t.test('another request under the same key is refused, whatever is different', async t => {
+t.test('a different request under the same key is refused', async t => {
   const { usersUrl, emulator } = await startService(t)
-  t.equal((await sendMultipart(usersUrl, multipartBody([avatar(png(500_000)), ...janeParts]), key('a'))).status, 201)
-  for (const [name, parts, query] of [
-    ['another avatar', [avatar(png(500_000)), ...janeParts], ''], ['no avatar', janeParts, ''],
-    ['another field', [...janeParts, { name: 'user[city]', data: 'X' }], ''],
-  ] as const) {
-    t.match((await sendMultipart(`${usersUrl}${query}`, multipartBody([...parts]), key('a'))).json, { status: 422, code: 'idempotency_key_reused' }, name)
+  const first = multipartBody([avatarPart(png(500_000)), ...janeParts])
+  t.equal((await sendMultipart(usersUrl, first, withKey('a'))).status, 201)
+  const rows: Array<{ name: string, parts: MultipartPart[] }> = [
+    { name: 'a form with another avatar', parts: [avatarPart(png(500_000)), ...janeParts] },
+    { name: 'a form without an avatar', parts: janeParts },
+    { name: 'a form with another field', parts: [...janeParts, { name: 'user[city]', data: 'X' }] },
+  ]
+  for (const { name, parts } of rows) {
+    await t.test(`${name} is refused`, async t => {
+      const response = await sendMultipart(usersUrl, multipartBody(parts), withKey('a'))
+      t.match(response.json, { status: 422, code: 'idempotency_key_reused' })
+    })
   }
-  t.match((await sendJson(`${usersUrl}?run_configurable_validations=true`, { user: jane }, key('a'))).json, { code: 'idempotency_key_reused' })
+  const otherQuery = `${usersUrl}?run_configurable_validations=true`
+  t.match((await sendJson(otherQuery, { user: jane }, withKey('a'))).json, { code: 'idempotency_key_reused' })
   t.equal(emulator.apiRequests.length, 1)
 })
 
-t.test('scopes do not meet: another company, another key, and what Procore gets to see', async t => {
+t.test('a key is scoped to its company, and Procore receives a token that is derived from both', async t => {
   const { usersUrl, emulator } = await startService(t)
-  await sendJson(usersUrl, { user: jane }, key('a'))
-  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, key('a'))).headers['idempotency-replayed'], undefined)
-  t.equal((await sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } }, key('b'))).headers['idempotency-replayed'], undefined)
+  await sendJson(usersUrl, { user: jane }, withKey('a'))
+  const otherCompany = await sendJson(usersUrl.replace('101', '102'), { user: jane }, withKey('a'))
+  t.equal(otherCompany.headers['idempotency-replayed'], undefined)
+  const otherKey = await sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } }, withKey('b'))
+  t.equal(otherKey.headers['idempotency-replayed'], undefined)
   await sendJson(usersUrl, { user: { ...jane, email_address: 'c@example.com' } })
-  const [first, other, third, none] = emulator.apiRequests.map(({ headers }) => headers['idempotency-token'])
+
+  const [first, second, third, fourth] = emulator.apiRequests.map(({ headers }) => headers['idempotency-token'])
   t.match(first, /^[\w-]{43}$/)
-  t.equal(new Set([first, other, third]).size, 3)
-  t.equal(none, undefined)
+  t.equal(new Set([first, second, third]).size, 3)
+  t.equal(fourth, undefined, 'a request without a key has no token')
   t.not(first, createHash('sha256').update('a').digest('base64url'))
 })
 
-t.test('while the first is running', async t => {
+t.test('a repeat is refused while the first request is in progress', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'delay', delayMs: 300 })
-  const first = sendJson(usersUrl, { user: jane }, key('a'))
+  const first = sendJson(usersUrl, { user: jane }, withKey('a'))
   await waitUntil(() => emulator.apiRequests.length === 1)
-  t.match((await sendJson(usersUrl, { user: jane }, key('a'))).json, { status: 409, code: 'idempotency_in_progress', outcome: 'not_sent' })
-  t.match((await sendMultipart(usersUrl, multipartBody([avatar(png(1_000_000)), ...janeParts]), key('a'))).json, { status: 409, code: 'idempotency_in_progress' })
+  const repeatedJson = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  t.match(repeatedJson.json, { status: 409, code: 'idempotency_in_progress', outcome: 'not_sent' })
+  const form = multipartBody([avatarPart(png(1_000_000)), ...janeParts])
+  const repeatedForm = await sendMultipart(usersUrl, form, withKey('a'))
+  t.match(repeatedForm.json, { status: 409, code: 'idempotency_in_progress' })
   t.equal((await first).status, 201)
-  t.match((await sendJson(usersUrl, { user: jane }, key('a'))), { status: 201, headers: { 'idempotency-replayed': 'true' } })
+  const replayed = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  t.match(replayed, { status: 201, headers: { 'idempotency-replayed': 'true' } })
   t.equal(emulator.apiRequests.length, 1)
 })
 
-t.test('a crowd with one key makes one user', async t => {
+t.test('50 concurrent requests with one key create one user', async t => {
   const service = await startService(t)
-  const replies = await Promise.all(Array.from({ length: 50 }, (_, index) => index % 2 === 0 ? sendJson(service.usersUrl, { user: jane }, key('a')) : sendMultipart(service.usersUrl, multipartBody(janeParts), key('a'))))
-  t.ok(replies.every(({ status }) => status === 201 || status === 409))
-  t.equal(replies.filter(({ headers, status }) => status === 201 && headers['idempotency-replayed'] === undefined).length, 1)
-  t.equal(creates(service).length, 1)
+  const { usersUrl } = service
+  const responses = await Promise.all(Array.from({ length: 50 }, (_, index) => {
+    return index % 2 === 0
+      ? sendJson(usersUrl, { user: jane }, withKey('a'))
+      : sendMultipart(usersUrl, multipartBody(janeParts), withKey('a'))
+  }))
+  t.ok(responses.every(({ status }) => status === 201 || status === 409))
+  const created = responses.filter(({ headers, status }) => {
+    return status === 201 && headers['idempotency-replayed'] === undefined
+  })
+  t.equal(created.length, 1)
+  t.equal(findCreates(service).length, 1)
 })
 
-t.test('refusals of Procore\'s are kept, with their faults', async t => {
+t.test('a rejection by Procore is replayed with its errors', async t => {
   const { usersUrl, emulator } = await startService(t)
-  emulator.faults.add({ kind: 'status', status: 422, body: '{"errors":{"email_address":["has already been taken"]}}' })
-  const first = await sendJson(usersUrl, { user: jane }, key('a'))
-  const second = await sendJson(usersUrl, { user: jane }, key('a'))
+  const body = '{"errors":{"email_address":["has already been taken"]}}'
+  emulator.faults.add({ kind: 'status', status: 422, body })
+  const first = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  const second = await sendJson(usersUrl, { user: jane }, withKey('a'))
   t.equal(second.headers['idempotency-replayed'], 'true')
   t.strictSame({ ...second.json, request_id: '' }, { ...first.json, request_id: '' })
   t.equal(emulator.apiRequests.length, 1)
 })
 
-t.test('what certainly made nothing leaves the key free', async t => {
-  for (const fault of [{ kind: 'status', status: 408 }, { kind: 'status', status: 429, headers: { 'retry-after': '1' } }, { kind: 'status', status: 503, headers: { 'retry-after': '1' } }, { kind: 'status', status: 401, times: 2 }] as const) {
-    const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
-    service.emulator.faults.add({ body: '{}', ...fault })
-    t.not((await sendJson(service.usersUrl, { user: jane }, key('a'))).status, 201)
-    let reply = await sendJson(service.usersUrl, { user: jane }, key('a'))
-    while (reply.status !== 201) reply = await sendJson(service.usersUrl, { user: jane }, key('a'))
-    t.equal(reply.headers['idempotency-replayed'], undefined, JSON.stringify(fault))
+t.test('a request that certainly created nothing releases its key', async t => {
+  const retryAfter = { 'retry-after': '1' }
+  const rows: Array<{ name: string, fault: InjectedFault }> = [
+    { name: 'a request to which Procore responds with 408', fault: { kind: 'status', status: 408, body: '{}' } },
+    {
+      name: 'a request to which Procore responds with 429',
+      fault: { kind: 'status', status: 429, body: '{}', headers: retryAfter },
+    },
+    {
+      name: 'a request to which Procore responds with 503 and Retry-After',
+      fault: { kind: 'status', status: 503, body: '{}', headers: retryAfter },
+    },
+    {
+      name: 'a request to which Procore responds with 401 twice',
+      fault: { kind: 'status', status: 401, body: '{}', times: 2 },
+    },
+  ]
+  for (const { name, fault } of rows) {
+    await t.test(`${name} releases its key`, async t => {
+      const { usersUrl, emulator } = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
+      emulator.faults.add(fault)
+      t.not((await sendJson(usersUrl, { user: jane }, withKey('a'))).status, 201)
+      let response = await sendJson(usersUrl, { user: jane }, withKey('a'))
+      while (response.status !== 201) response = await sendJson(usersUrl, { user: jane }, withKey('a'))
+      t.equal(response.headers['idempotency-replayed'], undefined)
+    })
   }
-  const { usersUrl, emulator } = await startService(t)
-  const image = avatar(png(8_000_000))
-  emulator.faults.add({ kind: 'reset-in-body', bytes: 100_000 })
-  t.match((await sendMultipart(usersUrl, multipartBody([image, ...janeParts]), key('a'))).json, { outcome: 'not_sent' })
-  emulator.faults.add({ kind: 'early', status: 422, body: '{}', lingerMs: 1000 })
-  t.match((await sendMultipart(usersUrl, multipartBody([image, ...janeParts]), key('a'))).json, { outcome: 'rejected' }, 'an answer that no fingerprint can be bound to')
-  t.match((await sendMultipart(usersUrl, multipartBody([image, { name: 'user[last_name]', data: 'Doe' }]), key('a'))).json, { code: 'validation_failed' }, 'refused by ourselves, in the middle of streaming')
-  t.match((await sendJson(usersUrl, { user: {} }, key('a'))).json, { code: 'validation_failed' })
-  t.equal((await sendMultipart(usersUrl, multipartBody([image, ...janeParts]), key('a'))).status, 201)
+  await t.test('a streamed form that fails before its end releases its key', async t => {
+    const { usersUrl, emulator } = await startService(t)
+    const avatar = avatarPart(png(8_000_000))
+    const valid = multipartBody([avatar, ...janeParts])
+    const invalid = multipartBody([avatar, { name: 'user[last_name]', data: 'Doe' }])
+
+    emulator.faults.add({ kind: 'reset-in-body', bytes: 100_000 })
+    t.match((await sendMultipart(usersUrl, valid, withKey('a'))).json, { outcome: 'not_sent' })
+    emulator.faults.add({ kind: 'early', status: 422, body: '{}', lingerMs: 1000 })
+    const rejectedEarly = await sendMultipart(usersUrl, valid, withKey('a'))
+    t.match(rejectedEarly.json, { outcome: 'rejected' }, 'the fingerprint of an incomplete form is unknown')
+    const rejectedByService = await sendMultipart(usersUrl, invalid, withKey('a'))
+    t.match(rejectedByService.json, { code: 'validation_failed' })
+    t.match((await sendJson(usersUrl, { user: {} }, withKey('a'))).json, { code: 'validation_failed' })
+    t.equal((await sendMultipart(usersUrl, valid, withKey('a'))).status, 201)
+  })
 })
 
-t.test('a caller who leaves in the middle of a form leaves the key free', async t => {
+t.test('a caller that disconnects during a streamed form releases the key', async t => {
   const { usersUrl, port, emulator } = await startService(t)
-  const bytes = multipartBody([avatar(png(2_000_000)), ...janeParts])
+  const form = multipartBody([avatarPart(png(2_000_000)), ...janeParts])
   const caller = new RawConnection(port)
-  caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\nidempotency-key: a\r\ncontent-type: multipart/form-data; boundary=test-boundary\r\ncontent-length: ${bytes.length}\r\n\r\n`).write(bytes.subarray(0, 1_500_000))
+  caller.write(createUserFormHead(form.length, 'idempotency-key: a')).write(form.subarray(0, 1_500_000))
   await waitUntil(() => emulator.apiRequests.length === 1)
   caller.socket.destroy()
-  let reply = await sendMultipart(usersUrl, bytes, key('a'))
-  while (reply.status === 409) reply = await sendMultipart(usersUrl, bytes, key('a'))
-  t.equal(reply.status, 201)
+  const response = await sendUntilSettled(() => sendMultipart(usersUrl, form, withKey('a')))
+  t.equal(response.status, 201)
 })
 
-t.test('a caller who leaves before the answer finds it under the key', async t => {
+t.test('a caller that disconnects before the response finds it under the key', async t => {
   const { usersUrl, port, emulator } = await startService(t)
   emulator.faults.add({ kind: 'delay', delayMs: 100 })
-  const body = JSON.stringify({ user: jane })
   const caller = new RawConnection(port)
-  caller.write(`POST /companies/101/users HTTP/1.1\r\nhost: x\r\nidempotency-key: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  caller.write(createUserJson(JSON.stringify({ user: jane }), 'idempotency-key: a'))
   await waitUntil(() => emulator.apiRequests.length === 1)
   caller.socket.destroy()
-  let reply = await sendJson(usersUrl, { user: jane }, key('a'))
-  while (reply.status === 409) reply = await sendJson(usersUrl, { user: jane }, key('a'))
-  t.match(reply, { status: 201, headers: { 'idempotency-replayed': 'true' } })
+  const response = await sendUntilSettled(() => sendJson(usersUrl, { user: jane }, withKey('a')))
+  t.match(response, { status: 201, headers: { 'idempotency-replayed': 'true' } })
   t.equal(emulator.apiRequests.length, 1)
 })
 
-t.test('a key that ended in unknown never creates again: a repeat looks, and creating anew takes a new key', async t => {
+t.test('a repeat after an unknown outcome looks the user up and never creates it again', async t => {
   const service = await startService(t)
   const { usersUrl, emulator } = service
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'status', status: 403, body: '{}', method: 'GET', times: 4 })
-  t.match((await sendJson(usersUrl, { user: jane }, key('a'))).json, { code: 'procore_unreachable', outcome: 'unknown' })
-  const repeat = await sendJson(usersUrl, { user: jane }, key('a'))
-  t.match(repeat, { json: { code: 'procore_unreachable', outcome: 'unknown' }, headers: { 'idempotency-replayed': 'true' } })
-  t.match((await sendJson(usersUrl, { user: { ...jane, city: 'X' } }, key('a'))).json, { code: 'idempotency_key_reused' })
-  const found = await sendJson(usersUrl, { user: jane }, key('a'))
-  t.match(found, { status: 201, headers: { 'x-outcome': 'recovered', 'idempotency-replayed': 'true' } })
-  const lookUps = emulator.apiRequests.length
-  t.match(await sendJson(usersUrl, { user: jane }, key('a')), { status: 201, text: found.text, headers: { 'x-outcome': 'recovered', 'idempotency-replayed': 'true' } })
-  t.equal(emulator.apiRequests.length, lookUps, 'once found it is known')
-  t.equal(creates(service).length, 1)
-
-  emulator.faults.add({ kind: 'reset-before-body', method: 'POST' })
-  const other = { user: { ...jane, email_address: 'other@example.com' } }
-  t.match((await sendJson(usersUrl, other, key('b'))).json, { outcome: 'unknown' })
-  t.match((await sendJson(usersUrl, other, key('b'))).json, { outcome: 'unknown' })
-  t.equal(creates(service).length, 2, 'not sent again')
-  t.equal((await sendJson(usersUrl, other, key('c'))).status, 201)
+  const first = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  t.match(first.json, { code: 'procore_unreachable', outcome: 'unknown' })
+  t.match(await sendJson(usersUrl, { user: jane }, withKey('a')), {
+    json: { code: 'procore_unreachable', outcome: 'unknown' },
+    headers: { 'idempotency-replayed': 'true' },
+  })
+  const different = await sendJson(usersUrl, { user: { ...jane, city: 'X' } }, withKey('a'))
+  t.match(different.json, { code: 'idempotency_key_reused' })
+  const recovered = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  const recoveredHeaders = { 'x-outcome': 'recovered', 'idempotency-replayed': 'true' }
+  t.match(recovered, { status: 201, headers: recoveredHeaders })
+  const requestsBefore = emulator.apiRequests.length
+  const repeated = await sendJson(usersUrl, { user: jane }, withKey('a'))
+  t.match(repeated, { status: 201, text: recovered.text, headers: recoveredHeaders })
+  t.equal(emulator.apiRequests.length, requestsBefore, 'the recovered user is stored under the key')
+  t.equal(findCreates(service).length, 1)
 })
 
-t.test('a streamed form whose outcome is unknown', async t => {
+t.test('a create with an unknown outcome is sent again only under a new key', async t => {
   const service = await startService(t)
   const { usersUrl, emulator } = service
-  const bytes = multipartBody([avatar(png(2_000_000)), ...janeParts])
+  emulator.faults.add({ kind: 'reset-before-body', method: 'POST' })
+  t.match((await sendJson(usersUrl, { user: jane }, withKey('a'))).json, { outcome: 'unknown' })
+  t.match((await sendJson(usersUrl, { user: jane }, withKey('a'))).json, { outcome: 'unknown' })
+  t.equal(findCreates(service).length, 1, 'the create was not sent again')
+  t.equal((await sendJson(usersUrl, { user: jane }, withKey('b'))).status, 201)
+})
+
+t.test('a repeated streamed form with an unknown outcome is recovered', async t => {
+  const service = await startService(t)
+  const { usersUrl, emulator } = service
+  const form = multipartBody([avatarPart(png(2_000_000)), ...janeParts])
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'status', status: 403, body: '{}', method: 'GET', times: 2 })
-  t.match((await sendMultipart(usersUrl, bytes, key('a'))).json, { outcome: 'unknown' })
-  t.match(await sendMultipart(usersUrl, bytes, key('a')), { status: 201, headers: { 'x-outcome': 'recovered' } })
-  t.equal(creates(service).length, 1)
+  t.match((await sendMultipart(usersUrl, form, withKey('a'))).json, { outcome: 'unknown' })
+  const recovered = await sendMultipart(usersUrl, form, withKey('a'))
+  t.match(recovered, { status: 201, headers: { 'x-outcome': 'recovered' } })
+  t.equal(findCreates(service).length, 1)
 })
 
-t.test('what is no key', async t => {
+t.test('an invalid idempotency key is rejected', async t => {
   const { usersUrl, emulator } = await startService(t)
-  for (const value of ['', 'a b', '"', '""', '"a', 'a"b', 'é', 'x'.repeat(256), `"${'x'.repeat(256)}"`, '"a";x=1']) {
-    t.match((await sendJson(usersUrl, { user: jane }, key(Buffer.from(value).toString('latin1')))).json, { status: 400, code: 'bad_request' }, value)
+  const rows = [
+    { name: 'an empty key', value: '' },
+    { name: 'a key with a space', value: 'a b' },
+    { name: 'a single quote mark', value: '"' },
+    { name: 'an empty quoted key', value: '""' },
+    { name: 'an unterminated quoted key', value: '"a' },
+    { name: 'a key with a quote mark', value: 'a"b' },
+    { name: 'a key outside ASCII', value: 'é' },
+    { name: 'a key over 255 characters', value: 'x'.repeat(256) },
+    { name: 'a quoted key over 255 characters', value: `"${'x'.repeat(256)}"` },
+    { name: 'a key with a parameter', value: '"a";x=1' },
+  ]
+  for (const { name, value } of rows) {
+    await t.test(`${name} is rejected`, async t => {
+      const headers = withKey(Buffer.from(value).toString('latin1'))
+      const response = await sendJson(usersUrl, { user: jane }, headers)
+      t.match(response.json, { status: 400, code: 'bad_request' })
+    })
   }
-  t.match((await sendJson(usersUrl, { user: jane }, { 'idempotency-key': 'a', 'idempotency-token': 'b' })).json, { code: 'bad_request' })
+  const contradicting = { 'idempotency-key': 'a', 'idempotency-token': 'b' }
+  t.match((await sendJson(usersUrl, { user: jane }, contradicting)).json, { code: 'bad_request' })
   t.equal(emulator.apiRequests.length, 0)
-  for (const value of ['x'.repeat(255), `"${'x'.repeat(254)}y"`, '"a \\"quoted\\" \\\\ key"', '8e03978e-40d5-43e8-bc93-6894a57f9324']) {
-    t.not((await sendJson(usersUrl, { user: jane }, key(value))).status, 400, value)
+})
+
+t.test('a valid idempotency key is accepted', async t => {
+  const { usersUrl } = await startService(t)
+  const rows = [
+    { name: 'a key of 255 characters', value: 'x'.repeat(255) },
+    { name: 'a quoted key of 255 characters', value: `"${'x'.repeat(254)}y"` },
+    { name: 'a key with escapes', value: '"a \\"quoted\\" \\\\ key"' },
+    { name: 'a UUID', value: '8e03978e-40d5-43e8-bc93-6894a57f9324' },
+  ]
+  for (const { name, value } of rows) {
+    await t.test(`${name} is accepted`, async t => {
+      t.not((await sendJson(usersUrl, { user: jane }, withKey(value))).status, 400)
+    })
   }
 })
 
-t.test('keys in memory are bounded in number, bytes and time; the oldest go first, and running ones never', async t => {
-  let now = 1_000_000
-  t.intercept(Date, 'now', { value: () => now })
-  const keys = new MemoryIdempotencyStore()
-  const answered = (bytes: number) => ({ state: 'answered' as const, fingerprint: 'f', procoreRequestId: undefined, verdict: { kind: 'success' as const, status: 201, contentType: 'application/json', recordId: 1, body: Buffer.alloc(bytes) } })
-  await keys.claim('running')
-  for (const name of ['one', 'two', 'three']) {
-    await keys.claim(name)
-    await keys.settle(name, answered(limits.idempotency.maxBytes / 3))
+t.test('the store in memory evicts the oldest settled record by bytes and by age, and no running one', async t => {
+  let nowMs = 1_000_000
+  t.intercept(Date, 'now', { value: () => nowMs })
+  const store = new MemoryIdempotencyStore()
+  const completed = (bodyBytes: number): CompletedRecord => ({
+    state: 'answered',
+    fingerprint: 'f',
+    procoreRequestId: undefined,
+    verdict: {
+      kind: 'success',
+      status: 201,
+      contentType: 'application/json',
+      recordId: 1,
+      body: Buffer.alloc(bodyBytes),
+    },
+  })
+  await store.claim('running')
+  for (const id of ['one', 'two', 'three']) {
+    await store.claim(id)
+    await store.settle(id, completed(limits.idempotency.maxBytes / 3))
   }
-  t.equal(await keys.claim('one'), undefined, 'forgotten')
-  t.match(await keys.claim('three'), { state: 'answered' })
-  t.match(await keys.claim('running'), { state: 'running' })
-  await keys.release('running')
-  t.equal(await keys.claim('running'), undefined)
-  now += limits.idempotency.ttlMs
-  t.equal(await keys.claim('three'), undefined, 'a day later')
+  t.equal(await store.claim('one'), undefined, 'the oldest record is evicted')
+  t.match(await store.claim('three'), { state: 'answered' })
+  t.match(await store.claim('running'), { state: 'running' })
+  await store.release('running')
+  t.equal(await store.claim('running'), undefined)
+  nowMs += limits.idempotency.ttlMs
+  t.equal(await store.claim('three'), undefined, 'the record has expired')
 })
 
-t.test('a streamed form that was answered with a success before its end: unknown at once, and its key looks and never creates', async t => {
+t.test('a streamed form with an early success of Procore is unknown, and is never sent again', async t => {
   const service = await startService(t)
   const { usersUrl, emulator } = service
   emulator.faults.add({ kind: 'early', status: 201, body: '{"id":1}', lingerMs: 2000 })
-  const body = multipartBody([avatar(png(5_000_000)), ...janeParts])
-  t.match((await sendMultipart(usersUrl, body, key('early'))).json, { status: 502, code: 'procore_bad_response', outcome: 'unknown' })
-  t.match((await sendMultipart(usersUrl, body, key('early'))).json, { status: 502, outcome: 'unknown' })
-  t.match((await sendMultipart(usersUrl, body, key('early'))).json, { outcome: 'unknown' })
-  t.equal(creates(service).length, 1)
+  const form = multipartBody([avatarPart(png(5_000_000)), ...janeParts])
+  const first = await sendMultipart(usersUrl, form, withKey('early'))
+  t.match(first.json, { status: 502, code: 'procore_bad_response', outcome: 'unknown' })
+  t.match((await sendMultipart(usersUrl, form, withKey('early'))).json, { status: 502, outcome: 'unknown' })
+  t.match((await sendMultipart(usersUrl, form, withKey('early'))).json, { outcome: 'unknown' })
+  t.equal(findCreates(service).length, 1)
 })

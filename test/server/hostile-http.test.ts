@@ -2,16 +2,12 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { jane, RawConnection, send, sendJson } from '../helpers/requests.ts'
+import { collectGarbage } from '../helpers/collect-garbage.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage: () => void = runInNewContext('gc')
 
 const body = JSON.stringify({ user: jane })
 const post = (headers: string, rest: string, target = '/companies/101/users') =>

@@ -1,9 +1,17 @@
-/** Shows the document of this service with Swagger UI; what is typed is sent to this service only, and tokens are forgotten with the page. */
+/**
+ * Shows the OpenAPI document with Swagger UI. Input is sent to this service only, and access tokens are not stored
+ * beyond the page.
+ */
 const reference = document.getElementById('reference')
 
-// Inputs stand in rows with their names beside them, which Swagger UI does not tell those who can't see it.
+const unnamedInputs = [
+  'tr :is(input:not([type=checkbox]), select, textarea):not([aria-label])',
+  '#servers:not([aria-label])',
+].join()
+
+// Swagger UI shows the name of an input only as text in the same table row. Screen readers need a label.
 const nameInputs = () => {
-  for (const input of reference.querySelectorAll('tr :is(input:not([type=checkbox]), select, textarea):not([aria-label]), #servers:not([aria-label])')) {
+  for (const input of reference.querySelectorAll(unnamedInputs)) {
     const { propertyName, paramName } = input.closest('tr')?.dataset ?? {}
     input.setAttribute('aria-label', propertyName ?? paramName ?? 'Server')
   }
@@ -14,11 +22,11 @@ SwaggerUIBundle({
   url: '/openapi.json',
   domNode: reference,
   deepLinking: true,
-  // The layout without the bar in which another document could be named.
+  // The default layout has a bar in which users could open another document.
   layout: 'BaseLayout',
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   persistAuthorization: false,
-  // By default documents of other hosts are judged by a service of Swagger's.
+  // By default Swagger UI sends documents of other hosts to a validation service of Swagger.
   validatorUrl: null,
 })

@@ -1,6 +1,6 @@
 /**
- * The page `/docs`: Swagger UI with the OpenAPI document, from which requests can be tried. All that it loads comes from here, file by
- * file from this list, so that no path leads elsewhere; nothing is read before it is first asked for.
+ * Serves `/docs`: Swagger UI with the OpenAPI document, where users can try requests. Only the files of a fixed list
+ * have a route, so that no path can lead to another file. Each file is read on its first request.
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -11,7 +11,8 @@ const html = 'text/html; charset=utf-8'
 const css = 'text/css; charset=utf-8'
 const script = 'text/javascript; charset=utf-8'
 
-// Of the package its files only: loading its plugin would cost every start some fifty milliseconds for a page that few open.
+// Only the files of @fastify/swagger-ui are used. Loading its plugin would delay every start by about 50 ms for a page
+// that few people open.
 const files = [
   { url: '/docs', file: './page.html', type: html },
   { url: '/docs/', file: './page.html', type: html },
@@ -21,7 +22,7 @@ const files = [
   { url: '/docs/swagger-ui-bundle.js', file: '@fastify/swagger-ui/static/swagger-ui-bundle.js', type: script },
 ] as const
 
-/** Serves `/docs` from the package of Swagger UI: the page asks no other host, and nothing but this service. */
+/** Serves the page without references to other hosts. It loads files from, and sends requests to, this service only. */
 export async function registerDocs (app: FastifyInstance): Promise<void> {
   await app.register(async pages => {
     await registerSecurityHeaders(pages)
@@ -42,12 +43,12 @@ interface Asset {
   etag: string
 }
 
-/** One buffer for all who ask, however slowly they read. */
+/** Reads the file once and shares its buffer among all responses, so that slow readers cost no memory. */
 function createCachedReader (file: string): () => Promise<Asset> {
   let asset: Promise<Asset> | undefined
   return () => {
     asset ??= readAsset(file)
-    // What could not be read is tried again.
+    // The next request retries after a read error.
     asset.catch(() => { asset = undefined })
     return asset
   }

@@ -1,73 +1,81 @@
-// Shows each event of the service in place. Everything is set as text, never as markup, and only what changed is touched: a reader of
-// the screen is not told the same again, and what is selected or in focus stays so.
+/**
+ * Shows the events of the service. Values are set as text, never as markup. Only changed nodes are touched, so that
+ * screen readers do not repeat unchanged text, and selection and focus survive.
+ */
 
-/** How long to wait until a connection is asked for again that the browser has given up, in milliseconds. */
+/** How long to wait before a reconnection if the browser does not reconnect by itself. */
 const reconnectMs = 3000
 
-const element = id => document.getElementById(id)
+const getElement = id => document.getElementById(id)
 
-/** Makes what is shown like what is wanted. */
-function patch (shown, wanted) {
-  if (shown.isEqualNode(wanted)) return
-  if (shown.nodeType !== Node.ELEMENT_NODE || shown.nodeName !== wanted.nodeName) return shown.replaceWith(wanted)
-  for (const { name, value } of wanted.attributes) if (shown.getAttribute(name) !== value) shown.setAttribute(name, value)
-  patchChildren(shown, [...wanted.childNodes])
+/** Makes `current` equal to `wanted` with as few changes as possible. */
+function patch (current, wanted) {
+  if (current.isEqualNode(wanted)) return
+  if (current.nodeType !== Node.ELEMENT_NODE || current.nodeName !== wanted.nodeName) {
+    return current.replaceWith(wanted)
+  }
+  for (const { name, value } of wanted.attributes) {
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value)
+  }
+  patchChildren(current, [...wanted.childNodes])
 }
 
 function patchChildren (parent, wanted) {
-  const shown = [...parent.childNodes]
-  for (const node of shown.splice(wanted.length)) node.remove()
-  wanted.forEach((node, index) => shown[index] === undefined ? parent.append(node) : patch(shown[index], node))
+  const current = [...parent.childNodes]
+  for (const node of current.splice(wanted.length)) node.remove()
+  wanted.forEach((node, index) => current[index] === undefined ? parent.append(node) : patch(current[index], node))
 }
 
-function say (id, text, className) {
-  const shown = element(id)
-  if (shown.textContent !== text) shown.textContent = text
-  if (className !== undefined && shown.className !== className) shown.className = className
+function setText (id, text, className) {
+  const element = getElement(id)
+  if (element.textContent !== text) element.textContent = text
+  if (className !== undefined && element.className !== className) element.className = className
 }
 
-function ago (ms) {
+function setHidden (element, isHidden) {
+  if (element.hidden !== isHidden) element.hidden = isHidden
+}
+
+function formatDuration (ms) {
   const seconds = Math.max(0, Math.round(ms / 1000))
   if (seconds < 120) return `${seconds} s`
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`
   return `${Math.round(seconds / 3600)} h`
 }
 
-const size = bytes => bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+const formatBytes = bytes => bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 
-function hide (shown, isHidden) {
-  if (shown.hidden !== isHidden) shown.hidden = isHidden
-}
-
-/** A cell is a text, a node, or some of both; the first one names the row. */
-function row (cells) {
+/** @param cells each a text, a node, or a list of both; the first cell is the header of the row */
+function createRow (cells) {
   const tr = document.createElement('tr')
   for (const [index, cell] of cells.entries()) {
     const td = document.createElement(index === 0 ? 'th' : 'td')
     if (index === 0) td.scope = 'row'
-    td.append(...[cell].flat().filter(part => part !== undefined).map(part => part instanceof Node ? part : String(part)))
+    const contents = [cell].flat().filter(content => content !== undefined)
+    td.append(...contents.map(content => content instanceof Node ? content : String(content)))
     tr.append(td)
   }
   return tr
 }
 
-function fill (id, rows) {
-  const body = element(id)
+/** Shows the rows in a table body, or the table's "empty" text if there are none. */
+function showRows (id, rows) {
+  const body = getElement(id)
   patchChildren(body, rows)
   const table = body.closest('table')
-  hide(table, rows.length === 0)
-  const empty = table.parentElement.querySelector('.empty')
-  if (empty !== null) hide(empty, rows.length > 0)
+  setHidden(table, rows.length === 0)
+  const emptyText = table.parentElement.querySelector('.empty')
+  if (emptyText !== null) setHidden(emptyText, rows.length > 0)
 }
 
-function state (isUp) {
-  const mark = document.createElement('span')
-  mark.className = isUp ? 'up' : 'down'
-  mark.textContent = isUp ? '● up' : '○ down'
-  return mark
+function createState (isUp) {
+  const state = document.createElement('span')
+  state.className = isUp ? 'up' : 'down'
+  state.textContent = isUp ? '● up' : '○ down'
+  return state
 }
 
-function bar (value, max, label) {
+function createProgress (value, max, label) {
   const progress = document.createElement('progress')
   progress.setAttribute('aria-label', label)
   progress.max = Math.max(1, max)
@@ -75,8 +83,8 @@ function bar (value, max, label) {
   return progress
 }
 
-function list (entries) {
-  patchChildren(element('now'), entries.flatMap(([name, value]) => {
+function showValues (values) {
+  patchChildren(getElement('now'), values.flatMap(([name, value]) => {
     const [dt, dd] = [document.createElement('dt'), document.createElement('dd')]
     dt.textContent = name
     dd.textContent = value
@@ -84,58 +92,82 @@ function list (entries) {
   }))
 }
 
-function show (status) {
-  const { nowMs, phase, dependencies, token, connections, forms } = status
-  say('phase', phase, phase === 'ready' ? 'up' : 'down')
-  say('about', `version ${status.version}, up for ${ago(status.upSeconds * 1000)}`)
-  const names = { login: 'Procore login', api: 'Procore API', identity: 'keys of callers', redis: 'Redis' }
-  fill('dependencies', Object.entries(dependencies).map(([name, { isUp, sinceMs }]) => row([names[name] ?? name, state(isUp), ago(nowMs - sinceMs)])))
-  list([
-    ['token', `${token.isValid ? `valid, ${ago(token.ageMs)} old` : 'none that is valid'}; ${token.renewed} had, ${token.failed} attempts failed, ${token.refused} refused`],
-    ['breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests are refused at once'],
-    ['requests under way', status.requests],
-    ['waiting for allowance', status.waiting],
-    ['forms', `${forms.buffered} buffered, ${forms.streamed} streamed`],
-    ['connections to Procore', `${connections.busy} busy, ${connections.free} free, ${connections.queued} waiting for one`],
-  ])
-  fill('allowances', status.allowances.map(({ companyId, remaining, limit, resetMs }) => row([
-    companyId ?? 'all',
-    [bar(remaining, limit ?? remaining, `remaining of company ${companyId ?? 'all'}`), ` ${remaining}${limit === undefined ? '' : ` of ${limit}`}`],
-    ago(resetMs),
-  ])))
-  fill('uploads', status.uploads.map(({ requestId, companyId, way, bytes, declaredBytes, ageMs }) => row([
-    requestId, companyId, way,
-    declaredBytes === undefined ? size(bytes) : [bar(bytes, declaredBytes, `read of request ${requestId}`), ` ${size(bytes)} of ${size(declaredBytes)}`],
-    ago(ageMs),
-  ])))
-  fill('problems', status.problems.map(({ code, count, atMs, route, requestId }) => row([code, count, `${ago(nowMs - atMs)} ago`, route ?? 'none', requestId])))
+const dependencyNames = { login: 'Procore login', api: 'Procore API', identity: 'JWT issuer (JWKS)', redis: 'Redis' }
+
+function createDependencyRow (nowMs, [name, { isUp, sinceMs }]) {
+  return createRow([dependencyNames[name] ?? name, createState(isUp), formatDuration(nowMs - sinceMs)])
 }
 
-let shownAt
+function createRateLimitRow ({ companyId, remaining, limit, resetMs }) {
+  const company = companyId ?? 'all'
+  const progress = createProgress(remaining, limit ?? remaining, `remaining requests of company ${company}`)
+  const text = limit === undefined ? ` ${remaining}` : ` ${remaining} of ${limit}`
+  return createRow([company, [progress, text], formatDuration(resetMs)])
+}
 
-/** What is shown is no longer what is: that is said, and when it was. */
-function lose () {
-  say('phase', 'no connection', 'down')
-  if (shownAt === undefined) return
-  say('stale', `What stands below was so at ${shownAt.toLocaleTimeString()}, and may have changed.`)
+function createUploadRow ({ requestId, companyId, way: bodyMode, bytes, declaredBytes, ageMs }) {
+  const received = declaredBytes === undefined
+    ? formatBytes(bytes)
+    : [
+        createProgress(bytes, declaredBytes, `received bytes of request ${requestId}`),
+        ` ${formatBytes(bytes)} of ${formatBytes(declaredBytes)}`,
+      ]
+  return createRow([requestId, companyId, bodyMode, received, formatDuration(ageMs)])
+}
+
+function createProblemRow (nowMs, { code, count, atMs, route, requestId }) {
+  return createRow([code, count, `${formatDuration(nowMs - atMs)} ago`, route ?? 'none', requestId])
+}
+
+function formatAccessToken ({ isValid, ageMs, renewed, failed, refused }) {
+  const state = isValid ? `valid, ${formatDuration(ageMs)} old` : 'not valid'
+  return `${state}; ${renewed} renewed, ${failed} attempts failed, ${refused} rejected`
+}
+
+function showStatus (status) {
+  const { nowMs, phase, dependencies, connections, forms } = status
+  setText('phase', phase, phase === 'ready' ? 'up' : 'down')
+  setText('about', `version ${status.version}, up for ${formatDuration(status.upSeconds * 1000)}`)
+  showRows('dependencies', Object.entries(dependencies).map(entry => createDependencyRow(nowMs, entry)))
+  showValues([
+    ['access token', formatAccessToken(status.token)],
+    ['circuit breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests fail at once'],
+    ['requests in flight', status.requests],
+    ['waiting for the rate limit', status.waiting],
+    ['multipart bodies', `${forms.buffered} buffered, ${forms.streamed} streamed`],
+    ['connections to Procore', `${connections.busy} busy, ${connections.free} free, ${connections.queued} queued`],
+  ])
+  showRows('rate-limits', status.allowances.map(createRateLimitRow))
+  showRows('uploads', status.uploads.map(createUploadRow))
+  showRows('problems', status.problems.map(problem => createProblemRow(nowMs, problem)))
+}
+
+let updatedAt
+
+/** Shows that the connection is lost, and from when the data on the page is. */
+function showDisconnected () {
+  setText('phase', 'no connection', 'down')
+  if (updatedAt === undefined) return
+  setText('stale', `This page shows the status at ${updatedAt.toLocaleTimeString()}. It may have changed.`)
   setStale(true)
 }
 
 function setStale (isStale) {
-  if (element('parts').classList.contains('stale') !== isStale) element('parts').classList.toggle('stale')
-  hide(element('stale'), !isStale)
+  const { classList } = getElement('sections')
+  if (classList.contains('stale') !== isStale) classList.toggle('stale')
+  setHidden(getElement('stale'), !isStale)
 }
 
 function connect () {
   const events = new EventSource('/status/events')
   events.addEventListener('message', ({ data }) => {
-    shownAt = new Date()
+    updatedAt = new Date()
     setStale(false)
-    show(JSON.parse(data))
+    showStatus(JSON.parse(data))
   })
   events.addEventListener('error', () => {
-    lose()
-    // After an answer that is no stream, such as a 503, the browser does not try again.
+    showDisconnected()
+    // The browser does not reconnect after a response that is not an event stream, such as a 503.
     if (events.readyState === EventSource.CLOSED) setTimeout(connect, reconnectMs)
   })
 }

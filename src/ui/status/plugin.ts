@@ -1,6 +1,6 @@
 /**
- * The page `/status` for people, and its events: what metrics and health say, as it changes. It holds ids, codes, sizes and times only,
- * asks no other host, and is off unless it is wanted.
+ * Serves the page `/status`, which shows health and metrics live. The page has only ids, codes, sizes and times, and
+ * loads nothing from other hosts. It is off by default.
  */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance, FastifyReply } from 'fastify'
@@ -18,24 +18,33 @@ const files = [
 ] as const
 
 /**
- * Adds the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). At most `limits.statusPage.clientsMax` are told at a
- * time, every `limits.statusPage.intervalMs`; one more is refused with `overloaded`.
+ * Registers the page, its two files and `/status/events` (server-sent events, the WHATWG HTML standard §9.2). The
+ * service sends an event every `limits.statusPage.intervalMs` to at most `limits.statusPage.clientsMax` clients, and
+ * rejects further clients with `overloaded`.
  */
-export async function registerStatusPage (app: FastifyInstance, components: ObservedComponents, problems: RecentProblems): Promise<void> {
+export async function registerStatusPage (
+  app: FastifyInstance,
+  components: ObservedComponents,
+  problems: RecentProblems
+): Promise<void> {
   const clients = new EventClients(() => `data: ${JSON.stringify(buildStatus(components, problems))}\n\n`)
   await app.register(async pages => {
     await registerSecurityHeaders(pages)
     for (const { url, file, type } of files) {
       const content = readFileSync(new URL(file, import.meta.url))
-      pages.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
+      pages.get(url, { schema: { hide: true } }, async (_request, reply) => {
+        return reply.header('cache-control', 'no-store').type(type).send(content)
+      })
     }
-    // The answer to HEAD would have no end, as that to GET has none.
-    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => clients.add(reply, components.lifecycle))
+    // There is no HEAD route: its response would never end, because the response to GET never ends.
+    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => {
+      clients.add(reply, components.lifecycle)
+    })
   })
   app.addHook('onClose', async () => clients.close())
 }
 
-/** What the page shows. */
+/** Builds the data of one event. */
 function buildStatus (components: ObservedComponents, problems: RecentProblems) {
   const { procore, forms } = components
   const nowMs = Date.now()
@@ -45,20 +54,29 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     phase: getPhase(components),
     upSeconds: Math.round(process.uptime()),
     dependencies: mapDependencies(components, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
-    token: { isValid: procore.accessTokens.isValid, ageMs: procore.accessTokens.ageMs, ...procore.accessTokens.counts },
+    token: {
+      isValid: procore.accessTokens.isValid,
+      ageMs: procore.accessTokens.ageMs,
+      ...procore.accessTokens.counts,
+    },
     connections: procore.connectionStats().api,
     requests: components.lifecycle.count,
     waiting: procore.rateLimiter.waitingCount,
     allowances: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
     forms: { buffered: forms.count('buffered'), streamed: forms.count('streamed') },
     uploads: forms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
-      requestId: record.requestId, companyId: record.companyId, way: record.bodyMode, bytes: record.bytesIn ?? 0, declaredBytes, ageMs: nowMs - startedAtMs,
+      requestId: record.requestId,
+      companyId: record.companyId,
+      way: record.bodyMode,
+      bytes: record.bytesIn ?? 0,
+      declaredBytes,
+      ageMs: nowMs - startedAtMs,
     })),
     problems: problems.list(),
   }
 }
 
-/** Those who watch; all are told the same at the same time, and nobody is waited for. */
+/** Broadcasts the same events to all clients at the same time, and waits for none of them. */
 class EventClients {
   readonly #buildEvent: () => string
   readonly #replies = new Set<FastifyReply>()
@@ -70,15 +88,19 @@ class EventClients {
 
   /** @throws {Problem} `overloaded` */
   add (reply: FastifyReply, lifecycle: ObservedComponents['lifecycle']): void {
-    if (this.#replies.size >= limits.statusPage.clientsMax || lifecycle.isDraining) throw overloadedProblem('Too many watch this page.', { retryAfterSeconds: 10 })
+    if (this.#replies.size >= limits.statusPage.clientsMax || lifecycle.isDraining) {
+      throw overloadedProblem('Too many clients are watching the status page.', { retryAfterSeconds: 10 })
+    }
     reply.hijack()
     const { raw, request: { record } } = reply
     record.isEventStream = true
-    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value)
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) raw.setHeader(name, value)
+    }
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     raw.write(this.#buildEvent())
     this.#replies.add(reply)
-    // It must not hold a stop up.
+    // Ends the stream when the service drains, so that it does not delay the shutdown.
     const unsubscribe = lifecycle.onDraining(() => raw.end())
     raw.once('close', () => {
       unsubscribe()
@@ -95,7 +117,9 @@ class EventClients {
 
   #broadcast (): void {
     const event = this.#buildEvent()
-    // Whoever does not read is skipped, since the next event tells all anew.
-    for (const { raw } of this.#replies) if (!raw.writableNeedDrain) raw.write(event)
+    // Slow clients miss this event and lose nothing, because each event has the whole status.
+    for (const { raw } of this.#replies) {
+      if (!raw.writableNeedDrain) raw.write(event)
+    }
   }
 }
