@@ -1,4 +1,4 @@
-/** One request at the mirror: what the ways of JSON and of forms need to know of it, and how they hand over what they made. */
+/** The types that the steps of one proxied request share: its context, its metadata and its validated body. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config/index.ts'
@@ -10,54 +10,62 @@ import type { MemoryBudget } from './body/memory-budget.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 import type { DisconnectSignal } from '../server/disconnect-signal.ts'
 
-/** It is made for one request, and nothing of it outlives the request. */
+/** What the body readers need to know of one request. */
 export interface RequestContext {
   raw: IncomingMessage
-  /** By whom limits count; nothing where callers can't be told apart. */
+  /** Identifies the caller for its limits; undefined if callers cannot be distinguished. */
   callerId: string | undefined
   response: ServerResponse
   bodyLimits: Config['body']
-  /** What all bodies together may take. */
+  /** Shared by the bodies of all requests. */
   memoryBudget: MemoryBudget
-  /** The shape of the body. */
+  /** The compiled description of the body. */
   compiled: CompiledRecord
-  /** Path and query, judged already: their faults are told together with the body's. */
+  /** Path and query, already validated: their errors are reported together with those of the body. */
   parameterValidators: readonly RecordValidator[]
   record: RequestRecord
-  /** Whether the request carries a key, so that its avatar has to be hashed while it streams. */
+  /** The avatar of a request with an idempotency key is hashed while it streams, for the fingerprint. */
   hasIdempotencyKey: boolean
-  /** To be called once, when the body is valid as far as it goes; what becomes of a change is told from there on. */
-  send (outgoing: ValidatedBody): Promise<UpstreamResult>
+  /** Must be called once, when everything read so far is valid. From then on the record has a provisional outcome. */
+  send (requestBody: ValidatedBody): Promise<UpstreamResult>
 }
 
-/** What a way made of the body. */
+/** A body that is valid as far as it was read, ready to be sent. */
 export interface ValidatedBody {
-  /** Nothing where the endpoint takes none. */
+  /** Null if the endpoint takes no body. */
   body: Buffer | Readable | null
   contentType: string | undefined
-  /** What was validated; of a stream it is whole once it is complete. */
+  /** The validated values; those of a stream are complete once `validated` resolves. */
   values: FieldValues
-  /** Resolves once the whole body is known to be valid, with the digest of the avatar if the request is keyed and has one. */
+  /**
+   * Resolves once the whole body is valid. Its value is the digest of the avatar, or empty without an avatar or an
+   * idempotency key.
+   */
   validated: Promise<string>
-  /** What still comes of a stream need not be sent. */
+  /** Stops sending: destroys the stream, while the rest of the body is still read and validated. */
   drain (): void
-  /** What still comes of a stream must not be sent, but what was sent is left alone: an answer to it is on its way. */
+  /** Stops writing to the stream without destroying it, because the response to what was sent is on its way. */
   stopBody (): void
 }
 
 const alreadyValidated = Promise.resolve('')
 function noop (): void {}
 
-/** Of a body that is there as a whole, or of none: nothing of it still comes. */
-export function bufferedBody (body: Buffer | null, contentType: string | undefined, values: FieldValues): ValidatedBody {
+/** Wraps a body that was read completely, or the absence of one: there is nothing left to drain. */
+export function bufferedBody (
+  body: Buffer | null, contentType: string | undefined, values: FieldValues
+): ValidatedBody {
   return { body, contentType, values, validated: alreadyValidated, drain: noop, stopBody: noop }
 }
 
-/** What is known of a request beside its body. */
+/** Everything about a request except its body. */
 export interface RequestMetadata {
   path: RecordValidator
   query: RecordValidator
-  /** Whose Idempotency-Key it is: only a verified subject tells callers apart, since an address may change between two tries. */
+  /**
+   * The caller that the idempotency key belongs to. Only a verified subject identifies a caller, because an address may
+   * change between two attempts.
+   */
   subject: string
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined

@@ -1,14 +1,22 @@
-/** Where a request ends that is only to be judged: its body is read to the end and goes nowhere, and it is told that it is valid. */
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 import type { ValidatedBody } from './context.ts'
 
-/** @param says what is told */
-export function dryRun (says: unknown): (outgoing: ValidatedBody) => Promise<UpstreamResult> {
-  const valid: UpstreamSuccess = { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(JSON.stringify(says)), recordId: undefined }
-  return async outgoing => {
-    outgoing.drain()
-    // A form that turns out to be faulty ends where it is read.
-    await outgoing.validated
-    return valid
+/**
+ * Creates the handler of an endpoint that only validates: it reads the body to its end, sends nothing to Procore and
+ * responds with `dryRunResponse`.
+ */
+export function dryRun (dryRunResponse: unknown): (requestBody: ValidatedBody) => Promise<UpstreamResult> {
+  const success: UpstreamSuccess = {
+    kind: 'success',
+    status: 200,
+    contentType: 'application/json; charset=utf-8',
+    body: Buffer.from(JSON.stringify(dryRunResponse)),
+    recordId: undefined,
+  }
+  return async requestBody => {
+    requestBody.drain()
+    // Never resolves for an invalid form: the form reader, which races with this handler, throws the problem.
+    await requestBody.validated
+    return success
   }
 }

@@ -1,4 +1,3 @@
-/** From a validated request to Procore's verdict: the path, the key under which it goes, and what to look for when the answer is lost. */
 import { hash } from 'node:crypto'
 import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -16,14 +15,18 @@ import type { RequestMetadata, ValidatedBody } from './context.ts'
 
 type LookupDescription = NonNullable<Endpoint['lookup']>
 
-/** How a request that may have changed something is called in the audit trail, and how its success is. */
-const changesByMethod = { GET: undefined, POST: { what: 'create', result: 'created' }, PATCH: { what: 'change', result: 'changed' } } as const
+/** The audit event of a request that may have changed something, and the outcome of its success. */
+const changesByMethod = {
+  GET: undefined,
+  POST: { auditEvent: 'create', successOutcome: 'created' },
+  PATCH: { auditEvent: 'change', successOutcome: 'changed' },
+} as const
 type ChangeKind = NonNullable<typeof changesByMethod[keyof typeof changesByMethod]>
 
-/** Those of Procore's headers that belong to one page of a list. */
+/** Procore's headers that belong to one page of a list. */
 const paginationHeaders = ['link', 'total', 'per-page']
 
-/** What all endpoints share. */
+/** The services that all endpoints share. */
 export interface ProxyServices {
   procore: ProcoreClient
   idempotency: Idempotency
@@ -31,7 +34,13 @@ export interface ProxyServices {
   responseCache: ResponseCache
 }
 
-/** One endpoint as Procore has it. */
+/** What the audit line of a change says about Procore's response. */
+interface AuditedResponse {
+  status: number | undefined
+  recordId?: number | string | undefined
+}
+
+/** Sends validated requests of one endpoint to Procore, through the cache, the audit log and the idempotency store. */
 export class EndpointClient {
   readonly #endpoint: ProxiedEndpoint
   readonly #procore: ProcoreClient
@@ -42,7 +51,7 @@ export class EndpointClient {
   readonly #listPaths: readonly UrlBuilder[]
   readonly #change: ChangeKind | undefined
   readonly #expectation: ResponseExpectation
-  /** Names the record in the path, where it has one already. */
+  /** The path parameter with the id of an existing record; empty if the endpoint has none. */
   readonly #recordParam: string
 
   constructor (endpoint: ProxiedEndpoint, { procore, idempotency, audit, responseCache }: ProxyServices) {
@@ -53,49 +62,69 @@ export class EndpointClient {
     this.#responseCache = endpoint.cache === undefined ? undefined : responseCache
     const params = Object.keys(endpoint.params.properties)
     this.#buildPath = createUrlBuilder(endpoint.procorePath, params)
-    this.#listPaths = endpoint.lookup?.listPaths.map(list => createUrlBuilder(list)) ?? []
+    this.#listPaths = endpoint.lookup?.listPaths.map(listPath => createUrlBuilder(listPath)) ?? []
     this.#change = endpoint.effect === 'safe' ? undefined : changesByMethod[endpoint.method]
-    const { schema, isPage } = endpoint.success
-    this.#expectation = schema === undefined || isPage === true ? { mayBeEmpty: schema === undefined, headers: isPage === true ? paginationHeaders : [] } : expectJson
+    this.#expectation = getExpectation(endpoint)
     this.#recordParam = params.find(name => name !== 'company_id') ?? ''
   }
 
-  /** Sends it, and notes in the audit trail what came of what may have changed something. @throws {Problem} with its `outcome` */
-  send (outgoing: ValidatedBody, envelope: RequestMetadata): Promise<UpstreamResult> {
+  /**
+   * Sends a request and writes an audit line if it may have changed something.
+   * @throws {Problem} with its `outcome`
+   */
+  send (requestBody: ValidatedBody, metadata: RequestMetadata): Promise<UpstreamResult> {
     const change = this.#change
-    if (this.#responseCache !== undefined) return this.#sendCached(outgoing, envelope, this.#responseCache)
-    return change === undefined ? this.#sendOnce(outgoing, envelope) : this.#sendAudited(outgoing, envelope, change)
+    if (this.#responseCache !== undefined) return this.#sendCached(requestBody, metadata, this.#responseCache)
+    if (change === undefined) return this.#sendOnce(requestBody, metadata)
+    return this.#sendAudited(requestBody, metadata, change)
   }
 
-  /** Whoever asks first asks for all; what comes of it is noted on that one's trail. */
-  async #sendCached (outgoing: ValidatedBody, envelope: RequestMetadata, kept: ResponseCache): Promise<UpstreamResult> {
-    const { record, signal } = envelope
-    const call = this.#createRequest(outgoing, envelope)
-    const { result, procoreRequestId, cacheStatus, ageSeconds } = await kept.get(cacheKey(call), signal, async () => {
-      if (this.#procore.isAtCapacity) throw overloadedProblem('Too many requests wait for Procore.')
-      return { result: await this.#procore.send({ ...call, signal: neverAborted }), procoreRequestId: record.procoreRequestId }
+  /**
+   * Shares one exchange among all requests for the same list. The record of the request that started the exchange gets
+   * its times and statuses. The exchange is not aborted when that caller disconnects, because others wait for it.
+   */
+  async #sendCached (
+    requestBody: ValidatedBody, metadata: RequestMetadata, responseCache: ResponseCache
+  ): Promise<UpstreamResult> {
+    const { record, signal } = metadata
+    const request = this.#createRequest(requestBody, metadata)
+    const cached = await responseCache.get(getCacheKey(request), signal, async () => {
+      if (this.#procore.isAtCapacity) throw overloadedProblem('Too many requests are waiting for Procore.')
+      const result = await this.#procore.send({ ...request, signal: neverAborted })
+      return { result, procoreRequestId: record.procoreRequestId }
     })
+    const { result, procoreRequestId, cacheStatus, ageSeconds } = cached
     if (procoreRequestId !== undefined) record.procoreRequestId = procoreRequestId
     if (result.kind !== 'success') return result
     record.cache = cacheStatus
     if (!isCompleteList(result)) return result
-    return { ...result, cacheInfo: { lifetimeSeconds: kept.ttlMs / 1000, ageSeconds, cacheStatus } }
+    return { ...result, cacheInfo: { lifetimeSeconds: responseCache.ttlMs / 1000, ageSeconds, cacheStatus } }
   }
 
-  async #sendAudited (outgoing: ValidatedBody, envelope: RequestMetadata, change: ChangeKind): Promise<UpstreamResult> {
+  async #sendAudited (
+    requestBody: ValidatedBody, metadata: RequestMetadata, change: ChangeKind
+  ): Promise<UpstreamResult> {
     try {
-      const verdict = await this.#sendOnce(outgoing, envelope)
-      this.#writeAudit(outgoing, envelope, change, changeOutcome(verdict, envelope.record, change), verdict)
-      return verdict
+      const result = await this.#sendOnce(requestBody, metadata)
+      this.#writeAudit(requestBody, metadata, change, getChangeOutcome(result, metadata.record, change), result)
+      return result
     } catch (error) {
       const problem = error instanceof Problem ? error : undefined
-      const { replayed, provisionalOutcome } = envelope.record
-      this.#writeAudit(outgoing, envelope, change, replayed === true ? 'replayed' : problem?.extras.outcome ?? provisionalOutcome ?? 'not_sent', { status: problem?.status })
+      const { replayed, provisionalOutcome } = metadata.record
+      const failureOutcome = problem?.extras.outcome ?? provisionalOutcome ?? 'not_sent'
+      const outcome = replayed === true ? 'replayed' : failureOutcome
+      this.#writeAudit(requestBody, metadata, change, outcome, { status: problem?.status })
       throw error
     }
   }
 
-  #writeAudit ({ values }: ValidatedBody, { subject, path, query, record, requestId, route }: RequestMetadata, { what }: ChangeKind, outcome: ChangeOutcome, { status, recordId }: { status: number | undefined, recordId?: number | string | undefined }): void {
+  #writeAudit (
+    { values }: ValidatedBody,
+    { subject, path, query, record, requestId, route }: RequestMetadata,
+    { auditEvent }: ChangeKind,
+    outcome: ChangeOutcome,
+    { status, recordId }: AuditedResponse
+  ): void {
     const { name, lookup } = this.#endpoint
     record.outcome = outcome
     this.#audit.write({
@@ -110,24 +139,32 @@ export class EndpointClient {
       traceId: record.traceId,
       procoreRequestId: record.procoreRequestId,
       fingerprint: lookup === undefined ? undefined : this.#audit.fingerprint(values.get(lookup.matchField)),
-    }, what)
+    }, auditEvent)
   }
 
-  #sendOnce (outgoing: ValidatedBody, envelope: RequestMetadata): Promise<UpstreamResult> {
-    const { idempotencyKey, subject } = envelope
-    const call = this.#createRequest(outgoing, envelope)
-    if (idempotencyKey === undefined) return this.#procore.send(call)
-    const scope: IdempotencyScope = { caller: subject, companyId: call.companyId, endpoint: this.#endpoint.name, idempotencyKey }
+  /** Sends a request once per idempotency key, or just sends it if it has none. */
+  #sendOnce (requestBody: ValidatedBody, metadata: RequestMetadata): Promise<UpstreamResult> {
+    const { idempotencyKey, subject } = metadata
+    const request = this.#createRequest(requestBody, metadata)
+    if (idempotencyKey === undefined) return this.#procore.send(request)
+    const scope: IdempotencyScope = {
+      caller: subject,
+      companyId: request.companyId,
+      endpoint: this.#endpoint.name,
+      idempotencyKey,
+    }
     return this.#idempotency.execute(scope, {
-      record: call.record,
-      send: () => this.#procore.send({ ...call, idempotencyToken: this.#idempotency.upstreamToken(scope) }),
-      drain: outgoing.drain,
-      fingerprint: outgoing.validated.then(digest => fingerprintRequest(outgoing, envelope, digest)),
-      resolve: (unknown, sentAtMs) => this.#procore.reconcile(call, unknown, sentAtMs),
+      record: request.record,
+      send: () => this.#procore.send({ ...request, idempotencyToken: this.#idempotency.upstreamToken(scope) }),
+      drain: requestBody.drain,
+      fingerprint: requestBody.validated.then(digest => fingerprintRequest(requestBody, metadata, digest)),
+      resolve: (unknownProblem, sentAtMs) => this.#procore.reconcile(request, unknownProblem, sentAtMs),
     })
   }
 
-  #createRequest ({ body, contentType, values, stopBody }: ValidatedBody, { path, query, record, signal }: RequestMetadata): ProcoreRequest {
+  #createRequest (
+    { body, contentType, values, stopBody }: ValidatedBody, { path, query, record, signal }: RequestMetadata
+  ): ProcoreRequest {
     const { method, effect, lookup } = this.#endpoint
     return {
       method,
@@ -140,20 +177,27 @@ export class EndpointClient {
       stopBody,
       record,
       signal,
-      lookupCriteria: lookup === undefined ? undefined : this.#lookupCriteria(lookup, path, values),
+      lookupCriteria: lookup === undefined ? undefined : this.#createLookupCriteria(lookup, path, values),
     }
   }
 
-  #lookupCriteria ({ matchField, fieldPaths = {} }: LookupDescription, path: RecordValidator, values: ValidatedBody['values']): LookupCriteria {
+  #createLookupCriteria (
+    { matchField, fieldPaths = {} }: LookupDescription, path: RecordValidator, values: ValidatedBody['values']
+  ): LookupCriteria {
     const listPaths = () => {
       const search = new Map([['filters[search]', values.get(matchField)]])
-      return this.#listPaths.map(list => list(path.values, search))
+      return this.#listPaths.map(buildListPath => buildListPath(path.values, search))
     }
     return { listPaths, matchField, values, fieldPaths }
   }
 }
 
-/** Wherever the route has it. */
+function getExpectation ({ success: { schema, isPage } }: ProxiedEndpoint): ResponseExpectation {
+  if (schema !== undefined && isPage !== true) return expectJson
+  return { mayBeEmpty: schema === undefined, headers: isPage === true ? paginationHeaders : [] }
+}
+
+/** Reads the company from the path or the query, depending on the route. */
 function getCompanyId (path: RecordValidator, query: RecordValidator): number {
   return Number(path.values.get('company_id') ?? query.values.get('company_id'))
 }
@@ -162,24 +206,31 @@ function toRecordId (value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined
 }
 
-/** The same question has the same name, in whichever order it was asked. */
-function cacheKey ({ companyId, path }: ProcoreRequest): string {
-  const [place = '', query = ''] = path.split('?')
-  return `${companyId} ${place} ${query.split('&').sort().join('&')}`
+/** Returns the same cache key for equal queries, whatever the order of their parameters. */
+function getCacheKey ({ companyId, path: pathWithQuery }: ProcoreRequest): string {
+  const [path = '', query = ''] = pathWithQuery.split('?')
+  return `${companyId} ${path} ${query.split('&').sort().join('&')}`
 }
 
-/** A repeat is no other create, whatever it is told again; only what it found by looking is news. */
-function changeOutcome (verdict: UpstreamResult, { replayed, lookupCount }: RequestRecord, { result }: ChangeKind): ChangeOutcome {
-  const isRecovered = verdict.kind === 'success' && verdict.recovered === true
+/**
+ * Returns the outcome for the audit log. A replayed request is not another create, whatever response is repeated. Only
+ * a lookup that this request made itself and that found the record is news: that is `recovered`.
+ */
+function getChangeOutcome (
+  result: UpstreamResult, { replayed, lookupCount }: RequestRecord, { successOutcome }: ChangeKind
+): ChangeOutcome {
+  const isRecovered = result.kind === 'success' && result.recovered === true
   if (replayed === true && !(isRecovered && lookupCount !== undefined)) return 'replayed'
-  if (verdict.kind === 'rejection') return 'rejected'
-  return isRecovered ? 'recovered' : result
+  if (result.kind === 'rejection') return 'rejected'
+  return isRecovered ? 'recovered' : successOutcome
 }
 
-/** By what is meant, not by how it was written: JSON and a form with the same values and the same avatar are the same request. */
-function fingerprintRequest ({ values }: ValidatedBody, { path, query }: RequestMetadata, imageDigest: string): string {
-  // The company is a part of the key's name, so that most paths add nothing.
-  const place = path.values.size > 1 ? [path.values] : []
-  const sorted = [values, query.values, ...place].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
+/** Hashes values, not bytes: JSON and a form with the same values and the same avatar are the same request. */
+function fingerprintRequest (
+  { values }: ValidatedBody, { path, query }: RequestMetadata, imageDigest: string
+): string {
+  // The company is a part of the scope of the idempotency key, so a path with no other parameter adds nothing.
+  const pathValues = path.values.size > 1 ? [path.values] : []
+  const sorted = [values, query.values, ...pathValues].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
   return hash('sha256', JSON.stringify([...sorted, imageDigest]), 'base64url')
 }

@@ -1,7 +1,4 @@
-/**
- * The engine: from the description of an endpoint it makes the routes that mirror it, under our path and under Procore's own.
- * What it does with their requests is in mount.ts.
- */
+/** Registers the routes of all endpoints, each under the service's own path and under Procore's. */
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/index.ts'
@@ -10,20 +7,19 @@ import type { Audit } from '../telemetry/audit.ts'
 import { limits } from '../config/limits.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { UserFormBuilder } from './user-form.ts'
-import type { ActiveForms } from './body/upload-limiter.ts'
+import { UploadLimiter, type ActiveForms } from './body/upload-limiter.ts'
 import { MemoryBudget } from './body/memory-budget.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
 import { EndpointRoute, type EndpointHandler } from './route.ts'
 import { dryRun } from './dry-run.ts'
-import { UploadLimiter } from './body/upload-limiter.ts'
 import { EndpointClient, type ProxyServices } from './endpoint-client.ts'
 
-/** What is mirrored, and the parts of the service that it needs for that. */
+/** The endpoints to register, and the services that their routes use. */
 export interface ProxyOptions {
   endpoints: readonly Endpoint[]
   bodyLimits: Config['body']
-  /** Forms that one caller may stream at a time. */
+  /** How many forms one caller may stream at the same time. */
   maxUploadsPerCaller: number
   procore: ProcoreClient
   idempotency: Idempotency
@@ -32,11 +28,14 @@ export interface ProxyOptions {
   activeForms: ActiveForms
 }
 
-/** Bodies are read by the mirror itself, as streams: the parsers only let them through to it. */
-export async function proxyPlugin (app: FastifyInstance, { endpoints, maxUploadsPerCaller, idempotency, audit, responseCache, ...rest }: ProxyOptions): Promise<void> {
+/** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */
+export async function proxyPlugin (
+  app: FastifyInstance,
+  { endpoints, maxUploadsPerCaller, idempotency, audit, responseCache, ...rest }: ProxyOptions
+): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
-  // Where there is no body to be had, none is looked at; where there is, its type was judged before.
+  // Accepts every type: `parseRequestHead` has rejected unsupported types, and bodies that are not needed are ignored.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   await registerMultipart(app)
   app.decorateRequest('head', null)
@@ -45,28 +44,32 @@ export async function proxyPlugin (app: FastifyInstance, { endpoints, maxUploads
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
     const needsCapacity = isProxied(endpoint) && endpoint.cache === undefined
-    new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send: createHandler(endpoint, services, rest.bodyLimits) }).register(app)
+    const send = createHandler(endpoint, services, rest.bodyLimits)
+    new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send }).register(app)
   }
 }
 
 /**
- * @fastify/multipart without its hooks: they delete files that it was told to save, which nothing here tells it, and would have each request
- * wait for two promises.
+ * Registers @fastify/multipart without its hooks. They delete files that the plugin saved to disk, which this service
+ * never makes it do, and each request would wait for two promises.
  */
 function registerMultipart (app: FastifyInstance): Promise<void> {
-  const withoutHooks = new Proxy(app, { get: (target, name) => name === 'addHook' ? () => withoutHooks : Reflect.get(target, name) })
-  return new Promise((resolve, reject) => multipart(withoutHooks, {}, error => error === undefined ? resolve() : reject(error)))
+  const withoutHooks = new Proxy(app, {
+    get: (target, name): unknown => name === 'addHook' ? () => withoutHooks : Reflect.get(target, name),
+  })
+  return new Promise((resolve, reject) => {
+    multipart(withoutHooks, {}, error => error === undefined ? resolve() : reject(error))
+  })
 }
 
-/** Where a valid request goes, by what its description says. */
 function createHandler (endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body']): EndpointHandler {
   if (isProxied(endpoint)) {
-    const upstream = new EndpointClient(endpoint, services)
-    return (outgoing, envelope) => upstream.send(outgoing, envelope)
+    const client = new EndpointClient(endpoint, services)
+    return (requestBody, metadata) => client.send(requestBody, metadata)
   }
   if (endpoint.formMetadata === undefined) return dryRun(endpoint.dryRunResponse)
-  const form = new UserFormBuilder(endpoint.formMetadata, services, bodyLimits)
-  return (_outgoing, envelope) => form.build(envelope)
+  const userForm = new UserFormBuilder(endpoint.formMetadata, services, bodyLimits)
+  return (_requestBody, metadata) => userForm.build(metadata)
 }
 
 function isProxied (endpoint: Endpoint): endpoint is ProxiedEndpoint {

@@ -1,5 +1,3 @@
-/** Turns a rejection of Procore's into a problem that points at the inputs. */
-
 import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
 import type { UpstreamRejection } from '../procore/interpret.ts'
 import { Problem, type ProblemExtras, type FieldError } from '../server/problem.ts'
@@ -9,24 +7,35 @@ import type { CompiledRecord } from './validation/schema.ts'
 /** Statuses whose bodies are about the inputs. */
 const validationStatuses = new Set([400, 409, 422])
 
-/** What Procore said of inputs becomes faults of them, in the form of our own (`rule: procore`); all that it said is kept beside them. */
-export function rejectionProblem ({ status, body }: UpstreamRejection, shape: CompiledRecord): Problem {
-  const extras: ProblemExtras = { status, outcome: 'rejected', procore: body === undefined ? { status } : { status, body } }
+/**
+ * Turns a rejection by Procore into a problem. Procore's messages about inputs become field errors with
+ * `rule: procore`, in the same format as those of this service; its whole body is included beside them.
+ */
+export function rejectionProblem ({ status, body }: UpstreamRejection, compiled: CompiledRecord): Problem {
+  const procore = body === undefined ? { status } : { status, body }
+  const extras: ProblemExtras = { status, outcome: 'rejected', procore }
   if (validationStatuses.has(status)) {
-    const errors = parseMessages(body).map(message => toFieldError(message, shape))
+    const errors = parseMessages(body).map(message => toFieldError(message, compiled))
     if (errors.length > 0) extras.errors = errors
   }
-  return new Problem('procore_rejected', `Procore refused the request with status ${status}.`, extras)
+  return new Problem('procore_rejected', `Procore rejected the request with status ${status}.`, extras)
 }
 
 /** Procore names a field with or without its record; `base` is the record itself. */
-function toFieldError ({ field, message }: ProcoreMessage, shape: CompiledRecord): FieldError {
-  const { location, rootKey } = shape
-  const rule = 'procore'
-  // Where there is no record, a name is that of a parameter, or says nothing that a caller could find.
-  if (rootKey === undefined) return field !== undefined && shape.fields.has(field) ? { in: location, pointer: toJsonPointer([field]), field, rule, message } : { in: location, pointer: '', field: '', rule, message }
+function toFieldError ({ field, message }: ProcoreMessage, compiled: CompiledRecord): FieldError {
+  return { in: compiled.location, ...locateField(field, compiled), rule: 'procore', message }
+}
+
+function locateField (
+  field: string | undefined, { rootKey, fields }: CompiledRecord
+): Pick<FieldError, 'pointer' | 'field'> {
+  const root = { pointer: '', field: '' }
+  if (rootKey === undefined) {
+    // Without a record, only the name of a parameter points to something that the caller sent.
+    return field !== undefined && fields.has(field) ? { pointer: toJsonPointer([field]), field } : root
+  }
   const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${rootKey}\\.`), '')
-  if (name === undefined || name === '') return { in: location, pointer: '', field: '', rule, message }
-  if (name === 'base' || name === rootKey) return { in: location, pointer: toJsonPointer([rootKey]), field: rootKey, rule, message }
-  return { in: location, pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]`, rule, message }
+  if (name === undefined || name === '') return root
+  if (name === 'base' || name === rootKey) return { pointer: toJsonPointer([rootKey]), field: rootKey }
+  return { pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]` }
 }

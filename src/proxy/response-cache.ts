@@ -1,7 +1,7 @@
 /**
- * Answers that are the same for every caller who may have them, kept for a moment, since Procore's allowance is small. One request at a
- * time asks for the same thing; while Procore is down or slow, or its allowance is spent, what was kept is given longer, and said to be stale.
- * Who may have an answer is judged before anybody comes here.
+ * Caches responses that are the same for every authorized caller for a short time, because Procore's rate limit is low.
+ * Concurrent requests for the same list share one exchange. If Procore is down, slow or rate limited, a cached response
+ * is served longer and marked as stale. Authorization is checked before every request, also for a cached response.
  */
 import { limits } from '../config/limits.ts'
 import { overloadedProblem, Problem, type ProblemCode } from '../server/problem.ts'
@@ -9,71 +9,80 @@ import type { CacheStatus } from '../telemetry/request-record.ts'
 import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 
-/** What was fetched, and Procore's id of the exchange. */
+/** A result from Procore, and Procore's id of the exchange. */
 export interface FetchResult {
   result: UpstreamResult
   procoreRequestId: string | undefined
 }
 
-/** How an answer was come by: asked for just now, kept and still good, or too old and given all the same. */
-export type Source = CacheStatus
-
-/** An answer as one caller is given it. */
+/** A result as it is returned to one caller. */
 export interface CachedResult extends FetchResult {
-  cacheStatus: Source
+  cacheStatus: CacheStatus
   ageSeconds: number
 }
+
+type Fetcher = () => Promise<FetchResult>
 
 interface CacheEntry {
   success: UpstreamSuccess
   procoreRequestId: string | undefined
   atMs: number
-  /** When it may be asked for again: a moment after an attempt that failed, and not before the end of one that takes long. */
+  /** Not revalidated before this time: shortly after a failed attempt, and never during one that takes long. */
   retryAtMs: number
   bytes: number
 }
 
-/** Beside its body, roughly. */
+/** Approximate memory of an entry without its body. */
 const entryBytes = 1000
 
-/** Procore is away or has no time: whoever had an answer before is better off with it. */
-const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>(['procore_unreachable', 'procore_unavailable', 'procore_timeout', 'procore_bad_response', 'procore_rate_limited', 'overloaded'])
+/** Procore is down or overloaded, so a caller is better off with an old response. */
+const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  'procore_unreachable',
+  'procore_unavailable',
+  'procore_timeout',
+  'procore_bad_response',
+  'procore_rate_limited',
+  'overloaded',
+])
 
 const isTransient = (error: unknown) => error instanceof Problem && transientCodes.has(error.code)
 
-/** Of one process. It keeps `limits.responseCache.entriesMax` answers with `limits.responseCache.maxBytes` at most, and forgets the one that was asked for longest ago. */
+/**
+ * An in-process cache. It holds at most `limits.responseCache.entriesMax` responses with at most
+ * `limits.responseCache.maxBytes`, and evicts the least recently used one.
+ */
 export class ResponseCache {
   readonly ttlMs: number
-  /** The one that was asked for longest ago stands first. */
+  /** The least recently used entry is the first. */
   readonly #entries = new Map<string, CacheEntry>()
   readonly #fetches = new Map<string, Promise<FetchResult>>()
   #bytes = 0
-  #waiting = 0
+  #waitingCount = 0
 
-  /** @param lifetimeMs 0: nothing is kept */
-  constructor (lifetimeMs: number) {
-    this.ttlMs = lifetimeMs
+  /** @param ttlMs 0 disables caching */
+  constructor (ttlMs: number) {
+    this.ttlMs = ttlMs
   }
 
-  /** @throws {Problem} what fetching throws, `overloaded`; CallerGone */
-  async get (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<CachedResult> {
-    const kept = this.#find(key)
-    if (kept === undefined) return toMiss(await this.#joinFetch(key, caller, fetch))
+  /** @throws {Problem} what the fetcher throws, or `overloaded`. @throws {ClientDisconnectedError} */
+  async get (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<CachedResult> {
+    const entry = this.#find(cacheKey)
+    if (entry === undefined) return toMiss(await this.#joinFetch(cacheKey, signal, fetcher))
     const nowMs = Date.now()
-    if (nowMs - kept.atMs < this.ttlMs) return toCachedResult(kept, 'hit')
-    const fetched = nowMs < kept.retryAtMs ? undefined : await this.#revalidate(key, caller, fetch)
-    return fetched === undefined ? toCachedResult(kept, 'stale') : toMiss(fetched)
+    if (nowMs - entry.atMs < this.ttlMs) return toCachedResult(entry, 'hit')
+    const fetched = nowMs < entry.retryAtMs ? undefined : await this.#revalidate(cacheKey, signal, fetcher)
+    return fetched === undefined ? toCachedResult(entry, 'stale') : toMiss(fetched)
   }
 
-  /** Nothing, when Procore can't be asked or takes long: whoever has an old answer is better off with it. */
-  async #revalidate (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<FetchResult | undefined> {
-    const { promise: tooLong, resolve } = Promise.withResolvers<undefined>()
+  /** Returns undefined if Procore is unavailable or slow, so that the cached response is served. */
+  async #revalidate (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<FetchResult | undefined> {
+    const { promise: timeout, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => {
-      this.#deferRetry(key, Infinity)
+      this.#deferRetry(cacheKey, Infinity)
       resolve(undefined)
     }, limits.responseCache.staleWhileSlowMs)
     try {
-      return await Promise.race([this.#joinFetch(key, caller, fetch), tooLong])
+      return await Promise.race([this.#joinFetch(cacheKey, signal, fetcher), timeout])
     } catch (error) {
       if (isTransient(error)) return undefined
       throw error
@@ -82,86 +91,94 @@ export class ResponseCache {
     }
   }
 
-  async #joinFetch (key: string, caller: DisconnectSignal, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
-    if (this.#waiting >= limits.rateLimit.queueMax) throw overloadedProblem('Too many requests wait for the same lists.')
-    this.#waiting++
+  async #joinFetch (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<FetchResult> {
+    if (this.#waitingCount >= limits.rateLimit.queueMax) {
+      throw overloadedProblem('Too many requests are waiting for the same lists.')
+    }
+    this.#waitingCount++
     try {
-      return await raceWithAbort(this.#fetches.get(key) ?? this.#startFetch(key, fetch), caller)
+      return await raceWithAbort(this.#fetches.get(cacheKey) ?? this.#startFetch(cacheKey, fetcher), signal)
     } finally {
-      this.#waiting--
+      this.#waitingCount--
     }
   }
 
-  /** It goes on although whoever began it has left: others wait for it. */
-  #startFetch (key: string, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
-    const fetching = this.#fetch(key, fetch)
-    // Those who wait hear of its failure; when all have left, nobody does.
+  /** The fetch continues if the caller that started it disconnects, because others may wait for it. */
+  #startFetch (cacheKey: string, fetcher: Fetcher): Promise<FetchResult> {
+    const fetching = this.#fetchAndStore(cacheKey, fetcher)
+    // Waiting callers get the error. If all have disconnected, the rejection must not stay unhandled.
     fetching.catch(() => {})
-    this.#fetches.set(key, fetching)
+    this.#fetches.set(cacheKey, fetching)
     return fetching
   }
 
-  async #fetch (key: string, fetch: () => Promise<FetchResult>): Promise<FetchResult> {
+  async #fetchAndStore (cacheKey: string, fetcher: Fetcher): Promise<FetchResult> {
     const atMs = Date.now()
     try {
-      const fetched = await fetch()
-      this.#put(key, fetched, atMs)
+      const fetched = await fetcher()
+      this.#put(cacheKey, fetched, atMs)
       return fetched
     } catch (error) {
-      this.#deferRetry(key, isTransient(error) ? Date.now() + limits.responseCache.retryMs : 0)
+      this.#deferRetry(cacheKey, isTransient(error) ? Date.now() + limits.responseCache.retryMs : 0)
       throw error
     } finally {
-      this.#fetches.delete(key)
+      this.#fetches.delete(cacheKey)
     }
   }
 
-  /** Until then what is kept is given without asking. */
-  #deferRetry (key: string, untilMs: number): void {
-    const kept = this.#entries.get(key)
-    if (kept !== undefined) kept.retryAtMs = untilMs
+  /** Until then the cached response is served without a request to Procore. */
+  #deferRetry (cacheKey: string, untilMs: number): void {
+    const entry = this.#entries.get(cacheKey)
+    if (entry !== undefined) entry.retryAtMs = untilMs
   }
 
-  /** Moves it behind all others, and forgets it when it is too old even for bad times. */
-  #find (key: string): CacheEntry | undefined {
-    const kept = this.#entries.get(key)
-    if (kept === undefined) return undefined
-    this.#remove(key, kept)
-    if (Date.now() - kept.atMs >= this.ttlMs + limits.responseCache.staleIfErrorMs) return undefined
-    this.#add(key, kept)
-    return kept
+  /** Moves the entry to the end, or removes it if it is too old to be served even when Procore fails. */
+  #find (cacheKey: string): CacheEntry | undefined {
+    const entry = this.#entries.get(cacheKey)
+    if (entry === undefined) return undefined
+    this.#remove(cacheKey, entry)
+    if (Date.now() - entry.atMs >= this.ttlMs + limits.responseCache.staleIfErrorMs) return undefined
+    this.#add(cacheKey, entry)
+    return entry
   }
 
-  /** A refusal is of this moment and ends what was kept: the company may have taken its leave. What is no list is passed on, and changes nothing. */
-  #put (key: string, { result: success, procoreRequestId }: FetchResult, atMs: number): void {
-    if (success.kind === 'success' && !isCompleteList(success)) return this.#deferRetry(key, 0)
-    const old = this.#entries.get(key)
-    if (old !== undefined) this.#remove(key, old)
-    if (success.kind !== 'success' || this.ttlMs === 0) return
-    this.#add(key, { success, procoreRequestId, atMs, retryAtMs: 0, bytes: entryBytes + key.length + success.body.length })
-    for (const [oldest, kept] of this.#entries) {
-      if (this.#entries.size <= limits.responseCache.entriesMax && this.#bytes <= limits.responseCache.maxBytes) return
-      this.#remove(oldest, kept)
+  /**
+   * Stores a complete list. A rejection is not cached and removes the entry, because the company may have withdrawn its
+   * permission. A success that is not a complete list is relayed and leaves the entry as it is.
+   */
+  #put (cacheKey: string, { result, procoreRequestId }: FetchResult, atMs: number): void {
+    if (result.kind === 'success' && !isCompleteList(result)) return this.#deferRetry(cacheKey, 0)
+    const previous = this.#entries.get(cacheKey)
+    if (previous !== undefined) this.#remove(cacheKey, previous)
+    if (result.kind !== 'success' || this.ttlMs === 0) return
+    const bytes = entryBytes + cacheKey.length + result.body.length
+    this.#add(cacheKey, { success: result, procoreRequestId, atMs, retryAtMs: 0, bytes })
+    const { entriesMax, maxBytes } = limits.responseCache
+    for (const [oldestKey, oldest] of this.#entries) {
+      if (this.#entries.size <= entriesMax && this.#bytes <= maxBytes) return
+      this.#remove(oldestKey, oldest)
     }
   }
 
-  #add (key: string, kept: CacheEntry): void {
-    this.#entries.set(key, kept)
-    this.#bytes += kept.bytes
+  #add (cacheKey: string, entry: CacheEntry): void {
+    this.#entries.set(cacheKey, entry)
+    this.#bytes += entry.bytes
   }
 
-  #remove (key: string, kept: CacheEntry): void {
-    this.#entries.delete(key)
-    this.#bytes -= kept.bytes
+  #remove (cacheKey: string, entry: CacheEntry): void {
+    this.#entries.delete(cacheKey)
+    this.#bytes -= entry.bytes
   }
 }
 
-/** Whether it is all of a list, and so may be kept; that it is JSON was found before. */
+/** Returns whether the response is a whole list and may be cached. `interpretExchange` has checked that it is JSON. */
 export function isCompleteList ({ status, body }: UpstreamSuccess): boolean {
   return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
 }
 
 const toMiss = (fetched: FetchResult): CachedResult => ({ ...fetched, cacheStatus: 'miss', ageSeconds: 0 })
 
-function toCachedResult ({ success, procoreRequestId, atMs }: CacheEntry, cacheStatus: Source): CachedResult {
-  return { result: success, procoreRequestId, cacheStatus, ageSeconds: Math.max(0, Math.floor((Date.now() - atMs) / 1000)) }
+function toCachedResult ({ success, procoreRequestId, atMs }: CacheEntry, cacheStatus: CacheStatus): CachedResult {
+  const ageSeconds = Math.max(0, Math.floor((Date.now() - atMs) / 1000))
+  return { result: success, procoreRequestId, cacheStatus, ageSeconds }
 }

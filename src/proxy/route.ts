@@ -1,31 +1,26 @@
-/**
- * One endpoint on its paths: it has head and body judged, hands what is valid on, and relays the verdict.
- * Where a valid request goes is none of its business.
- */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { toError, ClientDisconnectedError } from '../server/errors.ts'
+import { SocketDisconnectSignal } from '../server/disconnect-signal.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
 import type { ProcoreClient } from '../procore/client.ts'
-import { validateEmptyBody } from './body/json.ts'
-import { SocketDisconnectSignal } from '../server/disconnect-signal.ts'
+import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
-import type { ActiveForms } from './body/upload-limiter.ts'
-import { parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead } from './request-head.ts'
+import type { ActiveForms, UploadLimiter } from './body/upload-limiter.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
-import { readJsonBody } from './body/json.ts'
+import {
+  parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead,
+} from './request-head.ts'
 import { rewritePageHeaders } from './pagination.ts'
 import { setUpstreamHeaders, relaySuccess } from './response.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
-import { createUrlBuilder } from './url.ts'
 import { compileParameters } from './validation/parameters.ts'
-import type { UploadLimiter } from './body/upload-limiter.ts'
-import type { RequestMetadata } from './context.ts'
-import type { ValidatedBody, RequestContext } from './context.ts'
+import { createUrlBuilder } from './url.ts'
+import type { RequestContext, RequestMetadata, ValidatedBody } from './context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -36,23 +31,26 @@ declare module 'fastify' {
 interface ProxiedRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
 type ProxiedRequest = FastifyRequest<ProxiedRoute>
 
-/** Where a valid request goes. It throws a Problem with the `outcome` of what may have been done, or CallerGone. */
-export type EndpointHandler = (outgoing: ValidatedBody, envelope: RequestMetadata) => Promise<UpstreamResult>
+/**
+ * Executes a valid request. Throws a Problem with the `outcome` of a request that may have changed something, or
+ * ClientDisconnectedError.
+ */
+export type EndpointHandler = (requestBody: ValidatedBody, metadata: RequestMetadata) => Promise<UpstreamResult>
 
-/** One endpoint, and what all of them share. */
+/** One endpoint, and the services that all of them share. */
 export interface EndpointRouteOptions {
   endpoint: Endpoint
   bodyLimits: Config['body']
   procore: ProcoreClient
   activeForms: ActiveForms
-  /** Whether each request has to find room with Procore; what is kept, or answered here, costs it nothing. */
+  /** Whether to reject requests while Procore is at capacity; false for cached lists and for local endpoints. */
   needsCapacity: boolean
   uploadLimiter: UploadLimiter
   memoryBudget: MemoryBudget
   send: EndpointHandler
 }
 
-/** One endpoint with its compiled shapes. */
+/** Serves one endpoint on its paths: validates head and body, calls `send` with a valid request, relays the result. */
 export class EndpointRoute {
   readonly #endpoint: Endpoint
   readonly #bodyLimits: Config['body']
@@ -65,23 +63,30 @@ export class EndpointRoute {
   readonly #compiledBody: CompiledRecord | undefined
   readonly #headOptions: HeadOptions
 
-  constructor ({ endpoint, bodyLimits, procore, send, needsCapacity, uploadLimiter, memoryBudget, activeForms }: EndpointRouteOptions) {
+  constructor (options: EndpointRouteOptions) {
+    const { endpoint, bodyLimits } = options
+    const { body } = endpoint
     this.#endpoint = endpoint
     this.#bodyLimits = bodyLimits
-    this.#procore = procore
-    this.#send = send
-    this.#needsCapacity = needsCapacity
-    this.#uploadLimiter = uploadLimiter
-    this.#memoryBudget = memoryBudget
-    this.#activeForms = activeForms
-    this.#compiledBody = endpoint.body === undefined ? undefined : compileRecord('body', endpoint.body.fields, endpoint.body)
-    this.#headOptions = { hasBody: this.#compiledBody !== undefined, acceptsIdempotencyKey: endpoint.acceptsIdempotencyKey === true, bodyLimits }
+    this.#procore = options.procore
+    this.#send = options.send
+    this.#needsCapacity = options.needsCapacity
+    this.#uploadLimiter = options.uploadLimiter
+    this.#memoryBudget = options.memoryBudget
+    this.#activeForms = options.activeForms
+    this.#compiledBody = body === undefined ? undefined : compileRecord('body', body.fields, body)
+    const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
+    this.#headOptions = { hasBody: body !== undefined, acceptsIdempotencyKey, bodyLimits }
   }
 
   register (app: FastifyInstance): void {
     const { method, params, query } = this.#endpoint
     for (const url of getEndpointPaths(this.#endpoint)) {
-      const route: RouteTemplate = { url, parameters: compileParameters(url, params, query), urlFor: createUrlBuilder(url, Object.keys(params.properties)) }
+      const route: RouteTemplate = {
+        url,
+        parameters: compileParameters(url, params, query),
+        urlFor: createUrlBuilder(url, Object.keys(params.properties)),
+      }
       app.route<ProxiedRoute>({
         method,
         url,
@@ -92,7 +97,7 @@ export class EndpointRoute {
     }
   }
 
-  /** Without a promise, since every request comes here. */
+  /** Synchronous, because every request passes through this hook. */
   #parseHead (request: ProxiedRequest, route: RouteTemplate): Error | undefined {
     try {
       request.head = parseRequestHead(request, this.#headOptions, route)
@@ -104,21 +109,24 @@ export class EndpointRoute {
 
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { head, record } = request
-    if (head === null) throw new Error('the target was not judged')
-    if (this.#needsCapacity && this.#procore.isAtCapacity) throw overloadedProblem('Too many requests wait for Procore.')
+    if (head === null) throw new Error('The request head was not parsed.')
+    if (this.#needsCapacity && this.#procore.isAtCapacity) {
+      throw overloadedProblem('Too many requests are waiting for Procore.')
+    }
     record.isHandling = true
     try {
-      const verdict = await this.#forward(this.#createContext(request, reply, head), head)
-      // Whoever dismissed it has answered it.
+      const result = await this.#forward(this.#createContext(request, reply, head), head)
+      // An aborted request has already been answered.
       if (record.isAborted === true) return reply
       setUpstreamHeaders(reply, record)
-      if (verdict.kind === 'success') return this.#sendSuccess(reply, verdict, head)
-      throw rejectionProblem(verdict, this.#compiledBody ?? head.query.compiled)
+      if (result.kind === 'success') return this.#sendSuccess(reply, result, head)
+      throw rejectionProblem(result, this.#compiledBody ?? head.query.compiled)
     } catch (error) {
-      if (record.isAborted === true && (error instanceof Problem || error instanceof ClientDisconnectedError)) return reply
+      const isExpected = error instanceof Problem || error instanceof ClientDisconnectedError
+      if (record.isAborted === true && isExpected) return reply
       setUpstreamHeaders(reply, record)
-      const first = preferPathErrors([head.path, head.query], error)
-      throw first instanceof Problem ? this.#withOutcome(first, record) : first
+      const reported = preferPathErrors([head.path, head.query], error)
+      throw reported instanceof Problem ? this.#withOutcome(reported, record) : reported
     } finally {
       record.isHandling = false
       for (const listener of record.onHandled ?? []) listener()
@@ -127,40 +135,56 @@ export class EndpointRoute {
 
   #sendSuccess (reply: FastifyReply, success: UpstreamSuccess, { path, query, route }: RequestHead): FastifyReply {
     if (success.headers !== undefined) {
-      reply.headers(rewritePageHeaders(success.headers, query.compiled, page => route.urlFor(path.values, new Map([...query.values, ...page]))))
+      const buildPageUrl = (page: Map<string, number>) =>
+        route.urlFor(path.values, new Map([...query.values, ...page]))
+      reply.headers(rewritePageHeaders(success.headers, query.compiled, buildPageUrl))
     }
     return relaySuccess(reply, success)
   }
 
-  /** What becomes of a request is told where it may have changed something. */
+  /** Adds the outcome to a problem of a request that may have changed something, and removes it from all others. */
   #withOutcome (problem: Problem, { provisionalOutcome }: RequestRecord): Problem {
     if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
-    return problem.extras.outcome === undefined && provisionalOutcome !== undefined ? problem.withExtras({ outcome: provisionalOutcome }) : problem
+    if (problem.extras.outcome !== undefined || provisionalOutcome === undefined) return problem
+    return problem.withExtras({ outcome: provisionalOutcome })
   }
 
-  #forward (visit: RequestContext, { body }: RequestHead): Promise<UpstreamResult> {
-    if (body === undefined) return visit.send(validateEmptyBody(visit))
-    return body.kind === 'json' ? readJsonBody(visit).then(visit.send) : this.#forwardForm(visit, body.boundary)
+  #forward (context: RequestContext, { body }: RequestHead): Promise<UpstreamResult> {
+    if (body === undefined) return context.send(validateEmptyBody(context))
+    if (body.kind === 'json') return readJsonBody(context).then(context.send)
+    return this.#forwardForm(context, body.boundary)
   }
 
-  async #forwardForm (visit: RequestContext, boundary: string): Promise<UpstreamResult> {
-    const { raw, record, callerId } = visit
+  async #forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+    const { raw, record, callerId } = context
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
-    // A form that does not say its size may turn out to be larger than the hold.
-    const leaveUploads = (declaredBytes ?? Infinity) > this.#bodyLimits.formBufferBytes ? this.#uploadLimiter.acquire(callerId) : undefined
-    const leaveForms = this.#activeForms.add({ record, declaredBytes, startedAtMs: Date.now() })
+    // A form without a declared size may exceed the buffer, and is then streamed.
+    const mayStream = (declaredBytes ?? Infinity) > this.#bodyLimits.formBufferBytes
+    const releaseUpload = mayStream ? this.#uploadLimiter.acquire(callerId) : undefined
+    const removeForm = this.#activeForms.add({ record, declaredBytes, startedAtMs: Date.now() })
     try {
-      return await forwardForm(visit, boundary)
+      return await forwardForm(context, boundary)
     } finally {
-      leaveForms()
-      leaveUploads?.()
+      removeForm()
+      releaseUpload?.()
     }
   }
 
-  #createContext (request: FastifyRequest, reply: FastifyReply, { path, query, idempotencyKey, route }: RequestHead): RequestContext {
+  #createContext (
+    request: FastifyRequest, reply: FastifyReply, { path, query, idempotencyKey, route }: RequestHead
+  ): RequestContext {
     const { raw, record, callerId, identity } = request
-    const signal = new SocketDisconnectSignal(raw.socket, record)
+    const metadata: RequestMetadata = {
+      path,
+      query,
+      subject: identity.subject,
+      idempotencyKey,
+      record,
+      signal: new SocketDisconnectSignal(raw.socket, record),
+      requestId: request.id,
+      route: route.url,
+    }
     return {
       raw,
       callerId,
@@ -171,9 +195,9 @@ export class EndpointRoute {
       parameterValidators: [path, query],
       record,
       hasIdempotencyKey: idempotencyKey !== undefined,
-      send: outgoing => {
+      send: requestBody => {
         if (this.#endpoint.effect !== 'safe') record.provisionalOutcome = 'not_sent'
-        return this.#send(outgoing, { path, query, subject: identity.subject, idempotencyKey, record, signal, requestId: request.id, route: route.url })
+        return this.#send(requestBody, metadata)
       },
     }
   }

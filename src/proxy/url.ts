@@ -1,18 +1,20 @@
-/** Builds the path and query of a request to Procore, and of the links of a page, from validated values. */
+/** Builds URLs from validated values: paths of requests to Procore, and links to pages of a list. */
 
 /** Returns the names of the parameters in a path template such as `/companies/:company_id/users`. */
-export const getParameterNames = (template: string): string[] => [...template.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+export const getParameterNames = (template: string): string[] =>
+  [...template.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
 
-/** Judged values by name; a list is an array. */
+/** Validated values by name; the value of a list is an array. */
 export type ParameterValues = ReadonlyMap<string, unknown>
 
-/** A path with judged values in it; names and values are encoded, whatever they are. */
+/** Returns a path with a query; all names and values in it are encoded. */
 export type UrlBuilder = (params: ParameterValues, query: ParameterValues) => string
 
 const noNames: readonly string[] = []
 
 /**
- * What the template does not name goes into the query; a parameter may come from either, since the two paths of an endpoint need not agree.
+ * Creates a builder that puts parameters into the query if the template does not name them. A parameter may come from
+ * the path or the query of the request, because the two paths of an endpoint may differ in that.
  * @param template such as `/companies/:company_id/users`
  * @param params names of all parameters
  */
@@ -37,10 +39,10 @@ export function createUrlBuilder (template: string, params: readonly string[] = 
 
 function toQueryPairs (name: string, value: unknown): string[] {
   const values: unknown[] = Array.isArray(value) ? value : [value]
-  return values.map(one => `${encodeURIComponent(name)}=${encodeValue(one)}`)
+  return values.map(item => `${encodeURIComponent(name)}=${encodeValue(item)}`)
 }
 
-/** Ids, which most values are, need no encoding. */
+/** Skips the encoding of integers: most values are ids. */
 function encodeValue (value: unknown): string {
   return Number.isSafeInteger(value) ? String(value) : encodeURIComponent(String(value))
 }

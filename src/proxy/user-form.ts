@@ -1,13 +1,7 @@
-/**
- * Gathers what a form for a record needs: what is the same for all companies, written once, and the lists of one company, asked for
- * together and kept like any pick-list. A list that can't be had, or not soon, is null, with the reason beside it; the form fails only when
- * all do.
- */
 import { createHash } from 'node:crypto'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
-import type { FormMetadata, ListQuery } from '../endpoints/endpoint.ts'
-import { recordSchema } from '../endpoints/endpoint.ts'
+import { recordSchema, type FormMetadata, type ListQuery } from '../endpoints/endpoint.ts'
 import { childRecord, type RequestRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
@@ -18,93 +12,131 @@ import { hasNextPage } from './pagination.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileParameters, validateQuery } from './validation/parameters.ts'
 import { EndpointClient, type ProxyServices } from './endpoint-client.ts'
-import { type RequestMetadata } from './context.ts'
+import type { RequestMetadata } from './context.ts'
 
 type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 
-/** A list as it could be had. */
-type Section = { items: readonly unknown[], isComplete: boolean, kept: CacheInfo | undefined } | Problem
+interface ListSection {
+  items: readonly unknown[]
+  isComplete: boolean
+  cacheInfo: CacheInfo | undefined
+}
+
+/** A list, or the problem why it is missing. */
+type Section = ListSection | Problem
 
 interface ListSource {
   client: EndpointClient
   query: RecordValidator
 }
 
-/** The form of one kind of record; what is the same for all companies is written when it is made. */
+/**
+ * Builds the metadata of a create-user form: parts that are the same for all companies, serialized once, and the lists
+ * of one company, fetched concurrently and cached like any pick-list. A list that is unavailable or late is null, with
+ * the problem beside it. The form fails only if all lists fail.
+ */
 export class UserFormBuilder {
-  readonly #sections: FormMetadata
-  readonly #lists: ReadonlyArray<readonly [name: string, questions: readonly ListSource[]]>
+  readonly #metadata: FormMetadata
+  readonly #lists: ReadonlyArray<readonly [name: string, sources: readonly ListSource[]]>
   readonly #requiredFieldsSource: ListSource
-  /** As JSON without its last brace. */
+  /** JSON without its closing brace. */
   readonly #constants: string
   readonly #constantsDigest: Buffer
 
-  constructor (form: FormMetadata, upstreamParts: ProxyServices, { avatarMaxBytes, avatarMaxPixels }: Config['body']) {
-    const compile = (question: ListQuery) => compileListSource(question, upstreamParts)
-    this.#sections = form
-    this.#lists = Object.entries(form.lists).map(([name, questions]) => [name, questions.map(compile)])
-    this.#requiredFieldsSource = compile(form.requiredFields.source)
-    const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(form.body) }
-    const image = form.body.image === undefined ? {} : { [form.body.image.name]: { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels } }
-    this.#constants = JSON.stringify({ schema, ...image, ...form.constants }).slice(0, -1)
+  constructor (
+    metadata: FormMetadata, services: ProxyServices, { avatarMaxBytes, avatarMaxPixels }: Config['body']
+  ) {
+    const compile = (listQuery: ListQuery) => compileListSource(listQuery, services)
+    this.#metadata = metadata
+    this.#lists = Object.entries(metadata.lists).map(([name, listQueries]) => [name, listQueries.map(compile)])
+    this.#requiredFieldsSource = compile(metadata.requiredFields.source)
+    const { body } = metadata
+    const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(body) }
+    const imageLimits = { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels }
+    const image = body.image === undefined ? {} : { [body.image.name]: imageLimits }
+    this.#constants = JSON.stringify({ schema, ...image, ...metadata.constants }).slice(0, -1)
     this.#constantsDigest = createHash('sha256').update(this.#constants).digest()
   }
 
-  /** @throws {Problem} the first, when no list could be had; CallerGone */
-  async build (envelope: RequestMetadata): Promise<UpstreamResult> {
-    const [required, ...lists] = await this.#fetchLists(envelope)
+  /**
+   * @throws {Problem} the first one, if no list is available
+   * @throws {ClientDisconnectedError}
+   */
+  async build (requestMetadata: RequestMetadata): Promise<UpstreamResult> {
+    const [required, ...lists] = await this.#fetchLists(requestMetadata)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
-    const parts = [required, ...lists].filter(part => part !== undefined)
-    const [first] = parts
-    if (first instanceof Problem && parts.every(part => part instanceof Problem)) throw first
-    const kept = oldestCacheInfo(parts)
-    envelope.record.cache = kept.cacheStatus
+    const sections = [required, ...lists].filter(section => section !== undefined)
+    const [first] = sections
+    if (first instanceof Problem && sections.every(section => section instanceof Problem)) throw first
+    const cacheInfo = oldestCacheInfo(sections)
+    requestMetadata.record.cache = cacheInfo.cacheStatus
     const requiredFields = this.#parseRequiredFields(required)
-    const unread = requiredFields instanceof Problem ? requiredFields : undefined
+    const unreadable = requiredFields instanceof Problem ? requiredFields : undefined
+    const incomplete = named.filter(([, section]) => !(section instanceof Problem) && section?.isComplete === false)
+    const problems = new Map<string, { code: string, detail: string }>()
+    for (const [name, section] of [['required_fields', unreadable] as const, ...named]) {
+      if (section instanceof Problem) problems.set(name, { code: section.code, detail: section.message })
+    }
     return this.#serialize({
-      required_fields: unread === undefined ? requiredFields : null,
-      pick_lists: Object.fromEntries(named.map(([name, part]) => [name, this.#filterAllowed(name, part)])),
-      incomplete: named.flatMap(([name, part]) => part instanceof Problem || part?.isComplete !== false ? [] : [name]),
-      problems: Object.fromEntries([['required_fields', unread] as const, ...named].flatMap(([name, part]) => part instanceof Problem ? [[name, { code: part.code, detail: part.message }]] : [])),
-    }, kept)
+      required_fields: unreadable === undefined ? requiredFields : null,
+      pick_lists: Object.fromEntries(named.map(([name, section]) => [name, this.#filterAllowed(name, section)])),
+      incomplete: incomplete.map(([name]) => name),
+      problems: Object.fromEntries(problems),
+    }, cacheInfo)
   }
 
-  /** Whoever is late is not waited for; the question goes on, and its answer is kept for the next form. */
-  async #fetchLists (envelope: RequestMetadata): Promise<Section[]> {
-    const { promise: tooLate, resolve } = Promise.withResolvers<Section>()
-    const timer = setTimeout(() => resolve(new Problem('procore_timeout', 'Procore did not answer soon enough for a form.')), limits.userForm.waitMs)
+  /** A list that is late becomes a problem. Its request continues, and its response is cached for the next form. */
+  async #fetchLists (requestMetadata: RequestMetadata): Promise<Section[]> {
+    const { promise: timeout, resolve } = Promise.withResolvers<Section>()
+    const timer = setTimeout(() => {
+      resolve(new Problem('procore_timeout', 'Procore did not respond soon enough for the form.'))
+    }, limits.userForm.waitMs)
     try {
-      const asked = [[this.#requiredFieldsSource], ...this.#lists.map(([, questions]) => questions)]
-      return await Promise.all(asked.map(questions => Promise.race([this.#fetchList(questions, envelope), tooLate])))
+      const lists = [[this.#requiredFieldsSource], ...this.#lists.map(([, sources]) => sources)]
+      return await Promise.all(lists.map(sources => Promise.race([this.#fetchList(sources, requestMetadata), timeout])))
     } finally {
       clearTimeout(timer)
     }
   }
 
-  #parseRequiredFields (part: Section | undefined): readonly string[] | Problem {
-    if (part instanceof Problem) return part
-    const { parse, unreadableDetail } = this.#sections.requiredFields
-    return parse(part?.items ?? []) ?? new Problem('procore_bad_response', unreadableDetail)
+  #parseRequiredFields (section: Section | undefined): readonly string[] | Problem {
+    if (section instanceof Problem) return section
+    const { parse, unreadableDetail } = this.#metadata.requiredFields
+    return parse(section?.items ?? []) ?? new Problem('procore_bad_response', unreadableDetail)
   }
 
-  #filterAllowed (name: string, part: Section | undefined): readonly unknown[] | null {
-    if (part === undefined || part instanceof Problem) return null
-    const offered = this.#sections.allowedIds[name]
-    return offered === undefined || offered.size === 0 ? part.items : part.items.filter(item => offered.has(getId(item)))
+  /** Removes items that callers may not choose. */
+  #filterAllowed (name: string, section: Section | undefined): readonly unknown[] | null {
+    if (section === undefined || section instanceof Problem) return null
+    const allowedIds = this.#metadata.allowedIds[name]
+    if (allowedIds === undefined || allowedIds.size === 0) return section.items
+    return section.items.filter(item => allowedIds.has(getId(item)))
   }
 
-  #serialize (told: object, cacheInfo: CacheInfo): UpstreamSuccess {
-    const rest = JSON.stringify(told)
-    const etag = `"${createHash('sha256').update(this.#constantsDigest).update(rest).digest('base64url')}"`
-    return { kind: 'success', status: 200, contentType: 'application/json; charset=utf-8', body: Buffer.from(`${this.#constants},${rest.slice(1)}`), recordId: undefined, etag, cacheInfo }
+  #serialize (companyParts: object, cacheInfo: CacheInfo): UpstreamSuccess {
+    const rest = JSON.stringify(companyParts)
+    const digest = createHash('sha256').update(this.#constantsDigest).update(rest).digest('base64url')
+    return {
+      kind: 'success',
+      status: 200,
+      contentType: 'application/json; charset=utf-8',
+      body: Buffer.from(`${this.#constants},${rest.slice(1)}`),
+      recordId: undefined,
+      etag: `"${digest}"`,
+      cacheInfo,
+    }
   }
 
-  /** All questions of one list; one that fails fails the list. */
-  async #fetchList (questions: readonly ListSource[], envelope: RequestMetadata): Promise<Section> {
+  /** Merges all queries of one list by id. If one query fails, the list fails. */
+  async #fetchList (sources: readonly ListSource[], requestMetadata: RequestMetadata): Promise<Section> {
     try {
-      const answers = await Promise.all(questions.map(question => fetchPage(question, envelope)))
-      const items = new Map(answers.flatMap(answer => answer.items).map(item => [getId(item) ?? item, item]))
-      return { items: [...items.values()], isComplete: answers.every(({ isComplete }) => isComplete), kept: mergeCacheInfo(answers.map(({ kept }) => kept)) }
+      const pages = await Promise.all(sources.map(source => fetchPage(source, requestMetadata)))
+      const items = new Map(pages.flatMap(page => page.items).map(item => [getId(item) ?? item, item]))
+      return {
+        items: [...items.values()],
+        isComplete: pages.every(({ isComplete }) => isComplete),
+        cacheInfo: mergeCacheInfo(pages.map(({ cacheInfo }) => cacheInfo)),
+      }
     } catch (error) {
       if (error instanceof Problem) return error
       throw error
@@ -112,38 +144,41 @@ export class UserFormBuilder {
   }
 }
 
-function compileListSource ({ list, query }: ListQuery, parts: ProxyServices): ListSource {
-  const draft = validateQuery(compileParameters(list.path, list.params, list.query).query, query)
-  if (draft.hasErrors) throw new TypeError(`${list.name} has no such question`)
-  return { client: new EndpointClient(list, parts), query: draft }
+function compileListSource ({ list, query }: ListQuery, services: ProxyServices): ListSource {
+  const validator = validateQuery(compileParameters(list.path, list.params, list.query).query, query)
+  if (validator.hasErrors) throw new TypeError(`${list.name} does not accept this query.`)
+  return { client: new EndpointClient(list, services), query: validator }
 }
 
-/** @throws {Problem} CallerGone */
-async function fetchPage ({ client, query }: ListSource, envelope: RequestMetadata): Promise<Exclude<Section, Problem>> {
-  const record = childRecord(envelope.record)
-  const verdict = await client.send(emptyBody, { ...envelope, query, idempotencyKey: undefined, record }).finally(() => recordTimes(envelope.record, record))
-  if (verdict.kind === 'rejection') throw rejectionProblem(verdict, query.compiled)
-  const items: unknown = JSON.parse(verdict.body.toString('utf8'))
-  if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore gave an answer that is no list.')
-  return { items, isComplete: isLastPage(verdict.headers, items.length), kept: verdict.cacheInfo }
+/** @throws {Problem} @throws {ClientDisconnectedError} */
+async function fetchPage ({ client, query }: ListSource, requestMetadata: RequestMetadata): Promise<ListSection> {
+  const record = childRecord(requestMetadata.record)
+  const result = await client.send(emptyBody, { ...requestMetadata, query, idempotencyKey: undefined, record })
+    .finally(() => recordTimes(requestMetadata.record, record))
+  if (result.kind === 'rejection') throw rejectionProblem(result, query.compiled)
+  const items: unknown = JSON.parse(result.body.toString('utf8'))
+  if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore\'s response is not a list.')
+  return { items, isComplete: isLastPage(result.headers, items.length), cacheInfo: result.cacheInfo }
 }
 
-/** Procore may give fewer at a time than it is asked for, and tell so by a count or by a link alone. */
+/** Procore may return fewer items than requested, and indicate that by the total count only or by a link only. */
 function isLastPage ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
   return Number(total) <= count && !hasNextPage(link)
 }
 
-/** They run together, so that the longest is what was waited for. */
-function recordTimes (trail: RequestRecord, part: RequestRecord): void {
-  if (part.upstreamMs !== undefined) trail.upstreamMs = Math.max(trail.upstreamMs ?? 0, part.upstreamMs)
-  if (part.rateLimitWaitMs !== undefined) trail.rateLimitWaitMs = Math.max(trail.rateLimitWaitMs ?? 0, part.rateLimitWaitMs)
+/** Records the longest times, because the lists are fetched concurrently. */
+function recordTimes (record: RequestRecord, child: RequestRecord): void {
+  if (child.upstreamMs !== undefined) record.upstreamMs = Math.max(record.upstreamMs ?? 0, child.upstreamMs)
+  if (child.rateLimitWaitMs !== undefined) {
+    record.rateLimitWaitMs = Math.max(record.rateLimitWaitMs ?? 0, child.rateLimitWaitMs)
+  }
 }
 
 const rank = { miss: 0, hit: 1, stale: 2 } as const
 
-/** As old as its oldest part. */
-function mergeCacheInfo (parts: ReadonlyArray<CacheInfo | undefined>): CacheInfo | undefined {
-  const known = parts.filter(part => part !== undefined)
+/** Combines the ages: the result is as old as its oldest part. */
+function mergeCacheInfo (cacheInfos: ReadonlyArray<CacheInfo | undefined>): CacheInfo | undefined {
+  const known = cacheInfos.filter(cacheInfo => cacheInfo !== undefined)
   const [first] = known
   return first === undefined
     ? undefined
@@ -154,10 +189,12 @@ function mergeCacheInfo (parts: ReadonlyArray<CacheInfo | undefined>): CacheInfo
     }), first)
 }
 
-/** A form that lacks something is not kept by whoever gets it: the next one may be whole. */
-function oldestCacheInfo (parts: readonly Section[]): CacheInfo {
-  const kept = mergeCacheInfo(parts.map(part => part instanceof Problem ? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' } : part.kept))
-  return kept ?? { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' }
+const uncacheable: CacheInfo = { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' }
+
+/** A form with a missing list must not be cached by the caller, because the next one may be complete. */
+function oldestCacheInfo (sections: readonly Section[]): CacheInfo {
+  const cacheInfos = sections.map(section => section instanceof Problem ? uncacheable : section.cacheInfo)
+  return mergeCacheInfo(cacheInfos) ?? uncacheable
 }
 
 function getId (item: unknown): unknown {

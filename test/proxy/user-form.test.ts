@@ -175,7 +175,7 @@ t.test('without a field set of users, the required fields are unknown, and a pro
         json: {
           required_fields: null,
           pick_lists: { vendors: [{}] },
-          problems: { required_fields: { code: 'procore_bad_response', detail: /field sets/ } },
+          problems: { required_fields: { code: 'procore_bad_response', detail: /field set/ } },
         },
       })
     })

@@ -1,16 +1,18 @@
-/**
- * Bytes that are kept until they are whole, in one piece of memory however small the pieces are in which they come: thousands of tiny
- * chunks must not cost thousands of objects. What comes in one piece is not copied.
- */
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
-/** It has no limit of its own: whoever adds to it has counted. */
+/** Most bytes that are allocated in advance. */
+const growthMaxBytes = 65_536
+
+/**
+ * Joins chunks in one piece of memory, because thousands of tiny chunks must not cost thousands of objects. A single
+ * large chunk is not copied. It has no limit of its own: the caller counts the bytes before it adds them.
+ */
 export class ByteBuffer {
   #buffer = emptyBuffer
   length = 0
 
   add (chunk: Buffer): void {
-    // A small piece of a large memory would keep all of it.
+    // A small slice would retain the whole memory that it belongs to, so it is copied.
     if (this.length === 0 && chunk.buffer.byteLength <= chunk.length * 2) {
       this.#buffer = chunk
       this.length = chunk.length
@@ -18,7 +20,8 @@ export class ByteBuffer {
     }
     const needed = this.length + chunk.length
     if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#buffer.length * 2, needed + growthMaxBytes)))
+      const capacity = Math.max(needed, Math.min(this.#buffer.length * 2, needed + growthMaxBytes))
+      const larger = Buffer.allocUnsafeSlow(capacity)
       this.#buffer.copy(larger, 0, 0, this.length)
       this.#buffer = larger
     }
@@ -30,6 +33,3 @@ export class ByteBuffer {
     return this.#buffer.subarray(0, this.length)
   }
 }
-
-/** How much may be taken in advance. */
-const growthMaxBytes = 65_536

@@ -1,8 +1,3 @@
-/**
- * The way of a form: hold, then stream. While all that was read fits the hold, nothing is sent; a form that ends inside it is
- * judged whole and sent whole. A larger one flows through at the pace of the slower side while the rest of it is still judged,
- * and its closing delimiter is written only once all of it is known to be valid; otherwise the upstream connection is destroyed.
- */
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../../config/limits.ts'
@@ -20,9 +15,15 @@ import { MultipartParser } from '../multipart/parser.ts'
 import type { CompiledField } from '../validation/schema.ts'
 import type { ValidatedBody, RequestContext } from '../context.ts'
 
-/** @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or what sending throws */
-export function forwardForm (visit: RequestContext, boundary: string): Promise<UpstreamResult> {
-  return new FormForwarder(visit, boundary).run()
+/**
+ * Reads, validates and sends a form: buffers first, then streams. A form that fits `formBufferBytes` is validated whole
+ * and sent whole. A larger one is streamed at the pace of the slower side while the rest of it is validated. Its
+ * closing delimiter is written only once the whole form is valid; otherwise the upstream connection is destroyed.
+ * @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or
+ * what sending throws
+ */
+export function forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+  return new FormForwarder(context, boundary).run()
 }
 
 class FormForwarder implements FormEvents {
@@ -31,33 +32,32 @@ class FormForwarder implements FormEvents {
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
   readonly #encoder: MultipartEncoder
-  /** What goes out: kept here while the form is held, pushed into the stream once it flows. */
+  /** The encoded form, until it is sent or streaming starts. */
   #buffer = new ByteBuffer()
+  /** The upstream body, once streaming has started. */
   #stream: Readable | undefined
   #response: Promise<UpstreamResult> | undefined
   #isAborted = false
   #isDraining = false
   readonly #validated = Promise.withResolvers<string>()
   #hash: Hash | undefined
-  /** Resolves when sending ended although the form has not. */
+  /** Resolves if sending ends before the caller's form does. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
 
-  constructor (visit: RequestContext, boundary: string) {
-    this.#context = visit
-    this.#validator = new RecordValidator(visit.compiled)
-    this.#encoder = new MultipartEncoder(visit.compiled.rootKey ?? '')
-    this.#parser = new MultipartParser(boundary, new FormDecoder(this.#validator, visit.bodyLimits, this), {
-      partsMax: limits.multipart.partsMax,
-      partHeadersMaxBytes: limits.multipart.partHeadersMaxBytes,
-      preambleMaxBytes: limits.multipart.preambleMaxBytes,
-    })
-    this.#reader = new BodyReader(visit.raw, visit.bodyLimits, chunk => this.#read(chunk))
+  constructor (context: RequestContext, boundary: string) {
+    this.#context = context
+    this.#validator = new RecordValidator(context.compiled)
+    this.#encoder = new MultipartEncoder(context.compiled.rootKey ?? '')
+    const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
+    const decoder = new FormDecoder(this.#validator, context.bodyLimits, this)
+    this.#parser = new MultipartParser(boundary, decoder, { partsMax, partHeadersMaxBytes, preambleMaxBytes })
+    this.#reader = new BodyReader(context.raw, context.bodyLimits, chunk => this.#read(chunk))
   }
 
   async run (): Promise<UpstreamResult> {
     const { record } = this.#context
     record.bodyMode = 'buffered'
-    const endStage = startSpan(record, 'validate')
+    const endSpan = startSpan(record, 'validate')
     try {
       const end = await Promise.race([this.#reader.read(this.#context.response), this.#answeredEarly.promise])
       if (end !== 'early') this.#finish()
@@ -67,7 +67,7 @@ class FormForwarder implements FormEvents {
     } finally {
       this.#reader.stop()
       record.bytesIn = this.#reader.bytes
-      endStage()
+      endSpan()
     }
     return this.#response ?? this.#sendBuffered()
   }
@@ -79,7 +79,7 @@ class FormForwarder implements FormEvents {
     this.#parser.write(chunk)
     if (this.#hasErrors) this.#abort()
     else if (this.#stream === undefined && this.#reader.bytes > bodyLimits.formBufferBytes) this.#startStreaming()
-    if (this.#reader.bytes > multipartMaxBytes(bodyLimits.avatarMaxBytes)) this.#rejectEndlessForm()
+    if (this.#reader.bytes > multipartMaxBytes(bodyLimits.avatarMaxBytes)) this.#rejectOversizedForm()
   }
 
   field ({ name }: CompiledField, value: unknown): void {
@@ -101,10 +101,11 @@ class FormForwarder implements FormEvents {
   }
 
   get #hasErrors (): boolean {
-    return this.#validator.hasErrors || this.#context.parameterValidators.some(draft => draft.hasErrors)
+    const { parameterValidators } = this.#context
+    return this.#validator.hasErrors || parameterValidators.some(validator => validator.hasErrors)
   }
 
-  /** Once a fault is known, or nothing needs to be sent, nothing is kept or sent any more. */
+  /** Buffers or streams encoded bytes; discards them once there is an error or the rest need not be sent. */
   #write (bytes: Buffer): void {
     if (this.#hasErrors || this.#isDraining) return
     if (this.#stream === undefined) this.#appendToBuffer(bytes)
@@ -132,23 +133,34 @@ class FormForwarder implements FormEvents {
     this.#stream = stream
     this.#write(this.#takeBuffered())
     this.#response = this.#context.send(this.#toValidatedBody(stream))
-    const settle = () => { if (!this.#isAborted) this.#answeredEarly.resolve('early') }
-    this.#response.then(settle, settle)
+    const onSettled = () => { if (!this.#isAborted) this.#answeredEarly.resolve('early') }
+    this.#response.then(onSettled, onSettled)
   }
 
-  /** The form was read to its end: either it is valid, and the last delimiter goes out, or it never becomes complete. */
+  /** Writes the closing delimiter if the whole form is valid; otherwise throws, so that the form is never complete. */
   #finish (): void {
     this.#parser.end()
     this.#validator.finalize()
-    const problem = validationProblem([...this.#context.parameterValidators, this.#validator])
+    const problem = this.#validationProblem()
     if (problem !== undefined) throw problem
     this.#validated.resolve(this.#hash?.digest('hex') ?? '')
     this.#write(this.#encoder.close())
     if (!this.#isDraining) this.#stream?.push(null)
   }
 
+  #validationProblem (): ReturnType<typeof validationProblem> {
+    return validationProblem([...this.#context.parameterValidators, this.#validator])
+  }
+
   #toValidatedBody (body: Buffer | Readable): ValidatedBody {
-    return { body, contentType: this.#encoder.contentType, values: this.#validator.values, validated: this.#validated.promise, drain: () => this.#drain(), stopBody: () => { this.#isDraining = true } }
+    return {
+      body,
+      contentType: this.#encoder.contentType,
+      values: this.#validator.values,
+      validated: this.#validated.promise,
+      drain: () => this.#drain(),
+      stopBody: () => { this.#isDraining = true },
+    }
   }
 
   #drain (): void {
@@ -161,17 +173,20 @@ class FormForwarder implements FormEvents {
     return this.#context.send(this.#toValidatedBody(this.#takeBuffered()))
   }
 
-  /** Lets go of what is held, and destroys the upstream connection of a form that flowed. */
+  /**
+   * Releases the buffer, and destroys the upstream connection of a streamed form. The reader goes on, so that all
+   * errors of the form are reported together.
+   */
   #abort (): void {
     if (this.#isAborted) return
     this.#isAborted = true
     this.#takeBuffered()
-    this.#stream?.destroy(new Error('the form was given up'))
+    this.#stream?.destroy(new Error('The form was aborted.'))
     this.#reader.resume()
   }
 
-  /** Only faults can make a form this large: all else has limits of its own, which are met before. */
-  #rejectEndlessForm (): void {
-    throw validationProblem([...this.#context.parameterValidators, this.#validator]) ?? new Error('a form without a fault is over its largest size')
+  /** Only an invalid form can be this large: all other limits are reached earlier. */
+  #rejectOversizedForm (): void {
+    throw this.#validationProblem() ?? new Error('A form without errors exceeds the maximum size of a form.')
   }
 }

@@ -1,4 +1,3 @@
-/** The way of a JSON body: read whole within its limit, decoded strictly, judged field by field, and written anew from what is valid. */
 import { isUtf8 } from 'node:buffer'
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { startSpan } from '../../telemetry/spans.ts'
@@ -7,77 +6,93 @@ import { BodyReader } from './reader.ts'
 import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
-import { requiredViolation } from '../validation/schema.ts'
+import { requiredViolation, type Violation } from '../validation/schema.ts'
 import { bufferedBody, type ValidatedBody, type RequestContext } from '../context.ts'
 
-/** @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`; CallerGone */
-export async function readJsonBody (visit: RequestContext): Promise<ValidatedBody> {
-  const { raw, response, bodyLimits, record, memoryBudget } = visit
-  const endStage = startSpan(record, 'validate')
-  const gathered = new ByteBuffer()
+const notAnObject: Violation = { rule: 'type', message: 'must be an object' }
+const needsMultipart: Violation = {
+  rule: 'type',
+  message: 'must be a file: send the request as multipart/form-data',
+}
+
+/**
+ * Reads a JSON body whole, parses it strictly and validates it field by field. The body to send is serialized again
+ * from the validated values.
+ * @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`
+ * @throws {ClientDisconnectedError}
+ */
+export async function readJsonBody (context: RequestContext): Promise<ValidatedBody> {
+  const { raw, response, bodyLimits, record, memoryBudget } = context
+  const endSpan = startSpan(record, 'validate')
+  const buffered = new ByteBuffer()
   const reader = new BodyReader(raw, bodyLimits, chunk => {
     if (reader.bytes > bodyLimits.jsonMaxBytes) throw bodyTooLargeProblem(bodyLimits.jsonMaxBytes)
     memoryBudget.reserve(chunk.length)
-    gathered.add(chunk)
+    buffered.add(chunk)
   })
   try {
     const end = reader.read(response)
     if (end !== undefined) await end
-    return validateJson(gathered.bytes, visit)
+    return validateJson(buffered.bytes, context)
   } finally {
     record.bytesIn = reader.bytes
-    memoryBudget.release(gathered.length)
-    endStage()
+    memoryBudget.release(buffered.length)
+    endSpan()
   }
 }
 
-function validateJson (bytes: Buffer, visit: RequestContext): ValidatedBody {
+function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
   const value = parseJson(bytes)
-  const draft = validateDocument(value, visit)
-  const problem = validationProblem([...visit.parameterValidators, draft])
+  const validator = validateDocument(value, context)
+  const problem = validationProblem([...context.parameterValidators, validator])
   if (problem !== undefined) throw problem
-  // What is valid holds nothing but the record and its known fields. Written anew, it has each of them once.
-  return bufferedBody(Buffer.from(JSON.stringify(value)), 'application/json', draft.values)
+  // A valid document contains only the record and its known fields. Serialized again, it has no duplicate names.
+  return bufferedBody(Buffer.from(JSON.stringify(value)), 'application/json', validator.values)
 }
 
-/** JSON.parse takes what `toString` made of invalid UTF-8 for text, so bytes are judged first; RFC 8259 §8.1 allows refusing a byte order mark. */
+/**
+ * Rejects invalid UTF-8 before decoding, because `toString` would replace it and JSON.parse would accept the result.
+ * RFC 8259 §8.1 allows rejecting a byte order mark.
+ */
 function parseJson (bytes: Buffer): unknown {
-  if (!isUtf8(bytes) || (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)) throw new Problem('malformed_json', 'The body is not JSON in UTF-8 without a byte order mark.')
+  const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  if (!isUtf8(bytes) || hasByteOrderMark) {
+    throw new Problem('malformed_json', 'The body must be JSON in UTF-8 without a byte order mark.')
+  }
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {
-    // The message of the SyntaxError quotes the body, so it goes nowhere.
-    throw new Problem('malformed_json', 'The body is not JSON.')
+    // The message of the SyntaxError quotes the body, which may contain personal data, so it is dropped.
+    throw new Problem('malformed_json', 'The body is not valid JSON.')
   }
 }
 
 function validateDocument (value: unknown, { compiled }: RequestContext): RecordValidator {
-  const draft = new RecordValidator(compiled)
-  const key = compiled.rootKey ?? ''
+  const validator = new RecordValidator(compiled)
+  const rootKey = compiled.rootKey ?? ''
   if (!isJsonObject(value)) {
-    draft.addRecordError('', '', { rule: 'type', message: 'must be an object' })
-    return draft
+    validator.addRecordError('', '', notAnObject)
+    return validator
   }
   for (const name of Object.keys(value)) {
-    if (name !== key) draft.addUnknownField([name], name)
+    if (name !== rootKey) validator.addUnknownField([name], name)
   }
-  const record = Object.hasOwn(value, key) ? value[key] : undefined
-  if (record === undefined) draft.addRecordError(`/${key}`, key, requiredViolation)
-  else if (!isJsonObject(record)) draft.addRecordError(`/${key}`, key, { rule: 'type', message: 'must be an object' })
-  else validateMembers(draft, record)
-  return draft
+  const members = Object.hasOwn(value, rootKey) ? value[rootKey] : undefined
+  if (members === undefined) validator.addRecordError(`/${rootKey}`, rootKey, requiredViolation)
+  else if (!isJsonObject(members)) validator.addRecordError(`/${rootKey}`, rootKey, notAnObject)
+  else validateMembers(validator, members)
+  return validator
 }
 
-function validateMembers (draft: RecordValidator, record: Record<string, unknown>): void {
-  const { fields, image, rootKey } = draft.compiled
-  for (const name of Object.keys(record)) {
-    const value = record[name]
+function validateMembers (validator: RecordValidator, members: Record<string, unknown>): void {
+  const { fields, image, rootKey } = validator.compiled
+  for (const name of Object.keys(members)) {
     const field = fields.get(name)
-    if (field !== undefined) draft.set(field, value)
-    else if (name === image?.name) draft.addError(name, { rule: 'type', message: 'must be a file: send the request as multipart/form-data' })
-    else draft.addUnknownField([rootKey ?? '', name], `${rootKey}[${name}]`)
+    if (field !== undefined) validator.set(field, members[name])
+    else if (name === image?.name) validator.addError(name, needsMultipart)
+    else validator.addUnknownField([rootKey ?? '', name], `${rootKey}[${name}]`)
   }
-  draft.finalize()
+  validator.finalize()
 }
 
 /** @throws {Problem} `validation_failed` */
@@ -87,5 +102,5 @@ export function validateEmptyBody ({ parameterValidators }: RequestContext): Val
   return emptyBody
 }
 
-/** Of a request that has none. */
+/** The body of a request without one. */
 export const emptyBody = bufferedBody(null, undefined, new Map())

@@ -1,18 +1,20 @@
-/** How many bytes of all bodies together are held in memory: a crowd that sends slowly must not fill it. */
 import { overloadedProblem } from '../../server/problem.ts'
 
-/** A number, and a limit in bytes: what was taken has to be given back, whatever becomes of the request. */
+/**
+ * Limits the memory of all buffered bodies together, so that many slow callers cannot fill it. Every reservation must
+ * be released, also if the request fails.
+ */
 export class MemoryBudget {
-  readonly #max: number
+  readonly #maxBytes: number
   #reservedBytes = 0
 
-  constructor (max: number) {
-    this.#max = max
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
   }
 
   /** @throws {Problem} `overloaded` */
   reserve (bytes: number): void {
-    if (this.#reservedBytes + bytes > this.#max) throw overloadedProblem('Too many bodies are being read.')
+    if (this.#reservedBytes + bytes > this.#maxBytes) throw overloadedProblem('Too many bodies are being read.')
     this.#reservedBytes += bytes
   }
 

@@ -1,20 +1,19 @@
-/**
- * Reads the body of a caller's request into a sink, chunk by chunk, within time limits, and can be paused when the sink is full.
- * What it does not read after it was stopped is left to whoever ends the connection.
- */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Problem } from '../../server/problem.ts'
 import { ClientDisconnectedError } from '../../server/errors.ts'
 
-/** How long a caller may take, in milliseconds. */
+/** Time limits for reading a body, in milliseconds. */
 export interface ReadLimits {
-  /** Longest pause of the caller. */
+  /** Longest time without a chunk. */
   idleTimeoutMs: number
   /** Longest time for the whole body. */
   timeoutMs: number
 }
 
-/** One body, to be read once. A sink that throws ends it. */
+/**
+ * Reads one request body into a sink, chunk by chunk, within time limits. It can be paused while the sink is full. If
+ * the sink throws, reading ends. Bytes that remain after `stop` are left for the code that closes the connection.
+ */
 export class BodyReader {
   bytes = 0
   readonly #raw: IncomingMessage
@@ -23,7 +22,7 @@ export class BodyReader {
   #startedAtMs = 0
   #lastChunkAtMs = 0
   #timer: NodeJS.Timeout | undefined
-  /** Takes the listeners back, once there are any. */
+  /** Removes the listeners; undefined before there are any. */
   #unsubscribe: (() => void) | undefined
   #reject: ((error: unknown) => void) | undefined
   #ended = false
@@ -36,14 +35,17 @@ export class BodyReader {
   }
 
   /**
-   * Resolves when the body was read to its end, or returns at once where all of it is there. Says `100 Continue` to whoever waits for it.
-   * @param response of the same request
-   * @throws {Problem} `request_timeout`; CallerGone; whatever the sink threw
+   * Resolves when the whole body was read; returns undefined if the body had already arrived. Sends `100 Continue` to a
+   * caller that expects it.
+   * @param response the response to the same request
+   * @throws {Problem} `request_timeout`
+   * @throws {ClientDisconnectedError}
+   * @throws what the sink throws
    */
   read (response: ServerResponse): Promise<void> | undefined {
     if (this.#raw.destroyed) throw new ClientDisconnectedError()
     if (isFullyBuffered(this.#raw)) return this.#readBuffered()
-    // RFC 9110 §10.1.1: only now is it known that the body is wanted.
+    // RFC 9110 §10.1.1: the head is valid, so the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#reject = reject
@@ -51,13 +53,13 @@ export class BodyReader {
     return promise
   }
 
-  /** Without listeners and timers, since nobody is waited for. */
+  /** Reads synchronously, without listeners and timers, because there is nothing to wait for. */
   #readBuffered (): undefined {
-    const chunk: Buffer | null = this.#raw.read()
+    const chunk: unknown = this.#raw.read()
     this.#ended = true
-    // Node knows that a request was read when its end was.
+    // Emits `end`, after which Node regards the request as read.
     this.#raw.resume()
-    if (chunk === null) return
+    if (!Buffer.isBuffer(chunk)) return
     this.bytes = chunk.length
     this.#sink(chunk)
   }
@@ -90,7 +92,7 @@ export class BodyReader {
     this.#raw.resume()
   }
 
-  /** Nothing more reaches the sink; whoever waits for the end goes on waiting. */
+  /** Passes nothing more to the sink. The promise that `read` returned stays pending. */
   stop (): void {
     if (this.#ended) return
     this.#ended = true
@@ -108,11 +110,11 @@ export class BodyReader {
     }
   }
 
-  /** One timer for both limits, which looks again when it has fired too early for either. */
+  /** Serves both limits with one timer, which is set again if neither has passed. */
   #checkTimeouts (): void {
     const { idleTimeoutMs, timeoutMs } = this.#limits
     const nowMs = performance.now()
-    // While it is paused the caller is not the one who is slow.
+    // While the reader is paused, the caller cannot send, so it is not idle.
     const idleLeftMs = this.#paused ? idleTimeoutMs : this.#lastChunkAtMs + idleTimeoutMs - nowMs
     const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs)
     if (leftMs <= 0) this.#fail(timeoutProblem())
@@ -126,14 +128,16 @@ export class BodyReader {
 }
 
 /**
- * Whether the whole body has come, as a small one mostly has, which comes with its head. It is at most what is read of a connection whose body
- * nobody takes. Whoever expects a word beforehand is given it all the same, since Node ends the connection of one who is not.
+ * Returns whether the whole body has arrived. A small body usually arrives with its head, and Node buffers no more of
+ * it than the stream's high-water mark. A caller that sent `Expect` is excluded: Node closes the connection if the
+ * response is sent without a `100 Continue`.
  */
 function isFullyBuffered ({ complete, readableLength, headers }: IncomingMessage): boolean {
   return headers.expect === undefined && (complete || readableLength === Number(headers['content-length']))
 }
 
-/** The rest of the body would be taken for the next request, so the connection can't be kept. */
-const timeoutProblem = () => new Problem('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })
+/** Closes the connection, because the rest of the body would be parsed as the next request. */
+const timeoutProblem = () =>
+  new Problem('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })
 
 function noop (): void {}

@@ -1,28 +1,33 @@
-/** How many forms are being streamed at a time, of one caller and of all: they hold their connections for as long as their callers take. */
 import { overloadedProblem, Problem } from '../../server/problem.ts'
-import type { RequestRecord } from '../../telemetry/request-record.ts'
+import type { BodyMode, RequestRecord } from '../../telemetry/request-record.ts'
 
-/** Counts of this process alone: each replica has as many. */
+/**
+ * Limits how many forms are streamed at the same time, by caller and in total, because a slow caller occupies a
+ * connection to Procore. It counts this process only, so each replica has the same limits.
+ */
 export class UploadLimiter {
   readonly #max: number
   readonly #maxPerCaller: number
   readonly #countByCaller = new Map<string, number>()
   #inFlight = 0
 
-  constructor (max: number, maxOfCaller: number) {
+  constructor (max: number, maxPerCaller: number) {
     this.#max = max
-    this.#maxPerCaller = maxOfCaller
+    this.#maxPerCaller = maxPerCaller
   }
 
   /**
-   * Takes a place; what comes back gives it up.
-   * @param callerId nothing where callers can't be told apart
-   * @throws {Problem} `too_many_requests` of this caller, `overloaded` of all
+   * Counts an upload. Returns the function that releases it.
+   * @param callerId undefined if callers cannot be distinguished
+   * @throws {Problem} `too_many_requests` at the limit by caller, `overloaded` at the total limit
    */
   acquire (callerId: string | undefined): () => void {
-    const ofCaller = callerId === undefined ? 0 : this.#countByCaller.get(callerId) ?? 0
-    if (ofCaller >= this.#maxPerCaller) throw new Problem('too_many_requests', 'This caller has too many uploads under way.', { headers: { 'retry-after': '1' } })
-    if (this.#inFlight >= this.#max) throw overloadedProblem('Too many uploads are under way.')
+    const callerCount = callerId === undefined ? 0 : this.#countByCaller.get(callerId) ?? 0
+    if (callerCount >= this.#maxPerCaller) {
+      const headers = { 'retry-after': '1' }
+      throw new Problem('too_many_requests', 'This caller has too many uploads in progress.', { headers })
+    }
+    if (this.#inFlight >= this.#max) throw overloadedProblem('Too many uploads are in progress.')
     this.#add(callerId, 1)
     return () => this.#add(callerId, -1)
   }
@@ -30,37 +35,38 @@ export class UploadLimiter {
   #add (callerId: string | undefined, change: 1 | -1): void {
     this.#inFlight += change
     if (callerId === undefined) return
-    const ofCaller = (this.#countByCaller.get(callerId) ?? 0) + change
-    if (ofCaller === 0) this.#countByCaller.delete(callerId)
-    else this.#countByCaller.set(callerId, ofCaller)
+    const callerCount = (this.#countByCaller.get(callerId) ?? 0) + change
+    if (callerCount === 0) this.#countByCaller.delete(callerId)
+    else this.#countByCaller.set(callerId, callerCount)
   }
 }
 
-/** One of them, with how far it has come on its trail. */
+/** A form in flight. Its record has its progress. */
 export interface ActiveForm {
   record: RequestRecord
   startedAtMs: number
-  /** As the caller declared it; nothing when it did not. */
+  /** The Content-Length; undefined for a chunked body. */
   declaredBytes: number | undefined
 }
 
-/** They are as many as callers are let in with; it limits nothing. */
+/** The registry of the forms in flight. */
 export class ActiveForms {
-  readonly #slots = new Set<ActiveForm>()
+  readonly #forms = new Set<ActiveForm>()
 
-  add (form: ActiveForm): () => void {
-    this.#slots.add(form)
-    return () => this.#slots.delete(form)
+  /** Returns the function that removes the form. */
+  add (activeForm: ActiveForm): () => void {
+    this.#forms.add(activeForm)
+    return () => this.#forms.delete(activeForm)
   }
 
-  count (way: RequestRecord['bodyMode']): number {
+  count (bodyMode: BodyMode): number {
     let count = 0
-    for (const { record } of this.#slots) if (record.bodyMode === way) count++
+    for (const { record } of this.#forms) if (record.bodyMode === bodyMode) count++
     return count
   }
 
-  /** The oldest first. @param max how many at most */
+  /** Returns at most `max` forms, the oldest first. */
   list (max: number): ActiveForm[] {
-    return this.#slots.values().take(max).toArray()
+    return this.#forms.values().take(max).toArray()
   }
 }

@@ -1,15 +1,15 @@
 /**
- * Tells the type of an image by its first bytes, for the five types that Procore takes. A table of signatures is enough for that,
- * runs without a promise, and does not offer a caller's bytes to parsers of some two hundred formats that are never wanted.
+ * Detects the type of an image by its first bytes, for the five types that Procore accepts. A table of signatures is
+ * enough for that and synchronous, and untrusted bytes do not reach the parsers of some two hundred unrelated formats.
  */
 
-/** As Procore is told of it. */
+/** The type of an image, as it is declared to Procore. */
 export interface ImageType {
   mediaType: string
   extension: 'png' | 'jpg' | 'gif' | 'bmp' | 'tiff'
 }
 
-/** How many bytes settle the type of every image. */
+/** How many bytes are needed to detect any of the types. */
 export const signatureBytes = 18
 
 const png: ImageType = { mediaType: 'image/png', extension: 'png' }
@@ -18,18 +18,19 @@ const gif: ImageType = { mediaType: 'image/gif', extension: 'gif' }
 const bmp: ImageType = { mediaType: 'image/bmp', extension: 'bmp' }
 const tiff: ImageType = { mediaType: 'image/tiff', extension: 'tiff' }
 
-/** What an avatar may be. */
+/** The media types that an avatar may have. */
 export const imageMediaTypes = [png, jpeg, gif, bmp, tiff].map(({ mediaType }) => mediaType)
 
-/** Sizes that the second header of a BMP may have; two letters alone would take a text for an image. */
+/** Valid sizes of the second header of a BMP. Its signature alone has two letters, with which a text may start. */
 const bmpHeaderBytes = new Set([12, 40, 52, 56, 64, 108, 124])
 
-/** Nothing when the bytes begin none of the five. */
+/** Returns undefined for bytes that are not the start of one of the five types. */
 export function detectImageType (bytes: Buffer): ImageType | undefined {
   const text = bytes.toString('latin1', 0, signatureBytes)
   if (text.startsWith('\x89PNG\r\n\x1a\n')) return png
   if (text.startsWith('\xff\xd8\xff')) return jpeg
   if (text.startsWith('GIF87a') || text.startsWith('GIF89a')) return gif
   if (text.startsWith('II*\0') || text.startsWith('MM\0*')) return tiff
-  return text.startsWith('BM') && bytes.length >= signatureBytes && bmpHeaderBytes.has(bytes.readUInt32LE(14)) ? bmp : undefined
+  const isBmp = text.startsWith('BM') && bytes.length >= signatureBytes && bmpHeaderBytes.has(bytes.readUInt32LE(14))
+  return isBmp ? bmp : undefined
 }

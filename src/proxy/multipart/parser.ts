@@ -1,55 +1,57 @@
-/**
- * A strict, incremental parser of multipart bodies (RFC 2046 §5.1, RFC 7578): bytes are pushed in as they come and parts come out
- * by calls to a sink, in order and without copying. It holds at most one header block and what follows the last delimiter, so its memory is bounded
- * whatever is sent, and it refuses what parsers disagree about: lines that end in a bare LF, text after a delimiter, a form that
- * is cut off or goes on after its end. It knows nothing of fields; the sink may throw, and the parser must not be used after it or the sink threw.
- */
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import { malformedForm } from './part-headers.ts'
 
-/** Told of the parts in their order: each has one start, any number of data, and one end. It may throw, which ends the form. */
+/** Receives the parts of a form in order: each has one start, any number of chunks, one end. Throwing ends the form. */
 export interface PartSink {
-  /** The header block without its last line break. */
-  partStart (head: Buffer): void
-  /** A slice of the chunk that was written: to be used or copied before the caller reuses it. */
+  /** @param headerBlock without its last line break */
+  partStart (headerBlock: Buffer): void
+  /** @param data a slice of the written chunk: it must be used or copied before the chunk's memory is reused */
   partData (data: Buffer): void
   partEnd (): void
 }
 
-/** Past any of them the form is `malformed_form`. */
+/** A form that exceeds one of them is `malformed_form`. */
 export interface MultipartLimits {
   partsMax: number
   partHeadersMaxBytes: number
-  /** Before the first and after the last delimiter, each. */
+  /** Limits the preamble and the epilogue, each. */
   preambleMaxBytes: number
 }
 
 const lineBreak = Buffer.from('\r\n')
 const headersEnd = Buffer.from('\r\n\r\n')
 const delimiterStart = Buffer.from('\r\n--')
-/** Beginnings in one chunk that are no delimiter. */
+/** Most matches of `delimiterStart` in a chunk that are not delimiters, before the whole delimiter is searched for. */
 const partialMatchesMax = 8
 const cr = 0x0d
-/** How much of the epilogue has to show the end of the last delimiter's line. */
+/** The line of the closing delimiter must end within this many bytes. */
 const epiloguePrefixBytes = 256
 const emptyBuffer = Buffer.alloc(0)
 
-type State = 'preamble' | 'data' | 'delimiter' | 'head' | 'epilogue'
+type State = 'preamble' | 'data' | 'delimiter' | 'headers' | 'epilogue'
 
-/** One form: `write` it chunk by chunk, then `end` it once. */
+/**
+ * Parses one multipart body (RFC 2046 §5.1, RFC 7578) strictly and incrementally: call `write` for each chunk, then
+ * `end` once. It calls the sink in the order of the parts and does not copy their content. It buffers at most one
+ * header block and the epilogue, so its memory is limited for any input. It rejects syntax that parsers treat
+ * differently: lines that end in a bare LF, text after a delimiter, a form that is incomplete or continues after its
+ * end. It must not be used after it or the sink has thrown.
+ */
 export class MultipartParser {
   readonly #delimiter: Buffer
   readonly #sink: PartSink
   readonly #limits: MultipartLimits
   #state: State = 'preamble'
-  /** What may be the beginning of a delimiter, or a header block that is not complete. */
+  /** A possible start of a delimiter, or an incomplete header block. */
   #pending: Buffer = lineBreak
   /**
-   * How many bytes of what is held never came or are spent: a delimiter at the very beginning of the body needs no line break
-   * before it, so one is held there, and one is held after the headers of a part, where its own would be the headers' last.
+   * How many of the pending bytes are not content. A delimiter at the very start of the body needs no line break before
+   * it, so a virtual one is pending there. After the headers of a part, the last line break of the headers is pending,
+   * because it may also be the one before a delimiter.
    */
   #virtualBytes = lineBreak.length
   #parts = 0
+  /** The size of the preamble, later of the epilogue. */
   #preambleBytes = 0
   readonly #epilogue = new ByteBuffer()
 
@@ -66,15 +68,21 @@ export class MultipartParser {
     while (rest.length > 0) rest = this.#step(rest)
   }
 
-  /** @throws {Problem} `malformed_form` when the last delimiter has not come */
+  /** @throws {Problem} `malformed_form` if there was no closing delimiter */
   end (): void {
-    if (this.#state !== 'epilogue') throw malformedForm('The form is cut off: its last delimiter is missing.')
+    if (this.#state !== 'epilogue') {
+      throw malformedForm('The form is incomplete: its closing delimiter is missing.')
+    }
     const epilogue = this.#epilogue.bytes
-    // RFC 2046 §5.1.1 has it ignored, but some parsers read on: what another would take for a part must not be lost without a word.
-    if (epilogue.includes(this.#delimiter) || !/^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epiloguePrefixBytes))) throw malformedForm('Something follows the last delimiter of the form.')
+    // RFC 2046 §5.1.1 ignores the epilogue, but some parsers go on reading. Content that another parser would treat as
+    // a part must not be dropped silently.
+    const endsLine = /^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epiloguePrefixBytes))
+    if (epilogue.includes(this.#delimiter) || !endsLine) {
+      throw malformedForm('The form has content after its closing delimiter.')
+    }
   }
 
-  /** Takes what belongs to the current state and returns what follows it. */
+  /** Consumes the bytes that belong to the current state. Returns the rest. */
   #step (chunk: Buffer): Buffer {
     switch (this.#state) {
       case 'preamble':
@@ -82,7 +90,7 @@ export class MultipartParser {
         return this.#scan(chunk)
       case 'delimiter':
         return this.#afterDelimiter(chunk)
-      case 'head':
+      case 'headers':
         return this.#onHeaders(chunk)
       case 'epilogue':
         this.#countPreamble(chunk.length)
@@ -91,67 +99,72 @@ export class MultipartParser {
     }
   }
 
-  /** Looks for the next delimiter; all before it is content. */
+  /** Searches for the next delimiter; the bytes before it are content. */
   #scan (chunk: Buffer): Buffer {
     if (this.#pending.length > 0) return this.#scanWithPending(chunk)
-    const at = this.#delimiterAt(chunk)
-    if (at >= 0) return this.#onDelimiter(chunk.subarray(0, at), chunk.subarray(at + this.#delimiter.length))
-    const tail = this.#partialAt(chunk)
-    if (tail === chunk.length) {
+    const index = this.#indexOfDelimiter(chunk)
+    if (index >= 0) return this.#onDelimiter(chunk.subarray(0, index), chunk.subarray(index + this.#delimiter.length))
+    const partialIndex = this.#indexOfPartialDelimiter(chunk)
+    if (partialIndex === chunk.length) {
       this.#content(chunk)
     } else {
-      this.#content(chunk.subarray(0, tail))
-      this.#pending = chunk.subarray(tail)
+      this.#content(chunk.subarray(0, partialIndex))
+      this.#pending = chunk.subarray(partialIndex)
     }
     return emptyBuffer
   }
 
   /**
-   * Where the first delimiter begins. Its first bytes alone are found several times faster than all of it, since Node looks for a short
-   * pattern by memchr; a content that is full of them is searched for the whole, so that it does not cost a call for each.
+   * Searches for the first bytes of the delimiter, which is several times faster than searching for all of it, because
+   * Node finds short patterns by memchr. In content with many partial matches it searches for the whole delimiter
+   * instead, so that it does not compare at each of them.
    */
-  #delimiterAt (chunk: Buffer): number {
+  #indexOfDelimiter (chunk: Buffer): number {
     const delimiter = this.#delimiter
-    let at = chunk.indexOf(delimiterStart)
-    for (let misses = 0; at >= 0 && misses < partialMatchesMax; misses++) {
-      if (chunk.compare(delimiter, 0, delimiter.length, at, Math.min(at + delimiter.length, chunk.length)) === 0) return at
-      at = chunk.indexOf(delimiterStart, at + 1)
+    let index = chunk.indexOf(delimiterStart)
+    for (let misses = 0; index >= 0 && misses < partialMatchesMax; misses++) {
+      const end = Math.min(index + delimiter.length, chunk.length)
+      if (chunk.compare(delimiter, 0, delimiter.length, index, end) === 0) return index
+      index = chunk.indexOf(delimiterStart, index + 1)
     }
-    return at < 0 ? at : chunk.indexOf(delimiter, at)
+    return index < 0 ? index : chunk.indexOf(delimiter, index)
   }
 
-  /** A delimiter may have begun at the end of the last chunk: only the bytes around the seam are joined. */
+  /** Searches for a delimiter that may have started in an earlier chunk. Only the bytes around the seam are joined. */
   #scanWithPending (chunk: Buffer): Buffer {
-    const held = this.#pending
-    const spent = this.#virtualBytes
-    const seam = Buffer.concat([held, chunk.subarray(0, this.#delimiter.length)])
-    const at = seam.indexOf(this.#delimiter)
-    if (at >= 0 && at < held.length) {
-      if (at < spent && this.#state === 'data') throw malformedForm('A part has no line break between its headers and the next delimiter.')
-      this.#keepPending(emptyBuffer, 0)
-      return this.#onDelimiter(seam.subarray(spent, at), chunk.subarray(at + this.#delimiter.length - held.length))
+    const pending = this.#pending
+    const virtualBytes = this.#virtualBytes
+    const seam = Buffer.concat([pending, chunk.subarray(0, this.#delimiter.length)])
+    const index = seam.indexOf(this.#delimiter)
+    if (index >= 0 && index < pending.length) {
+      if (index < virtualBytes && this.#state === 'data') {
+        throw malformedForm('A part has no line break between its headers and the next delimiter.')
+      }
+      this.#setPending(emptyBuffer, 0)
+      const before = seam.subarray(virtualBytes, index)
+      return this.#onDelimiter(before, chunk.subarray(index + this.#delimiter.length - pending.length))
     }
     if (chunk.length >= this.#delimiter.length) {
-      this.#keepPending(emptyBuffer, 0)
-      this.#content(held.subarray(spent))
+      this.#setPending(emptyBuffer, 0)
+      this.#content(pending.subarray(virtualBytes))
       return chunk
     }
-    const tail = this.#partialAt(seam)
-    this.#keepPending(seam.subarray(tail), tail === 0 ? spent : 0)
-    this.#content(seam.subarray(spent, tail))
+    const partialIndex = this.#indexOfPartialDelimiter(seam)
+    this.#setPending(seam.subarray(partialIndex), partialIndex === 0 ? virtualBytes : 0)
+    this.#content(seam.subarray(virtualBytes, partialIndex))
     return emptyBuffer
   }
 
-  #keepPending (bytes: Buffer, spent: number): void {
+  #setPending (bytes: Buffer, virtualBytes: number): void {
     this.#pending = bytes
-    this.#virtualBytes = spent
+    this.#virtualBytes = virtualBytes
   }
 
-  /** Where the longest end of a chunk begins that is the beginning of a delimiter; its length when there is none. */
-  #partialAt (chunk: Buffer): number {
+  /** Returns the index of the longest suffix that is a prefix of the delimiter, or the chunk's length without one. */
+  #indexOfPartialDelimiter (chunk: Buffer): number {
     const from = Math.max(0, chunk.length - this.#delimiter.length + 1)
-    for (let at = chunk.indexOf(cr, from); at >= 0; at = chunk.indexOf(cr, at + 1)) {
-      if (this.#delimiter.compare(chunk, at, chunk.length, 0, chunk.length - at) === 0) return at
+    for (let index = chunk.indexOf(cr, from); index >= 0; index = chunk.indexOf(cr, index + 1)) {
+      if (this.#delimiter.compare(chunk, index, chunk.length, 0, chunk.length - index) === 0) return index
     }
     return chunk.length
   }
@@ -169,7 +182,10 @@ export class MultipartParser {
     return after
   }
 
-  /** A line break opens a part, two hyphens end the form; anything else would let the boundary stand inside a content. */
+  /**
+   * A line break starts a part, and two hyphens end the form. Anything else is rejected: the boundary would be inside
+   * content.
+   */
   #afterDelimiter (chunk: Buffer): Buffer {
     const next = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
     if (next.length < 2) {
@@ -181,33 +197,43 @@ export class MultipartParser {
       this.#state = 'epilogue'
       this.#preambleBytes = 0
     } else if (next[0] === cr && next[1] === 0x0a) {
-      if (++this.#parts > this.#limits.partsMax) throw malformedForm(`The form has more than ${this.#limits.partsMax} parts.`)
-      this.#state = 'head'
+      const { partsMax } = this.#limits
+      if (++this.#parts > partsMax) throw malformedForm(`The form has more than ${partsMax} parts.`)
+      this.#state = 'headers'
     } else {
-      throw malformedForm('The boundary is followed by something else than a line break.')
+      throw malformedForm('The boundary must be followed by a line break.')
     }
     return next.subarray(2)
   }
 
   #onHeaders (chunk: Buffer): Buffer {
-    const seen = this.#pending
-    const block = seen.length === 0 ? chunk : Buffer.concat([seen, chunk.subarray(0, this.#limits.partHeadersMaxBytes + headersEnd.length)])
-    const at = block.indexOf(headersEnd, Math.max(0, seen.length - headersEnd.length))
-    if (at > this.#limits.partHeadersMaxBytes || (at < 0 && block.length > this.#limits.partHeadersMaxBytes)) throw malformedForm('The headers of a part are too large.')
-    if (at < 0) {
+    const pending = this.#pending
+    const { partHeadersMaxBytes } = this.#limits
+    const block = pending.length === 0
+      ? chunk
+      : Buffer.concat([pending, chunk.subarray(0, partHeadersMaxBytes + headersEnd.length)])
+    const index = block.indexOf(headersEnd, Math.max(0, pending.length - headersEnd.length))
+    if (index > partHeadersMaxBytes || (index < 0 && block.length > partHeadersMaxBytes)) {
+      throw malformedForm('The headers of a part are too large.')
+    }
+    if (index < 0) {
       this.#pending = block
       return emptyBuffer
     }
-    // A delimiter among the headers would be one to a parser that looks for lines.
-    if (Buffer.concat([lineBreak, block.subarray(0, at)]).includes(this.#delimiter)) throw malformedForm('A part has the boundary among its headers.')
+    // A parser that reads line by line would treat a delimiter in the headers as one.
+    if (Buffer.concat([lineBreak, block.subarray(0, index)]).includes(this.#delimiter)) {
+      throw malformedForm('A part has the boundary in its headers.')
+    }
     this.#state = 'data'
-    this.#keepPending(lineBreak, lineBreak.length)
-    this.#sink.partStart(block.subarray(0, at))
-    return chunk.subarray(at + headersEnd.length - seen.length)
+    this.#setPending(lineBreak, lineBreak.length)
+    this.#sink.partStart(block.subarray(0, index))
+    return chunk.subarray(index + headersEnd.length - pending.length)
   }
 
   #countPreamble (bytes: number): void {
     this.#preambleBytes += bytes
-    if (this.#preambleBytes > this.#limits.preambleMaxBytes) throw malformedForm('There is too much before the first or after the last part of the form.')
+    if (this.#preambleBytes > this.#limits.preambleMaxBytes) {
+      throw malformedForm('The form has too much data before its first part or after its last part.')
+    }
   }
 }

@@ -1,10 +1,12 @@
-/** Turns the text of a form field, a query or a path parameter into the type that the description gives it. */
 import type { CompiledField } from './schema.ts'
 
-/** Stands for a text that is not of the type. */
-export const invalidText = Symbol('unreadable')
+/** Returned for a text that is not of the field's type. */
+export const invalidText = Symbol('invalid text')
 
-/** Integers are decimal digits, booleans `true`, `false`, `1` or `0`, as Rails reads them; whether the value is in range is not judged here. */
+/**
+ * Converts the text of a form field, query parameter or path parameter to the type of its field. Integers are decimal
+ * digits; booleans are `true`, `false`, `1` or `0`, as in Rails. It does not check the range of a value.
+ */
 export function coerceText ({ kind }: CompiledField, text: string): string | number | boolean | typeof invalidText {
   if (kind === 'String') return text
   if (kind === 'Integer') return /^\d+$/.test(text) ? Number(text) : invalidText

@@ -1,4 +1,4 @@
-/** JSON Pointer (RFC 6901 §3). */
+/** Returns a JSON Pointer (RFC 6901 §3). */
 export function toJsonPointer (path: readonly string[]): string {
   return path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

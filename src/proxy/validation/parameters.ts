@@ -4,23 +4,26 @@ import { listMaxItems } from '../../endpoints/fields.ts'
 import { Problem } from '../../server/problem.ts'
 import { getParameterNames } from '../url.ts'
 import { RecordValidator } from './record.ts'
-import { compileRecord, type CompiledField, type CompiledRecord } from './schema.ts'
+import { compileRecord, type CompiledField, type CompiledRecord, type Violation } from './schema.ts'
 
 type RawParameters = Record<string, unknown>
 
-/** What stands where in the requests of one route. */
+const duplicateParameter: Violation = { rule: 'duplicate', message: 'must be given once' }
+const tooManyItems: Violation = { rule: 'size', message: `must be given at most ${listMaxItems} times` }
+
+/** The compiled parameters of one route. */
 export interface CompiledParameters {
   path: CompiledRecord
   query: CompiledRecord
 }
 
-/** A parameter that the path does not name stands in the query, before all others. */
+/** Compiles the parameters of a route. Those that its path does not name precede the others in the query. */
 export function compileParameters (url: string, params: TObject, query: TObject): CompiledParameters {
-  const divided = splitParameters(url, params, query)
-  return { path: compileRecord('path', divided.path), query: compileRecord('query', divided.query) }
+  const split = splitParameters(url, params, query)
+  return { path: compileRecord('path', split.path), query: compileRecord('query', split.query) }
 }
 
-/** What the path of a route names stands in the path, all else in the query. */
+/** Assigns the parameters that the path of a route names to the path, and all others to the query. */
 export function splitParameters (url: string, params: TObject, query: TObject): { path: TObject, query: TObject } {
   const named = getParameterNames(url)
   const parameters = Object.entries(params.properties)
@@ -32,35 +35,37 @@ export function splitParameters (url: string, params: TObject, query: TObject): 
   }
 }
 
-/** A parameter of the path is one text. @throws {Problem} `not_found` for an empty one, which the router takes for a parameter too */
-export function validatePath (shape: CompiledRecord, params: RawParameters): RecordValidator {
-  const draft = new RecordValidator(shape)
-  for (const field of shape.fields.values()) {
+/** @throws {Problem} `not_found` for an empty path parameter, which the router accepts */
+export function validatePath (compiled: CompiledRecord, params: RawParameters): RecordValidator {
+  const validator = new RecordValidator(compiled)
+  for (const field of compiled.fields.values()) {
     const text = params[field.name]
     if (text === '') throw new Problem('not_found', 'The route does not exist.')
-    if (typeof text === 'string') draft.setText(field, text, false)
+    if (typeof text === 'string') validator.setText(field, text, false)
   }
-  draft.finalize()
-  return draft
+  validator.finalize()
+  return validator
 }
 
-/** A parameter of the query is a text, or a list of texts when it was given more than once. */
-export function validateQuery (shape: CompiledRecord, query: RawParameters): RecordValidator {
-  const draft = new RecordValidator(shape)
-  for (const [name, text] of Object.entries(query)) {
-    const field = shape.fields.get(name)
-    if (field === undefined) draft.addUnknownField([name], name)
-    else if (field.isList) setList(draft, field, Array.isArray(text) ? text : [text])
-    else if (typeof text === 'string') draft.setText(field, text, false)
-    else draft.addError(name, { rule: 'duplicate', message: 'must be given once' })
+/** Validates a parsed query: a parameter is a text, or a list of texts if it was given more than once. */
+export function validateQuery (compiled: CompiledRecord, query: RawParameters): RecordValidator {
+  const validator = new RecordValidator(compiled)
+  for (const [name, value] of Object.entries(query)) {
+    const field = compiled.fields.get(name)
+    if (field === undefined) validator.addUnknownField([name], name)
+    else if (field.isList) setList(validator, field, Array.isArray(value) ? value : [value])
+    else if (typeof value === 'string') validator.setText(field, value, false)
+    else validator.addError(name, duplicateParameter)
   }
-  draft.finalize()
-  return draft
+  validator.finalize()
+  return validator
 }
 
-function setList (draft: RecordValidator, field: CompiledField, texts: readonly unknown[]): void {
-  if (texts.length > listMaxItems) return draft.addError(field.name, { rule: 'size', message: `must be given at most ${listMaxItems} times` })
+function setList (validator: RecordValidator, field: CompiledField, texts: readonly unknown[]): void {
+  if (texts.length > listMaxItems) return validator.addError(field.name, tooManyItems)
   const values: unknown[] = []
-  for (const text of texts) if (draft.setText(field, String(text), false)) values.push(draft.values.get(field.name))
-  if (values.length === texts.length) draft.values.set(field.name, values)
+  for (const text of texts) {
+    if (validator.setText(field, String(text), false)) values.push(validator.values.get(field.name))
+  }
+  if (values.length === texts.length) validator.values.set(field.name, values)
 }

@@ -1,39 +1,45 @@
-/**
- * A record in the making: values are put in as they are read, in any order, and each is judged at once; what can only be judged
- * at the end (what is missing, what depends on another field) is judged when the draft is finished.
- */
 import { Problem, type FieldError } from '../../server/problem.ts'
-import { validateField, requiredViolation, typeViolation, type Violation, type CompiledField, type CompiledRecord } from './schema.ts'
+import type { Restriction } from '../../endpoints/endpoint.ts'
+import {
+  validateField, requiredViolation, typeViolation, type Violation, type CompiledField, type CompiledRecord,
+} from './schema.ts'
 import { coerceText, invalidText } from './coerce.ts'
 import { toJsonPointer } from './json-pointer.ts'
 
-/** Most faults that one answer tells. */
+/** Most errors in one response. */
 const errorsMax = 50
-/** Longest name of an unknown field that an answer repeats, in characters. */
+/** Longest part of an unknown field's name that a response repeats, in characters. */
 const shownNameMaxLength = 256
 
+/** The part of a field error that locates the field. */
+type FieldLocation = Pick<FieldError, 'pointer' | 'field'>
+
 class ErrorList {
-  readonly known: Array<{ order: number, fault: FieldError }> = []
+  readonly known: Array<{ order: number, error: FieldError }> = []
   readonly unknown: FieldError[] = []
-  /** Names of fields that have a fault, and of each fault of theirs. */
-  readonly faulty = new Set<string>()
+  /** The fields with an error, and each pair of field and rule. */
+  readonly recorded = new Set<string>()
 }
 
-/** Values are put, `finish` is called once at the end, and then the faults are asked for. Faults are limited when they are told. */
+/**
+ * Validates the fields of one record (path, query or body) as they are read, in any order. Missing fields and
+ * dependencies between fields are validated by `finalize`, which must be called once, at the end, before the errors are
+ * read. All errors of known fields are collected; their number is limited when they are reported.
+ */
 export class RecordValidator {
   readonly compiled: CompiledRecord
   readonly values = new Map<string, unknown>()
-  // Most drafts have no faults, and only those of forms note what came: what is seldom needed is made when it is.
+  // Created lazily: most records have no errors, and only forms call `markSeen`.
   #seen: Set<string> | undefined
   #errors: ErrorList | undefined
-  /** The first value that is valid, but not the caller's to give. */
+  /** The first value that is valid, but that callers may not set. */
   #forbiddenValue: Problem | undefined
 
-  constructor (shape: CompiledRecord) {
-    this.compiled = shape
+  constructor (compiled: CompiledRecord) {
+    this.compiled = compiled
   }
 
-  /** Whether it can't be sent any more. */
+  /** Whether the record must not be sent. */
   get hasErrors (): boolean {
     return this.#errors !== undefined || this.#forbiddenValue !== undefined
   }
@@ -42,7 +48,7 @@ export class RecordValidator {
     return this.#forbiddenValue
   }
 
-  /** Notes that a field came; the second time is a fault, and its value must not be put. */
+  /** Marks a field as seen. Returns false for a duplicate, which is an error and whose value must not be set. */
   markSeen (name: string): boolean {
     this.#seen ??= new Set()
     if (!this.#seen.has(name)) {
@@ -53,16 +59,20 @@ export class RecordValidator {
     return false
   }
 
-  /** Puts a typed value, as JSON has them. */
+  /** Validates and sets a value that has a JSON type. */
   set (field: CompiledField, value: unknown): void {
-    const complaint = validateField(field, value)
-    if (complaint !== undefined) return this.addError(field.name, complaint)
+    const violation = validateField(field, value)
+    if (violation !== undefined) return this.addError(field.name, violation)
     const restriction = this.compiled.restrictions.get(field.name)
     if (restriction === undefined || restriction.values.has(value)) this.values.set(field.name, value)
-    else this.#forbiddenValue ??= new Problem(restriction.code, `${this.locationOf(field.name).field} ${restriction.message}.`)
+    else this.#forbiddenValue ??= this.#forbiddenValueProblem(field, restriction)
   }
 
-  /** Puts a value that came as text, as forms, queries and paths have them; returns whether a valid value stands now. */
+  #forbiddenValueProblem ({ name }: CompiledField, { code, message }: Restriction): Problem {
+    return new Problem(code, `${this.locationOf(name).field} ${message}.`)
+  }
+
+  /** Converts, validates and sets a text from a form, query or path. Returns whether the field has a valid value. */
   setText (field: CompiledField, text: string, emptyIsAbsent: boolean): boolean {
     if (text === '' && emptyIsAbsent && field.emptyIsAbsent) return false
     const value = coerceText(field, text)
@@ -71,54 +81,65 @@ export class RecordValidator {
     return this.values.has(field.name)
   }
 
-  /** Notes a fault of a field or the file of the record, once for each rule. */
+  /** Adds an error of a field or of the image, once for each rule. */
   addError (name: string, { rule, message }: Violation): void {
-    const faults = this.#errors ??= new ErrorList()
-    if (faults.faulty.has(`${name} ${rule}`)) return
-    faults.faulty.add(name).add(`${name} ${rule}`)
-    const { fields, image } = this.compiled
-    faults.known.push({ order: fields.get(name)?.index ?? image?.order ?? 0, fault: { in: this.compiled.location, ...this.locationOf(name), rule, message } })
+    const errors = this.#errors ??= new ErrorList()
+    const fieldAndRule = `${name} ${rule}`
+    if (errors.recorded.has(fieldAndRule)) return
+    errors.recorded.add(name).add(fieldAndRule)
+    const { fields, image, location } = this.compiled
+    const order = fields.get(name)?.index ?? image?.order ?? 0
+    errors.known.push({ order, error: { in: location, ...this.locationOf(name), rule, message } })
   }
 
-  /** Notes a fault of the record itself or of what holds it. */
+  /** Adds an error of the record itself or of the document that contains it. */
   addRecordError (pointer: string, field: string, { rule, message }: Violation): void {
     this.#errors ??= new ErrorList()
-    this.#errors.known.push({ order: -1, fault: { in: this.compiled.location, pointer, field, rule, message } })
+    this.#errors.known.push({ order: -1, error: { in: this.compiled.location, pointer, field, rule, message } })
   }
 
-  /** Notes a field that the description does not have. `path` leads to it from the root of the part. */
+  /** @param path leads to the unknown field from the root of the document */
   addUnknownField (path: readonly string[], field: string): void {
-    const shown = field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field
-    const fault: FieldError = { in: this.compiled.location, pointer: toJsonPointer(path.map(step => step.slice(0, shownNameMaxLength))), field: shown, rule: 'unknown', message: 'is not a field that Procore has' }
+    const error: FieldError = {
+      in: this.compiled.location,
+      pointer: toJsonPointer(path.map(step => step.slice(0, shownNameMaxLength))),
+      field: field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field,
+      rule: 'unknown',
+      message: 'is not a known field',
+    }
     const { unknown } = this.#errors ??= new ErrorList()
-    if (unknown.length < errorsMax && !unknown.some(({ pointer }) => pointer === fault.pointer)) unknown.push(fault)
+    if (unknown.length < errorsMax && !unknown.some(({ pointer }) => pointer === error.pointer)) unknown.push(error)
   }
 
-  /** Judges what is settled although the end has not come: a dependency whose field was given can't be mended any more. */
+  /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */
   checkDependenciesSoFar (): void {
     for (const dependency of this.compiled.dependencies) {
       const broken = dependency(this.values)
-      if (broken !== undefined && this.values.has(broken.field)) this.addError(broken.field, { rule: 'dependency', message: broken.message })
+      if (broken !== undefined && this.values.has(broken.field)) {
+        this.addError(broken.field, { rule: 'dependency', message: broken.message })
+      }
     }
   }
 
-  /** Judges what only the end can tell. */
+  /** Validates the record as a whole, once all of its fields have been read. */
   finalize (): void {
-    for (const field of this.compiled.required) {
-      if (!this.values.has(field.name) && !this.#hasError(field.name)) this.addError(field.name, requiredViolation)
+    for (const { name } of this.compiled.required) {
+      if (!this.values.has(name) && !this.#hasError(name)) this.addError(name, requiredViolation)
     }
     for (const dependency of this.compiled.dependencies) {
       const broken = dependency(this.values)
-      if (broken !== undefined && !this.#hasError(broken.field)) this.addError(broken.field, { rule: 'dependency', message: broken.message })
+      if (broken !== undefined && !this.#hasError(broken.field)) {
+        this.addError(broken.field, { rule: 'dependency', message: broken.message })
+      }
     }
   }
 
   #hasError (name: string): boolean {
-    return this.#errors?.faulty.has(name) === true
+    return this.#errors?.recorded.has(name) === true
   }
 
-  /** Pointer and form name of a field. */
-  locationOf (name: string): { pointer: string, field: string } {
+  /** Returns the JSON Pointer of a field and its name in a form. */
+  locationOf (name: string): FieldLocation {
     const { rootKey } = this.compiled
     return rootKey === undefined
       ? { pointer: toJsonPointer([name]), field: name }
@@ -126,7 +147,7 @@ export class RecordValidator {
   }
 
   get knownErrors (): FieldError[] {
-    return (this.#errors?.known ?? []).toSorted((a, b) => a.order - b.order).map(({ fault }) => fault)
+    return (this.#errors?.known ?? []).toSorted((a, b) => a.order - b.order).map(({ error }) => error)
   }
 
   get unknownFieldErrors (): readonly FieldError[] {
@@ -135,13 +156,15 @@ export class RecordValidator {
 }
 
 /**
- * All faults of all parts as one problem: those of known fields in the order of the schema, then the unknown fields as they came.
- * What a caller may not give is told once there is nothing to mend.
+ * Combines the errors of all parts of a request in one problem: those of known fields in the order of the schema, then
+ * unknown fields in the order in which they came. A forbidden value is reported only if there are no other errors.
  */
-export function validationProblem (drafts: readonly RecordValidator[]): Problem | undefined {
-  if (!drafts.some(draft => draft.hasErrors)) return undefined
-  const errors = [...drafts.flatMap(draft => draft.knownErrors), ...drafts.flatMap(draft => draft.unknownFieldErrors)].slice(0, errorsMax)
-  if (errors.length === 0) return drafts.find(({ forbiddenValue }) => forbiddenValue !== undefined)?.forbiddenValue
-  const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
-  return new Problem('validation_failed', `The request has ${count}; it was not carried out.`, { errors })
+export function validationProblem (validators: readonly RecordValidator[]): Problem | undefined {
+  if (!validators.some(validator => validator.hasErrors)) return undefined
+  const known = validators.flatMap(validator => validator.knownErrors)
+  const unknown = validators.flatMap(validator => validator.unknownFieldErrors)
+  const errors = [...known, ...unknown].slice(0, errorsMax)
+  if (errors.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
+  const count = errors.length === 1 ? 'one error' : `${errors.length} errors`
+  return new Problem('validation_failed', `The request has ${count} and was not carried out.`, { errors })
 }

@@ -1,6 +1,6 @@
 /**
- * Compiles the description of a record (path, query or body) into what judges its fields one by one: type and constraints by
- * TypeBox, and the rules that JSON Schema has no word for. It is pure and keeps nothing of a request.
+ * Compiles the description of a record (path, query or body) into validators of its fields. TypeBox validates types and
+ * constraints; the code here validates what JSON Schema cannot express.
  */
 import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
@@ -10,121 +10,139 @@ import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
 
-/** One field, and what compiles its schema once. */
+/** One field with its compiled schema. */
 export interface CompiledField {
   name: string
-  /** Place in the order of the schema, in which faults are told. */
+  /** Position in the schema; errors are reported in this order. */
   index: number
   kind: 'String' | 'Integer' | 'Boolean'
   required: boolean
-  /** Whether it has several values, each of the kind; only queries have such fields. */
+  /** Whether the field has several values of its kind; only queries have such fields. */
   isList: boolean
-  /** Whether the empty text that a browser sends for an untouched input means that there is no value. */
+  /** Whether an empty text, which a browser sends for an untouched input, means that there is no value. */
   emptyIsAbsent: boolean
   validator: TypeCheck<TSchema>
 }
 
-/** What is wrong with a value; `message` goes on from the name of the field. */
+/** A rule that a value breaks. `message` continues a sentence that starts with the name of the field. */
 export interface Violation {
   rule: ErrorRule
   message: string
 }
 
-/** One part of a request, compiled. */
+/** The compiled description of one part of a request. */
 export interface CompiledRecord {
   location: FieldError['in']
-  /** Name of the record that the fields belong to, in a body. */
+  /** The name of the record in a body; undefined for path and query. */
   rootKey: string | undefined
   fields: ReadonlyMap<string, CompiledField>
-  /** Those of them that have to be there. */
   required: readonly CompiledField[]
-  /** Name and place of the file that a form may carry. */
+  /** The file that a form may contain, and its position among the fields. */
   image: { name: string, order: number } | undefined
   dependencies: readonly FieldDependency[]
-  /** By field name. */
+  /** Restrictions, keyed by field name. */
   restrictions: ReadonlyMap<string, Restriction>
 }
 
-/** Done once for each endpoint, at the start. @throws {TypeError} for a field of a kind that no text can be read as */
+/**
+ * Compiles a record, once for each endpoint at startup.
+ * @throws {TypeError} for a field of a kind that cannot be converted from text
+ */
 export function compileRecord (location: FieldError['in'], schema: TObject, body?: RecordBody): CompiledRecord {
   const fields = new Map<string, CompiledField>()
   const required = new Set(schema.required ?? [])
   for (const [name, field] of Object.entries(schema.properties)) {
     fields.set(name, compileField(name, field, fields.size, required.has(name)))
   }
-  const image = body?.image === undefined ? undefined : { name: body.image.name, order: fields.size }
-  return { location, rootKey: body?.rootKey, fields, required: [...fields.values()].filter(field => field.required), image, dependencies: body?.dependencies ?? [], restrictions: compileRestrictions(body) }
+  return {
+    location,
+    rootKey: body?.rootKey,
+    fields,
+    required: [...fields.values()].filter(field => field.required),
+    image: body?.image === undefined ? undefined : { name: body.image.name, order: fields.size },
+    dependencies: body?.dependencies ?? [],
+    restrictions: compileRestrictions(body),
+  }
 }
 
 function compileRestrictions (body: RecordBody | undefined): Map<string, Restriction> {
   const restricted = body?.restricted
-  return new Map(restricted === undefined || restricted.values.size === 0 ? [] : restricted.fields.map(name => [name, restricted]))
+  if (restricted === undefined || restricted.values.size === 0) return new Map()
+  return new Map(restricted.fields.map(name => [name, restricted]))
 }
 
 function compileField (name: string, schema: TSchema, index: number, required: boolean): CompiledField {
   const isList = TypeGuard.IsArray(schema)
-  const one = isList ? schema.items : schema
-  const kind = one[Kind] === stringEnumKind ? 'String' : one[Kind]
-  if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') throw new TypeError(`field ${name}: no way to read a ${kind}`)
-  const isCode = kind === 'String' && (one['format'] !== undefined || one['pattern'] !== undefined || one['enum'] !== undefined)
-  return { name, index, kind, required, isList, emptyIsAbsent: kind !== 'String' || isCode, validator: TypeCompiler.Compile(one) }
+  const itemSchema = isList ? schema.items : schema
+  const kind = itemSchema[Kind] === stringEnumKind ? 'String' : itemSchema[Kind]
+  if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') {
+    throw new TypeError(`Field ${name}: cannot convert text to ${kind}.`)
+  }
+  const isCode = kind === 'String' && ['format', 'pattern', 'enum'].some(name => itemSchema[name] !== undefined)
+  const emptyIsAbsent = kind !== 'String' || isCode
+  return { name, index, kind, required, isList, emptyIsAbsent, validator: TypeCompiler.Compile(itemSchema) }
 }
 
-/** What is wrong with a value by itself; nothing when it is valid. */
+/** Validates a value by itself. Returns undefined if it is valid. */
 export function validateField (field: CompiledField, value: unknown): Violation | undefined {
   if (field.kind === 'String' && typeof value === 'string') {
-    const complaint = validateText(field, value)
-    if (complaint !== undefined) return complaint
+    const violation = validateText(field, value)
+    if (violation !== undefined) return violation
   }
   if (field.validator.Check(value)) return undefined
-  // Digits without end are read as infinity.
-  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) return formatViolation(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
-  return formatViolation(field, field.validator.Errors(value).First()?.type)
+  // `Number` and JSON.parse return Infinity for too many digits, which TypeBox would report as a wrong type.
+  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) {
+    return toViolation(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
+  }
+  return toViolation(field, field.validator.Errors(value).First()?.type)
 }
 
 function validateText ({ required }: CompiledField, value: string): Violation | undefined {
-  // One UTF-16 code unit is at most three bytes of UTF-8, so most texts need not be measured.
+  // A UTF-16 code unit takes at most three bytes in UTF-8, so most texts need not be measured.
   if (value.length * 3 > textMaxBytes && Buffer.byteLength(value) > textMaxBytes) return sizeViolation
   if (value.includes('\0')) return { rule: 'format', message: 'must not contain NUL characters' }
   return required && value.trim() === '' ? requiredViolation : undefined
 }
 
-/** Of a field that has to be there, or is blank. */
+/** A required field is missing or blank. */
 export const requiredViolation: Violation = { rule: 'required', message: 'is required' }
-/** Of a text, in bytes of UTF-8. */
+/** A text is too long in UTF-8. */
 export const sizeViolation: Violation = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
 
-const typeMessage = { String: 'must be a string', Integer: 'must be an integer', Boolean: 'must be true or false' } as const
+const typeMessages = {
+  String: 'must be a string',
+  Integer: 'must be an integer',
+  Boolean: 'must be true or false',
+} as const
 
-/** The fault of a value that is not of the field's type. */
-export const typeViolation = (field: CompiledField): Violation => ({ rule: 'type', message: typeMessage[field.kind] })
+export const typeViolation = (field: CompiledField): Violation => ({ rule: 'type', message: typeMessages[field.kind] })
 
-function formatViolation (field: CompiledField, error: ValueErrorType | undefined): Violation {
+function toViolation (field: CompiledField, error: ValueErrorType | undefined): Violation {
+  const schema: Record<string, unknown> = field.validator.Schema()
   switch (error) {
     case ValueErrorType.IntegerMinimum:
-      return { rule: 'size', message: `must be at least ${String(field.validator.Schema()['minimum'])}` }
+      return { rule: 'size', message: `must be at least ${String(schema['minimum'])}` }
     case ValueErrorType.IntegerMaximum:
-      return { rule: 'size', message: `must be at most ${getMaximum(field)}` }
+      return { rule: 'size', message: `must be at most ${formatMaximum(schema['maximum'])}` }
     case ValueErrorType.StringMaxLength:
       return sizeViolation
     case ValueErrorType.StringFormat:
     case ValueErrorType.StringPattern:
-      return { rule: 'format', message: formatMessage[String(field.validator.Schema()['format'])] ?? 'does not have the right form' }
+      return { rule: 'format', message: formatMessages[String(schema['format'])] ?? 'must have the required format' }
     case ValueErrorType.Kind:
-      return { rule: 'format', message: `must be one of ${String(field.validator.Schema()['enum']).replaceAll(',', ', ')}` }
+      return { rule: 'format', message: `must be one of ${String(schema['enum']).replaceAll(',', ', ')}` }
     default:
       return typeViolation(field)
   }
 }
 
-function getMaximum (field: CompiledField): string {
-  const maximum: unknown = field.validator.Schema()['maximum']
+function formatMaximum (maximum: unknown): string {
   return maximum === maxId ? '2^53-1' : String(maximum)
 }
 
-const formatMessage: Record<string, string> = {
+const formatMessages: Record<string, string> = {
   email: 'must be an e-mail address',
   'iso-3166-1-alpha-2': 'must be an ISO 3166-1 alpha-2 code in upper case',
-  'iso-8601-range': 'must be a date or a point in time of ISO 8601, or two with `...` between',
-  'iso-3166-2-subdivision': 'must be the part after the hyphen of an ISO 3166-2 code',
+  'iso-8601-range': 'must be an ISO 8601 date or date-time, or two of them separated by `...`',
+  'iso-3166-2-subdivision': 'must be the subdivision part of an ISO 3166-2 code, which follows the hyphen',
 }
