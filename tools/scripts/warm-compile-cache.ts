@@ -5,16 +5,16 @@
  */
 import '../../src/server/compile-cache.ts'
 
-// Dynamic imports, because static ones would be loaded before the compile cache is enabled.
+// Dynamic imports, because static ones would be loaded before the compile cache is enabled. This one comes first, as in
+// src/main.ts: modules that are loaded later are compiled with the V8 flags that the service sets, and V8 rejects cached
+// code of other flags.
+await import('../../src/server/process.ts')
+
+const { buildApp } = await import('../../src/app.ts')
 const { loadConfig } = await import('../../src/config/index.ts')
 const { createLog } = await import('../../src/telemetry/logger.ts')
-const { buildApp } = await import('../../src/app.ts')
-// `buildApp` does not load these with the configuration below, but `npm start` may.
-await Promise.all([
-  import('../../src/server/process.ts'),
-  import('../../src/storage/index.ts'),
-  import('../../src/telemetry/tracing.ts'),
-])
+// The configuration below needs neither, but that of an operator may.
+await Promise.all([import('../../src/storage/index.ts'), import('../../src/telemetry/tracing.ts')])
 
 const config = loadConfig({
   PROCORE_CLIENT_ID: 'unused',
