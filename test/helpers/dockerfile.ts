@@ -42,7 +42,7 @@ export function getArguments (stages: readonly Stage[], stageName: string, keywo
 export interface ReplayOptions {
   /** The build context. */
   context: string
-  /** Every stage is built in its subdirectory `app`, the stand-in for `WORKDIR /app`, so that all have the same path. */
+  /** Stages are built in its subdirectory `app`, the stand-in for `WORKDIR /app`, so that all have the same path. */
   directory: string
   run: (command: string, app: string) => Promise<void>
 }
