@@ -5,9 +5,9 @@
  */
 import '../../src/server/compile-cache.ts'
 
-// Dynamic imports, because static ones would be loaded before the compile cache is enabled. This one comes first, as in
-// src/main.ts: modules that are loaded later are compiled with the V8 flags that the service sets, and V8 rejects cached
-// code of other flags.
+// Dynamic imports, because static ones would be loaded before the compile cache is enabled. The order
+// is that of src/main.ts: modules that are loaded later are compiled with the V8 flags that the service sets, and V8
+// rejects cached code of other flags.
 await import('../../src/server/process.ts')
 
 const { buildApp } = await import('../../src/app.ts')
