@@ -1,25 +1,47 @@
-# The service as it runs in production: no build step, production dependencies only, no root.
-FROM node:26.10.0-slim
+# Builds two images: `service` (the default), and `emulator` for docker-compose.yml.
+# There is no build step: Node runs the TypeScript sources.
 
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+# Installs production dependencies and compiles the service. The stages below copy from it and leave tools/ and npm's
+# files behind.
+FROM node:26.10.0-slim AS build
+ENV NODE_ENV=production
 WORKDIR /app
 
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY src ./src
 COPY openapi ./openapi
+COPY tools/scripts/warm-compile-cache.ts ./tools/scripts/
 
-# The compiled code of all modules, so that a start need not make it anew. Node keeps it by user, and readable to that user alone;
-# whoever runs the service is to read it and not to change it.
+# Writes the compile cache, so that a start does not compile the sources again. Node keeps one cache per user, with
+# permissions for that user only: create it as `node`, then give it to root, so that the service can read it but not
+# change it.
 RUN install -d -o node node_modules/.cache \
  && setpriv --reuid=node --clear-groups node tools/scripts/warm-compile-cache.ts \
  && chown -R root node_modules/.cache && chmod -R a+rX node_modules/.cache
 
+# Node accepts a cache entry only for the same path and the same content, so WORKDIR must be that of the stage above.
+FROM node:26.10.0-slim AS runtime
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/src ./src
+COPY --from=build /app/openapi ./openapi
 USER node
+
+FROM runtime AS emulator
+COPY tools/emulator ./tools/emulator
+EXPOSE 4010
+CMD ["node", "tools/emulator/main.ts"]
+
+# The last stage is the default target.
+FROM runtime AS service
+ENV HOST=0.0.0.0 PORT=3000
 EXPOSE 3000
 
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "src/health/container-check.ts"]
 
-# node itself is process 1, so that SIGTERM reaches it.
+# Node is process 1, without a shell or npm in between, so that it receives SIGTERM.
 CMD ["node", "src/main.ts"]

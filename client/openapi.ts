@@ -1,4 +1,4 @@
-/** What openapi/openapi.yaml says, as types: written by `npm run client:types`, never by hand. */
+/** The types of openapi/openapi.yaml: written by `npm run client:types`. Do not edit. */
 export interface paths {
     "/openapi.json": {
         parameters: {

@@ -205,11 +205,6 @@ export const limits = freezeGroups({
     intervalMs: 1_000,
     uploadsShown: 20,
   },
-  demo: {
-    /** Requests received by the emulator that the demo page shows. */
-    requestsShown: 12,
-    timeoutMs: 5_000,
-  },
 } as const)
 
 function freezeGroups<T extends Record<string, object>> (groups: T): T {

@@ -1,18 +1,20 @@
-// A user is created in a browser: filled in, failed on each side and corrected, with what Procore received beside it.
+// Creates users on the demo page in a browser, with every outcome and with errors of the service and of Procore.
 import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 
-// Most of the time is waiting for what the client waits for, by which no page holds up another.
+// The tests mostly wait for retries of the client, so that several pages can run at once.
 t.jobs = 3
 
-t.test('filled in and created, every field of it, and no other host is asked', { skip }, async t => {
+t.test('a form with every field creates the user, and the page calls no other host', { skip }, async t => {
   const { page, url, requestedUrls, errors, emulator } = await openDemo(t)
-  // As a slow person does it: what is not there yet is judged as well.
-  const judged = page.waitForResponse(response => response.url().endsWith('/users/validate') && response.status() === 422)
+  // Live validation runs before the form is complete.
+  const validated = page.waitForResponse(response => {
+    return response.url().endsWith('/users/validate') && response.status() === 422
+  })
   await page.locator('#email_address').fill('jane')
   await page.getByLabel('First name').focus()
-  await judged
+  await validated
   await fillRequiredFields(page)
   await page.getByLabel('Job title').fill('Architect')
   await page.getByLabel('Initials').fill('JD')
@@ -30,7 +32,9 @@ t.test('filled in and created, every field of it, and no other host is asked', {
   await page.getByLabel('State or region').selectOption('CA')
   await page.getByText('Notes, signature and other systems').first().click()
   await page.getByLabel('Notes', { exact: true }).fill('Two\nlines')
-  await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.png', mimeType: 'image/png', buffer: png(30_000) })
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({
+    name: 'jane.png', mimeType: 'image/png', buffer: png(30_000),
+  })
   await page.getByAltText('The chosen avatar').waitFor()
   await submit(page)
   await waitForOutcome(page, 'created')
@@ -56,12 +60,12 @@ t.test('filled in and created, every field of it, and no other host is asked', {
   await received.getByText('/rest/v1.3/companies/1234/users').waitFor()
   await received.getByText(/image\/png, \d+ bytes, sha256 [0-9a-f]{64}/).waitFor()
   t.equal(await received.getByText('authorization').count(), 0)
-  t.match(JSON.parse(await page.locator('#answer').innerText()), { id: Number, last_name: 'Doe' })
-  t.strictSame(requestedUrls.filter(address => !address.startsWith(url) && !address.startsWith('blob:') && !address.startsWith('data:')), [])
+  t.match(JSON.parse(await page.locator('#response').innerText()), { id: Number, last_name: 'Doe' })
+  t.strictSame(requestedUrls.filter(address => ![url, 'blob:', 'data:'].some(start => address.startsWith(start))), [])
   t.strictSame(errors, [])
 })
 
-t.test('states follow the country', { skip }, async t => {
+t.test('the states are those of the chosen country', { skip }, async t => {
   const { page } = await openDemo(t)
   const state = page.getByLabel('State or region')
   t.ok(await state.isDisabled())
@@ -75,10 +79,10 @@ t.test('states follow the country', { skip }, async t => {
   await page.getByLabel('Country').selectOption('US')
   await state.selectOption({ label: 'Alabama (AL)' })
   await page.getByLabel('Country').selectOption('BR')
-  t.equal(await state.inputValue(), '', 'the same code is another place there')
+  t.equal(await state.inputValue(), '', 'the same code means another state there')
 })
 
-t.test('faults of the service stand under their inputs; they are corrected, and it is created', { skip }, async t => {
+t.test('errors of the service are shown below their inputs and can be corrected', { skip }, async t => {
   const { page, countCreates, countUsers } = await openDemo(t)
   await page.getByLabel('E-mail required').fill('jane')
   await page.getByLabel('Bid contact').check()
@@ -88,12 +92,15 @@ t.test('faults of the service stand under their inputs; they are corrected, and 
   const focused = () => page.evaluate(() => document.activeElement?.id)
   t.equal(await focused(), 'summary')
   t.equal(await page.locator('#summary li').count(), 4)
-  for (const [label, id] of [['Last name', 'last_name'], ['E-mail', 'email_address'], ['Extension', 'business_phone_extension'], ['Vendor required', 'vendor_id']] as const) {
+  for (const id of ['last_name', 'email_address', 'business_phone_extension', 'vendor_id']) {
     const input = page.locator(`#${id}`)
-    t.equal(await input.getAttribute('aria-invalid'), 'true', label)
-    t.ok((await input.getAttribute('aria-describedby'))?.split(' ').includes(`${id}-fault`), label)
+    t.equal(await input.getAttribute('aria-invalid'), 'true', id)
+    t.ok((await input.getAttribute('aria-describedby'))?.split(' ').includes(`${id}-error`), id)
   }
-  t.match(JSON.parse(await page.locator('#answer').innerText()), { code: 'validation_failed', errors: [{ pointer: '/user/last_name' }] })
+  t.match(JSON.parse(await page.locator('#response').innerText()), {
+    code: 'validation_failed',
+    errors: [{ pointer: '/user/last_name' }],
+  })
   await page.locator('#summary').getByRole('link', { name: /^E-mail/ }).click()
   t.equal(await focused(), 'email_address')
   await fillRequiredFields(page)
@@ -103,17 +110,17 @@ t.test('faults of the service stand under their inputs; they are corrected, and 
   t.equal(countCreates(), 0)
   await submit(page)
   await waitForOutcome(page, 'created')
-  t.equal(await page.locator('.fault').count(), 0)
+  t.equal(await page.locator('.field-error').count(), 0)
   t.strictSame([countCreates(), countUsers()], [1, 1])
 })
 
-t.test('a fault that Procore found stands there too', { skip }, async t => {
+t.test('an error of Procore is shown below its input', { skip }, async t => {
   const { page, countCreates, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
   await selectFault(page, 'Procore refuses the e-mail')
   await submit(page)
   await waitForOutcome(page, 'rejected')
-  await page.locator('#email_address-fault').getByText('E-mail has already been taken. Found by Procore').waitFor()
+  await page.locator('#email_address-error').getByText('E-mail has already been taken. Found by Procore').waitFor()
   t.equal(countUsers(), 0)
   await page.getByLabel('E-mail required').fill('jane@example.com')
   await submit(page)
@@ -121,7 +128,7 @@ t.test('a fault that Procore found stands there too', { skip }, async t => {
   t.strictSame([countCreates(), countUsers()], [2, 1])
 })
 
-t.test('the fields that the company itself requires', { skip }, async t => {
+t.test('a field that the company itself requires is enforced on request', { skip }, async t => {
   const { page } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByLabel('Enforce the fields').check()
@@ -131,14 +138,16 @@ t.test('the fields that the company itself requires', { skip }, async t => {
   t.equal(await page.locator('#job_title').getAttribute('aria-invalid'), 'true')
 })
 
-t.test('an avatar that is none', { skip }, async t => {
+t.test('an avatar that is not an image is refused, and the form without it creates the user', { skip }, async t => {
   const { page, countCreates } = await openDemo(t)
   await fillRequiredFields(page)
-  await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.png', mimeType: 'image/png', buffer: Buffer.from('no image') })
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({
+    name: 'jane.png', mimeType: 'image/png', buffer: Buffer.from('no image'),
+  })
   await submit(page)
   await waitForOutcome(page, 'avatar_type')
   t.equal(await page.locator('#avatar').getAttribute('aria-invalid'), 'true')
-  t.match(await page.locator('#avatar-fault').innerText(), /^[A-Z][^.]+\.$/, 'a sentence')
+  t.match(await page.locator('#avatar-error').innerText(), /^[A-Z][^.]+\.$/, 'a sentence')
   t.equal(countCreates(), 0)
   await page.locator('#summary a').click()
   t.equal(await page.evaluate(() => document.activeElement?.id), 'avatar')
@@ -147,20 +156,20 @@ t.test('an avatar that is none', { skip }, async t => {
   await waitForOutcome(page, 'created')
 })
 
-t.test('every outcome in words', { skip }, async t => {
+t.test('the page describes the outcomes recovered, unknown, not_sent and created', { skip }, async t => {
   const { page, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
-  await selectFault(page, "Procore's answer is lost")
+  await selectFault(page, "Procore's response is lost")
   await submit(page)
   await waitForOutcome(page, 'recovered')
   t.equal(countUsers(), 1)
   await page.getByRole('button', { name: 'Another user' }).click()
   t.equal(await page.getByLabel('Last name').inputValue(), '')
   await fillRequiredFields(page, 'jim.doe@example.com')
-  await selectFault(page, 'Procore fails, and leaves no trace')
+  await selectFault(page, 'Procore fails without creating the user')
   await submit(page)
   await waitForOutcome(page, 'unknown')
-  await page.locator('#answer-about').getByText('4 requests under one key').waitFor()
+  await page.locator('#response-summary').getByText('4 requests with one key').waitFor()
   await page.getByLabel('E-mail required').fill('joe@example.com')
   await selectFault(page, "Procore refuses the service's login")
   await submit(page)
@@ -169,13 +178,13 @@ t.test('every outcome in words', { skip }, async t => {
   await page.locator('#outcome').getByText('send it again in a moment').waitFor()
   await submit(page)
   await waitForOutcome(page, 'created')
-  t.equal(countUsers(), 2, 'it waited for the login')
+  t.equal(countUsers(), 2, 'the create waited for the login')
 })
 
-t.test('what is chosen to go wrong does, however soon the create follows, and the last choice counts', { skip }, async t => {
+t.test('a create waits for the chosen scenario, and the last choice applies', { skip }, async t => {
   const { page, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
-  // Later than a create would be there.
+  // Longer than a create takes.
   await page.route(/\/demo\/next\/email_taken/, route => setTimeout(() => route.continue(), 300))
   const scenario = page.getByLabel('What goes wrong')
   await scenario.selectOption('email_taken')
@@ -189,7 +198,7 @@ t.test('what is chosen to go wrong does, however soon the create follows, and th
   t.equal(await scenario.inputValue(), 'nothing')
 })
 
-t.test('while the network is gone nobody can tell; once it is back the same key finds out', { skip }, async t => {
+t.test('a create without a network has an unknown outcome, and the same key finds out later', { skip }, async t => {
   const { page, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
   await page.context().setOffline(true)

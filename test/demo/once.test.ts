@@ -1,51 +1,55 @@
-// Whatever is clicked, lost or left: one form makes one user, and a form that is cut off makes none.
-import t, { type Test } from 'tap'
+// One form creates one user after clicks, cancellations and reloads, and a truncated form creates none.
+import t from 'tap'
 import type { Page } from 'playwright-core'
 import { png } from '../helpers/images.ts'
 import { selectFault, fillRequiredFields, loadPage, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-const large = png(9_000_000)
+const largeAvatar = png(9_000_000)
 
-/** On loopback all of it would be gone before the first event of progress. */
+/** Limits the upload to 6 MB/s: on loopback it would end before the first progress event. */
 async function slowDown (page: Page): Promise<void> {
   const devTools = await page.context().newCDPSession(page)
-  await devTools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 6_000_000 })
+  await devTools.send('Network.emulateNetworkConditions', {
+    offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 6_000_000,
+  })
 }
 
-const chooseAvatar = (page: Page) => page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.png', mimeType: 'image/png', buffer: large })
+const chooseAvatar = (page: Page) => page.getByLabel('Avatar', { exact: true }).setInputFiles({
+  name: 'jane.png', mimeType: 'image/png', buffer: largeAvatar,
+})
 
-/** Somewhere between the first and the last byte. */
-const inTheMiddle = (page: Page) => page.waitForFunction(() => {
+/** Resolves while the upload is in progress. */
+const waitForProgress = (page: Page) => page.waitForFunction(() => {
   const value = document.querySelector('progress')?.value ?? 0
   return value > 5 && value < 90
 })
 
-// Most of the time is waiting for what the client waits for, by which no page holds up another.
+// The tests mostly wait for uploads and retries, so that several pages can run at once.
 t.jobs = 3
 
-t.test('9 MB with progress', { skip }, async t => {
+t.test('an upload of 9 MB shows its progress', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
   await fillRequiredFields(page)
   await chooseAvatar(page)
   await slowDown(page)
   await submit(page)
   await page.getByRole('progressbar', { name: 'Upload' }).waitFor()
-  await inTheMiddle(page)
+  await waitForProgress(page)
   t.match(await page.locator('#progress-text').innerText(), /^\d+ % of 9\.\d MB$/)
   await waitForOutcome(page, 'created')
   t.ok(await page.locator('#upload').isHidden())
   const [user] = emulator.api.directory.users.values()
-  t.ok(user?.avatar?.equals(large))
+  t.ok(user?.avatar?.equals(largeAvatar))
 })
 
-t.test('cancelled in the middle: nothing is created, and sent again it is one user', { skip }, async t => {
+t.test('a create that is cancelled creates no user, and sent again it creates one', { skip }, async t => {
   const { page, countUsers, emulator } = await openDemo(t)
   await fillRequiredFields(page)
   await chooseAvatar(page)
   await slowDown(page)
   await submit(page)
-  await inTheMiddle(page)
+  await waitForProgress(page)
   await page.getByRole('button', { name: 'Cancel' }).click()
   await waitForOutcome(page, 'cancelled')
   t.ok(await page.getByRole('button', { name: 'Cancel' }).isHidden())
@@ -57,21 +61,21 @@ t.test('cancelled in the middle: nothing is created, and sent again it is one us
   t.equal(countUsers(), 1)
 })
 
-t.test('cancelled in the middle of a repeat: what had left before may be there, and the page says so', { skip }, async t => {
+t.test('a retry that is cancelled during the upload is reported as possibly created', { skip }, async t => {
   const { page } = await openDemo(t)
   await fillRequiredFields(page)
   await chooseAvatar(page)
-  await selectFault(page, 'Procore fails, and leaves no trace')
+  await selectFault(page, 'Procore fails without creating the user')
   await slowDown(page)
   await submit(page)
   await page.locator('#outcome').getByText('Attempt 2').waitFor()
-  await inTheMiddle(page)
+  await waitForProgress(page)
   await page.getByRole('button', { name: 'Cancel' }).click()
   await waitForOutcome(page, 'cancelled')
-  await page.locator('#outcome').getByText('so the user may be there').waitFor()
+  await page.locator('#outcome').getByText('so the user may exist').waitFor()
 })
 
-t.test('a double click is one user', { skip }, async t => {
+t.test('a double click creates one user', { skip }, async t => {
   const { page, countCreates, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByRole('button', { name: 'Create user' }).dblclick()
@@ -82,12 +86,12 @@ t.test('a double click is one user', { skip }, async t => {
   t.strictSame([countCreates(), countUsers()], [1, 1])
 })
 
-t.test('reloaded while it is created, and sent again under the same key: one user', { skip }, async t => {
+t.test('a page that is reloaded during a create sends the same key again and creates one user', { skip }, async t => {
   const { page, url, countCreates, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByLabel('Country').selectOption('US')
   await page.getByLabel('State or region').selectOption('CA')
-  const keys = keysOf(t, page)
+  const idempotencyKeys = recordIdempotencyKeys(page)
   await selectFault(page, 'Procore is slow (4 seconds)')
   await submit(page)
   await waitUntil(() => countCreates() === 1)
@@ -96,16 +100,16 @@ t.test('reloaded while it is created, and sent again under the same key: one use
   t.equal(await page.getByLabel('State or region').inputValue(), 'CA')
   await submit(page)
   await page.locator('#outcome .badge').getByText(/^(replayed|recovered|created)$/).waitFor()
-  t.strictSame([countUsers(), new Set(keys).size], [1, 1])
-  t.ok(keys.length >= 2)
+  t.strictSame([countUsers(), new Set(idempotencyKeys).size], [1, 1])
+  t.ok(idempotencyKeys.length >= 2)
   t.ok(await page.locator('#interrupted').isHidden())
 })
 
-t.test('with an avatar, which a reload loses: chosen again it is the same form', { skip }, async t => {
+t.test('a form whose avatar is chosen again after a reload has the same key', { skip }, async t => {
   const { page, url, countUsers } = await openDemo(t)
   const avatar = { name: 'avatar.png', path: 'docs/avatar.png' }
   await fillRequiredFields(page)
-  const keys = keysOf(t, page)
+  const idempotencyKeys = recordIdempotencyKeys(page)
   await page.getByLabel('Avatar', { exact: true }).setInputFiles(avatar.path)
   await submit(page)
   await waitForOutcome(page, 'created')
@@ -113,44 +117,50 @@ t.test('with an avatar, which a reload loses: chosen again it is the same form',
   await page.getByLabel('Avatar', { exact: true }).setInputFiles(avatar.path)
   await submit(page)
   await waitForOutcome(page, 'replayed')
-  t.strictSame([countUsers(), new Set(keys).size], [1, 1])
+  t.strictSame([countUsers(), new Set(idempotencyKeys).size], [1, 1])
 })
 
-t.test('what is typed while the lists are still on their way is not lost, nor what was there before', { skip }, async t => {
+t.test('input before the options are loaded is kept, and so is the draft of an earlier page', { skip }, async t => {
   const { page, url } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByLabel('Country').selectOption('US')
   await page.getByLabel('State or region').selectOption('CA')
-  let letGo = () => {}
-  const waiting = new Promise<void>(resolve => { letGo = resolve })
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
   await page.route('**/users/form', async route => {
-    await waiting
+    await released
     await route.continue()
   })
+  const checkDraft = async () => {
+    const draft = { first_name: 'Jane', job_title: 'Architect', country_code: 'US', state_code: 'CA' }
+    for (const [id, value] of Object.entries(draft)) t.equal(await page.locator(`#${id}`).inputValue(), value, id)
+  }
   await page.goto(`${url}/demo`)
   await page.getByLabel('Job title').fill('Architect')
-  letGo()
+  release()
   await page.locator('html[data-ready]').waitFor()
-  for (const [id, value] of [['first_name', 'Jane'], ['job_title', 'Architect'], ['country_code', 'US'], ['state_code', 'CA']]) t.equal(await page.locator(`#${id}`).inputValue(), value)
+  await checkDraft()
   await loadPage(page, `${url}/demo`)
-  for (const [id, value] of [['first_name', 'Jane'], ['job_title', 'Architect'], ['country_code', 'US'], ['state_code', 'CA']]) t.equal(await page.locator(`#${id}`).inputValue(), value)
+  await checkDraft()
 })
 
-t.test('a form that was changed has a new key', { skip }, async t => {
+t.test('a changed form has a new key', { skip }, async t => {
   const { page, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
-  const keys = keysOf(t, page)
+  const idempotencyKeys = recordIdempotencyKeys(page)
   await submit(page)
   await waitForOutcome(page, 'created')
   await page.getByLabel('E-mail required').fill('joe@example.com')
   await submit(page)
   await waitUntil(() => countUsers() === 2)
-  t.equal(new Set(keys).size, 2)
+  t.equal(new Set(idempotencyKeys).size, 2)
 })
 
-/** Of every create that leaves the page. */
-function keysOf (_t: Test, page: Page): string[] {
-  const keys: string[] = []
-  page.on('request', request => { if (request.method() === 'POST' && request.url().endsWith('/users')) keys.push(request.headers()['idempotency-key'] ?? '') })
-  return keys
+/** Collects the Idempotency-Key of every create that the page sends. */
+function recordIdempotencyKeys (page: Page): string[] {
+  const idempotencyKeys: string[] = []
+  page.on('request', request => {
+    const isCreate = request.method() === 'POST' && request.url().endsWith('/users')
+    if (isCreate) idempotencyKeys.push(request.headers()['idempotency-key'] ?? '')
+  })
+  return idempotencyKeys
 }

@@ -1,86 +1,159 @@
-// The topology of docker-compose.yml on loopback: a real nginx with the gateway's own configuration, the service, the emulator.
+// Runs the topology of docker-compose.yml on loopback: nginx with deploy/nginx.conf, the service and the emulator.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/index.ts'
 import { problemTable, type ProblemCode } from '../../src/server/problem.ts'
+import { parseDockerfile } from '../helpers/dockerfile.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
 import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
 import { root } from '../helpers/spawn-program.ts'
-import { multipartBody, multipartPart, jane, janeParts, RawConnection, send, sendMultipart, sendJson } from '../helpers/requests.ts'
+import {
+  jane, janeParts, multipartBody, multipartPart, RawConnection, send, sendJson, sendMultipart,
+} from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installed'
 
-t.test('JSON and forms through the gateway', { skip }, async t => {
+t.test('creates through the gateway', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
-  const users = `${gateway}/companies/101/users`
-  t.equal((await sendJson(users, { user: jane })).status, 201)
-  t.equal((await sendJson(`${gateway}/rest/v1.3/companies/101/users`, { user: { ...jane, email_address: 'b@example.com' } })).status, 201)
-  for (const [index, image] of [png(200_000), jpeg(9_000_000)].entries()) {
-    const reply = await sendMultipart(users, multipartBody([{ name: 'user[avatar]', filename: 'a', data: image }, { name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: `form${index}@example.com` }]))
-    t.equal(reply.status, 201)
-    t.ok(service.emulator.api.directory.users.get(Number(reply.json['id']))?.avatar?.equals(image))
+  const usersUrl = `${gateway}/companies/101/users`
+
+  await t.test('a JSON create is forwarded', async t => {
+    t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
+  })
+
+  await t.test("a JSON create is forwarded under Procore's own path", async t => {
+    const user = { ...jane, email_address: 'b@example.com' }
+    t.equal((await sendJson(`${gateway}/rest/v1.3/companies/101/users`, { user })).status, 201)
+  })
+
+  const forms = [
+    { name: 'a small avatar', image: png(200_000), email: 'form0@example.com' },
+    { name: 'a large avatar', image: jpeg(9_000_000), email: 'form1@example.com' },
+  ]
+  for (const { name, image, email } of forms) {
+    await t.test(`a form with ${name} reaches Procore unchanged`, async t => {
+      const response = await sendMultipart(usersUrl, multipartBody([
+        { name: 'user[avatar]', filename: 'a', data: image },
+        { name: 'user[last_name]', data: 'Doe' },
+        { name: 'user[email_address]', data: email },
+      ]))
+      t.equal(response.status, 201)
+      t.ok(service.emulator.api.directory.users.get(Number(response.json['id']))?.avatar?.equals(image))
+    })
   }
-  t.match((await sendJson(users, { user: {} })).json, { code: 'validation_failed' })
+
+  await t.test('a problem of the service passes unchanged', async t => {
+    t.match((await sendJson(usersUrl, { user: {} })).json, { code: 'validation_failed' })
+  })
 })
 
-t.test('only the mirrored routes are reachable', { skip }, async t => {
+t.test('only the API of the service is reachable', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
-  for (const path of ['/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/', '/companies/../livez', '/rest/..%2flivez']) {
-    t.match(await send(`${gateway}${path}`, { method: 'GET' }), problemOf('not_found'), path)
+  const paths = [
+    '/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/',
+    '/companies/../livez', '/rest/..%2flivez',
+  ]
+  for (const path of paths) {
+    await t.test(`${path} is responded to with 404`, async t => {
+      t.match(await send(`${gateway}${path}`, { method: 'GET' }), expectedProblem('not_found'))
+    })
   }
 })
 
-/** As the service itself would have told it. */
-function problemOf (code: ProblemCode) {
+/** The problem that the service itself responds with. */
+function expectedProblem (code: ProblemCode) {
   const { status, title } = problemTable[code]
-  return { status, headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' }, json: { type: `urn:problem-type:procore-bff:${code}`, title, status, code, detail: String } }
+  return {
+    status,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+    json: { type: `urn:problem-type:procore-bff:${code}`, title, status, code, detail: String },
+  }
 }
 
-t.test('what the gateway itself refuses has the shape of a problem, with the request\'s id', { skip }, async t => {
-  const silent = createServer(socket => { socket.on('error', () => {}) })
-  const port = await listen(t, silent)
+t.test('an error of the gateway is a problem with the request id', { skip }, async t => {
+  const replica = createServer(socket => { socket.on('error', () => {}) })
+  const port = await listen(t, replica)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`])
   const headers = { 'x-request-id': 'from-the-frontend' }
-  const users = `${gateway}/companies/101/users`
-  const tooLarge = await send(users, { method: 'POST', headers: { ...headers, 'content-length': '20000000' }, body: Buffer.alloc(20_000_000) })
-  t.match(tooLarge, problemOf('body_too_large'))
-  t.equal(tooLarge.json['request_id'], 'from-the-frontend')
-  t.equal(tooLarge.json['outcome'], undefined)
-  silent.on('connection', socket => socket.once('data', () => socket.destroy()))
-  const lost = await sendJson(users, { user: jane }, headers)
-  t.match(lost, { ...problemOf('procore_unreachable'), headers: { 'x-request-id': 'from-the-frontend' } })
-  t.match(lost.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
-  t.match(await send(`${users}?${'x'.repeat(20_000)}`, { method: 'GET', headers }), { status: 414, json: { status: 414, code: 'bad_request' }, headers: { 'content-type': 'application/problem+json' } })
-  t.match(await send(users, { method: 'GET', headers: { ...headers, 'x-long': 'x'.repeat(20_000) } }), problemOf('bad_request'))
-  const raw = new RawConnection(Number(new URL(gateway).port))
-  raw.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n')
-  t.match(await raw.readUntil('}'), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/)
-  silent.close()
-  await once(silent, 'close')
-  const refused = await send(users, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
-  t.match(refused.json, { code: 'procore_unreachable', request_id: /^[0-9a-f]{32}$/ })
-  t.equal(refused.json['outcome'], undefined)
+  const usersUrl = `${gateway}/companies/101/users`
+
+  await t.test('a body over the limit is refused', async t => {
+    const response = await send(usersUrl, {
+      method: 'POST',
+      headers: { ...headers, 'content-length': '20000000' },
+      body: Buffer.alloc(20_000_000),
+    })
+    t.match(response, expectedProblem('body_too_large'))
+    t.equal(response.json['request_id'], 'from-the-frontend')
+    t.equal(response.json['outcome'], undefined)
+  })
+
+  await t.test('a create whose connection breaks has an unknown outcome', async t => {
+    replica.on('connection', socket => socket.once('data', () => socket.destroy()))
+    const response = await sendJson(usersUrl, { user: jane }, headers)
+    t.match(response, {
+      ...expectedProblem('procore_unreachable'),
+      headers: { 'x-request-id': 'from-the-frontend' },
+    })
+    t.match(response.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
+  })
+
+  await t.test('a URL that is too long is refused', async t => {
+    t.match(await send(`${usersUrl}?${'x'.repeat(20_000)}`, { method: 'GET', headers }), {
+      status: 414,
+      json: { status: 414, code: 'bad_request' },
+      headers: { 'content-type': 'application/problem+json' },
+    })
+  })
+
+  await t.test('a header that is too long is refused', async t => {
+    const response = await send(usersUrl, { method: 'GET', headers: { ...headers, 'x-long': 'x'.repeat(20_000) } })
+    t.match(response, expectedProblem('bad_request'))
+  })
+
+  await t.test('an unknown transfer coding is refused', async t => {
+    const connection = new RawConnection(Number(new URL(gateway).port))
+    connection.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n')
+    const expected = /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/
+    t.match(await connection.readUntil('}'), expected)
+  })
+
+  await t.test('a GET that no replica accepts has no outcome', async t => {
+    replica.close()
+    await once(replica, 'close')
+    const { json } = await send(usersUrl, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
+    t.match(json, { code: 'procore_unreachable', request_id: /^[0-9a-f]{32}$/ })
+    t.equal(json['outcome'], undefined)
+  })
 })
 
-t.test('one id finds a request everywhere: a caller\'s own is passed on, any other replaced', { skip }, async t => {
+t.test('request ids', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
-  const users = `${gateway}/companies/101/users`
-  t.equal((await sendJson(users, { user: {} }, { 'x-request-id': 'from-the-frontend' })).headers['x-request-id'], 'from-the-frontend')
-  t.match((await sendJson(users, { user: {} }, { 'x-request-id': 'not sane' })).headers['x-request-id'], /^[0-9a-f]{32}$/)
+  const usersUrl = `${gateway}/companies/101/users`
+
+  await t.test('a valid request id of the caller is passed on', async t => {
+    const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': 'from-the-frontend' })
+    t.equal(headers['x-request-id'], 'from-the-frontend')
+  })
+
+  await t.test('an invalid request id is replaced', async t => {
+    const { headers } = await sendJson(usersUrl, { user: {} }, { 'x-request-id': 'not sane' })
+    t.match(headers['x-request-id'], /^[0-9a-f]{32}$/)
+  })
 })
 
-t.test('an upload is not buffered by the gateway: Procore sees it begin before it has ended', { skip }, async t => {
+t.test('an upload is streamed: Procore receives its start before the caller sends its end', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const rest = Promise.withResolvers<void>()
@@ -89,51 +162,108 @@ t.test('an upload is not buffered by the gateway: Procore sees it begin before i
     await rest.promise
     yield multipartBody(janeParts)
   }
-  const reply = sendMultipart(`${gateway}/companies/101/users`, body())
+  const response = sendMultipart(`${gateway}/companies/101/users`, body())
   await waitUntil(() => service.emulator.apiRequests.length === 1)
   rest.resolve()
-  t.equal((await reply).status, 201)
+  t.equal((await response).status, 201)
 })
 
-t.test('a create whose answer was lost is not repeated by the gateway', { skip }, async t => {
+t.test('the gateway does not repeat a create whose response was lost', { skip }, async t => {
   const first = await startService(t)
   const second = await startService(t, { procoreUrl: first.emulator.url })
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
   first.emulator.faults.add({ kind: 'reset-after-body' })
   first.emulator.faults.add({ kind: 'status', status: 403, method: 'GET', rate: 1 })
-  t.match((await sendJson(`${gateway}/companies/101/users`, { user: jane })).json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
+  const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
+  t.match(json, { status: 502, code: 'procore_unreachable', outcome: 'unknown' })
   t.equal(first.emulator.api.directory.users.size, 1)
 })
 
-t.test('a replica that takes no connection is passed over, and a create that was lost takes no replica out', { skip }, async t => {
+t.test('a replica that accepts no connection is skipped', { skip }, async t => {
   const service = await startService(t)
-  // A stopped process whose backlog is full answers no SYN, like a host that is gone.
-  const gone = spawn(process.execPath, ['-e', 'const server = require("net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => console.log(server.address().port))'])
-  t.teardown(() => gone.kill('SIGKILL'))
-  const port = String(await once(gone.stdout, 'data')).trim()
-  gone.kill('SIGSTOP')
-  const fill = Array.from({ length: 8 }, () => connect(Number(port), '127.0.0.1').on('error', () => {}))
-  t.teardown(() => { for (const socket of fill) socket.destroy() })
-  let lost = 0
-  const losing = createServer(socket => socket.on('error', () => {}).once('data', () => {
-    lost++
-    socket.destroy()
-  }))
-  const address = `127.0.0.1:${await listen(t, losing)}`
+  const port = await startUnresponsiveReplica(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`, `127.0.0.1:${service.port}`])
-  for (let index = 0; index < 4; index++) t.equal((await sendJson(`${gateway}/companies/101/users`, { user: { ...jane, email_address: `jane${index}@example.com` } })).status, 201)
-  const { url: losingGateway } = await startGateway(t, [address, address])
-  for (let index = 0; index < 4; index++) t.match((await sendJson(`${losingGateway}/companies/101/users`, { user: jane })).json, { code: 'procore_unreachable', outcome: 'unknown' })
-  t.equal(lost, 4)
+  for (let index = 0; index < 4; index++) {
+    const user = { ...jane, email_address: `jane${index}@example.com` }
+    t.equal((await sendJson(`${gateway}/companies/101/users`, { user })).status, 201)
+  }
 })
 
-t.test('docker-compose.yml gives the service settings that it takes', async t => {
-  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true })
-  t.strictSame(Object.keys(services), ['gateway', 'service-1', 'service-2', 'service-3', 'redis', 'emulator'])
-  const { command } = services.redis
-  t.ok(['--requirepass', '--appendonly', 'noeviction'].every(word => command.includes(word)))
-  for (const name of ['service-1', 'service-2', 'service-3']) t.match(loadConfig(services[name].environment), { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
-  const { ipv4_address: replica } = services['service-1'].networks.default
-  t.ok(services.gateway.extra_hosts.includes(`service-1:${replica}`), 'the gateway knows a replica that is away')
-  t.match(services['service-1'], { read_only: true, cap_drop: ['ALL'] })
+/** Stops a process whose backlog is full: it answers no SYN, like a host that is gone. Returns its port. */
+async function startUnresponsiveReplica (t: Test): Promise<number> {
+  const script = `
+    const server = require('net').createServer()
+    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`
+  const replica = spawn(process.execPath, ['-e', script])
+  t.teardown(() => replica.kill('SIGKILL'))
+  const port = Number(String(await once(replica.stdout, 'data')).trim())
+  replica.kill('SIGSTOP')
+  const sockets = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  t.teardown(() => { for (const socket of sockets) socket.destroy() })
+  return port
+}
+
+t.test('a replica that loses a create is not taken out, and no other replica gets that create', { skip }, async t => {
+  let lostRequests = 0
+  const losingReplica = createServer(socket => socket.on('error', () => {}).once('data', () => {
+    lostRequests++
+    socket.destroy()
+  }))
+  const address = `127.0.0.1:${await listen(t, losingReplica)}`
+  const { url: gateway } = await startGateway(t, [address, address])
+  for (let index = 0; index < 4; index++) {
+    const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
+    t.match(json, { code: 'procore_unreachable', outcome: 'unknown' })
+  }
+  t.equal(lostRequests, 4)
+})
+
+interface ComposeService {
+  build?: { context: string, target: string }
+  command?: string[]
+  environment?: Record<string, string>
+  extra_hosts?: string[]
+  networks?: { default: { ipv4_address: string } }
+  read_only?: boolean
+  cap_drop?: string[]
+}
+
+t.test('docker-compose.yml', async t => {
+  const text = await readFile(join(root, 'docker-compose.yml'), 'utf8')
+  const { services }: { services: Record<string, ComposeService> } = parse(text, { merge: true })
+  const replicas = ['service-1', 'service-2', 'service-3']
+
+  await t.test('starts the gateway, three replicas, Redis and the emulator', async t => {
+    t.strictSame(Object.keys(services), ['gateway', ...replicas, 'redis', 'emulator'])
+  })
+
+  await t.test('runs Redis with a password, and without eviction or loss', async t => {
+    for (const word of ['--requirepass', '--appendonly', 'noeviction']) {
+      t.ok(services['redis']?.command?.includes(word), word)
+    }
+  })
+
+  for (const name of replicas) {
+    await t.test(`gives ${name} a valid configuration`, async t => {
+      const config = loadConfig(services[name]?.environment ?? {})
+      t.match(config, { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
+    })
+
+    await t.test(`gives the gateway the address of ${name}, which does not resolve while it is stopped`, async t => {
+      const address = services[name]?.networks?.default.ipv4_address
+      t.ok(services['gateway']?.extra_hosts?.includes(`${name}:${address}`))
+    })
+
+    await t.test(`restricts ${name}`, async t => {
+      t.match(services[name], { read_only: true, cap_drop: ['ALL'] })
+    })
+  }
+
+  await t.test('builds the stages of the Dockerfile', async t => {
+    const stageNames = parseDockerfile(await readFile(join(root, 'Dockerfile'), 'utf8')).map(({ name }) => name)
+    for (const name of [...replicas, 'emulator']) {
+      t.equal(services[name]?.build?.target, name === 'emulator' ? 'emulator' : 'service', name)
+      t.ok(stageNames.includes(services[name]?.build?.target ?? ''), name)
+    }
+  })
 })

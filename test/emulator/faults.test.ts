@@ -1,36 +1,60 @@
-// Each fault of the emulator as a caller meets it, for one request or at a rate, and the routes by which it is told.
+// Checks each injected fault as a client sees it, how often it applies, and the emulator's control routes.
 import t from 'tap'
 import { startEmulator } from '../../tools/emulator/emulator.ts'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send } from '../helpers/requests.ts'
 
-const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, { headers: { authorization: 'Bearer x', 'user-agent': 'test', 'content-type': 'application/json' }, body: JSON.stringify({ user: jane }) })
+const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, {
+  headers: { authorization: 'Bearer x', 'user-agent': 'test', 'content-type': 'application/json' },
+  body: JSON.stringify({ user: jane }),
+})
 
-t.test('what a caller meets', async t => {
+t.test('an injected fault', async t => {
   const emulator = await startEmulator()
   t.teardown(() => emulator.close())
-  const broken: InjectedFault[] = [{ kind: 'reset-before-body' }, { kind: 'reset-in-body' }, { kind: 'reset-after-body' }, { kind: 'garbage' }, { kind: 'raw', raw: 'HTTP/1.1' }, { kind: 'truncate' }]
-  for (const fault of broken) {
-    emulator.faults.add(fault)
-    await t.rejects(create(emulator.url), fault.kind)
-    t.equal((await create(emulator.url)).status, 401, 'the next one is served')
+
+  const brokenConnections: InjectedFault[] = [
+    { kind: 'reset-before-body' },
+    { kind: 'reset-in-body' },
+    { kind: 'reset-after-body' },
+    { kind: 'garbage' },
+    { kind: 'raw', raw: 'HTTP/1.1' },
+    { kind: 'truncate' },
+  ]
+  for (const fault of brokenConnections) {
+    await t.test(`${fault.kind} breaks one response, and the next request is served`, async t => {
+      emulator.faults.add(fault)
+      await t.rejects(create(emulator.url))
+      t.equal((await create(emulator.url)).status, 401)
+    })
   }
-  for (const fault of [{ kind: 'status', status: 503, body: 'x', headers: { 'retry-after': '3' } }, { kind: 'early', status: 503, body: 'x', headers: { 'retry-after': '3' }, lingerMs: 50 }] as const) {
-    emulator.faults.add(fault)
-    t.match(await create(emulator.url), { status: 503, text: 'x', headers: { 'retry-after': '3' } }, fault.kind)
+
+  const unavailable = { status: 503, body: 'x', headers: { 'retry-after': '3' } }
+  for (const fault of [{ kind: 'status', ...unavailable }, { kind: 'early', ...unavailable, lingerMs: 50 }] as const) {
+    await t.test(`${fault.kind} responds with the given status, headers and body`, async t => {
+      emulator.faults.add(fault)
+      t.match(await create(emulator.url), { status: 503, text: 'x', headers: { 'retry-after': '3' } })
+    })
   }
+
   for (const kind of ['delay', 'slow'] as const) {
-    emulator.faults.add({ kind, delayMs: 1 })
-    t.equal((await create(emulator.url)).status, 401, kind)
+    await t.test(`${kind} serves the request late`, async t => {
+      emulator.faults.add({ kind, delayMs: 1 })
+      t.equal((await create(emulator.url)).status, 401)
+    })
   }
+
   for (const kind of ['silence', 'stall'] as const) {
-    emulator.faults.add({ kind })
-    await t.rejects(fetch(`${emulator.url}/rest/v1.3/companies/101/users`, { method: 'POST', body: 'x', signal: AbortSignal.timeout(100) }), kind)
+    await t.test(`${kind} never responds`, async t => {
+      emulator.faults.add({ kind })
+      const options = { method: 'POST', body: 'x', signal: AbortSignal.timeout(100) }
+      await t.rejects(fetch(`${emulator.url}/rest/v1.3/companies/101/users`, options))
+    })
   }
 })
 
-t.test('how often a fault strikes', async t => {
+t.test('a fault applies as often as `times` or `rate` says, and only to matching requests', async t => {
   const emulator = await startEmulator()
   t.teardown(() => emulator.close())
   const statuses = async (count: number) => {
@@ -51,10 +75,13 @@ t.test('how often a fault strikes', async t => {
   t.strictSame(await statuses(2), [401, 401])
 })
 
-t.test('as a program, told by its own routes', async t => {
-  const program = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' })
+t.test('the emulator runs as a program that its control routes configure', async t => {
+  const environment = { EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"clientId":"me"}' }
+  const program = spawnProgram(t, 'tools/emulator/main.ts', environment)
   const url = await program.listening
-  const control = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body = '') => send(`${url}/__emulator${path}`, { method, body })
+  const control = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body = '') => {
+    return send(`${url}/__emulator${path}`, { method, body })
+  }
   t.match(await control('GET', '/settings'), { status: 200, json: { clientId: 'me', rateLimit: 3600 } })
   t.match(await control('PATCH', '/settings', '{"rateLimit":5}'), { status: 200, json: { rateLimit: 5 } })
   t.equal((await control('PATCH', '/settings', '{"rateLimit":"x"}')).status, 422)
@@ -66,7 +93,17 @@ t.test('as a program, told by its own routes', async t => {
   t.equal((await control('DELETE', '/faults')).status, 200)
   t.equal((await create(url)).status, 401)
   const requests = await control('GET', '/requests')
-  t.match(JSON.parse(requests.text), [{ method: 'POST', path: '/rest/v1.3/companies/101/users', complete: true, status: 503, bodyBytes: Number, bodySha256: /^[0-9a-f]{64}$/ }, { status: 401 }])
+  t.match(JSON.parse(requests.text), [
+    {
+      method: 'POST',
+      path: '/rest/v1.3/companies/101/users',
+      complete: true,
+      status: 503,
+      bodyBytes: Number,
+      bodySha256: /^[0-9a-f]{64}$/,
+    },
+    { status: 401 },
+  ])
   t.equal((await control('DELETE', '/requests')).status, 200)
   t.strictSame(JSON.parse((await control('GET', '/requests')).text), [])
   t.strictSame(JSON.parse((await control('GET', '/users')).text), [])
@@ -76,10 +113,10 @@ t.test('as a program, told by its own routes', async t => {
   t.equal((await program.exit).code, 0)
 })
 
-t.test('as a program, settings that are none', async t => {
-  for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
+for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
+  t.test(`the program refuses the settings ${settings}`, async t => {
     const program = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0', EMULATOR_SETTINGS: settings })
     t.equal((await program.exit).code, 1)
     t.match(program.stderr(), /^EMULATOR_SETTINGS/)
-  }
-})
+  })
+}

@@ -1,4 +1,4 @@
-// The emulator as a Procore: tokens, creates by JSON and form, its own strictness, and every undocumented fact either way.
+// Checks that the emulator responds as Procore does, in each variant that its settings offer.
 import t, { type Test } from 'tap'
 import { startEmulator } from '../../tools/emulator/emulator.ts'
 import { parseMultipart } from '../../tools/emulator/multipart.ts'
@@ -8,125 +8,244 @@ import { boundary, multipartBody, jane, janeParts, send, type Body } from '../he
 
 const credentials = { grant_type: 'client_credentials', client_id: 'demo-client', client_secret: 'demo-secret' }
 
-async function start (test: Test, settings: Partial<Settings> = {}) {
+async function start (t: Test, settings: Partial<Settings> = {}) {
   const emulator = await startEmulator(settings)
-  test.teardown(() => emulator.close())
-  const token = async (fields: Record<string, string> = credentials) => send(`${emulator.url}/oauth/token`, { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams(fields).toString() })
-  const bearer = `Bearer ${String((await token()).json['access_token'])}`
-  const headers = { authorization: bearer, 'procore-company-id': '101', 'user-agent': 'test', 'content-type': 'application/json' }
-  const users = `${emulator.url}/rest/v1.3/companies/101/users`
-  const create = (body: Body, more: Record<string, string> = {}, query = '') => send(`${users}${query}`, { headers: { ...headers, ...more }, body })
-  return { emulator, token, headers, users, create }
+  t.teardown(() => emulator.close())
+  const requestToken = async (fields: Record<string, string> = credentials) => send(`${emulator.url}/oauth/token`, {
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams(fields).toString(),
+  })
+  const headers = {
+    authorization: `Bearer ${String((await requestToken()).json['access_token'])}`,
+    'procore-company-id': '101',
+    'user-agent': 'test',
+    'content-type': 'application/json',
+  }
+  const usersUrl = `${emulator.url}/rest/v1.3/companies/101/users`
+  const create = (body: Body, extraHeaders: Record<string, string> = {}, query = '') => {
+    return send(`${usersUrl}${query}`, { headers: { ...headers, ...extraHeaders }, body })
+  }
+  return { emulator, requestToken, headers, usersUrl, create }
 }
 
-t.test('tokens by form and by JSON', async t => {
-  const { emulator, token } = await start(t)
-  t.match((await token()).json, { access_token: String, token_type: 'bearer', expires_in: 5400, created_at: Number })
-  t.equal((await send(`${emulator.url}/oauth/token`, { headers: { 'content-type': 'application/json' }, body: JSON.stringify(credentials) })).status, 200)
-  t.match(await token({ ...credentials, client_secret: 'x' }), { status: 401, json: { error: 'invalid_client' } })
-  t.match(await token({ ...credentials, grant_type: 'password' }), { status: 400, json: { error: 'unsupported_grant_type' } })
+t.test('an access token is issued for credentials in a form or in JSON', async t => {
+  const { emulator, requestToken } = await start(t)
+  t.match((await requestToken()).json, {
+    access_token: String,
+    token_type: 'bearer',
+    expires_in: 5400,
+    created_at: Number,
+  })
+  const byJson = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(credentials) }
+  t.equal((await send(`${emulator.url}/oauth/token`, byJson)).status, 200)
+  const unknownClient = await requestToken({ ...credentials, client_secret: 'x' })
+  t.match(unknownClient, { status: 401, json: { error: 'invalid_client' } })
+  const unsupported = await requestToken({ ...credentials, grant_type: 'password' })
+  t.match(unsupported, { status: 400, json: { error: 'unsupported_grant_type' } })
   t.equal((await send(`${emulator.url}/oauth/token`, { method: 'GET' })).status, 404)
 })
 
-t.test('a create by JSON and by form, read back with its avatar', async t => {
-  const { users, create, headers, emulator } = await start(t)
-  const byJson = await create(JSON.stringify({ user: { ...jane, vendor_id: '7', is_active: 'true', nickname: 'dropped' } }))
+t.test('users that are created by JSON and by form can be read with their avatars', async t => {
+  const { usersUrl, create, headers, emulator } = await start(t)
+  const user = { ...jane, vendor_id: '7', is_active: 'true', nickname: 'dropped' }
+  const byJson = await create(JSON.stringify({ user }))
   t.match(byJson, { status: 201, json: { id: Number, email_address: jane.email_address, is_active: true } })
   t.notMatch(byJson.text, /nickname/)
   const image = png()
-  const byForm = await create(multipartBody([{ name: 'user[last_name]', data: 'Doe' }, { name: 'user[email_address]', data: 'b@example.com' }, { name: 'user[avatar]', filename: 'a.png', data: image }]), { 'content-type': `multipart/form-data; boundary=${boundary}` })
+  const byForm = await create(multipartBody([
+    { name: 'user[last_name]', data: 'Doe' },
+    { name: 'user[email_address]', data: 'b@example.com' },
+    { name: 'user[avatar]', filename: 'a.png', data: image },
+  ]), { 'content-type': `multipart/form-data; boundary=${boundary}` })
   t.equal(byForm.status, 201)
   const avatar = await fetch(String(byForm.json['avatar']))
   t.ok(Buffer.from(await avatar.arrayBuffer()).equals(image))
-  const list = await send(users, { method: 'GET', headers })
+  const list = await send(usersUrl, { method: 'GET', headers })
   t.match(list, { status: 200, headers: { total: '2' } })
-  t.equal((await send(`${users}/${String(byForm.json['id'])}`, { method: 'GET', headers })).status, 200)
-  t.match(await send(`${users}?filters[search]=b@example`, { method: 'GET', headers }), { headers: { total: '1' } })
+  t.equal((await send(`${usersUrl}/${String(byForm.json['id'])}`, { method: 'GET', headers })).status, 200)
+  t.match(await send(`${usersUrl}?filters[search]=b@example`, { method: 'GET', headers }), { headers: { total: '1' } })
   t.equal(emulator.apiRequests[0]?.createdUserId, byJson.json['id'])
 })
 
-t.test('what it refuses', async t => {
+t.test('a request is refused before its body is validated', async t => {
   const { create } = await start(t, { forbiddenCompanyIds: [101] })
-  t.match(await create('{}', { authorization: 'Bearer x' }), { status: 401, json: { errors: 'Invalid Token' } })
-  t.match(await create('{}', { 'procore-company-id': '102' }), { status: 400 })
-  t.match(await create('{}'), { status: 403, json: { errors: ['App is not connected to this company.'] } })
-  const other = await start(t)
-  t.match(await other.create('{}'), { status: 400, json: { error: { code: 'BAD_REQUEST' } } })
-  t.match(await other.create('{"user":{"country_code":"ZZ","bid_contact":true}}'), { status: 422, json: { errors: { last_name: ["can't be blank"], email_address: ["can't be blank"] } } })
-  t.match(await other.create(JSON.stringify({ user: jane }), {}, '?run_configurable_validations=true'), { status: 422, json: { errors: { job_title: ["can't be blank"] } } })
-  t.match(await other.create('x', { 'content-type': 'text/plain' }), { status: 415 })
-  t.match(await other.create(multipartBody(janeParts).subarray(0, 50), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 400 })
-  t.match(await other.create(multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: 'no image' }]), { 'content-type': `multipart/form-data; boundary=${boundary}` }), { status: 422, json: { errors: { avatar: ['is not an image'] } } })
+
+  await t.test('without a valid access token', async t => {
+    t.match(await create('{}', { authorization: 'Bearer x' }), { status: 401, json: { errors: 'Invalid Token' } })
+  })
+
+  await t.test('with the header of another company', async t => {
+    t.match(await create('{}', { 'procore-company-id': '102' }), { status: 400 })
+  })
+
+  await t.test('for a company that is not connected', async t => {
+    t.match(await create('{}'), { status: 403, json: { errors: ['App is not connected to this company.'] } })
+  })
 })
 
-t.test('the facts that are not documented, either way', async t => {
-  const user = JSON.stringify({ user: jane })
-  for (const takenEmail of [409, 422] as const) {
+t.test('a body is refused', async t => {
+  const { create } = await start(t)
+  const multipartType = { 'content-type': `multipart/form-data; boundary=${boundary}` }
+  const blank = ["can't be blank"]
+
+  await t.test('without a user', async t => {
+    t.match(await create('{}'), { status: 400, json: { error: { code: 'BAD_REQUEST' } } })
+  })
+
+  await t.test('with invalid fields', async t => {
+    const response = await create('{"user":{"country_code":"ZZ","bid_contact":true}}')
+    t.match(response, { status: 422, json: { errors: { last_name: blank, email_address: blank } } })
+  })
+
+  await t.test('without a field that the company requires', async t => {
+    const response = await create(JSON.stringify({ user: jane }), {}, '?run_configurable_validations=true')
+    t.match(response, { status: 422, json: { errors: { job_title: blank } } })
+  })
+
+  await t.test('of another media type', async t => {
+    t.match(await create('x', { 'content-type': 'text/plain' }), { status: 415 })
+  })
+
+  await t.test('that is truncated', async t => {
+    t.match(await create(multipartBody(janeParts).subarray(0, 50), multipartType), { status: 400 })
+  })
+
+  await t.test('with an avatar that is not an image', async t => {
+    const parts = [...janeParts, { name: 'user[avatar]', filename: 'a.png', data: 'no image' }]
+    const response = await create(multipartBody(parts), multipartType)
+    t.match(response, { status: 422, json: { errors: { avatar: ['is not an image'] } } })
+  })
+})
+
+const janeJson = JSON.stringify({ user: jane })
+
+for (const takenEmail of [409, 422] as const) {
+  t.test(`a taken e-mail address is refused with ${takenEmail}`, async t => {
     const { create } = await start(t, { takenEmail })
-    await create(user)
-    t.equal((await create(user)).status, takenEmail)
-  }
-  for (const [rateLimitBody, type] of [['text', /^text\/plain/], ['json', /^application\/json/]] as const) {
-    for (const rateLimitRetryAfter of [true, false]) {
+    await create(janeJson)
+    t.equal((await create(janeJson)).status, takenEmail)
+  })
+}
+
+for (const [rateLimitBody, type] of [['text', /^text\/plain/], ['json', /^application\/json/]] as const) {
+  for (const rateLimitRetryAfter of [true, false]) {
+    t.test(`a 429 has a ${rateLimitBody} body and ${rateLimitRetryAfter ? 'a' : 'no'} Retry-After`, async t => {
       const { create } = await start(t, { rateLimit: 1, rateLimitBody, rateLimitRetryAfter, rateWindowSeconds: 10 })
-      t.match(await create(user), { status: 201, headers: { 'x-rate-limit-limit': '1', 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': /^\d{10}$/ } })
-      const limited = await create(user)
+      t.match(await create(janeJson), {
+        status: 201,
+        headers: { 'x-rate-limit-limit': '1', 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': /^\d{10}$/ },
+      })
+      const limited = await create(janeJson)
       t.match(limited, { status: 429, headers: { 'content-type': type } })
       t.equal('retry-after' in limited.headers, rateLimitRetryAfter)
-    }
+    })
   }
-  for (const unauthorizedKey of ['errors', 'error', 'message'] as const) {
+}
+
+for (const unauthorizedKey of ['errors', 'error', 'message'] as const) {
+  t.test(`a 401 has its reason in \`${unauthorizedKey}\``, async t => {
     const { create } = await start(t, { unauthorizedKey })
-    t.strictSame((await create(user, { authorization: 'Bearer x' })).json, { [unauthorizedKey]: 'Invalid Token' })
-  }
-  for (const missingCompanyHeaderStatus of [400, 403] as const) {
+    const { json } = await create(janeJson, { authorization: 'Bearer x' })
+    t.strictSame(json, { [unauthorizedKey]: 'Invalid Token' })
+  })
+}
+
+for (const missingCompanyHeaderStatus of [400, 403] as const) {
+  t.test(`a missing Procore-Company-Id is refused with ${missingCompanyHeaderStatus}`, async t => {
     const { create } = await start(t, { missingCompanyHeaderStatus })
-    t.equal((await create(user, { 'procore-company-id': '' })).status, missingCompanyHeaderStatus)
-  }
-  for (const invalidClientStatus of [400, 401] as const) {
-    const { token } = await start(t, { invalidClientStatus })
-    t.equal((await token({ ...credentials, client_id: 'x' })).status, invalidClientStatus)
-  }
+    t.equal((await create(janeJson, { 'procore-company-id': '' })).status, missingCompanyHeaderStatus)
+  })
+}
+
+for (const invalidClientStatus of [400, 401] as const) {
+  t.test(`an unknown client is refused with ${invalidClientStatus}`, async t => {
+    const { requestToken } = await start(t, { invalidClientStatus })
+    t.equal((await requestToken({ ...credentials, client_id: 'x' })).status, invalidClientStatus)
+  })
+}
+
+t.test('a chunked body is refused, and the clock is ahead, if the settings say so', async t => {
   const { create } = await start(t, { refuseChunked: true, clockSkewSeconds: 3600 })
-  t.equal((await create((async function * () { yield Buffer.from(user) })())).status, 411)
-  const ahead = await create(user)
+  t.equal((await create((async function * () { yield Buffer.from(janeJson) })())).status, 411)
+  const ahead = await create(janeJson)
   t.ok(Date.parse(String(ahead.headers['date'])) > Date.now() + 3_500_000)
+})
+
+t.test('unknown settings are refused', async t => {
   t.ok(SettingsSchema.additionalProperties === false)
 })
 
-t.test('a token that has expired', async t => {
+t.test('a revoked access token is refused', async t => {
   const { create, emulator } = await start(t)
   emulator.api.revokeAccessTokens()
   t.equal((await create(JSON.stringify({ user: jane }))).status, 401)
 })
 
-t.test('its own reader of forms takes nothing doubtful', async t => {
-  const type = 'multipart/form-data; boundary=x'
-  t.match(parseMultipart(type, Buffer.from('--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n')), [{ name: 'a', data: Buffer.from('1') }])
-  for (const body of ['', '--x\r\n', '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n', '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x', '--x\nContent-Disposition: form-data; name="a"\n\n1\n--x--', '--x\r\nno header\r\n\r\n1\r\n--x--', '--x\r\nContent-Disposition: form-data; name="a"; filename*=x\r\n\r\n1\r\n--x--']) {
-    t.throws(() => parseMultipart(type, Buffer.from(body)), SyntaxError, JSON.stringify(body))
-  }
+const multipartType = 'multipart/form-data; boundary=x'
+const validBody = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n'
+
+t.test('the multipart parser accepts a valid form', async t => {
+  t.match(parseMultipart(multipartType, Buffer.from(validBody)), [{ name: 'a', data: Buffer.from('1') }])
+})
+
+const malformedBodies = [
+  { name: 'an empty body', body: '' },
+  { name: 'a delimiter only', body: '--x\r\n' },
+  { name: 'no closing delimiter', body: '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' },
+  { name: 'an incomplete closing delimiter', body: '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x' },
+  { name: 'bare line feeds', body: '--x\nContent-Disposition: form-data; name="a"\n\n1\n--x--' },
+  { name: 'a header without a colon', body: '--x\r\nno header\r\n\r\n1\r\n--x--' },
+  {
+    name: 'an extended file name',
+    body: '--x\r\nContent-Disposition: form-data; name="a"; filename*=x\r\n\r\n1\r\n--x--',
+  },
+]
+for (const { name, body } of malformedBodies) {
+  t.test(`the multipart parser refuses ${name}`, async t => {
+    t.throws(() => parseMultipart(multipartType, Buffer.from(body)), SyntaxError)
+  })
+}
+
+t.test('the multipart parser refuses a Content-Type without a boundary', async t => {
   t.throws(() => parseMultipart('multipart/form-data', Buffer.from('')), SyntaxError)
 })
 
-t.test('a user is changed and invited, and the lists of a company have pages', async t => {
-  const { emulator, users, create, headers } = await start(t)
+t.test('a user can be updated and invited, and lists are paginated and filtered', async t => {
+  const { emulator, usersUrl, create, headers } = await start(t)
   const { json: { id } } = await create(JSON.stringify({ user: { ...jane, vendor_id: 161_072 } }))
   await create(JSON.stringify({ user: { ...jane, email_address: 'b@example.com' } }))
-  const change = (user: object, query = '') => send(`${users}/${String(id)}${query}`, { method: 'PATCH', headers, body: JSON.stringify({ user }) })
-  t.match(await change({ job_title: 'QA', add_to_new_projects: true }), { status: 200, json: { job_title: 'QA', add_to_new_projects: true, last_name: 'Doe', vendor: { name: 'SID Architecture' } } })
-  t.match(await change({ email_address: 'B@example.com', country_code: 'ZZ' }), { status: 422, json: { errors: { email_address: ['has already been taken'], country_code: Array } } })
-  t.equal((await change({ job_title: '' }, '?run_configurable_validations=true')).status, 422)
-  t.match(await send(`${users}/${String(id)}/invite`, { method: 'PATCH', headers }), { status: 202, text: '' })
+  const update = (user: object, query = '') => send(`${usersUrl}/${String(id)}${query}`, {
+    method: 'PATCH', headers, body: JSON.stringify({ user }),
+  })
+  t.match(await update({ job_title: 'QA', add_to_new_projects: true }), {
+    status: 200,
+    json: { job_title: 'QA', add_to_new_projects: true, last_name: 'Doe', vendor: { name: 'SID Architecture' } },
+  })
+  t.match(await update({ email_address: 'B@example.com', country_code: 'ZZ' }), {
+    status: 422,
+    json: { errors: { email_address: ['has already been taken'], country_code: Array } },
+  })
+  t.equal((await update({ job_title: '' }, '?run_configurable_validations=true')).status, 422)
+  t.match(await send(`${usersUrl}/${String(id)}/invite`, { method: 'PATCH', headers }), { status: 202, text: '' })
   t.equal(emulator.api.directory.users.get(Number(id))?.invitations, 1)
-  for (const path of [`${users}/1`, `${users}/1/invite`]) t.equal((await send(path, { method: 'PATCH', headers, body: '{"user":{}}' })).status, 404)
-  t.strictSame((await send(`${users}?view=ids_only`, { method: 'GET', headers })).json, [381_006, 381_007])
+  for (const url of [`${usersUrl}/1`, `${usersUrl}/1/invite`]) {
+    t.equal((await send(url, { method: 'PATCH', headers, body: '{"user":{}}' })).status, 404, url)
+  }
+  t.strictSame((await send(`${usersUrl}?view=ids_only`, { method: 'GET', headers })).json, [381_006, 381_007])
   const list = (path: string) => send(`${emulator.url}/rest/v1.0/${path}`, { method: 'GET', headers })
   const page = await list('vendors?company_id=101&per_page=5&page=2')
-  t.match(page, { status: 200, headers: { total: '12', 'per-page': '5', link: /page=1.*rel="first".*page=1.*rel="prev".*page=3.*rel="next".*page=3.*rel="last"/ } })
-  t.match((await list('vendors?company_id=101&filters[search]=sid&view=compact')).json, [{ id: 161_072, name: 'SID Architecture' }])
-  t.match(await list('companies/101/permission_templates'), { headers: { total: undefined }, json: [{ type: 'project_tools' }, { type: 'project_tools' }] })
-  t.match((await list('companies/101/configurable_field_sets')).json, [{ class_name: 'User', fields: { job_title: { required: true } } }, {}])
-  for (const path of ['vendors', 'companies/101/vendors', 'companies/101/nothing']) t.equal((await list(path)).status, 404, path)
-  t.match(await list('vendors?company_id=102'), { status: 400 }, 'the header and the query have to agree')
+  const link = /page=1.*rel="first".*page=1.*rel="prev".*page=3.*rel="next".*page=3.*rel="last"/
+  t.match(page, { status: 200, headers: { total: '12', 'per-page': '5', link } })
+  const { json: vendors } = await list('vendors?company_id=101&filters[search]=sid&view=compact')
+  t.match(vendors, [{ id: 161_072, name: 'SID Architecture' }])
+  t.match(await list('companies/101/permission_templates'), {
+    headers: { total: undefined },
+    json: [{ type: 'project_tools' }, { type: 'project_tools' }],
+  })
+  const { json: fieldSets } = await list('companies/101/configurable_field_sets')
+  t.match(fieldSets, [{ class_name: 'User', fields: { job_title: { required: true } } }, {}])
+  for (const path of ['vendors', 'companies/101/vendors', 'companies/101/nothing']) {
+    t.equal((await list(path)).status, 404, path)
+  }
+  t.match(await list('vendors?company_id=102'), { status: 400 }, 'the header and the query must name the same company')
 })

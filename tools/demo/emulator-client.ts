@@ -1,10 +1,13 @@
-/** The emulated Procore as the page may see and steer it: by a few words, and without credentials. */
+/** Lets the demo page read the emulator's requests, without credentials, and choose a scenario. */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { request, type Dispatcher } from 'undici'
-import { limits } from '../../src/config/limits.ts'
 import { Problem } from '../../src/server/problem.ts'
 import { scenarios } from './scenarios.ts'
+
+/** How many received requests the page shows. */
+const requestsShown = 12
+const timeoutMs = 5_000
 
 const PartSchema = Type.Object({
   name: Type.String(),
@@ -15,7 +18,7 @@ const PartSchema = Type.Object({
   sha256: Type.String(),
 })
 
-/** Of what the emulator tells, nothing else goes to the page. */
+/** The fields of a recorded request that are sent to the page. */
 const ReceivedRequestSchema = Type.Object({
   method: Type.String(),
   path: Type.String(),
@@ -28,12 +31,13 @@ const ReceivedRequestSchema = Type.Object({
   parts: Type.Optional(Type.Array(PartSchema)),
 })
 
-/** One request as the emulator received it, without credentials. */
+export type ReceivedPart = Static<typeof PartSchema>
+
 export type ReceivedRequest = Static<typeof ReceivedRequestSchema>
 
 const credentialHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])
 
-/** The emulator's own routes, as the page may use them. */
+/** Calls the emulator's control routes. */
 export class EmulatorClient {
   readonly #url: URL
 
@@ -41,31 +45,48 @@ export class EmulatorClient {
     this.#url = url
   }
 
-  /** The latest requests, the newest first. */
+  /** Returns the latest requests, the newest first. */
   async listReceivedRequests (): Promise<ReceivedRequest[]> {
-    const entries: unknown = JSON.parse(await this.#send('GET', `requests?last=${limits.demo.requestsShown}`))
+    const entries: unknown = JSON.parse(await this.#send('GET', `requests?last=${requestsShown}`))
     if (!Array.isArray(entries)) return []
     return entries.filter(entry => Value.Check(ReceivedRequestSchema, entry)).map(withoutCredentials).reverse()
   }
 
-  /** Has the next create end as the scenario says, and nothing after it. @throws {Problem} `not_found` */
+  /**
+   * Replaces the injected faults by those of the scenario, which apply to the next create.
+   * @throws {Problem} `not_found` if the scenario does not exist
+   */
   async applyScenario (name: string): Promise<void> {
     const scenario = scenarios.get(name)
-    if (scenario === undefined) throw new Problem('not_found', 'There is no such scenario.')
+    if (scenario === undefined) throw new Problem('not_found', 'This scenario does not exist.')
     await this.#send('DELETE', 'faults')
     if (scenario.revokesAccessTokens) await this.#send('POST', 'tokens/revoke')
     for (const fault of scenario.faults) await this.#send('POST', 'faults', JSON.stringify(fault))
   }
 
   async #send (method: Dispatcher.HttpMethod, path: string, body = ''): Promise<string> {
-    const response = await request(new URL(`/__emulator/${path}`, this.#url), { method, body, headersTimeout: limits.demo.timeoutMs, bodyTimeout: limits.demo.timeoutMs })
+    const url = new URL(`/__emulator/${path}`, this.#url)
+    const response = await request(url, { method, body, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
     return response.body.text()
   }
 }
 
-/** The token request is nothing but credentials. */
-function withoutCredentials ({ method, path, headers, complete, bodyBytes, status, createdUserId, json, parts }: ReceivedRequest): ReceivedRequest {
-  const visible = { method, path, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !credentialHeaders.has(name))), complete, bodyBytes, ...(status !== undefined && { status }) }
+/** Copies the listed fields only. A token request keeps no body, because its body consists of credentials. */
+function withoutCredentials (received: ReceivedRequest): ReceivedRequest {
+  const { method, path, headers, complete, bodyBytes, status, createdUserId, json, parts } = received
+  const visible = {
+    method,
+    path,
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !credentialHeaders.has(name))),
+    complete,
+    bodyBytes,
+    ...(status !== undefined && { status }),
+  }
   if (path.startsWith('/oauth/')) return visible
-  return { ...visible, ...(createdUserId !== undefined && { createdUserId }), ...(json !== undefined && { json }), ...(parts !== undefined && { parts }) }
+  return {
+    ...visible,
+    ...(createdUserId !== undefined && { createdUserId }),
+    ...(json !== undefined && { json }),
+    ...(parts !== undefined && { parts }),
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the service as it runs in production, with a page to try it on, in a process of its own, against the emulator in this
- * one. It knows the service only by its command and its environment.
+ * Runs `npm run demo`: starts the emulator in this process, and the service with the demo page in a child process that
+ * is configured by environment variables, as in production.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { startEmulator } from '../emulator/emulator.ts'
 
 const emulator = await startEmulator()
-const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('service.ts', import.meta.url))], {
+const servicePath = fileURLToPath(new URL('service.ts', import.meta.url))
+const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', servicePath], {
   stdio: ['ignore', 'pipe', 'inherit'],
-  // Ctrl-C reaches every process of the terminal's group; twice would mean to the service that its patience is over.
+  // Ctrl-C signals every process of the terminal's group, and the handler below forwards the signal. The service would
+  // get it twice and exit at once; detached, it is in a group of its own.
   detached: true,
   env: {
     ...process.env,
@@ -35,8 +37,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => se
 
 function parseListeningUrl (line: string): string | undefined {
   try {
-    const { msg, url } = JSON.parse(line)
-    return msg === 'listening' ? String(url) : undefined
+    const entry: unknown = JSON.parse(line)
+    if (typeof entry !== 'object' || entry === null || !('msg' in entry) || !('url' in entry)) return undefined
+    return entry.msg === 'listening' ? String(entry.url) : undefined
   } catch {
     return undefined
   }
@@ -46,15 +49,15 @@ function welcomeMessage (url: string): string {
   return `
 Create a user in the browser: ${url}/demo
 
-The service is at ${url}, against an emulated Procore at ${emulator.url}. Paste:
+The service listens on ${url}, the emulated Procore on ${emulator.url}. Create a user with curl:
 
   curl -s ${url}/companies/1234/users -H 'content-type: application/json' \\
-    -d '{"user":{"first_name":"Jane","last_name":"Doe","email_address":"jane.doe@example.com"}}'
+    -d '{"user":{"first_name":"Jane","last_name":"Doe","email_address":"jane.banner@example.com"}}'
 
   curl -s ${url}/companies/1234/users -F 'user[avatar]=@docs/avatar.png' \\
-    -F 'user[last_name]=Doe' -F 'user[email_address]=jane@example.com'
+    -F 'user[last_name]=Doe' -F 'user[email_address]=jane.banner.form@example.com'
 
-What Procore received: ${emulator.url}/__emulator/requests
+Requests received by Procore: ${emulator.url}/__emulator/requests
 
 `
 }

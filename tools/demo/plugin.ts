@@ -1,6 +1,6 @@
 /**
- * The page `/demo`: a form that creates a user through the typed client, and beside it what Procore received. Only `npm run demo` has it.
- * Files lie at the addresses that their imports name, below `/demo/`, so that no build step has to join them.
+ * Serves `/demo`, a form that creates a user with the typed client and shows the requests that Procore received.
+ * Modules are served below `/demo/` at the paths of the repository, so that their relative imports need no bundler.
  */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
@@ -9,19 +9,25 @@ import { registerSecurityHeaders } from '../../src/ui/security-headers.ts'
 import { EmulatorClient } from './emulator-client.ts'
 
 const pageDirectory = new URL('page/', import.meta.url)
+/** Keeps the routes out of the OpenAPI document. */
+const hidden = { schema: { hide: true } }
 const javascriptType = 'text/javascript; charset=utf-8'
 
-/** Serves `/demo` and what it loads, beside the service itself. @param procoreUrl of the emulator, whose faults the page orders */
+/** @param procoreUrl of the emulator, into which the page injects faults */
 export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): Promise<void> {
   const emulatorClient = new EmulatorClient(procoreUrl)
   await app.register(async scope => {
-    // What was chosen as an avatar is shown before it is sent.
+    // The page previews the chosen avatar from a blob: URL.
     await registerSecurityHeaders(scope, ['blob:'])
     for (const [url, { type, content }] of loadStaticFiles()) {
-      scope.get(url, { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').type(type).send(content))
+      scope.get(url, hidden, async (_request, reply) => {
+        return reply.header('cache-control', 'no-store').type(type).send(content)
+      })
     }
-    scope.get('/demo/received', { schema: { hide: true } }, async (_request, reply) => reply.header('cache-control', 'no-store').send(await emulatorClient.listReceivedRequests()))
-    scope.post<{ Params: { scenario: string } }>('/demo/next/:scenario', { schema: { hide: true } }, async ({ params }, reply) => {
+    scope.get('/demo/received', hidden, async (_request, reply) => {
+      return reply.header('cache-control', 'no-store').send(await emulatorClient.listReceivedRequests())
+    })
+    scope.post<{ Params: { scenario: string } }>('/demo/next/:scenario', hidden, async ({ params }, reply) => {
       await emulatorClient.applyScenario(params.scenario)
       return reply.code(204).send()
     })
@@ -33,9 +39,12 @@ interface StaticFile {
   content: string
 }
 
+function toStaticFiles (path: string, modules: ReadonlyMap<string, string>): Array<[string, StaticFile]> {
+  return [...modules].map(([name, content]) => [`${path}${name}`, { type: javascriptType, content }])
+}
+
 function loadStaticFiles (): ReadonlyMap<string, StaticFile> {
   const read = (name: string) => readFileSync(new URL(name, pageDirectory), 'utf8')
-  const toStaticFiles = (path: string, sources: ReadonlyMap<string, string>) => [...sources].map(([name, content]): [string, StaticFile] => [`${path}${name}`, { type: javascriptType, content }])
   return new Map<string, StaticFile>([
     ['/demo', { type: 'text/html; charset=utf-8', content: read('page.html') }],
     ['/demo/page.css', { type: 'text/css; charset=utf-8', content: read('page.css') }],

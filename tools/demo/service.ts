@@ -1,6 +1,7 @@
-/** The service of `npm run demo`: as `npm start` runs it, with the demo's page beside it. */
+/** Runs the service as `npm start` does, with the demo page added. */
 import '../../src/server/compile-cache.ts'
 
-const { startProcess: run } = await import('../../src/server/process.ts')
-const { registerDemoPage: addPage } = await import('./plugin.ts')
-await run((fastify, config) => addPage(fastify, new URL(config.procore.apiUrl)))
+// Dynamic imports, because static ones would be loaded before the compile cache is enabled.
+const { startProcess } = await import('../../src/server/process.ts')
+const { registerDemoPage } = await import('./plugin.ts')
+await startProcess((fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)))

@@ -1,4 +1,4 @@
-/** What Procore answers to a request that was read whole: tokens, users, avatars, and the lists of a company. It writes nothing; an answer comes out. */
+/** Builds Procore's responses to complete requests: access tokens, users, avatars and the lists of a company. */
 import { randomBytes } from 'node:crypto'
 import { jsonResponse, type EmulatedResponse } from './response.ts'
 import { findCatalogList } from './catalog.ts'
@@ -8,7 +8,7 @@ import { paginate } from './pagination.ts'
 import type { ReceivedRequest } from './recorder.ts'
 import type { Settings } from './settings.ts'
 
-/** Procore's REST API and its token endpoint (OAuth 2.0 client credentials, RFC 6749 §4.4), as far as the service uses them. */
+/** The parts of Procore that the service uses: the REST API and the token endpoint (client credentials, RFC 6749 §4.4). */
 export class EmulatedApi {
   settings: Settings
   readonly directory = new Directory()
@@ -19,23 +19,25 @@ export class EmulatedApi {
     this.settings = settings
   }
 
-  /** Procore's clock, which need not be ours. */
+  /** Returns the time of Procore's clock, which may differ from the local one. */
   now (): Date {
     return new Date(Date.now() + this.settings.clockSkewSeconds * 1000)
   }
 
-  /** From now on every token that was issued is answered 401. */
+  /** Revokes every access token: requests with one get 401. */
   revokeAccessTokens (): void {
     this.#accessTokens.clear()
   }
 
-  /** @param origin of the emulator, for links in answers */
+  /** @param origin of the emulator, for links in responses */
   respond (request: ReceivedRequest, origin: string): EmulatedResponse {
     const url = new URL(request.path, origin)
     const { pathname } = url
-    if (pathname === '/oauth/token') return request.method === 'POST' ? this.#issueAccessToken(request) : jsonResponse(404, { error: 'Not found' })
-    const avatar = /^\/avatars\/(\d+)$/.exec(pathname)
-    if (avatar !== null) return this.#getAvatar(Number(avatar[1]))
+    if (pathname === '/oauth/token') {
+      return request.method === 'POST' ? this.#issueAccessToken(request) : jsonResponse(404, { error: 'Not found' })
+    }
+    const avatarMatch = /^\/avatars\/(\d+)$/.exec(pathname)
+    if (avatarMatch !== null) return this.#getAvatar(Number(avatarMatch[1]))
     const companyId = parseCompanyId(request.path)
     if (companyId === undefined) return notFoundResponse()
     return this.#checkRequest(request, companyId) ?? this.#route(request, companyId, url)
@@ -43,7 +45,7 @@ export class EmulatedApi {
 
   #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {
     const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
-    if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1], url)
+    if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1] ?? '', url)
     const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
     const list = request.method === 'GET' ? findCatalogList(name ?? '', url.searchParams, this.settings) : undefined
     if (list === undefined) return notFoundResponse()
@@ -51,28 +53,40 @@ export class EmulatedApi {
   }
 
   #issueAccessToken ({ headers, body }: ReceivedRequest): EmulatedResponse {
-    const contentType = headers['content-type'] ?? ''
-    const fields = contentType.startsWith('application/json') ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
+    const isJson = headers['content-type']?.startsWith('application/json') === true
+    const fields = isJson ? new Map(Object.entries(parseObject(body) ?? {})) : new URLSearchParams(body.toString())
     if (fields.get('grant_type') !== 'client_credentials') return jsonResponse(400, { error: 'unsupported_grant_type' })
     const { clientId, clientSecret, nextClientSecret, invalidClientStatus, expiresInSeconds } = this.settings
     const secrets = [clientSecret, nextClientSecret].filter(secret => secret !== '')
     if (fields.get('client_id') !== clientId || !secrets.includes(String(fields.get('client_secret')))) {
-      return jsonResponse(invalidClientStatus, { error: 'invalid_client', error_description: 'Client authentication failed due to unknown client.' })
+      return jsonResponse(invalidClientStatus, {
+        error: 'invalid_client',
+        error_description: 'Client authentication failed due to unknown client.',
+      })
     }
     const accessToken = `eyJ.${randomBytes(600).toString('base64url')}.${randomBytes(32).toString('base64url')}`
     this.#accessTokens.set(accessToken, Date.now() + expiresInSeconds * 1000)
-    return jsonResponse(200, { access_token: accessToken, token_type: 'bearer', expires_in: expiresInSeconds, created_at: Math.floor(this.now().getTime() / 1000) })
+    return jsonResponse(200, {
+      access_token: accessToken,
+      token_type: 'bearer',
+      expires_in: expiresInSeconds,
+      created_at: Math.floor(this.now().getTime() / 1000),
+    })
   }
 
-  /** What is wrong with a request before its body counts. */
+  /** Returns the error response to a request that is refused before its body is parsed. */
   #checkRequest ({ headers }: ReceivedRequest, companyId: number): EmulatedResponse | undefined {
     if (headers['user-agent'] === undefined) return jsonResponse(400, { message: 'User-Agent is required' })
     const accessToken = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
-    if ((this.#accessTokens.get(accessToken ?? '') ?? 0) <= Date.now()) return jsonResponse(401, this.#unauthorizedBody())
+    const expiresAtMs = this.#accessTokens.get(accessToken ?? '') ?? 0
+    if (expiresAtMs <= Date.now()) return jsonResponse(401, this.#unauthorizedBody())
     const { missingCompanyHeaderStatus, forbiddenCompanyIds } = this.settings
-    if (headers['procore-company-id'] !== String(companyId)) return jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
+    if (headers['procore-company-id'] !== String(companyId)) {
+      return jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
+    }
     if (this.#exceedsRateLimit(companyId)) return this.#rateLimitResponse(companyId)
-    return forbiddenCompanyIds.includes(companyId) ? jsonResponse(403, { errors: ['App is not connected to this company.'] }) : undefined
+    if (!forbiddenCompanyIds.includes(companyId)) return undefined
+    return jsonResponse(403, { errors: ['App is not connected to this company.'] })
   }
 
   #unauthorizedBody (): unknown {
@@ -80,6 +94,7 @@ export class EmulatedApi {
     return { [unauthorizedKey]: 'Invalid Token' }
   }
 
+  /** Counts the request in the company's window. Windows end on a full second, because the header has no fraction. */
   #exceedsRateLimit (companyId: number): boolean {
     const now = Date.now()
     const { rateLimit, rateWindowSeconds } = this.settings
@@ -92,7 +107,7 @@ export class EmulatedApi {
     return window.used > rateLimit
   }
 
-  /** `X-Rate-Limit-*` (Procore: Rate Limiting); none before the company's first request. Windows end with a second of the clock. */
+  /** Returns `X-Rate-Limit-*` (Procore: Rate Limiting), or no headers before the company's first request. */
   rateLimitHeaders (companyId: number): Record<string, string> {
     const window = this.#rateLimitWindows.get(companyId)
     if (window === undefined) return {}
@@ -107,18 +122,22 @@ export class EmulatedApi {
   #rateLimitResponse (companyId: number): EmulatedResponse {
     const { rateLimitBody, rateLimitRetryAfter } = this.settings
     const message = 'You have surpassed the max number of requests for an hour. Please wait until your limit resets.'
-    const response = rateLimitBody === 'json' ? jsonResponse(429, { message }) : { status: 429, headers: { 'content-type': 'text/plain' }, body: message }
+    const response = rateLimitBody === 'json'
+      ? jsonResponse(429, { message })
+      : { status: 429, headers: { 'content-type': 'text/plain' }, body: message }
     const endsAtMs = this.#rateLimitWindows.get(companyId)?.endsAtMs ?? Date.now()
     if (rateLimitRetryAfter) response.headers['retry-after'] = String(Math.ceil((endsAtMs - Date.now()) / 1000))
     return response
   }
 
-  #handleUsers (request: ReceivedRequest, companyId: number, subpath: string | undefined, url: URL): EmulatedResponse {
-    const candidate = this.directory.users.get(Number(subpath?.split('/')[1]))
+  #handleUsers (request: ReceivedRequest, companyId: number, subpath: string, url: URL): EmulatedResponse {
+    const candidate = this.directory.users.get(Number(subpath.split('/')[1]))
     const user = candidate?.companyId === companyId ? candidate : undefined
-    switch (`${request.method} ${subpath === undefined || subpath === '/inactive' ? subpath ?? '' : subpath.replace(/\d+/, 'id')}`) {
-      case 'GET ': case 'GET /inactive': return this.#listUsers(companyId, subpath, url)
-      case 'GET /id': return user === undefined ? notFoundResponse() : jsonResponse(200, serializeUser(user, url.origin))
+    switch (`${request.method} ${subpath.replace(/\d+/, 'id')}`) {
+      case 'GET ': return this.#listUsers(companyId, url, true)
+      case 'GET /inactive': return this.#listUsers(companyId, url, false)
+      case 'GET /id':
+        return user === undefined ? notFoundResponse() : jsonResponse(200, serializeUser(user, url.origin))
       case 'POST ': return this.#createUser(request, companyId, url)
       case 'PATCH /id': return user === undefined ? notFoundResponse() : this.#updateUser(request, user, url)
       case 'PATCH /id/invite':
@@ -133,8 +152,9 @@ export class EmulatedApi {
     const attributes = this.#parseAttributes(request)
     if ('status' in attributes) return attributes
     if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
-    if (this.settings.takenEmail === 409 && this.directory.isEmailTaken(companyId, attributes.values['email_address'])) return jsonResponse(409, { code: 409, message: 'has already been taken', fields: 'email_address', reason: 'conflict', error: null })
-    const errors = this.directory.validate(companyId, attributes, this.settings, query.get('run_configurable_validations') === 'true')
+    const isEmailTaken = this.directory.isEmailTaken(companyId, attributes.values['email_address'])
+    if (this.settings.takenEmail === 409 && isEmailTaken) return jsonResponse(409, emailConflict)
+    const errors = this.directory.validate(companyId, attributes, this.settings, enforcesRequiredFields(query))
     if (Object.keys(errors).length > 0) return jsonResponse(422, { errors } satisfies { errors: ErrorsByField })
     const user = this.directory.add(companyId, attributes, this.now())
     request.createdUserId = user.id
@@ -145,7 +165,7 @@ export class EmulatedApi {
     const attributes = this.#parseAttributes(request)
     if ('status' in attributes) return attributes
     if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
-    const errors = this.directory.validateUpdate(user, attributes, this.settings, query.get('run_configurable_validations') === 'true')
+    const errors = this.directory.validateUpdate(user, attributes, this.settings, enforcesRequiredFields(query))
     if (Object.keys(errors).length > 0) return jsonResponse(422, { errors } satisfies { errors: ErrorsByField })
     this.directory.update(user, attributes, this.now())
     return jsonResponse(200, serializeUser(user, origin))
@@ -160,7 +180,7 @@ export class EmulatedApi {
     const contentType = headers['content-type'] ?? ''
     if (contentType.startsWith('application/json')) {
       const record = parseObject(body)?.['user']
-      if (!isObject(record)) return jsonResponse(400, { error: { code: 'BAD_REQUEST', message: 'param is missing or the value is empty: user' } })
+      if (!isObject(record)) return jsonResponse(400, missingUser)
       request.json = { user: record }
       return { values: this.directory.castFields(record) }
     }
@@ -171,36 +191,63 @@ export class EmulatedApi {
       return jsonResponse(400, { message: 'bad request body' })
     }
     const textParts = request.parts.filter(({ filename }) => filename === undefined)
-    const values = this.directory.castFields(Object.fromEntries(textParts.map(({ name, data }) => [/^user\[(\w+)\]$/.exec(name)?.[1] ?? '', data.toString()])))
+    const record = Object.fromEntries(textParts.map(({ name, data }) => [parseFieldName(name), data.toString()]))
+    const values = this.directory.castFields(record)
     const avatar = request.parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
     return avatar === undefined ? { values } : { values, avatar: avatar.data }
   }
 
-  #listUsers (companyId: number, subpath: string | undefined, url: URL): EmulatedResponse {
-    const matching = this.directory.list(companyId).filter(user => (user.values['is_active'] === false) === (subpath === '/inactive') && matchesFilters(user, url.searchParams))
-    return paginate(matching.map(user => url.searchParams.get('view') === 'ids_only' ? user.id : serializeUser(user, url.origin)), url)
+  #listUsers (companyId: number, url: URL, isActive: boolean): EmulatedResponse {
+    const matching = this.directory.list(companyId)
+      .filter(user => (user.values['is_active'] !== false) === isActive && matchesFilters(user, url.searchParams))
+    const isIdsOnly = url.searchParams.get('view') === 'ids_only'
+    return paginate(matching.map(user => isIdsOnly ? user.id : serializeUser(user, url.origin)), url)
   }
 
   #getAvatar (id: number): EmulatedResponse {
     const avatar = this.directory.users.get(id)?.avatar
-    return avatar === undefined ? notFoundResponse() : { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
+    if (avatar === undefined) return notFoundResponse()
+    return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
   }
 }
 
 function matchesFilters ({ values }: User, query: URLSearchParams): boolean {
   const search = query.get('filters[search]')?.toLowerCase()
-  const searchedValues = [values['first_name'], values['last_name'], values['email_address']].map(value => String(value ?? '').toLowerCase())
-  if (search !== undefined && !searchedValues.some(value => value.includes(search))) return false
-  return ['vendor_id', 'origin_id'].every(name => !query.has(`filters[${name}]`) || String(values[name]) === query.get(`filters[${name}]`))
+  const searchedValues = [values['first_name'], values['last_name'], values['email_address']]
+  const isFound = (text: string) => searchedValues.some(value => String(value ?? '').toLowerCase().includes(text))
+  if (search !== undefined && !isFound(search)) return false
+  return ['vendor_id', 'origin_id'].every(name => {
+    const expected = query.get(`filters[${name}]`)
+    return expected === null || String(values[name]) === expected
+  })
 }
 
-/** The company that a request is about, wherever its path has it. */
+const enforcesRequiredFields = (query: URLSearchParams) => query.get('run_configurable_validations') === 'true'
+
+const parseFieldName = (partName: string) => /^user\[(\w+)\]$/.exec(partName)?.[1] ?? ''
+
+/** Returns the company id of a request, which is in the path or, for vendors, in the query. */
 export function parseCompanyId (path: string): number | undefined {
-  const id = /^\/rest\/v\d\.\d\/(?:companies\/(\d+)\/|vendors\?(?:.*&)?company_id=(\d+)(?:&|$))/.exec(path)?.slice(1).find(match => match !== undefined)
+  const match = /^\/rest\/v\d\.\d\/(?:companies\/(\d+)\/|vendors\?(?:.*&)?company_id=(\d+)(?:&|$))/.exec(path)
+  const id = match?.[1] ?? match?.[2]
   return id === undefined ? undefined : Number(id)
 }
 
-const tooLargeResponse: EmulatedResponse = { status: 413, headers: { 'content-type': 'text/html' }, body: '<html><h1>413 Request Entity Too Large</h1></html>' }
+const emailConflict = {
+  code: 409,
+  message: 'has already been taken',
+  fields: 'email_address',
+  reason: 'conflict',
+  error: null,
+}
+
+const missingUser = { error: { code: 'BAD_REQUEST', message: 'param is missing or the value is empty: user' } }
+
+const tooLargeResponse: EmulatedResponse = {
+  status: 413,
+  headers: { 'content-type': 'text/html' },
+  body: '<html><h1>413 Request Entity Too Large</h1></html>',
+}
 
 const notFoundResponse = () => jsonResponse(404, { errors: ['Not found'] })
 

@@ -1,22 +1,39 @@
-/** The emulator's own routes below `/__emulator/`, for whoever runs it as a process: settings, faults, what it received. */
+/** Handles the emulator's own routes below `/__emulator/`: settings, faults, and the requests that it received. */
 import { Value } from '@sinclair/typebox/value'
+import type { EmulatedApi } from './api.ts'
+import type { FaultQueue } from './faults.ts'
+import type { RequestRecorder } from './recorder.ts'
 import { jsonResponse, type EmulatedResponse } from './response.ts'
-import type { Emulator } from './emulator.ts'
 import { InjectedFaultSchema, SettingsSchema } from './settings.ts'
 
-/** @param path below `/__emulator`, with its query */
-export function handleControlRequest (emulator: Emulator, method: string, path: string, body: Buffer): EmulatedResponse {
+/** The parts of the emulator that the control routes read and change. */
+export interface ControlledEmulator {
+  readonly url: string
+  readonly api: EmulatedApi
+  readonly faults: FaultQueue
+  readonly recorder: RequestRecorder
+}
+
+const prefix = '/__emulator'
+
+export const isControlPath = (path: string) => path.startsWith(`${prefix}/`)
+
+/** @param path with its query */
+export function handleControlRequest (
+  emulator: ControlledEmulator, method: string, path: string, body: Buffer
+): EmulatedResponse {
   const { pathname, searchParams } = new URL(path, emulator.url)
-  switch (`${method} ${pathname.slice('/__emulator'.length)}`) {
-    case 'GET /requests': return jsonResponse(200, emulator.recorder.serialize(Number(searchParams.get('last') ?? Infinity)))
+  switch (`${method} ${pathname.slice(prefix.length)}`) {
+    case 'GET /requests':
+      return jsonResponse(200, emulator.recorder.serialize(Number(searchParams.get('last') ?? Infinity)))
     case 'DELETE /requests':
       emulator.recorder.requests = []
       return jsonResponse(200, {})
-    case 'GET /users': return jsonResponse(200, [...emulator.api.directory.users.values()].map(({ avatar, ...user }) => ({ ...user, avatarBytes: avatar?.length ?? 0 })))
+    case 'GET /users': return listUsers(emulator)
     case 'DELETE /users':
       emulator.api.directory.clear()
       return jsonResponse(200, {})
-    case 'GET /settings': return jsonResponse(200, emulator.settings)
+    case 'GET /settings': return jsonResponse(200, emulator.api.settings)
     case 'PATCH /settings': return updateSettings(emulator, body)
     case 'POST /faults': return addFault(emulator, body)
     case 'DELETE /faults':
@@ -25,21 +42,26 @@ export function handleControlRequest (emulator: Emulator, method: string, path: 
     case 'POST /tokens/revoke':
       emulator.api.revokeAccessTokens()
       return jsonResponse(200, {})
-    default: return jsonResponse(404, { error: 'the emulator has no such route' })
+    default: return jsonResponse(404, { error: 'The emulator does not have this route.' })
   }
 }
 
-function updateSettings (emulator: Emulator, body: Buffer): EmulatedResponse {
-  const settings = { ...emulator.settings, ...parseObject(body) }
-  if (!Value.Check(SettingsSchema, settings)) return jsonResponse(422, { error: 'no such settings' })
-  emulator.settings = settings
+function listUsers ({ api }: ControlledEmulator): EmulatedResponse {
+  const users = [...api.directory.users.values()]
+  return jsonResponse(200, users.map(({ avatar, ...user }) => ({ ...user, avatarBytes: avatar?.length ?? 0 })))
+}
+
+function updateSettings ({ api }: ControlledEmulator, body: Buffer): EmulatedResponse {
+  const settings = { ...api.settings, ...parseObject(body) }
+  if (!Value.Check(SettingsSchema, settings)) return jsonResponse(422, { error: 'The settings are not valid.' })
+  api.settings = settings
   return jsonResponse(200, settings)
 }
 
-function addFault (emulator: Emulator, body: Buffer): EmulatedResponse {
+function addFault ({ faults }: ControlledEmulator, body: Buffer): EmulatedResponse {
   const fault = parseObject(body)
-  if (!Value.Check(InjectedFaultSchema, fault)) return jsonResponse(422, { error: 'no such fault' })
-  emulator.faults.add(fault)
+  if (!Value.Check(InjectedFaultSchema, fault)) return jsonResponse(422, { error: 'The fault is not valid.' })
+  faults.add(fault)
   return jsonResponse(201, fault)
 }
 

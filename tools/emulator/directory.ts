@@ -1,15 +1,15 @@
-/** The emulator's company directory: which users there are, and what Procore would say to a new one. */
+/** The emulated company directory: stores users and validates them as Procore does. */
 import { iso31661, iso31662 } from 'iso-3166'
 import { getVendorName } from './catalog.ts'
 import type { Settings } from './settings.ts'
 
-/** What Rails makes of a body, whichever way it came: values, and the avatar's bytes. */
+/** The attributes of a user, parsed from a JSON or multipart body as Rails does. */
 export interface UserAttributes {
   values: Record<string, unknown>
   avatar?: Buffer
 }
 
-/** A user as the emulator holds it; what a list or a single user shows of it is made by `present`. */
+/** A stored user; `serializeUser` builds the JSON of a response. */
 export interface User {
   id: number
   companyId: number
@@ -17,14 +17,16 @@ export interface User {
   avatar: Buffer | undefined
   createdAt: string
   updatedAt: string
-  /** How often it was invited. */
+  /** How many invitations were sent. */
   invitations: number
 }
 
-/** Messages by field: Procore's shape 1. */
+/** Messages by field, one of the formats of Procore's validation errors. */
 export type ErrorsByField = Record<string, string[]>
 
-const fieldTypes: Record<string, 'text' | 'integer' | 'boolean'> = {
+type FieldType = 'text' | 'integer' | 'boolean'
+
+const fieldTypes: Record<string, FieldType> = {
   last_name: 'text',
   email_address: 'text',
   first_name: 'text',
@@ -57,13 +59,13 @@ const fieldTypes: Record<string, 'text' | 'integer' | 'boolean'> = {
 const usersMax = 100_000
 const avatarsMaxBytes = 536_870_912
 
-/** All users of all companies, with their avatars, within `usersMax` and `avatarsMaxBytes`. */
+/** The users of all companies with their avatars, up to `usersMax` and `avatarsMaxBytes`. */
 export class Directory {
   users = new Map<number, User>()
   #nextId = 381_006
   #avatarBytes = 0
 
-  /** Reads what it knows and drops the rest without a word, as Procore does. */
+  /** Casts the known fields and drops unknown ones silently, as Procore does. */
   castFields (record: Record<string, unknown>): Record<string, unknown> {
     const values: Record<string, unknown> = {}
     for (const [name, type] of Object.entries(fieldTypes)) {
@@ -72,8 +74,13 @@ export class Directory {
     return values
   }
 
-  /** What Procore would say against a new user; nothing is stored. @param enforcesRequiredFields whether the company's own required fields count */
-  validate (companyId: number, { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean): ErrorsByField {
+  /**
+   * Returns Procore's validation errors for a new user.
+   * @param enforcesRequiredFields whether fields that the company itself requires must be present
+   */
+  validate (
+    companyId: number, { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
+  ): ErrorsByField {
     const errors: ErrorsByField = {}
     const required = ['last_name', 'email_address', ...(enforcesRequiredFields ? settings.requiredFields : [])]
     for (const name of required) {
@@ -82,47 +89,63 @@ export class Directory {
     validateCountryAndState(values, errors)
     if (values['bid_contact'] === true && values['vendor_id'] === undefined) errors['vendor_id'] = ["can't be blank"]
     if (avatar !== undefined && !isImage(avatar)) errors['avatar'] = ['is not an image']
-    if (settings.takenEmail === 422 && this.isEmailTaken(companyId, values['email_address'])) errors['email_address'] = ['has already been taken']
+    if (settings.takenEmail === 422 && this.isEmailTaken(companyId, values['email_address'])) {
+      errors['email_address'] = ['has already been taken']
+    }
     return errors
   }
 
-  /** What is said of a user as it would be. */
-  validateUpdate (user: User, attributes: UserAttributes, settings: Settings, enforcesRequiredFields: boolean): ErrorsByField {
+  /** Returns Procore's validation errors for a user after an update. */
+  validateUpdate (
+    user: User, attributes: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
+  ): ErrorsByField {
+    const updated = { ...attributes, values: { ...user.values, ...attributes.values } }
+    // The user's own address is not taken: the check below excludes the user.
     const settingsWithoutEmailCheck: Settings = { ...settings, takenEmail: 409 }
-    const errors = this.validate(user.companyId, { ...attributes, values: { ...user.values, ...attributes.values } }, settingsWithoutEmailCheck, enforcesRequiredFields)
+    const errors = this.validate(user.companyId, updated, settingsWithoutEmailCheck, enforcesRequiredFields)
     const email = attributes.values['email_address']
-    if (email !== undefined && this.list(user.companyId).some(other => other !== user && hasEmail(other, email))) errors['email_address'] = ['has already been taken']
+    const isTaken = this.list(user.companyId).some(other => other !== user && hasEmail(other, email))
+    if (email !== undefined && isTaken) errors['email_address'] = ['has already been taken']
     return errors
   }
 
-  /** An avatar replaces the one that was there. */
   update (user: User, { values, avatar }: UserAttributes, now: Date): void {
     Object.assign(user.values, values)
     user.avatar = avatar ?? user.avatar
     user.updatedAt = toIsoSeconds(now)
   }
 
-  /** E-mail addresses are compared without regard to case. */
+  /** Compares e-mail addresses case-insensitively. */
   isEmailTaken (companyId: number, email: unknown): boolean {
     return this.list(companyId).some(user => hasEmail(user, email))
   }
 
-  /** @throws {RangeError} when the emulator is full */
+  /** @throws {RangeError} if the directory is full */
   add (companyId: number, { values, avatar }: UserAttributes, now: Date): User {
     this.#avatarBytes += avatar?.length ?? 0
-    if (this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes) throw new RangeError('the emulator is full')
-    const user: User = { id: this.#nextId++, companyId, values, avatar, createdAt: toIsoSeconds(now), updatedAt: toIsoSeconds(now), invitations: 0 }
+    const isFull = this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes
+    if (isFull) throw new RangeError('The emulated directory is full.')
+    const timestamp = toIsoSeconds(now)
+    const user: User = {
+      id: this.#nextId++,
+      companyId,
+      values,
+      avatar,
+      createdAt: timestamp,
+      updatedAt: timestamp,
+      invitations: 0,
+    }
     this.users.set(user.id, user)
     return user
   }
 
-  /** Of all companies; ids are not given again. */
+  /** Removes the users of all companies; their ids are not reused. */
   clear (): void {
     this.users.clear()
     this.#avatarBytes = 0
   }
 
-  /** Of one company, the oldest first. */
+  /** Returns the users of one company, the oldest first. */
   list (companyId: number): User[] {
     return [...this.users.values()].filter(user => user.companyId === companyId)
   }
@@ -134,32 +157,49 @@ function hasEmail (user: User, email: unknown): boolean {
 
 const toIsoSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
 
-function castValue (type: 'text' | 'integer' | 'boolean', value: unknown): unknown {
+function castValue (type: FieldType, value: unknown): unknown {
   if (type === 'text') return value === null ? null : String(value)
   if (type === 'integer') return Number(value)
   return value === true || value === 'true' || value === '1'
 }
 
-function validateCountryAndState ({ country_code: country, state_code: state }: Record<string, unknown>, errors: ErrorsByField): void {
-  if (country !== undefined && !iso31661.some(({ alpha2 }) => alpha2 === country)) errors['country_code'] = ['is not included in the list']
-  else if (state !== undefined && !iso31662.some(({ code }) => country === undefined ? code.endsWith(`-${String(state)}`) : code === `${String(country)}-${String(state)}`)) {
+function validateCountryAndState (values: Record<string, unknown>, errors: ErrorsByField): void {
+  const { country_code: country, state_code: state } = values
+  if (country !== undefined && !iso31661.some(({ alpha2 }) => alpha2 === country)) {
+    errors['country_code'] = ['is not included in the list']
+  } else if (state !== undefined && !isSubdivision(country, state)) {
     errors['state_code'] = ['is not included in the list']
   }
 }
 
-const imageSignatures = [[0x89, 0x50, 0x4e, 0x47], [0xff, 0xd8, 0xff], [0x47, 0x49, 0x46, 0x38], [0x42, 0x4d], [0x49, 0x49, 0x2a, 0], [0x4d, 0x4d, 0, 0x2a]]
+/** Without a country, a state of any country is valid. */
+function isSubdivision (country: unknown, state: unknown): boolean {
+  if (country === undefined) return iso31662.some(({ code }) => code.endsWith(`-${String(state)}`))
+  return iso31662.some(({ code }) => code === `${String(country)}-${String(state)}`)
+}
+
+/** PNG, JPEG, GIF, BMP and TIFF in both byte orders. */
+const imageSignatures = [
+  [0x89, 0x50, 0x4e, 0x47],
+  [0xff, 0xd8, 0xff],
+  [0x47, 0x49, 0x46, 0x38],
+  [0x42, 0x4d],
+  [0x49, 0x49, 0x2a, 0],
+  [0x4d, 0x4d, 0, 0x2a],
+]
 
 function isImage (bytes: Buffer): boolean {
-  return imageSignatures.some(signature => signature.every((byte, at) => bytes[at] === byte))
+  return imageSignatures.some(signature => signature.every((byte, index) => bytes[index] === byte))
 }
 
 const fieldsWithoutNullDefault = new Set(['bid_contact', 'vendor_id', 'add_to_new_projects'])
 
-/** The user as Procore answers it: all keys, null where there is nothing. */
+/** Builds the user of a response: all fields are present, unset ones as null. */
 export function serializeUser (user: User, origin: string): Record<string, unknown> {
   const { bid_contact: _, vendor_id: vendorId, add_to_new_projects: addToNewProjects = false, ...values } = user.values
   const name = [values['first_name'], values['last_name']].filter(Boolean).join(' ')
-  const nullFields = Object.fromEntries(Object.keys(fieldTypes).filter(key => !fieldsWithoutNullDefault.has(key)).map(key => [key, null]))
+  const nullableNames = Object.keys(fieldTypes).filter(fieldName => !fieldsWithoutNullDefault.has(fieldName))
+  const nullFields = Object.fromEntries(nullableNames.map(fieldName => [fieldName, null]))
   return {
     ...nullFields,
     is_active: true,

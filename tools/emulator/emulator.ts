@@ -1,40 +1,52 @@
 /**
- * A Procore to develop against: it reads requests, records them, answers like Procore, and misbehaves on demand.
- * It imports nothing of the service, so that the two can disagree.
+ * An emulated Procore for development and tests: records requests, responds as Procore does, and injects faults on
+ * demand. It imports nothing of the service, so that it does not share the service's errors.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jsonResponse, type EmulatedResponse } from './response.ts'
 import { EmulatedApi, parseCompanyId } from './api.ts'
-import { handleControlRequest } from './control.ts'
+import { handleControlRequest, isControlPath } from './control.ts'
 import { FaultQueue } from './faults.ts'
 import { RequestRecorder, type ReceivedRequest } from './recorder.ts'
+import { jsonResponse, type EmulatedResponse } from './response.ts'
 import { defaultSettings, type InjectedFault, type Settings } from './settings.ts'
 
-/** Largest body that is read at all. */
 const bodyMaxBytes = 268_435_456
 
-/** @param listenOptions port 0, which is the default: any that is free */
-export async function startEmulator (settings: Partial<Settings> = {}, listenOptions: { host?: string, port?: number } = {}): Promise<Emulator> {
+const lengthRequired: InjectedFault = { kind: 'early', status: 411, body: '', lingerMs: 2000 }
+
+export interface ListenOptions {
+  /** Default: 127.0.0.1. */
+  host?: string
+  /** Default: 0, any free port. */
+  port?: number
+}
+
+export async function startEmulator (
+  settings: Partial<Settings> = {}, { host = '127.0.0.1', port = 0 }: ListenOptions = {}
+): Promise<Emulator> {
   const emulator = new Emulator({ ...defaultSettings, ...settings })
-  await emulator.listen(listenOptions.host ?? '127.0.0.1', listenOptions.port ?? 0)
+  await emulator.listen(host, port)
   return emulator
 }
 
-/** The emulator as a server, and as tests look at it: what it holds (`api`), what it will do wrong (`faults`), what it received (`recorder`). */
+/** The HTTP server of the emulator. Tests inspect its data (`api`) and requests (`recorder`), and inject `faults`. */
 export class Emulator {
   readonly api: EmulatedApi
   readonly faults = new FaultQueue()
   readonly recorder = new RequestRecorder()
+  /** Set by `listen`. */
   url = ''
   readonly #server: Server
 
   constructor (settings: Settings) {
     this.api = new EmulatedApi(settings)
     this.#server = createServer((request, response) => {
-      this.#handleRequest(request, response).catch(error => response.destroy(error))
+      this.#handleRequest(request, response).catch((error: unknown) => {
+        response.destroy(error instanceof Error ? error : undefined)
+      })
     })
     this.#server.keepAliveTimeout = 60_000
   }
@@ -47,7 +59,7 @@ export class Emulator {
     this.api.settings = settings
   }
 
-  /** The requests to the API, in the order in which they came. */
+  /** Requests to the API, the oldest first. */
   get apiRequests (): ReceivedRequest[] {
     return this.recorder.requests.filter(({ path }) => path.startsWith('/rest/'))
   }
@@ -56,16 +68,15 @@ export class Emulator {
     return this.recorder.requests.filter(({ path }) => path === '/oauth/token')
   }
 
-  /** From then on `url` leads to it. */
   async listen (host: string, port: number): Promise<void> {
     this.#server.listen(port, host)
     await once(this.#server, 'listening')
     const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('no address')
+    if (address === null || typeof address === 'string') throw new Error('The emulator does not listen on TCP.')
     this.url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${address.port}`
   }
 
-  /** Cuts every connection. */
+  /** Closes the server and destroys its connections. */
   async close (): Promise<void> {
     if (!this.#server.listening) return
     this.#server.close()
@@ -75,14 +86,18 @@ export class Emulator {
 
   async #handleRequest (request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? ''
-    if (path.startsWith('/__emulator/')) {
-      const body = await readBody(request)
-      return sendResponse(response, handleControlRequest(this, request.method ?? '', path, body ?? Buffer.alloc(0)))
+    if (isControlPath(path)) {
+      const body = await readBody(request) ?? Buffer.alloc(0)
+      return sendResponse(response, handleControlRequest(this, request.method ?? '', path, body))
     }
     const received = this.recorder.record(request)
     const fault = this.faults.take(path === '/oauth/token' ? 'token' : 'api', received.method, path)
-    if (this.api.settings.refuseChunked && request.headers['transfer-encoding'] !== undefined) return this.#respondBeforeBody(request, response, received, { kind: 'early', status: 411, body: '', lingerMs: 2000 })
-    if (fault !== undefined && isBeforeBody(fault)) return this.#injectBeforeBody(request, response, received, fault)
+    if (this.settings.refuseChunked && request.headers['transfer-encoding'] !== undefined) {
+      return this.#respondBeforeBody(request, response, received, lengthRequired)
+    }
+    if (fault !== undefined && isBeforeBody(fault)) {
+      return this.#injectBeforeBody(request, response, received, fault)
+    }
     const body = await readBody(request)
     if (body === undefined) return
     received.body = body
@@ -96,26 +111,36 @@ export class Emulator {
   #buildResponse (received: ReceivedRequest): EmulatedResponse {
     const response = this.api.respond(received, this.url)
     const companyId = parseCompanyId(received.path)
-    return { ...response, headers: { ...response.headers, ...this.#commonHeaders(), ...(companyId !== undefined && this.api.rateLimitHeaders(companyId)) } }
+    const rateLimitHeaders = companyId === undefined ? {} : this.api.rateLimitHeaders(companyId)
+    return { ...response, headers: { ...response.headers, ...this.#commonHeaders(), ...rateLimitHeaders } }
   }
 
   #commonHeaders (): Record<string, string> {
-    return { 'x-request-id': randomUUID(), date: this.api.now().toUTCString(), server: 'emulator', 'set-cookie': '_session=emulated; HttpOnly' }
+    return {
+      'x-request-id': randomUUID(),
+      date: this.api.now().toUTCString(),
+      server: 'emulator',
+      'set-cookie': '_session=emulated; HttpOnly',
+    }
   }
 
-  #injectBeforeBody (request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault): void {
+  #injectBeforeBody (
+    request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault
+  ): void {
     if (fault.kind === 'early') return this.#respondBeforeBody(request, response, received, fault)
     if (fault.kind === 'reset-before-body') request.socket.resetAndDestroy()
     if (fault.kind === 'reset-in-body') resetAfterBytes(request, fault.bytes ?? 1)
   }
 
-  /** Answers although the body has not come, and closes when the linger is over. */
-  #respondBeforeBody (request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault): void {
+  /** Responds before the body is read. Discards the body for `lingerMs`, then destroys the connection. */
+  #respondBeforeBody (
+    request: IncomingMessage, response: ServerResponse, received: ReceivedRequest, fault: InjectedFault
+  ): void {
     const emulatedResponse = buildFaultResponse(fault)
     received.status = emulatedResponse.status
     Object.assign(emulatedResponse.headers, this.#commonHeaders())
     if (fault.lingerMs === undefined) {
-      // Node closes the socket with bytes unread, and so resets it.
+      // Node closes the socket while bytes are unread, so the kernel resets the connection.
       emulatedResponse.headers['connection'] = 'close'
     } else {
       request.on('error', () => {}).resume()
@@ -142,14 +167,15 @@ function resetAfterBytes (request: IncomingMessage, bytes: number): void {
   })
 }
 
-/** Nothing when the body did not come to its end. */
+/** Returns undefined if the connection closes before the end of the body, or if the body is over the limit. */
 async function readBody (request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
   try {
-    for await (const chunk of request) {
+    const body: AsyncIterable<Buffer> = request
+    for await (const chunk of body) {
       bytes += chunk.length
-      if (bytes > bodyMaxBytes) throw new RangeError('the body is over the limit')
+      if (bytes > bodyMaxBytes) throw new RangeError('The body is too large.')
       chunks.push(chunk)
     }
     return Buffer.concat(chunks)
@@ -159,11 +185,18 @@ async function readBody (request: IncomingMessage): Promise<Buffer | undefined> 
   }
 }
 
-function sendResponse (response: ServerResponse, { status, headers, body }: EmulatedResponse): void {
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
+function writeHead (response: ServerResponse, { status, headers, body }: EmulatedResponse): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
 }
 
-async function sendWithFault (response: ServerResponse, emulatedResponse: EmulatedResponse, fault: InjectedFault | undefined): Promise<void> {
+function sendResponse (response: ServerResponse, emulatedResponse: EmulatedResponse): void {
+  writeHead(response, emulatedResponse)
+  response.end(emulatedResponse.body)
+}
+
+async function sendWithFault (
+  response: ServerResponse, emulatedResponse: EmulatedResponse, fault: InjectedFault | undefined
+): Promise<void> {
   const { socket } = response
   switch (fault?.kind) {
     case 'silence': return
@@ -175,17 +208,21 @@ async function sendWithFault (response: ServerResponse, emulatedResponse: Emulat
       socket?.end(fault.raw ?? 'this is not HTTP\r\n\r\n')
       return
     case 'truncate':
-      response.writeHead(emulatedResponse.status, { ...emulatedResponse.headers, 'content-length': Buffer.byteLength(emulatedResponse.body) })
-      response.write(emulatedResponse.body.slice(0, Math.floor(emulatedResponse.body.length / 2)), () => socket?.destroySoon())
+      writeHead(response, emulatedResponse)
+      response.write(firstHalf(emulatedResponse.body), () => socket?.destroySoon())
       return
     case 'slow': return sendByteByByte(response, emulatedResponse, fault.delayMs ?? 5)
     default: sendResponse(response, emulatedResponse)
   }
 }
 
-async function sendByteByByte (response: ServerResponse, { status, headers, body }: EmulatedResponse, intervalMs: number): Promise<void> {
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
-  for (const byte of Buffer.from(body)) {
+const firstHalf = (body: string | Buffer) => body.slice(0, Math.floor(body.length / 2))
+
+async function sendByteByByte (
+  response: ServerResponse, emulatedResponse: EmulatedResponse, intervalMs: number
+): Promise<void> {
+  writeHead(response, emulatedResponse)
+  for (const byte of Buffer.from(emulatedResponse.body)) {
     if (response.destroyed) return
     response.write(Buffer.of(byte))
     await sleep(intervalMs)

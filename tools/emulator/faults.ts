@@ -1,15 +1,18 @@
-/** The faults that wait for a request to strike, in the order in which they were ordered. */
-import type { InjectedFault } from './settings.ts'
+/** Holds injected faults until a request matches them. */
+import type { FaultTarget, InjectedFault } from './settings.ts'
 
 const pendingFaultsMax = 1000
 
-/** At most `faultsMax` wait at a time. */
+/** Injected faults in the order in which they were added, at most `pendingFaultsMax` at a time. */
 export class FaultQueue {
   #pending: Array<{ fault: InjectedFault, remaining: number }> = []
 
-  /** Strikes once, `times` times, or for ever at a `rate`. @throws {RangeError} when too many wait */
+  /**
+   * Applies the fault to one request, to `times` requests, or at a `rate` until `clear`.
+   * @throws {RangeError} if too many faults are pending
+   */
   add (fault: InjectedFault): void {
-    if (this.#pending.length >= pendingFaultsMax) throw new RangeError('too many faults are waiting')
+    if (this.#pending.length >= pendingFaultsMax) throw new RangeError('Too many faults are pending.')
     this.#pending.push({ fault, remaining: fault.rate === undefined ? fault.times ?? 1 : Infinity })
   }
 
@@ -17,9 +20,9 @@ export class FaultQueue {
     this.#pending = []
   }
 
-  /** The fault that strikes this request, if any; one that struck as often as it was ordered is gone. */
-  take (on: 'api' | 'token', method: string, path: string): InjectedFault | undefined {
-    const matched = this.#pending.find(({ fault }) => matches(fault, on, method, path))
+  /** Returns the first fault that matches the request, and removes the fault once it was applied as often as asked. */
+  take (target: FaultTarget, method: string, path: string): InjectedFault | undefined {
+    const matched = this.#pending.find(({ fault }) => matchesRequest(fault, target, method, path))
     if (matched === undefined) return undefined
     matched.remaining--
     if (matched.remaining === 0) this.#pending.splice(this.#pending.indexOf(matched), 1)
@@ -27,8 +30,8 @@ export class FaultQueue {
   }
 }
 
-function matches (fault: InjectedFault, on: 'api' | 'token', method: string, path: string): boolean {
-  if ((fault.on ?? 'api') !== on) return false
+function matchesRequest (fault: InjectedFault, target: FaultTarget, method: string, path: string): boolean {
+  if ((fault.on ?? 'api') !== target) return false
   if (fault.path !== undefined && !path.includes(fault.path)) return false
   if (fault.method !== undefined && fault.method !== method) return false
   return fault.rate === undefined || Math.random() < fault.rate

@@ -1,4 +1,4 @@
-/** The emulator as a program: `EMULATOR_HOST`, `EMULATOR_PORT`, and `EMULATOR_SETTINGS` as JSON. */
+/** Runs the emulator as a program, configured by `EMULATOR_HOST`, `EMULATOR_PORT` and `EMULATOR_SETTINGS` (JSON). */
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { startEmulator } from './emulator.ts'
@@ -17,7 +17,7 @@ function parseSettingsOrExit (text: string): Partial<Settings> {
   const settings = parseJson(text)
   const [issue] = Value.Errors(PartialSettingsSchema, settings)
   if (issue === undefined && Value.Check(PartialSettingsSchema, settings)) return settings
-  process.stderr.write(`EMULATOR_SETTINGS${issue?.path ?? ''}: ${issue?.message ?? 'is not valid'}\n`)
+  process.stderr.write(`EMULATOR_SETTINGS${issue?.path ?? ''}: ${issue?.message ?? 'must be valid'}\n`)
   process.exit(1)
 }
 

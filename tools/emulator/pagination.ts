@@ -1,20 +1,28 @@
-/** One page of a list, as Procore's first version of its API gives it: a bare array, with `Link`, `Total` and `Per-Page`. */
+/** Paginates lists as Procore's REST API v1 does: a bare array, with the headers `Link`, `Total` and `Per-Page`. */
 import { jsonResponse, type EmulatedResponse } from './response.ts'
 
 const perPageMax = 2000
 const perPageDefault = 100
 
-/** `page` and `per_page` as the query has them: 100 to a page unless it says so, at most 2000 (Procore: Pagination). */
+/** Returns the page that the query asks for: 100 items by default, at most 2000 (Procore: Pagination). */
 export function paginate (items: readonly unknown[], url: URL): EmulatedResponse {
   const page = Math.max(1, Number(url.searchParams.get('page') ?? 1))
   const perPage = Math.min(perPageMax, Math.max(1, Number(url.searchParams.get('per_page') ?? perPageDefault)))
   const lastPage = Math.max(1, Math.ceil(items.length / perPage))
   const response = jsonResponse(200, items.slice((page - 1) * perPage, page * perPage))
-  const links = [
-    ...(page > 1 ? [formatLink(url, 1, perPage, 'first'), formatLink(url, page - 1, perPage, 'prev')] : []),
-    ...(page < lastPage ? [formatLink(url, page + 1, perPage, 'next'), formatLink(url, lastPage, perPage, 'last')] : []),
-  ]
-  Object.assign(response.headers, { total: String(items.length), 'per-page': String(perPage) }, links.length > 0 && { link: links.join(', ') })
+  const links: string[] = []
+  const linkTo = (target: number, relation: string) => links.push(formatLink(url, target, perPage, relation))
+  if (page > 1) {
+    linkTo(1, 'first')
+    linkTo(page - 1, 'prev')
+  }
+  if (page < lastPage) {
+    linkTo(page + 1, 'next')
+    linkTo(lastPage, 'last')
+  }
+  response.headers['total'] = String(items.length)
+  response.headers['per-page'] = String(perPage)
+  if (links.length > 0) response.headers['link'] = links.join(', ')
   return response
 }
 

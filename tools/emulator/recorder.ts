@@ -1,30 +1,28 @@
-/** Keeps what the emulator received, as it came, so that tests can look at the bytes. */
+/** Records the requests that the emulator receives, byte for byte, so that tests can inspect them. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { MultipartPart } from './multipart.ts'
 
-/** A request as it came; the fields below `body` are filled in while it is answered. */
+/** A recorded request. The optional fields are set while the request is handled. */
 export interface ReceivedRequest {
   method: string
   /** Path and query. */
   path: string
   headers: IncomingMessage['headers']
   rawHeaders: string[]
-  /** Whether the body came to its end. */
+  /** Whether the whole body was received. */
   complete: boolean
   body: Buffer
-  /** What was made of it. */
   parts?: MultipartPart[]
   json?: unknown
   status?: number
   createdUserId?: number
 }
 
-/** How many are known, and how many of those with their bytes. */
 const requestsMax = 50_000
 const bodiesMax = 2000
 
-/** The last `receivedMax` requests, the last `bodiesMax` of them with their bytes. */
+/** Records the latest `requestsMax` requests, and the bodies of the latest `bodiesMax` of them. */
 export class RequestRecorder {
   requests: ReceivedRequest[] = []
 
@@ -39,22 +37,31 @@ export class RequestRecorder {
     }
     this.requests.push(entry)
     if (this.requests.length > requestsMax) this.requests.shift()
-    const bodyless = this.requests.at(-bodiesMax - 1)
-    if (bodyless !== undefined) {
-      bodyless.body = Buffer.alloc(0)
-      delete bodyless.parts
+    const expired = this.requests.at(-bodiesMax - 1)
+    if (expired !== undefined) {
+      expired.body = Buffer.alloc(0)
+      delete expired.parts
     }
     return entry
   }
 
-  /** The last ones without their bytes, as JSON has it; what is no file is told. */
-  serialize (last = Infinity): unknown[] {
-    return this.requests.slice(Math.max(0, this.requests.length - last)).map(({ body, parts, ...entry }) => ({
+  /** Returns the latest requests as JSON values: bodies and files as size and hash, text parts as text. */
+  serialize (count = Infinity): unknown[] {
+    return this.requests.slice(Math.max(0, this.requests.length - count)).map(({ body, parts, ...entry }) => ({
       ...entry,
       bodyBytes: body.length,
       bodySha256: hashSha256(body),
-      parts: parts?.map(({ data, ...part }) => ({ ...part, ...(part.filename === undefined && { text: data.toString('utf8') }), bytes: data.length, sha256: hashSha256(data) })),
+      parts: parts?.map(serializePart),
     }))
+  }
+}
+
+function serializePart ({ data, ...part }: MultipartPart): unknown {
+  return {
+    ...part,
+    ...(part.filename === undefined && { text: data.toString('utf8') }),
+    bytes: data.length,
+    sha256: hashSha256(data),
   }
 }
 

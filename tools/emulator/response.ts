@@ -1,12 +1,10 @@
-/** An answer of the emulator's, whoever gives it: a value, of which nothing is written yet. */
-
+/** A response of the emulated Procore, before it is written to a socket. */
 export interface EmulatedResponse {
   status: number
   headers: Record<string, string>
   body: string | Buffer
 }
 
-/** An answer in JSON. */
 export function jsonResponse (status: number, body: unknown): EmulatedResponse {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
 }

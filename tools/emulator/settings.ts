@@ -1,41 +1,40 @@
-/** What the emulator can be told: how Procore's undocumented facts turn out, and which faults it has on demand. */
+/** Schemas of the emulator's settings and of the faults that it injects on demand. */
 import { Type, type Static } from '@sinclair/typebox'
 
-/** What stands for one Procore: a setting for each fact that its documentation leaves open, or that a test has to vary. */
+/** One setting for each behaviour that Procore's documentation leaves open, or that a test has to vary. */
 export const SettingsSchema = Type.Object({
   clientId: Type.String(),
   clientSecret: Type.String(),
-  /** Another one that is valid beside it, while secrets are changed; empty: none. */
+  /** A second valid secret, as during a rotation; empty: none. */
   nextClientSecret: Type.String(),
-  /** Life of a token; 5400 today, and announced otherwise before. */
+  /** Lifetime of an access token: 5400 today; Procore has announced other values before. */
   expiresInSeconds: Type.Integer({ minimum: 1 }),
-  /** The status of `invalid_client`: 401 by RFC 6749, 400 where no credentials were in a header. */
+  /** Status of `invalid_client` (RFC 6749 §5.2): 401, or 400 if the credentials were not sent in a header. */
   invalidClientStatus: Type.Union([Type.Literal(400), Type.Literal(401)]),
-  /** A taken e-mail is 409 by the documentation and 422 by Rails' custom. */
+  /** Status for an e-mail address that is taken: 409 in Procore's documentation, 422 by the convention of Rails. */
   takenEmail: Type.Union([Type.Literal(409), Type.Literal(422)]),
-  /** Requests of one company in one window. */
+  /** Requests per company and window. */
   rateLimit: Type.Integer({ minimum: 1 }),
   rateWindowSeconds: Type.Integer({ minimum: 1 }),
   rateLimitBody: Type.Union([Type.Literal('text'), Type.Literal('json')]),
   rateLimitRetryAfter: Type.Boolean(),
-  /** The key under which a 401 tells its reason. */
+  /** The member of a 401 body that contains the reason. */
   unauthorizedKey: Type.Union([Type.Literal('errors'), Type.Literal('error'), Type.Literal('message')]),
   missingCompanyHeaderStatus: Type.Union([Type.Literal(400), Type.Literal(403)]),
-  /** Whether the edge answers 411 to a body without Content-Length. */
+  /** Whether Procore's edge responds with 411 to a body without Content-Length. */
   refuseChunked: Type.Boolean(),
   maxAvatarBytes: Type.Integer({ minimum: 1 }),
-  /** Fields that the company itself requires when `run_configurable_validations=true`. */
+  /** Fields that the company requires in addition if `run_configurable_validations=true`. */
   requiredFields: Type.Array(Type.String()),
-  /** Companies that the application is not connected to: 403. */
+  /** Companies that the application is not connected to; Procore responds with 403. */
   forbiddenCompanyIds: Type.Array(Type.Integer()),
-  /** How far Procore's clock is ahead of this machine's. */
+  /** How far Procore's clock is ahead of the local clock. */
   clockSkewSeconds: Type.Integer(),
 }, { additionalProperties: false })
 
-/** All of them; what a program or a test leaves out is as in `defaultSettings`. */
 export type Settings = Static<typeof SettingsSchema>
 
-/** As Procore's documentation has it, as far as it says. */
+/** Follows Procore's documentation where it is specific. */
 export const defaultSettings: Settings = {
   clientId: 'demo-client',
   clientSecret: 'demo-secret',
@@ -58,40 +57,45 @@ export const defaultSettings: Settings = {
 
 const milliseconds = Type.Integer({ minimum: 0, maximum: 600_000 })
 
-/** Something that goes wrong with one request or with many. */
+const FaultTargetSchema = Type.Union([Type.Literal('api'), Type.Literal('token')])
+
+export type FaultTarget = Static<typeof FaultTargetSchema>
+
+/** A fault that the emulator injects into one request or several. */
 export const InjectedFaultSchema = Type.Object({
   kind: Type.Union([
-    /** The answer comes late. */
+    /** Delays the response by `delayMs`. */
     Type.Literal('delay'),
-    /** `status`, `body` and `headers` are answered once the request was read, and nothing is done. */
+    /** Reads the request, does not carry it out, and responds with `status`, `headers` and `body`. */
     Type.Literal('status'),
-    /** The same before the body is read; what still comes is thrown away for `lingerMs`, then the connection is closed. */
+    /** Responds before the body is read, discards the rest of the body for `lingerMs`, then closes the connection. */
     Type.Literal('early'),
-    /** The connection is reset when the headers are in. */
+    /** Resets the connection after the headers. */
     Type.Literal('reset-before-body'),
-    /** The connection is reset in the middle of the body, after `bytes`. */
+    /** Resets the connection after `bytes` of the body. */
     Type.Literal('reset-in-body'),
-    /** The request is served, and the connection is reset instead of the answer. */
+    /** Carries the request out, and resets the connection instead of responding. */
     Type.Literal('reset-after-body'),
-    /** The request is served, and half of the answer is sent before the connection is reset. */
+    /** Carries the request out, and closes the connection after half of the response body. */
     Type.Literal('truncate'),
-    /** The request is served, and bytes that are not HTTP are sent. */
+    /** Carries the request out, and sends bytes that are not HTTP. */
     Type.Literal('garbage'),
-    /** The request is served, and `raw` is sent instead of the answer. */
+    /** Carries the request out, and sends `raw` instead of a response. */
     Type.Literal('raw'),
-    /** The request is served, and its answer comes byte by byte. */
+    /** Carries the request out, and sends the response body byte by byte, one every `delayMs`. */
     Type.Literal('slow'),
-    /** The request is served, and never answered. */
+    /** Carries the request out, and never responds. */
     Type.Literal('silence'),
-    /** The body is not read at all. */
+    /** Never reads the body, and never responds. */
     Type.Literal('stall'),
   ]),
-  on: Type.Optional(Type.Union([Type.Literal('api'), Type.Literal('token')])),
-  /** How many requests it strikes; 1 when neither this nor a rate is given. */
+  /** Requests to the API (default) or to the token endpoint. */
+  on: Type.Optional(FaultTargetSchema),
+  /** How many requests it applies to; 1 if neither `times` nor `rate` is given. */
   times: Type.Optional(Type.Integer({ minimum: 1 })),
-  /** Instead: the part of the requests that it strikes, at random, until the faults are cleared. */
+  /** Instead of `times`: the share of requests that it applies to, at random, until the faults are cleared. */
   rate: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  /** Strikes only requests whose path holds this. */
+  /** Applies only to requests whose path contains this text. */
   path: Type.Optional(Type.String()),
   method: Type.Optional(Type.String()),
   delayMs: Type.Optional(milliseconds),
@@ -103,5 +107,4 @@ export const InjectedFaultSchema = Type.Object({
   raw: Type.Optional(Type.String()),
 }, { additionalProperties: false })
 
-/** One fault, as a test or a request to the emulator's own routes orders it. */
 export type InjectedFault = Static<typeof InjectedFaultSchema>

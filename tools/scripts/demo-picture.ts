@@ -1,4 +1,4 @@
-/** `npm run demo:picture`: rewrites docs/demo.png and docs/demo-dark.png, the demo's page after a create, in a real Chromium. */
+/** Takes docs/demo.png and docs/demo-dark.png, the demo page after a create, in Chromium: `npm run demo:picture`. */
 import { join } from 'node:path'
 import { launchBrowser } from '../../test/helpers/browser.ts'
 import { fillRequiredFields, loadPage, submit, waitForOutcome } from '../../test/helpers/demo.ts'

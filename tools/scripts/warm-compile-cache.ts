@@ -1,16 +1,27 @@
 /**
- * Builds the service once and ends, so that the compiled code of all that a start runs is kept: for images, where nobody writes it later.
- * It asks nobody for anything.
+ * Builds the service once and exits, so that Node writes the compiled code of every module that a start loads to the
+ * compile cache. Run while an image is built, because the running container cannot write the cache. Makes no network
+ * request.
  */
 import '../../src/server/compile-cache.ts'
 
-const { loadConfig: readConfig } = await import('../../src/config/index.ts')
-const { createLog } = await import('../../src/telemetry/logger.ts')
-const { buildApp } = await import('../../src/app.ts')
-// What is loaded only where it is wanted.
-await Promise.all([import('../../src/server/process.ts'), import('../../src/storage/index.ts'), import('../../src/telemetry/tracing.ts')])
+// Dynamic imports, because static ones would be loaded before the compile cache is enabled. The order
+// is that of src/main.ts: modules that are loaded later are compiled with the V8 flags that the service sets, and V8
+// rejects cached code of other flags.
+await import('../../src/server/process.ts')
 
-const config = readConfig({ PROCORE_CLIENT_ID: '-', PROCORE_CLIENT_SECRET: '-', CALLER_AUTH: 'none', LOG_LEVEL: 'silent' })
+const { buildApp } = await import('../../src/app.ts')
+const { loadConfig } = await import('../../src/config/index.ts')
+const { createLog } = await import('../../src/telemetry/logger.ts')
+// The configuration below needs neither, but that of an operator may.
+await Promise.all([import('../../src/storage/index.ts'), import('../../src/telemetry/tracing.ts')])
+
+const config = loadConfig({
+  PROCORE_CLIENT_ID: 'unused',
+  PROCORE_CLIENT_SECRET: 'unused',
+  CALLER_AUTH: 'none',
+  LOG_LEVEL: 'silent',
+})
 const { fastify } = await buildApp(config, createLog(config.log))
 await fastify.ready()
 await fastify.close()

@@ -1,6 +1,6 @@
-/** The avatar before it is sent: shown, or in its place the initials. */
+/** Previews the chosen avatar; without one, the page shows the initials. */
 import type { FieldError } from '../../../client/client.ts'
-import { getElement, formatBytes as inWords } from './dom.ts'
+import { formatBytes, getElement } from './dom.ts'
 
 const input = getElement('avatar', HTMLInputElement)
 const image = getElement('preview', HTMLImageElement)
@@ -12,17 +12,18 @@ let avatarMaxBytes = Infinity
 
 export const getAvatarFile = (): File | undefined => input.files?.[0]
 
-/** Nobody has to wait for an upload to hear that it is too large; all else the service judges. */
+/** Checks the size before the upload; the service validates everything else. */
 export function validateAvatarSize (): FieldError[] {
   const bytes = getAvatarFile()?.size ?? 0
-  return bytes > avatarMaxBytes ? [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule: 'size', message: `is larger than ${inWords(avatarMaxBytes)}` }] : []
+  if (bytes <= avatarMaxBytes) return []
+  const message = `is larger than ${formatBytes(avatarMaxBytes)}`
+  return [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule: 'size', message }]
 }
 
-/** Says what the service takes. */
 export function setAvatarLimits ({ types, maxBytes }: { types: readonly string[], maxBytes: number }): void {
   avatarMaxBytes = maxBytes
   input.accept = types.join(',')
-  defaultHint = `${defaultHint} At most ${inWords(maxBytes)}.`
+  defaultHint = `${defaultHint} At most ${formatBytes(maxBytes)}.`
   updatePreview()
 }
 
@@ -33,7 +34,7 @@ export function initAvatar (): void {
     input.dispatchEvent(new Event('change', { bubbles: true }))
     input.focus()
   })
-  // Browsers don't draw every kind that Procore takes.
+  // Browsers cannot render every image type that Procore accepts.
   image.addEventListener('error', () => setImageVisible(false))
 }
 
@@ -49,7 +50,7 @@ function updatePreview (): void {
   else image.src = URL.createObjectURL(file)
   setImageVisible(file !== undefined)
   removeButton.hidden = file === undefined
-  hint.textContent = file === undefined ? defaultHint : `${file.name}, ${inWords(file.size)}`
+  hint.textContent = file === undefined ? defaultHint : `${file.name}, ${formatBytes(file.size)}`
 }
 
 function setImageVisible (isVisible: boolean): void {

@@ -1,4 +1,4 @@
-/** What can be chosen in the form: the one place that knows where it comes from. */
+/** Loads the options of the form's selects from the form metadata. */
 import type { Client } from '../../../client/client.ts'
 
 type UserForm = Awaited<ReturnType<Client['userForm']>>['data']
@@ -9,19 +9,23 @@ export interface SelectOption {
 }
 
 export interface FormChoices {
-  /** By the name of the input that chooses. */
+  /** The keys are names of selects. */
   optionsByField: ReadonlyMap<string, readonly SelectOption[]>
   countries: UserForm['countries']
   avatar: UserForm['avatar']
-  /** What the company itself requires, as far as it is known. */
+  /** Fields that the company itself requires; empty if they could not be loaded. */
   requiredFields: readonly string[]
-  /** What could not be had, in words. */
+  /** One message for each list that could not be loaded. */
   loadErrors: readonly string[]
 }
 
 export async function loadFormChoices (client: Client, companyId: number): Promise<FormChoices> {
-  const { data: { pick_lists: pickLists, countries, avatar, required_fields: requiredFields, problems } } = await client.userForm(companyId)
-  const templatesOfType = (type: string) => (pickLists.permission_templates ?? []).filter(template => template['type'] === type || template['type'] === 'global')
+  const { data } = await client.userForm(companyId)
+  const { pick_lists: pickLists, countries, avatar, required_fields: requiredFields, problems } = data
+  const templates = pickLists.permission_templates ?? []
+  const templatesOfType = (type: string) => {
+    return templates.filter(template => template['type'] === type || template['type'] === 'global')
+  }
   return {
     optionsByField: new Map([
       ['vendor_id', toSelectOptions(pickLists.vendors)],
@@ -37,5 +41,7 @@ export async function loadFormChoices (client: Client, companyId: number): Promi
 }
 
 function toSelectOptions (items: ReadonlyArray<Record<string, unknown>> | null): SelectOption[] {
-  return (items ?? []).map(({ id, name }) => ({ value: String(id), label: typeof name === 'string' ? name : `No. ${String(id)}` }))
+  return (items ?? []).map(({ id, name }) => {
+    return { value: String(id), label: typeof name === 'string' ? name : `No. ${String(id)}` }
+  })
 }

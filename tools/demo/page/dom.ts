@@ -1,21 +1,25 @@
-/** The few words by which the page is read and written; texts are always set as text, never as markup. */
+/** Helpers for the DOM. Strings are always inserted as text, never as markup. */
 
-/** @throws {TypeError} when page.html has no such element */
+/** @throws {TypeError} if page.html does not contain the element */
 export function getElement<T extends Element> (id: string, type: new () => T): T {
   const element = document.getElementById(id)
-  if (!(element instanceof type)) throw new TypeError(`there is no ${type.name} #${id}`)
+  if (!(element instanceof type)) throw new TypeError(`page.html must contain ${type.name} #${id}`)
   return element
 }
 
-export function createElement<K extends keyof HTMLElementTagNameMap> (tag: K, properties: Partial<HTMLElementTagNameMap[K]> = {}, ...children: Array<Node | string>): HTMLElementTagNameMap[K] {
+export function createElement<K extends keyof HTMLElementTagNameMap> (
+  tag: K, properties: Partial<HTMLElementTagNameMap[K]> = {}, ...children: Array<Node | string>
+): HTMLElementTagNameMap[K] {
   const element = Object.assign(document.createElement(tag), properties)
   element.append(...children)
   return element
 }
 
-/** Names and descriptions, as lists of both. */
-export function createDescriptionList (entries: Iterable<readonly [name: string, value: string]>): HTMLDListElement {
-  return createElement('dl', {}, ...[...entries].flatMap(([name, value]) => [createElement('dt', {}, name), createElement('dd', {}, value)]))
+export function createDescriptionList (
+  entries: ReadonlyArray<readonly [name: string, value: string]>
+): HTMLDListElement {
+  const items = entries.flatMap(([name, value]) => [createElement('dt', {}, name), createElement('dd', {}, value)])
+  return createElement('dl', {}, ...items)
 }
 
 export function formatBytes (bytes: number): string {

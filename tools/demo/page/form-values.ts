@@ -1,8 +1,8 @@
-/** The form as the user that the client takes, and its draft, which a reload does not lose. */
+/** Reads the form as a user, and saves it as a draft that survives a reload. */
 import type { FieldName, NewUser } from '../../../client/client.ts'
 import { createElement } from './dom.ts'
 
-/** What was left empty is not sent. */
+/** Omits empty fields. */
 export function readUser (form: HTMLFormElement): NewUser {
   const data = new FormData(form)
   const readText = (name: FieldName): string | undefined => {
@@ -51,7 +51,7 @@ export function saveDraft (form: HTMLFormElement): void {
   sessionStorage.setItem(draftStorageKey, JSON.stringify(Object.fromEntries(entries)))
 }
 
-/** The choices come later: what was chosen stands there by its value until then. */
+/** Options are loaded later: until then a select has its chosen value as the only option. */
 export function restoreDraft (form: HTMLFormElement): void {
   const draft: unknown = JSON.parse(sessionStorage.getItem(draftStorageKey) ?? '{}')
   const values = new Map(Object.entries(Object(draft)))
@@ -69,9 +69,14 @@ export const clearDraft = () => sessionStorage.removeItem(draftStorageKey)
 
 type FormInput = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
-const isCheckbox = (input: FormInput): input is HTMLInputElement => input instanceof HTMLInputElement && input.type === 'checkbox'
+const formInputTypes = [HTMLInputElement, HTMLSelectElement, HTMLTextAreaElement]
+
+const isFormInput = (element: Element): element is FormInput => formInputTypes.some(type => element instanceof type)
+
+function isCheckbox (input: FormInput): input is HTMLInputElement {
+  return input instanceof HTMLInputElement && input.type === 'checkbox'
+}
 
 function getInputs (form: HTMLFormElement): FormInput[] {
-  const isInput = (element: Element): element is FormInput => element instanceof HTMLInputElement || element instanceof HTMLSelectElement || element instanceof HTMLTextAreaElement
-  return [...form.elements].filter(isInput).filter(({ type }) => type !== 'file')
+  return [...form.elements].filter(isFormInput).filter(({ type }) => type !== 'file')
 }

@@ -1,12 +1,12 @@
 /**
- * Judges the form while it is being filled in, by `users/validate`, of which Procore hears nothing: once for a moment in which inputs
- * were left, and never twice at a time. Only inputs that were left are told of, and only those that are as they were when it was asked.
+ * Validates the form while it is filled in, with `users/validate`, which sends nothing to Procore. At most one request
+ * is in flight. Errors are shown only for inputs that the user has left and not changed since the request was sent.
  */
 import type { FieldError } from '../../../client/client.ts'
 import { getElement } from './dom.ts'
 import { showFieldErrors, getFieldName } from './field-errors.ts'
 
-/** Whoever goes on to the button at once is told by the create itself. */
+/** Long enough that no validation is sent if the user goes straight to the button: the create validates too. */
 const debounceMs = 300
 
 export class LiveValidator {
@@ -16,28 +16,29 @@ export class LiveValidator {
   #abortController: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** @param validate judges the form as it is; rejects when nobody could */
+  /** @param validate returns the errors of the form; rejects if the form could not be validated */
   constructor (form: HTMLFormElement, validate: (signal: AbortSignal) => Promise<readonly FieldError[]>) {
     this.#form = form
     this.#validate = validate
-    for (const type of ['focusout', 'change']) form.addEventListener(type, event => this.#onLeave(event.target))
+    for (const type of ['focusout', 'change']) form.addEventListener(type, ({ target }) => this.#onLeave(target))
   }
 
-  /** Until the next input is left. */
+  /** Stops until the user leaves the next input. */
   stop (): void {
     clearTimeout(this.#timer)
     this.#abortController?.abort()
   }
 
-  /** The form is empty again. */
+  /** Forgets which inputs were left, for an empty form. */
   reset (): void {
     this.stop()
     this.#touched.clear()
   }
 
   #onLeave (input: EventTarget | null): void {
-    const name = input instanceof Element ? input.closest<HTMLElement>('[data-field]')?.dataset['field'] : undefined
-    // An avatar is too much to be sent for a look.
+    const field = input instanceof Element ? input.closest<HTMLElement>('[data-field]') : undefined
+    const name = field?.dataset['field']
+    // The avatar is too large to be uploaded for validation.
     if (name === undefined || name === 'avatar') return
     this.#touched.add(name)
     this.stop()
@@ -50,20 +51,25 @@ export class LiveValidator {
     const errors = await this.#validate(signal).catch(() => undefined)
     if (errors === undefined || signal.aborted) return
     const currentValues = getFieldValues(this.#form)
-    const unchangedNames = [...currentValues.keys()].filter(name => currentValues.get(name) === validatedValues.get(name))
-    const messages = unchangedNames.flatMap(name => showFieldErrors(name, errors.filter(error => getFieldName(error) === name && this.#shouldShow(name, error))))
-    getElement('judged', HTMLElement).textContent = messages.join(' ')
+    const unchangedNames = [...currentValues.keys()]
+      .filter(name => currentValues.get(name) === validatedValues.get(name))
+    const messages = unchangedNames.flatMap(name => {
+      const fieldErrors = errors.filter(error => getFieldName(error) === name && this.#shouldShow(name, error))
+      return showFieldErrors(name, fieldErrors)
+    })
+    getElement('validation-status', HTMLElement).textContent = messages.join(' ')
   }
 
-  /** One that follows from what was chosen elsewhere is nobody's surprise. */
+  /** An error caused by another field is shown at once, because the user has just changed that field. */
   #shouldShow (name: string, { rule }: FieldError): boolean {
     return this.#touched.has(name) || rule === 'dependency'
   }
 }
 
-/** By the names of the fields of the user. */
+/** Returns the values by field name, without the avatar. */
 function getFieldValues (form: HTMLFormElement): ReadonlyMap<string, string> {
   const data = new FormData(form)
-  const names = [...form.querySelectorAll<HTMLElement>('[data-field]')].map(({ dataset }) => dataset['field'] ?? '').filter(name => name !== 'avatar')
+  const fields = [...form.querySelectorAll<HTMLElement>('[data-field]')]
+  const names = fields.map(({ dataset }) => dataset['field'] ?? '').filter(name => name !== 'avatar')
   return new Map(names.map(name => [name, String(data.get(name))]))
 }

@@ -1,5 +1,7 @@
-/** The page: one form, one create at a time, and what became of it. */
-import { createClient, ProblemError, type FieldError, type NewUser, type Progress, type Retry } from '../../../client/client.ts'
+/** Runs the page: one form that sends one create at a time and shows its outcome. */
+import {
+  createClient, ProblemError, type FieldError, type NewUser, type Progress, type Retry,
+} from '../../../client/client.ts'
 import { showResponse, showProblem, showWaiting } from './response-view.ts'
 import { validateAvatarSize, getAvatarFile, clearAvatar, setAvatarLimits, initAvatar } from './avatar.ts'
 import { loadFormChoices } from './choices.ts'
@@ -7,7 +9,9 @@ import { getElement, formatBytes } from './dom.ts'
 import { clearErrors, showFieldErrors, initFieldErrors, showErrorSummary } from './field-errors.ts'
 import { LiveValidator } from './live-validation.ts'
 import { clearSubmission, saveSubmission, loadSubmission, buildSubmission } from './submission.ts'
-import { showOutcome, showStatus, describeSuccess, describeCancellation, describeFailure, type SendProgress } from './outcome.ts'
+import {
+  describeCancellation, describeFailure, describeSuccess, showOutcome, showStatus, type SendProgress,
+} from './outcome.ts'
 import { clearDraft, saveDraft, restoreDraft, readUser } from './form-values.ts'
 import { showReceivedRequests } from './received-requests.ts'
 import { chooseScenario, scenarioReady, initScenario } from './scenario.ts'
@@ -23,12 +27,12 @@ const uploadProgress = getElement('upload', HTMLElement)
 const scenarioSelect = getElement('scenario', HTMLSelectElement)
 const enforcedCheckbox = getElement('run_validations', HTMLInputElement)
 
-/** Of the create that is under way. */
+/** Aborts the create in flight. */
 let inFlightCreate: AbortController | undefined
 let sendProgress: SendProgress
 
 async function submitForm (): Promise<void> {
-  // A second click finds the first one at work; even if it did not, the key would be the same.
+  // Ignores a second click. Without this check, the idempotency key would still prevent a second user.
   if (inFlightCreate !== undefined) return
   inFlightCreate = new AbortController()
   const avatar = getAvatarFile()
@@ -43,16 +47,19 @@ async function submitForm (): Promise<void> {
   saveSubmission({ ...submission, isInFlight: false })
   endCreate()
   showResult()
-  // What goes wrong was for this create.
+  // The scenario applied to this create only.
   chooseScenario('nothing')
   await showReceivedRequests()
 }
 
-/** What is to be shown once it is over; nothing is thrown. */
-async function sendCreate (idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal): Promise<() => void> {
+/** Returns a function that shows the result, and never rejects. */
+async function sendCreate (
+  idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal
+): Promise<() => void> {
   if (!signal.aborted) sendProgress = { extent: avatar === undefined ? 'all' : 'some', percent: 0 }
   try {
-    const response = await client.createUser(companyId, user, { avatar, onProgress, onRetry, signal, idempotencyKey, ...validationOptions() })
+    const options = { avatar, onProgress, onRetry, signal, idempotencyKey, ...validationOptions() }
+    const response = await client.createUser(companyId, user, options)
     return () => {
       showOutcome(describeSuccess(response))
       showResponse(response)
@@ -75,13 +82,14 @@ function beginCreate (avatar: File | undefined): void {
   uploadProgress.hidden = avatar === undefined
   if (avatar !== undefined) showProgress(0, avatar.size)
   showWaiting()
-  showStatus(avatar === undefined ? 'Creating the user…' : `Creating the user with an avatar of ${formatBytes(avatar.size)}…`)
+  const avatarText = avatar === undefined ? '' : ` with an avatar of ${formatBytes(avatar.size)}`
+  showStatus(`Creating the user${avatarText}…`)
 }
 
 function endCreate (): void {
   inFlightCreate = undefined
   createButton.removeAttribute('aria-disabled')
-  // Whoever pressed it must not lose the place.
+  // Hiding the focused button would lose the keyboard focus.
   if (document.activeElement === cancelButton) createButton.focus()
   cancelButton.hidden = true
   scenarioSelect.disabled = false
@@ -97,7 +105,7 @@ function showFailure (error: unknown): void {
   showOutcome(describeFailure(error))
   showProblem(error)
   if (!(error instanceof ProblemError)) return
-  // Nobody was created, and under its key the refusal would be all that is ever told.
+  // No user was created, and the same key would only replay the refusal: the next attempt needs a new key.
   if (error.outcome === 'rejected') clearSubmission()
   const fieldErrors = [...error.errors, ...(error.errors.length === 0 ? error.errorsFor('avatar') : [])]
   if (fieldErrors.length > 0) showErrorSummary(fieldErrors)
@@ -111,31 +119,35 @@ function onProgress ({ loaded, total }: Progress): void {
 
 function showProgress (percent: number, total: number): void {
   getElement('progress', HTMLProgressElement).value = percent
-  getElement('progress-text', HTMLOutputElement).textContent = percent < 100 ? `${percent} % of ${formatBytes(total)}` : 'All sent; waiting for Procore'
+  const text = percent < 100 ? `${percent} % of ${formatBytes(total)}` : 'Sent; waiting for Procore'
+  getElement('progress-text', HTMLOutputElement).textContent = text
 }
 
 function onRetry ({ attempt, delayMs, failure }: Retry): void {
-  // What may have been served stays so, however little of the next attempt leaves.
+  // If an earlier attempt was fully sent, the user may exist, however little of the next attempt is sent.
   const wasFullySent = failure instanceof ProblemError ? failure.outcome === 'unknown' : sendProgress.extent === 'all'
   if (!uploadProgress.hidden) sendProgress = { extent: wasFullySent ? 'all' : 'some', percent: 0 }
   const outcome = failure.outcome === undefined ? '' : ` (${failure.outcome})`
-  showStatus(`${failure.message}${outcome} Attempt ${attempt} under the same key in ${Math.max(1, Math.round(delayMs / 1000))} s…`)
+  const delaySeconds = Math.max(1, Math.round(delayMs / 1000))
+  showStatus(`${failure.message}${outcome} Attempt ${attempt} with the same key in ${delaySeconds} s…`)
 }
 
-/** The form can be sent without its lists; only there is less to choose from then. */
+/** Loads the options of the form. Without them the form can still be sent, with fewer choices. */
 async function loadForm (): Promise<void> {
   try {
     const choices = await loadFormChoices(client, companyId)
     fillSelects(choices)
     setAvatarLimits(choices.avatar)
-    getElement('run_validations-hint', HTMLElement).textContent = choices.requiredFields.length === 0 ? 'As far as is known there are none.' : `Here: ${choices.requiredFields.map(name => name.replaceAll('_', ' ')).join(', ')}.`
-    if (choices.loadErrors.length > 0) showStatus(`Could not be had: ${choices.loadErrors.join(' ')}`)
+    const requiredNames = choices.requiredFields.map(name => name.replaceAll('_', ' ')).join(', ')
+    const hint = requiredNames === '' ? 'No such fields are known.' : `Here: ${requiredNames}.`
+    getElement('run_validations-hint', HTMLElement).textContent = hint
+    if (choices.loadErrors.length > 0) showStatus(`Could not load: ${choices.loadErrors.join(' ')}`)
   } catch (error) {
-    showStatus(`The lists of this form could not be had: ${error instanceof Error ? error.message : ''}`)
+    showStatus(`Could not load the options of this form: ${error instanceof Error ? error.message : ''}`)
   }
 }
 
-/** What the service would say of the form as it is, the avatar left aside. */
+/** Returns the field errors of the form, without the avatar. */
 async function validateForm (signal: AbortSignal): Promise<readonly FieldError[]> {
   try {
     await client.validateUser(companyId, readUser(form), { signal, ...validationOptions() })
@@ -159,13 +171,14 @@ function startOver (): void {
   getElement('first_name', HTMLInputElement).focus()
 }
 
-/** How the person will look in the directory. */
+/** Shows the name, job title and initials as in the directory. */
 function showPreview (): void {
   const value = (id: string) => getElement(id, HTMLInputElement).value.trim()
   const names = [value('first_name'), value('last_name')].filter(name => name !== '')
   getElement('name-shown', HTMLElement).textContent = names.join(' ') || 'New user'
   getElement('title-shown', HTMLElement).textContent = value('job_title') || 'No job title yet'
-  getElement('initials-shown', HTMLElement).textContent = value('initials') || names.map(name => name.charAt(0).toUpperCase()).join('') || '?'
+  const initials = names.map(name => name.charAt(0).toUpperCase()).join('')
+  getElement('initials-shown', HTMLElement).textContent = value('initials') || initials || '?'
 }
 
 function onFormChange (): void {
@@ -173,12 +186,17 @@ function onFormChange (): void {
   showPreview()
 }
 
-/** A page that was left in the middle can't know what became of the create; under its key, asking again can. */
+/** After a reload the outcome of a create in flight is unknown. Sending it again with its key finds out. */
 function showInterrupted (): void {
   const submission = loadSubmission()
   if (submission?.isInFlight !== true) return
   const notice = getElement('interrupted', HTMLElement)
-  notice.textContent = `This page was left while a user was being created. ${submission.avatarName === undefined ? '' : `Choose ${submission.avatarName} again, then `}${submission.avatarName === undefined ? 'C' : 'c'}reate the user again to find out: it goes under the same key and never makes a second one.`
+  const { avatarName } = submission
+  const instruction = avatarName === undefined
+    ? 'Create the user again'
+    : `Choose ${avatarName} again, then create the user again`
+  notice.textContent = 'This page was left while a user was being created. ' +
+    `${instruction} to see the outcome: the idempotency key is the same, so it never creates a second user.`
   notice.hidden = false
 }
 

@@ -1,4 +1,4 @@
-/** What goes wrong with the next create. Steps follow each other in the order in which they were chosen, and a create waits for the last one. */
+/** Chooses what goes wrong with the next create. Choices are sent one after the other; a create waits for the last. */
 import { getElement } from './dom.ts'
 
 const select = getElement('scenario', HTMLSelectElement)
@@ -10,38 +10,44 @@ const pollMs = 200
 let pendingWork: Promise<void> = Promise.resolve()
 let selectedScenario = 'nothing'
 
-/** Resolves once the emulator knows what to do. */
+/** Resolves when the emulator has accepted the last choice. */
 export const scenarioReady = (): Promise<void> => pendingWork
 
 export function chooseScenario (name: string): void {
   const previous = selectedScenario
   selectedScenario = name
-  pendingWork = pendingWork.then(() => sendScenario(name)).then(() => previous === 'login_refused' ? waitUntilLoggedIn() : undefined)
+  pendingWork = pendingWork.then(async () => {
+    await sendScenario(name)
+    if (previous === 'login_refused') await waitUntilLoggedIn()
+  })
 }
 
-/** Has the emulator fail as chosen, once. */
 async function sendScenario (name: string): Promise<void> {
-  const isAccepted = await fetch(`/demo/next/${name}`, { method: 'POST', signal: AbortSignal.timeout(timeoutMs) }).then(({ ok }) => ok, () => false)
-  // Another may have been chosen since.
+  const response = fetch(`/demo/next/${name}`, { method: 'POST', signal: AbortSignal.timeout(timeoutMs) })
+  const isAccepted = await response.then(({ ok }) => ok, () => false)
+  // The user may have chosen another scenario in the meantime.
   if (isAccepted && name === selectedScenario) select.value = name
-  hint.textContent = isAccepted ? defaultHint : 'The service or the emulator does not answer.'
+  hint.textContent = isAccepted ? defaultHint : 'The service or the emulator does not respond.'
 }
 
-/** The service makes a pause after its login was refused; a create in it would be told of the login before. */
+/** The service backs off after a refused login, and would refuse a create in that time because of the old failure. */
 async function waitUntilLoggedIn (): Promise<void> {
   hint.textContent = 'The service is logging in again…'
-  for (const deadlineMs = Date.now() + timeoutMs; Date.now() < deadlineMs && !await isLoggedIn();) await new Promise(resolve => setTimeout(resolve, pollMs))
+  const deadlineMs = Date.now() + timeoutMs
+  while (Date.now() < deadlineMs && !await isLoggedIn()) await new Promise(resolve => setTimeout(resolve, pollMs))
   hint.textContent = defaultHint
 }
 
+interface Readiness { dependencies?: { login?: { state: string } } }
+
 async function isLoggedIn (): Promise<boolean> {
   const response = await fetch('/readyz', { signal: AbortSignal.timeout(timeoutMs) }).catch(() => undefined)
-  const { dependencies }: { dependencies?: { login?: { state: string } } } = await response?.json().catch(() => undefined) ?? {}
-  return dependencies?.login?.state === 'up'
+  const readiness: Readiness = await response?.json().catch(() => undefined) ?? {}
+  return readiness.dependencies?.login?.state === 'up'
 }
 
 export function initScenario (): void {
   select.addEventListener('change', () => chooseScenario(select.value))
-  // A page that was left in the middle may have left something behind.
+  // Clears the scenario that an earlier page may have left.
   chooseScenario('nothing')
 }

@@ -1,4 +1,4 @@
-/** Fills the selects, and lets the states follow the country. */
+/** Fills the selects, and offers the states of the chosen country. */
 import type { SelectOption, FormChoices } from './choices.ts'
 import { getElement, createElement } from './dom.ts'
 
@@ -7,14 +7,18 @@ export function fillSelects ({ optionsByField, countries }: FormChoices): void {
   const country = getElement('country_code', HTMLSelectElement)
   const state = getElement('state_code', HTMLSelectElement)
   setOptions(country, countries.map(({ code, name }) => ({ value: code, label: name })))
+  const stateHint = getElement('state_code-hint', HTMLElement)
   const updateStates = () => {
     const selectedCountry = countries.find(({ code }) => code === country.value)
-    setOptions(state, (selectedCountry?.subdivisions ?? []).map(({ code, name }) => ({ value: code, label: `${name} (${code})` })))
-    state.disabled = selectedCountry === undefined || selectedCountry.subdivisions.length === 0
-    getElement('state_code-hint', HTMLElement).textContent = selectedCountry === undefined ? 'Choose a country first.' : `${selectedCountry.subdivisions.length} of ${selectedCountry.name}.`
+    const subdivisions = selectedCountry?.subdivisions ?? []
+    setOptions(state, subdivisions.map(({ code, name }) => ({ value: code, label: `${name} (${code})` })))
+    state.disabled = subdivisions.length === 0
+    stateHint.textContent = selectedCountry === undefined
+      ? 'Choose a country first.'
+      : `${selectedCountry.name} has ${subdivisions.length}.`
   }
   country.addEventListener('change', () => {
-    // The same code is another place in another country.
+    // The same code means another state in another country.
     state.value = ''
     updateStates()
   })
@@ -22,9 +26,10 @@ export function fillSelects ({ optionsByField, countries }: FormChoices): void {
   updateStates()
 }
 
-/** What was chosen stays so where it can. */
+/** Keeps the selected value if it is among the new options. */
 function setOptions (select: HTMLSelectElement, options: readonly SelectOption[]): void {
   const selectedValue = select.value
-  select.replaceChildren(createElement('option', { value: '' }, 'None'), ...options.map(({ value, label }) => createElement('option', { value }, label)))
+  const elements = options.map(({ value, label }) => createElement('option', { value }, label))
+  select.replaceChildren(createElement('option', { value: '' }, 'None'), ...elements)
   select.value = options.some(({ value }) => value === selectedValue) ? selectedValue : ''
 }

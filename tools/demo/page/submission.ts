@@ -1,24 +1,29 @@
 /**
- * The Idempotency-Key of one form: the same for every time that it is submitted, after a double click, a lost answer or a reload of the
- * page, until anything in it changes or Procore refuses it. It is kept for as long as the tab is open.
+ * Manages the idempotency key of the form. The key stays the same after a double click, a lost response or a reload of
+ * the page, until the form changes or Procore refuses it. It is stored until the tab is closed.
  */
 import { createIdempotencyKey } from '../../../client/client.ts'
 
 export interface Submission {
   idempotencyKey: string
-  /** What was submitted, so that a change is known. */
+  /** The submitted form: another fingerprint needs another key. */
   fingerprint: string
   avatarName: string | undefined
-  /** Sent, and the page has not heard what became of it. */
+  /** Whether it was sent and the page has no response yet. */
   isInFlight: boolean
 }
 
 const submissionStorageKey = 'new-user-submission'
 
-export function buildSubmission (user: object, avatar: File | undefined, companyId: number, isEnforced: boolean): Submission {
-  const fingerprint = JSON.stringify([companyId, isEnforced, user, avatar === undefined ? null : [avatar.name, avatar.size, avatar.lastModified]])
+export function buildSubmission (
+  user: object, avatar: File | undefined, companyId: number, isEnforced: boolean
+): Submission {
+  const avatarInfo = avatar === undefined ? null : [avatar.name, avatar.size, avatar.lastModified]
+  const fingerprint = JSON.stringify([companyId, isEnforced, user, avatarInfo])
   const previous = loadSubmission()
-  return { idempotencyKey: previous?.fingerprint === fingerprint ? previous.idempotencyKey : createIdempotencyKey(), fingerprint, avatarName: avatar?.name, isInFlight: true }
+  const isUnchanged = previous?.fingerprint === fingerprint
+  const idempotencyKey = isUnchanged ? previous.idempotencyKey : createIdempotencyKey()
+  return { idempotencyKey, fingerprint, avatarName: avatar?.name, isInFlight: true }
 }
 
 export function loadSubmission (): Submission | undefined {
@@ -26,6 +31,8 @@ export function loadSubmission (): Submission | undefined {
   return stored === null ? undefined : JSON.parse(stored)
 }
 
-export const saveSubmission = (submission: Submission) => sessionStorage.setItem(submissionStorageKey, JSON.stringify(submission))
+export function saveSubmission (submission: Submission): void {
+  sessionStorage.setItem(submissionStorageKey, JSON.stringify(submission))
+}
 
 export const clearSubmission = () => sessionStorage.removeItem(submissionStorageKey)
