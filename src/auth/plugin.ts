@@ -1,7 +1,7 @@
 /** Protects the proxied routes. Checks in this order: authentication, rate limit, company, operation. */
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Config } from '../config/index.ts'
+import { canIdentifyCallers, type Config } from '../config/index.ts'
 import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { toError } from '../server/errors.ts'
@@ -83,11 +83,6 @@ export class AuthPlugin {
       return toError(error)
     }
   }
-}
-
-/** Whether callers can be identified, by JWT subject or by the address that a trusted proxy reports. */
-export function canIdentifyCallers ({ jwt, trustedProxies }: AuthConfig): boolean {
-  return jwt !== undefined || trustedProxies.length > 0
 }
 
 /**

@@ -210,3 +210,8 @@ function deepFreeze<T extends object> (value: T): T {
   }
   return Object.freeze(value)
 }
+
+/** Whether callers can be identified, by JWT subject or by the address that a trusted proxy reports. */
+export function canIdentifyCallers ({ jwt, trustedProxies }: Config['auth']): boolean {
+  return jwt !== undefined || trustedProxies.length > 0
+}

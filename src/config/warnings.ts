@@ -1,5 +1,5 @@
 import type { Config } from './index.ts'
-import { canIdentifyCallers } from '../auth/plugin.ts'
+import { canIdentifyCallers } from './index.ts'
 
 /**
  * Returns a warning for each protection that is off, to log at startup. Warnings name variables and never contain

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../endpoints/string-enum.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
-import { mapDependencies, getPhase, type ObservedComponents } from './dependencies.ts'
+import { mapDependencies, getPhase, type ObservedComponents } from '../telemetry/dependencies.ts'
 
 const LiveSchema = Type.Object({ status: Type.Literal('live') })
 const DependencySchema = Type.Object({

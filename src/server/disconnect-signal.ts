@@ -1,7 +1,7 @@
 /** Reports that a request must end: its connection closed, or the service answered it early because it is stopping. */
 import type { Socket } from 'node:net'
 import type { RequestRecord } from '../telemetry/request-record.ts'
-import { SlotSet } from './in-flight.ts'
+import { SlotSet } from '../util/slot-set.ts'
 import { ClientDisconnectedError } from './errors.ts'
 
 type Listener = () => void

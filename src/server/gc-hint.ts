@@ -1,6 +1,6 @@
 /**
  * Keeps V8's young generation small and short-lived. With V8's defaults, garbage collection costs a service like this
- * one more than its own work (bench/NOTES.md).
+ * one more than its own work (docs/performance.md).
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

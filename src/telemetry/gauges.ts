@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { limits } from '../config/limits.ts'
 import { metricPrefix } from './metrics.ts'
-import { mapDependencies, type ObservedComponents } from '../health/dependencies.ts'
+import { mapDependencies, type ObservedComponents } from './dependencies.ts'
 
 type Labels = Record<string, string>
 type SetValue = (value: number, labels?: Labels) => void

@@ -5,7 +5,7 @@
  */
 import { limits } from '../../config/limits.ts'
 import { evictOldest } from '../../util/evict-oldest.ts'
-import { SlotSet } from '../../server/in-flight.ts'
+import { SlotSet } from '../../util/slot-set.ts'
 import type { LookupCriteria } from './lookup.ts'
 
 interface PendingCreate {

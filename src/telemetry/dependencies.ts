@@ -3,7 +3,7 @@ import type { AuthPlugin } from '../auth/plugin.ts'
 import type { InFlightRequests } from '../server/in-flight.ts'
 import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
 import type { ProcoreClient } from '../procore/client.ts'
-import type { DependencyStatus } from '../telemetry/dependency-status.ts'
+import type { DependencyStatus } from './dependency-status.ts'
 import type { RedisConnection } from '../storage/redis.ts'
 
 /** The observed components. Reading them changes nothing. */
