@@ -24,7 +24,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the process up? */
+        /** Liveness of the process */
         get: operations["livez"];
         put?: never;
         post?: never;
@@ -41,7 +41,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is it able to serve? */
+        /** Readiness and state of the dependencies */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -58,7 +58,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What it does, for Prometheus */
+        /** Metrics for Prometheus */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -101,13 +101,13 @@ export interface paths {
         };
         /**
          * List company users
-         * @description Lists the active users in the directory of a company. The same route under Procore's own path.
+         * @description Lists the active users in the directory of a company. This is the same route under Procore's own path.
          */
         get: operations["list-company-users-procore-path"];
         put?: never;
         /**
          * Create a company user
-         * @description Creates a user in the directory of a company. Procore does not send an invitation. The same route under Procore's own path.
+         * @description Creates a user in the directory of a company. Procore does not send an invitation. This is the same route under Procore's own path.
          */
         post: operations["create-company-user-procore-path"];
         delete?: never;
@@ -189,7 +189,7 @@ export interface paths {
         };
         /**
          * Show a company user
-         * @description Returns one user in the directory of a company. The same route under Procore's own path.
+         * @description Returns one user in the directory of a company. This is the same route under Procore's own path.
          */
         get: operations["show-company-user-procore-path"];
         put?: never;
@@ -199,7 +199,7 @@ export interface paths {
         head?: never;
         /**
          * Update a company user
-         * @description Changes the given fields, and replaces the avatar if one is given. The same route under Procore's own path.
+         * @description Changes the given fields, and replaces the avatar if one is given. This is the same route under Procore's own path.
          */
         patch: operations["update-company-user-procore-path"];
         trace?: never;
@@ -239,7 +239,7 @@ export interface paths {
         head?: never;
         /**
          * Invite a company user
-         * @description Makes Procore send the user an invitation by e-mail. The request has no body. The same route under Procore's own path.
+         * @description Makes Procore send the user an invitation by e-mail. The request has no body. This is the same route under Procore's own path.
          */
         patch: operations["invite-company-user-procore-path"];
         trace?: never;
@@ -273,7 +273,7 @@ export interface paths {
         };
         /**
          * List permission templates
-         * @description Lists all permission templates of a company. Without a filter, Procore may omit those of company tools. The same route under Procore's own path.
+         * @description Lists all permission templates of a company. Without a filter, Procore may omit those of company tools. This is the same route under Procore's own path.
          */
         get: operations["list-permission-templates-procore-path"];
         put?: never;
@@ -313,7 +313,7 @@ export interface paths {
         };
         /**
          * List vendors
-         * @description Lists the vendors (companies) in the directory of a company. The same route under Procore's own path.
+         * @description Lists the vendors (companies) in the directory of a company. This is the same route under Procore's own path.
          */
         get: operations["list-vendors-procore-path"];
         put?: never;
@@ -353,7 +353,7 @@ export interface paths {
         };
         /**
          * List work classifications
-         * @description Lists the work classifications of a company. The same route under Procore's own path.
+         * @description Lists the work classifications of a company. This is the same route under Procore's own path.
          */
         get: operations["list-work-classifications-procore-path"];
         put?: never;
@@ -393,7 +393,7 @@ export interface paths {
         };
         /**
          * List trades
-         * @description Lists the trades of a company. The same route under Procore's own path.
+         * @description Lists the trades of a company. This is the same route under Procore's own path.
          */
         get: operations["list-trades-procore-path"];
         put?: never;
@@ -433,7 +433,7 @@ export interface paths {
         };
         /**
          * List configurable field sets
-         * @description Lists the field sets of a company: which fields of its records are shown and required. The same route under Procore's own path.
+         * @description Lists the field sets of a company: which fields of its records are shown and required. This is the same route under Procore's own path.
          */
         get: operations["list-configurable-field-sets-procore-path"];
         put?: never;
@@ -1376,9 +1376,9 @@ export interface components {
          * @example 1234
          */
         "path-company_id": number;
-        /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+        /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
         "header-Idempotency-Key": string;
-        /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+        /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
         "header-X-Request-Id": string;
         /**
          * @description Page number, starting at 1.
@@ -1398,21 +1398,21 @@ export interface components {
     };
     requestBodies: never;
     headers: {
-        /** @description The id of the request: the caller's if it sent a sane one, else a new one. */
+        /** @description The id of the request: the `X-Request-Id` of the caller if it is valid, else a new id. */
         "x-request-id": string;
         /** @description Procore's own id of the request. */
         "procore-request-id": string;
-        /** @description The first, previous, next and last page (RFC 8288), by the path that was called. */
+        /** @description The first, previous, next and last page (RFC 8288), under the path that was requested. */
         link: string;
-        /** @description How many items all pages have together. */
+        /** @description The number of items on all pages together. */
         total: number;
-        /** @description How many items a page has. */
+        /** @description The number of items on a page. */
         "per-page": number;
-        /** @description `private`, and how long it may be kept. */
+        /** @description `private`, and how long the response may be cached. */
         "cache-control": string;
-        /** @description How many seconds ago Procore was asked; not there when it was asked just now (RFC 9111 §5.1). */
+        /** @description How many seconds ago Procore sent the data (RFC 9111 §5.1). Absent if it was requested just now. */
         age: number;
-        /** @description `stale` when it is older than usual, because Procore could not be asked, or takes long to answer. */
+        /** @description `stale` if the data is older than usual, because Procore is down, slow or rate limited. */
         "x-outcome": string;
     };
     pathItems: never;
@@ -1488,7 +1488,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1497,7 +1497,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1506,7 +1506,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1515,7 +1515,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1538,7 +1538,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1547,7 +1547,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1556,7 +1556,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1565,7 +1565,7 @@ export interface operations {
                                 state: "up" | "down";
                                 /**
                                  * Format: date-time
-                                 * @description When it became so, as this process saw it.
+                                 * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
                             };
@@ -1647,7 +1647,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1699,9 +1699,9 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1801,7 +1801,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1853,9 +1853,9 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1913,9 +1913,9 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1965,7 +1965,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -1986,7 +1986,7 @@ export interface operations {
                     "cache-control": components["headers"]["cache-control"];
                     age: components["headers"]["age"];
                     "x-outcome": components["headers"]["x-outcome"];
-                    /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
+                    /** @description Identifies exactly these bytes. With `If-None-Match` they are not sent again (304). */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -2041,10 +2041,10 @@ export interface operations {
                     };
                 };
             };
-            /** @description It is what `If-None-Match` names. */
+            /** @description The form is the one that `If-None-Match` names. */
             304: {
                 headers: {
-                    /** @description Of these very bytes; with `If-None-Match` they are not sent again (304). */
+                    /** @description Identifies exactly these bytes. With `If-None-Match` they are not sent again (304). */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -2068,7 +2068,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2122,7 +2122,7 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2178,7 +2178,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2232,7 +2232,7 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2288,9 +2288,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2337,9 +2337,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: for 24 hours the same key with the same request gives the first answer again. */
+                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2389,7 +2389,7 @@ export interface operations {
                 "filters[type]"?: "company_tools" | "project_tools" | "global";
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2445,7 +2445,7 @@ export interface operations {
                 "filters[type]"?: "company_tools" | "project_tools" | "global";
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2546,7 +2546,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2654,7 +2654,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path?: never;
@@ -2714,7 +2714,7 @@ export interface operations {
                 per_page?: components["parameters"]["query-per_page"];
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2781,7 +2781,7 @@ export interface operations {
                 per_page?: components["parameters"]["query-per_page"];
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2858,7 +2858,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -2935,7 +2935,7 @@ export interface operations {
                 "filters[updated_at]"?: string;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -3012,7 +3012,7 @@ export interface operations {
                 "filters[generic_tool_id]"?: number;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {
@@ -3090,7 +3090,7 @@ export interface operations {
                 "filters[generic_tool_id]"?: number;
             };
             header?: {
-                /** @description The id of the request in answers and logs; a new one is made when there is none or it is not of this pattern. */
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
             };
             path: {

@@ -18,7 +18,7 @@ interface RateLimitCount {
  * Creates the store class for @fastify/rate-limit.
  * @param pseudonymize hides the caller's subject or address in Redis
  */
-export function createRateLimitStore (
+function createRateLimitStore (
   store: RedisConnection,
   pseudonymize: (callerId: string) => string
 ): RateLimitStoreClass {

@@ -107,7 +107,7 @@ export type BodyType = { kind: 'json' } | { kind: 'multipart', boundary: string 
 const jsonType: BodyType = { kind: 'json' }
 
 /** @throws {Problem} `unsupported_media_type`, or `malformed_form` for a form without a valid boundary */
-export function parseContentType (headers: IncomingHttpHeaders): BodyType {
+function parseContentType (headers: IncomingHttpHeaders): BodyType {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     throw unsupportedMediaType('Content-Encoding is not supported.')

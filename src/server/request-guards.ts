@@ -25,7 +25,7 @@ type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'htt
  * headers, duplicates of singleton headers, a transfer coding other than chunked, and a fragment in the target. Returns
  * `bad_request` (400, or 431 for too many headers), or undefined for a valid head.
  */
-export function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
+function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
   if (httpVersion === '1.1' && headers.host === undefined) return badRequest('The request has no Host header.')
   if (rawHeaders.length > limits.server.headersMaxCount * 2) {
     return new Problem('bad_request', 'The request has too many headers.', { status: 431 })
