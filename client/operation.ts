@@ -13,8 +13,6 @@ export type PathWithMethod<M extends Method> = {
 
 type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : never
 
-export type QueryValue = string | number | boolean | readonly (string | number)[] | undefined
-
 /** Allows `undefined` for optional fields. The client omits such fields. */
 type AllowUndefined<T> = T extends object
   ? { [K in keyof T]: Partial<Pick<T, K>> extends Pick<T, K> ? AllowUndefined<T[K]> | undefined : AllowUndefined<T[K]> }

@@ -4,10 +4,12 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/index.ts'
 import { problemTable, type ProblemCode } from '../../src/server/problem.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { parseDockerfile } from '../helpers/dockerfile.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
@@ -218,19 +220,20 @@ t.test('a replica that loses a create is not taken out, and no other replica get
   t.equal(lostRequests, 4)
 })
 
-interface ComposeService {
-  build?: { context: string, target: string }
-  command?: string[]
-  environment?: Record<string, string>
-  extra_hosts?: string[]
-  networks?: { default: { ipv4_address: string } }
-  read_only?: boolean
-  cap_drop?: string[]
-}
+const ServiceSchema = Type.Object({
+  build: Type.Optional(Type.Object({ context: Type.String(), target: Type.String() })),
+  command: Type.Optional(Type.Array(Type.String())),
+  environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+  extra_hosts: Type.Optional(Type.Array(Type.String())),
+  networks: Type.Optional(Type.Object({ default: Type.Object({ ipv4_address: Type.String() }) })),
+  read_only: Type.Optional(Type.Boolean()),
+  cap_drop: Type.Optional(Type.Array(Type.String())),
+})
+const ComposeSchema = Type.Object({ services: Type.Record(Type.String(), ServiceSchema) })
 
 t.test('docker-compose.yml', async t => {
   const text = await readFile(join(root, 'docker-compose.yml'), 'utf8')
-  const { services }: { services: Record<string, ComposeService> } = parse(text, { merge: true })
+  const { services } = assertSchema(ComposeSchema, parse(text, { merge: true }))
   const replicas = ['service-1', 'service-2', 'service-3']
 
   await t.test('starts the gateway, three replicas, Redis and the emulator', async t => {

@@ -132,7 +132,7 @@ t.test('the images of the Dockerfile', { timeout: 110_000, skip }, async t => {
     const [, ...healthcheck] = parseCommand('service', 'HEALTHCHECK')
     t.ok(healthcheck.length > 0)
     const check = spawn(process.execPath, healthcheck, { cwd: app, env: { HOST: '0.0.0.0', PORT: port } })
-    const [code] = await once(check, 'exit')
+    const [code]: unknown[] = await once(check, 'exit')
     t.equal(code, 0)
     service.child.kill('SIGTERM')
     t.equal((await service.exit).code, 0)

@@ -11,6 +11,7 @@ import { send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
+const DocumentSchema = Type.Object({ paths: Type.Object({}) })
 const ModuleSchema = Type.Object({ createTrade: Type.Unsafe<Endpoint>(Type.Object({})) })
 
 t.test('the described endpoint validates, is sent and is documented', async t => {
@@ -33,6 +34,6 @@ t.test('the described endpoint validates, is sent and is documented', async t =>
 
   const { json } = await sendJson(trades, { trade: { colour: 'red' } })
   t.match(json, { errors: [{ pointer: '/trade/name' }, { pointer: '/trade/colour' }] })
-  const document = (await send(`${url}/openapi.json`, { method: 'GET' })).json
-  t.ok(Object.hasOwn(Object(document['paths']), '/companies/{company_id}/trades'))
+  const { json: document } = await send(`${url}/openapi.json`, { method: 'GET' })
+  t.ok('/companies/{company_id}/trades' in assertSchema(DocumentSchema, document).paths)
 })

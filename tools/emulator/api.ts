@@ -8,7 +8,7 @@ import { paginate } from './pagination.ts'
 import type { ReceivedRequest } from './recorder.ts'
 import type { Settings } from './settings.ts'
 
-/** The parts of Procore that the service uses: the REST API and the token endpoint (client credentials, RFC 6749 §4.4). */
+/** The parts of Procore that the service uses: REST API and token endpoint (client credentials, RFC 6749 §4.4). */
 export class EmulatedApi {
   settings: Settings
   readonly directory = new Directory()

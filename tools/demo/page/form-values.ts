@@ -54,7 +54,7 @@ export function saveDraft (form: HTMLFormElement): void {
 /** Options are loaded later: until then a select has its chosen value as the only option. */
 export function restoreDraft (form: HTMLFormElement): void {
   const draft: unknown = JSON.parse(sessionStorage.getItem(draftStorageKey) ?? '{}')
-  const values = new Map(Object.entries(Object(draft)))
+  const values = new Map<string, unknown>(Object.entries(typeof draft === 'object' && draft !== null ? draft : {}))
   for (const input of getInputs(form)) {
     const value = values.get(input.id)
     if (isCheckbox(input) && typeof value === 'boolean') input.checked = value

@@ -38,12 +38,14 @@ async function waitUntilLoggedIn (): Promise<void> {
   hint.textContent = defaultHint
 }
 
-interface Readiness { dependencies?: { login?: { state: string } } }
-
 async function isLoggedIn (): Promise<boolean> {
   const response = await fetch('/readyz', { signal: AbortSignal.timeout(timeoutMs) }).catch(() => undefined)
-  const readiness: Readiness = await response?.json().catch(() => undefined) ?? {}
-  return readiness.dependencies?.login?.state === 'up'
+  const readiness: unknown = await response?.json().catch(() => undefined)
+  return ['dependencies', 'login', 'state'].reduce(getMember, readiness) === 'up'
+}
+
+function getMember (value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
 export function initScenario (): void {

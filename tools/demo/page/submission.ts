@@ -28,7 +28,16 @@ export function buildSubmission (
 
 export function loadSubmission (): Submission | undefined {
   const stored = sessionStorage.getItem(submissionStorageKey)
-  return stored === null ? undefined : JSON.parse(stored)
+  const submission: unknown = stored === null ? undefined : JSON.parse(stored)
+  return isSubmission(submission) ? submission : undefined
+}
+
+function isSubmission (value: unknown): value is Submission {
+  return typeof value === 'object' && value !== null &&
+    'idempotencyKey' in value && typeof value.idempotencyKey === 'string' &&
+    'fingerprint' in value && typeof value.fingerprint === 'string' &&
+    (!('avatarName' in value) || typeof value.avatarName === 'string') &&
+    'isInFlight' in value && typeof value.isInFlight === 'boolean'
 }
 
 export function saveSubmission (submission: Submission): void {
