@@ -1,56 +1,91 @@
 /**
- * JSON creates of 500 bytes over 64 connections: the service with all of its protections on, beside its peers, each on the first core alone
- * and in turn. Processor time is the kernel's account of the process; latencies are those at half of its saturation, from when a request was due.
+ * Measures JSON creates of 500 bytes over 64 connections: the service with all protections on and its peers, in turn,
+ * each alone on the first core. Processor time is what the kernel counts for the process. Latencies are measured at
+ * half of the saturation rate, from the time at which a request was due.
  */
 import { cpus } from 'node:os'
 import { startProgram } from '../test/helpers/start-program.ts'
 import { runRounds, peers, createServiceContestant, startIssuer, type Contestant } from './contestants.ts'
+import {
+  buildCreateRequest,
+  getPeakMegabytes,
+  getTotalCpuMicros,
+  median,
+  rounds,
+  saveResults,
+  seconds,
+} from './helpers.ts'
 import { percentile, rawLoad } from './socket-load.ts'
-import { getTotalCpuMicros, createBody, saveResults, median, getPeakMegabytes, rounds, seconds } from './helpers.ts'
 import { createsTable } from './tables.ts'
 
 const connections = 64
-/** So much load as every Node contestant carries: what waking a core that sleeps costs is then the same for all. */
+/** Requests per second that every Node contestant can serve, so that waking an idle core costs all of them the same. */
 const sameRate = 4000
 const warmUpRequests = seconds * 20_000
 
-interface Measurement { cpuMicros: number, sameRateMicros: number, rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
+interface Measurement {
+  cpuMicros: number
+  sameRateMicros: number
+  rate: number
+  p50: number
+  p99: number
+  p999: number
+  peakMegabytes: number
+}
 
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
-const contestants = [await createServiceContestant(issuer), await createServiceContestant(issuer, 'this service, with a key', { headers: { 'idempotency-key': 'KEY' } }), ...peers]
-const measured = await runRounds(contestants, measure)
+const contestants = [
+  await createServiceContestant(issuer),
+  await createServiceContestant(issuer, 'this service, with a key', { headers: { 'idempotency-key': 'KEY' } }),
+  ...peers,
+]
+const measurements = await runRounds(contestants, measure)
 printReport()
 upstream.child.kill()
 
 async function measure ({ headers, start }: Contestant): Promise<Measurement> {
   const running = await start(upstream.url)
-  const request = buildRequest(headers)
+  const load = { url: running.url, request: createRequestBuilder(headers), connections, seconds }
   try {
-    await warmUp(running.url, request)
-    const before = getTotalCpuMicros(running.pids)
-    const { answered, seconds: elapsed } = await rawLoad({ url: running.url, request, connections, seconds })
-    const cpuMicros = (getTotalCpuMicros(running.pids) - before) / answered
-    const rate = answered / elapsed
-    const { latenciesMs } = await rawLoad({ url: running.url, request, connections, seconds, rate: rate / 2 })
-    const beforeSame = getTotalCpuMicros(running.pids)
-    const same = await rawLoad({ url: running.url, request, connections, seconds, rate: sameRate })
-    const sameRateMicros = (getTotalCpuMicros(running.pids) - beforeSame) / same.answered
-    return { cpuMicros, sameRateMicros, rate, p50: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99), p999: percentile(latenciesMs, 0.999), peakMegabytes: getPeakMegabytes(running.pids) }
+    await warmUp(load)
+    const microsBefore = getTotalCpuMicros(running.pids)
+    const { responseCount, seconds: elapsed } = await rawLoad(load)
+    const cpuMicros = (getTotalCpuMicros(running.pids) - microsBefore) / responseCount
+    const rate = responseCount / elapsed
+    const { latenciesMs } = await rawLoad({ ...load, rate: rate / 2 })
+    const sameRateMicrosBefore = getTotalCpuMicros(running.pids)
+    const sameRateResult = await rawLoad({ ...load, rate: sameRate })
+    const sameRateMicros = (getTotalCpuMicros(running.pids) - sameRateMicrosBefore) / sameRateResult.responseCount
+    return {
+      cpuMicros,
+      sameRateMicros,
+      rate,
+      p50: percentile(latenciesMs, 0.5),
+      p99: percentile(latenciesMs, 0.99),
+      p999: percentile(latenciesMs, 0.999),
+      peakMegabytes: getPeakMegabytes(running.pids),
+    }
   } finally {
     await running.stop()
   }
 }
 
-/** By requests and not by time: what is slower would be measured while its code is still being compiled, on the core that it has. */
-async function warmUp (url: string, request: () => Buffer): Promise<void> {
-  for (let answered = 0; answered < warmUpRequests;) answered += (await rawLoad({ url, request, connections, seconds: Math.min(seconds, 2) })).answered
+/**
+ * Sends a fixed number of requests, not for a fixed time: a slower contestant would otherwise be measured while V8
+ * still compiles its code, on the one core that it has.
+ */
+async function warmUp (load: { url: string, request: () => Buffer, connections: number }): Promise<void> {
+  let total = 0
+  while (total < warmUpRequests) {
+    const { responseCount } = await rawLoad({ ...load, seconds: Math.min(seconds, 2) })
+    total += responseCount
+  }
 }
 
-/** A key is another one for each request: `KEY` stands for it. */
-function buildRequest (headers: Record<string, string>): () => Buffer {
-  const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
-  const text = `POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`
+/** Returns a function that builds the next request. `KEY` in a header is replaced by a different key each time. */
+function createRequestBuilder (headers: Record<string, string>): () => Buffer {
+  const text = buildCreateRequest(headers)
   if (!text.includes('KEY')) {
     const request = Buffer.from(text)
     return () => request
@@ -60,11 +95,29 @@ function buildRequest (headers: Record<string, string>): () => Buffer {
 }
 
 function printReport (): void {
-  const rows = [...measured].map(([name, results]) => {
+  const rows = [...measurements].map(([name, results]) => {
     const getMedian = (figure: keyof Measurement) => median(results.map(result => result[figure]))
-    const cpu = results.map(({ cpuMicros }) => cpuMicros)
-    return { name, cpuMicros: getMedian('cpuMicros'), spread: [Math.min(...cpu), Math.max(...cpu)], sameRateMicros: getMedian('sameRateMicros'), rate: getMedian('rate'), p50: getMedian('p50'), p99: getMedian('p99'), p999: getMedian('p999'), peakMegabytes: getMedian('peakMegabytes') }
+    const cpuMicros = results.map(result => result.cpuMicros)
+    return {
+      name,
+      cpuMicros: getMedian('cpuMicros'),
+      spread: [Math.min(...cpuMicros), Math.max(...cpuMicros)],
+      sameRateMicros: getMedian('sameRateMicros'),
+      rate: getMedian('rate'),
+      p50: getMedian('p50'),
+      p99: getMedian('p99'),
+      p999: getMedian('p999'),
+      peakMegabytes: getMedian('peakMegabytes'),
+    }
   })
   process.stdout.write(`${createsTable(rows)}\n`)
-  saveResults('creates.json', { node: process.version, cores: cpus().length, seconds, rounds, connections, rows, raw: Object.fromEntries(measured) })
+  saveResults('creates.json', {
+    node: process.version,
+    cores: cpus().length,
+    seconds,
+    rounds,
+    connections,
+    rows,
+    raw: Object.fromEntries(measurements),
+  })
 }

@@ -1,19 +1,31 @@
-/** What every benchmark here does: put a service or a peer under load, read the kernel's account of its processor time, take medians. */
+/** Shared by all benchmarks: load with undici, processor time and memory as Linux reports them, medians, output. */
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'undici'
 
-/** A create of about 500 bytes. */
-export const createBody = JSON.stringify({ user: { last_name: 'Doe', first_name: 'Jane', email_address: 'jane.doe@example.com', job_title: 'QA Manager', address: '6305 Carpinteria Ave', city: 'Carpinteria', country_code: 'US', state_code: 'CA', notes: 'n'.repeat(200) } })
+/** Content of a JSON create of about 500 bytes. */
+export const createBody = JSON.stringify({
+  user: {
+    last_name: 'Doe',
+    first_name: 'Jane',
+    email_address: 'jane.doe@example.com',
+    job_title: 'QA Manager',
+    address: '6305 Carpinteria Ave',
+    city: 'Carpinteria',
+    country_code: 'US',
+    state_code: 'CA',
+    notes: 'n'.repeat(200),
+  },
+})
 
-/** How long one round lasts. */
+/** Duration of one round. */
 export const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
-/** How many rounds there are, in turn. */
+/** Number of rounds; each round measures every contestant once. */
 export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 
-/** What the service needs to send to a host that is no Procore. */
+/** Returns the environment with which the service sends to the upstream instead of Procore. */
 export function environmentFor (upstreamUrl: string): Record<string, string> {
   return {
     PORT: '0',
@@ -27,64 +39,93 @@ export function environmentFor (upstreamUrl: string): Record<string, string> {
   }
 }
 
-/** How much is asked at a time, how long, and whether each create has an Idempotency-Key of its own. */
 export interface LoadOptions {
+  /** Number of requests in flight. */
   concurrency: number
   seconds: number
+  /** Whether each create has an Idempotency-Key of its own. */
   keyed?: boolean
 }
 
-/** Returns how many creates ended well. @throws when one did not end with 201 */
-export async function runLoad (pools: readonly Pool[], { concurrency, seconds, keyed = false }: LoadOptions): Promise<number> {
+/** Sends creates until the time is over and returns their number. @throws if a response is not 201 */
+export async function runLoad (
+  pools: readonly Pool[],
+  { concurrency, seconds, keyed = false }: LoadOptions
+): Promise<number> {
   const endsAt = performance.now() + seconds * 1000
   let creates = 0
   await Promise.all(Array.from({ length: concurrency }, async (_, index) => {
     while (performance.now() < endsAt) {
-      const pool = pools[index % pools.length] ?? fail('no pool')
-      const headers = { 'content-type': 'application/json', ...(keyed && { 'idempotency-key': crypto.randomUUID() }) }
+      const pool = pools[index % pools.length] ?? fail('The load has no connection pool.')
+      const headers = {
+        'content-type': 'application/json',
+        ...(keyed && { 'idempotency-key': crypto.randomUUID() }),
+      }
       const response = await pool.request({ method: 'POST', path: '/companies/101/users', headers, body: createBody })
       await response.body.dump()
-      if (response.statusCode !== 201) fail(`status ${response.statusCode}`)
+      if (response.statusCode !== 201) fail(`A create ended with status ${response.statusCode}.`)
       creates++
     }
   }))
   return creates
 }
 
-/** For where only an expression may stand. */
+/** Builds a create as HTTP/1.1 text, for load that is written on sockets. */
+export function buildCreateRequest (headers: Record<string, string>): string {
+  const allHeaders = {
+    host: 'bench',
+    'content-type': 'application/json',
+    'content-length': String(createBody.length),
+    ...headers,
+  }
+  return `POST /companies/101/users HTTP/1.1\r\n${formatHeaders(allHeaders)}\r\n${createBody}`
+}
+
+/** Formats the header section, without the empty line that ends it. */
+export function formatHeaders (headers: Record<string, string>): string {
+  return Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+}
+
+/** Throws where the syntax allows only an expression, such as after `??`. */
 export function fail (message: string): never {
   throw new Error(message)
 }
 
-/** User and system time of a process in microseconds, from the kernel's own account in ticks of 10 ms. */
+/** Returns the user and system time of a process in microseconds. Linux counts it in ticks of 10 ms (proc(5), stat). */
 export function getCpuMicros ({ pid }: Pick<ChildProcess, 'pid'>): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
-/** The upper one of two; NaN of none. */
-export function median (numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
-}
-
-/** Raw results, for whoever wants more than the table. */
-export function saveResults (name: string, results: object): void {
-  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
-  mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
-}
-
-/** Of several processes together. */
 export function getTotalCpuMicros (pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + getCpuMicros({ pid }), 0)
 }
 
-/** The most memory that processes ever had in use, in megabytes. */
-export function getPeakMegabytes (pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000, 0)
+/** Returns the current memory of the processes in megabytes. */
+export function getMegabytes (pids: readonly number[]): number {
+  return sumMegabytes(pids, /VmRSS:\s+(\d+)/)
 }
 
-/** A table as Markdown. */
-export function printTable (heading: string, rows: ReadonlyArray<ReadonlyArray<string | number>>): void {
-  process.stdout.write(`${heading}\n${heading.replace(/[^|]+/g, '---')}\n${rows.map(row => `| ${row.join(' | ')} |\n`).join('')}\n`)
+/** Returns the peak memory of the processes in megabytes. */
+export function getPeakMegabytes (pids: readonly number[]): number {
+  return sumMegabytes(pids, /VmHWM:\s+(\d+)/)
+}
+
+function sumMegabytes (pids: readonly number[], pattern: RegExp): number {
+  return pids.reduce((sum, pid) => {
+    const kilobytes = pattern.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return sum + Number(kilobytes) / 1000
+  }, 0)
+}
+
+/** Returns the median, the larger middle value of an even count, and NaN of an empty list. */
+export function median (numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
+}
+
+/** Writes raw results to bench/results, or to `BENCH_RESULTS`. */
+export function saveResults (name: string, results: object): void {
+  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
 }

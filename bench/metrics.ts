@@ -1,6 +1,6 @@
 /**
- * What noting a request in the metrics costs, as a share of the processor time of a create: the first by calling it again and again with a
- * request like that of a create, the second by the kernel's account of a service under load, in turn in the same run.
+ * Measures what recording a request in the metrics costs, as a share of the processor time of a create. The recording
+ * is called repeatedly in this process, the create is measured on a service under load, in turn within one run.
  */
 import { Pool } from 'undici'
 import { Metrics, type MeasuredRequest } from '../src/telemetry/metrics.ts'
@@ -8,39 +8,51 @@ import { startProgram } from '../test/helpers/start-program.ts'
 import { getCpuMicros, environmentFor, saveResults, runLoad, median, rounds, seconds } from './helpers.ts'
 
 const calls = 200_000
+const concurrency = 64
 const upstream = await startProgram('bench/upstream.ts', {})
 const service = await startProgram('src/main.ts', environmentFor(upstream.url))
-const pool = new Pool(service.url, { connections: 64 })
-await runLoad([pool], { concurrency: 64, seconds: Math.min(seconds, 1) })
+const pool = new Pool(service.url, { connections: concurrency })
+await runLoad([pool], { concurrency, seconds: Math.min(seconds, 1) })
 
 const metrics = new Metrics()
 measureRecordingMicros()
 const results = []
 for (let round = 0; round < rounds; round++) {
-  const before = getCpuMicros(service.child)
-  const creates = await runLoad([pool], { concurrency: 64, seconds })
-  results.push({ createMicros: (getCpuMicros(service.child) - before) / creates, noteMicros: measureRecordingMicros() })
+  const microsBefore = getCpuMicros(service.child)
+  const creates = await runLoad([pool], { concurrency, seconds })
+  const createMicros = (getCpuMicros(service.child) - microsBefore) / creates
+  results.push({ createMicros, recordMicros: measureRecordingMicros() })
 }
-const share = median(results.map(({ createMicros, noteMicros }) => noteMicros / createMicros))
-process.stdout.write(`Noting a request in the metrics costs ${(share * 100).toFixed(1)} % of the processor time of a create.\n`)
+const share = median(results.map(({ createMicros, recordMicros }) => recordMicros / createMicros))
+const percent = (share * 100).toFixed(1)
+process.stdout.write(
+  `Recording a request in the metrics costs ${percent} % of the processor time of a create.\n`
+)
 saveResults('metrics.json', { node: process.version, seconds, rounds, share, raw: results })
 await pool.close()
 service.child.kill()
 upstream.child.kill()
 
-/** Processor time of noting one, in microseconds. */
+/** Returns the processor time of recording one request, in microseconds. */
 function measureRecordingMicros (): number {
   const sampleRequest: MeasuredRequest = {
     request: {
       method: 'POST',
-      record: { requestId: 'a', upstreamMs: 12.3, upstreamStatus: 201, rateLimitWaitMs: 0.1, bytesIn: 500, outcome: 'created' },
+      record: {
+        requestId: 'a',
+        upstreamMs: 12.3,
+        upstreamStatus: 201,
+        rateLimitWaitMs: 0.1,
+        bytesIn: 500,
+        outcome: 'created',
+      },
     },
     reply: { elapsedTime: 15.1, getHeader: () => '700' },
     status: 201,
     route: '/companies/:company_id/users',
   }
-  const before = process.cpuUsage()
+  const usageBefore = process.cpuUsage()
   for (let call = 0; call < calls; call++) metrics.onRequestEnd(sampleRequest)
-  const { user, system } = process.cpuUsage(before)
+  const { user, system } = process.cpuUsage(usageBefore)
   return (user + system) / calls
 }

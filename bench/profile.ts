@@ -1,52 +1,80 @@
 /**
- * `npm run profile`: where the time of a JSON create goes, by V8's own sampling: self time by who the code belongs to, and by function.
- * `PROFILE_TOP` (default 40) is how many functions are told, `PROFILE_OF` begins the name of a peer that is profiled instead.
+ * `npm run profile`: samples where the processor time of a JSON create goes, with V8's CPU profiler, and prints the
+ * self time by package or module and by function.
+ *
+ * `PROFILE_TOP` (default 40): number of functions to print. `PROFILE_OF`: prefix of the name of a peer to profile.
  */
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Type, type Static } from '@sinclair/typebox'
+import { assertSchema } from '../test/helpers/assert-schema.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
-import { peers, createServiceContestant, startIssuer } from './contestants.ts'
+import { peers, createServiceContestant, startIssuer, type Contestant } from './contestants.ts'
+import { buildCreateRequest, fail, seconds } from './helpers.ts'
 import { rawLoad } from './socket-load.ts'
-import { createBody, fail, seconds, printTable } from './helpers.ts'
+import { markdownTable } from './tables.ts'
 
-interface CpuProfile {
-  nodes: Array<{ id: number, callFrame: { functionName: string, url: string, lineNumber: number } }>
-  samples: number[]
-  timeDeltas: number[]
-}
+const cpuProfile = Type.Object({
+  nodes: Type.Array(Type.Object({
+    id: Type.Number(),
+    callFrame: Type.Object({ functionName: Type.String(), url: Type.String(), lineNumber: Type.Number() }),
+  })),
+  samples: Type.Array(Type.Number()),
+  timeDeltas: Type.Array(Type.Number()),
+})
 
 const directory = mkdtempSync(join(tmpdir(), 'profile-'))
 const upstream = await startProgram('bench/upstream.ts', {})
-const peerName = process.env['PROFILE_OF']
-const { headers, start } = peerName === undefined ? await createServiceContestant(await startIssuer()) : peers.find(({ name }) => name.startsWith(peerName)) ?? fail(`no peer ${peerName}`)
-const running = await start(upstream.url, { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}` })
-const lines = Object.entries({ host: 'bench', 'content-type': 'application/json', 'content-length': String(createBody.length), ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
-const request = Buffer.from(`POST /companies/101/users HTTP/1.1\r\n${lines.join('')}\r\n${createBody}`)
-const { answered } = await rawLoad({ url: running.url, request: () => request, connections: 64, seconds: seconds * 3 })
+const { headers, start } = await createContestant()
+const running = await start(upstream.url, {
+  NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}`,
+})
+const request = Buffer.from(buildCreateRequest(headers))
+const { responseCount } = await rawLoad({
+  url: running.url,
+  request: () => request,
+  connections: 64,
+  seconds: seconds * 3,
+})
 const ended = new Promise(resolve => running.child.removeAllListeners('exit').once('exit', resolve))
 running.child.kill('SIGTERM')
 await ended
 upstream.child.kill()
-printReport(JSON.parse(readFileSync(join(directory, readdirSync(directory)[0] ?? fail('no profile')), 'utf8')))
+printReport(readProfile())
 
-function printReport ({ nodes, samples, timeDeltas }: CpuProfile): void {
-  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
-  const owners = new Map<string, number>()
-  const functions = new Map<string, number>()
-  for (const [index, id] of samples.entries()) {
-    const { functionName, url, lineNumber } = frames.get(id) ?? fail('no frame')
-    if (functionName === '(idle)') continue
-    const micros = (timeDeltas[index] ?? 0) / answered
-    const owner = getOwner(url, functionName)
-    owners.set(owner, (owners.get(owner) ?? 0) + micros)
-    const name = `${functionName} ${url.replace(/^.*\/(?=[^/]+\/[^/]+$)/, '')}:${lineNumber + 1}`
-    functions.set(name, (functions.get(name) ?? 0) + micros)
-  }
-  printTable('| Self time of | µs per request |', topEntries(owners, 25))
-  printTable('| Function | µs per request |', topEntries(functions, Number(process.env['PROFILE_TOP'] ?? 40)))
+async function createContestant (): Promise<Contestant> {
+  const peerName = process.env['PROFILE_OF']
+  if (peerName === undefined) return createServiceContestant(await startIssuer())
+  return peers.find(({ name }) => name.startsWith(peerName)) ?? fail(`No peer has a name that begins with ${peerName}.`)
 }
 
+function readProfile (): Static<typeof cpuProfile> {
+  const file = readdirSync(directory)[0] ?? fail(`Node wrote no CPU profile to ${directory}.`)
+  const profile: unknown = JSON.parse(readFileSync(join(directory, file), 'utf8'))
+  return assertSchema(cpuProfile, profile)
+}
+
+function printReport ({ nodes, samples, timeDeltas }: Static<typeof cpuProfile>): void {
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const microsByOwner = new Map<string, number>()
+  const microsByFunction = new Map<string, number>()
+  for (const [index, id] of samples.entries()) {
+    const { functionName, url, lineNumber } = frames.get(id) ?? fail(`The CPU profile has no node ${id}.`)
+    if (functionName === '(idle)') continue
+    const micros = (timeDeltas[index] ?? 0) / responseCount
+    const owner = getOwner(url, functionName)
+    microsByOwner.set(owner, (microsByOwner.get(owner) ?? 0) + micros)
+    const shortPath = url.replace(/^.*\/(?=[^/]+\/[^/]+$)/, '')
+    const name = `${functionName} ${shortPath}:${lineNumber + 1}`
+    microsByFunction.set(name, (microsByFunction.get(name) ?? 0) + micros)
+  }
+  const functionsMax = Number(process.env['PROFILE_TOP'] ?? 40)
+  process.stdout.write(`${markdownTable(['Self time of', 'µs per request'], topEntries(microsByOwner, 25))}\n`)
+  process.stdout.write(`${markdownTable(['Function', 'µs per request'], topEntries(microsByFunction, functionsMax))}\n`)
+}
+
+/** Returns the package, the folder of src or the Node module that contains the code. */
 function getOwner (url: string, functionName: string): string {
   if (url === '') return functionName.startsWith('(') ? functionName : 'native'
   const dependency = /node_modules\/((?:@[^/]+\/)?[^/]+)(?!.*node_modules)/.exec(url)?.[1]
@@ -54,6 +82,9 @@ function getOwner (url: string, functionName: string): string {
   return /\/(src\/\w+)/.exec(url)?.[1] ?? url.replace(/^(node:\w+(?:\/\w+)?).*/, '$1')
 }
 
-function topEntries (shares: Map<string, number>, max: number): Array<[string, string]> {
-  return [...shares].sort(([, a], [, b]) => b - a).slice(0, max).map(([name, micros]) => [name, micros.toFixed(1)])
+function topEntries (microsByName: Map<string, number>, max: number): Array<[string, string]> {
+  return [...microsByName]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, max)
+    .map(([name, micros]) => [name, micros.toFixed(1)])
 }

@@ -1,12 +1,18 @@
 /**
- * `npm run bench`: every benchmark after the other, each in a process of its own; prints tables and writes bench/results.
- * `BENCH_SECONDS` (default 3) is the time of a round, `BENCH_ROUNDS` (3) how many there are, `BENCH_ONLY` begins the name of the one
- * contestant, `BENCH_PARTS` names some of the benchmarks, `BENCH_RESULTS` another folder.
+ * `npm run bench`: runs all benchmarks in turn, each in its own process. They print tables and write bench/results,
+ * from which the report updates docs/performance.md.
+ *
+ * `BENCH_SECONDS` (default 3): duration of a round. `BENCH_ROUNDS` (default 3): number of rounds.
+ * `BENCH_PARTS`: comma-separated names of the benchmarks to run. `BENCH_RESULTS`: another folder for the results.
+ * `BENCH_ONLY`: prefix of the names of the contestants to measure.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-for (const name of process.env['BENCH_PARTS']?.split(',') ?? ['creates', 'uploads', 'growth', 'start', 'scale', 'metrics', 'report']) {
-  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: 'inherit' })
+const allParts = ['creates', 'uploads', 'growth', 'startup', 'scale', 'metrics', 'report']
+
+for (const part of process.env['BENCH_PARTS']?.split(',') ?? allParts) {
+  const program = fileURLToPath(new URL(`${part}.ts`, import.meta.url))
+  const { status } = spawnSync(process.execPath, [program], { stdio: 'inherit' })
   if (status !== 0) process.exit(1)
 }

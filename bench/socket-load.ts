@@ -1,78 +1,85 @@
-/** Load written on sockets, so that it costs little beside what is measured: requests that are made once, answers that are only counted. */
+/** Writes load on sockets, so that it costs little compared with the measured program: it only counts the responses. */
 import { connect, type Socket } from 'node:net'
 
-/** What is sent where, and how much of it. */
 export interface RawLoad {
   url: string
-  /** The bytes of the next request. */
+  /** Returns the bytes of the next request. */
   request: () => Buffer
   connections: number
-  /** Requests at a time, in turn over all connections; without it one on each. */
+  /** Number of requests in flight, in turn over all connections; by default one on each connection. */
   active?: number
   seconds: number
-  /** Requests per second, each millisecond's share at its end, whatever becomes of those before (no omission); without it as many as there can be. */
+  /**
+   * Requests per second; by default as many as possible. Each millisecond's share is due at the end of the millisecond,
+   * even if earlier responses are late, so that their delay shows in the latencies (no coordinated omission).
+   */
   rate?: number
 }
 
-/** What became of it; the seconds are those until the last answer. */
 export interface RawResult {
-  answered: number
+  responseCount: number
+  /** Time until the last response. */
   seconds: number
-  /** Of each request from when it was due, in milliseconds, in order of size. */
+  /** Latency of each request from the time when it was due, in ascending order. */
   latenciesMs: number[]
 }
 
 const headEnd = Buffer.from('\r\n\r\n')
 
-/** @throws if an answer is not 201 */
-export async function rawLoad ({ url, request, connections, active = connections, seconds, rate }: RawLoad): Promise<RawResult> {
+/** Sends requests until the time is over and waits for all responses. @throws if a response is not 201 */
+export async function rawLoad (
+  { url, request, connections, active = connections, seconds, rate }: RawLoad
+): Promise<RawResult> {
   const { hostname, port } = new URL(url)
-  const sockets = await Promise.all(Array.from({ length: connections }, () => openConnection(hostname, Number(port))))
+  const openings = Array.from({ length: connections }, () => openConnection(hostname, Number(port)))
+  const sockets = await Promise.all(openings)
   const startedAt = performance.now()
   const endsAt = startedAt + seconds * 1000
   const latenciesMs: number[] = []
-  const due: number[] = []
+  const dueTimes: number[] = []
   const idle: LoadConnection[] = []
-  let answered = 0
+  let responseCount = 0
   const clients = sockets.map(socket => new LoadConnection(socket, request, (client, latencyMs) => {
-    answered++
+    responseCount++
     latenciesMs.push(latencyMs)
     if (rate !== undefined) {
-      const next = due.shift()
-      if (next === undefined) idle.push(client)
-      else client.send(next)
+      const dueAt = dueTimes.shift()
+      if (dueAt === undefined) idle.push(client)
+      else client.send(dueAt)
     } else {
       idle.push(client)
       if (performance.now() < endsAt) idle.shift()?.send(performance.now())
     }
   }))
+  idle.push(...clients)
   if (rate === undefined) {
-    idle.push(...clients)
     for (let count = 0; count < active; count++) idle.shift()?.send(performance.now())
   } else {
-    idle.push(...clients)
     let sent = 0
     while (performance.now() < endsAt) {
-      // Once in a millisecond, since a loop that never sleeps would take the core from the upstream that it shares it with.
-      const wanted = Math.floor(Math.floor(performance.now() - startedAt) / 1000 * rate)
-      for (; sent < wanted; sent++) {
+      // Sends once a millisecond: a loop that never sleeps would take time from the upstream, which shares the core.
+      const elapsedMs = Math.floor(performance.now() - startedAt)
+      const dueCount = Math.floor(elapsedMs / 1000 * rate)
+      for (; sent < dueCount; sent++) {
         const dueAt = startedAt + Math.ceil(sent / rate * 1000)
         const client = idle.pop()
-        if (client === undefined) due.push(dueAt)
+        if (client === undefined) dueTimes.push(dueAt)
         else client.send(dueAt)
       }
       await new Promise(resolve => setTimeout(resolve, 1))
     }
-    due.length = 0
+    dueTimes.length = 0
   }
   while (idle.length < clients.length) await new Promise(resolve => setTimeout(resolve, 5))
-  const elapsed = (performance.now() - startedAt) / 1000
+  const elapsedSeconds = (performance.now() - startedAt) / 1000
   for (const socket of sockets) socket.destroy()
-  return { answered, seconds: elapsed, latenciesMs: latenciesMs.sort((a, b) => a - b) }
+  return { responseCount, seconds: elapsedSeconds, latenciesMs: latenciesMs.sort((a, b) => a - b) }
 }
 
-/** @param share from 0 to 1 of those that are smaller; NaN of none */
-export const percentile = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+/** Returns the value below which the share (0 to 1) of the sorted values lies, or NaN of an empty list. */
+export function percentile (sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+}
 
 function openConnection (host: string, port: number): Promise<Socket> {
   const socket = connect(port, host)
@@ -80,19 +87,24 @@ function openConnection (host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => socket.once('connect', () => resolve(socket)).once('error', reject))
 }
 
-/** One connection with one request at a time. */
+/** Sends one request at a time on one connection. */
 class LoadConnection {
   readonly #socket: Socket
   readonly #request: () => Buffer
-  readonly #done: (client: LoadConnection, latencyMs: number) => void
+  readonly #onResponse: (client: LoadConnection, latencyMs: number) => void
   #dueAt = 0
+  /** Bytes of the response body still to come; -1 while the head is incomplete. */
   #remainingBytes = -1
   #head: Buffer = Buffer.alloc(0)
 
-  constructor (socket: Socket, request: () => Buffer, done: (client: LoadConnection, latencyMs: number) => void) {
+  constructor (
+    socket: Socket,
+    request: () => Buffer,
+    onResponse: (client: LoadConnection, latencyMs: number) => void
+  ) {
     this.#socket = socket
     this.#request = request
-    this.#done = done
+    this.#onResponse = onResponse
     socket.on('data', (data: Buffer) => this.#read(data))
   }
 
@@ -106,25 +118,30 @@ class LoadConnection {
       this.#head = this.#head.length === 0 ? data : Buffer.concat([this.#head, data])
       const end = this.#head.indexOf(headEnd)
       if (end < 0) return
-      const text = this.#head.toString('latin1', 0, end)
-      if (!text.startsWith('HTTP/1.1 201')) throw new Error(`not created: ${this.#head.toString()}`)
-      const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1]
-      if (length === undefined) return this.#readChunked(end + 4)
-      this.#remainingBytes = Number(length) - (this.#head.length - end - 4)
+      const headText = this.#head.toString('latin1', 0, end)
+      if (!headText.startsWith('HTTP/1.1 201')) {
+        throw new Error(`The response to a create is not 201: ${this.#head.toString()}`)
+      }
+      const bodyStart = end + headEnd.length
+      const length = /\r\ncontent-length: *(\d+)/i.exec(headText)?.[1]
+      if (length === undefined) return this.#readChunked(bodyStart)
+      this.#remainingBytes = Number(length) - (this.#head.length - bodyStart)
       this.#head = Buffer.alloc(0)
-    } else this.#remainingBytes -= data.length
+    } else {
+      this.#remainingBytes -= data.length
+    }
     if (this.#remainingBytes <= 0) this.#finish()
   }
 
-  /** Small answers only: their last chunk ends a segment. */
-  #readChunked (start: number): void {
-    if (!this.#head.subarray(start).toString('latin1').endsWith('0\r\n\r\n')) return
+  /** Reads a chunked response. It is short here, so its last chunk is at the end of a segment. */
+  #readChunked (bodyStart: number): void {
+    if (!this.#head.subarray(bodyStart).toString('latin1').endsWith('0\r\n\r\n')) return
     this.#head = Buffer.alloc(0)
     this.#finish()
   }
 
   #finish (): void {
     this.#remainingBytes = -1
-    this.#done(this, performance.now() - this.#dueAt)
+    this.#onResponse(this, performance.now() - this.#dueAt)
   }
 }

@@ -1,49 +1,67 @@
-/** One form with an avatar, written on a socket from one piece of memory, at the pace of whoever reads it. */
+/** Writes one upload with an avatar on a socket, from one block of memory, at the pace of the reader. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { formatHeaders } from './helpers.ts'
 
-/** Where the form goes, with which headers beside its own, and how long its avatar is. */
 export interface RawUpload {
   url: string
+  /** Request headers besides those of the body. */
   headers: Record<string, string>
+  /** Size of the avatar after its first bytes, which identify it as PNG. */
   avatarBytes: number
 }
 
 const boundary = 'bench-9f2c41d07b'
-const png = Buffer.from('89504e470d0a1a0a0000000d494844520000001000000010080600000000000000', 'hex')
-/** What is compressed looks like noise. */
+const pngHead = Buffer.from('89504e470d0a1a0a0000000d494844520000001000000010080600000000000000', 'hex')
+/** Random, because the content of a real image is compressed and looks like noise. */
 const filler = randomBytes(262_144)
-const buildPartHeaders = (name: string, parameters = '') => `--${boundary}\r\nContent-Disposition: form-data; name="user[${name}]"${parameters}\r\n\r\n`
-const head = Buffer.concat([
-  Buffer.from(`${buildPartHeaders('last_name')}Doe\r\n${buildPartHeaders('email_address')}jane.doe@example.com\r\n--${boundary}\r\nContent-Disposition: form-data; name="user[avatar]"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n`),
-  png,
+const bodyHead = Buffer.concat([
+  Buffer.from([
+    buildPartHead('last_name'),
+    'Doe\r\n',
+    buildPartHead('email_address'),
+    'jane.doe@example.com\r\n',
+    buildPartHead('avatar', '; filename="a.png"\r\nContent-Type: image/png'),
+  ].join('')),
+  pngHead,
 ])
-const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
+const bodyTail = Buffer.from(`\r\n--${boundary}--\r\n`)
 
-/** Resolves with the milliseconds from the first byte to the end of the answer. @throws if it is not 201 */
+/** Resolves with the milliseconds from the first byte to the end of the response. @throws if it is not 201 */
 export async function rawUpload ({ url, headers, avatarBytes }: RawUpload): Promise<number> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
-  const lines = Object.entries({ host: 'bench', 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': String(head.length + avatarBytes + tail.length), connection: 'close', ...headers })
+  const allHeaders = {
+    host: 'bench',
+    'content-type': `multipart/form-data; boundary=${boundary}`,
+    'content-length': String(bodyHead.length + avatarBytes + bodyTail.length),
+    connection: 'close',
+    ...headers,
+  }
   const startedAt = performance.now()
   const responseReceived = readResponse(socket)
-  socket.write(`POST /companies/101/users HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
-  socket.write(head)
-  for (let left = avatarBytes; left > 0 && socket.writable; left -= filler.length) {
-    if (!socket.write(left < filler.length ? filler.subarray(0, left) : filler)) await Promise.race([once(socket, 'drain'), responseReceived])
+  socket.write(`POST /companies/101/users HTTP/1.1\r\n${formatHeaders(allHeaders)}\r\n`)
+  socket.write(bodyHead)
+  for (let remaining = avatarBytes; remaining > 0 && socket.writable; remaining -= filler.length) {
+    const chunk = remaining < filler.length ? filler.subarray(0, remaining) : filler
+    if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), responseReceived])
   }
-  socket.write(tail)
+  socket.write(bodyTail)
   await responseReceived
   return performance.now() - startedAt
 }
 
-async function readResponse (socket: ReturnType<typeof connect>): Promise<void> {
+function buildPartHead (name: string, parameters = ''): string {
+  return `--${boundary}\r\nContent-Disposition: form-data; name="user[${name}]"${parameters}\r\n\r\n`
+}
+
+async function readResponse (socket: Socket): Promise<void> {
   let text = ''
   for await (const data of socket.setEncoding('latin1')) {
-    text += data
+    text += String(data)
     if (text.includes('\r\n\r\n') && text.includes('"id"')) break
   }
-  if (!text.startsWith('HTTP/1.1 201')) throw new Error(`not created: ${text}`)
+  if (!text.startsWith('HTTP/1.1 201')) throw new Error(`The response to an upload is not 201: ${text}`)
 }

@@ -1,44 +1,99 @@
-/** The results as Markdown tables, for the terminal and for the README. */
-
-/** One contestant: processor time of a create at full load and at one rate for all, in microseconds; latencies in milliseconds. */
-export interface CreatesRow { name: string, cpuMicros: number, sameRateMicros: number, spread: number[], rate: number, p50: number, p99: number, p999: number, peakMegabytes: number }
-/** One contestant: memory beyond what it had before, in megabytes, by size and by count of forms; null where it was not measured. */
-export interface UploadsRow { name: string, cpuMillisPerGigabyte: number, megabytesPerSecond: number, firstByteMs: number, peakMegabytes: number, bySize: Array<number | null>, byCount: Array<number | null> }
-/** One amount of what grows. */
-export interface GrowthRow { what: string, amount: number, cpuMicros: number, rate: number, peakMegabytes: number }
+/** Formats results as Markdown tables, for the terminal and for docs/performance.md. */
+import type { CreatesRow, GrowthRow, ScaleRow, UploadsResults, UploadsRow } from './result-schemas.ts'
 
 type Cell = string | number
 
-const markdownTable = (headings: readonly string[], rows: ReadonlyArray<readonly Cell[]>) =>
-  [headings, headings.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |\n`).join('')
-
-const getBareFigure = <Row extends { name: string }>(rows: readonly Row[], figure: (row: Row) => number) => {
-  const bare = rows.find(({ name }) => name.startsWith('bare'))
-  return bare === undefined ? NaN : figure(bare)
+/** Formats a table. The separators are those of docs/performance.md, so that a new run changes only figures. */
+export function markdownTable (
+  headings: readonly string[],
+  rows: ReadonlyArray<readonly Cell[]>,
+  separator = '| --- '
+): string {
+  const lines = rows.map(cells => `| ${cells.join(' | ')} |\n`)
+  return `| ${headings.join(' | ')} |\n${separator.repeat(headings.length)}|\n${lines.join('')}`
 }
 
-/** Figures of processor time are told as multiples of the bare proxy's. */
+/** Formats processor time as multiples of the bare proxy's. */
 export function createsTable (rows: readonly CreatesRow[]): string {
-  const bare = getBareFigure(rows, ({ cpuMicros }) => cpuMicros)
-  const bareSame = getBareFigure(rows, ({ sameRateMicros }) => sameRateMicros)
-  return markdownTable(['JSON create of 500 bytes', 'CPU, against bare', 'at the same rate', 'requests/s', 'p50, p99, p99.9 at half of it, ms', 'peak memory, MB'], rows.map(row => [
-    row.name, (row.cpuMicros / bare).toFixed(2), (row.sameRateMicros / bareSame).toFixed(2), Math.round(row.rate), [row.p50, row.p99, row.p999].map(ms => ms.toFixed(1)).join(', '), Math.round(row.peakMegabytes),
+  const bareMicros = getBareFigure(rows, ({ cpuMicros }) => cpuMicros)
+  const bareSameRateMicros = getBareFigure(rows, ({ sameRateMicros }) => sameRateMicros)
+  const headings = [
+    'JSON create of 500 bytes',
+    'CPU, against bare',
+    'at the same rate',
+    'requests/s',
+    'p50, p99, p99.9 at half of it, ms',
+    'peak memory, MB',
+  ]
+  return markdownTable(headings, rows.map(row => [
+    row.name,
+    (row.cpuMicros / bareMicros).toFixed(2),
+    (row.sameRateMicros / bareSameRateMicros).toFixed(2),
+    Math.round(row.rate),
+    [row.p50, row.p99, row.p999].map(ms => ms.toFixed(1)).join(', '),
+    Math.round(row.peakMegabytes),
   ]))
 }
 
-/** @param sizes megabytes of one form each, as the heads tell them; @param counts how many at once of `countedMegabytes` */
-export function uploadsTable (rows: readonly UploadsRow[], sizes: readonly number[], counts: readonly number[], countedMegabytes: number): string {
-  const bare = getBareFigure(rows, ({ cpuMillisPerGigabyte }) => cpuMillisPerGigabyte)
-  const list = (megabytes: UploadsRow['bySize']) => megabytes.map(one => one === null || Number.isNaN(one) ? '-' : Math.round(one)).join(', ')
-  return markdownTable(['upload', 'CPU per GB, against bare', 'MB/s', 'first byte upstream, ms', `memory for one of ${sizes.join(', ')} MB`, `memory for ${counts.join(', ')} of ${countedMegabytes} MB at once`], rows.map(row => [
-    row.name, (row.cpuMillisPerGigabyte / bare).toFixed(2), Math.round(row.megabytesPerSecond), row.firstByteMs.toFixed(1), list(row.bySize), list(row.byCount),
+/** Formats processor time as multiples of the bare proxy's. */
+export function uploadsTable ({ rows, sizes, counts, countedMegabytes }: UploadsResults): string {
+  const bareMillis = getBareFigure(rows, ({ cpuMillisPerGigabyte }) => cpuMillisPerGigabyte)
+  const headings = [
+    'upload',
+    'CPU per GB, against bare',
+    'MB/s',
+    'first byte upstream, ms',
+    `memory for one of ${sizes.join(', ')} MB`,
+    `memory for ${counts.join(', ')} of ${countedMegabytes} MB at once`,
+  ]
+  return markdownTable(headings, rows.map(row => [
+    row.name,
+    (row.cpuMillisPerGigabyte / bareMillis).toFixed(2),
+    Math.round(row.megabytesPerSecond),
+    row.firstByteMs.toFixed(1),
+    formatMegabytes(row.bySize),
+    formatMegabytes(row.byCount),
   ]))
 }
 
-/** Processor time is told as a multiple of that of the smallest amount. */
+/** Formats processor time as a multiple of that of the smallest amount. */
 export function growthTable (rows: readonly GrowthRow[]): string {
-  return markdownTable(['what grows', 'to', 'CPU per create, against the first', 'peak memory, MB'], rows.map(row => {
+  const headings = ['what grows', 'to', 'CPU per create, against the first', 'peak memory, MB']
+  return markdownTable(headings, rows.map(row => {
     const first = rows.find(({ what }) => what === row.what)?.cpuMicros ?? NaN
     return [row.what, row.amount, (row.cpuMicros / first).toFixed(2), Math.round(row.peakMegabytes)]
   }))
+}
+
+/** Formats processor time as a multiple of that of one replica without Redis and key, which is the first row. */
+export function scaleTable (rows: readonly ScaleRow[]): string {
+  const first = rows[0]?.cpuMicros ?? NaN
+  const headings = [
+    'replicas',
+    'Redis',
+    'key',
+    'creates/s',
+    'CPU per create, against one replica alone',
+    'Redis calls per create',
+    'Redis time per create',
+  ]
+  return markdownTable(headings, rows.map(row => [
+    row.replicas,
+    row.redis ? 'yes' : 'no',
+    row.keyed ? 'yes' : 'no',
+    row.createsPerSecond,
+    (row.cpuMicros / first).toFixed(2),
+    row.redis ? row.redisCommands : '-',
+    row.redis ? `${row.redisMicros} µs` : '-',
+  ]), '|---')
+}
+
+function getBareFigure<Row extends { name: string }> (rows: readonly Row[], getFigure: (row: Row) => number): number {
+  const bare = rows.find(({ name }) => name.startsWith('bare'))
+  return bare === undefined ? NaN : getFigure(bare)
+}
+
+/** Formats figures that were not measured as `-`: NaN, or null once they were written as JSON. */
+function formatMegabytes (figures: UploadsRow['bySize']): string {
+  return figures.map(figure => figure === null || Number.isNaN(figure) ? '-' : Math.round(figure)).join(', ')
 }

@@ -1,19 +1,44 @@
 /**
- * The smallest Procore there can be, written on sockets so that it costs little beside what is measured: a token, and 201 to everything
- * else once its body has come. It counts the bytes of bodies and tells when the first of one came.
+ * A minimal Procore, written on sockets so that it costs little compared with the measured program. It issues an access
+ * token and responds 201 to every other request after its body. It logs when a long body begins.
  */
 import { createServer, type Socket } from 'node:net'
 import { getPort } from '../test/helpers/listen.ts'
+import { formatHeaders } from './helpers.ts'
 
 const accessTokenBody = JSON.stringify({ access_token: 'token', token_type: 'bearer', expires_in: 5400 })
-const userBody = JSON.stringify({ id: 381006, name: 'Jane Doe', email_address: 'jane.doe@example.com', created_at: '2016-10-23T21:39:40Z', notes: 'n'.repeat(300) })
+const userBody = JSON.stringify({
+  id: 381006,
+  name: 'Jane Doe',
+  email_address: 'jane.doe@example.com',
+  created_at: '2016-10-23T21:39:40Z',
+  notes: 'n'.repeat(300),
+})
 const resetAt = Math.ceil(Date.now() / 3_600_000 + 1) * 3600
-const buildResponse = (status: string, body: string) => Buffer.from(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nx-rate-limit-limit: 100000000\r\nx-rate-limit-remaining: 99999999\r\nx-rate-limit-reset: ${resetAt}\r\n\r\n${body}`)
-const responses = { accessToken: buildResponse('200 OK', accessTokenBody), user: buildResponse('201 Created', userBody) }
+const responses = {
+  accessToken: buildResponse('200 OK', accessTokenBody),
+  user: buildResponse('201 Created', userBody),
+}
 const headEnd = Buffer.from('\r\n\r\n')
 const lastChunk = Buffer.from('0\r\n\r\n')
+/** Bodies that are longer, and all chunked ones, are logged when they begin. */
+const shortBodyMaxBytes = 100_000
 
-/** One request after the other on one connection; of a chunked body only its end is looked for, which comes at the end of a segment. */
+function buildResponse (status: string, body: string): Buffer {
+  const headers = formatHeaders({
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    'x-rate-limit-limit': '100000000',
+    'x-rate-limit-remaining': '99999999',
+    'x-rate-limit-reset': String(resetAt),
+  })
+  return Buffer.from(`HTTP/1.1 ${status}\r\n${headers}\r\n${body}`)
+}
+
+/**
+ * Serves the requests of a connection one after another. It does not parse chunked bodies, but looks for the last chunk
+ * at the end of each segment, where the senders of these benchmarks put it.
+ */
 function serve (socket: Socket): void {
   let head: Buffer = Buffer.alloc(0)
   let remainingBytes: number | 'chunked' | undefined
@@ -28,16 +53,17 @@ function serve (socket: Socket): void {
         head = head.length === 0 ? rest : Buffer.concat([head, rest])
         const end = head.indexOf(headEnd)
         if (end < 0) return
-        const text = head.toString('latin1', 0, end)
-        remainingBytes = /\r\ntransfer-encoding: *chunked/i.test(text) ? 'chunked' : Number(/\r\ncontent-length: *(\d+)/i.exec(text)?.[1] ?? 0)
-        response = text.startsWith('POST /oauth/token') ? responses.accessToken : responses.user
-        rest = head.subarray(end + 4)
+        const headText = head.toString('latin1', 0, end)
+        remainingBytes = parseBodyLength(headText)
+        response = headText.startsWith('POST /oauth/token') ? responses.accessToken : responses.user
+        rest = head.subarray(end + headEnd.length)
         head = Buffer.alloc(0)
         tail = Buffer.alloc(0)
-        if (remainingBytes === 'chunked' || remainingBytes > 100_000) process.stdout.write('{"msg":"body"}\n')
+        if (remainingBytes === 'chunked' || remainingBytes > shortBodyMaxBytes) logBodyStart()
       }
       if (remainingBytes === 'chunked') {
-        tail = rest.length >= lastChunk.length ? rest.subarray(-lastChunk.length) : Buffer.concat([tail, rest]).subarray(-lastChunk.length)
+        const received = rest.length >= lastChunk.length ? rest : Buffer.concat([tail, rest])
+        tail = received.subarray(-lastChunk.length)
         if (!tail.equals(lastChunk)) return
         rest = Buffer.alloc(0)
       } else {
@@ -51,6 +77,15 @@ function serve (socket: Socket): void {
       if (rest.length === 0) return
     }
   })
+}
+
+function parseBodyLength (head: string): number | 'chunked' {
+  if (/\r\ntransfer-encoding: *chunked/i.test(head)) return 'chunked'
+  return Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
+}
+
+function logBodyStart (): void {
+  process.stdout.write('{"msg":"body"}\n')
 }
 
 const server = createServer({ allowHalfOpen: false }, serve).listen(0, '127.0.0.1', () => {

@@ -9,7 +9,9 @@ await app.register(proxy, {
   prefix: '/companies',
   rewritePrefix: '/rest/v1.3/companies',
   undici: { connections: 128 },
-  replyOptions: { rewriteRequestHeaders: (_request, headers) => ({ ...headers, authorization: `Bearer ${accessToken}` }) },
+  replyOptions: {
+    rewriteRequestHeaders: (_request, headers) => ({ ...headers, authorization: `Bearer ${accessToken}` }),
+  },
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 logListening(app.server)

@@ -1,8 +1,12 @@
-/** The route that one writes first: Fastify parses, undici.request sends; a form is gathered by `toBuffer` and sent as FormData. */
+/** The route one writes first: Fastify parses, undici sends. Uploads are buffered by `toBuffer`, sent as FormData. */
 import multipart from '@fastify/multipart'
 import Fastify from 'fastify'
 import { FormData, Pool } from 'undici'
 import { logListening, accessToken, upstreamUrl } from './peer.ts'
+
+type Part =
+  | { type: 'field', fieldname: string, value: unknown }
+  | { type: 'file', fieldname: string, filename: string, toBuffer (): Promise<Buffer> }
 
 const pool = new Pool(upstreamUrl, { connections: 128 })
 const app = Fastify()
@@ -12,17 +16,26 @@ app.post<{ Params: { id: string } }>('/companies/:id/users', async (request, rep
   const headers = { authorization: `Bearer ${accessToken}` }
   const { statusCode, body } = request.isMultipart()
     ? await pool.request({ method: 'POST', path, headers, body: await toFormData(request.parts()) })
-    : await pool.request({ method: 'POST', path, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(request.body) })
+    : await pool.request({
+      method: 'POST',
+      path,
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify(request.body),
+    })
   return reply.code(statusCode).type('application/json').send(await body.json())
 })
 
-async function toFormData (parts: AsyncIterable<{ type: 'field', fieldname: string, value: unknown } | { type: 'file', fieldname: string, filename: string, toBuffer (): Promise<Buffer> }>): Promise<FormData> {
-  const form = new FormData()
+async function toFormData (parts: AsyncIterable<Part>): Promise<FormData> {
+  const formData = new FormData()
   for await (const part of parts) {
-    if (part.type === 'field') form.append(part.fieldname, String(part.value))
-    else form.append(part.fieldname, new Blob([new Uint8Array(await part.toBuffer())]), part.filename)
+    if (part.type === 'field') {
+      formData.append(part.fieldname, String(part.value))
+    } else {
+      const content = new Uint8Array(await part.toBuffer())
+      formData.append(part.fieldname, new Blob([content]), part.filename)
+    }
   }
-  return form
+  return formData
 }
 
 await app.listen({ port: 0, host: '127.0.0.1' })

@@ -1,16 +1,16 @@
-/** What the peers have in common: where they send to, and how they say where they listen. */
+/** Shared by the peers: the upstream, the access token and the log line with their address. */
 import type { Server } from 'node:http'
 import { getPort } from '../../test/helpers/listen.ts'
 
-/** The address that stands for Procore's API. */
+/** URL of the upstream that replaces Procore's API. */
 export const upstreamUrl = process.env['UPSTREAM'] ?? ''
-/** What a peer sends as its token; it asks nobody for one. */
+/** Access token that the peers send upstream. They do not request one. */
 export const accessToken = 'token'
 
-// A profile is written when the process ends in order.
+// Node writes a CPU profile only when the process exits in an orderly way.
 process.once('SIGTERM', () => process.exit(0))
 
-/** Says on standard output that it listens, as the service does in its log. */
+/** Writes the address to standard output, in the format of the service's log. */
 export function logListening (server: Server): void {
   process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${getPort(server)}` })}\n`)
 }
