@@ -12,7 +12,7 @@ import { shutDown } from './shutdown.ts'
 /**
  * Starts the service, which runs until a signal; resolves once it listens. If the environment is not valid or the port
  * is not available, writes the reason to standard error and exits with status 1.
- * @param extend registers additional plugins, such as those of the demo
+ * @param extend registers additional routes
  */
 export async function startProcess (
   extend?: (fastify: FastifyInstance, config: Config) => Promise<void>

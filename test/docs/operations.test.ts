@@ -8,9 +8,10 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { assertSchema } from '../helpers/assert-schema.ts'
 import { parseFamilies, parseSamples } from '../helpers/prometheus-samples.ts'
-import { hasRedis, startRedis } from '../helpers/redis.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
+import { skipWithoutRedis } from '../helpers/skip-without-redis.ts'
 import { root } from '../helpers/spawn-program.ts'
 
 const RulesSchema = Type.Object({
@@ -43,7 +44,6 @@ const metricPattern = /\b(?:procore_bff|nodejs|process)_[a-z0-9_]+/g
 const selectorPattern = /((?:procore_bff|nodejs|process)_[a-z0-9_]+)\{([^}]*)\}/g
 const namesIn = (expression: string) => expression.match(metricPattern) ?? []
 const toFamily = (name: string) => name.replace(/_(bucket|sum|count)$/, '')
-const skipWithoutRedis = !hasRedis && process.env['CI'] !== 'true' && 'redis-server is not installed'
 
 t.test('panels and alerts', { skip: skipWithoutRedis }, async t => {
   const redis = await startRedis(t)

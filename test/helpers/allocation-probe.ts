@@ -1,12 +1,13 @@
-/** Loaded into a program by `--import`: tells over its channel how many bytes V8 has allocated since the start, whenever it is asked. */
+/** Loaded into a program by `--import`: on request, sends the number of bytes that V8 has allocated since the start. */
 import { getHeapStatistics } from 'node:v8'
 
 process.on('message', () => process.send?.({ bytes: getAllocatedBytes() }))
-// Whoever only measures keeps no program alive.
+// The probe must not keep the program alive.
 process.channel?.unref()
 
-/** Node 26 counts them; its types do not know yet. */
+/** The type of Node 26 does not have this member yet. */
 function getAllocatedBytes (): number {
   const statistics: object = getHeapStatistics()
-  return 'total_allocated_bytes' in statistics && typeof statistics.total_allocated_bytes === 'number' ? statistics.total_allocated_bytes : NaN
+  const bytes: unknown = Reflect.get(statistics, 'total_allocated_bytes')
+  return typeof bytes === 'number' ? bytes : NaN
 }

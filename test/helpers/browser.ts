@@ -1,4 +1,4 @@
-/** A real Chromium, where the machine has one. */
+/** Opens pages in Chromium, if it is installed. */
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import file, { type Test } from 'tap'
@@ -9,20 +9,20 @@ export const hasBrowser = executablePath !== undefined
 
 export interface BrowserPage {
   page: Page
-  /** Every address that was asked for. */
+  /** URLs of all requests. */
   requestedUrls: string[]
-  /** What the page said to the console as an error, and what it threw. */
+  /** Console errors and uncaught exceptions. */
   errors: string[]
 }
 
 export function launchBrowser (): Promise<Browser> {
-  if (executablePath === undefined) throw new Error('there is no browser')
+  if (executablePath === undefined) throw new Error('Chromium is not installed')
   return chromium.launch({ executablePath, args: ['--no-sandbox'] })
 }
 
 let sharedBrowser: Promise<Browser> | undefined
 
-/** The one of this file of tests, closed when all of them are over. */
+/** Returns the browser of this test file, which is closed after its last test. */
 function getSharedBrowser (): Promise<Browser> {
   sharedBrowser ??= launchBrowser().then(browser => {
     file.teardown(() => browser.close())
@@ -31,7 +31,7 @@ function getSharedBrowser (): Promise<Browser> {
   return sharedBrowser
 }
 
-/** A page in a context of its own: no cookie, storage, cache or service worker of another test is in it. */
+/** Opens a page in a context of its own, without cookies, storage, cache or service workers of other tests. */
 export async function openPage (t: Test): Promise<BrowserPage> {
   const browser = await getSharedBrowser()
   const page = await browser.newPage()
@@ -41,7 +41,7 @@ export async function openPage (t: Test): Promise<BrowserPage> {
   page.on('request', request => requestedUrls.push(request.url()))
   page.on('pageerror', error => errors.push(String(error)))
   page.on('console', message => {
-    // A form that is judged while it is being filled in is not valid yet, which Chromium counts among the errors.
+    // While the user fills in the form, it is not valid yet. Chromium logs the 422 as an error.
     if (message.type() === 'error' && !message.location().url.endsWith('/users/validate')) errors.push(message.text())
   })
   return { page, requestedUrls, errors }

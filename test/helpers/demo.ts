@@ -1,4 +1,4 @@
-/** The service with the demo's page, and that page in a browser. */
+/** Starts the service with the demo page and opens it in a browser. */
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { registerDemoPage } from '../../tools/demo/plugin.ts'
@@ -11,12 +11,12 @@ export const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is 
 export interface Demo extends BrowserPage {
   url: string
   emulator: Emulator
-  /** The creates that Procore received, and the users that it holds. */
+  /** Creates that the emulator received, and users that it has. */
   countCreates: () => number
   countUsers: () => number
 }
 
-/** As `tools/demo/service.ts` does it. */
+/** Starts the service as `tools/demo/service.ts` does. */
 export function startDemo (t: Test): Promise<Service> {
   return startService(t, { extend: (fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)) })
 }
@@ -39,7 +39,6 @@ export async function loadPage (page: Page, url: string): Promise<void> {
   await page.locator('html[data-ready]').waitFor()
 }
 
-/** What has to be there. */
 export async function fillRequiredFields (page: Page, email = 'jane.doe@example.com'): Promise<void> {
   await page.getByLabel('First name').fill('Jane')
   await page.getByLabel('Last name').fill('Doe')
@@ -48,10 +47,12 @@ export async function fillRequiredFields (page: Page, email = 'jane.doe@example.
 
 export const submit = (page: Page) => page.getByRole('button', { name: 'Create user' }).click()
 
-/** Resolves once the page says so. */
-export const waitForOutcome = (page: Page, word: string) => page.locator('#outcome .badge').getByText(word, { exact: true }).waitFor()
+/** Resolves when the page shows the outcome. */
+export async function waitForOutcome (page: Page, word: string): Promise<void> {
+  await page.locator('#outcome .badge').getByText(word, { exact: true }).waitFor()
+}
 
-/** Has the next create end so, and waits until Procore knows. */
+/** Injects a fault into the next create, and waits until the emulator has it. */
 export async function selectFault (page: Page, label: string): Promise<void> {
   const faultOrdered = page.waitForResponse(/\/demo\/next\//)
   await page.getByLabel('What goes wrong').selectOption({ label })

@@ -1,4 +1,4 @@
-/** A port for a program that can't be asked which one it took; another may take it in between, which on loopback nobody is likely to do. */
+/** Finds a free port for a program that cannot pick one itself. In rare cases another program takes it first. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { getPort } from './listen.ts'

@@ -1,8 +1,8 @@
-/** Real images of a wanted size, made here, so that no file has to be kept: their pixels are noise and their comments zeros. */
+/** Generates real images of a wanted size, so that no image files are needed. */
 import { randomBytes } from 'node:crypto'
 import { crc32, deflateSync } from 'node:zlib'
 
-/** A PNG of noise with at least so many bytes: every decoder takes it. */
+/** Returns a PNG of noise, of at least this size. */
 export function png (minBytes = 300): Buffer {
   const side = Math.ceil(Math.sqrt(minBytes / 3))
   const rows = Buffer.alloc(side * (side * 3 + 1))
@@ -11,7 +11,12 @@ export function png (minBytes = 300): Buffer {
   header.writeUInt32BE(side, 0)
   header.writeUInt32BE(side, 4)
   header.set([8, 2, 0, 0, 0], 8)
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))])
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows, { level: 1 })),
+    chunk('IEND', Buffer.alloc(0)),
+  ])
 }
 
 function chunk (type: string, data: Buffer): Buffer {
@@ -23,20 +28,25 @@ function chunk (type: string, data: Buffer): Buffer {
   return Buffer.concat([size, body, sum])
 }
 
-const tinyJpeg = Buffer.from('/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA=', 'base64')
+const tinyJpeg = Buffer.from(
+  '/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP////////////////////////////////////////////////////////////////////////////' +
+  '//////////wgALCAABAAEBAREA/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAAgBAQABPxA=',
+  'base64'
+)
 
-/** A JPEG of one pixel with as many comment segments (ITU T.81 §B.2.4.5) as the size takes. */
+/** Returns a JPEG of one pixel with comment segments (ITU T.81 §B.2.4.5), of at least this size. */
 export function jpeg (minBytes = tinyJpeg.length): Buffer {
   const comments: Buffer[] = []
   for (let bytes = tinyJpeg.length; bytes < minBytes; bytes += 65_537) {
-    comments.push(Buffer.concat([Buffer.from([0xff, 0xfe, 0xff, 0xff]), randomBytes(65_533).map(byte => byte === 0xff ? 0 : byte)]))
+    const comment = randomBytes(65_533).map(byte => byte === 0xff ? 0 : byte)
+    comments.push(Buffer.concat([Buffer.from([0xff, 0xfe, 0xff, 0xff]), comment]))
   }
   return Buffer.concat([tinyJpeg.subarray(0, 2), ...comments, tinyJpeg.subarray(2)])
 }
 
 export const gif = () => Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
 
-/** One white pixel. */
+/** Returns a BMP of one white pixel. */
 export function bmp (): Buffer {
   const image = Buffer.alloc(58)
   image.write('BM')
@@ -51,7 +61,7 @@ export function bmp (): Buffer {
   return image
 }
 
-/** Little-endian, one strip of one grey pixel. */
+/** Returns a little-endian TIFF with one strip of one grey pixel. */
 export function tiff (): Buffer {
   const tags = [[256, 1], [257, 1], [258, 8], [259, 1], [262, 1], [273, 8], [278, 1], [279, 1]] as const
   const image = Buffer.alloc(10 + 2 + tags.length * 12 + 4)

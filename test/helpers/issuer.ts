@@ -1,18 +1,18 @@
-/** An issuer of callers' tokens: a JWKS on a real socket, and what signs with its keys. */
+/** Issues callers' JWTs, and serves the JWKS on a real socket. */
 import { createServer } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import type { Test } from 'tap'
 import { listen } from './listen.ts'
 
 export interface Issuer {
-  /** What the service needs to verify its tokens. */
+  /** Environment with which the service verifies its JWTs. */
   env: Record<string, string>
-  /** How often the keys were asked for. */
+  /** Number of JWKS requests. */
   requestCount: number
-  /** Whether it answers with an error. */
+  /** Whether it responds with 503. */
   isDown: boolean
   sign (claims?: JWTPayload, options?: SignOptions): Promise<string>
-  /** Adds a key that later tokens are signed with. */
+  /** Adds a key, which signs all later JWTs. */
   rotate (algorithm?: string): Promise<void>
 }
 
@@ -34,10 +34,15 @@ export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer
     env: {},
     requestCount: 0,
     isDown: false,
-    sign: async (claims = {}, { issuer = issuerUrl, audience: to = audience, expiresIn = 600, notBeforeIn = 0 } = {}) => {
+    sign: async (claims = {}, options = {}) => {
       const nowSeconds = Math.floor(Date.now() / 1000)
-      return new SignJWT({ sub: 'caller', ...claims }).setProtectedHeader({ alg: current.algorithm, kid: current.kid })
-        .setIssuer(issuer).setAudience(to).setExpirationTime(nowSeconds + expiresIn).setNotBefore(nowSeconds + notBeforeIn).sign(current.key)
+      return new SignJWT({ sub: 'caller', ...claims })
+        .setProtectedHeader({ alg: current.algorithm, kid: current.kid })
+        .setIssuer(options.issuer ?? issuerUrl)
+        .setAudience(options.audience ?? audience)
+        .setExpirationTime(nowSeconds + (options.expiresIn ?? 600))
+        .setNotBefore(nowSeconds + (options.notBeforeIn ?? 0))
+        .sign(current.key)
     },
     rotate: async (algorithm = 'ES256') => {
       const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true })
@@ -51,7 +56,12 @@ export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer
     if (issuer.isDown) response.writeHead(503).end('away')
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: publicKeys }))
   })
-  issuer.env = { CALLER_AUTH: 'jwt', JWT_JWKS_URL: `http://127.0.0.1:${await listen(t, server)}/jwks`, JWT_ISSUER: issuerUrl, JWT_AUDIENCE: audience }
+  issuer.env = {
+    CALLER_AUTH: 'jwt',
+    JWT_JWKS_URL: `http://127.0.0.1:${await listen(t, server)}/jwks`,
+    JWT_ISSUER: issuerUrl,
+    JWT_AUDIENCE: audience,
+  }
   return issuer
 }
 

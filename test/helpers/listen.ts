@@ -1,9 +1,9 @@
-/** A server of a test: on a port that the system picks, and gone with the test that made it. */
+/** Starts a server on a free port and closes it with the test. */
 import { once } from 'node:events'
 import type { Server, Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** Resolves with the port, once it listens; the test's end closes the server and destroys the connections that it still has. */
+/** Resolves with the port. When the test ends, the server is closed and its connections are destroyed. */
 export async function listen (t: Test, server: Server, host = '127.0.0.1'): Promise<number> {
   const sockets = new Set<Socket>()
   server.on('connection', socket => {
@@ -19,9 +19,9 @@ export async function listen (t: Test, server: Server, host = '127.0.0.1'): Prom
   return getPort(server)
 }
 
-/** The port of a server that listens on TCP, as Node's type does not know. @throws before it listens */
+/** Returns the port of a server that listens on TCP. @throws if it does not listen */
 export function getPort (server: Pick<Server, 'address'>): number {
   const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('it does not listen on TCP')
+  if (address === null || typeof address === 'string') throw new TypeError('the server does not listen on TCP')
   return address.port
 }

@@ -1,11 +1,11 @@
-/** A way to a service on which answers to POSTs get lost: the request arrives and is served, and the caller sees its connection reset. */
+/** Proxies TCP and loses responses to POST: the service serves the request, and the caller sees a connection reset. */
 import { connect, createServer } from 'node:net'
 import type { Test } from 'tap'
 import { listen } from './listen.ts'
 
 export interface LossyProxy {
   url: string
-  /** How many answers still get lost. */
+  /** Number of responses that are still lost. */
   responsesToDrop: number
 }
 

@@ -1,8 +1,9 @@
-/** The gateway of deploy/nginx.conf as a real nginx on loopback, with only its addresses changed. */
+/** Runs nginx with deploy/nginx.conf on loopback. Only the addresses are changed. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { freePort } from './free-port.ts'
@@ -12,7 +13,7 @@ export const hasNginx = spawnSync('nginx', ['-v']).status === 0
 
 export interface Gateway {
   url: string
-  /** Reloads it with this replica marked as down, or with none, and resolves when no worker has the old configuration any more. */
+  /** Reloads nginx with one replica marked as down, or none. Resolves when no worker has the old configuration. */
   markDown (upstream?: string): Promise<void>
 }
 
@@ -21,10 +22,11 @@ export async function startGateway (t: Test, upstreams: string[]): Promise<Gatew
   const port = await freePort()
   const directory = t.testdir()
   const file = join(directory, 'nginx.conf')
+  const serversPattern = /server service-1:3000 max_fails=0;[^#]*server service-3:3000 max_fails=0;/
   const write = async (down?: string) => {
-    const servers = upstreams.map(upstream => `server ${upstream} max_fails=0${upstream === down ? ' down' : ''};`).join(' ')
+    const servers = upstreams.map(upstream => `server ${upstream} max_fails=0${upstream === down ? ' down' : ''};`)
     await writeFile(file, (await readFile(join(root, 'deploy/nginx.conf'), 'utf8'))
-      .replace(/server service-1:3000 max_fails=0;[^#]*server service-3:3000 max_fails=0;/, servers)
+      .replace(serversPattern, servers.join(' '))
       .replace('listen 8080;', `listen 127.0.0.1:${port};`)
       .replaceAll('/tmp/', `${directory}/`)
       .replace('worker_processes auto;', 'worker_processes 1; daemon off;'))
@@ -36,14 +38,14 @@ export async function startGateway (t: Test, upstreams: string[]): Promise<Gatew
     if (nginx.exitCode === null) await once(nginx, 'exit')
   })
   const url = `http://127.0.0.1:${port}`
-  while (nginx.exitCode === null && !await isResponding(url)) await new Promise(resolve => setTimeout(resolve, 20))
+  while (nginx.exitCode === null && !await isResponding(url)) await sleep(20)
   return {
     url,
     markDown: async down => {
       const before = await listWorkers(nginx)
       await write(down)
       nginx.kill('SIGHUP')
-      while ((await listWorkers(nginx)).every(pid => before.includes(pid))) await new Promise(resolve => setTimeout(resolve, 20))
+      while ((await listWorkers(nginx)).every(pid => before.includes(pid))) await sleep(20)
     },
   }
 }
@@ -52,7 +54,13 @@ async function listWorkers ({ pid }: ChildProcess): Promise<string[]> {
   return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')
 }
 
-/** The answer is read to its end, and its connection closed with it: one that stayed would end in the middle of a test, when nginx is reloaded. */
+/** Closes the connection. An idle one would be closed in the middle of a test, when nginx is reloaded. */
 async function isResponding (url: string): Promise<boolean> {
-  return request(url, { headers: { connection: 'close' } }).then(({ body }) => body.dump()).then(() => true, () => false)
+  try {
+    const { body } = await request(url, { headers: { connection: 'close' } })
+    await body.dump()
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,11 +1,13 @@
-/** A receiver of OTLP over HTTP that reads the protobuf of what it is sent. */
+/** Receives OTLP over HTTP and decodes its protobuf messages. */
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
+import { Type, type Static } from '@sinclair/typebox'
 import protobuf from 'protobufjs'
 import type { Test } from 'tap'
+import { assertSchema } from './assert-schema.ts'
 import { listen } from './listen.ts'
 
-/** The messages of opentelemetry/proto/collector/trace/v1, as far as the tests look. */
+/** The messages of opentelemetry/proto/collector/trace/v1, with the fields that the tests read. */
 const { root } = protobuf.parse(`
   syntax = "proto3";
   message ExportTraceServiceRequest { repeated ResourceSpans resource_spans = 1; }
@@ -14,7 +16,8 @@ const { root } = protobuf.parse(`
   message ScopeSpans { repeated Span spans = 2; }
   message Span {
     bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5; int32 kind = 6;
-    fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated KeyValue attributes = 9; Status status = 15;
+    fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8;
+    repeated KeyValue attributes = 9; Status status = 15;
   }
   message Status { string message = 2; int32 code = 3; }
   message KeyValue { string key = 1; AnyValue value = 2; }
@@ -36,11 +39,11 @@ export interface ReceivedSpan {
 export interface OtlpReceiver {
   url: string
   spans: ReceivedSpan[]
-  /** Of whoever sent them. */
+  /** Attributes of the sender. */
   resource: Record<string, unknown>
-  /** Paths that were asked for. */
+  /** Paths of the requests. */
   paths: Set<string>
-  /** Instead of 200. */
+  /** Status of the responses. */
   status: number
 }
 
@@ -57,33 +60,55 @@ export async function startOtlpReceiver (t: Test): Promise<OtlpReceiver> {
   return receiver
 }
 
+const AttributesSchema = Type.Array(Type.Object({
+  key: Type.String(),
+  value: Type.Object({ stringValue: Type.Optional(Type.String()), intValue: Type.Optional(Type.String()) }),
+}))
+const SpanSchema = Type.Object({
+  traceId: Type.String(),
+  spanId: Type.String(),
+  parentSpanId: Type.String(),
+  name: Type.String(),
+  kind: Type.Integer(),
+  startTimeUnixNano: Type.String(),
+  endTimeUnixNano: Type.String(),
+  attributes: AttributesSchema,
+  status: Type.Optional(Type.Union([Type.Null(), Type.Object({ code: Type.Integer() })])),
+})
+const ExportSchema = Type.Object({
+  resourceSpans: Type.Array(Type.Object({
+    resource: Type.Object({ attributes: AttributesSchema }),
+    scopeSpans: Type.Array(Type.Object({ spans: Type.Array(SpanSchema) })),
+  })),
+})
+
 function decodeSpans (body: Buffer, receiver: OtlpReceiver): void {
   const type = root.lookupType('ExportTraceServiceRequest')
   const message = type.toObject(type.decode(body), { longs: String, bytes: String, defaults: true })
-  for (const { resource, scopeSpans } of message['resourceSpans']) {
+  for (const { resource, scopeSpans } of assertSchema(ExportSchema, message).resourceSpans) {
     receiver.resource = toAttributes(resource.attributes)
-    for (const { spans } of scopeSpans) for (const span of spans) receiver.spans.push(toReceivedSpan(span))
+    for (const { spans } of scopeSpans) receiver.spans.push(...spans.map(toReceivedSpan))
   }
 }
 
-function toReceivedSpan (span: Record<string, string> & { kind: number, attributes: KeyValue[], status?: { code: number } }): ReceivedSpan {
-  const hex = (base64 = '') => Buffer.from(base64, 'base64').toString('hex')
-  const ms = (nanos = '0') => Number(BigInt(nanos) / 1000n) / 1000
+function toReceivedSpan (span: Static<typeof SpanSchema>): ReceivedSpan {
+  const toHex = (base64: string) => Buffer.from(base64, 'base64').toString('hex')
+  const toMs = (nanos: string) => Number(BigInt(nanos) / 1000n) / 1000
   return {
-    traceId: hex(span['traceId']),
-    spanId: hex(span['spanId']),
-    parentSpanId: hex(span['parentSpanId']),
-    name: span['name'] ?? '',
+    traceId: toHex(span.traceId),
+    spanId: toHex(span.spanId),
+    parentSpanId: toHex(span.parentSpanId),
+    name: span.name,
     kind: span.kind,
-    startMs: ms(span['startTimeUnixNano']),
-    endMs: ms(span['endTimeUnixNano']),
+    startMs: toMs(span.startTimeUnixNano),
+    endMs: toMs(span.endTimeUnixNano),
     attributes: toAttributes(span.attributes),
     isError: span.status?.code === 2,
   }
 }
 
-interface KeyValue { key: string, value: { stringValue?: string, intValue?: string } }
-
-function toAttributes (attributes: KeyValue[]): Record<string, unknown> {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue !== '' && value.stringValue !== undefined ? value.stringValue : Number(value.intValue)]))
+function toAttributes (attributes: Static<typeof AttributesSchema>): Record<string, unknown> {
+  return Object.fromEntries(attributes.map(({ key, value: { stringValue = '', intValue } }) => {
+    return [key, stringValue === '' ? Number(intValue) : stringValue]
+  }))
 }

@@ -1,4 +1,4 @@
-/** Prometheus' text format, as far as tests look at it. */
+/** Parses the Prometheus text format. */
 export interface Sample {
   name: string
   labels: Record<string, string>
@@ -9,11 +9,12 @@ export function parseSamples (text: string): Sample[] {
   return text.split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
     const [, name = '', labels = '', value] = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     if (value === undefined) throw new Error(`not a sample: ${line}`)
-    return { name, labels: Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, text]) => [label, text])), value: Number(value) }
+    const labelEntries = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label = '', text = '']) => [label, text] as const)
+    return { name, labels: Object.fromEntries(labelEntries), value: Number(value) }
   })
 }
 
-/** Names of families with their types. */
+/** Returns the type of each family by its name. */
 export function parseFamilies (text: string): Map<string, string> {
   return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]))
 }

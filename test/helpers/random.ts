@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed (mulberry32), so that a run can be made again. */
+/** Generates pseudo-random numbers (mulberry32). The same seed repeats a run. */
 export class Random {
   #state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** From 0 up to, not including, 1. */
+  /** Returns a number in [0, 1). */
   next (): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let mixed = this.#state

@@ -1,4 +1,4 @@
-/** A real Redis of a test's own, on a free port, that can be killed, stopped and started again. */
+/** Runs a Redis for one test, on a free port. It can be killed, paused and started again. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
@@ -11,13 +11,18 @@ export class TestRedis {
   readonly port: number
   readonly #arguments: readonly string[]
   #child: ChildProcess | undefined
-  /** For looking at what the service stored. */
+  /** Reads what the service stored. */
   readonly client: Redis
 
   constructor (port: number, directory: string, extraArgs: readonly string[], password: string | undefined) {
     this.port = port
-    this.#arguments = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'yes', '--loglevel', 'warning', ...extraArgs]
-    this.client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, ...(password !== undefined && { password }) })
+    this.#arguments = [
+      '--port', String(port), '--bind', '127.0.0.1', '--dir', directory,
+      '--save', '', '--appendonly', 'yes', '--loglevel', 'warning',
+      ...extraArgs,
+    ]
+    const authentication = password === undefined ? {} : { password }
+    this.client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, ...authentication })
     this.client.on('error', () => {})
   }
 
@@ -47,8 +52,11 @@ export class TestRedis {
   }
 }
 
-export async function startRedis (t: Test, { extraArgs = [], password }: { extraArgs?: readonly string[], password?: string } = {}): Promise<TestRedis> {
-  const redis = new TestRedis(await freePort(), t.testdir(), password === undefined ? extraArgs : [...extraArgs, '--requirepass', password], password)
+interface RedisOptions { extraArgs?: readonly string[], password?: string }
+
+export async function startRedis (t: Test, { extraArgs = [], password }: RedisOptions = {}): Promise<TestRedis> {
+  const args = password === undefined ? extraArgs : [...extraArgs, '--requirepass', password]
+  const redis = new TestRedis(await freePort(), t.testdir(), args, password)
   await redis.start()
   t.teardown(async () => {
     redis.client.disconnect()

@@ -1,4 +1,4 @@
-/** What tests send and read: JSON, forms by bytes, and whatever can be put on a socket. */
+/** Sends JSON, multipart forms and raw bytes, and reads the responses. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
@@ -16,30 +16,41 @@ export const jane = { last_name: 'Doe', email_address: 'jane.doe@example.com' }
 
 export type Body = string | Buffer | AsyncIterable<Buffer>
 
-/** A POST unless another method is named; what is iterated goes out chunked. */
-export async function send (url: string, { method = 'POST', headers = {}, body = '' }: { method?: Dispatcher.HttpMethod, headers?: Record<string, string>, body?: Body }): Promise<TestResponse> {
-  const response = await request(url, { method, headers, body: typeof body === 'string' || Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false }) })
+interface RequestOptions { method?: Dispatcher.HttpMethod, headers?: Record<string, string>, body?: Body }
+
+/** Sends a POST by default. An iterable body is sent chunked. */
+export async function send (url: string, options: RequestOptions): Promise<TestResponse> {
+  const { method = 'POST', headers = {}, body = '' } = options
+  const isBuffered = typeof body === 'string' || Buffer.isBuffer(body)
+  const response = await request(url, {
+    method, headers, body: isBuffered ? body : Readable.from(body, { objectMode: false }),
+  })
   return assertNoCredentials(url, toTestResponse(response.statusCode, response.headers, await response.body.text()))
 }
 
-/** The secrets and tokens of tests: the emulator's and those of an issuer of JWTs. */
+/** Matches the secrets and tokens of the tests: those of the emulator and JWTs. */
 export const credentialPattern = /demo-secret|second-secret|hunter2|eyJ\.|eyJhbGciOi/
 
-/** No answer of the service may ever hold a credential, whatever a test looks at. */
+/** No response of the service may contain a credential. This checks the traffic of all tests. */
 function assertNoCredentials (url: string, response: TestResponse): TestResponse {
-  if (!/\/(__emulator|oauth)\//.test(url) && credentialPattern.test(JSON.stringify([response.headers, response.text]))) throw new Error(`a credential in the answer of ${url}`)
+  const isEmulator = /\/(__emulator|oauth)\//.test(url)
+  if (!isEmulator && credentialPattern.test(JSON.stringify([response.headers, response.text]))) {
+    throw new Error(`The response of ${url} contains a credential.`)
+  }
   return response
 }
 
 export function sendJson (url: string, body: unknown, headers: Record<string, string> = {}): Promise<TestResponse> {
-  return send(url, { body: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } })
+  const isRaw = typeof body === 'string' || Buffer.isBuffer(body)
+  return send(url, {
+    body: isRaw ? body : JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers },
+  })
 }
 
 export function sendMultipart (url: string, body: Body, headers: Record<string, string> = {}): Promise<TestResponse> {
   return send(url, { body, headers: { 'content-type': `multipart/form-data; boundary=${boundary}`, ...headers } })
 }
 
-/** A body in pieces. */
 export async function * streamChunks (...parts: Array<string | Buffer>): AsyncGenerator<Buffer> {
   for (const part of parts) yield Buffer.from(part)
 }
@@ -48,9 +59,12 @@ function toTestResponse (status: number, headers: TestResponse['headers'], text:
   return { status, headers, text, json: parseJson(text) }
 }
 
+const parseTestJson: (text: string) => TestResponse['json'] = JSON.parse
+
+/** Returns an empty object for a body that is not JSON. Tests compare the members that they expect. */
 function parseJson (text: string): TestResponse['json'] {
   try {
-    return JSON.parse(text)
+    return parseTestJson(text)
   } catch {
     return {}
   }
@@ -63,18 +77,20 @@ export interface MultipartPart {
   filename?: string
   type?: string
   data: string | Buffer
-  /** Instead of all others: the header block as it is. */
+  /** Header block that replaces the one built from the other members. */
   rawHeaders?: string
 }
 
-/** The bytes of a form. */
 export function multipartBody (parts: MultipartPart[], partBoundary = boundary): Buffer {
-  return Buffer.concat([...parts.map(part => multipartPart(part, partBoundary)), Buffer.from(`--${partBoundary}--\r\n`)])
+  const closeDelimiter = Buffer.from(`--${partBoundary}--\r\n`)
+  return Buffer.concat([...parts.map(part => multipartPart(part, partBoundary)), closeDelimiter])
 }
 
-export function multipartPart ({ name, filename, type, data, rawHeaders }: MultipartPart, partBoundary = boundary): Buffer {
+export function multipartPart (part: MultipartPart, partBoundary = boundary): Buffer {
+  const { name, filename, type, data, rawHeaders } = part
   const file = filename === undefined ? '' : `; filename="${filename}"`
-  const headers = rawHeaders ?? `Content-Disposition: form-data; name="${name}"${file}${type === undefined ? '' : `\r\nContent-Type: ${type}`}`
+  const contentType = type === undefined ? '' : `\r\nContent-Type: ${type}`
+  const headers = rawHeaders ?? `Content-Disposition: form-data; name="${name}"${file}${contentType}`
   return Buffer.concat([Buffer.from(`--${partBoundary}\r\n${headers}\r\n\r\n`), Buffer.from(data), Buffer.from('\r\n')])
 }
 
@@ -83,7 +99,7 @@ export const janeParts: MultipartPart[] = [
   { name: 'user[email_address]', data: 'jane.doe@example.com' },
 ]
 
-/** A connection on which a test writes bytes itself. */
+/** Writes raw bytes to a connection. */
 export class RawConnection {
   readonly socket: Socket
   received = ''
@@ -98,20 +114,24 @@ export class RawConnection {
     return this
   }
 
-  /** Everything that came until the other side closed. */
+  /** Returns everything received until the other side closed. */
   async readToEnd (): Promise<string> {
     if (!this.socket.closed) await once(this.socket, 'close')
     return this.received
   }
 
-  /** What came once it holds this text so many times. */
+  /** Returns everything received as soon as it contains the text so many times. */
   async readUntil (text: string, times = 1): Promise<string> {
-    while (this.received.split(text).length <= times) await Promise.race([once(this.socket, 'data'), once(this.socket, 'close').then(() => { throw new Error(`closed before ${text}: ${this.received}`) })])
+    const failOnClose = async () => {
+      await once(this.socket, 'close')
+      throw new Error(`closed before ${text}: ${this.received}`)
+    }
+    while (this.received.split(text).length <= times) await Promise.race([once(this.socket, 'data'), failOnClose()])
     return this.received
   }
 }
 
-/** The pairs of pointer and rule, for comparing lists of faults at a glance. */
+/** Returns part, pointer and rule of each error as one text. */
 export function summarizeErrors ({ json }: TestResponse): string[] {
   return (json.errors ?? []).map(({ in: part, pointer, rule }) => `${part} ${pointer} ${rule}`)
 }

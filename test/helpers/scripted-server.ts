@@ -1,4 +1,4 @@
-/** A server that gives the answers of a list, one to each request, and keeps what it was asked; the last answer is given for ever. */
+/** Sends scripted responses, one for each request, and records the requests. The last response is repeated. */
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import type { Test } from 'tap'
@@ -16,8 +16,10 @@ export interface ScriptedServer {
   requests: Array<{ method: string | undefined, url: string | undefined, headers: IncomingHttpHeaders }>
 }
 
-/** @param script `'reset'` closes the connection instead of answering, `'silence'` never answers */
-export async function startScriptedServer (t: Test, script: ReadonlyArray<ScriptedResponse | 'reset' | 'silence'>): Promise<ScriptedServer> {
+/** @param script `'reset'` resets the connection, `'silence'` never responds */
+export async function startScriptedServer (
+  t: Test, script: ReadonlyArray<ScriptedResponse | 'reset' | 'silence'>
+): Promise<ScriptedServer> {
   const requests: ScriptedServer['requests'] = []
   const server = createServer(async (request, response) => {
     await buffer(request)
@@ -29,11 +31,18 @@ export async function startScriptedServer (t: Test, script: ReadonlyArray<Script
   return { url: `http://127.0.0.1:${await listen(t, server)}`, requests }
 }
 
-export const createdResponse: ScriptedResponse = { status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}' }
+export const createdResponse: ScriptedResponse = {
+  status: 201, headers: { 'content-type': 'application/json', 'x-request-id': 'r-1' }, body: '{"id":7}',
+}
 
-/** A problem as the service tells it. */
+/** Builds a problem as the service sends it. */
 export function problemResponse (code: ProblemCode, outcome?: Outcome, retryAfter?: string): ScriptedResponse {
   const { status, title } = problemTable[code]
-  const body = { type: `urn:problem-type:procore-bff:${code}`, title, status, detail: `${title}.`, code, request_id: 'r-1', outcome }
-  return { status, headers: { 'content-type': 'application/problem+json; charset=utf-8', ...(retryAfter !== undefined && { 'retry-after': retryAfter }) }, body: JSON.stringify(body) }
+  const type = `urn:problem-type:procore-bff:${code}`
+  const body = { type, title, status, detail: `${title}.`, code, request_id: 'r-1', outcome }
+  const headers = {
+    'content-type': 'application/problem+json; charset=utf-8',
+    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+  }
+  return { status, headers, body: JSON.stringify(body) }
 }

@@ -1,4 +1,4 @@
-/** A service for one test: built from an environment as `npm start` would, listening on a free port, closed by the test that made it. */
+/** Starts a service for one test: built from an environment like `npm start`, on a free port, closed with the test. */
 import type { Test } from 'tap'
 import { buildApp, type App } from '../../src/app.ts'
 import { loadConfig, type Config } from '../../src/config/index.ts'
@@ -16,20 +16,20 @@ export interface Service {
   /** Log lines as objects. */
   lines: Array<Record<string, unknown>>
   emulator: Emulator
-  /** Where a user of company 101 is created. */
+  /** URL that creates a user of company 101. */
   usersUrl: string
 }
 
 export interface ServiceOptions {
   env?: Record<string, string>
   emulator?: Partial<Settings>
-  /** A Procore that is not the emulator. */
+  /** Another upstream instead of the emulator. */
   procoreUrl?: string
-  /** Instead of those that the service mirrors. */
+  /** Other endpoints instead of the service's own. */
   endpoints?: readonly Endpoint[]
-  /** Adds what `npm start` does not have. */
+  /** Adds routes that `npm start` does not have. */
   extend?: (fastify: App['fastify'], config: Config) => Promise<void>
-  /** Whether the first token is had before the test goes on. */
+  /** Whether to wait for the first access token. */
   ready?: boolean
 }
 
@@ -47,13 +47,14 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     LOG_LEVEL: 'trace',
     ...options.env,
   })
-  const app = await buildApp(config, createLog(config.log, { write: line => { lines.push(JSON.parse(line)) } }), options.endpoints)
+  const log = createLog(config.log, { write: line => { lines.push(parseLine(line)) } })
+  const app = await buildApp(config, log, options.endpoints)
   await options.extend?.(app.fastify, config)
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()
     await app.fastify.close()
     const leak = findLeak(lines)
-    if (leak !== undefined) throw new Error(`a credential or an address in the log: ${leak}`)
+    if (leak !== undefined) throw new Error(`A log line contains a credential or personal data: ${leak}`)
   })
   await app.store?.start()
   if (options.ready ?? true) await app.procore.accessTokens.get()
@@ -63,12 +64,16 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
   return { url, port, app, lines, emulator, usersUrl: `${url}/companies/101/users` }
 }
 
-/** The people of the tests: names, addresses, numbers. */
+const parseLine: (line: string) => Record<string, unknown> = JSON.parse
+
+/** Matches names, addresses and numbers of the people in the tests. */
 const personalDataPattern = /@example\.com|\bDoe\b|\bjane\b|1-555-/i
 
-/** The first line that holds a secret, a token, or something of a person: all of a test's traffic is looked at. */
+/** Returns the first line that contains a secret, a token or personal data. */
 function findLeak (lines: Service['lines']): string | undefined {
-  return lines.map(({ fingerprint: _, ...line }) => JSON.stringify(line)).find(line => credentialPattern.test(line) || personalDataPattern.test(line))
+  return lines
+    .map(({ fingerprint: _, ...line }) => JSON.stringify(line))
+    .find(line => credentialPattern.test(line) || personalDataPattern.test(line))
 }
 
 export async function startTestEmulator (t: Test, settings?: Partial<Settings>): Promise<Emulator> {

@@ -1,7 +1,7 @@
-/** A clock of the test's own: as real time goes on, with what is skipped on top. */
+/** Moves the clock of a test ahead. */
 import type { Test } from 'tap'
 
-/** What comes back moves `Date.now` on by so many milliseconds. */
+/** Returns a function that moves `Date.now` ahead by so many milliseconds. */
 export function skipTime (t: Test): (ms: number) => void {
   let skippedMs = 0
   const now = Date.now.bind(Date)

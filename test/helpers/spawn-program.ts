@@ -1,30 +1,46 @@
-/** The service, the emulator or any other program of this repository as a process of its own, as an operator starts it. */
+/** Runs a program of this repository in a process of its own, as an operator starts it. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { resolve as resolvePath } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
+import { assertSchema } from './assert-schema.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface Program {
   child: ChildProcess
-  /** What it wrote to stdout, a line each. */
+  /** Lines of stdout. */
   lines: string[]
   stderr: () => string
-  /** Resolves with the address of the log line `listening`. */
+  /** Resolves with the URL in the log line `listening`. */
   listening: Promise<string>
   exit: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
 }
 
 const { PATH, NODE_COMPILE_CACHE } = process.env
 
-/** All that a program has of this machine's environment, which may not decide a test: where programs are, and what of the code is compiled (.taprc). */
-export const inheritedEnv: NodeJS.ProcessEnv = { PATH, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: resolvePath(root, NODE_COMPILE_CACHE) }) }
+/** The variables that a program inherits. All others are left out, so that the machine does not decide a test. */
+export const inheritedEnv: NodeJS.ProcessEnv = {
+  PATH,
+  ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE: resolvePath(root, NODE_COMPILE_CACHE) }),
+}
 
-export function spawnProgram (t: Test, file: string, env: Record<string, string> = {}, cwd = root, [command = process.execPath, ...args]: string[] = []): Program {
-  const child = spawn(command, [...args, file], { cwd, env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+/** Returns the URL in the log line `listening`; undefined for any other line. */
+export function parseListeningUrl (line: string): string | undefined {
+  if (!line.includes('"msg":"listening"')) return undefined
+  return assertSchema(Type.Object({ url: Type.String() }), JSON.parse(line)).url
+}
+
+/** @param commandLine runs the file instead of this process's Node */
+export function spawnProgram (
+  t: Test, file: string, env: Record<string, string> = {}, cwd = root, commandLine: readonly string[] = []
+): Program {
+  const [command = process.execPath, ...args] = commandLine
+  const child = spawn(command, [...args, file], {
+    cwd, env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()
   listening.catch(() => {})
   const lines: string[] = []
@@ -32,12 +48,13 @@ export function spawnProgram (t: Test, file: string, env: Record<string, string>
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
   createInterface({ input: child.stdout }).on('line', line => {
     lines.push(line)
-    const url = /"msg":"listening"/.test(line) ? JSON.parse(line).url : undefined
-    if (typeof url === 'string') resolve(url)
+    const url = parseListeningUrl(line)
+    if (url !== undefined) resolve(url)
   })
-  const exit = once(child, 'close').then(([code, signal]) => {
-    reject(new Error(`ended before it listened: ${stderr}`))
-    return { code, signal }
+  const { promise: exit, resolve: resolveExit } = Promise.withResolvers<Awaited<Program['exit']>>()
+  child.once('close', (code, signal) => {
+    reject(new Error(`exited before it listened: ${stderr}`))
+    resolveExit({ code, signal })
   })
   t.teardown(async () => {
     child.kill('SIGKILL')
@@ -46,8 +63,10 @@ export function spawnProgram (t: Test, file: string, env: Record<string, string>
   return { child, lines, stderr: () => stderr, listening, exit }
 }
 
-/** What `npm start` needs to serve against an emulator. */
-export function serviceEnvironment (emulator: { url: string, settings: { clientId: string, clientSecret: string } }): Record<string, string> {
+interface EmulatorAddress { url: string, settings: { clientId: string, clientSecret: string } }
+
+/** Returns the environment with which `npm start` uses an emulator. */
+export function serviceEnvironment (emulator: EmulatorAddress): Record<string, string> {
   return {
     PORT: '0',
     PROCORE_API_URL: emulator.url,

@@ -1,12 +1,20 @@
-/** A program of this repository as a process for a long run outside of tap: started, and known by the address that it says. */
+/** Starts a program of this repository for a long run outside of tap. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { inheritedEnv } from './spawn-program.ts'
+import { inheritedEnv, parseListeningUrl } from './spawn-program.ts'
 
-export async function startProgram (file: string, env: Record<string, string>): Promise<{ child: ChildProcess, url: string }> {
-  const child = spawn(process.execPath, [file], { env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+interface StartedProgram { child: ChildProcess, url: string }
+
+/** Resolves when the program logs that it listens. */
+export async function startProgram (file: string, env: Record<string, string>): Promise<StartedProgram> {
+  const child = spawn(process.execPath, [file], {
+    env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  createInterface({ input: child.stdout }).on('line', line => { if (line.includes('"msg":"listening"')) resolve(JSON.parse(line).url) })
-  child.once('exit', code => reject(new Error(`${file} ended with ${code}`)))
+  createInterface({ input: child.stdout }).on('line', line => {
+    const url = parseListeningUrl(line)
+    if (url !== undefined) resolve(url)
+  })
+  child.once('exit', code => reject(new Error(`${file} exited with ${code}`)))
   return { child, url: await promise }
 }

@@ -1,13 +1,13 @@
-/** A way to a server that can be slow, and that can be made to lead to another server, as an address does after a failover. */
+/** Proxies TCP with a delay. Its target can be changed, as an address does after a failover. */
 import { connect, createServer } from 'node:net'
 import type { Test } from 'tap'
 import { listen } from './listen.ts'
 
 export interface TcpProxy {
   port: number
-  /** Where new connections lead; those that are open stay where they are. */
+  /** Sets the target of new connections. Open connections keep theirs. */
   setTarget (port: number): void
-  /** How long the answers take. */
+  /** Delays what the target sends. */
   setDelay (ms: number): void
 }
 

@@ -1,7 +1,7 @@
-/** Waits for what another process or the other end of a socket does, where there is no event to await. */
+/** Waits for another process or the other end of a socket, where no event can be awaited. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Resolves when the condition holds; a test that waits in vain ends by tap's own limit. */
+/** Resolves when the condition holds. If it never does, tap's timeout ends the test. */
 export async function waitUntil (condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(5)
 }

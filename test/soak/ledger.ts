@@ -1,4 +1,4 @@
-/** The book of a soak: what each caller was told of its create, against what Procore holds in the end. */
+/** Compares the response to each create of a soak with the users that Procore has in the end. */
 
 export interface ReportedResult {
   status: number
@@ -10,9 +10,9 @@ export interface LedgerEntry {
   company: number
   bodyKind: string
   fault: string
-  /** What the caller was told at last; nothing when it left. */
+  /** Last response to the caller; undefined if it disconnected. */
   reported: ReportedResult | undefined
-  /** Whether any answer on the way was `unknown`. */
+  /** Whether any response was `unknown`. */
   wasUnknown: boolean
 }
 
@@ -22,24 +22,30 @@ export class Ledger {
   creates = 0
   userCount = 0
 
-  /** @param usersFound how many users Procore holds of it */
+  /** @param usersFound users that Procore has for this create */
   record (entry: LedgerEntry, usersFound: number): void {
     const { reported } = entry
-    const name = reported === undefined ? 'the caller left' : `${reported.status} ${reported.code ?? ''} ${reported.outcome ?? ''}`.trimEnd()
+    const name = reported === undefined
+      ? 'the caller left'
+      : `${reported.status} ${reported.code ?? ''} ${reported.outcome ?? ''}`.trimEnd()
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     this.creates++
     this.userCount += usersFound
-    const allowedCounts = allowedUserCounts(entry)
-    if (!allowedCounts.includes(usersFound)) this.contradictions.push(`company ${entry.company}, ${entry.bodyKind}, ${entry.fault}: told ${name}, Procore holds ${usersFound}`)
+    if (allowedUserCounts(entry).includes(usersFound)) return
+    const { company, bodyKind, fault } = entry
+    this.contradictions.push(`company ${company}, ${bodyKind}, ${fault}: ${name}, but Procore has ${usersFound} users`)
   }
 
   toString (): string {
-    const rows = [...this.counts].sort(([a], [b]) => a < b ? -1 : 1).map(([name, count]) => `  ${String(count).padStart(7)}  ${name}`)
-    return [`${this.creates} creates, ${this.userCount} users held by Procore, ${this.contradictions.length} untrue answers`, ...rows, ...this.contradictions.slice(0, 20)].join('\n')
+    const counts = [...this.counts].sort(([a], [b]) => a < b ? -1 : 1)
+    const { creates, userCount, contradictions } = this
+    const summary = `${creates} creates, ${userCount} users in Procore, ${contradictions.length} contradictions`
+    const rows = counts.map(([name, count]) => `  ${String(count).padStart(7)}  ${name}`)
+    return [summary, ...rows, ...this.contradictions.slice(0, 20)].join('\n')
   }
 }
 
-/** How many users there may be. */
+/** Returns how many users Procore may have after these responses. */
 function allowedUserCounts ({ reported, wasUnknown }: LedgerEntry): readonly number[] {
   if (reported === undefined || reported.outcome === 'unknown') return [0, 1]
   if (reported.status === 201) return [1]
