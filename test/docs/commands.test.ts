@@ -114,7 +114,9 @@ t.test('on a clean clone, `npm run demo` serves every curl line of the pages', {
   await t.test('README: a form creates a user', async t => t.equal(await curl(curlForm), normalize(created)))
   await t.test('errors: an invalid body is a problem', async t => t.equal(await curl(curlInvalid), normalize(invalid)))
   await t.test('api: JSON creates a user', async t => t.match(await curl(curlJson), /"email_address":"jane\.json@/))
-  await t.test('api: a form creates a user', async t => t.match(await curl(curlApiForm), /"email_address":"jane\.form@/))
+  await t.test('api: a form creates a user', async t => {
+    t.match(await curl(curlApiForm), /"email_address":"jane\.form@/)
+  })
   await t.test('api: a body is validated', async t => t.equal(await curl(curlValidate), normalize(validated)))
   await t.test('api: users are listed', async t => t.match(await curl(curlList), /^\[\{.*\}\]$/))
   await end(child)

@@ -13,7 +13,8 @@ import { root } from '../helpers/spawn-program.ts'
 
 const exec = promisify(execFile)
 const contributing = readPage('CONTRIBUTING.md')
-const commands = [...contributing.text.matchAll(/^ *```sh\n([^]*?)\n *```$/gm)].map(([, command = '']) => command.trim())
+const fences = contributing.text.matchAll(/^ *```sh\n([^]*?)\n *```$/gm)
+const commands = [...fences].map(([, command = '']) => command.trim())
 const [oneTest = '', release = ''] = commands
 
 t.test('CONTRIBUTING has no command that this file does not know', async t => t.equal(commands.length, 2))

@@ -90,6 +90,8 @@ t.test('the README names only files that its folders have', async t => {
   t.ok(rows.length > 15)
   for (const [folders = '', description = ''] of rows) {
     const [folder = ''] = folders.split(', ')
-    for (const [file] of description.matchAll(/[\w-]+\.ts\b/g)) t.ok(existsSync(join(root, folder, file)), join(folder, file))
+    for (const [file] of description.matchAll(/[\w-]+\.ts\b/g)) {
+      t.ok(existsSync(join(root, folder, file)), join(folder, file))
+    }
   }
 })

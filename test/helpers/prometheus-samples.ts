@@ -9,7 +9,8 @@ export function parseSamples (text: string): Sample[] {
   return text.split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
     const [, name = '', labels = '', value] = /^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
     if (value === undefined) throw new Error(`not a sample: ${line}`)
-    const labelEntries = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label = '', text = '']) => [label, text] as const)
+    const pairs = labels.matchAll(/(\w+)="([^"]*)"/g)
+    const labelEntries = [...pairs].map(([, label = '', text = '']) => [label, text] as const)
     return { name, labels: Object.fromEntries(labelEntries), value: Number(value) }
   })
 }
