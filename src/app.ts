@@ -16,6 +16,7 @@ import { Audit } from './telemetry/audit.ts'
 import { registerRequestEnd, createRecord } from './telemetry/request-end.ts'
 import { registerGauges } from './telemetry/gauges.ts'
 import { healthPlugin } from './health/plugin.ts'
+import type { ObservedComponents } from './telemetry/dependencies.ts'
 import { RecentProblems } from './telemetry/recent-problems.ts'
 import { createLineWriter } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
@@ -38,7 +39,7 @@ export interface App {
   readonly inFlight: InFlightRequests
   readonly auth: AuthPlugin
   /** Redis, which replicas share; undefined when each replica works alone. */
-  readonly store: RedisConnection | undefined
+  readonly redis: RedisConnection | undefined
 }
 
 /**
@@ -65,7 +66,7 @@ export async function buildApp (
   const idempotency = new Idempotency(idempotencyStore, config.procore.clientSecret)
   const audit = new Audit(log, config.procore.clientSecret)
   const activeForms = new ActiveForms()
-  const components = { inFlight, procore, auth, redis: sharedState?.redis, activeForms }
+  const components: ObservedComponents = { inFlight, procore, auth, redis: sharedState?.redis, activeForms }
   registerGauges(metrics.registry, components)
   for (const endpoint of endpoints) metrics.initialize(endpoint)
   const allowedMethods = new AllowedMethods(fastify)
@@ -108,7 +109,7 @@ export async function buildApp (
     await sharedState?.close()
     await tracing?.close()
   })
-  return { fastify, procore, inFlight, auth, store: sharedState?.redis }
+  return { fastify, procore, inFlight, auth, redis: sharedState?.redis }
 }
 
 /** Loads the Redis client only when Redis is configured. */

@@ -38,7 +38,7 @@ export async function startProcess (
 
   for (const warning of insecureSettings(config)) log.warn(warning)
   app.auth.jwks?.fetchInBackground()
-  await app.store?.start()
+  await app.redis?.start()
   app.procore.accessTokens.start()
   await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(exitOnListenError)
   log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')

@@ -56,7 +56,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     const leak = findLeak(lines)
     if (leak !== undefined) throw new Error(`A log line contains a credential or personal data: ${leak}`)
   })
-  await app.store?.start()
+  await app.redis?.start()
   if (options.ready ?? true) await app.procore.accessTokens.get()
   await app.fastify.listen({ ...config.listen })
   const port = getPort(app.fastify.server)

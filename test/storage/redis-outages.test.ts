@@ -22,8 +22,8 @@ const uniqueUser = () => ({ user: { ...jane, email_address: `jane${userCount++}@
 const countLogLines = ({ lines }: Service, message: RegExp) => {
   return lines.filter(({ msg }) => message.test(String(msg))).length
 }
-const isDown = ({ app }: Service) => app.store?.isUp === false
-const isUp = ({ app }: Service) => app.store?.isUp === true
+const isDown = ({ app }: Service) => app.redis?.isUp === false
+const isUp = ({ app }: Service) => app.redis?.isUp === true
 
 /** Asserts the behaviour during an outage: creates succeed, those with a key are rejected, and `/readyz` shows it. */
 async function assertServesWithoutRedis (t: Test, service: Service): Promise<void> {
@@ -287,7 +287,7 @@ t.test('slow replies of Redis are used until the timeout, and do not delay a cre
 t.test('a short stall of Redis rejects no request with a key, and no key is claimed twice', { skip }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
-  const { client } = service.app.store ?? {}
+  const { client } = service.app.redis ?? {}
   if (client === undefined) throw new Error('Redis is not configured')
   const probes = t.capture(client, 'set', client.set.bind(client))
   redis.pause()
@@ -303,7 +303,7 @@ t.test('a short stall of Redis rejects no request with a key, and no key is clai
 t.test('a reply that arrived while the process was busy does not time out', { skip, buffered: false }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
-  const call = service.app.store?.run(client => client.ping())
+  const call = service.app.redis?.run(client => client.ping())
   // The reply arrives, but is not read before the timeout.
   await new Promise(resolve => setImmediate(resolve))
   const endsAtMs = Date.now() + limits.redis.timeoutMs * 1.5
