@@ -63,3 +63,11 @@ export type Env = Static<typeof EnvSchema>
 
 /** Variables that can also be set as `<NAME>_FILE`, the path of a file that contains the value. */
 export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const
+
+/** New names of renamed variables, by old name. */
+export const renamedVariables: Readonly<Record<string, string>> = {
+  FORM_HOLD_BYTES: 'FORM_BUFFER_BYTES',
+  RATE_WAIT_MS: 'RATE_LIMIT_MAX_WAIT_MS',
+  PROCORE_ALLOWANCE: 'PROCORE_RATE_LIMIT_SCOPE',
+  CACHE_SECONDS: 'PICK_LIST_CACHE_SECONDS',
+}

@@ -4,7 +4,7 @@
  */
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { EnvSchema, secretFileVariables, type Env } from './env-schema.ts'
+import { EnvSchema, renamedVariables, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
 import { parseEnv, type ParsedEnv, type RawEnv } from './parse-env.ts'
@@ -83,14 +83,6 @@ const settingPrefix =
  * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.
  */
 const kubernetesVariable = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
-
-/** New names of renamed variables, by old name. */
-const renamedVariables: Readonly<Record<string, string>> = {
-  FORM_HOLD_BYTES: 'FORM_BUFFER_BYTES',
-  RATE_WAIT_MS: 'RATE_LIMIT_MAX_WAIT_MS',
-  PROCORE_ALLOWANCE: 'PROCORE_RATE_LIMIT_SCOPE',
-  CACHE_SECONDS: 'PICK_LIST_CACHE_SECONDS',
-}
 
 /**
  * Returns the old names that are set with the same value as the new name, as during a rollout that may be rolled back.

@@ -4,12 +4,13 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { EnvSchema, secretFileVariables } from '../../src/config/env-schema.ts'
+import { EnvSchema, renamedVariables, secretFileVariables } from '../../src/config/env-schema.ts'
 import { limits } from '../../src/config/limits.ts'
 import { createEndpoints } from '../../src/endpoints/index.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { png } from '../helpers/images.ts'
 import { readPage } from '../helpers/markdown.ts'
+import { parseFamilies } from '../helpers/prometheus-samples.ts'
 import { janeParts, multipartBody, send, sendJson, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
@@ -34,6 +35,11 @@ t.test('docs/configuration.md lists every variable with its default', async t =>
     t.equal(value.replace(/^empty.*$/, ''), expected, name)
   }
   for (const name of secretFileVariables) t.ok(page.text.includes(`\`${name}_FILE\``), name)
+})
+
+t.test('docs/configuration.md lists every renamed variable with its new name', async t => {
+  const rows = readPage('docs/configuration.md').tableRows('old name')
+  t.strictSame(Object.fromEntries(rows.map(([oldName = '', newName]) => [oldName, newName])), renamedVariables)
 })
 
 t.test('.env.example lists every variable', async t => {
@@ -67,6 +73,16 @@ t.test('docs/observability.md lists every field of an access log line', async t 
   t.strictSame([...seen].filter(name => !named.has(name)), [], 'fields that the page does not list')
   const rare = 'rateLimitWaitMs'
   t.strictSame([...named].filter(name => !seen.has(name) && name !== rare), [], 'fields that no line has')
+})
+
+t.test('docs/observability.md lists every metric of the service with its type', async t => {
+  const { url } = await startService(t)
+  const families = parseFamilies((await send(`${url}/metrics`, { method: 'GET' })).text)
+  const own = [...families].filter(([name]) => name.startsWith('procore_bff_'))
+  const listed = readPage('docs/observability.md').tableRows('metric').flatMap(([names = '', type = '']) =>
+    names.split(', ').map(name => [name, type] as const))
+  const withoutRedis = listed.filter(([name]) => !name.startsWith('procore_bff_redis_'))
+  t.strictSame(withoutRedis.sort(), own.sort())
 })
 
 t.test('docs/observability.md says how many companies the metrics show', async t => {

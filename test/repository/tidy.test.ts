@@ -5,7 +5,7 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import ts from 'typescript'
 import { parse } from 'yaml'
-import { EnvSchema, secretFileVariables } from '../../src/config/env-schema.ts'
+import { EnvSchema, renamedVariables, secretFileVariables } from '../../src/config/env-schema.ts'
 import { problemCodes } from '../../src/server/problem.ts'
 import { metricPrefix } from '../../src/telemetry/metrics.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
@@ -82,11 +82,10 @@ const foreignVariables = [
   'CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE',
   'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'OTEL_SERVICE_NAME', 'OTEL_TRACES_SAMPLER',
 ]
-/** Old names, which the documentation lists beside the new ones. */
-const renamedVariables = ['FORM_HOLD_BYTES', 'RATE_WAIT_MS', 'PROCORE_ALLOWANCE', 'CACHE_SECONDS']
 const variables = Object.keys(EnvSchema.properties)
 const knownVariables = new Set([
-  ...variables, ...secretFileVariables.map(name => `${name}_FILE`), ...foreignVariables, ...renamedVariables,
+  ...variables, ...secretFileVariables.map(name => `${name}_FILE`), ...foreignVariables,
+  ...Object.keys(renamedVariables),
 ])
 
 t.test('the environment is read in few files', async t => {
