@@ -8,10 +8,13 @@ const shared = [
 ]
 
 const layers = {
+  'src/util': [],
+  'src/http': [],
+  'src/server': ['src/telemetry', 'src/endpoints'],
   'src/endpoints': [],
   'src/config': ['src/endpoints'],
   'src/telemetry': ['src/endpoints'],
-  'src/storage': ['src/telemetry', 'src/endpoints'],
+  'src/storage': ['src/procore', 'src/telemetry', 'src/endpoints'],
   'src/procore': ['src/storage', 'src/telemetry'],
   'src/proxy': ['src/procore', 'src/storage', 'src/telemetry', 'src/endpoints'],
   'src/auth': ['src/storage', 'src/telemetry', 'src/endpoints'],
@@ -20,14 +23,16 @@ const layers = {
   'src/ui': ['src/health', 'src/telemetry'],
 }
 
+/** These compose all layers, or observe the components of all layers by their types. */
+const composition = ['^src/server/(process|shutdown)\\.ts$', '^src/telemetry/dependencies\\.ts$']
+
 const layerRules = Object.entries(layers).map(([layer, allowed]) => ({
   name: `layer ${layer}`,
   severity: 'error',
-  from: { path: `^${layer}/` },
+  from: { path: `^${layer}/`, pathNot: composition },
   to: {
     path: '^(src|tools|client|test|bench)/',
     pathNot: [`^${layer}/`, ...(layer === 'src/endpoints' ? [] : shared), ...allowed.map(folder => `^${folder}/`)],
-    dependencyTypesNot: ['type-only'],
   },
 }))
 
@@ -57,6 +62,12 @@ export default {
     { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
     ...layerRules,
     ...packageRules,
+    {
+      name: 'upward imports are types',
+      severity: 'error',
+      from: { path: '^src/(storage/|telemetry/dependencies\\.ts$)' },
+      to: { path: '^src/(app|auth|proxy|procore|server/in-flight)', dependencyTypesNot: ['type-only'] },
+    },
     {
       name: 'endpoints do no I/O',
       severity: 'error',

@@ -44,13 +44,13 @@ export interface LoadOptions {
   concurrency: number
   seconds: number
   /** Whether each create has an Idempotency-Key of its own. */
-  keyed?: boolean
+  hasIdempotencyKey?: boolean
 }
 
 /** Sends creates until the time is over and returns their number. @throws if a response is not 201 */
 export async function runLoad (
   pools: readonly Pool[],
-  { concurrency, seconds, keyed = false }: LoadOptions
+  { concurrency, seconds, hasIdempotencyKey = false }: LoadOptions
 ): Promise<number> {
   const endsAt = performance.now() + seconds * 1000
   let creates = 0
@@ -59,7 +59,7 @@ export async function runLoad (
       const pool = pools[index % pools.length] ?? fail('The load has no connection pool.')
       const headers = {
         'content-type': 'application/json',
-        ...(keyed && { 'idempotency-key': crypto.randomUUID() }),
+        ...(hasIdempotencyKey && { 'idempotency-key': crypto.randomUUID() }),
       }
       const response = await pool.request({ method: 'POST', path: '/companies/101/users', headers, body: createBody })
       await response.body.dump()

@@ -48,7 +48,7 @@ const growthRow = Type.Object({
 const scaleRow = Type.Object({
   replicas: Type.Number(),
   redis: Type.Boolean(),
-  keyed: Type.Boolean(),
+  hasIdempotencyKey: Type.Boolean(),
   createsPerSecond: Type.Number(),
   cpuMicros: Type.Number(),
   redisCommands: Type.Number(),

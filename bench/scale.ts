@@ -17,7 +17,7 @@ import { scaleTable } from './tables.ts'
 
 const concurrency = 64
 
-interface Case { replicas: number, redis: boolean, keyed: boolean }
+interface Case { replicas: number, redis: boolean, hasIdempotencyKey: boolean }
 
 interface Measurement { createsPerSecond: number, cpuMicros: number, redisCommands: number, redisMicros: number }
 
@@ -26,7 +26,7 @@ const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 const replicaCounts = seconds < 1 ? [2] : [1, 2, 4]
 const redisModes = hasRedis ? [false, true] : [false]
 const cases: Case[] = replicaCounts.flatMap(replicas =>
-  redisModes.flatMap(redis => [false, true].map(keyed => ({ replicas, redis, keyed }))))
+  redisModes.flatMap(redis => [false, true].map(hasIdempotencyKey => ({ replicas, redis, hasIdempotencyKey }))))
 const upstream = await startProgram('bench/upstream.ts', {})
 const redisServer = hasRedis ? await startRedis() : undefined
 const results = new Map<Case, Measurement[]>(cases.map(scaleCase => [scaleCase, []]))
@@ -38,17 +38,17 @@ upstream.child.kill()
 redisServer?.client.disconnect()
 redisServer?.child.kill()
 
-async function measure ({ replicas, redis, keyed }: Case): Promise<Measurement> {
+async function measure ({ replicas, redis, hasIdempotencyKey }: Case): Promise<Measurement> {
   const services = await Promise.all(Array.from({ length: replicas }, () => startProgram('src/main.ts', {
     ...environmentFor(upstream.url),
     ...(redis && redisServer !== undefined && { REDIS_URL: redisServer.url }),
   })))
   const pools = services.map(({ url }) => new Pool(url, { connections: Math.ceil(concurrency / replicas) }))
-  await runLoad(pools, { concurrency, seconds: Math.min(seconds, 1), keyed })
+  await runLoad(pools, { concurrency, seconds: Math.min(seconds, 1), hasIdempotencyKey })
   await redisServer?.client.call('CONFIG', 'RESETSTAT')
   const microsBefore = services.map(({ child }) => getCpuMicros(child))
   const startedAt = performance.now()
-  const creates = await runLoad(pools, { concurrency, seconds, keyed })
+  const creates = await runLoad(pools, { concurrency, seconds, hasIdempotencyKey })
   const elapsedSeconds = (performance.now() - startedAt) / 1000
   const cpuMicros = services.reduce(
     (sum, { child }, index) => sum + getCpuMicros(child) - (microsBefore[index] ?? 0),

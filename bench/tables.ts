@@ -80,7 +80,7 @@ export function scaleTable (rows: readonly ScaleRow[]): string {
   return markdownTable(headings, rows.map(row => [
     row.replicas,
     row.redis ? 'yes' : 'no',
-    row.keyed ? 'yes' : 'no',
+    row.hasIdempotencyKey ? 'yes' : 'no',
     row.createsPerSecond,
     (row.cpuMicros / first).toFixed(2),
     row.redis ? row.redisCommands : '-',

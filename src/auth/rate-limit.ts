@@ -1,45 +1,9 @@
 /** Limits the requests of each caller. All replicas count together in Redis; while Redis is down, each counts alone. */
-import rateLimit, { type FastifyRateLimitOptions, type FastifyRateLimitStore } from '@fastify/rate-limit'
-import LocalStore from '@fastify/rate-limit/store/LocalStore.js'
-import RedisStore from '@fastify/rate-limit/store/RedisStore.js'
-import { limits } from '../config/limits.ts'
-import { redisKeyPrefix, type RedisConnection } from '../storage/redis.ts'
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
+import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
-
-type RateLimitStoreClass = new (options: FastifyRateLimitOptions) => FastifyRateLimitStore
-
-interface RateLimitCount {
-  current: number
-  ttl: number
-}
-
-/**
- * Creates the store class for @fastify/rate-limit.
- * @param pseudonymize hides the caller's subject or address in Redis
- */
-function createRateLimitStore (
-  store: RedisConnection,
-  pseudonymize: (callerId: string) => string
-): RateLimitStoreClass {
-  return class implements FastifyRateLimitStore {
-    readonly #local = new LocalStore(false, false, limits.callerRate.callersMax)
-    readonly #redis = new RedisStore(false, false, store.client, `${redisKeyPrefix}rate:`)
-
-    incr (...[callerId, callback, windowMs, max]: Parameters<FastifyRateLimitStore['incr']>): void {
-      const countInRedis = () => new Promise<RateLimitCount | undefined>((resolve, reject) => {
-        const settle: typeof callback = (error, result) => error === null ? resolve(result) : reject(error)
-        this.#redis.incr(pseudonymize(callerId), settle, windowMs, max)
-      })
-      const countLocally = () => this.#local.incr(callerId, callback, windowMs, max)
-      store.run(countInRedis).then(result => callback(null, result), countLocally)
-    }
-
-    child (): this {
-      return this
-    }
-  }
-}
+import type { RedisConnection } from '../storage/redis.ts'
 
 /** Dependencies for counting in Redis. */
 export interface SharedRateLimit {
@@ -57,12 +21,15 @@ export async function registerRateLimit (
     max: ratePerMinute,
     timeWindow: 60_000,
     cache: limits.callerRate.callersMax,
-    ...(sharedRateLimit !== undefined && {
-      store: createRateLimitStore(sharedRateLimit.redis, sharedRateLimit.pseudonymize),
-    }),
+    ...(sharedRateLimit !== undefined && { store: await loadStore(sharedRateLimit) }),
     enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),
   })
   scope.addHook('onRequest', scope.rateLimit())
+}
+
+async function loadStore ({ redis, pseudonymize }: SharedRateLimit) {
+  const { createRateLimitStore } = await import('./rate-limit-store.ts')
+  return createRateLimitStore(redis, pseudonymize)
 }

@@ -77,7 +77,7 @@ function loadSecret (name: string, path: string, issues: string[]): string {
 
 /** Prefixes of this service's variables. */
 const settingPrefix =
-  /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE)_/
+  /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE|PICK_LIST|RATE_LIMIT)_/
 
 /**
  * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.

@@ -51,8 +51,8 @@ export function registerGauges (registry: Registry, components: ObservedComponen
   register.gauge('rate_limit_waiting', 'Requests that wait for Procore\'s rate limit.', set => {
     set(rateLimiter.waitingCount)
   })
-  const refusalsHelp = 'Requests rejected without asking Procore because its rate limit was exhausted.'
-  register.counter('rate_limit_refusals_total', refusalsHelp, set => set(rateLimiter.rejectedCount))
+  const rejectionsHelp = 'Requests rejected without asking Procore because its rate limit was exhausted.'
+  register.counter('rate_limit_rejections_total', rejectionsHelp, set => set(rateLimiter.rejectedCount))
 
   register.gauge('token_age_seconds', 'Age of the access token for Procore\'s API; absent if there is none.', set => {
     if (accessTokens.ageMs !== undefined) set(accessTokens.ageMs / 1000)

@@ -70,10 +70,10 @@ t.test('the scaling table of the page shows the recorded results', async t => {
   const firstMicros = rows[0]?.cpuMicros ?? NaN
   t.strictSame(
     page.tableRows('replicas').map(([replicas, redis, key, rate, ratio]) => [replicas, redis, key, rate, ratio]),
-    rows.map(({ replicas, redis, keyed, createsPerSecond, cpuMicros }) => [
+    rows.map(({ replicas, redis, hasIdempotencyKey, createsPerSecond, cpuMicros }) => [
       String(replicas),
       redis ? 'yes' : 'no',
-      keyed ? 'yes' : 'no',
+      hasIdempotencyKey ? 'yes' : 'no',
       String(createsPerSecond),
       (cpuMicros / firstMicros).toFixed(2),
     ])

@@ -232,6 +232,7 @@ t.test('a renamed variable', async t => {
 t.test('an unknown variable', async t => {
   const names = [
     'PROCORE_CLIENT_SECRT', 'JWT_ISSUR', 'CALLER_RATE', 'UPLOAD_TIMEOUT', 'AVATAR_MAX', 'FORM_HOLD',
+    'PICK_LIST_CACHE', 'RATE_LIMIT_WAIT',
   ]
   for (const name of names) {
     t.test(`${name} has a prefix of the service and is rejected`, async t => {

@@ -119,7 +119,7 @@ t.test('Procore\'s rate limit is shown with its reset, and rejected requests are
   t.equal(getValue(samples, 'rate_limit_limit', { company_id: '101' }), 2)
   const reset = getValue(samples, 'rate_limit_reset_seconds', { company_id: '101' }) ?? 0
   t.ok(reset > 50 && reset <= 61)
-  t.equal(getValue(samples, 'rate_limit_refusals_total'), 1)
+  t.equal(getValue(samples, 'rate_limit_rejections_total'), 1)
   const shared = await startService(t, { env: { PROCORE_RATE_LIMIT_SCOPE: 'service' } })
   await sendJson(shared.usersUrl, userBody(1))
   t.equal(getValue(await scrape(shared), 'rate_limit_remaining', { company_id: 'all' }), 3599)
@@ -145,7 +145,7 @@ t.test('a 429 with Retry-After exhausts the rate limit until then, a 503 does no
   t.equal(remaining, 3598, 'as reported, minus one that was sent since')
   t.ok(Number(reset) > 28 && Number(reset) <= 30, 'as Retry-After says')
   t.strictSame(await getRateLimit('102'), [undefined, undefined], 'not reported')
-  t.equal(getValue(await scrape(service), 'rate_limit_refusals_total'), 0)
+  t.equal(getValue(await scrape(service), 'rate_limit_rejections_total'), 0)
   reject(429, 1)
   const third = service.usersUrl.replace('101', '103')
   await sendJson(third, userBody(3))
@@ -154,7 +154,7 @@ t.test('a 429 with Retry-After exhausts the rate limit until then, a 503 does no
   t.equal(remainingAfter429, 0)
   t.ok(Number(resetAfter429) > 28 && Number(resetAfter429) <= 30)
   const samples = await scrape(service)
-  t.equal(getValue(samples, 'rate_limit_refusals_total'), 1, 'the other one was rejected by Procore')
+  t.equal(getValue(samples, 'rate_limit_rejections_total'), 1, 'the other one was rejected by Procore')
   t.equal(getValue(samples, 'requests_total', { code: 'procore_rate_limited' }), 2)
 })
 

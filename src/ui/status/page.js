@@ -105,7 +105,7 @@ function createRateLimitRow ({ companyId, remaining, limit, resetMs }) {
   return createRow([company, [progress, text], formatDuration(resetMs)])
 }
 
-function createUploadRow ({ requestId, companyId, way: bodyMode, bytes, declaredBytes, ageMs }) {
+function createUploadRow ({ requestId, companyId, bodyMode, bytes, declaredBytes, ageMs }) {
   const received = declaredBytes === undefined
     ? formatBytes(bytes)
     : [
@@ -130,14 +130,14 @@ function showStatus (status) {
   setText('about', `version ${status.version}, up for ${formatDuration(status.upSeconds * 1000)}`)
   showRows('dependencies', Object.entries(dependencies).map(entry => createDependencyRow(nowMs, entry)))
   showValues([
-    ['access token', formatAccessToken(status.token)],
+    ['access token', formatAccessToken(status.accessToken)],
     ['circuit breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests fail at once'],
     ['requests in flight', status.requests],
     ['waiting for the rate limit', status.waiting],
     ['multipart bodies', `${forms.buffered} buffered, ${forms.streamed} streamed`],
     ['connections to Procore', `${connections.busy} busy, ${connections.free} free, ${connections.queued} queued`],
   ])
-  showRows('rate-limits', status.allowances.map(createRateLimitRow))
+  showRows('rate-limits', status.rateLimits.map(createRateLimitRow))
   showRows('uploads', status.uploads.map(createUploadRow))
   showRows('problems', status.problems.map(problem => createProblemRow(nowMs, problem)))
 }

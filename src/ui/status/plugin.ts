@@ -54,7 +54,7 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     phase: getPhase(components),
     upSeconds: Math.round(process.uptime()),
     dependencies: mapDependencies(components, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
-    token: {
+    accessToken: {
       isValid: procore.accessTokens.isValid,
       ageMs: procore.accessTokens.ageMs,
       ...procore.accessTokens.counts,
@@ -62,12 +62,12 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     connections: procore.connectionStats().api,
     requests: components.inFlight.count,
     waiting: procore.rateLimiter.waitingCount,
-    allowances: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
+    rateLimits: procore.rateLimiter.snapshots(limits.rateLimit.companiesShown),
     forms: { buffered: activeForms.count('buffered'), streamed: activeForms.count('streamed') },
     uploads: activeForms.list(limits.statusPage.uploadsShown).map(({ record, declaredBytes, startedAtMs }) => ({
       requestId: record.requestId,
       companyId: record.companyId,
-      way: record.bodyMode,
+      bodyMode: record.bodyMode,
       bytes: record.bytesIn ?? 0,
       declaredBytes,
       ageMs: nowMs - startedAtMs,
