@@ -1,6 +1,7 @@
 /**
  * Classifies an exchange, or a lookup after it, for the caller: a success, a rejection by Procore that the caller may
- * read, or a problem with the outcome of the create. No other file decides this.
+ * read, or a problem with the outcome of the create. `unknown` begins when `send.ts` hands the
+ * last byte to the socket.
  */
 import { Problem, type Outcome } from '../server/problem.ts'
 import type { CacheStatus } from '../telemetry/request-record.ts'
@@ -32,7 +33,7 @@ export interface UpstreamSuccess {
   cacheInfo?: { lifetimeSeconds: number, ageSeconds: number, cacheStatus: CacheStatus }
 }
 
-/** A 4xx response that is about the request. 401 and 429 are about this service. */
+/** A 4xx response about the caller's request. 401 and 429 concern this service's credentials and quota instead. */
 export interface UpstreamRejection {
   kind: 'rejection'
   status: number
@@ -102,7 +103,7 @@ function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: Resp
   const isEmpty = mayBeEmpty && response.body.length === 0
   const value = isJson && !isEmpty ? parseJson(response.body) : undefined
   const isReadable = isUncompressed(response.headers['content-encoding']) && (value !== undefined || isEmpty)
-  // A success before the request was complete contradicts itself.
+  // A 2xx that arrived before the request was sent completely cannot be trusted.
   if (response.beforeRequestEnd || !isReadable) {
     const detail = 'Procore reported success, but its response is invalid.'
     throw new Problem('procore_bad_response', detail, { outcome: 'unknown' })
@@ -159,7 +160,7 @@ function serverProblem (response: UpstreamResponse): Problem {
     return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...headers })
   }
   if (status === 504) {
-    return new Problem('procore_timeout', 'Procore did not respond to its own gateway in time.', { outcome })
+    return new Problem('procore_timeout', 'Procore\'s gateway timed out.', { outcome })
   }
   return new Problem('procore_bad_response', 'Procore sent a response that cannot be used.', { outcome })
 }
@@ -173,7 +174,7 @@ function failureProblem ({ phase, requestSent, timedOut, cause }: ExchangeFailur
   const outcome: Outcome = requestSent ? 'unknown' : 'not_sent'
   if (timedOut) return new Problem('procore_timeout', timeoutDetails[phase], { outcome, cause })
   if (phase === 'receive') {
-    return new Problem('procore_bad_response', 'Procore\'s response broke off.', { outcome, cause })
+    return new Problem('procore_bad_response', 'Procore\'s response was truncated.', { outcome, cause })
   }
   if (phase !== 'connect' && !isConnectionError(cause)) {
     return new Problem('procore_bad_response', 'Procore\'s response is not valid HTTP.', { outcome, cause })
@@ -182,7 +183,7 @@ function failureProblem ({ phase, requestSent, timedOut, cause }: ExchangeFailur
 }
 
 /**
- * Whether the connection was lost, rather than undici being unable to parse the response. Errors of the system have
+ * Whether the connection was lost, rather than undici being unable to parse the response. System errors have
  * `syscall` and `code`.
  */
 function isConnectionError (cause: Error): boolean {

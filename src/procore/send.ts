@@ -36,10 +36,10 @@ export interface UpstreamCall extends UpstreamRequest {
   signal: DisconnectSignal
 }
 
-/** The result of the attempt that counts. */
+/** The result of the final attempt, or of the first one if the retry does not supersede it. */
 export interface AttemptResult {
   result: ExchangeResult
-  /** When it was sent, by our own clock. */
+  /** When it was sent, by the local clock. */
   startedAtMs: number
 }
 
@@ -132,7 +132,7 @@ export class UpstreamSender {
   async #attempt (call: UpstreamCall, maxWaitMs: number): Promise<Attempt> {
     const { signal, record } = call
     this.#assertBreakerClosed()
-    // A request that waits for an access token must not occupy a permit of the rate limit meanwhile.
+    // A request that waits for an access token must not hold a rate-limit permit meanwhile.
     const endSpan = startSpan(record, 'access_token')
     const pendingToken = this.#getAccessToken(signal)
     if (pendingToken instanceof Promise) await withSpan(pendingToken, endSpan)
@@ -194,7 +194,7 @@ export class UpstreamSender {
     })
   }
 
-  /** Records the result and duration of an exchange. Returns the end of its span. */
+  /** Records the result and duration of an exchange. Returns the attributes that end its span. */
   #record (result: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): SpanEnd {
     record.upstreamMs = (record.upstreamMs ?? 0) + ms
     const [status, failedPhase] = result.kind === 'response' ? [result.status] : [undefined, result.phase]

@@ -1,5 +1,5 @@
 /**
- * Caches responses that are the same for every authorized caller for a short time, because Procore's rate limit is low.
+ * Caches for a short time what is the same for every authorized caller, because Procore's rate limit is low.
  * Concurrent requests for the same list share one exchange. If Procore is down, slow or rate limited, a cached response
  * is served longer and marked as stale. Authorization is checked before every request, also for a cached response.
  */
@@ -126,7 +126,7 @@ export class ResponseCache {
     }
   }
 
-  /** Until then the cached response is served without a request to Procore. */
+  /** Until `untilMs` the cached response is served without a request to Procore. */
   #deferRetry (cacheKey: string, untilMs: number): void {
     const entry = this.#entries.get(cacheKey)
     if (entry !== undefined) entry.retryAtMs = untilMs

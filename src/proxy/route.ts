@@ -1,3 +1,7 @@
+/**
+ * Registers the routes of one endpoint: validates the request, passes it to the endpoint's handler, and sends the
+ * result.
+ */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'

@@ -1,5 +1,5 @@
 /**
- * Answers requests that cannot be parsed or do not arrive in time. Most have no Fastify reply, so the response is
+ * Answers requests that cannot be parsed or do not arrive in time. Usually no Fastify reply exists, so the response is
  * written to the socket. The connection then closes.
  */
 import { STATUS_CODES } from 'node:http'
@@ -50,8 +50,8 @@ export function handleClientError (
   }
   closingSockets.add(socket)
   const problem = clientErrorProblem(error.code)
-  // A caller that ends its side in the middle of a request has left, or still reads the response. Such a request is
-  // logged when it ends, as client closed request (499), and not here.
+  // A caller that half-closes the connection in the middle of a request has left, or still reads the response. Such a
+  // request is logged when it ends, as client closed request (499), and not here.
   const isUnexpectedEnd = error.code === 'HPE_INVALID_EOF_STATE'
   if (reply !== undefined && !isUnexpectedEnd) {
     replyAndClose(problem, reply, socket)

@@ -1,7 +1,7 @@
 /**
  * Stores idempotency keys in Redis, shared by all replicas. While a request runs, its replica renews a lease on the
- * key. If the replica dies, the lease expires and the key counts as unknown, never as free. Records are encrypted,
- * since responses contain personal data. A record that cannot be decrypted counts as unknown as well.
+ * key. If the replica dies, the lease expires and the outcome counts as unknown; the key is never released. Records
+ * are encrypted, since responses contain personal data. A record that cannot be decrypted counts as unknown as well.
  */
 import { randomUUID } from 'node:crypto'
 import { limits } from '../config/limits.ts'
@@ -13,7 +13,7 @@ import type { Encryptor } from './encryption.ts'
 interface ActiveLease {
   holderId: string
   claimedAtMs: number
-  /** The end of the request is being written. From then on a renewal must not create the key again. */
+  /** The final record is being written. From then on a renewal must not create the key again. */
   isReleasing: boolean
 }
 
@@ -75,7 +75,8 @@ export class RedisIdempotencyStore implements IdempotencyStore {
   }
 
   /**
-   * Resolves when the record was written, or after the time of two calls if it has to be written later. Never rejects.
+   * Resolves when the record was written, or after twice the Redis timeout if it has to be written later. Never
+   * rejects.
    */
   async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
     const lease = this.#leases.get(id)

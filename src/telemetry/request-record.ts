@@ -30,7 +30,7 @@ interface RequestTelemetry {
   /** Time spent waiting for Procore's rate limit. */
   rateLimitWaitMs?: number
   upstreamMs?: number
-  /** When the last byte of a request was handed to the socket, by our own clock. */
+  /** When the last byte of a request was handed to the socket, by the local clock. */
   sentAtMs?: number
   upstreamStatus?: number
   /** Sent to the caller as the header `procore-request-id`. */

@@ -1,6 +1,6 @@
 /**
  * An emulated Procore for development and tests: records requests, responds as Procore does, and injects faults on
- * demand. It imports nothing of the service, so that it does not share the service's errors.
+ * demand. It imports nothing from the service, so that the two do not share bugs.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
 /**
  * The queue of one rate limit. While requests remain, a permit is granted at once. Otherwise a request waits in order
- * up to its longest wait, or is refused with the exact time after which to retry.
+ * up to its maximum wait, or is rejected with the exact time after which to retry.
  */
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
@@ -40,7 +40,10 @@ interface Waiter {
 /** Waiting and rejected requests of all queues together. */
 export interface QueueCounts { waiting: number, rejected: number }
 
-/** The rate limit of one company, or of all. `limits.rateLimit.queuePerCompanyMax` requests of one company may wait. */
+/**
+ * The rate limit of one company, or one that all companies share. `limits.rateLimit.queuePerCompanyMax` requests of
+ * one company may wait.
+ */
 export class RateLimitQueue {
   readonly #windows = new RateLimitWindows()
   readonly #waiters = new FairQueue<Waiter>()

@@ -23,7 +23,7 @@ export interface LookupCriteria {
 
 /** The time in which Procore may have created the record. */
 export interface CreationWindow {
-  /** When the create was sent, by our own clock. */
+  /** When the create was sent, by the local clock. */
   sentAtMs: number
   /** How long after that Procore may have created it. */
   maxAgeMs: number

@@ -1,3 +1,4 @@
+/** Forwards a multipart form: buffered if it is small, streamed if it is large, and never complete if it is invalid. */
 import { createHash, type Hash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { limits } from '../../config/limits.ts'
@@ -16,9 +17,10 @@ import type { CompiledField } from '../validation/schema.ts'
 import type { ValidatedBody, RequestContext } from '../context.ts'
 
 /**
- * Reads, validates and sends a form: buffers first, then streams. A form that fits `formBufferBytes` is validated whole
- * and sent whole. A larger one is streamed at the pace of the slower side while the rest of it is validated. Its
- * closing delimiter is written only once the whole form is valid; otherwise the upstream connection is destroyed.
+ * Reads, validates and sends a form: buffers first, then streams. A form that fits `formBufferBytes` is validated
+ * completely, then sent with a Content-Length. A larger one is streamed with backpressure while the rest of it is
+ * validated. Its closing delimiter is written only once the whole form is valid; otherwise the upstream connection is
+ * destroyed.
  * @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or
  * what sending throws
  */
@@ -41,7 +43,7 @@ class FormForwarder implements FormEvents {
   #isDraining = false
   readonly #validated = Promise.withResolvers<string>()
   #hash: Hash | undefined
-  /** Resolves if sending ends before the caller's form does. */
+  /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
 
   constructor (context: RequestContext, boundary: string) {
