@@ -76,8 +76,10 @@ function loadSecret (name: string, path: string, issues: string[]): string {
 }
 
 /** Prefixes of this service's variables. */
-const settingPrefix =
-  /^(PROCORE|JWT|CALLER|UPSTREAM|UPLOAD|AVATAR|FORM|IDEMPOTENCY|REDIS|TRUSTED|CORS|PERMISSION|CACHE|PICK_LIST|RATE_LIMIT)_/
+const settingPrefixes = [
+  'PROCORE_', 'JWT_', 'CALLER_', 'UPSTREAM_', 'UPLOAD_', 'AVATAR_', 'FORM_', 'IDEMPOTENCY_', 'REDIS_', 'TRUSTED_',
+  'CORS_', 'PERMISSION_', 'PICK_LIST_', 'RATE_LIMIT_', 'CACHE_',
+]
 
 /**
  * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.
@@ -103,7 +105,8 @@ function rejectUnknown (rawEnv: RawEnv, issues: string[]): void {
   const known = new Set<string>([...Object.keys(EnvSchema.properties), ...fileVariables])
   for (const name of Object.keys(rawEnv)) {
     if (known.has(name) || name in renamedVariables) continue
-    if (settingPrefix.test(name) && !kubernetesVariable.test(name)) issues.push(`${name}: is not a known setting`)
+    const isOurs = settingPrefixes.some(prefix => name.startsWith(prefix))
+    if (isOurs && !kubernetesVariable.test(name)) issues.push(`${name}: is not a known setting`)
   }
 }
 
