@@ -36,17 +36,15 @@ upstream.child.kill()
 /** Returns the processor time of recording one request, in microseconds. */
 function measureRecordingMicros (): number {
   const sampleRequest: MeasuredRequest = {
-    request: {
-      method: 'POST',
-      record: {
-        requestId: 'a',
-        upstreamMs: 12.3,
-        upstreamStatus: 201,
-        rateLimitWaitMs: 0.1,
-        bytesIn: 500,
-        outcome: 'created',
-      },
+    record: {
+      requestId: 'a',
+      upstreamMs: 12.3,
+      upstreamStatus: 201,
+      rateLimitWaitMs: 0.1,
+      bytesIn: 500,
+      outcome: 'created',
     },
+    request: { method: 'POST' },
     reply: { elapsedTime: 15.1, getHeader: () => '700' },
     status: 201,
     route: '/companies/:company_id/users',

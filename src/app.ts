@@ -1,43 +1,46 @@
 /** Builds the service from its parts and registers them in the order in which a request passes through them. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { AuthPlugin } from './auth/plugin.ts'
-import { registerCors } from './auth/cors.ts'
+import { authPlugin } from './auth/plugin.ts'
+import { corsPlugin } from './auth/cors.ts'
+import { JwksCache } from './auth/jwks.ts'
 import type { Config } from './config/index.ts'
 import { createEndpoints } from './endpoints/index.ts'
-import { registerRequestGuards } from './server/request-guards.ts'
-import { registerLingeringClose } from './server/lingering-close.ts'
-import { InFlightRequests } from './server/in-flight.ts'
-import { ResponseCache } from './proxy/response-cache.ts'
+import { healthPlugin } from './health/plugin.ts'
+import { openapiPlugin } from './openapi/plugin.ts'
+import { ProcoreClient } from './procore/client.ts'
+import { ActiveForms } from './proxy/body/upload-limiter.ts'
 import { Idempotency } from './proxy/idempotency/idempotency.ts'
 import { proxyPlugin } from './proxy/plugin.ts'
-import { ActiveForms } from './proxy/body/upload-limiter.ts'
+import { ResponseCache } from './proxy/response-cache.ts'
+import { closeConnectionsPlugin } from './server/shutdown.ts'
+import { createServer } from './server/create-server.ts'
+import { errorHandlerPlugin } from './server/error-handler.ts'
+import { inFlightPlugin, InFlightRequests } from './server/in-flight.ts'
+import { lingeringClosePlugin } from './server/lingering-close.ts'
+import { AllowedMethods, methodNotAllowedPlugin } from './server/method-not-allowed.ts'
+import { requestGuardsPlugin } from './server/request-guards.ts'
+import type { SharedState } from './storage/index.ts'
+import { MemoryIdempotencyStore } from './storage/memory-idempotency-store.ts'
+import type { RedisConnection } from './storage/redis.ts'
 import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
-import { registerRequestEnd, createRecord } from './telemetry/request-end.ts'
-import { registerGauges } from './telemetry/gauges.ts'
-import { healthPlugin } from './health/plugin.ts'
 import type { ObservedComponents } from './telemetry/dependencies.ts'
-import { RecentProblems } from './telemetry/recent-problems.ts'
+import { addGauges } from './telemetry/gauges.ts'
 import { createLineWriter } from './telemetry/logger.ts'
-import { Metrics } from './telemetry/metrics.ts'
+import { Metrics, metricsPlugin } from './telemetry/metrics.ts'
+import { RecentProblems } from './telemetry/recent-problems.ts'
+import { createRecord } from './telemetry/request-record.ts'
 import type { RequestTracer } from './telemetry/tracing.ts'
-import { registerDocs } from './ui/docs/plugin.ts'
-import { registerOpenapi } from './openapi/plugin.ts'
-import { registerStatusPage } from './ui/status/plugin.ts'
-import { AllowedMethods } from './server/method-not-allowed.ts'
-import { ProcoreClient } from './procore/client.ts'
-import { registerErrorHandler } from './server/error-handler.ts'
-import { createServer } from './server/create-server.ts'
-import type { RedisConnection } from './storage/redis.ts'
-import { MemoryIdempotencyStore } from './storage/memory-idempotency-store.ts'
-import type { SharedState } from './storage/index.ts'
+import { docsPlugin } from './ui/docs/plugin.ts'
+import { statusPagePlugin } from './ui/status/plugin.ts'
 
 /** A built service, with the components that the process starts, stops or queries. */
 export interface App {
   readonly fastify: FastifyInstance
   readonly procore: ProcoreClient
   readonly inFlight: InFlightRequests
-  readonly auth: AuthPlugin
+  /** Keys of the issuer of the callers' JWTs; undefined if callers are not authenticated. */
+  readonly jwks: JwksCache | undefined
   /** Redis, which replicas share; undefined when each replica works alone. */
   readonly redis: RedisConnection | undefined
 }
@@ -53,63 +56,46 @@ export async function buildApp (
   log: FastifyBaseLogger,
   endpoints = createEndpoints(config.endpoints)
 ): Promise<App> {
-  const metrics = new Metrics()
-  const recentProblems = new RecentProblems()
-  const tracing = await loadTracing(config.telemetry, log)
-  const inFlight = new InFlightRequests()
-  const fastify = createServer(config, { log, inFlight, tracing, parseErrorObservers: [metrics, recentProblems] })
+  const { auth, body, cache, procore: { clientSecret }, proxy, telemetry } = config
+  const tracing = await loadTracing(telemetry, log)
   const sharedState = await loadSharedState(config, log)
+  const metrics = new Metrics(endpoints)
+  const recentProblems = new RecentProblems()
+  const listeners = [createAccessLog(createLineWriter(log)), metrics, recentProblems]
+  const inFlight = new InFlightRequests(tracing === undefined ? listeners : [...listeners, tracing])
   const onAccessTokenRequest = (durationMs: number) => metrics.recordAccessTokenRequest(durationMs)
-  const procore = new ProcoreClient(config.procore, config.proxy, log, sharedState, onAccessTokenRequest)
-  const auth = new AuthPlugin(config.auth, config.proxy, log)
-  const idempotencyStore = sharedState?.idempotencyStore ?? new MemoryIdempotencyStore()
-  const idempotency = new Idempotency(idempotencyStore, config.procore.clientSecret)
-  const audit = new Audit(log, config.procore.clientSecret)
+  const procore = new ProcoreClient(config.procore, proxy, log, sharedState, onAccessTokenRequest)
+  const jwks = auth.jwt === undefined ? undefined : new JwksCache(auth.jwt.jwksUrl, proxy, log)
   const activeForms = new ActiveForms()
-  const components: ObservedComponents = { inFlight, procore, auth, redis: sharedState?.redis, activeForms }
-  registerGauges(metrics.registry, components)
-  for (const endpoint of endpoints) metrics.initialize(endpoint)
-  const allowedMethods = new AllowedMethods(fastify)
+  const components: ObservedComponents = { inFlight, procore, jwks, redis: sharedState?.redis, activeForms }
+  addGauges(metrics.registry, components)
+  const allowedMethods = new AllowedMethods()
 
-  registerRequestEnd(fastify, request => tracing?.createRecord(request) ?? createRecord(request), [
-    createAccessLog(createLineWriter(log)),
-    metrics.onRequestEnd,
-    recentProblems.onRequestEnd,
-    ...(tracing === undefined ? [] : [tracing.onRequestEnd]),
-    inFlight.onRequestEnd,
-  ])
-  inFlight.registerHooks(fastify)
-  registerErrorHandler(fastify)
-  registerLingeringClose(fastify)
-  registerRequestGuards(fastify, allowedMethods)
-  await registerCors(fastify, config.auth.corsOrigins)
-  await registerOpenapi(fastify, config)
-  await registerDocs(fastify)
+  const fastify = createServer(config, { log, inFlight, parseErrorObservers: [metrics, recentProblems] })
+  await fastify.register(inFlightPlugin, { inFlight, startRecord: tracing?.startRecord ?? createRecord })
+  await fastify.register(errorHandlerPlugin)
+  await fastify.register(lingeringClosePlugin)
+  await fastify.register(requestGuardsPlugin, { allowedMethods })
+  await fastify.register(corsPlugin, { origins: auth.corsOrigins })
+  await fastify.register(openapiPlugin, { config })
+  await fastify.register(docsPlugin)
   await fastify.register(healthPlugin, components)
-  metrics.registerRoute(fastify)
-  if (config.telemetry.statusPage) await registerStatusPage(fastify, components, recentProblems)
-  await fastify.register(async scope => {
-    await auth.register(scope, sharedState)
-    await scope.register(proxyPlugin, {
-      endpoints,
-      bodyLimits: config.body,
-      maxUploadsPerCaller: config.auth.maxUploads,
-      procore,
-      idempotency,
-      audit,
-      responseCache: new ResponseCache(config.cache.ttlMs),
-      activeForms,
-    })
+  await fastify.register(metricsPlugin, metrics)
+  if (telemetry.statusPage) await fastify.register(statusPagePlugin, { components, recentProblems })
+  await fastify.register(authPlugin, { config: auth, jwks, sharedRateLimit: sharedState })
+  await fastify.register(proxyPlugin, {
+    endpoints,
+    bodyLimits: body,
+    maxUploadsPerCaller: auth.maxUploads,
+    procore,
+    idempotency: new Idempotency(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), clientSecret),
+    audit: new Audit(log, clientSecret),
+    responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
+    activeForms,
   })
-  allowedMethods.registerFallbacks(fastify)
-  fastify.addHook('onClose', async () => {
-    await Promise.all([procore.close(), auth.close()])
-    // Requests that ended with the connections to Procore first store their outcome under their idempotency key.
-    await new Promise(resolve => setImmediate(resolve))
-    await sharedState?.close()
-    await tracing?.close()
-  })
-  return { fastify, procore, inFlight, auth, redis: sharedState?.redis }
+  await fastify.register(methodNotAllowedPlugin, { allowedMethods })
+  await fastify.register(closeConnectionsPlugin, { upstreams: [procore, jwks], sharedState, tracing })
+  return { fastify, procore, inFlight, jwks, redis: sharedState?.redis }
 }
 
 /** Loads the Redis client only when Redis is configured. */

@@ -1,6 +1,6 @@
 /** Allows browser pages of the configured origins to call the API (the CORS protocol of the Fetch standard). */
 import cors from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { limits } from '../config/limits.ts'
 
 /** Response headers that pages may read. */
@@ -13,8 +13,8 @@ const allowedHeaders = [
   'x-request-id', 'traceparent', 'if-none-match',
 ]
 
-/** Registers CORS. @param origins empty: no CORS headers are sent */
-export async function registerCors (app: FastifyInstance, origins: readonly string[]): Promise<void> {
+/** Without origins no CORS headers are sent. */
+export const corsPlugin = fp<{ origins: readonly string[] }>(async (app, { origins }) => {
   if (origins.length === 0) return
   await app.register(cors, {
     origin: [...origins],
@@ -26,4 +26,4 @@ export async function registerCors (app: FastifyInstance, origins: readonly stri
     maxAge: limits.cors.preflightSeconds,
     strictPreflight: false,
   })
-}
+})

@@ -1,88 +1,67 @@
 /** Protects the proxied routes. Checks in this order: authentication, rate limit, company, operation. */
 import { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
 import { canIdentifyCallers, type Config } from '../config/index.ts'
-import type { ProxyConfig } from '../http/connection-pool.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
-import { toError } from '../server/errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import { raceWithAbort } from '../server/abort.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
-import { JwksCache } from './jwks.ts'
+import type { JwksCache } from './jwks.ts'
 import { authorizeCompany, authorizeOperation } from './authorize.ts'
-import { registerRateLimit, type SharedRateLimit } from './rate-limit.ts'
+import { createRateLimitHook, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Endpoint that a proxied route serves. */
     endpoint?: Endpoint
   }
+  interface FastifyInstance {
+    /** The `onRequest` hooks of each route that callers need a permission for. */
+    authorizeCaller: ReadonlyArray<onRequestHookHandler | onRequestAsyncHookHandler>
+  }
   interface FastifyRequest {
-    identity: Identity
+    /** Null until the hooks of `authorizeCaller` have run. */
+    identity: Identity | null
     /** Key of the limits per caller; undefined where callers cannot be identified. */
     callerId: string | undefined
   }
 }
 
-type AuthConfig = Config['auth']
+export interface AuthOptions {
+  config: Config['auth']
+  /** The issuer's keys; undefined if callers are not authenticated. */
+  jwks: JwksCache | undefined
+  /** With it, all replicas count the requests of a caller together. */
+  sharedRateLimit: SharedRateLimit | undefined
+}
 
-/** Authenticates and authorizes callers. `jwks` is public because readiness and the status page read its status. */
-export class AuthPlugin {
-  readonly jwks: JwksCache | undefined
-  readonly #config: AuthConfig
-  readonly #authenticator: JwtAuthenticator | undefined
+/** Decorates the instance with `authorizeCaller`. */
+export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRateLimit }) => {
+  const { jwt, ratePerMinute, companyIds } = config
+  const identifiesCallers = canIdentifyCallers(config)
+  const authenticator = jwt === undefined || jwks === undefined ? undefined : new JwtAuthenticator(jwt, jwks)
+  app.decorateRequest('identity', null)
+  app.decorateRequest('callerId', undefined)
 
-  constructor (config: AuthConfig, proxy: ProxyConfig, log: Logger) {
-    this.#config = config
-    if (config.jwt === undefined) return
-    this.jwks = new JwksCache(config.jwt.jwksUrl, proxy, log)
-    this.#authenticator = new JwtAuthenticator(config.jwt, this.jwks)
+  const authenticate: onRequestAsyncHookHandler = async request => {
+    const identity = authenticator?.authenticate(request.headers) ?? anonymous
+    request.identity = identity instanceof Promise ? await untilAborted(identity, request) : identity
+    const { subject } = request.identity
+    request.callerId = subject !== '' ? subject : identifiesCallers ? normalizeIP(request.ip) : undefined
   }
-
-  /** Closes the connections to the issuer. */
-  async close (): Promise<void> {
-    await this.jwks?.close()
+  const authorize: onRequestAsyncHookHandler = async ({ params, query, identity, routeOptions }) => {
+    if (identity === null) throw new Error('The caller was not authenticated.')
+    authorizeCompany(getCompanyId(params) ?? getCompanyId(query), identity, companyIds)
+    const { endpoint } = routeOptions.config
+    if (endpoint !== undefined) authorizeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
   }
+  const limitsRate = ratePerMinute > 0 && identifiesCallers
+  const limitRate = limitsRate ? [await createRateLimitHook(app, ratePerMinute, sharedRateLimit)] : []
+  app.decorate('authorizeCaller', [authenticate, ...limitRate, authorize])
+})
 
-  /** Registers the checks for every route of this scope. With `sharedRateLimit`, all replicas count together. */
-  async register (scope: FastifyInstance, sharedRateLimit: SharedRateLimit | undefined): Promise<void> {
-    const { ratePerMinute } = this.#config
-    scope.decorateRequest('identity')
-    scope.decorateRequest('callerId')
-    scope.addHook('onRequest', (request, _reply, done) => this.#authenticate(request, done))
-    if (ratePerMinute > 0 && canIdentifyCallers(this.#config)) {
-      await registerRateLimit(scope, ratePerMinute, sharedRateLimit)
-    }
-    scope.addHook('onRequest', (request, _reply, done) => done(this.#authorize(request)))
-  }
-
-  /** Calls `done` synchronously when the identity is cached, which is the common case. */
-  #authenticate (request: FastifyRequest, done: (error?: Error) => void): void {
-    const setIdentity = (identity: Identity) => {
-      request.identity = identity
-      if (identity.subject !== '') request.callerId = identity.subject
-      else request.callerId = canIdentifyCallers(this.#config) ? normalizeIP(request.ip) : undefined
-      done()
-    }
-    try {
-      const identity = this.#authenticator?.authenticate(request.headers) ?? anonymous
-      if (identity instanceof Promise) identity.then(setIdentity, done)
-      else setIdentity(identity)
-    } catch (error) {
-      done(toError(error))
-    }
-  }
-
-  #authorize ({ params, query, identity, routeOptions }: FastifyRequest): Error | undefined {
-    const { companyIds, jwt } = this.#config
-    try {
-      authorizeCompany(getCompanyId(params) ?? getCompanyId(query), identity, companyIds)
-      const { endpoint } = routeOptions.config
-      if (endpoint !== undefined) authorizeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
-      return undefined
-    } catch (error) {
-      return toError(error)
-    }
-  }
+function untilAborted<T> (promise: Promise<T>, { inFlight }: FastifyRequest): Promise<T> {
+  return inFlight === null ? promise : raceWithAbort(promise, inFlight.signal)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Limits the requests of each caller. All replicas count together in Redis; while Redis is down, each counts alone. */
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { RedisConnection } from '../storage/redis.ts'
@@ -11,12 +11,13 @@ export interface SharedRateLimit {
   pseudonymize (callerId: string): string
 }
 
-export async function registerRateLimit (
-  scope: FastifyInstance,
+/** Returns the hook that counts a request, for routes whose caller is identified. */
+export async function createRateLimitHook (
+  app: FastifyInstance,
   ratePerMinute: number,
   sharedRateLimit: SharedRateLimit | undefined
-): Promise<void> {
-  await scope.register(rateLimit, {
+): Promise<onRequestHookHandler> {
+  await app.register(rateLimit, {
     global: false,
     max: ratePerMinute,
     timeWindow: 60_000,
@@ -26,7 +27,7 @@ export async function registerRateLimit (
     keyGenerator: ({ callerId }) => callerId ?? '',
     errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),
   })
-  scope.addHook('onRequest', scope.rateLimit())
+  return app.rateLimit()
 }
 
 async function loadStore ({ redis, pseudonymize }: SharedRateLimit) {

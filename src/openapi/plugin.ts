@@ -1,7 +1,7 @@
 /** Generates the OpenAPI 3.1 document from the endpoint descriptions and serves it at `/openapi.json`. */
 import helmet from '@fastify/helmet'
 import swagger from '@fastify/swagger'
-import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type { Config } from '../config/index.ts'
 import { version } from '../config/product.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
@@ -10,7 +10,7 @@ import { extractComponents } from './components.ts'
 import { buildOperationSchema } from './operation.ts'
 
 /** Must be registered before the routes that the document describes. */
-export async function registerOpenapi (app: FastifyInstance, config: Config): Promise<void> {
+export const openapiPlugin = fp<{ config: Config }>(async (app, { config }) => {
   const endpoints = new Map<string, Endpoint>()
   app.addSchema({ ...ProblemSchema, $id: 'Problem' })
   await app.register(swagger, {
@@ -68,4 +68,4 @@ export async function registerOpenapi (app: FastifyInstance, config: Config): Pr
       return reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(document)
     })
   })
-}
+})

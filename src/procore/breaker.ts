@@ -4,8 +4,6 @@
  */
 import { limits } from '../config/limits.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
-import type { ExchangeResult } from './exchange.ts'
-import { parseThrottle } from './rate-limit/headers.ts'
 
 /**
  * Opens after `limits.breaker.failures` consecutive failures. Probes are `limits.breaker.intervalMs` apart at first;
@@ -38,11 +36,13 @@ export class Breaker {
     this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breaker.intervalMaxMs)
   }
 
-  /** Closes the breaker and resets the count of failures and the interval. */
-  recordSuccess (): void {
+  /** Resets the count of failures and the interval. Returns whether this success closed the breaker. */
+  recordSuccess (): boolean {
+    const wasOpen = this.isOpen
     this.#consecutiveFailures = 0
     this.status.report(true)
     this.#intervalMs = limits.breaker.intervalMs
+    return wasOpen
   }
 
   /** Returns whether this failure opened the breaker. */
@@ -53,20 +53,4 @@ export class Breaker {
     this.onRequestStart()
     return true
   }
-}
-
-/**
- * Classifies an exchange for the breaker. A response below 500 shows that the host is up, as does 503 with Retry-After,
- * which is an orderly refusal. An exchange that this side aborted shows nothing.
- */
-export function breakerSignal (result: ExchangeResult, isStreamed: boolean, nowMs: number): 'up' | 'down' | undefined {
-  if (result.kind === 'response') {
-    return result.status < 500 || parseThrottle(result, nowMs) !== undefined ? 'up' : 'down'
-  }
-  if (result.aborted) return undefined
-  // No connection became free in time: the cause may be the number of our own requests.
-  if (result.phase === 'connect' && result.timedOut) return undefined
-  // A streamed form that is cut off may be its caller's doing. No caller may open the breaker for all others.
-  if (result.phase === 'send' && isStreamed) return undefined
-  return 'down'
 }

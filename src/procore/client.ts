@@ -1,6 +1,6 @@
 /**
- * Client of Procore's API. Sends a request and returns a success or a rejection, or throws a Problem. If the outcome of
- * a create is unknown, it looks for the record in Procore.
+ * Client of Procore's API. Sends a request and returns its result as a value. If the outcome of a create is unknown, it
+ * looks for the record in Procore.
  */
 import type { Config } from '../config/index.ts'
 import { createUpstreamPool, type PoolStats, type UpstreamPool, type ProxyConfig } from '../http/connection-pool.ts'
@@ -11,24 +11,14 @@ import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
-import type { ExchangeResult } from './exchange.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
-import { lookUp, type LookupContext, type LookupCriteria } from './recovery/lookup.ts'
-import {
-  interpretExchange,
-  interpretLookup,
-  type ResponseExpectation,
-  type UpstreamResult,
-  type UpstreamSuccess,
-} from './interpret.ts'
-import { isStream } from './request.ts'
+import { lookUp, interpretLookup, type LookupContext, type LookupCriteria } from './recovery/lookup.ts'
+import type { UpstreamResult } from './result.ts'
 import { UpstreamSender, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 
-/** A request and what its response must look like. The time limits are those of the configuration. */
+/** A request. Its time limits are those of the configuration. */
 export interface ProcoreRequest extends Omit<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'> {
-  /** What a successful response must look like; `expectJson` by default. */
-  expectation?: ResponseExpectation
   /** How to find the record if the outcome is unknown. */
   lookupCriteria?: LookupCriteria | undefined
 }
@@ -90,39 +80,35 @@ export class ProcoreClient {
     return this.#sender.isAtCapacity
   }
 
-  /**
-   * @throws {Problem} with the `outcome` of the request
-   * @throws {ClientDisconnectedError} if the caller disconnected while the request waited
-   */
+  /** A failure has the `outcome` of the request, after a lookup if the outcome of a create was unknown. */
   async send (call: ProcoreRequest): Promise<UpstreamResult> {
     const slot = this.#recentCreates.track(call)
     let sentAtMs: number | undefined
-    let upstreamResult: UpstreamResult | Problem
+    let result: UpstreamResult
     try {
-      const { result, startedAtMs } = await this.#sender.send(call)
-      upstreamResult = interpretOrProblem(result, call)
-      if (mayHaveCreated(upstreamResult)) sentAtMs = Math.max(startedAtMs, call.record.sentAtMs ?? 0)
+      const sent = await this.#sender.send(call)
+      result = sent.result
+      // The clock of a streamed form starts with its last byte.
+      if (mayHaveCreated(result)) sentAtMs = call.delivery?.sentAtMs ?? sent.startedAtMs
     } finally {
       this.#recentCreates.settle(slot, call, sentAtMs)
     }
-    if (!(upstreamResult instanceof Problem)) return upstreamResult
-    if (sentAtMs === undefined) throw upstreamResult
-    return this.reconcile(call, upstreamResult, sentAtMs)
+    if (sentAtMs === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
+    return this.reconcile(call, result.error, sentAtMs)
   }
 
   /**
    * Looks for the record that an earlier request may have created.
-   * @param unknownProblem thrown with the result of the lookup added, if the record is not found
+   * @param unknownProblem the failure, with the result of the lookup added, if the record is not found
    * @param sentAtMs when the request was sent, by our own clock
-   * @throws {Problem} `unknown`
    */
   async reconcile (
     call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
     unknownProblem: Problem,
     sentAtMs: number
-  ): Promise<UpstreamSuccess> {
+  ): Promise<UpstreamResult> {
     const problem = unknownProblem.withExtras({ sentAtMs })
-    if (call.lookupCriteria === undefined) throw problem
+    if (call.lookupCriteria === undefined) return { kind: 'failure', error: problem }
     const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
     const creationWindow = { sentAtMs, maxAgeMs }
     const { rateLimitMaxWaitMs } = this.#config
@@ -147,16 +133,7 @@ export class ProcoreClient {
   }
 }
 
-function interpretOrProblem (result: ExchangeResult, { body, expectation }: ProcoreRequest): UpstreamResult | Problem {
-  try {
-    return interpretExchange(result, isStream(body), expectation)
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-}
-
-function mayHaveCreated (upstreamResult: UpstreamResult | Problem): boolean {
-  if (upstreamResult instanceof Problem) return upstreamResult.extras.outcome === 'unknown'
-  return upstreamResult.kind === 'success'
+function mayHaveCreated (result: UpstreamResult): boolean {
+  if (result.kind === 'failure') return result.error instanceof Problem && result.error.extras.outcome === 'unknown'
+  return result.kind === 'success'
 }

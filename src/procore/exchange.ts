@@ -4,8 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { ClientDisconnectedError } from '../server/errors.ts'
-import type { DisconnectSignal } from '../server/disconnect-signal.ts'
+import { toError } from '../server/errors.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
 /** Limits of one exchange. */
@@ -29,15 +28,15 @@ class TimeoutError extends Error {
 
 /**
  * Sends the request. Never rejects: an error is returned as an ExchangeFailure.
- * @param signal ends the exchange if the caller disconnects before the last byte was sent. After that the response is
- * awaited, because Procore may have acted
+ * @param signal ends the exchange if it aborts before the last byte was sent. After that the response is awaited,
+ * because Procore may have acted
  * @param onSent called when the last byte is handed to the socket
  */
 export function exchange (
   dispatcher: Dispatcher,
   request: HttpRequest,
   limits: ExchangeLimits,
-  signal: DisconnectSignal,
+  signal: AbortSignal,
   onSent: () => void
 ): Promise<ExchangeResult> {
   const { body } = request
@@ -53,15 +52,20 @@ export function exchange (
     })
   }
   return new Promise(resolve => {
-    const handler = new ExchangeHandler(request, limits, onSent, resolve)
-    handler.abortOn(signal)
-    dispatcher.dispatch(request, handler)
+    const handler = new ExchangeHandler(request, limits, signal, onSent, resolve)
+    try {
+      dispatcher.dispatch(request, handler)
+    } catch (error) {
+      // undici passes its errors to the handler. Another dispatcher may throw them.
+      handler.onResponseError(null, toError(error))
+    }
   })
 }
 
 class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #request: HttpRequest
   readonly #limits: ExchangeLimits
+  readonly #signal: AbortSignal
   readonly #onSent: () => void
   readonly #resolve: (result: ExchangeResult) => void
   #timer: NodeJS.Timeout
@@ -74,7 +78,6 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #receivedAtMs = 0
   #timedOut = false
   #aborted = false
-  #unsubscribe: (() => void) | undefined
   #status = 0
   #headers: IncomingHttpHeaders = {}
   #chunks: Buffer[] = []
@@ -83,20 +86,19 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   constructor (
     request: HttpRequest,
     limits: ExchangeLimits,
+    signal: AbortSignal,
     onSent: () => void,
     resolve: (result: ExchangeResult) => void
   ) {
     this.#request = request
     this.#limits = limits
+    this.#signal = signal
     this.#onSent = onSent
     this.#resolve = resolve
     this.#timerDueAtMs = this.#deadlineMs = performance.now() + limits.startTimeoutMs
     this.#timer = setTimeout(this.#onTimer, limits.startTimeoutMs)
+    signal.addEventListener('abort', this.#onAbort)
     if (isStream(request.body)) request.body.once('error', error => this.#abort(error))
-  }
-
-  abortOn (signal: DisconnectSignal): void {
-    this.#unsubscribe = signal.onAbort(() => { if (!this.#requestSent) this.#abort(new ClientDisconnectedError()) })
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
@@ -113,6 +115,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   onRequestSent (): void {
     this.#requestSent = true
+    this.#signal.removeEventListener('abort', this.#onAbort)
     this.#onSent()
     this.#restartTimer(this.#limits.timeoutMs)
   }
@@ -159,6 +162,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
       cause,
     })
   }
+
+  readonly #onAbort = (): void => this.#abort(toError(this.#signal.reason))
 
   #abort (error: Error): void {
     if (this.#settled) return
@@ -214,7 +219,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#settled = true
     clearTimeout(this.#timer)
-    this.#unsubscribe?.()
+    this.#signal.removeEventListener('abort', this.#onAbort)
     this.#resolve(result)
   }
 }

@@ -1,52 +1,62 @@
 /**
  * Sends one request to the API host, with an access token and within Procore's rate limit. Sends nothing while the
- * circuit breaker is open, and retries at most once, if retry-policy.ts allows it.
+ * circuit breaker is open, and sends a request at most twice.
  */
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { RequestRecord } from '../telemetry/request-record.ts'
+import type { UpstreamRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
-import { ClientDisconnectedError } from '../server/errors.ts'
+import { isAbortReason, raceWithAbort } from '../server/abort.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter } from './rate-limit/limiter.ts'
-import { parseThrottle } from './rate-limit/headers.ts'
-import { Breaker, breakerSignal } from './breaker.ts'
+import type { RateLimitUpdate } from './rate-limit/headers.ts'
+import { Breaker } from './breaker.ts'
 import type { Permit } from './rate-limit/queue.ts'
-import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
-import { exchange, type ExchangeLimits, type ExchangeResult } from './exchange.ts'
-import { isTransient, retryReason, supersedes } from './retry-policy.ts'
+import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
+import { classify, type Classification, type ResponseExpectation } from './classify.ts'
+import type { Delivery } from './delivery.ts'
+import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
-import { failureType, errorType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
+import { failureType, startSpan, withSpan } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
 export interface UpstreamCall extends UpstreamRequest {
   /** It is safe or idempotent (RFC 9110 §9.2), so it may be retried even if Procore may have acted on it. */
-  isIdempotent?: boolean
+  isIdempotent: boolean
+  /** What a successful response must look like. */
+  expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
   rateLimitMaxWaitMs?: number
   /** From the last byte sent until the response is complete, if not `UPSTREAM_TIMEOUT_MS`. */
   timeoutMs?: number
   /** Durations and ids are recorded in it for the log. */
-  record: RequestRecord
-  /** If the caller disconnects, waits end and nothing new is sent. */
-  signal: DisconnectSignal
+  record: UpstreamRecord
+  /** The outcome of a create or change. */
+  delivery?: Delivery | undefined
+  /** When it aborts, waits end and nothing new is sent. */
+  signal: AbortSignal
 }
 
-/** The result of the final attempt, or of the first one if the retry does not supersede it. */
-export interface AttemptResult {
-  result: ExchangeResult
-  /** When it was sent, by the local clock. */
-  startedAtMs: number
+/** The result of the attempt that counts. */
+export interface SendResult {
+  result: UpstreamResult
+  /** The response of that attempt, if there was one. */
+  response: UpstreamResponse | undefined
+  /** When it was sent, by our own clock; undefined if nothing was sent. */
+  startedAtMs: number | undefined
 }
 
-interface Attempt extends AttemptResult {
-  accessToken: string
-  rateLimitWaitMs: number
-}
+/** One attempt that was sent, with its classification; or one that was not sent, with the reason as its result. */
+type Attempt =
+  | SendResult & { kind: 'sent', classification: Classification, accessToken: string, rateLimitWaitMs: number }
+  | SendResult & { kind: 'unsent' }
+
+/** A shorter wait is the time of a function call. */
+const shortestRecordedWaitMs = 1
 
 /** Sends all requests to the API host, lookups included. */
 export class UpstreamSender {
@@ -73,7 +83,12 @@ export class UpstreamSender {
     this.#dispatcher = dispatcher
     this.#accessTokens = accessTokens
     this.#log = log
-    this.#limits = this.#buildLimits(config.timeoutMs)
+    this.#limits = {
+      timeoutMs: config.timeoutMs,
+      idleTimeoutMs: config.idleTimeoutMs,
+      startTimeoutMs: Math.min(limits.upstream.connectTimeoutMs * 2, config.timeoutMs),
+      responseMaxBytes: limits.upstream.responseMaxBytes,
+    }
   }
 
   /**
@@ -85,145 +100,116 @@ export class UpstreamSender {
     return this.rateLimiter.waitingCount >= queueMax || this.#inFlight >= this.#config.connections + queueMax
   }
 
-  /**
-   * Returns the result of the request, which may be an ExchangeFailure.
-   * @throws {Problem} `procore_rate_limited`, `procore_unavailable`, `procore_unauthorized` or `overloaded`, with the
-   * outcome `not_sent`: nothing was sent, or Procore refused the first attempt before it acted
-   * @throws {ClientDisconnectedError} in the same cases, if the caller disconnected
-   */
-  async send (call: UpstreamCall): Promise<AttemptResult> {
-    const { rateLimitMaxWaitMs: maxWaitMs = this.#config.rateLimitMaxWaitMs } = call
-    const initial = await this.#attempt(call, maxWaitMs)
-    const retryDelayMs = this.#retryDelayMs(initial, call.companyId)
+  /** Sends the request at most twice. A failure before anything was sent has the outcome `not_sent`. */
+  async send (call: UpstreamCall): Promise<SendResult> {
+    let maxWaitMs = call.rateLimitMaxWaitMs ?? this.#config.rateLimitMaxWaitMs
+    const first = await this.#attempt(call, maxWaitMs)
     // Only the wait for the rate limit counts: a slow response does not shorten the wait of the retry.
-    const leftMs = Math.max(0, maxWaitMs - initial.rateLimitWaitMs)
-    if (retryDelayMs === undefined) {
-      const mayRetry = call.isIdempotent === true && isTransient(initial.result)
-      return mayRetry ? this.#retryIdempotent(call, initial, leftMs) : initial
-    }
-    if (isStream(call.body) || call.signal.aborted || retryDelayMs > leftMs) return initial
-    if (call.record.provisionalOutcome !== undefined) call.record.provisionalOutcome = 'not_sent'
-    return this.#attempt(call, leftMs)
+    maxWaitMs = Math.max(0, maxWaitMs - (first.kind === 'sent' ? first.rateLimitWaitMs : 0))
+    if (!this.#mayRetry(first, call, maxWaitMs)) return first
+    if (first.classification.retryReason !== 'transient') call.delivery?.onRefused()
+    const second = await this.#attempt(call, maxWaitMs)
+    return supersedes(second, first.classification) ? second : first
   }
 
-  /** Retries although Procore may have acted on the first attempt. */
-  async #retryIdempotent (call: UpstreamCall, initial: Attempt, maxWaitMs: number): Promise<AttemptResult> {
-    if (isStream(call.body) || call.signal.aborted) return initial
-    try {
-      const retry = await this.#attempt(call, maxWaitMs)
-      return supersedes(retry.result, initial.result) ? retry : initial
-    } catch (error) {
-      if (!(error instanceof Problem) && !(error instanceof ClientDisconnectedError)) throw error
-      return initial
+  /** Whether a second attempt may succeed, and cannot make Procore act twice on a request that is not idempotent. */
+  #mayRetry (
+    attempt: Attempt, { body, signal, companyId }: UpstreamCall, maxWaitMs: number
+  ): attempt is Extract<Attempt, { kind: 'sent' }> {
+    if (attempt.kind === 'unsent' || isStream(body) || signal.aborted) return false
+    switch (attempt.classification.retryReason) {
+      // Procore would refuse the same access token again.
+      case 'unauthorized': return this.#accessTokens.current() !== attempt.accessToken
+      case 'throttled': return this.rateLimiter.throttledMs(companyId) <= maxWaitMs
+      case 'transient': return true
+      case undefined: return false
     }
-  }
-
-  /**
-   * Returns how long to wait before a retry, in milliseconds, if it is certain that Procore did not act on the request;
-   * else undefined.
-   */
-  #retryDelayMs ({ result, accessToken }: Attempt, companyId: number): number | undefined {
-    const reason = retryReason(result, Date.now())
-    // Procore would refuse the same access token again.
-    if (reason === 'unauthorized') return this.#accessTokens.current() === accessToken ? undefined : 0
-    return reason === 'throttled' ? this.rateLimiter.throttledMs(companyId) : undefined
   }
 
   async #attempt (call: UpstreamCall, maxWaitMs: number): Promise<Attempt> {
-    const { signal, record } = call
-    this.#assertBreakerClosed()
-    // A request that waits for an access token must not hold a rate-limit permit meanwhile.
-    const endSpan = startSpan(record, 'access_token')
-    const pendingToken = this.#getAccessToken(signal)
-    if (pendingToken instanceof Promise) await withSpan(pendingToken, endSpan)
-    else endSpan()
-    const acquireStartedAtMs = Date.now()
-    const pendingPermit = this.#acquirePermit(call, maxWaitMs)
-    const permit = pendingPermit instanceof Promise ? await pendingPermit : pendingPermit
-    const rateLimitWaitMs = Date.now() - acquireStartedAtMs
-    let result: ExchangeResult | undefined
+    let permit: Permit | undefined
+    let rateLimitUpdate: RateLimitUpdate | undefined
     try {
-      const currentToken = this.#getAccessToken(signal)
-      const accessToken = currentToken instanceof Promise ? await currentToken : currentToken
-      if (signal.aborted) throw new ClientDisconnectedError()
       this.#assertBreakerClosed()
-      this.breaker.onRequestStart()
-      const startedAtMs = Date.now()
-      const startedAt = performance.now()
-      const endExchangeSpan = startSpan(record, 'upstream')
-      this.#inFlight++
-      result = await this.#exchange(call, accessToken)
-      this.#inFlight--
-      endExchangeSpan(this.#record(result, call, performance.now() - startedAt))
-      this.#applyFeedback(result, accessToken, call)
-      return { result, startedAtMs, accessToken, rateLimitWaitMs }
-    } finally {
-      permit.release(result)
-    }
-  }
-
-  #getAccessToken (signal: DisconnectSignal): string | Promise<string> {
-    return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
-  }
-
-  #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> | Permit {
-    const endSpan = startSpan(record, 'rate_limit')
-    let permit: Promise<Permit> | Permit
-    try {
-      permit = this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
+      // A request that waits for an access token must not hold a rate-limit permit meanwhile.
+      await this.#getAccessToken(call)
+      const acquireStartedAt = performance.now()
+      permit = await this.#acquirePermit(call, maxWaitMs)
+      const rateLimitWaitMs = performance.now() - acquireStartedAt
+      const accessToken = await this.#getAccessToken(call)
+      call.signal.throwIfAborted()
+      this.#assertBreakerClosed()
+      const sent = await this.#exchange(call, accessToken)
+      rateLimitUpdate = sent.classification.rateLimit
+      return { ...sent, kind: 'sent', accessToken, rateLimitWaitMs }
     } catch (error) {
-      endSpan({ error: errorType(error) })
-      throw error
+      if (!isAbortReason(error)) throw error
+      return { kind: 'unsent', result: { kind: 'failure', error }, response: undefined, startedAtMs: undefined }
+    } finally {
+      permit?.release(rateLimitUpdate)
     }
-    // A permit that is granted at once has no wait to record.
-    if (!(permit instanceof Promise)) return permit
+  }
+
+  async #getAccessToken ({ signal, record }: UpstreamCall): Promise<string> {
+    const current = this.#accessTokens.current()
+    return current ?? withSpan(record, 'access_token', raceWithAbort(this.#accessTokens.get(), signal))
+  }
+
+  async #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
     const startedAt = performance.now()
-    return withSpan(permit, endSpan).finally(() => {
-      record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + performance.now() - startedAt
-    })
+    try {
+      const acquired = this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
+      return await withSpan(record, 'rate_limit', acquired)
+    } finally {
+      const waitMs = performance.now() - startedAt
+      if (waitMs >= shortestRecordedWaitMs) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitMs
+    }
   }
 
-  #exchange (call: UpstreamCall, accessToken: string): Promise<ExchangeResult> {
-    const { record, timeoutMs, signal } = call
-    const exchangeLimits = timeoutMs === undefined ? this.#limits : this.#buildLimits(timeoutMs)
-    const httpRequest = buildHttpRequest(call, this.#config.apiUrl, accessToken)
-    return exchange(this.#dispatcher, httpRequest, exchangeLimits, signal, () => {
-      if (record.provisionalOutcome === undefined) return
-      record.provisionalOutcome = 'unknown'
-      record.sentAtMs = Date.now()
-    })
+  async #exchange (call: UpstreamCall, accessToken: string): Promise<SendResult & { classification: Classification }> {
+    const { record, delivery, timeoutMs, signal, body } = call
+    const startedAtMs = Date.now()
+    const startedAt = performance.now()
+    const exchangeLimits = timeoutMs === undefined ? this.#limits : { ...this.#limits, timeoutMs }
+    const endSpan = startSpan(record, 'upstream')
+    this.breaker.onRequestStart()
+    this.#inFlight++
+    try {
+      const request = buildHttpRequest(call, this.#config.apiUrl, accessToken)
+      const onSent = () => delivery?.onSent(Date.now())
+      const ended = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
+      const response = ended.kind === 'response' ? ended : undefined
+      const classification = classify(ended, { ...call, isStreamed: isStream(body) }, Date.now())
+      const error = ended.kind === 'failure' ? failureType(ended) : undefined
+      endSpan({ method: call.method, status: response?.status, error })
+      this.#record(ended, call, performance.now() - startedAt)
+      this.#applyFeedback(classification, response?.status, accessToken, isStream(body))
+      return { result: classification.result, response, startedAtMs, classification }
+    } finally {
+      this.#inFlight--
+    }
   }
 
-  /** Records the result and duration of an exchange. Returns the attributes that end its span. */
-  #record (result: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): SpanEnd {
+  /** Records the result and duration of an exchange. */
+  #record (ended: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): void {
     record.upstreamMs = (record.upstreamMs ?? 0) + ms
-    const [status, failedPhase] = result.kind === 'response' ? [result.status] : [undefined, result.phase]
-    recordResponse(result, record)
+    if (ended.kind === 'response') {
+      const procoreRequestId = ended.headers['x-request-id']
+      record.upstreamStatus = ended.status
+      if (isValidRequestId(procoreRequestId)) record.procoreRequestId = procoreRequestId
+    }
     const { requestId, traceId } = record
+    const [status, failedPhase] = ended.kind === 'response' ? [ended.status] : [undefined, ended.phase]
     this.#log.debug({ requestId, traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
-    return { method, status, error: result.kind === 'failure' ? failureType(result) : undefined }
   }
 
-  #buildLimits (timeoutMs: number): ExchangeLimits {
-    return {
-      timeoutMs,
-      idleTimeoutMs: this.#config.idleTimeoutMs,
-      startTimeoutMs: Math.min(limits.upstream.connectTimeoutMs * 2, timeoutMs),
-      responseMaxBytes: limits.upstream.responseMaxBytes,
-    }
-  }
-
-  /** Updates the access token, the rate limit and the circuit breaker with the result of an exchange. */
-  #applyFeedback (result: ExchangeResult, accessToken: string, { companyId, body }: UpstreamCall): void {
-    const nowMs = Date.now()
-    if (result.kind === 'response') {
-      if (result.status === 401) this.#accessTokens.invalidate(accessToken)
-      if (result.status === 411 && isStream(body)) this.#warnChunkedRejected()
-      const throttle = parseThrottle(result, nowMs)
-      if (throttle !== undefined) this.rateLimiter.throttle(companyId, throttle)
-    }
-    const hostSignal = breakerSignal(result, isStream(body), nowMs)
-    if (hostSignal === 'up') this.#closeBreaker()
+  /** Updates the access token and the circuit breaker. The permit updates the rate limit when it is released. */
+  #applyFeedback (
+    { retryReason, hostSignal }: Classification, status: number | undefined, accessToken: string, isStreamed: boolean
+  ): void {
+    if (retryReason === 'unauthorized') this.#accessTokens.invalidate(accessToken)
+    if (status === 411 && isStreamed) this.#warnChunkedRejected()
+    if (hostSignal === 'up' && this.breaker.recordSuccess()) this.#log.info({}, 'the API host has recovered')
     if (hostSignal === 'down' && this.breaker.recordFailure()) {
       const waitMs = this.breaker.probeInMs
       this.#log.warn({ waitMs }, 'the API host is failing; requests are refused until it recovers')
@@ -240,11 +226,7 @@ export class UpstreamSender {
     this.#log.error({ remedy }, 'Procore rejects streamed forms with 411; buffer forms instead')
   }
 
-  #closeBreaker (): void {
-    if (this.breaker.isOpen) this.#log.info({}, 'the API host has recovered')
-    this.breaker.recordSuccess()
-  }
-
+  /** @throws {Problem} `procore_unavailable` */
   #assertBreakerClosed (): void {
     const { probeInMs } = this.breaker
     if (probeInMs === 0) return
@@ -254,9 +236,11 @@ export class UpstreamSender {
   }
 }
 
-function recordResponse (result: ExchangeResult, record: RequestRecord): void {
-  if (result.kind !== 'response') return
-  const requestId = result.headers['x-request-id']
-  record.upstreamStatus = result.status
-  if (isValidRequestId(requestId)) record.procoreRequestId = requestId
+/**
+ * Whether the second attempt counts. If the first one was refused, it does. Otherwise Procore may have acted on the
+ * first one, and the second one counts only if it is conclusive.
+ */
+function supersedes (second: Attempt, { retryReason, mayBeProcessed }: Classification): boolean {
+  if (retryReason !== 'transient') return true
+  return second.kind === 'sent' && (second.classification.isConclusive || !mayBeProcessed)
 }

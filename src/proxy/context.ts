@@ -1,21 +1,22 @@
-/** The types that the steps of one proxied request share: its context, its metadata and its validated body. */
+/** The types that the steps of one proxied request share: its context, and the request with its validated body. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Config } from '../config/index.ts'
 import type { FieldValues } from '../endpoints/endpoint.ts'
+import type { AbortReason } from '../server/abort.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
-import type { UpstreamResult } from '../procore/interpret.ts'
+import type { ProcoreRequest } from '../procore/client.ts'
+import type { Delivery } from '../procore/delivery.ts'
+import type { UpstreamResult } from '../procore/result.ts'
 import type { RecordValidator } from './validation/record.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import type { CompiledRecord } from './validation/schema.ts'
-import type { DisconnectSignal } from '../server/disconnect-signal.ts'
 
 /** What the body readers need to know of one request. */
 export interface RequestContext {
   raw: IncomingMessage
-  /** Identifies the caller for its limits; undefined if callers cannot be distinguished. */
-  callerId: string | undefined
   response: ServerResponse
+  signal: AbortSignal
   bodyLimits: Config['body']
   /** Shared by the bodies of all requests. */
   memoryBudget: MemoryBudget
@@ -26,42 +27,46 @@ export interface RequestContext {
   record: RequestRecord
   /** The avatar of a request with an idempotency key is hashed while it streams, for the fingerprint. */
   hasIdempotencyKey: boolean
-  /** Must be called once, when everything read so far is valid. From then on the record has a provisional outcome. */
-  send (requestBody: ValidatedBody): Promise<UpstreamResult>
+  /** Must be called once, when everything read so far is valid. From then on a failure has an outcome. */
+  send (body: ValidatedBody): Promise<UpstreamResult>
 }
 
 /** A body that is valid as far as it was read, ready to be sent. */
 export interface ValidatedBody {
   /** Null if the endpoint takes no body. */
-  body: Buffer | Readable | null
+  content: Buffer | Readable | null
   contentType: string | undefined
   /** The validated values; those of a stream are complete once `validated` resolves. */
   values: FieldValues
-  /**
-   * Resolves once the whole body is valid. Its value is the digest of the avatar, or empty without an avatar or an
-   * idempotency key.
-   */
-  validated: Promise<string>
+  /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */
+  validated: Promise<BodyValidation>
   /** Stops sending: destroys the stream, while the rest of the body is still read and validated. */
   drain (): void
   /** Stops writing to the stream without destroying it, because the response to what was sent is on its way. */
   stopBody (): void
 }
 
-const alreadyValidated = Promise.resolve('')
+/** What became of a body. The digest is that of the avatar: empty without an avatar or an idempotency key. */
+export type BodyValidation =
+  | { kind: 'valid', imageDigest: string }
+  /** The reason is also the error that destroyed the stream to Procore. */
+  | { kind: 'invalid', reason: AbortReason }
+
+const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })
 function noop (): void {}
 
 /** Wraps a body that was read completely, or the absence of one: there is nothing left to drain. */
 export function bufferedBody (
-  body: Buffer | null, contentType: string | undefined, values: FieldValues
+  content: Buffer | null, contentType: string | undefined, values: FieldValues
 ): ValidatedBody {
-  return { body, contentType, values, validated: alreadyValidated, drain: noop, stopBody: noop }
+  return { content, contentType, values, validated: alreadyValid, drain: noop, stopBody: noop }
 }
 
-/** Everything about a request except its body. */
-export interface RequestMetadata {
+/** A validated request of a caller, on its way through the layers that may send it to Procore. */
+export interface EndpointRequest {
   path: RecordValidator
   query: RecordValidator
+  body: ValidatedBody
   /**
    * The caller that the idempotency key belongs to. Only a verified subject identifies a caller, because an address may
    * change between two attempts.
@@ -70,7 +75,14 @@ export interface RequestMetadata {
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord
-  signal: DisconnectSignal
-  requestId: string
+  /** Undefined for a request that changes nothing. */
+  delivery: Delivery | undefined
+  signal: AbortSignal
   route: string | undefined
 }
+
+/** Builds Procore's request from the validated values of a caller's request. */
+export type RequestBuilder = (request: EndpointRequest) => ProcoreRequest
+
+/** Sends a request and returns its result. Each layer (audit, idempotency, cache) wraps another one. */
+export type Send = (request: EndpointRequest) => Promise<UpstreamResult>

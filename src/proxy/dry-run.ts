@@ -1,11 +1,11 @@
-import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
-import type { ValidatedBody } from './context.ts'
+import type { UpstreamSuccess } from '../procore/result.ts'
+import type { Send } from './context.ts'
 
 /**
- * Creates the handler of an endpoint that only validates: it reads the body to its end, sends nothing to Procore and
- * responds with `dryRunResponse`.
+ * Returns the function of an endpoint that only validates: it reads the body to its end, sends nothing to Procore and
+ * returns `dryRunResponse`.
  */
-export function dryRun (dryRunResponse: unknown): (requestBody: ValidatedBody) => Promise<UpstreamResult> {
+export function dryRun (dryRunResponse: unknown): Send {
   const success: UpstreamSuccess = {
     kind: 'success',
     status: 200,
@@ -13,10 +13,9 @@ export function dryRun (dryRunResponse: unknown): (requestBody: ValidatedBody) =
     body: Buffer.from(JSON.stringify(dryRunResponse)),
     recordId: undefined,
   }
-  return async requestBody => {
-    requestBody.drain()
-    // Never resolves for an invalid form: the form reader, which races with this handler, throws the problem.
-    await requestBody.validated
-    return success
+  return async ({ body }) => {
+    body.drain()
+    const validation = await body.validated
+    return validation.kind === 'valid' ? success : { kind: 'failure', error: validation.reason }
   }
 }

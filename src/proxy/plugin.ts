@@ -11,9 +11,10 @@ import { UploadLimiter, type ActiveForms } from './body/upload-limiter.ts'
 import { MemoryBudget } from './body/memory-budget.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
-import { EndpointRoute, type EndpointHandler } from './route.ts'
+import { EndpointRoute } from './route.ts'
 import { dryRun } from './dry-run.ts'
-import { EndpointClient, type ProxyServices } from './endpoint-client.ts'
+import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
+import type { Send } from './context.ts'
 
 /** The endpoints to register, and the services that their routes use. */
 export interface ProxyOptions {
@@ -37,39 +38,26 @@ export async function proxyPlugin (
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   // Accepts every type: `parseRequestHead` has rejected unsupported types, and bodies that are not needed are ignored.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  await registerMultipart(app)
   app.decorateRequest('head', null)
   const uploadLimiter = new UploadLimiter(rest.bodyLimits.maxUploads, maxUploadsPerCaller)
   const memoryBudget = new MemoryBudget(limits.body.bufferedMaxBytes)
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
     const needsCapacity = isProxied(endpoint) && endpoint.cache === undefined
-    const send = createHandler(endpoint, services, rest.bodyLimits)
-    new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send }).register(app)
+    const send = createSend(endpoint, services, rest.bodyLimits)
+    const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send })
+    await app.register(async scope => {
+      if (endpoint.body !== undefined) await scope.register(multipart)
+      route.register(scope)
+    })
   }
 }
 
-/**
- * Registers @fastify/multipart without its hooks. They delete files that the plugin saved to disk, which this service
- * never makes it do, and each request would wait for two promises.
- */
-function registerMultipart (app: FastifyInstance): Promise<void> {
-  const withoutHooks = new Proxy(app, {
-    get: (target, name): unknown => name === 'addHook' ? () => withoutHooks : Reflect.get(target, name),
-  })
-  return new Promise((resolve, reject) => {
-    multipart(withoutHooks, {}, error => error === undefined ? resolve() : reject(error))
-  })
-}
-
-function createHandler (endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body']): EndpointHandler {
-  if (isProxied(endpoint)) {
-    const client = new EndpointClient(endpoint, services)
-    return (requestBody, metadata) => client.send(requestBody, metadata)
-  }
+function createSend (endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body']): Send {
+  if (isProxied(endpoint)) return createEndpointClient(endpoint, services)
   if (endpoint.formMetadata === undefined) return dryRun(endpoint.dryRunResponse)
   const userForm = new UserFormBuilder(endpoint.formMetadata, services, bodyLimits)
-  return (_requestBody, metadata) => userForm.build(metadata)
+  return request => userForm.build(request)
 }
 
 function isProxied (endpoint: Endpoint): endpoint is ProxiedEndpoint {

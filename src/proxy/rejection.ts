@@ -1,5 +1,5 @@
 import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
-import type { UpstreamRejection } from '../procore/interpret.ts'
+import type { UpstreamRejection } from '../procore/result.ts'
 import { Problem, type ProblemExtras, type FieldError } from '../server/problem.ts'
 import { toJsonPointer } from './validation/json-pointer.ts'
 import type { CompiledRecord } from './validation/schema.ts'

@@ -7,6 +7,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
+import { isAbortReason, type AbortReason } from '../server/abort.ts'
 import { validationProblem, type RecordValidator } from './validation/record.ts'
 import { parseIdempotencyKey } from './idempotency/header.ts'
 import { validatePath, validateQuery, type CompiledParameters } from './validation/parameters.ts'
@@ -42,7 +44,7 @@ export interface HeadOptions {
 }
 
 interface ParameterRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
-type RequestInput = Pick<FastifyRequest<ParameterRoute>, 'params' | 'query' | 'headers' | 'record'>
+type RequestInput = Pick<FastifyRequest<ParameterRoute>, 'params' | 'query' | 'headers'>
 
 /**
  * Parses and validates the head, and records the company.
@@ -50,7 +52,10 @@ type RequestInput = Pick<FastifyRequest<ParameterRoute>, 'params' | 'query' | 'h
  * `bad_request`, and `validation_failed` if the path is invalid and takes precedence
  */
 export function parseRequestHead (
-  { params, query: queryParameters, headers, record }: RequestInput, options: HeadOptions, route: RouteTemplate
+  { params, query: queryParameters, headers }: RequestInput,
+  record: RequestRecord,
+  options: HeadOptions,
+  route: RouteTemplate
 ): RequestHead {
   const path = validatePath(route.parameters.path, params)
   const query = validateQuery(route.parameters.query, queryParameters)
@@ -68,7 +73,7 @@ export function parseRequestHead (
     const idempotencyKey = options.acceptsIdempotencyKey ? parseIdempotencyKey(headers) : undefined
     return { path, query, body, idempotencyKey, route }
   } catch (error) {
-    throw preferPathErrors([path, query], error)
+    throw isAbortReason(error) ? preferPathErrors([path, query], error) : error
   }
 }
 
@@ -95,10 +100,11 @@ export function multipartMaxBytes (avatarMaxBytes: number): number {
  * validation errors of both are already reported together, and a timeout remains a timeout.
  */
 export function preferPathErrors (
-  parameterValidators: readonly [path: RecordValidator, query: RecordValidator], error: unknown
-): unknown {
+  parameterValidators: readonly [path: RecordValidator, query: RecordValidator], error: AbortReason
+): AbortReason {
   const isAboutBody = error instanceof Problem && error.code !== 'validation_failed' && error.code !== 'request_timeout'
-  return isAboutBody && parameterValidators[0].hasErrors ? validationProblem(parameterValidators) : error
+  const prefersPath = isAboutBody && parameterValidators[0].hasErrors
+  return prefersPath ? validationProblem(parameterValidators) ?? error : error
 }
 
 /** The type of a body; a boundary is valid by RFC 2046 §5.1.1. */

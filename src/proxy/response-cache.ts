@@ -1,27 +1,35 @@
 /**
  * Caches for a short time what is the same for every authorized caller, because Procore's rate limit is low.
- * Concurrent requests for the same list share one exchange. If Procore is down, slow or rate limited, a cached response
- * is served longer and marked as stale. Authorization is checked before every request, also for a cached response.
+ * Concurrent requests for the same list share one request to Procore. If Procore is down, slow or rate limited, a
+ * cached response is served longer and marked as stale. Authorization is checked before every request, also for a
+ * cached response.
  */
+import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
 import { overloadedProblem, Problem, type ProblemCode } from '../server/problem.ts'
-import type { CacheStatus } from '../telemetry/request-record.ts'
-import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
-import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
+import { isAbortReason, raceWithAbort } from '../server/abort.ts'
+import { childRecord, type CacheStatus, type UpstreamRecord } from '../telemetry/request-record.ts'
+import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
+import type { RequestBuilder, Send } from './context.ts'
 
-/** A result from Procore, and Procore's id of the exchange. */
-export interface FetchResult {
-  result: UpstreamResult
-  procoreRequestId: string | undefined
+/** A request to Procore that several callers may wait for. */
+export interface Fetch {
+  /** Complete once `result` resolves. */
+  record: UpstreamRecord
+  result: Promise<UpstreamResult>
 }
 
 /** A result as it is returned to one caller. */
-export interface CachedResult extends FetchResult {
+export interface CachedResult {
+  result: UpstreamResult
   cacheStatus: CacheStatus
   ageSeconds: number
+  /** Procore's id of the request whose response this is. */
+  procoreRequestId: string | undefined
+  /** The record of the request to Procore, if this caller started it. */
+  record: UpstreamRecord | undefined
 }
-
-type Fetcher = () => Promise<FetchResult>
 
 interface CacheEntry {
   success: UpstreamSuccess
@@ -29,8 +37,40 @@ interface CacheEntry {
   atMs: number
   /** Not revalidated before this time: shortly after a failed attempt, and never during one that takes long. */
   retryAtMs: number
-  bytes: number
 }
+
+/** Returns the function that sends the requests of a list through the cache. */
+export function withCache (
+  toProcoreRequest: RequestBuilder,
+  procore: ProcoreClient,
+  cache: ResponseCache
+): Send {
+  /** The request goes on if its caller leaves, because others wait for it. */
+  const start = (call: ProcoreRequest): Fetch => {
+    const record = childRecord(call.record)
+    const { signal } = new AbortController()
+    const overload = overloadedProblem('Too many requests are waiting for Procore.')
+    const result: Promise<UpstreamResult> = procore.isAtCapacity
+      ? Promise.resolve({ kind: 'failure', error: overload })
+      : procore.send({ ...call, record, signal })
+    return { record, result }
+  }
+  return async request => {
+    const { record, signal } = request
+    const call = toProcoreRequest(request)
+    const cached = await cache.get(getCacheKey(call), signal, () => start(call))
+    const { result, cacheStatus, ageSeconds, procoreRequestId } = cached
+    Object.assign(record, cached.record)
+    if (procoreRequestId !== undefined) record.procoreRequestId = procoreRequestId
+    if (result.kind !== 'success') return result
+    record.cache = cacheStatus
+    if (!isCompleteList(result)) return result
+    return { ...result, cacheInfo: { lifetimeSeconds: cache.ttlMs / 1000, ageSeconds, cacheStatus } }
+  }
+}
+
+/** Keeps work in flight for which no caller waits any longer, and reports its record at its end. */
+type TrackBackground = (record: UpstreamRecord, work: Promise<unknown>) => void
 
 /** Approximate memory of an entry without its body. */
 const entryBytes = 1000
@@ -45,7 +85,9 @@ const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   'overloaded',
 ])
 
-const isTransient = (error: unknown) => error instanceof Problem && transientCodes.has(error.code)
+function isTransient (result: UpstreamResult): boolean {
+  return result.kind === 'failure' && result.error instanceof Problem && transientCodes.has(result.error.code)
+}
 
 /**
  * An in-process cache. It holds at most `limits.responseCache.entriesMax` responses with at most
@@ -53,132 +95,124 @@ const isTransient = (error: unknown) => error instanceof Problem && transientCod
  */
 export class ResponseCache {
   readonly ttlMs: number
-  /** The least recently used entry is the first. */
-  readonly #entries = new Map<string, CacheEntry>()
-  readonly #fetches = new Map<string, Promise<FetchResult>>()
-  #bytes = 0
+  readonly #entries = new LRUCache<string, CacheEntry>({
+    max: limits.responseCache.entriesMax,
+    maxSize: limits.responseCache.maxBytes,
+    sizeCalculation: ({ success }, cacheKey) => entryBytes + cacheKey.length + success.body.length,
+  })
+
+  readonly #fetches = new Map<string, Fetch>()
+  readonly #trackBackground: TrackBackground
   #waitingCount = 0
 
-  /** @param ttlMs 0 disables caching */
-  constructor (ttlMs: number) {
+  /**
+   * @param ttlMs 0 disables caching
+   * @param trackBackground receives the requests to Procore whose caller stopped waiting
+   */
+  constructor (ttlMs: number, trackBackground: TrackBackground) {
     this.ttlMs = ttlMs
+    this.#trackBackground = trackBackground
   }
 
-  /** @throws {Problem} what the fetcher throws, or `overloaded`. @throws {ClientDisconnectedError} */
-  async get (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<CachedResult> {
+  /**
+   * Returns the cached response, or that of the request to Procore that `start` starts.
+   * @param signal ends the wait; its reason is the failure. The request to Procore goes on in the background
+   */
+  async get (cacheKey: string, signal: AbortSignal, start: () => Fetch): Promise<CachedResult> {
     const entry = this.#find(cacheKey)
-    if (entry === undefined) return toMiss(await this.#joinFetch(cacheKey, signal, fetcher))
+    if (entry === undefined) return this.#fetch(cacheKey, signal, start)
     const nowMs = Date.now()
     if (nowMs - entry.atMs < this.ttlMs) return toCachedResult(entry, 'hit')
-    const fetched = nowMs < entry.retryAtMs ? undefined : await this.#revalidate(cacheKey, signal, fetcher)
-    return fetched === undefined ? toCachedResult(entry, 'stale') : toMiss(fetched)
-  }
-
-  /** Returns undefined if Procore is unavailable or slow, so that the cached response is served. */
-  async #revalidate (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<FetchResult | undefined> {
-    const { promise: timeout, resolve } = Promise.withResolvers<undefined>()
+    if (nowMs < entry.retryAtMs) return toCachedResult(entry, 'stale')
+    const slow = new AbortController()
     const timer = setTimeout(() => {
       this.#deferRetry(cacheKey, Infinity)
-      resolve(undefined)
+      slow.abort(new Problem('procore_timeout', 'Procore did not respond soon enough.'))
     }, limits.responseCache.staleWhileSlowMs)
-    try {
-      return await Promise.race([this.#joinFetch(cacheKey, signal, fetcher), timeout])
-    } catch (error) {
-      if (isTransient(error)) return undefined
-      throw error
-    } finally {
-      clearTimeout(timer)
-    }
+    const fetched = await this.#fetch(cacheKey, AbortSignal.any([signal, slow.signal]), start)
+    clearTimeout(timer)
+    return isTransient(fetched.result) ? toCachedResult(entry, 'stale') : fetched
   }
 
-  async #joinFetch (cacheKey: string, signal: DisconnectSignal, fetcher: Fetcher): Promise<FetchResult> {
+  async #fetch (cacheKey: string, signal: AbortSignal, start: () => Fetch): Promise<CachedResult> {
     if (this.#waitingCount >= limits.rateLimit.queueMax) {
-      throw overloadedProblem('Too many requests are waiting for the same lists.')
+      return toMiss({ kind: 'failure', error: overloadedProblem('Too many requests are waiting for the same lists.') })
     }
+    const running = this.#fetches.get(cacheKey)
+    const fetch = running ?? this.#start(cacheKey, start())
     this.#waitingCount++
     try {
-      return await raceWithAbort(this.#fetches.get(cacheKey) ?? this.#startFetch(cacheKey, fetcher), signal)
+      const result = await raceWithAbort(fetch.result, signal)
+      return toMiss(result, fetch.record.procoreRequestId, running === undefined ? fetch.record : undefined)
+    } catch (error) {
+      if (!isAbortReason(error)) throw error
+      if (running === undefined) this.#trackBackground(fetch.record, fetch.result)
+      return toMiss({ kind: 'failure', error })
     } finally {
       this.#waitingCount--
     }
   }
 
-  /** The fetch continues if the caller that started it disconnects, because others may wait for it. */
-  #startFetch (cacheKey: string, fetcher: Fetcher): Promise<FetchResult> {
-    const fetching = this.#fetchAndStore(cacheKey, fetcher)
-    // Waiting callers get the error. If all have disconnected, the rejection must not stay unhandled.
-    fetching.catch(() => {})
-    this.#fetches.set(cacheKey, fetching)
-    return fetching
+  #start (cacheKey: string, { record, result }: Fetch): Fetch {
+    const startedAtMs = Date.now()
+    const stored = result.then(settled => {
+      this.#store(cacheKey, settled, record.procoreRequestId, startedAtMs)
+      return settled
+    }).finally(() => this.#fetches.delete(cacheKey))
+    // Waiting callers get the error. If all have left, the rejection must not stay unhandled.
+    stored.catch(() => {})
+    const fetch = { record, result: stored }
+    this.#fetches.set(cacheKey, fetch)
+    return fetch
   }
 
-  async #fetchAndStore (cacheKey: string, fetcher: Fetcher): Promise<FetchResult> {
-    const atMs = Date.now()
-    try {
-      const fetched = await fetcher()
-      this.#put(cacheKey, fetched, atMs)
-      return fetched
-    } catch (error) {
-      this.#deferRetry(cacheKey, isTransient(error) ? Date.now() + limits.responseCache.retryMs : 0)
-      throw error
-    } finally {
-      this.#fetches.delete(cacheKey)
+  /**
+   * Stores a complete list. A rejection is not cached and removes the entry, because the company may have withdrawn its
+   * permission. A failure, and a success that is not a complete list, leave the entry as it is.
+   */
+  #store (cacheKey: string, result: UpstreamResult, procoreRequestId: string | undefined, atMs: number): void {
+    if (result.kind === 'rejection') {
+      this.#entries.delete(cacheKey)
+    } else if (result.kind === 'failure') {
+      this.#deferRetry(cacheKey, isTransient(result) ? Date.now() + limits.responseCache.retryMs : 0)
+    } else if (!isCompleteList(result)) {
+      this.#deferRetry(cacheKey, 0)
+    } else if (this.ttlMs > 0) {
+      this.#entries.set(cacheKey, { success: result, procoreRequestId, atMs, retryAtMs: 0 })
     }
   }
 
   /** Until `untilMs` the cached response is served without a request to Procore. */
   #deferRetry (cacheKey: string, untilMs: number): void {
-    const entry = this.#entries.get(cacheKey)
+    const entry = this.#entries.peek(cacheKey)
     if (entry !== undefined) entry.retryAtMs = untilMs
   }
 
-  /** Moves the entry to the end, or removes it if it is too old to be served even when Procore fails. */
+  /** Removes an entry that is too old to be served even when Procore fails. */
   #find (cacheKey: string): CacheEntry | undefined {
     const entry = this.#entries.get(cacheKey)
-    if (entry === undefined) return undefined
-    this.#remove(cacheKey, entry)
-    if (Date.now() - entry.atMs >= this.ttlMs + limits.responseCache.staleIfErrorMs) return undefined
-    this.#add(cacheKey, entry)
-    return entry
-  }
-
-  /**
-   * Stores a complete list. A rejection is not cached and removes the entry, because the company may have withdrawn its
-   * permission. A success that is not a complete list is relayed and leaves the entry as it is.
-   */
-  #put (cacheKey: string, { result, procoreRequestId }: FetchResult, atMs: number): void {
-    if (result.kind === 'success' && !isCompleteList(result)) return this.#deferRetry(cacheKey, 0)
-    const previous = this.#entries.get(cacheKey)
-    if (previous !== undefined) this.#remove(cacheKey, previous)
-    if (result.kind !== 'success' || this.ttlMs === 0) return
-    const bytes = entryBytes + cacheKey.length + result.body.length
-    this.#add(cacheKey, { success: result, procoreRequestId, atMs, retryAtMs: 0, bytes })
-    const { entriesMax, maxBytes } = limits.responseCache
-    for (const [oldestKey, oldest] of this.#entries) {
-      if (this.#entries.size <= entriesMax && this.#bytes <= maxBytes) return
-      this.#remove(oldestKey, oldest)
-    }
-  }
-
-  #add (cacheKey: string, entry: CacheEntry): void {
-    this.#entries.set(cacheKey, entry)
-    this.#bytes += entry.bytes
-  }
-
-  #remove (cacheKey: string, entry: CacheEntry): void {
+    if (entry === undefined || Date.now() - entry.atMs < this.ttlMs + limits.responseCache.staleIfErrorMs) return entry
     this.#entries.delete(cacheKey)
-    this.#bytes -= entry.bytes
+    return undefined
   }
 }
 
-/** Returns whether the response is a whole list and may be cached. `interpretExchange` has checked that it is JSON. */
-export function isCompleteList ({ status, body }: UpstreamSuccess): boolean {
+/** Returns whether the response is a whole list and may be cached. `classify` has checked that it is JSON. */
+function isCompleteList ({ status, body }: UpstreamSuccess): boolean {
   return status === 200 && /^\s*\[/.test(body.toString('latin1', 0, 64))
 }
 
-const toMiss = (fetched: FetchResult): CachedResult => ({ ...fetched, cacheStatus: 'miss', ageSeconds: 0 })
+function toMiss (result: UpstreamResult, procoreRequestId?: string, record?: UpstreamRecord): CachedResult {
+  return { result, cacheStatus: 'miss', ageSeconds: 0, procoreRequestId, record }
+}
 
 function toCachedResult ({ success, procoreRequestId, atMs }: CacheEntry, cacheStatus: CacheStatus): CachedResult {
   const ageSeconds = Math.max(0, Math.floor((Date.now() - atMs) / 1000))
-  return { result: success, procoreRequestId, cacheStatus, ageSeconds }
+  return { result: success, cacheStatus, ageSeconds, procoreRequestId, record: undefined }
+}
+
+/** Returns the same cache key for equal queries, whatever the order of their parameters. */
+function getCacheKey ({ companyId, path: pathWithQuery }: ProcoreRequest): string {
+  const [path = '', query = ''] = pathWithQuery.split('?')
+  return `${companyId} ${path} ${query.split('&').sort().join('&')}`
 }

@@ -2,7 +2,7 @@
 import { isAscii } from 'node:buffer'
 import type { FastifyReply } from 'fastify'
 import type { RequestRecord } from '../telemetry/request-record.ts'
-import type { UpstreamSuccess } from '../procore/interpret.ts'
+import type { UpstreamSuccess } from '../procore/result.ts'
 
 type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 

@@ -5,12 +5,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
-import type { RequestRecord } from '../telemetry/request-record.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
-import { toError, ClientDisconnectedError } from '../server/errors.ts'
-import { SocketDisconnectSignal } from '../server/disconnect-signal.ts'
-import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
+import { ClientDisconnectedError, toError } from '../server/errors.ts'
+import { isAbortReason, raceWithAbort } from '../server/abort.ts'
+import { unexpectedProblem } from '../server/error-handler.ts'
+import type { InFlightRequest } from '../server/in-flight.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import type { ProcoreClient } from '../procore/client.ts'
+import { Delivery } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
 import type { ActiveForms, UploadLimiter } from './body/upload-limiter.ts'
@@ -24,10 +26,11 @@ import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
-import type { RequestContext, RequestMetadata, ValidatedBody } from './context.ts'
+import type { RequestContext, Send } from './context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** Null until the `onRequest` hook of a proxied route has run. */
     head: RequestHead | null
   }
 }
@@ -35,11 +38,15 @@ declare module 'fastify' {
 interface ProxiedRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
 type ProxiedRequest = FastifyRequest<ProxiedRoute>
 
-/**
- * Executes a valid request. Throws a Problem with the `outcome` of a request that may have changed something, or
- * ClientDisconnectedError.
- */
-export type EndpointHandler = (requestBody: ValidatedBody, metadata: RequestMetadata) => Promise<UpstreamResult>
+/** A request whose hooks have run, and what becomes of it. */
+interface Exchange {
+  head: RequestHead
+  inFlight: InFlightRequest
+  delivery: Delivery | undefined
+  subject: string
+}
+
+const hookMissing = () => new Error('A hook of this route did not run.')
 
 /** One endpoint, and the services that all of them share. */
 export interface EndpointRouteOptions {
@@ -51,7 +58,7 @@ export interface EndpointRouteOptions {
   needsCapacity: boolean
   uploadLimiter: UploadLimiter
   memoryBudget: MemoryBudget
-  send: EndpointHandler
+  send: Send
 }
 
 /** Serves one endpoint on its paths: validates head and body, calls `send` with a valid request, relays the result. */
@@ -59,7 +66,7 @@ export class EndpointRoute {
   readonly #endpoint: Endpoint
   readonly #bodyLimits: Config['body']
   readonly #procore: ProcoreClient
-  readonly #send: EndpointHandler
+  readonly #send: Send
   readonly #needsCapacity: boolean
   readonly #uploadLimiter: UploadLimiter
   readonly #memoryBudget: MemoryBudget
@@ -95,7 +102,7 @@ export class EndpointRoute {
         method,
         url,
         config: { endpoint: this.#endpoint },
-        onRequest: (request, _reply, done) => done(this.#parseHead(request, route)),
+        onRequest: [...app.authorizeCaller, (request, _reply, done) => done(this.#parseHead(request, route))],
         handler: (request, reply) => this.#handle(request, reply),
       })
     }
@@ -103,37 +110,36 @@ export class EndpointRoute {
 
   /** Synchronous, because every request passes through this hook. */
   #parseHead (request: ProxiedRequest, route: RouteTemplate): Error | undefined {
+    if (request.inFlight === null) return hookMissing()
     try {
-      request.head = parseRequestHead(request, this.#headOptions, route)
+      request.head = parseRequestHead(request, request.inFlight.record, this.#headOptions, route)
       return undefined
     } catch (error) {
       return toError(error)
     }
   }
 
+  /**
+   * The one writer of the reply. Sends the result of the work, or the reason of the signal if that aborts first; the
+   * work may then go on, for example until an idempotency key is settled.
+   */
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { head, record } = request
-    if (head === null) throw new Error('The request head was not parsed.')
+    const { head, inFlight, identity } = request
+    if (head === null || inFlight === null || identity === null) throw hookMissing()
     if (this.#needsCapacity && this.#procore.isAtCapacity) {
       throw overloadedProblem('Too many requests are waiting for Procore.')
     }
-    record.isHandling = true
+    const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
+    const exchange: Exchange = { head, inFlight, delivery, subject: identity.subject }
     try {
-      const result = await this.#forward(this.#createContext(request, reply, head), head)
-      // An aborted request has already been answered.
-      if (record.isAborted === true) return reply
-      setUpstreamHeaders(reply, record)
+      const work = inFlight.track(this.#forward(request, reply, exchange))
+      const result = await raceWithAbort(work, inFlight.signal)
+      setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, head)
+      if (result.kind === 'failure') throw result.error
       throw rejectionProblem(result, this.#compiledBody ?? head.query.compiled)
     } catch (error) {
-      const isExpected = error instanceof Problem || error instanceof ClientDisconnectedError
-      if (record.isAborted === true && isExpected) return reply
-      setUpstreamHeaders(reply, record)
-      const reported = preferPathErrors([head.path, head.query], error)
-      throw reported instanceof Problem ? this.#withOutcome(reported, record) : reported
-    } finally {
-      record.isHandling = false
-      for (const listener of record.onHandled ?? []) listener()
+      throw this.#toReported(error, request, exchange)
     }
   }
 
@@ -147,20 +153,43 @@ export class EndpointRoute {
   }
 
   /** Adds the outcome to a problem of a request that may have changed something, and removes it from all others. */
-  #withOutcome (problem: Problem, { provisionalOutcome }: RequestRecord): Problem {
-    if (this.#endpoint.effect === 'safe') return problem.withoutOutcome()
-    if (problem.extras.outcome !== undefined || provisionalOutcome === undefined) return problem
-    return problem.withExtras({ outcome: provisionalOutcome })
+  #toReported (error: unknown, request: FastifyRequest, { head, delivery }: Exchange): Error {
+    const expected = isAbortReason(error)
+      ? preferPathErrors([head.path, head.query], error)
+      : unexpectedProblem(error, request)
+    if (!(expected instanceof Problem)) return expected
+    if (this.#endpoint.effect === 'safe') return expected.withoutOutcome()
+    const outcome = expected.extras.outcome ?? delivery?.outcome
+    return outcome === undefined ? expected : expected.withExtras({ outcome })
   }
 
-  #forward (context: RequestContext, { body }: RequestHead): Promise<UpstreamResult> {
-    if (body === undefined) return context.send(validateEmptyBody(context))
-    if (body.kind === 'json') return readJsonBody(context).then(context.send)
-    return this.#forwardForm(context, body.boundary)
+  /** Reads the body and sends the request. A failure that is expected is returned, also if it was thrown. */
+  async #forward (request: FastifyRequest, reply: FastifyReply, exchange: Exchange): Promise<UpstreamResult> {
+    const { record, signal } = exchange.inFlight
+    const result = await this.#readAndSend(request, reply, exchange)
+    // If the caller left, no reply records the code.
+    const hasLeft = signal.reason instanceof ClientDisconnectedError
+    if (hasLeft && result.kind === 'failure' && result.error instanceof Problem) record.code = result.error.code
+    return result
   }
 
-  async #forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
-    const { raw, record, callerId } = context
+  async #readAndSend (request: FastifyRequest, reply: FastifyReply, exchange: Exchange): Promise<UpstreamResult> {
+    const context = this.#createContext(request, reply, exchange)
+    const { body } = exchange.head
+    try {
+      if (body === undefined) return await context.send(validateEmptyBody(context))
+      if (body.kind === 'json') return await context.send(await readJsonBody(context))
+      return await this.#forwardForm(context, body.boundary, request.callerId)
+    } catch (error) {
+      if (isAbortReason(error)) return { kind: 'failure', error }
+      throw error
+    }
+  }
+
+  async #forwardForm (
+    context: RequestContext, boundary: string, callerId: string | undefined
+  ): Promise<UpstreamResult> {
+    const { raw, record } = context
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
     // A form without a declared size may exceed the buffer, and is then streamed.
@@ -176,32 +205,25 @@ export class EndpointRoute {
   }
 
   #createContext (
-    request: FastifyRequest, reply: FastifyReply, { path, query, idempotencyKey, route }: RequestHead
+    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject }: Exchange
   ): RequestContext {
-    const { raw, record, callerId, identity } = request
-    const metadata: RequestMetadata = {
-      path,
-      query,
-      subject: identity.subject,
-      idempotencyKey,
-      record,
-      signal: new SocketDisconnectSignal(raw.socket, record),
-      requestId: request.id,
-      route: route.url,
-    }
+    const { path, query, idempotencyKey, route } = head
+    const { record, signal } = inFlight
     return {
       raw,
-      callerId,
       response: reply.raw,
+      signal,
       bodyLimits: this.#bodyLimits,
       memoryBudget: this.#memoryBudget,
       compiled: this.#compiledBody ?? query.compiled,
       parameterValidators: [path, query],
       record,
       hasIdempotencyKey: idempotencyKey !== undefined,
-      send: requestBody => {
-        if (this.#endpoint.effect !== 'safe') record.provisionalOutcome = 'not_sent'
-        return this.#send(requestBody, metadata)
+      send: body => {
+        delivery?.onValidated()
+        return this.#send({
+          path, query, body, subject, idempotencyKey, record, delivery, signal, route: route.url,
+        })
       },
     }
   }

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 import { recordSchema, type FormMetadata, type ListQuery } from '../endpoints/endpoint.ts'
-import { childRecord, type RequestRecord } from '../telemetry/request-record.ts'
+import { childRecord, type RequestRecord, type UpstreamRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
-import type { UpstreamSuccess, UpstreamResult } from '../procore/interpret.ts'
+import { ClientDisconnectedError } from '../server/errors.ts'
+import type { AbortReason } from '../server/abort.ts'
+import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import { emptyBody } from './body/json.ts'
 import type { RecordValidator } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
 import { hasNextPage } from './pagination.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileParameters, validateQuery } from './validation/parameters.ts'
-import { EndpointClient, type ProxyServices } from './endpoint-client.ts'
-import type { RequestMetadata } from './context.ts'
+import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
+import type { EndpointRequest, Send } from './context.ts'
 
 type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 
@@ -22,11 +25,11 @@ interface ListSection {
   cacheInfo: CacheInfo | undefined
 }
 
-/** A list, or the problem why it is missing. */
-type Section = ListSection | Problem
+/** A list, or the reason why it is missing. */
+type Section = ListSection | AbortReason
 
 interface ListSource {
-  client: EndpointClient
+  send: Send
   query: RecordValidator
 }
 
@@ -58,21 +61,20 @@ export class UserFormBuilder {
     this.#constantsDigest = createHash('sha256').update(this.#constants).digest()
   }
 
-  /**
-   * @throws {Problem} the first one, if no list is available
-   * @throws {ClientDisconnectedError}
-   */
-  async build (requestMetadata: RequestMetadata): Promise<UpstreamResult> {
-    const [required, ...lists] = await this.#fetchLists(requestMetadata)
+  /** Fails with the first reason if no list is available. */
+  async build (request: EndpointRequest): Promise<UpstreamResult> {
+    const [required, ...lists] = await this.#fetchLists(request)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
     const sections = [required, ...lists].filter(section => section !== undefined)
-    const [first] = sections
-    if (first instanceof Problem && sections.every(section => section instanceof Problem)) throw first
+    const errors = sections.filter(section => section instanceof Error)
+    const [error] = errors
+    const hasLeft = errors.some(reason => reason instanceof ClientDisconnectedError)
+    if (error !== undefined && (hasLeft || errors.length === sections.length)) return { kind: 'failure', error }
     const cacheInfo = oldestCacheInfo(sections)
-    requestMetadata.record.cache = cacheInfo.cacheStatus
+    request.record.cache = cacheInfo.cacheStatus
     const requiredFields = this.#parseRequiredFields(required)
     const unreadable = requiredFields instanceof Problem ? requiredFields : undefined
-    const incomplete = named.filter(([, section]) => !(section instanceof Problem) && section?.isComplete === false)
+    const incomplete = named.filter(([, section]) => !(section instanceof Error) && section?.isComplete === false)
     const problems = new Map<string, { code: string, detail: string }>()
     for (const [name, section] of [['required_fields', unreadable] as const, ...named]) {
       if (section instanceof Problem) problems.set(name, { code: section.code, detail: section.message })
@@ -86,28 +88,31 @@ export class UserFormBuilder {
   }
 
   /** A list that is late becomes a problem. Its request continues, and its response is cached for the next form. */
-  async #fetchLists (requestMetadata: RequestMetadata): Promise<Section[]> {
-    const { promise: timeout, resolve } = Promise.withResolvers<Section>()
+  async #fetchLists (request: EndpointRequest): Promise<Section[]> {
+    const late = new AbortController()
     const timer = setTimeout(() => {
-      resolve(new Problem('procore_timeout', 'Procore did not respond soon enough for the form.'))
+      late.abort(new Problem('procore_timeout', 'Procore did not respond soon enough for the form.'))
     }, limits.userForm.waitMs)
+    const signal = AbortSignal.any([request.signal, late.signal])
+    const lists = [[this.#requiredFieldsSource], ...this.#lists.map(([, sources]) => sources)]
+    // One for each query. Node warns of more than ten listeners.
+    setMaxListeners(lists.flat().length, signal)
     try {
-      const lists = [[this.#requiredFieldsSource], ...this.#lists.map(([, sources]) => sources)]
-      return await Promise.all(lists.map(sources => Promise.race([this.#fetchList(sources, requestMetadata), timeout])))
+      return await Promise.all(lists.map(sources => this.#fetchList(sources, { ...request, signal })))
     } finally {
       clearTimeout(timer)
     }
   }
 
-  #parseRequiredFields (section: Section | undefined): readonly string[] | Problem {
-    if (section instanceof Problem) return section
+  #parseRequiredFields (section: Section | undefined): readonly string[] | AbortReason {
+    if (section instanceof Error) return section
     const { parse, unreadableDetail } = this.#metadata.requiredFields
     return parse(section?.items ?? []) ?? new Problem('procore_bad_response', unreadableDetail)
   }
 
   /** Removes items that callers may not choose. */
   #filterAllowed (name: string, section: Section | undefined): readonly unknown[] | null {
-    if (section === undefined || section instanceof Problem) return null
+    if (section === undefined || section instanceof Error) return null
     const allowedIds = this.#metadata.allowedIds[name]
     if (allowedIds === undefined || allowedIds.size === 0) return section.items
     return section.items.filter(item => allowedIds.has(getId(item)))
@@ -128,18 +133,16 @@ export class UserFormBuilder {
   }
 
   /** Merges all queries of one list by id. If one query fails, the list fails. */
-  async #fetchList (sources: readonly ListSource[], requestMetadata: RequestMetadata): Promise<Section> {
-    try {
-      const pages = await Promise.all(sources.map(source => fetchPage(source, requestMetadata)))
-      const items = new Map(pages.flatMap(page => page.items).map(item => [getId(item) ?? item, item]))
-      return {
-        items: [...items.values()],
-        isComplete: pages.every(({ isComplete }) => isComplete),
-        cacheInfo: mergeCacheInfo(pages.map(({ cacheInfo }) => cacheInfo)),
-      }
-    } catch (error) {
-      if (error instanceof Problem) return error
-      throw error
+  async #fetchList (sources: readonly ListSource[], request: EndpointRequest): Promise<Section> {
+    const results = await Promise.all(sources.map(source => fetchPage(source, request)))
+    const error = results.find(result => result instanceof Error)
+    if (error !== undefined) return error
+    const pages = results.flatMap(result => result instanceof Error ? [] : [result])
+    const items = new Map(pages.flatMap(page => page.items).map(item => [getId(item) ?? item, item]))
+    return {
+      items: [...items.values()],
+      isComplete: pages.every(({ isComplete }) => isComplete),
+      cacheInfo: mergeCacheInfo(pages.map(({ cacheInfo }) => cacheInfo)),
     }
   }
 }
@@ -147,17 +150,17 @@ export class UserFormBuilder {
 function compileListSource ({ list, query }: ListQuery, services: ProxyServices): ListSource {
   const validator = validateQuery(compileParameters(list.path, list.params, list.query).query, query)
   if (validator.hasErrors) throw new TypeError(`${list.name} does not accept this query.`)
-  return { client: new EndpointClient(list, services), query: validator }
+  return { send: createEndpointClient(list, services), query: validator }
 }
 
-/** @throws {Problem} @throws {ClientDisconnectedError} */
-async function fetchPage ({ client, query }: ListSource, requestMetadata: RequestMetadata): Promise<ListSection> {
-  const record = childRecord(requestMetadata.record)
-  const result = await client.send(emptyBody, { ...requestMetadata, query, idempotencyKey: undefined, record })
-    .finally(() => recordTimes(requestMetadata.record, record))
-  if (result.kind === 'rejection') throw rejectionProblem(result, query.compiled)
+async function fetchPage ({ send, query }: ListSource, request: EndpointRequest): Promise<Section> {
+  const record = childRecord(request.record)
+  const result = await send({ ...request, body: emptyBody, query, idempotencyKey: undefined, record })
+  recordTimes(request.record, record)
+  if (result.kind === 'failure') return result.error
+  if (result.kind === 'rejection') return rejectionProblem(result, query.compiled)
   const items: unknown = JSON.parse(result.body.toString('utf8'))
-  if (!Array.isArray(items)) throw new Problem('procore_bad_response', 'Procore\'s response is not a list.')
+  if (!Array.isArray(items)) return new Problem('procore_bad_response', 'Procore\'s response is not a list.')
   return { items, isComplete: isLastPage(result.headers, items.length), cacheInfo: result.cacheInfo }
 }
 
@@ -167,7 +170,7 @@ function isLastPage ({ total = '0', link = '' }: Readonly<Record<string, string>
 }
 
 /** Records the longest times, because the lists are fetched concurrently. */
-function recordTimes (record: RequestRecord, child: RequestRecord): void {
+function recordTimes (record: RequestRecord, child: UpstreamRecord): void {
   if (child.upstreamMs !== undefined) record.upstreamMs = Math.max(record.upstreamMs ?? 0, child.upstreamMs)
   if (child.rateLimitWaitMs !== undefined) {
     record.rateLimitWaitMs = Math.max(record.rateLimitWaitMs ?? 0, child.rateLimitWaitMs)
@@ -193,7 +196,7 @@ const uncacheable: CacheInfo = { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus:
 
 /** A form with a missing list must not be cached by the caller, because the next one may be complete. */
 function oldestCacheInfo (sections: readonly Section[]): CacheInfo {
-  const cacheInfos = sections.map(section => section instanceof Problem ? uncacheable : section.cacheInfo)
+  const cacheInfos = sections.map(section => section instanceof Error ? uncacheable : section.cacheInfo)
   return mergeCacheInfo(cacheInfos) ?? uncacheable
 }
 

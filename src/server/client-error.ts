@@ -7,9 +7,10 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { isDiscardingBody } from './lingering-close.ts'
-import type { UnparsedRequest } from '../telemetry/request-end.ts'
+import type { InFlightRequest } from './in-flight.ts'
+import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
-import { abortRequest, sendProblem } from './error-handler.ts'
+import { sendProblem } from './error-handler.ts'
 import { getRequestId } from './request-id.ts'
 
 /**
@@ -24,6 +25,8 @@ export function handleFrameworkError (
   const status = error.statusCode === 414 ? 414 : 400
   const problem = new Problem('bad_request', 'The URL is not valid.', { status })
   const { method, id } = request
+  // Fastify creates such a request without the decorators.
+  request.inFlight = null
   request.log.info({ method, status, code: problem.code }, 'request')
   sendProblem(problem, request, reply)
   return { method, status, code: problem.code, requestId: id }
@@ -34,14 +37,14 @@ const closingSockets = new WeakSet<Duplex>()
 
 /**
  * Answers bytes that are not valid HTTP and requests that time out. Without a reply, writes the response to the socket.
- * @param reply of the request whose body is being read from this socket; the error is then answered through this reply
+ * @param reading the request whose body is being read from this socket; it is then aborted with the error
  * @returns the request for metrics, unless the request-end listeners already receive it
  */
 export function handleClientError (
   log: FastifyBaseLogger,
   error: Error & { code?: string },
   socket: Duplex,
-  reply: FastifyReply | undefined
+  reading: InFlightRequest | undefined
 ): UnparsedRequest | undefined {
   if (closingSockets.has(socket)) return undefined
   if (!socket.writable || error.code === 'ECONNRESET') {
@@ -53,26 +56,25 @@ export function handleClientError (
   // A caller that half-closes the connection in the middle of a request has left, or still reads the response. Such a
   // request is logged when it ends, as client closed request (499), and not here.
   const isUnexpectedEnd = error.code === 'HPE_INVALID_EOF_STATE'
-  if (reply !== undefined && !isUnexpectedEnd) {
-    replyAndClose(problem, reply, socket)
+  if (reading !== undefined && !isUnexpectedEnd) {
+    abortAndClose(problem, reading, socket)
     return undefined
   }
-  if (isDiscardingBody(socket) || reply?.sent === true) {
+  if (isDiscardingBody(socket) || reading?.reply.sent === true) {
     closeGracefully(socket)
     return undefined
   }
-  const id = reply?.request.id ?? getRequestId({ headers: {} })
+  const id = reading?.record.requestId ?? getRequestId({ headers: {} })
   return writeRawResponse(log, problem, socket, { id, shouldLog: !isUnexpectedEnd })
 }
 
-/** Answers through the reply and closes the connection, because Node's parser cannot continue after an error. */
-function replyAndClose (problem: Problem, reply: FastifyReply, socket: Duplex): void {
+/** The request answers with the problem. Then the connection closes, because Node's parser cannot continue. */
+function abortAndClose (problem: Problem, request: InFlightRequest, socket: Duplex): void {
+  const { reply } = request
   reply.raw.once('close', () => closeGracefully(socket))
-  // After the response is sent, Node emits no `close` on the request; destroy it so that the body reader is released.
-  socket.once('close', () => reply.request.raw.destroy())
   if (reply.sent) return
   reply.header('connection', 'close')
-  abortRequest(problem, reply)
+  request.abort(problem)
 }
 
 function writeRawResponse (

@@ -5,9 +5,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Config } from '../config/index.ts'
 import type { InFlightRequests } from './in-flight.ts'
 import { limits } from '../config/limits.ts'
-import type { UnparsedRequest } from '../telemetry/request-end.ts'
-import { parseTraceparent } from '../telemetry/trace-context.ts'
-import type { RequestTracer } from '../telemetry/tracing.ts'
+import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { getRequestId } from './request-id.ts'
 import { handleFrameworkError, handleClientError } from './client-error.ts'
 
@@ -15,8 +13,6 @@ export interface ServerDependencies {
   log: FastifyBaseLogger
   /** Finds the request whose body is being read from a socket. */
   inFlight: InFlightRequests
-  /** Undefined when no traces are exported. */
-  tracing: RequestTracer | undefined
   /** Notified of each request that could not be parsed. */
   parseErrorObservers: ReadonlyArray<{ recordParseError (unparsedRequest: UnparsedRequest): void }>
 }
@@ -27,13 +23,13 @@ export interface ServerDependencies {
  */
 export function createServer (
   { auth: { trustedProxies }, procore }: Pick<Config, 'auth' | 'procore'>,
-  { log, inFlight, tracing, parseErrorObservers }: ServerDependencies
+  { log, inFlight, parseErrorObservers }: ServerDependencies
 ): FastifyInstance {
   const notifyObservers = (unparsedRequest: UnparsedRequest) => {
     for (const observer of parseErrorObservers) observer.recordParseError(unparsedRequest)
   }
   const onClientError = (error: Error, socket: Duplex) => {
-    const unparsedRequest = handleClientError(log, error, socket, inFlight.findReplyBySocket(socket))
+    const unparsedRequest = handleClientError(log, error, socket, inFlight.findReading(socket))
     if (unparsedRequest !== undefined) notifyObservers(unparsedRequest)
   }
   const fastify = Fastify({
@@ -42,10 +38,6 @@ export function createServer (
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: false,
     genReqId: getRequestId,
-    childLoggerFactory: (parent, bindings, options, raw) => {
-      const traceId = tracing?.startSpan(raw) ?? parseTraceparent(raw.headers)?.traceId
-      return parent.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
-    },
     return503OnClosing: false,
     // Proxies are trusted by address, never by number of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],

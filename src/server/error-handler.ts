@@ -2,7 +2,8 @@
  * Turns every failure of a request into its response: thrown Problems, errors of Fastify, and unexpected errors. An
  * unexpected error is logged in full and reported as `internal`, without its message.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { discardBody } from './lingering-close.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
@@ -10,23 +11,19 @@ import { ClientDisconnectedError } from './errors.ts'
 /**
  * Answers errors of hooks and handlers with a problem (RFC 9457). If the caller left, destroys the connection instead.
  */
-export function registerErrorHandler (app: FastifyInstance): void {
-  app.setErrorHandler((error, request, reply) => handleError(error, request, reply))
-}
-
-function handleError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  if (error instanceof ClientDisconnectedError) {
+export const errorHandlerPlugin = fp(async app => {
+  app.setErrorHandler((error, request, reply) => {
+    if (!(error instanceof ClientDisconnectedError)) return sendProblem(toProblem(error, request), request, reply)
     reply.hijack()
     reply.raw.destroy()
-    return
-  }
-  sendProblem(toProblem(error, request), request, reply)
-}
+  })
+})
 
 function toProblem (error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) {
-    if (error.status >= 500 && error.cause !== undefined) {
-      request.log.warn({ err: error.cause, code: error.code }, error.message)
+    const { code, cause, message } = error
+    if (error.status >= 500 && cause !== undefined) {
+      request.log.warn({ err: cause, code, traceId: request.inFlight?.record.traceId }, message)
     }
     return error
   }
@@ -34,24 +31,14 @@ function toProblem (error: unknown, request: FastifyRequest): Problem {
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new Problem('bad_request', 'The request cannot be served.', { status })
   }
-  request.log.error({ err: error }, 'unexpected error')
-  const { provisionalOutcome } = request.record
-  const detail = 'An unexpected error occurred in this service. Its log has the details under the id of this request.'
-  return new Problem('internal', detail, provisionalOutcome === undefined ? {} : { outcome: provisionalOutcome })
+  return unexpectedProblem(error, request)
 }
 
-/**
- * Answers a request while it is still being handled, and aborts the work. A create that may have happened is reported
- * with its provisional outcome. Procore receives no complete request afterwards. The request must have its record and
- * must not have been answered.
- */
-export function abortRequest (problem: Problem, reply: FastifyReply): void {
-  const { record } = reply.request
-  const outcome = record.provisionalOutcome
-  sendProblem(outcome === undefined ? problem : problem.withExtras({ outcome }), reply.request, reply)
-  // The reported outcome must stay true while the response is being written, so the work is aborted at once.
-  record.isAborted = true
-  record.onAborted?.()
+/** Logs an unexpected error in full. Returns the problem that is reported instead of it. */
+export function unexpectedProblem (error: unknown, request: FastifyRequest): Problem {
+  request.log.error({ err: error, traceId: request.inFlight?.record.traceId }, 'unexpected error')
+  const detail = 'An unexpected error occurred in this service. Its log has the details under the id of this request.'
+  return new Problem('internal', detail)
 }
 
 /** Records a problem, discards the rest of the request body, and sends the problem as the response. */
@@ -74,9 +61,10 @@ export function sendProblem (problem: Problem, request: FastifyRequest, reply: F
   reply.send(problemBody(problem, request.id))
 }
 
-function recordProblem ({ code, extras }: Problem, { record }: FastifyRequest): void {
+function recordProblem ({ code, extras }: Problem, { inFlight }: FastifyRequest): void {
   // Requests that Fastify rejects before any hook runs have no record.
-  if (record === undefined) return
+  if (inFlight === null) return
+  const { record } = inFlight
   record.code = code
   // A replayed outcome belongs to an earlier request.
   if (extras.outcome !== undefined && record.replayed !== true) record.outcome = extras.outcome

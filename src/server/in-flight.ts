@@ -1,34 +1,82 @@
 /**
- * Tracks the requests in flight and whether the process is draining. While it drains, every response carries
- * `connection: close`; requests that are still pending when the grace period ends are answered with `stopping`.
+ * Tracks the requests in flight and the work that they started. A request is in flight until its response is closed and
+ * its work is done; then its record is frozen and the telemetry listeners are called.
  */
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { Problem } from './problem.ts'
-import type { RequestEndListener } from '../telemetry/request-end.ts'
-import { abortRequest } from './error-handler.ts'
-import { SlotSet } from '../util/slot-set.ts'
+import { ClientDisconnectedError } from './errors.ts'
+import type { AbortReason } from './abort.ts'
+import type { RequestEnd, RequestEndListener, RequestRecord, UpstreamRecord } from '../telemetry/request-record.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null for a request that Fastify rejects before the hooks run. */
+    inFlight: InFlightRequest | null
+  }
+}
+
+/** nginx's status for a caller that disconnects before the response. It is logged, never sent. */
+const clientClosedRequest = 499
+
+/** One request in flight: its record, its abort signal, and the work that is done for it. */
+export class InFlightRequest {
+  readonly record: RequestRecord
+  readonly reply: FastifyReply
+  readonly #controller = new AbortController()
+  readonly #onEnd: (request: InFlightRequest) => void
+  #isResponseClosed = false
+  #pendingWork = 0
+
+  constructor (record: RequestRecord, reply: FastifyReply, onEnd: (request: InFlightRequest) => void) {
+    this.record = record
+    this.reply = reply
+    this.#onEnd = onEnd
+  }
+
+  /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
+  get signal (): AbortSignal {
+    return this.#controller.signal
+  }
+
+  abort (reason: AbortReason): void {
+    this.#controller.abort(reason)
+  }
+
+  /** Keeps the request in flight until the work is done, even if the response was sent before that. */
+  async track<T> (work: Promise<T>): Promise<T> {
+    this.#pendingWork++
+    try {
+      return await work
+    } finally {
+      this.#pendingWork--
+      if (this.#isResponseClosed && this.#pendingWork === 0) this.#onEnd(this)
+    }
+  }
+
+  /** Must be called when the response was sent or cannot be sent any more. Further calls do nothing. */
+  onResponseClosed (): void {
+    if (this.#isResponseClosed) return
+    this.#isResponseClosed = true
+    if (this.#pendingWork === 0) this.#onEnd(this)
+  }
+}
 
 /** Registry of the requests in flight in this process. Draining starts once and never ends. */
 export class InFlightRequests {
   #isDraining = false
   readonly #drainListeners = new Set<() => void>()
-  readonly #replies = new SlotSet<FastifyReply>()
+  readonly #requests = new Set<InFlightRequest>()
+  readonly #background = new Set<UpstreamRecord>()
+  /** The requests of each connection. There is more than one if the caller pipelines them. */
+  readonly #bySocket = new WeakMap<Duplex, Set<InFlightRequest>>()
+  readonly #listeners: readonly RequestEndListener[]
   #onIdle: (() => void) | undefined
 
-  /**
-   * Registers the hooks that count requests. Must be registered after the request record is created, because the hooks
-   * write to it. A request counts as in flight until `onRequestEnd`.
-   */
-  registerHooks (app: FastifyInstance): void {
-    app.addHook('onRequest', ({ record }, reply, done) => {
-      record.slot = this.#replies.add(reply)
-      done()
-    })
-    app.addHook('onSend', (_request, reply, payload, done) => {
-      if (this.isDraining) reply.header('connection', 'close')
-      done(null, payload)
-    })
+  /** @param listeners called in this order at the end of each request, synchronously: they must not throw */
+  constructor (listeners: readonly RequestEndListener[]) {
+    this.#listeners = listeners
   }
 
   /** Whether the process is shutting down: it is not ready, and every response closes its connection. */
@@ -50,17 +98,19 @@ export class InFlightRequests {
     return () => this.#drainListeners.delete(listener)
   }
 
-  /** Number of requests in flight, without endless responses (one drain listener each). */
+  /** Number of requests in flight, background requests included, endless responses excluded. */
   get count (): number {
-    return this.#replies.size - this.#drainListeners.size
+    let count = this.#background.size
+    for (const { record } of this.#requests) if (record.isEventStream !== true) count++
+    return count
   }
 
   /**
-   * Resolves with true when the last request ended, or with false when `graceMs` passed before that.
+   * Resolves with true when nothing is in flight, or with false when `graceMs` passed before that.
    * Supports one waiter: after a second call, the first promise resolves only by its timeout.
    */
   waitUntilIdle (graceMs: number): Promise<boolean> {
-    if (this.#replies.size === 0) return Promise.resolve(true)
+    if (this.#isIdle) return Promise.resolve(true)
     return new Promise(resolve => {
       const timer = setTimeout(() => resolve(false), graceMs)
       this.#onIdle = () => {
@@ -70,29 +120,94 @@ export class InFlightRequests {
     })
   }
 
-  /** Answers every pending request with `stopping` and, for a create, with its provisional outcome. */
+  /** Aborts every pending request with `stopping`. */
   abortPending (): void {
-    for (const reply of this.#replies) {
-      if (!reply.sent) abortRequest(new Problem('stopping', 'This service is stopping.'), reply)
-    }
+    for (const request of this.#requests) request.abort(new Problem('stopping', 'This service is stopping.'))
   }
 
-  /**
-   * Finds the reply to the request whose body is being read from this socket.
-   * Scans all requests in flight, so it is only for the error path.
-   */
-  findReplyBySocket (socket: Duplex): FastifyReply | undefined {
-    for (const reply of this.#replies) {
-      const { raw } = reply.request
-      if (raw.socket === socket && !raw.complete) return reply
-    }
+  /** Finds the request whose body is being read from this socket. */
+  findReading (socket: Duplex): InFlightRequest | undefined {
+    const requests = this.#bySocket.get(socket) ?? []
+    for (const request of requests) if (!request.reply.request.raw.complete) return request
     return undefined
   }
 
-  /** Removes a request that ended. Must be the last request-end listener. */
-  readonly onRequestEnd: RequestEndListener = ({ request: { record: { slot } } }) => {
-    if (slot === undefined) return
-    this.#replies.remove(slot)
-    if (this.#replies.size === 0) this.#onIdle?.()
+  /**
+   * Tracks work for which no request waits any longer. It is in flight, and when it is done, its record is reported as
+   * one of its own.
+   */
+  readonly trackBackground = (record: UpstreamRecord, work: Promise<unknown>): void => {
+    this.#background.add(record)
+    const end = () => {
+      this.#background.delete(record)
+      for (const listener of this.#listeners) listener.onBackgroundEnd?.(record)
+      this.#freeze(record)
+    }
+    work.then(end, end)
+  }
+
+  /** Adds a request. It is removed when it ends. */
+  add (record: RequestRecord, reply: FastifyReply): InFlightRequest {
+    const { socket } = reply.request.raw
+    const request = new InFlightRequest(record, reply, ended => this.#end(ended, socket))
+    this.#requests.add(request)
+    const onSocket = this.#bySocket.get(socket) ?? this.#watchSocket(socket)
+    onSocket.add(request)
+    reply.raw.once('close', () => request.onResponseClosed())
+    return request
+  }
+
+  /** One listener for each connection. Node emits no `close` on a response that waits behind a pipelined one. */
+  #watchSocket (socket: Duplex): Set<InFlightRequest> {
+    const requests = new Set<InFlightRequest>()
+    this.#bySocket.set(socket, requests)
+    socket.once('close', () => {
+      for (const request of requests) {
+        request.abort(new ClientDisconnectedError())
+        request.onResponseClosed()
+      }
+    })
+    return requests
+  }
+
+  #end (request: InFlightRequest, socket: Duplex): void {
+    this.#requests.delete(request)
+    this.#bySocket.get(socket)?.delete(request)
+    const { record, reply } = request
+    const isComplete = reply.raw.writableFinished || record.isEventStream === true
+    const status = isComplete ? reply.statusCode : clientClosedRequest
+    const route = reply.request.routeOptions.url
+    const requestEnd: RequestEnd = { record, reply, request: reply.request, status, route }
+    for (const listener of this.#listeners) listener.onRequestEnd(requestEnd)
+    this.#freeze(record)
+  }
+
+  /** A write after the end would be lost, so it throws. */
+  #freeze (record: UpstreamRecord): void {
+    Object.freeze(record)
+    if (this.#isIdle) this.#onIdle?.()
+  }
+
+  get #isIdle (): boolean {
+    return this.#requests.size === 0 && this.#background.size === 0
   }
 }
+
+export interface InFlightOptions {
+  inFlight: InFlightRequests
+  /** Creates the record of a request. */
+  startRecord: (request: FastifyRequest) => RequestRecord
+}
+
+/** Registers the hooks. They must be the first ones, because all others may use `request.inFlight`. */
+export const inFlightPlugin = fp<InFlightOptions>(async (app, { inFlight, startRecord }) => {
+  app.decorateRequest('inFlight', null)
+  app.addHook('onRequest', (request, reply, done) => {
+    request.inFlight = inFlight.add(startRecord(request), reply)
+    done()
+  })
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (inFlight.isDraining) reply.header('connection', 'close')
+    done(null, payload)
+  })
+})

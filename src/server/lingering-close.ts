@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { limits } from '../config/limits.ts'
 
 const discardedRequests = new WeakSet<IncomingMessage>()
@@ -16,12 +16,12 @@ export function isDiscardingBody (socket: Duplex): boolean {
 }
 
 /** Registers a hook that discards the rest of the request body with every response. */
-export function registerLingeringClose (app: FastifyInstance): void {
+export const lingeringClosePlugin = fp(async app => {
   app.addHook('onSend', ({ raw }, _reply, payload, done) => {
     discardBody(raw)
     done(null, payload)
   })
-}
+})
 
 /**
  * Reads and discards the rest of a body. Destroys the connection when the rest exceeds `limits.server.lingerMaxBytes`

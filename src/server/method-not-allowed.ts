@@ -1,5 +1,5 @@
 /** Rejects a method that a path does not support with 405 and `Allow`, and an unknown path with 404. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import findMyWay from 'find-my-way'
 import { Problem } from './problem.ts'
 
@@ -9,26 +9,24 @@ const hasEmptyParam = (params: unknown) =>
 
 const notFoundProblem = () => new Problem('not_found', 'The route does not exist.')
 
-/** Collects the methods of each path. Create it before the routes; call `registerFallbacks` after them. */
+/** Collects the methods of each path. */
 export class AllowedMethods {
   readonly #methodsByUrl = new Map<string, Set<string>>()
   /** Router like Fastify's own. It stores the problem of each path under one method. */
   readonly #problems = findMyWay()
 
-  /** Must be called before any route is registered, because it listens for them. */
-  constructor (app: FastifyInstance) {
-    app.addHook('onRoute', ({ url, method }) => {
-      // @fastify/cors registers one catch-all route, which is not a path of this service.
-      if (url === '*') return
-      const knownMethods = this.#methodsByUrl.get(url) ?? new Set()
-      this.#methodsByUrl.set(url, knownMethods.union(new Set([method].flat())))
-    })
+  /** Must be called for each route. */
+  add ({ url, method }: Pick<RouteOptions, 'url' | 'method'>): void {
+    // @fastify/cors registers one catch-all route, which is not a path of this service.
+    if (url === '*') return
+    const knownMethods = this.#methodsByUrl.get(url) ?? new Set()
+    this.#methodsByUrl.set(url, knownMethods.union(new Set([method].flat())))
   }
 
   /**
    * Registers a route that rejects, for each path, every method that only other paths support. Without it, another path
    * with a parameter in the same position would match. Methods that no path supports match no route; `problemFor`
-   * returns their problem. Must be called once, after all routes.
+   * returns their problem.
    */
   registerFallbacks (app: FastifyInstance): void {
     const paths = [...this.#methodsByUrl]
@@ -52,4 +50,11 @@ export class AllowedMethods {
     const found = this.#problems.find('GET', url)
     return found?.store instanceof Problem && !hasEmptyParam(found.params) ? found.store : notFoundProblem()
   }
+}
+
+/** Must be registered once, after all routes. */
+export async function methodNotAllowedPlugin (
+  app: FastifyInstance, { allowedMethods }: { allowedMethods: AllowedMethods }
+): Promise<void> {
+  allowedMethods.registerFallbacks(app)
 }

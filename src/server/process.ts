@@ -37,7 +37,7 @@ export async function startProcess (
   process.on('SIGUSR2', createDebugToggle(log, limits.log.debugMs))
 
   for (const warning of insecureSettings(config)) log.warn(warning)
-  app.auth.jwks?.fetchInBackground()
+  app.jwks?.fetchInBackground()
   await app.redis?.start()
   app.procore.accessTokens.start()
   await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(exitOnListenError)

@@ -1,5 +1,5 @@
 /** Rejects requests before authentication: unknown routes, and heads that two HTTP parsers could read differently. */
-import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type { AllowedMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
 import { limits } from '../config/limits.ts'
@@ -7,16 +7,17 @@ import { Problem } from './problem.ts'
 
 /**
  * Registers a hook that rejects with `not_found`, `method_not_allowed` or `bad_request`. From this hook on, every
- * response carries `X-Request-Id`.
+ * response carries `X-Request-Id`. Must be registered before any route, because it listens for them.
  */
-export function registerRequestGuards (app: FastifyInstance, allowedMethods: AllowedMethods): void {
+export const requestGuardsPlugin = fp<{ allowedMethods: AllowedMethods }>(async (app, { allowedMethods }) => {
+  app.addHook('onRoute', route => allowedMethods.add(route))
   app.setNotFoundHandler(request => { throw allowedMethods.problemFor(request.raw.url) })
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
     done(request.is404 ? allowedMethods.problemFor(request.raw.url) : checkRequestHead(request.raw))
   })
-}
+})
 
 type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>
 

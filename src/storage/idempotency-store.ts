@@ -3,14 +3,14 @@
  * both.
  */
 import type { ProblemCode } from '../server/problem.ts'
-import type { UpstreamResult } from '../procore/interpret.ts'
+import type { RelayedResult } from '../procore/result.ts'
 
 /** The request has completed. Every repeat receives this result. */
 export interface CompletedRecord {
   state: 'answered'
   /** Fingerprint of the request: a different request with the same key is rejected. */
   fingerprint: string
-  result: UpstreamResult
+  result: RelayedResult
   procoreRequestId: string | undefined
 }
 

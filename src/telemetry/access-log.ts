@@ -1,17 +1,32 @@
 /** Writes the access log: one line for each request, with ids, codes, sizes and times from its record. */
-import type { RequestEnd, RequestEndListener } from './request-end.ts'
+import type { RequestEnd, RequestEndListener, UpstreamRecord } from './request-record.ts'
 import type { LineWriter } from './logger.ts'
 
 /**
- * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above.
- * Times are in milliseconds, rounded to tenths; sizes are in bytes.
+ * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above,
+ * and `background request` when a request to Procore ends for which no caller waits any longer. Times are in
+ * milliseconds, rounded to tenths; sizes are in bytes.
  */
 export function createAccessLog (write: LineWriter): RequestEndListener {
-  return requestEnd => write(requestEnd.status >= 500 ? 'warn' : 'info', buildLogLine(requestEnd), 'request')
+  return {
+    onRequestEnd: end => write(end.status >= 500 ? 'warn' : 'info', buildLogLine(end), 'request'),
+    onBackgroundEnd: record => write('info', buildBackgroundLine(record), 'background request'),
+  }
 }
 
-function buildLogLine ({ request, reply, status, route }: RequestEnd): object {
-  const { record } = request
+function buildBackgroundLine (record: UpstreamRecord): object {
+  return {
+    requestId: record.requestId,
+    traceId: record.traceId,
+    rateLimitWaitMs: roundToTenths(record.rateLimitWaitMs),
+    upstreamMs: roundToTenths(record.upstreamMs),
+    upstreamStatus: record.upstreamStatus,
+    companyId: record.companyId,
+    procoreRequestId: record.procoreRequestId,
+  }
+}
+
+function buildLogLine ({ record, request, reply, status, route }: RequestEnd): object {
   return {
     requestId: request.id,
     traceId: record.traceId,

@@ -1,5 +1,5 @@
 /** Derives the health of the service from its components, for health checks, metrics and the status page. */
-import type { AuthPlugin } from '../auth/plugin.ts'
+import type { JwksCache } from '../auth/jwks.ts'
 import type { InFlightRequests } from '../server/in-flight.ts'
 import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
 import type { ProcoreClient } from '../procore/client.ts'
@@ -10,7 +10,8 @@ import type { RedisConnection } from '../storage/redis.ts'
 export interface ObservedComponents {
   inFlight: InFlightRequests
   procore: ProcoreClient
-  auth: AuthPlugin
+  /** Absent if callers are not authenticated. */
+  jwks: JwksCache | undefined
   /** Absent without `REDIS_URL`. */
   redis: RedisConnection | undefined
   activeForms: ActiveForms
@@ -26,12 +27,12 @@ export interface Dependencies<Value> {
 
 /** Applies a function to the status of each configured dependency. */
 export function mapDependencies<Value> (
-  { procore, auth, redis }: ObservedComponents, transform: (status: DependencyStatus) => Value
+  { procore, jwks, redis }: ObservedComponents, transform: (status: DependencyStatus) => Value
 ): Dependencies<Value> {
   return {
     login: transform(procore.accessTokens.status),
     api: transform(procore.apiStatus),
-    ...(auth.jwks !== undefined && { identity: transform(auth.jwks.status) }),
+    ...(jwks !== undefined && { identity: transform(jwks.status) }),
     ...(redis !== undefined && { redis: transform(redis.status) }),
   }
 }

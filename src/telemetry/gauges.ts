@@ -8,7 +8,7 @@ type Labels = Record<string, string>
 type SetValue = (value: number, labels?: Labels) => void
 
 /** Adds the metrics of the components to the registry; those of Redis only if it is configured. */
-export function registerGauges (registry: Registry, components: ObservedComponents): void {
+export function addGauges (registry: Registry, components: ObservedComponents): void {
   const { inFlight, procore, redis, activeForms } = components
   const { accessTokens, rateLimiter } = procore
   const register = { gauge: metricFactory(registry, Gauge), counter: metricFactory(registry, Counter) }

@@ -6,9 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
-import type { UnparsedRequest } from './request-end.ts'
 import { LabelledCounter } from './counter.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { RequestEndListener, RequestRecord, UnparsedRequest, UpstreamRecord } from './request-record.ts'
 
 /** Prefix of the names of the service's own metrics. */
 export const metricPrefix = 'procore_bff_'
@@ -23,7 +22,8 @@ const initializedCodes = problemCodes.filter(code => {
 
 /** The part of a `RequestEnd` that the metrics read. */
 export interface MeasuredRequest {
-  request: { method: string, record: RequestRecord }
+  record: RequestRecord
+  request: { method: string }
   reply: { elapsedTime: number, getHeader (name: string): unknown }
   status: number
   route: string | undefined
@@ -38,8 +38,8 @@ const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>>
  * The counters and histograms of one service instance. By Prometheus' conventions, times are in seconds, sizes in
  * bytes.
  */
-export class Metrics {
-  /** Also holds the gauges of `registerGauges`. */
+export class Metrics implements RequestEndListener {
+  /** Also holds the gauges of `addGauges`. */
   readonly registry = new Registry()
   readonly #requests = this.#counter(
     'requests_total',
@@ -98,19 +98,21 @@ export class Metrics {
     []
   )
 
-  constructor () {
+  /** @param endpoints their series start with the value 0 */
+  constructor (endpoints: ReadonlyArray<Pick<Endpoint, 'method' | 'path' | 'procorePath'>> = []) {
     collectDefaultMetrics({ register: this.registry })
     const outcomes = ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']
     for (const outcome of outcomes) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotencyHits.inc({ result }, 0)
     for (const source of ['miss', 'hit', 'stale']) this.#pickLists.inc({ source }, 0)
+    for (const endpoint of endpoints) this.#initialize(endpoint)
   }
 
   /**
    * Creates the series of a route with the value 0. If a counter appeared with its first failure, Prometheus would not
    * see an increase.
    */
-  initialize (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
+  #initialize (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
     const { method } = endpoint
     for (const route of getEndpointPaths(endpoint)) {
       this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)
@@ -121,15 +123,10 @@ export class Metrics {
   }
 
   /** Records a request that ended. */
-  readonly onRequestEnd = ({ request, reply, status, route = 'none' }: MeasuredRequest): void => {
-    const { record, method } = request
+  onRequestEnd ({ record, request: { method }, reply, status, route = 'none' }: MeasuredRequest): void {
     this.#requests.inc({ method, route, status_class: statusClass(status), code: record.code ?? '' })
     if (record.isEventStream !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
-    if (record.upstreamMs !== undefined) {
-      const upstreamClass = record.upstreamStatus === undefined ? 'none' : statusClass(record.upstreamStatus)
-      this.#upstreamDuration.observe({ status_class: upstreamClass }, record.upstreamMs / 1000)
-    }
-    if (record.rateLimitWaitMs !== undefined) this.#rateLimitWait.observe(record.rateLimitWaitMs / 1000)
+    this.onBackgroundEnd(record)
     if (record.bytesIn !== undefined) this.#receivedBytes.inc({ route }, record.bytesIn)
     this.#sentBytes.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
     if (record.outcome !== undefined) this.#outcomes.inc({ outcome: record.outcome })
@@ -137,6 +134,15 @@ export class Metrics {
     if (record.cache !== undefined) this.#pickLists.inc({ source: record.cache })
     const idempotencyResult = getIdempotencyResult(record)
     if (idempotencyResult !== undefined) this.#idempotencyHits.inc({ result: idempotencyResult })
+  }
+
+  /** Records what the requests to Procore took. */
+  onBackgroundEnd ({ upstreamMs, upstreamStatus, rateLimitWaitMs }: UpstreamRecord): void {
+    if (upstreamMs !== undefined) {
+      const upstreamClass = upstreamStatus === undefined ? 'none' : statusClass(upstreamStatus)
+      this.#upstreamDuration.observe({ status_class: upstreamClass }, upstreamMs / 1000)
+    }
+    if (rateLimitWaitMs !== undefined) this.#rateLimitWait.observe(rateLimitWaitMs / 1000)
   }
 
   /** Records a request that could not be parsed. */
@@ -147,21 +153,6 @@ export class Metrics {
   /** Records the duration of an access token request, in milliseconds. */
   recordAccessTokenRequest (durationMs: number): void {
     this.#accessTokenRequestDuration.observe(durationMs / 1000)
-  }
-
-  /** Adds the route `/metrics`. It has no authentication: only the operator's network must be able to reach it. */
-  registerRoute (app: FastifyInstance): void {
-    const schema = {
-      operationId: 'metrics',
-      summary: 'Metrics for Prometheus',
-      tags: ['operation'],
-      produces: ['text/plain'],
-      response: { 200: { type: 'string' } },
-    }
-    app.get('/metrics', { schema }, async (_request, reply) => {
-      const text = await this.registry.metrics()
-      return reply.header('cache-control', 'no-store').type(this.registry.contentType).send(text)
-    })
   }
 
   #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): LabelledCounter<Label> {
@@ -181,3 +172,17 @@ function getIdempotencyResult ({ replayed, code }: RequestRecord): 'replayed' | 
 }
 
 const statusClass = (status: number) => `${Math.floor(status / 100)}xx`
+
+/** Adds the route `/metrics`. It has no authentication: only the operator's network must be able to reach it. */
+export async function metricsPlugin (app: FastifyInstance, { registry }: { registry: Registry }): Promise<void> {
+  const schema = {
+    operationId: 'metrics',
+    summary: 'Metrics for Prometheus',
+    tags: ['operation'],
+    produces: ['text/plain'],
+    response: { 200: { type: 'string' } },
+  }
+  app.get('/metrics', { schema }, async (_request, reply) => {
+    return reply.header('cache-control', 'no-store').type(registry.contentType).send(await registry.metrics())
+  })
+}

@@ -3,7 +3,7 @@
  * request id of the last one.
  */
 import type { ProblemCode } from '../server/problem.ts'
-import type { RequestEnd, UnparsedRequest } from './request-end.ts'
+import type { RequestEnd, RequestEndListener, UnparsedRequest } from './request-record.ts'
 
 /** The problems of one code since the process started. */
 export interface RecentProblem {
@@ -17,10 +17,10 @@ export interface RecentProblem {
 }
 
 /** Has at most one entry for each problem code, so its size is bounded. */
-export class RecentProblems {
+export class RecentProblems implements RequestEndListener {
   readonly #byCode = new Map<ProblemCode, RecentProblem>()
 
-  readonly onRequestEnd = ({ request: { record: { code, requestId } }, route }: RequestEnd): void => {
+  onRequestEnd ({ record: { code, requestId }, route }: RequestEnd): void {
     if (code !== undefined) this.#add(code, route, requestId)
   }
 

@@ -1,10 +1,11 @@
 /**
- * The record of one request: what happened to it, from which its log line, metrics and spans are made, and the state
- * that the code working on it shares. It holds ids, codes, sizes, times and states only. Personal data and credentials
- * are never put in it, so they cannot reach a log.
+ * The record of one request: what happened to it, from which its log line, metrics and spans are made. It holds ids,
+ * codes, sizes, times and states only. Personal data and credentials are never put in it, so they cannot reach a log.
  */
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Outcome, ProblemCode } from '../server/problem.ts'
 import type { SpanRecord } from './spans.ts'
+import { parseTraceparent } from './trace-context.ts'
 
 /** What became of a request that may have changed something: an outcome of a failure, or the kind of success. */
 export type ChangeOutcome = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
@@ -18,23 +19,24 @@ export type CacheStatus = 'miss' | 'hit' | 'stale'
 /** Whether a form was buffered and sent whole, or streamed. */
 export type BodyMode = 'buffered' | 'streamed'
 
-/** What happened to a request. Times are in milliseconds, sizes in bytes. */
-interface RequestTelemetry {
-  /** Absent for lookups, which are part of another request. */
-  requestId?: string
+/** What the requests to Procore that belong together took and returned. Times are in milliseconds. */
+export interface UpstreamRecord {
+  requestId: string
   traceId?: string
   /** Present only while tracing is on. */
   spans?: SpanRecord[]
   companyId?: number
-  bytesIn?: number
   /** Time spent waiting for Procore's rate limit. */
   rateLimitWaitMs?: number
   upstreamMs?: number
-  /** When the last byte of a request was handed to the socket, by the local clock. */
-  sentAtMs?: number
   upstreamStatus?: number
   /** Sent to the caller as the header `procore-request-id`. */
   procoreRequestId?: string
+}
+
+/** One for each request of a caller. It is written until the request ends, and frozen then. Sizes are in bytes. */
+export interface RequestRecord extends UpstreamRecord {
+  bytesIn?: number
   code?: ProblemCode
   outcome?: ChangeOutcome
   /** Lookups made for a create with an unknown outcome. */
@@ -48,35 +50,51 @@ interface RequestTelemetry {
   isEventStream?: true
 }
 
-/** The state of a request, shared by the code that works on it. */
-interface RequestState {
-  /**
-   * The outcome that a create or a change would have if it ended now: absent until the request is valid, then
-   * `not_sent`, then `unknown` once a complete request was handed to the socket. It returns to `not_sent` only if
-   * Procore certainly did not act.
-   */
-  provisionalOutcome?: Outcome
-  /** Index among the requests in flight. */
-  slot?: number
-  /** The handler is still working on the request; `onHandled` listeners are called when it ends. */
-  isHandling?: boolean
-  onHandled?: Array<() => void>
-  /** The request was answered while it was still being handled: nothing of it may become complete any more. */
-  isAborted?: true
-  onAborted?: () => void
+/** Returns the record of a request when tracing is off. Its trace id is that of the gateway, for the log. */
+export function createRecord ({ id, headers }: FastifyRequest): RequestRecord {
+  const traceId = parseTraceparent(headers)?.traceId
+  return traceId === undefined ? { requestId: id } : { requestId: id, traceId }
 }
-
-/** One for each request, from its first hook until its end was recorded. */
-export interface RequestRecord extends RequestTelemetry, RequestState {}
 
 /**
  * Returns a record for a request that is made on behalf of another one. It has times and statuses of its own, and the
  * spans of the parent.
  */
-export function childRecord ({ requestId, traceId, spans }: RequestRecord): RequestRecord {
+export function childRecord ({ requestId, traceId, spans, companyId }: UpstreamRecord): UpstreamRecord {
   return {
-    ...(requestId !== undefined && { requestId }),
+    requestId,
     ...(traceId !== undefined && { traceId }),
     ...(spans !== undefined && { spans }),
+    ...(companyId !== undefined && { companyId }),
   }
+}
+
+/** A request that ended. Its record is complete. */
+export interface RequestEnd {
+  record: RequestRecord
+  request: FastifyRequest
+  reply: FastifyReply
+  /** Status of the response, or 499 if the caller disconnected before its end. */
+  status: number
+  /**
+   * Pattern of the route; absent if none matched. It is read once for all listeners, since `routeOptions` creates an
+   * object each time.
+   */
+  route: string | undefined
+}
+
+/** Hears of the end of requests. */
+export interface RequestEndListener {
+  onRequestEnd (requestEnd: RequestEnd): void
+  /** Called at the end of a request to Procore for which no caller waited any longer. */
+  onBackgroundEnd? (record: UpstreamRecord): void
+}
+
+/** A request that could not be parsed, so it has neither a route nor a record. */
+export interface UnparsedRequest {
+  /** `none` if the method could not be parsed either. */
+  method: string
+  status: number
+  code: ProblemCode
+  requestId: string
 }

@@ -30,8 +30,11 @@ function noop (): void {}
 /** Milliseconds since the epoch, with fractions. */
 export const preciseNowMs = () => performance.timeOrigin + performance.now()
 
-/** Waits for the promise and ends the span with its result. @throws what the promise rejects with */
-export async function withSpan<T> (promise: Promise<T>, end: (end?: SpanEnd) => void): Promise<T> {
+/** Waits for the promise and records the wait as a span. @throws what the promise rejects with */
+export async function withSpan<T> (
+  record: { spans?: SpanRecord[] }, name: SpanRecord['name'], promise: Promise<T>
+): Promise<T> {
+  const end = startSpan(record, name)
   try {
     const result = await promise
     end()
@@ -43,7 +46,7 @@ export async function withSpan<T> (promise: Promise<T>, end: (end?: SpanEnd) => 
 }
 
 /** Returns `error.type` of OpenTelemetry. A caller that disconnected is not an error. */
-export function errorType (error: unknown): string | undefined {
+function errorType (error: unknown): string | undefined {
   if (error instanceof ClientDisconnectedError) return undefined
   if (!(error instanceof Error)) return '_OTHER'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name

@@ -16,16 +16,15 @@ import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
 import type { Logger } from './logger.ts'
-import type { RequestEnd } from './request-end.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
-import type { RequestRecord } from './request-record.ts'
+import type { RequestEnd, RequestEndListener, RequestRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
 
 /**
  * Creates and sends the spans. At most `limits.tracing.queueMax` wait to be sent, further ones are dropped; requests
  * never wait.
  */
-export class RequestTracer {
+export class RequestTracer implements RequestEndListener {
   readonly #provider: BasicTracerProvider
   readonly #tracer: Tracer
   readonly #spans = new WeakMap<IncomingMessage, Span>()
@@ -45,28 +44,20 @@ export class RequestTracer {
     this.#tracer = this.#provider.getTracer('procore-bff', version)
   }
 
-  /** Starts the span of a request. Returns its trace id, for the log. */
-  startSpan (raw: IncomingMessage): string {
+  /** Starts the span of a request and returns its record. It collects child spans only if the span is sampled. */
+  readonly startRecord = ({ id, raw }: FastifyRequest): RequestRecord => {
     const parent = parseTraceparent(raw.headers)
     const context = parent === undefined ? ROOT_CONTEXT : toContext(parent)
     const span = this.#tracer.startSpan('request', { kind: SpanKind.SERVER, startTime: preciseNowMs() }, context)
     this.#spans.set(raw, span)
-    return span.spanContext().traceId
-  }
-
-  /** Returns the record of a request. It collects child spans only if the span of the request is sampled. */
-  createRecord ({ id, raw }: FastifyRequest): RequestRecord {
-    const span = this.#spans.get(raw)
-    if (span === undefined) return { requestId: id }
     const { traceId } = span.spanContext()
     return span.isRecording() ? { requestId: id, traceId, spans: [] } : { requestId: id, traceId }
   }
 
   /** Ends the span of a request and adds its child spans. */
-  readonly onRequestEnd = ({ request, status, route }: RequestEnd): void => {
-    const span = this.#spans.get(request.raw)
+  onRequestEnd ({ record, request: { raw, method }, status, route }: RequestEnd): void {
+    const span = this.#spans.get(raw)
     if (span === undefined) return
-    const { record, method } = request
     span.updateName(route === undefined ? method : `${method} ${route}`)
     span.setAttributes({
       'http.request.method': method,

@@ -170,7 +170,7 @@ t.test('a failed fetch of the keys is repeated after each cooldown until it succ
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
   issuer.isDown = true
-  app.auth.jwks?.fetchInBackground()
+  app.jwks?.fetchInBackground()
   for (const attempts of [1, 2, 3]) {
     await waitUntil(() => failureCount() === attempts)
     t.match(await getReadiness(), { dependencies: { identity: { state: 'down' } } })
@@ -179,7 +179,7 @@ t.test('a failed fetch of the keys is repeated after each cooldown until it succ
     if (attempts === 3) issuer.isDown = false
     mock.timers.tick(1)
   }
-  await waitUntil(() => app.auth.jwks?.status.isUp === true)
+  await waitUntil(() => app.jwks?.status.isUp === true)
   t.match(await getReadiness(), { dependencies: { identity: { state: 'up' } } })
   mock.timers.tick(limits.jwks.maxAgeMs)
   t.equal(issuer.requestCount, 4, 'no fetch after a success')
@@ -189,7 +189,7 @@ t.test('a verified JWT is cached for five minutes, but not beyond its expiry', a
   const skip = skipTime(t)
   const issuer = await startIssuer(t)
   const { url, app } = await startService(t, { env: issuer.env })
-  const { jwks } = app.auth
+  const { jwks } = app
   if (jwks === undefined) throw new Error('CALLER_AUTH=jwt did not create a JWKS cache')
   let verificationCount = 0
   const { getKey } = jwks

@@ -6,7 +6,6 @@ import type { UpstreamResponse } from '../../src/procore/exchange.ts'
 import { parseRateLimitUpdate } from '../../src/procore/rate-limit/headers.ts'
 import { RateLimitWindows } from '../../src/procore/rate-limit/window.ts'
 import { FairQueue } from '../../src/procore/rate-limit/fair-queue.ts'
-import { neverAborted } from '../../src/server/disconnect-signal.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, RawConnection, sendMultipart, sendJson, type TestResponse } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
@@ -284,7 +283,7 @@ t.test('requests that may not wait for the rate limit still wait for the probe o
 t.test('beyond the limit of companies the oldest idle one is evicted', { buffered: false }, async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const { companiesMax } = limits.rateLimit
-  const options = { isBuffered: true, maxWaitMs: 0, signal: neverAborted }
+  const options = { isBuffered: true, maxWaitMs: 0, signal: new AbortController().signal }
   const firstPermit = await rateLimiter.acquire({ companyId: 1, ...options })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < companiesMax * 3; companyId++) {

@@ -6,9 +6,8 @@
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
 import { evictOldest } from '../../util/evict-oldest.ts'
-import { ClientDisconnectedError } from '../../server/errors.ts'
 import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
-import { parseRateLimitUpdate, type RateLimitUpdate, type Throttle } from './headers.ts'
+import { parseRateLimitUpdate, type RateLimitUpdate } from './headers.ts'
 import { RateLimitQueue, type PermitRequest, type QueueCounts, type Permit } from './queue.ts'
 
 /** State of one rate limit, for metrics and the status page. */
@@ -83,7 +82,7 @@ export class RateLimiter {
    * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
    * @throws {ClientDisconnectedError} if the caller disconnects while it waits
    */
-  acquire (request: PermitRequest): Promise<Permit> | Permit {
+  async acquire (request: PermitRequest): Promise<Permit> {
     const queue = this.#getQueue(request.companyId)
     return this.#shared === undefined ? queue.acquire(request) : this.#acquireShared(request, queue, this.#shared)
   }
@@ -98,7 +97,7 @@ export class RateLimiter {
     const deadlineMs = startedAtMs + Math.max(request.maxWaitMs, limits.rateLimit.probeMs)
     const sequence = queue.nextSequence()
     for (let isFirst = true; ; isFirst = false) {
-      if (request.signal.aborted) throw new ClientDisconnectedError()
+      request.signal.throwIfAborted()
       if (!isFirst && Date.now() >= deadlineMs) throw queue.timeoutProblem()
       const leftMs = Math.max(0, startedAtMs + request.maxWaitMs - Date.now())
       const permit = await queue.acquire({ ...request, maxWaitMs: leftMs }, sequence)
@@ -110,11 +109,6 @@ export class RateLimiter {
       queue.applyRemote(acquisition)
       permit.release()
     }
-  }
-
-  /** Stops requests of the company for the time that Procore asked for. */
-  throttle (companyId: number, throttle: Throttle): void {
-    this.#getQueue(companyId).throttle(throttle)
   }
 
   /** Returns how long requests of the company are stopped, in milliseconds. */
@@ -153,9 +147,9 @@ export class RateLimiter {
 /** Combines the permit of this replica with that of all replicas. */
 function combinePermits (localPermit: Permit, releaseShared: (update: RateLimitUpdate) => void): Permit {
   return {
-    release: result => {
-      localPermit.release(result)
-      releaseShared(parseRateLimitUpdate(result, Date.now()))
+    release: update => {
+      localPermit.release(update)
+      releaseShared(update ?? parseRateLimitUpdate(undefined, Date.now()))
     },
   }
 }

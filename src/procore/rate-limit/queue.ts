@@ -4,11 +4,8 @@
  */
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
-import { ClientDisconnectedError } from '../../server/errors.ts'
-import { parseRateLimitUpdate, type Throttle, type ThrottleReason } from './headers.ts'
+import { parseRateLimitUpdate, type RateLimitUpdate, type Throttle, type ThrottleReason } from './headers.ts'
 import { RateLimitWindows, type WindowSnapshot } from './window.ts'
-import type { ExchangeResult } from '../exchange.ts'
-import type { DisconnectSignal } from '../../server/disconnect-signal.ts'
 import { FairQueue } from './fair-queue.ts'
 
 /** A request that needs a permit. */
@@ -19,13 +16,13 @@ export interface PermitRequest {
   isBuffered: boolean
   /** Longest wait, in milliseconds. */
   maxWaitMs: number
-  signal: DisconnectSignal
+  signal: AbortSignal
 }
 
 /** Permission to send one request. Must be released once. */
 export interface Permit {
-  /** @param result undefined if the request was not sent */
-  release: (result?: ExchangeResult) => void
+  /** @param update undefined if the request was not sent */
+  release: (update?: RateLimitUpdate) => void
 }
 
 interface Waiter {
@@ -34,7 +31,7 @@ interface Waiter {
   isBuffered: boolean
   deadlineMs: number
   resolve: (permit: Permit) => void
-  reject: (error: Error) => void
+  reject: (error: unknown) => void
 }
 
 /** Waiting and rejected requests of all queues together. */
@@ -133,25 +130,27 @@ export class RateLimitQueue {
     const waiter: Waiter = { companyId, sequence, isBuffered, deadlineMs, resolve, reject }
     this.#waiters.add(companyId, waiter)
     this.#counts.waiting++
-    const unsubscribe = signal.onAbort(() => {
+    const onAbort = () => {
       if (!this.#waiters.remove(companyId, waiter)) return
       this.#counts.waiting--
-      reject(new ClientDisconnectedError())
-    })
+      reject(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
     this.#grantReady()
     try {
       return await promise
     } finally {
-      unsubscribe()
+      signal.removeEventListener('abort', onAbort)
     }
   }
 
   #grant (isBuffered: boolean, nowMs: number): Permit {
     const entry = this.#windows.acquire(nowMs, isBuffered)
     return {
-      release: result => {
+      release: update => {
         const releasedAtMs = Date.now()
-        this.#windows.release(parseRateLimitUpdate(result, releasedAtMs), entry, releasedAtMs)
+        if (update?.throttle !== undefined) this.#windows.throttle(update.throttle, releasedAtMs)
+        this.#windows.release(update ?? parseRateLimitUpdate(undefined, releasedAtMs), entry, releasedAtMs)
         this.#grantReady()
       },
     }

@@ -4,9 +4,13 @@
  */
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { limits } from '../../config/limits.ts'
-import { childRecord } from '../../telemetry/request-record.ts'
+import { childRecord, type RequestRecord } from '../../telemetry/request-record.ts'
+import type { Problem } from '../../server/problem.ts'
+import { expectJson, getRecordId } from '../classify.ts'
 import type { UpstreamResponse } from '../exchange.ts'
 import { responseDateSeconds } from '../http-dates.ts'
+import { lookupDetails } from '../problem-details.ts'
+import type { UpstreamResult } from '../result.ts'
 import type { UpstreamCall, UpstreamSender } from '../send.ts'
 
 /** How to find a record. */
@@ -42,7 +46,9 @@ export type LookupResult =
 type JsonObject = Record<string, unknown>
 
 /** The request that needs a lookup: its signal ends the waits, and its record counts the lookups. */
-export type LookupContext = Pick<UpstreamCall, 'companyId' | 'record' | 'signal'>
+export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'signal'> {
+  record: RequestRecord
+}
 
 /**
  * Searches the lists until the record is found, for at most `limits.lookup.timeoutMs` in total. A list that could not
@@ -88,15 +94,36 @@ async function searchList (
 ): Promise<LookupResult> {
   if (signal.aborted) return { kind: 'inconclusive' }
   record.lookupCount = (record.lookupCount ?? 0) + 1
-  try {
-    const { result } = await sender.send({
-      method: 'GET', path, companyId, body: null, ...timeLimits, record: childRecord(record), signal
-    })
-    return result.kind === 'response' ? matchRecord(result, criteria, creationWindow) : { kind: 'inconclusive' }
-  } catch {
-    // The rate limit is exhausted, there is no access token, or the host is down: the caller learns only that the
-    // lookup failed.
-    return { kind: 'inconclusive' }
+  const sent = await sender.send({
+    method: 'GET',
+    path,
+    companyId,
+    body: null,
+    isIdempotent: false,
+    expectation: expectJson,
+    ...timeLimits,
+    record: childRecord(record),
+    signal,
+  }).catch(() => undefined)
+  // Without a response (the rate limit is exhausted, there is no access token, or the host is down) the caller learns
+  // only that the lookup failed.
+  if (sent?.response === undefined) return { kind: 'inconclusive' }
+  return matchRecord(sent.response, criteria, creationWindow)
+}
+
+/** Returns the record that a lookup found, as Procore lists it, or the problem with the lookup's result added. */
+export function interpretLookup (lookupResult: LookupResult, unknownProblem: Problem): UpstreamResult {
+  if (lookupResult.kind !== 'found') {
+    return { kind: 'failure', error: unknownProblem.withExtras({}, lookupDetails[lookupResult.kind]) }
+  }
+  const { record } = lookupResult
+  return {
+    kind: 'success',
+    status: 201,
+    contentType: 'application/json',
+    body: Buffer.from(JSON.stringify(record)),
+    recordId: getRecordId(record),
+    recovered: true,
   }
 }
 

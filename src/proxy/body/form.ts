@@ -4,7 +4,9 @@ import { Readable } from 'node:stream'
 import { limits } from '../../config/limits.ts'
 import { startSpan } from '../../telemetry/spans.ts'
 import { hintMinorGc } from '../../server/gc-hint.ts'
-import type { UpstreamResult } from '../../procore/interpret.ts'
+import { isAbortReason, type AbortReason } from '../../server/abort.ts'
+import { Problem } from '../../server/problem.ts'
+import type { UpstreamResult } from '../../procore/result.ts'
 import { BodyReader } from './reader.ts'
 import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { FormDecoder, type FormEvents } from '../multipart/decoder.ts'
@@ -14,15 +16,25 @@ import { ByteBuffer } from './byte-buffer.ts'
 import { multipartMaxBytes } from '../request-head.ts'
 import { MultipartParser } from '../multipart/parser.ts'
 import type { CompiledField } from '../validation/schema.ts'
-import type { ValidatedBody, RequestContext } from '../context.ts'
+import type { BodyValidation, ValidatedBody, RequestContext } from '../context.ts'
+
+/**
+ * What becomes of the encoded form. `buffering`: it is collected. `streaming`: it is written to Procore. `draining`:
+ * nothing more of it is sent, because Procore has responded or need not be asked. `invalid`: nothing more is sent; the
+ * rest is read so that all errors are reported together. Transitions lead to the right only.
+ */
+type State =
+  | { kind: 'buffering', buffer: ByteBuffer }
+  | { kind: 'streaming', upstream: Readable }
+  | { kind: 'draining' }
+  | { kind: 'invalid' }
 
 /**
  * Reads, validates and sends a form: buffers first, then streams. A form that fits `formBufferBytes` is validated
  * completely, then sent with a Content-Length. A larger one is streamed with backpressure while the rest of it is
- * validated. Its closing delimiter is written only once the whole form is valid; otherwise the upstream connection is
- * destroyed.
- * @throws {Problem} `malformed_form`, `avatar_type`, `avatar_too_large`, `request_timeout`, `validation_failed`, or
- * what sending throws
+ * validated. Its closing delimiter is written only once the whole form is valid. Otherwise the stream is destroyed with
+ * the reason as its error, which closes the connection to Procore. Fails with `malformed_form`, `avatar_type`,
+ * `avatar_too_large`, `request_timeout`, `validation_failed`, the reason of the signal, or as sending does.
  */
 export function forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
   return new FormForwarder(context, boundary).run()
@@ -34,14 +46,10 @@ class FormForwarder implements FormEvents {
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
   readonly #encoder: MultipartEncoder
-  /** The encoded form, until it is sent or streaming starts. */
-  #buffer = new ByteBuffer()
-  /** The upstream body, once streaming has started. */
-  #stream: Readable | undefined
-  #response: Promise<UpstreamResult> | undefined
-  #isAborted = false
-  #isDraining = false
-  readonly #validated = Promise.withResolvers<string>()
+  #state: State = { kind: 'buffering', buffer: new ByteBuffer() }
+  /** The result of the request to Procore, once there is one. */
+  #sent: Promise<UpstreamResult> | undefined
+  readonly #validated = Promise.withResolvers<BodyValidation>()
   #hash: Hash | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
@@ -53,35 +61,40 @@ class FormForwarder implements FormEvents {
     const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
     const decoder = new FormDecoder(this.#validator, context.bodyLimits, this)
     this.#parser = new MultipartParser(boundary, decoder, { partsMax, partHeadersMaxBytes, preambleMaxBytes })
-    this.#reader = new BodyReader(context.raw, context.bodyLimits, chunk => this.#read(chunk))
+    this.#reader = new BodyReader(context.raw, context.signal, context.bodyLimits, chunk => this.#read(chunk))
   }
 
   async run (): Promise<UpstreamResult> {
-    const { record } = this.#context
+    const { record, response } = this.#context
     record.bodyMode = 'buffered'
     const endSpan = startSpan(record, 'validate')
     try {
-      const end = await Promise.race([this.#reader.read(this.#context.response), this.#answeredEarly.promise])
+      const end = await Promise.race([this.#reader.read(response), this.#answeredEarly.promise])
       if (end !== 'early') this.#finish()
     } catch (error) {
-      this.#abort()
-      throw error
+      return await this.#fail(error)
     } finally {
       this.#reader.stop()
       record.bytesIn = this.#reader.bytes
       endSpan()
     }
-    return this.#response ?? this.#sendBuffered()
+    return this.#sent ?? this.#context.send(this.#toValidatedBody(this.#takeBuffered()))
   }
 
   #read (chunk: Buffer): void {
-    const { bodyLimits, record } = this.#context
-    record.bytesIn = this.#reader.bytes
+    const { bodyLimits: { formBufferBytes, avatarMaxBytes }, record } = this.#context
+    const { bytes } = this.#reader
+    record.bytesIn = bytes
     hintMinorGc(chunk.length)
     this.#parser.write(chunk)
-    if (this.#hasErrors) this.#abort()
-    else if (this.#stream === undefined && this.#reader.bytes > bodyLimits.formBufferBytes) this.#startStreaming()
-    if (this.#reader.bytes > multipartMaxBytes(bodyLimits.avatarMaxBytes)) this.#rejectOversizedForm()
+    const isFull = this.#state.kind === 'buffering' && bytes > formBufferBytes
+    if (isFull) this.#validator.checkDependenciesSoFar()
+    const problem = this.#validationProblem()
+    if (problem !== undefined) this.#invalidate(problem)
+    else if (isFull) this.#startStreaming()
+    // Only an invalid form can be this large: all other limits are reached earlier.
+    if (bytes <= multipartMaxBytes(avatarMaxBytes)) return
+    throw problem ?? new Error('A form without errors exceeds the maximum size of a form.')
   }
 
   field ({ name }: CompiledField, value: unknown): void {
@@ -102,41 +115,37 @@ class FormForwarder implements FormEvents {
     this.#write(this.#encoder.imageEnd())
   }
 
-  get #hasErrors (): boolean {
-    const { parameterValidators } = this.#context
-    return this.#validator.hasErrors || parameterValidators.some(validator => validator.hasErrors)
-  }
-
-  /** Buffers or streams encoded bytes; discards them once there is an error or the rest need not be sent. */
+  /** Buffers or streams encoded bytes; discards them if they need not be sent. */
   #write (bytes: Buffer): void {
-    if (this.#hasErrors || this.#isDraining) return
-    if (this.#stream === undefined) this.#appendToBuffer(bytes)
-    else if (!this.#stream.push(bytes)) this.#reader.pause()
+    const state = this.#state
+    if (this.#validator.hasErrors) return
+    if (state.kind === 'buffering') {
+      this.#context.memoryBudget.reserve(bytes.length)
+      state.buffer.add(bytes)
+    } else if (state.kind === 'streaming' && !state.upstream.push(bytes)) {
+      this.#reader.pause()
+    }
   }
 
-  #appendToBuffer (bytes: Buffer): void {
-    this.#context.memoryBudget.reserve(bytes.length)
-    this.#buffer.add(bytes)
-  }
-
+  /** Ends the buffer and returns its bytes; empty if the form is not buffered. */
   #takeBuffered (): Buffer {
-    const { bytes } = this.#buffer
+    const bytes = this.#state.kind === 'buffering' ? this.#state.buffer.bytes : noBytes
     this.#context.memoryBudget.release(bytes.length)
-    this.#buffer = new ByteBuffer()
+    this.#state = { kind: 'draining' }
     return bytes
   }
 
   #startStreaming (): void {
-    this.#validator.checkDependenciesSoFar()
-    if (this.#validator.hasErrors) return
     this.#context.record.bodyMode = 'streamed'
-    const stream = new Readable({ read: () => this.#reader.resume() })
-    stream.on('error', () => {})
-    this.#stream = stream
-    this.#write(this.#takeBuffered())
-    this.#response = this.#context.send(this.#toValidatedBody(stream))
-    const onSettled = () => { if (!this.#isAborted) this.#answeredEarly.resolve('early') }
-    this.#response.then(onSettled, onSettled)
+    const buffered = this.#takeBuffered()
+    const upstream = new Readable({ read: () => this.#reader.resume() })
+    upstream.on('error', () => {})
+    this.#state = { kind: 'streaming', upstream }
+    this.#write(buffered)
+    this.#sent = this.#context.send(this.#toValidatedBody(upstream))
+    // While an invalid form is read to its end, the failure of its request to Procore says nothing new.
+    const onSettled = () => { if (this.#state.kind !== 'invalid') this.#answeredEarly.resolve('early') }
+    this.#sent.then(onSettled, onSettled)
   }
 
   /** Writes the closing delimiter if the whole form is valid; otherwise throws, so that the form is never complete. */
@@ -145,50 +154,58 @@ class FormForwarder implements FormEvents {
     this.#validator.finalize()
     const problem = this.#validationProblem()
     if (problem !== undefined) throw problem
-    this.#validated.resolve(this.#hash?.digest('hex') ?? '')
+    this.#validated.resolve({ kind: 'valid', imageDigest: this.#hash?.digest('hex') ?? '' })
     this.#write(this.#encoder.close())
-    if (!this.#isDraining) this.#stream?.push(null)
+    if (this.#state.kind === 'streaming') this.#state.upstream.push(null)
   }
 
-  #validationProblem (): ReturnType<typeof validationProblem> {
+  #validationProblem (): Problem | undefined {
     return validationProblem([...this.#context.parameterValidators, this.#validator])
   }
 
-  #toValidatedBody (body: Buffer | Readable): ValidatedBody {
+  /** Sends nothing more: releases the buffer, or destroys the stream and the connection to Procore with the reason. */
+  #invalidate (reason: AbortReason): void {
+    const state = this.#state
+    if (state.kind === 'invalid') return
+    if (state.kind === 'buffering') this.#takeBuffered()
+    this.#state = { kind: 'invalid' }
+    this.#validated.resolve({ kind: 'invalid', reason })
+    if (state.kind === 'streaming') state.upstream.destroy(reason)
+    this.#reader.resume()
+  }
+
+  /** Returns the failure once the request to Procore has ended with it, and with it its idempotency key. */
+  async #fail (error: unknown): Promise<UpstreamResult> {
+    const reason = isAbortReason(error) ? error : new Problem('internal', 'The form could not be read.')
+    this.#invalidate(reason)
+    await this.#sent
+    if (reason !== error) throw error
+    return { kind: 'failure', error: reason }
+  }
+
+  #toValidatedBody (content: Buffer | Readable): ValidatedBody {
     return {
-      body,
+      content,
       contentType: this.#encoder.contentType,
       values: this.#validator.values,
       validated: this.#validated.promise,
       drain: () => this.#drain(),
-      stopBody: () => { this.#isDraining = true },
+      stopBody: () => this.#stopBody(),
     }
   }
 
+  /** The response that is arriving is the result, whatever the rest of the form is. */
+  #stopBody (): void {
+    if (this.#state.kind !== 'streaming') return
+    this.#state = { kind: 'draining' }
+    this.#answeredEarly.resolve('early')
+  }
+
   #drain (): void {
-    this.#isDraining = true
-    this.#stream?.destroy()
+    if (this.#state.kind === 'streaming') this.#state.upstream.destroy()
+    if (this.#state.kind !== 'invalid') this.#state = { kind: 'draining' }
     this.#reader.resume()
-  }
-
-  #sendBuffered (): Promise<UpstreamResult> {
-    return this.#context.send(this.#toValidatedBody(this.#takeBuffered()))
-  }
-
-  /**
-   * Releases the buffer, and destroys the upstream connection of a streamed form. The reader goes on, so that all
-   * errors of the form are reported together.
-   */
-  #abort (): void {
-    if (this.#isAborted) return
-    this.#isAborted = true
-    this.#takeBuffered()
-    this.#stream?.destroy(new Error('The form was aborted.'))
-    this.#reader.resume()
-  }
-
-  /** Only an invalid form can be this large: all other limits are reached earlier. */
-  #rejectOversizedForm (): void {
-    throw this.#validationProblem() ?? new Error('A form without errors exceeds the maximum size of a form.')
   }
 }
+
+const noBytes = Buffer.alloc(0)

@@ -19,20 +19,19 @@ const needsMultipart: Violation = {
  * Reads a JSON body whole, parses it strictly and validates it field by field. The body to send is serialized again
  * from the validated values.
  * @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`
- * @throws {ClientDisconnectedError}
+ * @throws the reason of the signal
  */
 export async function readJsonBody (context: RequestContext): Promise<ValidatedBody> {
-  const { raw, response, bodyLimits, record, memoryBudget } = context
+  const { raw, response, signal, bodyLimits, record, memoryBudget } = context
   const endSpan = startSpan(record, 'validate')
   const buffered = new ByteBuffer()
-  const reader = new BodyReader(raw, bodyLimits, chunk => {
+  const reader = new BodyReader(raw, signal, bodyLimits, chunk => {
     if (reader.bytes > bodyLimits.jsonMaxBytes) throw bodyTooLargeProblem(bodyLimits.jsonMaxBytes)
     memoryBudget.reserve(chunk.length)
     buffered.add(chunk)
   })
   try {
-    const end = reader.read(response)
-    if (end !== undefined) await end
+    await reader.read(response)
     return validateJson(buffered.bytes, context)
   } finally {
     record.bytesIn = reader.bytes

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Problem } from '../../server/problem.ts'
-import { ClientDisconnectedError } from '../../server/errors.ts'
 
 /** Time limits for reading a body, in milliseconds. */
 export interface ReadLimits {
@@ -17,6 +16,7 @@ export interface ReadLimits {
 export class BodyReader {
   bytes = 0
   readonly #raw: IncomingMessage
+  readonly #signal: AbortSignal
   readonly #sink: (chunk: Buffer) => void
   readonly #limits: ReadLimits
   #startedAtMs = 0
@@ -28,22 +28,20 @@ export class BodyReader {
   #ended = false
   #paused = false
 
-  constructor (raw: IncomingMessage, limits: ReadLimits, sink: (chunk: Buffer) => void) {
+  constructor (raw: IncomingMessage, signal: AbortSignal, limits: ReadLimits, sink: (chunk: Buffer) => void) {
     this.#raw = raw
+    this.#signal = signal
     this.#sink = sink
     this.#limits = limits
   }
 
   /**
-   * Resolves when the whole body was read; returns undefined if the body had already arrived. Sends `100 Continue` to a
-   * caller that expects it.
+   * Resolves when the whole body was read. Sends `100 Continue` to a caller that expects it.
    * @param response the response to the same request
-   * @throws {Problem} `request_timeout`
-   * @throws {ClientDisconnectedError}
-   * @throws what the sink throws
+   * @throws {Problem} `request_timeout`, the reason of the signal, or what the sink throws
    */
-  read (response: ServerResponse): Promise<void> | undefined {
-    if (this.#raw.destroyed) throw new ClientDisconnectedError()
+  async read (response: ServerResponse): Promise<void> {
+    this.#signal.throwIfAborted()
     if (isFullyBuffered(this.#raw)) return this.#readBuffered()
     // RFC 9110 §10.1.1: the head is valid, so the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
@@ -54,7 +52,7 @@ export class BodyReader {
   }
 
   /** Reads synchronously, without listeners and timers, because there is nothing to wait for. */
-  #readBuffered (): undefined {
+  #readBuffered (): void {
     const chunk: unknown = this.#raw.read()
     this.#ended = true
     // Emits `end`, after which Node regards the request as read.
@@ -72,11 +70,15 @@ export class BodyReader {
       this.stop()
       resolve()
     }
-    const onClose = () => this.#fail(new ClientDisconnectedError())
+    const onAbort = () => this.#fail(this.#signal.reason)
     this.#startedAtMs = this.#lastChunkAtMs = performance.now()
     this.#timer = setTimeout(() => this.#checkTimeouts(), Math.min(idleTimeoutMs, timeoutMs))
-    raw.on('data', onData).on('end', onEnd).on('close', onClose).on('error', noop)
-    this.#unsubscribe = () => raw.off('data', onData).off('end', onEnd).off('close', onClose).pause()
+    raw.on('data', onData).on('end', onEnd)
+    this.#signal.addEventListener('abort', onAbort)
+    this.#unsubscribe = () => {
+      raw.off('data', onData).off('end', onEnd).pause()
+      this.#signal.removeEventListener('abort', onAbort)
+    }
   }
 
   pause (): void {
@@ -139,5 +141,3 @@ function isFullyBuffered ({ complete, readableLength, headers }: IncomingMessage
 /** Closes the connection, because the rest of the body would be parsed as the next request. */
 const timeoutProblem = () =>
   new Problem('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })
-
-function noop (): void {}

@@ -3,11 +3,12 @@
  * The outcome decides here what is stored for a key; the store only stores it.
  */
 import { createHmac, hash, hkdfSync } from 'node:crypto'
-import { Problem } from '../../server/problem.ts'
-import type { UpstreamResult } from '../../procore/interpret.ts'
+import { Problem, type ProblemCode } from '../../server/problem.ts'
+import type { ProcoreClient } from '../../procore/client.ts'
+import type { UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
 import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
-import type { RequestRecord } from '../../telemetry/request-record.ts'
+import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
 
 /** The owner and the operation of an idempotency key: equal keys of different scopes are independent. */
 export interface IdempotencyScope {
@@ -17,16 +18,29 @@ export interface IdempotencyScope {
   idempotencyKey: string
 }
 
-/** The operations of a request with an idempotency key; each is called only if it is needed. */
-export interface IdempotentRequest {
-  record: RequestRecord
+/** The operations of a request with an idempotency key. */
+interface IdempotentOperations {
   send (): Promise<UpstreamResult>
-  /** Stops sending the body, which is still read: the fingerprint covers all of it. */
-  drain (): void
-  /** Resolves once the whole request is valid. */
-  fingerprint: Promise<string>
   /** Looks up the record that an earlier request with the same values may have created. */
-  resolve (unknownProblem: Problem, sentAtMs: number): Promise<UpstreamResult>
+  reconcile (unknownProblem: Problem, sentAtMs: number): Promise<UpstreamResult>
+}
+
+/** Sends a request once per idempotency key, or just sends it if it has none. */
+export function withIdempotency (
+  toProcoreRequest: RequestBuilder, procore: ProcoreClient, idempotency: Idempotency, endpoint: string
+): Send {
+  return request => {
+    const { idempotencyKey, subject: caller } = request
+    const call = toProcoreRequest(request)
+    if (idempotencyKey === undefined) return procore.send(call)
+    const scope: IdempotencyScope = { caller, companyId: call.companyId, endpoint, idempotencyKey }
+    return idempotency.execute(scope, request, {
+      send: () => procore.send({ ...call, idempotencyToken: idempotency.upstreamToken(scope) }),
+      reconcile: (unknownProblem, sentAtMs) => {
+        return procore.reconcile({ ...call, record: request.record }, unknownProblem, sentAtMs)
+      },
+    })
+  }
 }
 
 /** The idempotency layer (draft-ietf-httpapi-idempotency-key-header). The store limits the lifetime of a key. */
@@ -47,41 +61,47 @@ export class Idempotency {
     return createHmac('sha256', this.#upstreamTokenHmacKey).update(serializeScope(scope)).digest('base64url')
   }
 
-  /** @throws {Problem} `idempotency_in_progress`, `idempotency_key_reused`, or the problem of the first request */
-  async execute (scope: IdempotencyScope, request: IdempotentRequest): Promise<UpstreamResult> {
+  /** Fails with `idempotency_in_progress`, `idempotency_key_reused`, or as the first request did. */
+  async execute (
+    scope: IdempotencyScope, request: EndpointRequest, operations: IdempotentOperations
+  ): Promise<UpstreamResult> {
     const id = hash('sha256', serializeScope(scope), 'base64url')
     const earlier = await this.#store.claim(id)
-    if (earlier !== undefined) return this.#replay(id, earlier, request)
+    if (earlier !== undefined) return this.#replay(id, earlier, request, operations)
     const startedAtMs = Date.now()
     try {
-      const result = await request.send()
-      await this.#settle(id, result, request)
+      const result = await operations.send()
+      await this.#settle(id, result, request, startedAtMs)
       return result
     } catch (error) {
-      await this.#recordFailure(id, error, startedAtMs, request)
+      await this.#settleFailure(id, error, request, startedAtMs)
       throw error
     }
   }
 
-  async #replay (id: string, earlier: IdempotencyRecord, request: IdempotentRequest): Promise<UpstreamResult> {
+  async #replay (
+    id: string, earlier: IdempotencyRecord, request: EndpointRequest, { reconcile }: IdempotentOperations
+  ): Promise<UpstreamResult> {
     if (earlier.state === 'running') {
-      throw new Problem('idempotency_in_progress', 'A request with this idempotency key is still running.')
+      return failure('idempotency_in_progress', 'A request with this idempotency key is still running.')
     }
-    request.drain()
-    const fingerprint = await request.fingerprint
+    const { record, body } = request
+    body.drain()
+    const validation = await body.validated
+    if (validation.kind === 'invalid') return { kind: 'failure', error: validation.reason }
+    const fingerprint = fingerprintRequest(request, validation.imageDigest)
     // A form that failed before its end has no fingerprint. Any request with its key is looked up, never sent.
     if (earlier.fingerprint !== '' && earlier.fingerprint !== fingerprint) {
-      throw new Problem('idempotency_key_reused', 'This idempotency key was used for a different request.')
+      return failure('idempotency_key_reused', 'This idempotency key was used for a different request.')
     }
-    const { record } = request
     record.replayed = true
     if (earlier.state === 'answered') {
       if (earlier.procoreRequestId !== undefined) record.procoreRequestId = earlier.procoreRequestId
       return earlier.result
     }
     const detail = 'The outcome of the first request with this idempotency key is unknown.'
-    const result = await request.resolve(new Problem(earlier.code, detail, { outcome: 'unknown' }), earlier.sentAtMs)
-    await this.#settle(id, result, request)
+    const result = await reconcile(new Problem(earlier.code, detail, { outcome: 'unknown' }), earlier.sentAtMs)
+    if (result.kind !== 'failure') await this.#settle(id, result, request, earlier.sentAtMs)
     return result
   }
 
@@ -89,31 +109,45 @@ export class Idempotency {
    * Stores a result that is final. If Procore responded before the body was complete, there is no fingerprint to bind
    * the result to, and nothing was created, so the idempotency key is released.
    */
-  async #settle (id: string, result: UpstreamResult, { fingerprint, record }: IdempotentRequest): Promise<void> {
-    const settledFingerprint = await Promise.race([fingerprint, undefined])
+  async #settle (id: string, result: UpstreamResult, request: EndpointRequest, startedAtMs: number): Promise<void> {
+    if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, startedAtMs)
+    const fingerprint = await currentFingerprint(request)
     const isFinal = result.kind === 'success' || !transientStatuses.has(result.status)
-    if (settledFingerprint === undefined || !isFinal) return this.#store.release(id)
-    const { procoreRequestId } = record
-    await this.#store.settle(id, {
-      state: 'answered', fingerprint: settledFingerprint, result, procoreRequestId,
-    })
+    if (fingerprint === undefined || !isFinal) return this.#store.release(id)
+    const { procoreRequestId } = request.record
+    await this.#store.settle(id, { state: 'answered', fingerprint, result, procoreRequestId })
   }
 
   /** Stores an unknown outcome; any other failure releases the idempotency key. */
-  async #recordFailure (
-    id: string, error: unknown, startedAtMs: number, { fingerprint, record }: IdempotentRequest
-  ): Promise<void> {
+  async #settleFailure (id: string, error: unknown, request: EndpointRequest, startedAtMs: number): Promise<void> {
     const problem = error instanceof Problem ? error : undefined
-    const outcome = problem?.extras.outcome ?? record.provisionalOutcome
+    const outcome = problem?.extras.outcome ?? request.delivery?.outcome
     if (outcome !== 'unknown') return this.#store.release(id)
     await this.#store.settle(id, {
       state: 'unknown',
-      fingerprint: await Promise.race([fingerprint, '']),
+      fingerprint: await currentFingerprint(request) ?? '',
       sentAtMs: problem?.extras.sentAtMs ?? startedAtMs,
       code: problem?.code ?? 'internal',
     })
   }
 }
+
+/** Returns undefined while the body is not known to be valid. */
+async function currentFingerprint (request: EndpointRequest): Promise<string | undefined> {
+  const validation = await Promise.race([request.body.validated, undefined])
+  return validation?.kind === 'valid' ? fingerprintRequest(request, validation.imageDigest) : undefined
+}
+
+/** Hashes values, not bytes: JSON and a form with the same values and the same avatar are the same request. */
+function fingerprintRequest ({ body, path, query }: EndpointRequest, imageDigest: string): string {
+  // The company is a part of the scope of the idempotency key, so a path with no other parameter adds nothing.
+  const pathValues = path.values.size > 1 ? [path.values] : []
+  const sorted = [body.values, query.values, ...pathValues].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
+  return hash('sha256', JSON.stringify([...sorted, imageDigest]), 'base64url')
+}
+
+const failure = (code: ProblemCode, detail: string): UpstreamResult =>
+  ({ kind: 'failure', error: new Problem(code, detail) })
 
 /** Rejections that depend on the moment, not on the request. */
 const transientStatuses = new Set([401, 408, 429])

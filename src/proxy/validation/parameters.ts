@@ -69,3 +69,8 @@ function setList (validator: RecordValidator, field: CompiledField, texts: reado
   }
   if (values.length === texts.length) validator.values.set(field.name, values)
 }
+
+/** Reads the company from the path or the query, depending on the route. */
+export function getCompanyId (path: RecordValidator, query: RecordValidator): number {
+  return Number(path.values.get('company_id') ?? query.values.get('company_id'))
+}

@@ -23,19 +23,17 @@ const files = [
 ] as const
 
 /** Serves the page without references to other hosts. It loads files from, and sends requests to, this service only. */
-export async function registerDocs (app: FastifyInstance): Promise<void> {
-  await app.register(async pages => {
-    await registerSecurityHeaders(pages)
-    for (const { url, file, type } of files) {
-      const getAsset = createCachedReader(file)
-      pages.get(url, { schema: { hide: true } }, async (request, reply) => {
-        const { content, etag } = await getAsset()
-        reply.headers({ 'cache-control': 'no-cache', etag })
-        if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-        return reply.type(type).send(content)
-      })
-    }
-  })
+export async function docsPlugin (pages: FastifyInstance): Promise<void> {
+  await registerSecurityHeaders(pages)
+  for (const { url, file, type } of files) {
+    const getAsset = createCachedReader(file)
+    pages.get(url, { schema: { hide: true } }, async (request, reply) => {
+      const { content, etag } = await getAsset()
+      reply.headers({ 'cache-control': 'no-cache', etag })
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+      return reply.type(type).send(content)
+    })
+  }
 }
 
 interface Asset {

@@ -22,26 +22,27 @@ const files = [
  * service sends an event every `limits.statusPage.intervalMs` to at most `limits.statusPage.clientsMax` clients, and
  * rejects further clients with `overloaded`.
  */
-export async function registerStatusPage (
-  app: FastifyInstance,
-  components: ObservedComponents,
-  problems: RecentProblems
+export async function statusPagePlugin (
+  pages: FastifyInstance, { components, recentProblems }: StatusPageOptions
 ): Promise<void> {
-  const clients = new EventClients(() => `data: ${JSON.stringify(buildStatus(components, problems))}\n\n`)
-  await app.register(async pages => {
-    await registerSecurityHeaders(pages)
-    for (const { url, file, type } of files) {
-      const content = readFileSync(new URL(file, import.meta.url))
-      pages.get(url, { schema: { hide: true } }, async (_request, reply) => {
-        return reply.header('cache-control', 'no-store').type(type).send(content)
-      })
-    }
-    // There is no HEAD route: its response would never end, because the response to GET never ends.
-    pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => {
-      clients.add(reply, components.inFlight)
+  const clients = new EventClients(() => `data: ${JSON.stringify(buildStatus(components, recentProblems))}\n\n`)
+  await registerSecurityHeaders(pages)
+  for (const { url, file, type } of files) {
+    const content = readFileSync(new URL(file, import.meta.url))
+    pages.get(url, { schema: { hide: true } }, async (_request, reply) => {
+      return reply.header('cache-control', 'no-store').type(type).send(content)
     })
+  }
+  // There is no HEAD route: its response would never end, because the response to GET never ends.
+  pages.get('/status/events', { schema: { hide: true }, exposeHeadRoute: false }, (_request, reply) => {
+    clients.add(reply, components.inFlight)
   })
-  app.addHook('onClose', async () => clients.close())
+  pages.addHook('onClose', async () => clients.close())
+}
+
+interface StatusPageOptions {
+  components: ObservedComponents
+  recentProblems: RecentProblems
 }
 
 /** Builds the data of one event. */
@@ -92,8 +93,8 @@ class EventClients {
       throw overloadedProblem('Too many clients are watching the status page.', { retryAfterSeconds: 10 })
     }
     reply.hijack()
-    const { raw, request: { record } } = reply
-    record.isEventStream = true
+    const { raw, request } = reply
+    if (request.inFlight !== null) request.inFlight.record.isEventStream = true
     for (const [name, value] of Object.entries(reply.getHeaders())) {
       if (value !== undefined) raw.setHeader(name, value)
     }

@@ -1,0 +1,215 @@
+/**
+ * Classifies one exchange: what the caller gets, and what it says about the rate limit, the API host and a further
+ * attempt. This is the only place that reads the status of Procore's response.
+ */
+import { Problem, type Outcome } from '../server/problem.ts'
+import { isAbortReason, type AbortReason } from '../server/abort.ts'
+import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
+import { timeoutDetails, connectionErrorDetails } from './problem-details.ts'
+import { parseRateLimitUpdate, type RateLimitUpdate } from './rate-limit/headers.ts'
+import type { UpstreamResult, UpstreamSuccess } from './result.ts'
+
+/** What a successful response must look like to be relayed. */
+export interface ResponseExpectation {
+  /** Whether the body may be empty, as in a 202 or 204. */
+  mayBeEmpty: boolean
+  /** Headers to relay with it, in lower case. */
+  headers: readonly string[]
+}
+
+/** A record or a list, without headers that the caller needs. */
+export const expectJson: ResponseExpectation = { mayBeEmpty: false, headers: [] }
+
+/** The properties of a request that its classification depends on. */
+export interface SentRequest {
+  /** It is safe or idempotent (RFC 9110 §9.2), so it may be sent again even if Procore may have acted on it. */
+  isIdempotent: boolean
+  /** A stream cannot be sent again. */
+  isStreamed: boolean
+  expectation: ResponseExpectation
+}
+
+/**
+ * Why a request may be sent once more. `unauthorized` (401) and `throttled` (429, or 503 with Retry-After): Procore
+ * refused it before it acted. `transient`: the connection was lost, or Procore responded with 5xx, and the request is
+ * idempotent. A request that timed out would probably time out again.
+ */
+export type RetryReason = 'unauthorized' | 'throttled' | 'transient'
+
+/** Everything that follows from one exchange. */
+export interface Classification {
+  result: UpstreamResult
+  retryReason: RetryReason | undefined
+  /** The response states the outcome, whichever copy of the request it belongs to. */
+  isConclusive: boolean
+  /** Procore may have received the complete request. */
+  mayBeProcessed: boolean
+  rateLimit: RateLimitUpdate
+  /** Whether the API host is up; undefined if the exchange shows nothing. */
+  hostSignal: 'up' | 'down' | undefined
+}
+
+/** A rejection that is plain text is truncated to this length. */
+const rejectionTextMaxLength = 4096
+
+export function classify (exchange: ExchangeResult, request: SentRequest, nowMs: number): Classification {
+  const rateLimit = parseRateLimitUpdate(exchange, nowMs)
+  return exchange.kind === 'response'
+    ? classifyResponse(exchange, request, rateLimit)
+    : classifyFailure(exchange, request, rateLimit)
+}
+
+function classifyResponse (
+  response: UpstreamResponse, request: SentRequest, rateLimit: RateLimitUpdate
+): Classification {
+  const { status, beforeRequestEnd } = response
+  const isThrottled = rateLimit.throttle !== undefined
+  const transient = request.isIdempotent && status >= 500 ? 'transient' : undefined
+  return {
+    result: interpretResponse(response, request, rateLimit),
+    retryReason: status === 401 ? 'unauthorized' : isThrottled ? 'throttled' : transient,
+    isConclusive: status < 500 && status !== 401 && status !== 429,
+    mayBeProcessed: !beforeRequestEnd,
+    rateLimit,
+    // 503 with Retry-After is an orderly refusal, so the host is up.
+    hostSignal: status >= 500 && !isThrottled ? 'down' : 'up',
+  }
+}
+
+function classifyFailure (
+  failure: ExchangeFailure, { isIdempotent, isStreamed }: SentRequest, rateLimit: RateLimitUpdate
+): Classification {
+  const { phase, requestSent, timedOut, aborted } = failure
+  // No connection became free in time: the cause may be the number of our own requests. A streamed form that is cut off
+  // may be its caller's doing. No caller may open the breaker for all others.
+  const isOwnDoing = aborted || (phase === 'connect' && timedOut) || (phase === 'send' && isStreamed)
+  return {
+    result: { kind: 'failure', error: failureError(failure) },
+    retryReason: isIdempotent && !aborted && !timedOut ? 'transient' : undefined,
+    isConclusive: false,
+    mayBeProcessed: requestSent,
+    rateLimit,
+    hostSignal: isOwnDoing ? undefined : 'down',
+  }
+}
+
+function interpretResponse (
+  response: UpstreamResponse, { isStreamed, expectation }: SentRequest, { throttle }: RateLimitUpdate
+): UpstreamResult {
+  const { status } = response
+  if (status >= 200 && status < 300) return parseSuccess(response, expectation)
+  if (status === 401) return failed(unauthorizedProblem(isStreamed))
+  if (status === 411 && isStreamed) {
+    const detail = 'Procore does not accept streamed forms.'
+    return failed(new Problem('procore_bad_response', detail, { outcome: 'rejected' }))
+  }
+  if (throttle !== undefined && status === 429) return failed(rateLimitedProblem(throttle.durationMs))
+  if (status >= 400 && status < 500) return { kind: 'rejection', status, body: parseRejectionBody(response) }
+  return failed(serverProblem(response, throttle?.durationMs))
+}
+
+const failed = (error: AbortReason): UpstreamResult => ({ kind: 'failure', error })
+
+function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: ResponseExpectation): UpstreamResult {
+  const contentType = response.headers['content-type']
+  const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
+  const isEmpty = mayBeEmpty && response.body.length === 0
+  const value = isJson && !isEmpty ? parseJson(response.body) : undefined
+  const encoding = response.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  const isReadable = encoding === 'identity' && (value !== undefined || isEmpty)
+  // A 2xx that arrived before the request was sent completely cannot be trusted.
+  if (response.beforeRequestEnd || !isReadable) {
+    const detail = 'Procore reported success, but its response is invalid.'
+    return failed(new Problem('procore_bad_response', detail, { outcome: 'unknown' }))
+  }
+  const success: UpstreamSuccess = {
+    kind: 'success',
+    status: response.status,
+    contentType: contentType ?? 'application/json',
+    body: response.body,
+    recordId: getRecordId(value),
+  }
+  if (headers.length > 0) success.headers = pickHeaders(response.headers, headers)
+  return success
+}
+
+function pickHeaders (headers: UpstreamResponse['headers'], names: readonly string[]): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const name of names) {
+    const value = headers[name]
+    // RFC 9110 §5.3: repeated field lines form one list.
+    if (value !== undefined) picked[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return picked
+}
+
+export function getRecordId (value: unknown): number | string | undefined {
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
+  return typeof id === 'number' || typeof id === 'string' ? id : undefined
+}
+
+function unauthorizedProblem (isStreamed: boolean): Problem {
+  if (isStreamed) {
+    const detail = 'Procore refused the access token of this service while a form was being sent. Send the form again.'
+    return new Problem('procore_unavailable', detail, { outcome: 'rejected', headers: { 'retry-after': '1' } })
+  }
+  const detail = 'Procore refused the access token of this service.'
+  return new Problem('procore_unauthorized', detail, { outcome: 'rejected' })
+}
+
+function rateLimitedProblem (durationMs: number): Problem {
+  const headers = { 'retry-after': String(Math.ceil(durationMs / 1000)) }
+  return new Problem('procore_rate_limited', 'Procore\'s rate limit is exhausted.', { outcome: 'rejected', headers })
+}
+
+/**
+ * Builds the problem of a 3xx or 5xx response. Before the request was complete Procore cannot have acted. After that
+ * only 503 with Retry-After states that it did not.
+ */
+function serverProblem ({ status, beforeRequestEnd }: UpstreamResponse, retryAfterMs: number | undefined): Problem {
+  const isRefused = status === 503 && retryAfterMs !== undefined
+  const outcome: Outcome = beforeRequestEnd ? 'not_sent' : isRefused ? 'rejected' : 'unknown'
+  if (status === 503) {
+    const headers = isRefused && { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } }
+    return new Problem('procore_unavailable', 'Procore is not available.', { outcome, ...headers })
+  }
+  if (status === 504) return new Problem('procore_timeout', 'Procore\'s gateway timed out.', { outcome })
+  return new Problem('procore_bad_response', 'Procore sent a response that cannot be used.', { outcome })
+}
+
+/** A request that this side aborted fails with the reason: its form is not valid, its caller left, or a shutdown. */
+function failureError ({ phase, requestSent, timedOut, aborted, cause }: ExchangeFailure): AbortReason {
+  const outcome: Outcome = requestSent ? 'unknown' : 'not_sent'
+  if (aborted && isAbortReason(cause)) return cause
+  if (timedOut) return new Problem('procore_timeout', timeoutDetails[phase], { outcome, cause })
+  if (phase === 'receive') {
+    return new Problem('procore_bad_response', 'Procore\'s response was truncated.', { outcome, cause })
+  }
+  if (phase !== 'connect' && !isConnectionError(cause)) {
+    return new Problem('procore_bad_response', 'Procore\'s response is not valid HTTP.', { outcome, cause })
+  }
+  return new Problem('procore_unreachable', connectionErrorDetails[phase], { outcome, cause })
+}
+
+/**
+ * Whether the connection was lost, rather than undici being unable to parse the response. System errors have
+ * `syscall` and `code`.
+ */
+function isConnectionError (cause: Error): boolean {
+  const isSystemError = 'syscall' in cause && 'code' in cause
+  return isSystemError || cause.name === 'SocketError' || cause.name === 'ClientDestroyedError'
+}
+
+function parseRejectionBody ({ body, headers }: UpstreamResponse): unknown {
+  if (body.length === 0) return undefined
+  const isText = headers['content-type']?.startsWith('text/plain') === true
+  return parseJson(body) ?? (isText ? body.toString('utf8').slice(0, rejectionTextMaxLength) : undefined)
+}
+
+function parseJson (body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

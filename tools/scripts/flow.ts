@@ -1,0 +1,174 @@
+/**
+ * Measures how much code one request enters: starts the service and the emulator in this process, sends each request
+ * twice, and counts the files and functions of src/ that V8's precise coverage reports for the second one.
+ * `npm run flow` prints the table; `npm run flow -- create` prints the functions of one flow.
+ */
+import type { Profiler } from 'node:inspector'
+import { Session } from 'node:inspector/promises'
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { randomUUID } from 'node:crypto'
+import { buildApp, type App } from '../../src/app.ts'
+import { loadConfig } from '../../src/config/index.ts'
+import { createLog } from '../../src/telemetry/logger.ts'
+import { startEmulator, type Emulator } from '../emulator/emulator.ts'
+import type { InjectedFault } from '../emulator/settings.ts'
+
+const sourceDir = fileURLToPath(new URL('../../src/', import.meta.url))
+
+/** One request whose code is measured. */
+interface Flow {
+  name: string
+  title: string
+  body: () => { headers: Record<string, string>, body: string | FormData }
+  /** What the emulator does to the request. */
+  fault?: InjectedFault
+  expectedStatus: number
+}
+
+let lastUser = 0
+const user = () => {
+  return { first_name: 'A', last_name: 'B', email_address: `flow-${++lastUser}@example.com`, is_employee: false }
+}
+
+function json (headers: Record<string, string> = {}) {
+  return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ user: user() }) }
+}
+
+/** A PNG signature and header; the rest is not decoded. */
+function avatar (bytes: number): Blob {
+  const head = '89504e470d0a1a0a0000000d49484452000000400000004008060000'
+  return new Blob([Buffer.from(head, 'hex'), new Uint8Array(bytes)], { type: 'image/png' })
+}
+
+function form (avatarBytes: number, lastFields: Record<string, string> = {}) {
+  const body = new FormData()
+  for (const [name, value] of Object.entries(user())) body.append(`user[${name}]`, String(value))
+  body.append('user[avatar]', avatar(avatarBytes), 'avatar.png')
+  for (const [name, value] of Object.entries(lastFields)) body.append(name, value)
+  return { headers: {}, body }
+}
+
+/** More than `FORM_BUFFER_BYTES` below. */
+const streamedBytes = 400_000
+
+export const flows: readonly Flow[] = [
+  { name: 'create', title: 'JSON create', body: () => json(), expectedStatus: 201 },
+  {
+    name: 'key',
+    title: 'JSON create with an idempotency key',
+    body: () => json({ 'idempotency-key': randomUUID() }),
+    expectedStatus: 201,
+  },
+  { name: 'buffered', title: 'form that is buffered', body: () => form(1000), expectedStatus: 201 },
+  {
+    name: 'streamed',
+    title: 'streamed form with an error after the avatar',
+    body: () => form(streamedBytes, { 'user[country_code]': 'nowhere' }),
+    expectedStatus: 422,
+  },
+  {
+    name: 'unauthorized',
+    title: 'JSON create whose access token is refused',
+    body: () => json(),
+    fault: { kind: 'status', status: 401, body: '' },
+    expectedStatus: 201,
+  },
+  {
+    name: 'lost',
+    title: 'JSON create whose response is lost',
+    body: () => json(),
+    fault: { kind: 'reset-after-body' },
+    expectedStatus: 201,
+  },
+]
+
+/** Code of src/ that one request entered. */
+export interface FlowCoverage {
+  flow: Flow
+  /** Names of the functions that were called, by file below src/. */
+  functionsByFile: ReadonlyMap<string, readonly string[]>
+}
+
+/** @throws if a request does not have the expected status */
+export async function measureFlows (): Promise<FlowCoverage[]> {
+  const emulator = await startEmulator()
+  const app = await startService(emulator)
+  const session = new Session()
+  session.connect()
+  try {
+    await session.post('Profiler.enable')
+    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
+    const results: FlowCoverage[] = []
+    for (const flow of flows) {
+      await run(flow, app, emulator)
+      await session.post('Profiler.takePreciseCoverage')
+      await run(flow, app, emulator)
+      const { result } = await session.post('Profiler.takePreciseCoverage')
+      results.push({ flow, functionsByFile: enteredFunctions(result) })
+    }
+    return results
+  } finally {
+    session.disconnect()
+    await app.fastify.close()
+    await emulator.close()
+  }
+}
+
+function enteredFunctions (scripts: Profiler.ScriptCoverage[]): Map<string, string[]> {
+  const byFile = new Map<string, string[]>()
+  for (const { url, functions } of scripts) {
+    if (!url.startsWith('file:') || !fileURLToPath(url).startsWith(sourceDir)) continue
+    const names = functions
+      .filter(({ ranges }) => (ranges[0]?.count ?? 0) > 0)
+      .map(({ functionName }) => functionName === '' ? '(anonymous)' : functionName)
+    if (names.length > 0) byFile.set(relative(sourceDir, fileURLToPath(url)), names)
+  }
+  return byFile
+}
+
+async function run ({ body, fault, expectedStatus, name }: Flow, app: App, emulator: Emulator): Promise<void> {
+  if (fault !== undefined) emulator.faults.add(fault)
+  const address = app.fastify.server.address()
+  if (address === null || typeof address === 'string') throw new Error('The service does not listen.')
+  const url = `http://127.0.0.1:${address.port}/companies/101/users`
+  const response = await fetch(url, { method: 'POST', ...body() })
+  await response.arrayBuffer()
+  if (response.status !== expectedStatus) throw new Error(`The flow ${name} has status ${response.status}.`)
+  // The request-end listeners run when the response has been flushed.
+  await sleep(100)
+}
+
+async function startService (emulator: Emulator): Promise<App> {
+  const config = loadConfig({
+    PROCORE_API_URL: emulator.url,
+    PROCORE_LOGIN_URL: emulator.url,
+    PROCORE_CLIENT_ID: emulator.settings.clientId,
+    PROCORE_CLIENT_SECRET: emulator.settings.clientSecret,
+    CALLER_AUTH: 'none',
+    PORT: '0',
+    FORM_BUFFER_BYTES: '100000',
+  })
+  const app = await buildApp(config, createLog(config.log, { write: () => {} }))
+  await app.procore.accessTokens.get()
+  await app.fastify.listen({ ...config.listen })
+  return app
+}
+
+/** Returns the rows of the table in docs/architecture.md. */
+export function flowTable (results: readonly FlowCoverage[]): string {
+  const rows = results.map(({ flow, functionsByFile }) => {
+    const functions = [...functionsByFile.values()].reduce((sum, names) => sum + names.length, 0)
+    return `| ${flow.title} | ${functionsByFile.size} | ${functions} |`
+  })
+  return ['| request | files | functions |', '|---|---|---|', ...rows].join('\n')
+}
+
+if (import.meta.main) {
+  const results = await measureFlows()
+  const shown = results.find(({ flow }) => flow.name === process.argv[2])
+  if (shown === undefined) process.stdout.write(`${flowTable(results)}\n`)
+  for (const [file, names] of shown?.functionsByFile ?? []) process.stdout.write(`${file}: ${names.join(', ')}\n`)
+  process.exit()
+}
