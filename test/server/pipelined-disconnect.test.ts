@@ -61,9 +61,11 @@ const rows: PipelinedRequests[] = [
 async function sendAndDisconnect (service: Service, { requests, sentCount }: PipelinedRequests): Promise<void> {
   const { emulator, app, port } = service
   emulator.faults.add({ kind: 'delay', delayMs: 300, times: sentCount })
+  let receivedCount = 0
+  app.fastify.server.on('request', () => { receivedCount++ })
   const caller = new RawConnection(port)
   caller.write(Buffer.from(requests.join(''), 'latin1'))
-  await waitUntil(() => emulator.apiRequests.length === sentCount && app.inFlight.count === requests.length)
+  await waitUntil(() => emulator.apiRequests.length === sentCount && receivedCount === requests.length)
   caller.socket.destroy()
 }
 
