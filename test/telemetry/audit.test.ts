@@ -49,11 +49,11 @@ t.test('each valid create is audited with its subject, company and outcome', asy
     { ...line, outcome: 'rejected', status: 422, recordId: undefined },
     { ...line, companyId: 102, outcome: 'recovered', status: 201, recordId: Number },
     { ...line, companyId: 103, outcome: 'unknown', status: 502 },
-    { ...line, companyId: 104, outcome: 'not_sent' },
   ])
+  t.equal(auditLines(service).length, 5, 'an invalid form is not audited, even if it was being streamed')
   const fingerprints = auditLines(service).map(({ fingerprint }) => fingerprint)
   t.match(fingerprints[0], /^[\w-]{43}$/)
-  t.equal(new Set(fingerprints.slice(0, 5)).size, 1, 'the case of an address is ignored')
+  t.equal(new Set(fingerprints).size, 1, 'the case of an address is ignored')
   t.notMatch(JSON.stringify(service.lines), /jane|example\.com|Doe/i)
 })
 
