@@ -24,10 +24,10 @@ const notSent: State = { name: 'not_sent' }
 export class Delivery {
   #state = reading
 
-  /** The outcome if the request failed now. Undefined while nothing of it could be sent, and once it is final. */
+  /** The outcome if the request failed now. Undefined while nothing of it could be sent, and after a success. */
   get outcome (): Outcome | undefined {
-    const { name } = this.#state
-    return name === 'not_sent' || name === 'unknown' ? name : undefined
+    const outcome = this.#state.name === 'final' ? this.#state.outcome : this.#state.name
+    return outcome === 'not_sent' || outcome === 'rejected' || outcome === 'unknown' ? outcome : undefined
   }
 
   /** When the last byte was handed to the socket, by our own clock. */

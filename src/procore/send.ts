@@ -20,7 +20,7 @@ import { classify, type Classification, type ResponseExpectation } from './class
 import type { Delivery } from './delivery.ts'
 import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
-import { failureType, startSpan, withSpan } from '../telemetry/spans.ts'
+import { errorType, failureType, startSpan, withSpan } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
@@ -132,11 +132,11 @@ export class UpstreamSender {
     try {
       this.#assertBreakerClosed()
       // A request that waits for an access token must not hold a rate-limit permit meanwhile.
-      await this.#getAccessToken(call)
+      await withSpan(call.record, 'access_token', this.#getAccessToken(call.signal))
       const acquireStartedAt = performance.now()
       permit = await this.#acquirePermit(call, maxWaitMs)
       const rateLimitWaitMs = performance.now() - acquireStartedAt
-      const accessToken = await this.#getAccessToken(call)
+      const accessToken = await this.#getAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
       const sent = await this.#exchange(call, accessToken)
@@ -150,19 +150,26 @@ export class UpstreamSender {
     }
   }
 
-  async #getAccessToken ({ signal, record }: UpstreamCall): Promise<string> {
-    const current = this.#accessTokens.current()
-    return current ?? withSpan(record, 'access_token', raceWithAbort(this.#accessTokens.get(), signal))
+  async #getAccessToken (signal: AbortSignal): Promise<string> {
+    return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
   }
 
   async #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
     const startedAt = performance.now()
+    const endSpan = startSpan(record, 'rate_limit')
+    let error: string | undefined
     try {
-      const acquired = this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
-      return await withSpan(record, 'rate_limit', acquired)
+      return await this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
+    } catch (reason) {
+      error = errorType(reason)
+      throw reason
     } finally {
       const waitMs = performance.now() - startedAt
-      if (waitMs >= shortestRecordedWaitMs) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitMs
+      const hasWaited = waitMs >= shortestRecordedWaitMs
+      if (hasWaited || error !== undefined) endSpan({ error })
+      if (hasWaited) {
+        record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitMs
+      }
     }
   }
 

@@ -30,7 +30,7 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
   const { procore, idempotency, audit, responseCache } = services
   const params = Object.keys(endpoint.params.properties)
   const toProcoreRequest = createRequestBuilder(endpoint, params)
-  if (endpoint.cache !== undefined) return withCache(toProcoreRequest, procore, responseCache)
+  if (endpoint.cache !== undefined) return withCache(endpoint.name, toProcoreRequest, procore, responseCache)
   if (endpoint.effect === 'safe') return request => procore.send(toProcoreRequest(request))
   const recordParam = params.find(name => name !== 'company_id') ?? ''
   const sendOnce = withIdempotency(toProcoreRequest, procore, idempotency, endpoint.name)

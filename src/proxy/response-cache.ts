@@ -39,15 +39,16 @@ interface CacheEntry {
   retryAtMs: number
 }
 
-/** Returns the function that sends the requests of a list through the cache. */
+/** Returns the function that sends the requests of a list through the cache. `operation` is the name of its endpoint. */
 export function withCache (
+  operation: string,
   toProcoreRequest: RequestBuilder,
   procore: ProcoreClient,
   cache: ResponseCache
 ): Send {
   /** The request goes on if its caller leaves, because others wait for it. */
   const start = (call: ProcoreRequest): Fetch => {
-    const record = childRecord(call.record)
+    const record = { ...childRecord(call.record), operation }
     const { signal } = new AbortController()
     const overload = overloadedProblem('Too many requests are waiting for Procore.')
     const result: Promise<UpstreamResult> = procore.isAtCapacity

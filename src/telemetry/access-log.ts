@@ -18,6 +18,7 @@ function buildBackgroundLine (record: UpstreamRecord): object {
   return {
     requestId: record.requestId,
     traceId: record.traceId,
+    operation: record.operation,
     rateLimitWaitMs: roundToTenths(record.rateLimitWaitMs),
     upstreamMs: roundToTenths(record.upstreamMs),
     upstreamStatus: record.upstreamStatus,

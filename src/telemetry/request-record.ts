@@ -23,6 +23,8 @@ export type BodyMode = 'buffered' | 'streamed'
 export interface UpstreamRecord {
   requestId: string
   traceId?: string
+  /** Name of the endpoint, for a request that may go on in the background. */
+  operation?: string
   /** Present only while tracing is on. */
   spans?: SpanRecord[]
   companyId?: number

@@ -46,7 +46,7 @@ export async function withSpan<T> (
 }
 
 /** Returns `error.type` of OpenTelemetry. A caller that disconnected is not an error. */
-function errorType (error: unknown): string | undefined {
+export function errorType (error: unknown): string | undefined {
   if (error instanceof ClientDisconnectedError) return undefined
   if (!(error instanceof Error)) return '_OTHER'
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name

@@ -4,8 +4,8 @@ import { Dispatcher } from 'undici'
 import { loadConfig } from '../../src/config/index.ts'
 import { limits } from '../../src/config/limits.ts'
 import { AccessTokenProvider } from '../../src/procore/auth/token-provider.ts'
+import { expectJson } from '../../src/procore/classify.ts'
 import { UpstreamSender, type UpstreamCall } from '../../src/procore/send.ts'
-import { neverAborted } from '../../src/server/disconnect-signal.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 
 function noop (): void {}
@@ -55,7 +55,16 @@ async function createSender (t: Test, dispatcher: Dispatcher): Promise<UpstreamS
 /** Creates a request of a company of its own, so that no rate limit is shared. */
 function createCall (companyId: number): UpstreamCall {
   const path = `/rest/v1.0/companies/${companyId}/trades`
-  return { method: 'GET', path, companyId, body: null, record: {}, signal: neverAborted }
+  return {
+    method: 'GET',
+    path,
+    companyId,
+    body: null,
+    isIdempotent: false,
+    expectation: expectJson,
+    record: { requestId: 'a' },
+    signal: new AbortController().signal,
+  }
 }
 
 t.test('requests that fail because the dispatcher throws do not use up the capacity', async t => {
@@ -78,6 +87,7 @@ t.test('requests in flight use up the capacity until they end', async t => {
   const dispatcher = new SilentDispatcher()
   const sender = await createSender(t, dispatcher)
   const pending = Array.from({ length: capacity }, (_, index) => sender.send(createCall(index + 1)))
+  await new Promise(setImmediate)
   t.equal(sender.isAtCapacity, true)
   t.equal(dispatcher.handlers.length, capacity)
   for (const handler of dispatcher.handlers) handler.onResponseError?.(controller, new Error('reset'))

@@ -2,7 +2,6 @@
 // that set it.
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { anonymous } from '../../src/auth/jwt.ts'
 import { handleFrameworkError } from '../../src/server/client-error.ts'
 import { getPort } from '../helpers/listen.ts'
 import { get } from '../helpers/request-builders.ts'
@@ -10,13 +9,13 @@ import { RawConnection } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-t.test('the record of a request that Fastify rejects before any hook is not undefined', async t => {
+t.test('a request that Fastify rejects before any hook is not in flight', async t => {
   const rejectedUrls = [
     { name: 'a URL that cannot be decoded', url: '/%', status: 400 },
     { name: 'a URL with an invalid escape', url: '/a/%zz', status: 400 },
     { name: 'a parameter that is too long', url: `/items/${'x'.repeat(200)}`, status: 414 },
   ]
-  // Fastify creates these requests without any decoration, so the record must be set before the problem is sent.
+  // Fastify creates these requests without any decoration.
   const rejected: FastifyRequest[] = []
   const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     handleFrameworkError(error, request, reply)
@@ -28,9 +27,9 @@ t.test('the record of a request that Fastify rejects before any hook is not unde
   await fastify.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${getPort(fastify.server)}`
   for (const { name, url: path, status } of rejectedUrls) {
-    await t.test(`${name} is answered with ${status}, and its request has a record`, async t => {
+    await t.test(`${name} is answered with ${status}, and its request says so`, async t => {
       t.equal((await get(url + path)).status, status)
-      t.match(rejected.at(-1)?.record, { requestId: String, code: 'bad_request' })
+      t.equal(rejected.at(-1)?.inFlight, null)
     })
   }
   t.equal(rejected.length, rejectedUrls.length)
@@ -49,7 +48,7 @@ t.test('a request that Fastify rejects before any hook is logged and counted', a
   t.match((await get(`${service.url}/metrics`)).text, /^procore_bff_requests_total\{.*code="bad_request"\} 1$/m)
 })
 
-/** Starts a service with a route outside the scope that authenticates callers. Returns the requests to it, too. */
+/** Starts a service with a route that does not authenticate callers. Returns the requests to it, too. */
 async function startWithOpenRoute (t: Test, env: Record<string, string> = {}) {
   const requests: FastifyRequest[] = []
   const service: Service = await startService(t, {
@@ -64,13 +63,13 @@ async function startWithOpenRoute (t: Test, env: Record<string, string> = {}) {
   return { service, requests }
 }
 
-t.test('a request outside the scope of the proxied routes has the anonymous identity and no caller id', async t => {
+t.test('a request to a route without authentication has no identity and no caller id', async t => {
   const { service, requests } = await startWithOpenRoute(t)
   t.equal((await get(`${service.url}/open`)).status, 200)
   const [request] = requests
-  t.equal(request?.identity, anonymous)
+  t.equal(request?.identity, null)
   t.equal(request?.callerId, undefined)
-  t.match(request?.record, { requestId: String })
+  t.match(request?.inFlight?.record, { requestId: String })
 })
 
 t.test('the identity of one request is not left to the next one on the same connection', async t => {
@@ -81,6 +80,6 @@ t.test('the identity of one request is not left to the next one on the same conn
   caller.write('GET /open HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.1\r\n\r\n')
   await caller.readUntil('200 OK', 2)
   caller.socket.destroy()
-  t.equal(requests[0]?.identity, anonymous)
+  t.equal(requests[0]?.identity, null)
   t.equal(requests[0]?.callerId, undefined)
 })
