@@ -5,25 +5,22 @@
 import { limits } from '../config/limits.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
 
+type State =
+  | { kind: 'closed', failures: number }
+  | { kind: 'open', nextProbeAtMs: number, intervalMs: number }
+
 /**
  * Opens after `limits.breaker.failures` consecutive failures. Probes are `limits.breaker.intervalMs` apart at first;
  * the interval doubles up to `limits.breaker.intervalMaxMs`.
  */
 export class Breaker {
-  #consecutiveFailures = 0
-  #intervalMs: number = limits.breaker.intervalMs
-  #nextProbeAtMs = 0
+  #state: State = { kind: 'closed', failures: 0 }
   /** Up while the breaker is closed. */
   readonly status = new DependencyStatus(true)
 
-  /** Whether requests are refused. */
-  get isOpen (): boolean {
-    return !this.status.isUp
-  }
-
   /** Milliseconds until a request may be sent; 0 if one may be sent now. */
   get probeInMs (): number {
-    return this.isOpen ? Math.max(0, this.#nextProbeAtMs - Date.now()) : 0
+    return this.#state.kind === 'open' ? Math.max(0, this.#state.nextProbeAtMs - Date.now()) : 0
   }
 
   /**
@@ -31,26 +28,30 @@ export class Breaker {
    * interval.
    */
   onRequestStart (): void {
-    if (!this.isOpen) return
-    this.#nextProbeAtMs = Date.now() + this.#intervalMs
-    this.#intervalMs = Math.min(this.#intervalMs * 2, limits.breaker.intervalMaxMs)
+    if (this.#state.kind === 'open') this.#open(this.#state.intervalMs)
   }
 
-  /** Resets the count of failures and the interval. Returns whether this success closed the breaker. */
+  /** Closes the breaker. Returns whether it was open. */
   recordSuccess (): boolean {
-    const wasOpen = this.isOpen
-    this.#consecutiveFailures = 0
+    if (this.#state.kind === 'closed') {
+      this.#state.failures = 0
+      return false
+    }
+    this.#state = { kind: 'closed', failures: 0 }
     this.status.report(true)
-    this.#intervalMs = limits.breaker.intervalMs
-    return wasOpen
+    return true
   }
 
   /** Returns whether this failure opened the breaker. */
   recordFailure (): boolean {
-    this.#consecutiveFailures++
-    if (this.isOpen || this.#consecutiveFailures < limits.breaker.failures) return false
+    if (this.#state.kind === 'open' || ++this.#state.failures < limits.breaker.failures) return false
     this.status.report(false)
-    this.onRequestStart()
+    this.#open(limits.breaker.intervalMs)
     return true
+  }
+
+  #open (intervalMs: number): void {
+    const nextIntervalMs = Math.min(intervalMs * 2, limits.breaker.intervalMaxMs)
+    this.#state = { kind: 'open', nextProbeAtMs: Date.now() + intervalMs, intervalMs: nextIntervalMs }
   }
 }

@@ -35,12 +35,11 @@ export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | '
 }
 
 /** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
-export function buildHttpRequest (request: UpstreamRequest, origin: string, accessToken: string): HttpRequest {
-  const { method, path, body, stopBody } = request
-  return { origin, method, path, body, headers: buildHeaders(request, accessToken), stopBody }
-}
-
-function buildHeaders ({ companyId, contentType, idempotencyToken }: UpstreamRequest, accessToken: string): string[] {
+export function buildHttpRequest (
+  { method, path, body, stopBody, companyId, contentType, idempotencyToken }: UpstreamRequest,
+  origin: string,
+  accessToken: string
+): HttpRequest {
   const headers = [
     'authorization', `Bearer ${accessToken}`,
     'procore-company-id', String(companyId),
@@ -50,7 +49,7 @@ function buildHeaders ({ companyId, contentType, idempotencyToken }: UpstreamReq
   ]
   if (contentType !== undefined) headers.push('content-type', contentType)
   if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
-  return headers
+  return { origin, method, path, body, headers, stopBody }
 }
 
 /** Whether the body is streamed rather than buffered or absent. */

@@ -52,16 +52,6 @@ export type BodyValidation =
   /** The reason is also the error that destroyed the stream to Procore. */
   | { kind: 'invalid', reason: AbortReason }
 
-const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })
-function noop (): void {}
-
-/** Wraps a body that was read completely, or the absence of one: there is nothing left to drain. */
-export function bufferedBody (
-  content: Buffer | null, contentType: string | undefined, values: FieldValues
-): ValidatedBody {
-  return { content, contentType, values, validated: alreadyValid, drain: noop, stopBody: noop }
-}
-
 /** A validated request of a caller, on its way through the layers that may send it to Procore. */
 export interface EndpointRequest {
   path: RecordValidator

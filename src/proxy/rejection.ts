@@ -1,7 +1,7 @@
 import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
 import type { UpstreamRejection } from '../procore/result.ts'
 import { Problem, type ProblemExtras, type FieldError } from '../server/problem.ts'
-import { toJsonPointer } from './validation/json-pointer.ts'
+import { toJsonPointer } from './validation/record.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
 /** Statuses whose bodies are about the inputs. */

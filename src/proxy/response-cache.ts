@@ -39,7 +39,7 @@ interface CacheEntry {
   retryAtMs: number
 }
 
-/** Returns the function that sends the requests of a list through the cache. `operation` is the name of its endpoint. */
+/** Returns the function that sends the requests of a list through the cache. @param operation name of its endpoint */
 export function withCache (
   operation: string,
   toProcoreRequest: RequestBuilder,

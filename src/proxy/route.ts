@@ -165,25 +165,21 @@ export class EndpointRoute {
 
   /** Reads the body and sends the request. A failure that is expected is returned, also if it was thrown. */
   async #forward (request: FastifyRequest, reply: FastifyReply, exchange: Exchange): Promise<UpstreamResult> {
-    const { record, signal } = exchange.inFlight
-    const result = await this.#readAndSend(request, reply, exchange)
-    // If the caller left, no reply records the code.
-    const hasLeft = signal.reason instanceof ClientDisconnectedError
-    if (hasLeft && result.kind === 'failure' && result.error instanceof Problem) record.code = result.error.code
-    return result
-  }
-
-  async #readAndSend (request: FastifyRequest, reply: FastifyReply, exchange: Exchange): Promise<UpstreamResult> {
     const context = this.#createContext(request, reply, exchange)
     const { body } = exchange.head
+    let result: UpstreamResult
     try {
-      if (body === undefined) return await context.send(validateEmptyBody(context))
-      if (body.kind === 'json') return await context.send(await readJsonBody(context))
-      return await this.#forwardForm(context, body.boundary, request.callerId)
+      if (body === undefined) result = await context.send(validateEmptyBody(context))
+      else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
+      else result = await this.#forwardForm(context, body.boundary, request.callerId)
     } catch (error) {
-      if (isAbortReason(error)) return { kind: 'failure', error }
-      throw error
+      if (!isAbortReason(error)) throw error
+      result = { kind: 'failure', error }
     }
+    // If the caller left, no reply records the code.
+    const hasLeft = context.signal.reason instanceof ClientDisconnectedError
+    if (hasLeft && result.kind === 'failure' && result.error instanceof Problem) context.record.code = result.error.code
+    return result
   }
 
   async #forwardForm (

@@ -25,6 +25,8 @@ export class InFlightRequest {
   readonly record: RequestRecord
   readonly reply: FastifyReply
   readonly #controller = new AbortController()
+  /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
+  readonly signal = this.#controller.signal
   readonly #onEnd: (request: InFlightRequest) => void
   #isResponseClosed = false
   #pendingWork = 0
@@ -33,11 +35,6 @@ export class InFlightRequest {
     this.record = record
     this.reply = reply
     this.#onEnd = onEnd
-  }
-
-  /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
-  get signal (): AbortSignal {
-    return this.#controller.signal
   }
 
   abort (reason: AbortReason): void {
@@ -110,13 +107,13 @@ export class InFlightRequests {
    * Supports one waiter: after a second call, the first promise resolves only by its timeout.
    */
   waitUntilIdle (graceMs: number): Promise<boolean> {
-    if (this.#isIdle) return Promise.resolve(true)
     return new Promise(resolve => {
       const timer = setTimeout(() => resolve(false), graceMs)
       this.#onIdle = () => {
         clearTimeout(timer)
         resolve(true)
       }
+      this.#notifyIdle()
     })
   }
 
@@ -141,7 +138,8 @@ export class InFlightRequests {
     const end = () => {
       this.#background.delete(record)
       for (const listener of this.#listeners) listener.onBackgroundEnd?.(record)
-      this.#freeze(record)
+      Object.freeze(record)
+      this.#notifyIdle()
     }
     work.then(end, end)
   }
@@ -179,17 +177,13 @@ export class InFlightRequests {
     const route = reply.request.routeOptions.url
     const requestEnd: RequestEnd = { record, reply, request: reply.request, status, route }
     for (const listener of this.#listeners) listener.onRequestEnd(requestEnd)
-    this.#freeze(record)
-  }
-
-  /** A write after the end would be lost, so it throws. */
-  #freeze (record: UpstreamRecord): void {
+    // A later write would be lost, so it throws.
     Object.freeze(record)
-    if (this.#isIdle) this.#onIdle?.()
+    this.#notifyIdle()
   }
 
-  get #isIdle (): boolean {
-    return this.#requests.size === 0 && this.#background.size === 0
+  #notifyIdle (): void {
+    if (this.#requests.size === 0 && this.#background.size === 0) this.#onIdle?.()
   }
 }
 

@@ -18,7 +18,7 @@ export function isDiscardingBody (socket: Duplex): boolean {
 /** Registers a hook that discards the rest of the request body with every response. */
 export const lingeringClosePlugin = fp(async app => {
   app.addHook('onSend', ({ raw }, _reply, payload, done) => {
-    discardBody(raw)
+    if (!raw.complete) discardBody(raw)
     done(null, payload)
   })
 })

@@ -65,7 +65,7 @@ t.test('the intervals grow to a limit, and one probe is allowed at a time', asyn
   }
   t.strictSame(intervals, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
   breaker.recordSuccess()
-  t.notOk(breaker.isOpen)
+  t.ok(breaker.status.isUp)
   t.equal(breaker.probeInMs, 0)
 })
 

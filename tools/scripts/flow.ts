@@ -3,12 +3,14 @@
  * twice, and counts the files and functions of src/ that V8's precise coverage reports for the second one.
  * `npm run flow` prints the table; `npm run flow -- create` prints the functions of one flow.
  */
+import { randomUUID } from 'node:crypto'
 import type { Profiler } from 'node:inspector'
 import { Session } from 'node:inspector/promises'
+import { connect } from 'node:net'
 import { relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { buildApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/index.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
@@ -16,69 +18,75 @@ import { startEmulator, type Emulator } from '../emulator/emulator.ts'
 import type { InjectedFault } from '../emulator/settings.ts'
 
 const sourceDir = fileURLToPath(new URL('../../src/', import.meta.url))
+const boundary = 'flow-boundary'
 
 /** One request whose code is measured. */
 interface Flow {
   name: string
   title: string
-  body: () => { headers: Record<string, string>, body: string | FormData }
+  build: () => Message
   /** What the emulator does to the request. */
   fault?: InjectedFault
   expectedStatus: number
 }
 
+/** Headers and body. Each character of the body is one byte. */
+interface Message {
+  headers: readonly string[]
+  body: string
+}
+
 let lastUser = 0
-const user = () => {
-  return { first_name: 'A', last_name: 'B', email_address: `flow-${++lastUser}@example.com`, is_employee: false }
+const user = () => ({ first_name: 'A', last_name: 'B', email_address: `flow-${++lastUser}@example.com` })
+
+function json (...headers: string[]): Message {
+  return { headers: ['content-type: application/json', ...headers], body: JSON.stringify({ user: user() }) }
 }
 
-function json (headers: Record<string, string> = {}) {
-  return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ user: user() }) }
+/** The signature and the header of a PNG of 64 by 64 pixels; the rest is not decoded. */
+const imageStart = Buffer.from('89504e470d0a1a0a0000000d49484452000000400000004008060000', 'hex').toString('latin1')
+
+/** A form with its avatar after the fields, and further fields after the avatar. */
+function form (avatarBytes: number, lastFields: Readonly<Record<string, string>> = {}): Message {
+  const fields = (values: Readonly<Record<string, string>>) => Object.entries(values).map(([name, value]) => part(`name="user[${name}]"`, value))
+  const avatar = part('name="user[avatar]"; filename="a.png"', imageStart.padEnd(avatarBytes, '\0'))
+  const body = `${[...fields(user()), avatar, ...fields(lastFields)].join('')}--${boundary}--\r\n`
+  return { headers: [`content-type: multipart/form-data; boundary=${boundary}`], body }
 }
 
-/** A PNG signature and header; the rest is not decoded. */
-function avatar (bytes: number): Blob {
-  const head = '89504e470d0a1a0a0000000d49484452000000400000004008060000'
-  return new Blob([Buffer.from(head, 'hex'), new Uint8Array(bytes)], { type: 'image/png' })
+function part (parameters: string, content: string): string {
+  return `--${boundary}\r\ncontent-disposition: form-data; ${parameters}\r\n\r\n${content}\r\n`
 }
 
-function form (avatarBytes: number, lastFields: Record<string, string> = {}) {
-  const body = new FormData()
-  for (const [name, value] of Object.entries(user())) body.append(`user[${name}]`, String(value))
-  body.append('user[avatar]', avatar(avatarBytes), 'avatar.png')
-  for (const [name, value] of Object.entries(lastFields)) body.append(name, value)
-  return { headers: {}, body }
-}
-
-/** More than `FORM_BUFFER_BYTES` below. */
-const streamedBytes = 400_000
+/** Of `startService` below. */
+const formBufferBytes = 100_000
 
 export const flows: readonly Flow[] = [
-  { name: 'create', title: 'JSON create', body: () => json(), expectedStatus: 201 },
+  { name: 'create', title: 'JSON create', build: () => json(), expectedStatus: 201 },
   {
     name: 'key',
     title: 'JSON create with an idempotency key',
-    body: () => json({ 'idempotency-key': randomUUID() }),
+    build: () => json(`idempotency-key: ${randomUUID()}`),
     expectedStatus: 201,
   },
-  { name: 'buffered', title: 'form that is buffered', body: () => form(1000), expectedStatus: 201 },
+  { name: 'buffered', title: 'form that is buffered', build: () => form(1000), expectedStatus: 201 },
   {
     name: 'streamed',
     title: 'streamed form with an error after the avatar',
-    body: () => form(streamedBytes, { 'user[country_code]': 'nowhere' }),
+    build: () => form(4 * formBufferBytes, { country_code: 'nowhere' }),
     expectedStatus: 422,
   },
   {
     name: 'unauthorized',
     title: 'JSON create whose access token is refused',
-    body: () => json(),
+    build: () => json(),
     fault: { kind: 'status', status: 401, body: '' },
     expectedStatus: 201,
   },
   {
     name: 'lost',
     title: 'JSON create whose response is lost',
-    body: () => json(),
+    build: () => json(),
     fault: { kind: 'reset-after-body' },
     expectedStatus: 201,
   },
@@ -128,16 +136,22 @@ function enteredFunctions (scripts: Profiler.ScriptCoverage[]): Map<string, stri
   return byFile
 }
 
-async function run ({ body, fault, expectedStatus, name }: Flow, app: App, emulator: Emulator): Promise<void> {
+async function run ({ build, fault, expectedStatus, name }: Flow, app: App, emulator: Emulator): Promise<void> {
   if (fault !== undefined) emulator.faults.add(fault)
   const address = app.fastify.server.address()
   if (address === null || typeof address === 'string') throw new Error('The service does not listen.')
-  const url = `http://127.0.0.1:${address.port}/companies/101/users`
-  const response = await fetch(url, { method: 'POST', ...body() })
-  await response.arrayBuffer()
-  if (response.status !== expectedStatus) throw new Error(`The flow ${name} has status ${response.status}.`)
-  // The request-end listeners run when the response has been flushed.
-  await sleep(100)
+  const { headers, body } = build()
+  const lines = [
+    'POST /companies/101/users HTTP/1.1', 'host: localhost', 'connection: close',
+    `content-length: ${body.length}`, ...headers,
+  ]
+  const socket = connect(address.port, '127.0.0.1')
+  // In one write, so that a small body arrives with its head.
+  socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1')
+  const [, status] = (await text(socket)).split(' ', 2)
+  if (Number(status) !== expectedStatus) throw new Error(`The flow ${name} has status ${status}.`)
+  // The listeners of the end of a request are called when its response has been flushed.
+  await sleep(50)
 }
 
 async function startService (emulator: Emulator): Promise<App> {
@@ -148,7 +162,7 @@ async function startService (emulator: Emulator): Promise<App> {
     PROCORE_CLIENT_SECRET: emulator.settings.clientSecret,
     CALLER_AUTH: 'none',
     PORT: '0',
-    FORM_BUFFER_BYTES: '100000',
+    FORM_BUFFER_BYTES: String(formBufferBytes),
   })
   const app = await buildApp(config, createLog(config.log, { write: () => {} }))
   await app.procore.accessTokens.get()

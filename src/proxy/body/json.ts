@@ -7,7 +7,7 @@ import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
 import { requiredViolation, type Violation } from '../validation/schema.ts'
-import { bufferedBody, type ValidatedBody, type RequestContext } from '../context.ts'
+import type { BodyValidation, RequestContext, ValidatedBody } from '../context.ts'
 
 const notAnObject: Violation = { rule: 'type', message: 'must be an object' }
 const needsMultipart: Violation = {
@@ -92,6 +92,16 @@ function validateMembers (validator: RecordValidator, members: Record<string, un
     else validator.addUnknownField([rootKey ?? '', name], `${rootKey}[${name}]`)
   }
   validator.finalize()
+}
+
+const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })
+function noop (): void {}
+
+/** Wraps a body that was read completely, or the absence of one: there is nothing left to drain. */
+function bufferedBody (
+  content: Buffer | null, contentType: string | undefined, values: ValidatedBody['values']
+): ValidatedBody {
+  return { content, contentType, values, validated: alreadyValid, drain: noop, stopBody: noop }
 }
 
 /** @throws {Problem} `validation_failed` */

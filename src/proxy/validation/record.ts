@@ -1,10 +1,9 @@
 import { Problem, type FieldError } from '../../server/problem.ts'
 import type { Restriction } from '../../endpoints/endpoint.ts'
 import {
-  validateField, requiredViolation, typeViolation, type Violation, type CompiledField, type CompiledRecord,
+  coerceText, invalidText, validateField, requiredViolation, typeViolation,
+  type Violation, type CompiledField, type CompiledRecord,
 } from './schema.ts'
-import { coerceText, invalidText } from './coerce.ts'
-import { toJsonPointer } from './json-pointer.ts'
 
 /** Most errors in one response. */
 const errorsMax = 50
@@ -167,4 +166,9 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
   if (errors.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
   const count = errors.length === 1 ? 'one error' : `${errors.length} errors`
   return new Problem('validation_failed', `The request has ${count} and was not carried out.`, { errors })
+}
+
+/** Returns a JSON Pointer (RFC 6901 §3). */
+export function toJsonPointer (path: readonly string[]): string {
+  return path.map(step => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

@@ -146,3 +146,17 @@ const formatMessages: Record<string, string> = {
   'iso-8601-range': 'must be an ISO 8601 date or date-time, or two of them separated by `...`',
   'iso-3166-2-subdivision': 'must be the subdivision part of an ISO 3166-2 code, which follows the hyphen',
 }
+
+/** Returned for a text that is not of the field's type. */
+export const invalidText = Symbol('invalid text')
+
+/**
+ * Converts the text of a form field, query parameter or path parameter to the type of its field. Integers are decimal
+ * digits; booleans are `true`, `false`, `1` or `0`, as in Rails. It does not check the range of a value.
+ */
+export function coerceText ({ kind }: CompiledField, text: string): string | number | boolean | typeof invalidText {
+  if (kind === 'String') return text
+  if (kind === 'Integer') return /^\d+$/.test(text) ? Number(text) : invalidText
+  if (text === 'true' || text === '1') return true
+  return text === 'false' || text === '0' ? false : invalidText
+}
