@@ -5,13 +5,19 @@ import { metricPrefix } from './metrics.ts'
 import { mapDependencies, type ObservedComponents } from './dependencies.ts'
 
 type Labels = Record<string, string>
+/** Adds metrics whose values are read on each scrape. */
+interface MetricFactories {
+  gauge: ReturnType<typeof metricFactory>
+  counter: ReturnType<typeof metricFactory>
+}
 type SetValue = (value: number, labels?: Labels) => void
 
 /** Adds the metrics of the components to the registry; those of Redis only if it is configured. */
 export function addGauges (registry: Registry, components: ObservedComponents): void {
   const { inFlight, procore, redis, activeForms } = components
-  const { accessTokens, rateLimiter } = procore
+  const { accessTokens } = procore
   const register = { gauge: metricFactory(registry, Gauge), counter: metricFactory(registry, Counter) }
+  addRateLimitMetrics(register, procore)
 
   register.gauge('requests_in_flight', 'Requests in flight, without the event streams of the status page.', set => {
     set(inFlight.count)
@@ -34,6 +40,24 @@ export function addGauges (registry: Registry, components: ObservedComponents): 
     }
   }, ['host', 'state'])
 
+  register.gauge('token_age_seconds', 'Age of the access token for Procore\'s API; absent if there is none.', set => {
+    if (accessTokens.ageMs !== undefined) set(accessTokens.ageMs / 1000)
+  })
+  register.gauge('token_valid', 'Whether there is a valid access token for Procore\'s API.', set => {
+    set(accessTokens.isValid ? 1 : 0)
+  })
+  const tokensHelp = 'Access tokens for Procore\'s API: renewed, failed requests for one, refused by the API.'
+  register.counter('tokens_total', tokensHelp, set => {
+    for (const [result, count] of Object.entries(accessTokens.counts)) set(count, { result })
+  }, ['result'])
+  if (redis === undefined) return
+  register.counter('redis_calls_total', 'Calls to Redis.', set => set(redis.counts.calls))
+  register.counter('redis_failures_total', 'Calls to Redis that failed or timed out.', set => {
+    set(redis.counts.failures)
+  })
+}
+
+function addRateLimitMetrics (register: MetricFactories, { rateLimiter }: ObservedComponents['procore']): void {
   // Each scrape is bounded, but not the set of all companies that were ever shown.
   const shownCompanies = () => rateLimiter.snapshots(limits.rateLimit.companiesShown)
   const subset = `of the ${limits.rateLimit.companiesShown} companies with the fewest remaining at each scrape`
@@ -53,22 +77,6 @@ export function addGauges (registry: Registry, components: ObservedComponents): 
   })
   const rejectionsHelp = 'Requests rejected without asking Procore because its rate limit was exhausted.'
   register.counter('rate_limit_rejections_total', rejectionsHelp, set => set(rateLimiter.rejectedCount))
-
-  register.gauge('token_age_seconds', 'Age of the access token for Procore\'s API; absent if there is none.', set => {
-    if (accessTokens.ageMs !== undefined) set(accessTokens.ageMs / 1000)
-  })
-  register.gauge('token_valid', 'Whether there is a valid access token for Procore\'s API.', set => {
-    set(accessTokens.isValid ? 1 : 0)
-  })
-  const tokensHelp = 'Access tokens for Procore\'s API: renewed, failed requests for one, refused by the API.'
-  register.counter('tokens_total', tokensHelp, set => {
-    for (const [result, count] of Object.entries(accessTokens.counts)) set(count, { result })
-  }, ['result'])
-  if (redis === undefined) return
-  register.counter('redis_calls_total', 'Calls to Redis.', set => set(redis.counts.calls))
-  register.counter('redis_failures_total', 'Calls to Redis that failed or timed out.', set => {
-    set(redis.counts.failures)
-  })
 }
 
 function companyLabels (companyId: number | undefined): Labels {
