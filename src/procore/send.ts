@@ -12,14 +12,14 @@ import { ClientDisconnectedError } from '../server/errors.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter } from './rate-limit/limiter.ts'
-import { parseThrottle } from './rate-limit/headers.ts'
+import { parseRateLimitUpdate } from './rate-limit/headers.ts'
 import { Breaker, breakerSignal } from './breaker.ts'
-import type { Permit } from './rate-limit/queue.ts'
+import type { Permit } from './rate-limit/rate-limit.ts'
 import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signal.ts'
 import { exchange, type ExchangeLimits, type ExchangeResult } from './exchange.ts'
 import { isTransient, retryReason, supersedes } from './retry-policy.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
-import { failureType, errorType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
+import { failureType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
@@ -138,8 +138,7 @@ export class UpstreamSender {
     if (pendingToken instanceof Promise) await withSpan(pendingToken, endSpan)
     else endSpan()
     const acquireStartedAtMs = Date.now()
-    const pendingPermit = this.#acquirePermit(call, maxWaitMs)
-    const permit = pendingPermit instanceof Promise ? await pendingPermit : pendingPermit
+    const permit = await this.#acquirePermit(call, maxWaitMs)
     const rateLimitWaitMs = Date.now() - acquireStartedAtMs
     let result: ExchangeResult | undefined
     try {
@@ -158,7 +157,7 @@ export class UpstreamSender {
       this.#applyFeedback(result, accessToken, call)
       return { result, startedAtMs, accessToken, rateLimitWaitMs }
     } finally {
-      permit.release(result)
+      permit.release(result && parseRateLimitUpdate(result, Date.now()))
     }
   }
 
@@ -166,21 +165,19 @@ export class UpstreamSender {
     return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
   }
 
-  #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> | Permit {
+  async #acquirePermit ({ companyId, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
     const endSpan = startSpan(record, 'rate_limit')
-    let permit: Promise<Permit> | Permit
-    try {
-      permit = this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
-    } catch (error) {
-      endSpan({ error: errorType(error) })
-      throw error
-    }
-    // A permit that is granted at once has no wait to record.
-    if (!(permit instanceof Promise)) return permit
     const startedAt = performance.now()
-    return withSpan(permit, endSpan).finally(() => {
-      record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + performance.now() - startedAt
-    })
+    const controller = new AbortController()
+    const unsubscribe = signal.onAbort(() => controller.abort(new ClientDisconnectedError()))
+    const request = { companyId, maxWaitMs, signal: controller.signal }
+    try {
+      return await withSpan(this.rateLimiter.acquire(request), endSpan)
+    } finally {
+      unsubscribe()
+      const waitedMs = performance.now() - startedAt
+      if (waitedMs >= 1) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitedMs
+    }
   }
 
   #exchange (call: UpstreamCall, accessToken: string): Promise<ExchangeResult> {
@@ -214,13 +211,11 @@ export class UpstreamSender {
   }
 
   /** Updates the access token, the rate limit and the circuit breaker with the result of an exchange. */
-  #applyFeedback (result: ExchangeResult, accessToken: string, { companyId, body }: UpstreamCall): void {
+  #applyFeedback (result: ExchangeResult, accessToken: string, { body }: UpstreamCall): void {
     const nowMs = Date.now()
     if (result.kind === 'response') {
       if (result.status === 401) this.#accessTokens.invalidate(accessToken)
       if (result.status === 411 && isStream(body)) this.#warnChunkedRejected()
-      const throttle = parseThrottle(result, nowMs)
-      if (throttle !== undefined) this.rateLimiter.throttle(companyId, throttle)
     }
     const hostSignal = breakerSignal(result, isStream(body), nowMs)
     if (hostSignal === 'up') this.#closeBreaker()
