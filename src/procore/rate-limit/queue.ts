@@ -52,6 +52,7 @@ export class RateLimitQueue {
 
   /** See `RateLimiter.acquire`. */
   async acquire (request: PermitRequest): Promise<Permit> {
+    request.signal.throwIfAborted()
     const arrivedAtMs = performance.now()
     const mustWait = this.#waiters.size > 0 || (this.#wait?.askAgainAtMs ?? 0) > arrivedAtMs
     return (mustWait ? undefined : await this.#ask()) ?? await this.#enqueue(request, arrivedAtMs)
@@ -88,9 +89,9 @@ export class RateLimitQueue {
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
     const turn = Math.max(this.#turn, ...ofCompany.map(waiter => waiter.turn + 1))
     const waiter: Waiter = { companyId, turn, deadlineMs, resolve, reject }
-    const onAbort = () => reject(signal.reason)
+    const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => reject(this.#rateLimitProblem()), deadlineMs - performance.now())
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem()), deadlineMs - performance.now())
     this.#waiters.add(waiter)
     this.#counts.waiting++
     this.#scheduleAsk()
@@ -98,7 +99,6 @@ export class RateLimitQueue {
       return await promise
     } finally {
       this.#counts.waiting--
-      this.#waiters.delete(waiter)
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
     }
@@ -106,7 +106,8 @@ export class RateLimitQueue {
 
   /** Grants permits to the waiting requests until one has to wait longer. */
   async #grantWaiting (): Promise<void> {
-    this.#wait = undefined
+    // A firm wait does not end earlier.
+    if (this.#wait?.isFirm === false) this.#wait = undefined
     if (this.#isGranting) return
     this.#isGranting = true
     while (this.#waiters.size > 0) {
@@ -122,8 +123,16 @@ export class RateLimitQueue {
       waiter.resolve(permit)
     }
     this.#isGranting = false
-    for (const waiter of this.#waiters) if (this.#isHopeless(waiter.deadlineMs)) waiter.reject(this.#rateLimitProblem())
+    for (const waiter of this.#waiters) {
+      if (this.#isHopeless(waiter.deadlineMs)) this.#reject(waiter, this.#rateLimitProblem())
+    }
     this.#scheduleAsk()
+  }
+
+  /** Removes the waiter at once, so that no permit is granted to it anymore. */
+  #reject (waiter: Waiter, reason: unknown): void {
+    this.#waiters.delete(waiter)
+    waiter.reject(reason)
   }
 
   #scheduleAsk (): void {

@@ -40,9 +40,9 @@ export class RateLimit {
     return performance.now() + this.#clockOffsetMs
   }
 
-  /** Whether a request is in flight or has to be stored. */
+  /** Whether a request of this replica is in flight. */
   get isBusy (): boolean {
-    return this.#inFlight > 0 || !this.#isSaved
+    return this.#inFlight > 0
   }
 
   /** Returns a permit, or how long to wait. */
