@@ -19,7 +19,7 @@ import { raceWithAbort, type DisconnectSignal } from '../server/disconnect-signa
 import { exchange, type ExchangeLimits, type ExchangeResult } from './exchange.ts'
 import { isTransient, retryReason, supersedes } from './retry-policy.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
-import { failureType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
+import { failureType, errorType, startSpan, withSpan, type SpanEnd } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
@@ -171,12 +171,18 @@ export class UpstreamSender {
     const controller = new AbortController()
     const unsubscribe = signal.onAbort(() => controller.abort(new ClientDisconnectedError()))
     const request = { companyId, maxWaitMs, signal: controller.signal }
+    let error: string | undefined
     try {
-      return await withSpan(this.rateLimiter.acquire(request), endSpan)
+      return await this.rateLimiter.acquire(request)
+    } catch (thrown) {
+      error = errorType(thrown)
+      throw thrown
     } finally {
       unsubscribe()
       const waitedMs = performance.now() - startedAt
-      if (waitedMs >= 1) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitedMs
+      // A permit that is granted at once has no wait to record.
+      if (waitedMs >= 2 || error !== undefined) endSpan({ error })
+      if (waitedMs >= 2) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitedMs
     }
   }
 

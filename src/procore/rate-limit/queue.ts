@@ -37,7 +37,7 @@ export class RateLimitQueue {
   #turn = 0
   #timer: NodeJS.Timeout | undefined
   #isGranting = false
-  /** Why and until when the last request that asked has to wait. All times are by the monotonic clock. */
+  /** Why and until when the last request that asked has to wait. All times are by the clock of this process. */
   #wait: (Wait & { untilMs: number, askAgainAtMs: number }) | undefined
 
   constructor (limit: RateLimit, counts: QueueCounts) {
@@ -53,7 +53,7 @@ export class RateLimitQueue {
   /** See `RateLimiter.acquire`. */
   async acquire (request: PermitRequest): Promise<Permit> {
     request.signal.throwIfAborted()
-    const arrivedAtMs = performance.now()
+    const arrivedAtMs = Date.now()
     const mustWait = this.#waiters.size > 0 || (this.#wait?.askAgainAtMs ?? 0) > arrivedAtMs
     return (mustWait ? undefined : await this.#ask()) ?? await this.#enqueue(request, arrivedAtMs)
   }
@@ -68,7 +68,7 @@ export class RateLimitQueue {
       this.#wait = undefined
       return { release: update => { reply.release(update); this.#grantWaiting() } }
     }
-    const nowMs = performance.now()
+    const nowMs = Date.now()
     const untilMs = nowMs + reply.waitMs
     const askAgainAtMs = reply.isFirm ? untilMs : Math.min(untilMs, nowMs + limits.rateLimit.pollMs)
     this.#wait = { ...reply, untilMs, askAgainAtMs }
@@ -91,7 +91,7 @@ export class RateLimitQueue {
     const waiter: Waiter = { companyId, turn, deadlineMs, resolve, reject }
     const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem()), deadlineMs - performance.now())
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem()), deadlineMs - Date.now())
     this.#waiters.add(waiter)
     this.#counts.waiting++
     this.#scheduleAsk()
@@ -138,7 +138,7 @@ export class RateLimitQueue {
   #scheduleAsk (): void {
     clearTimeout(this.#timer)
     if (this.#waiters.size === 0) return
-    this.#timer = setTimeout(() => this.#grantWaiting(), (this.#wait?.askAgainAtMs ?? 0) - performance.now())
+    this.#timer = setTimeout(() => this.#grantWaiting(), (this.#wait?.askAgainAtMs ?? 0) - Date.now())
   }
 
   #isHopeless (deadlineMs: number): boolean {
@@ -146,7 +146,7 @@ export class RateLimitQueue {
   }
 
   #rateLimitProblem (): Problem {
-    const seconds = Math.ceil(((this.#wait?.untilMs ?? 0) - performance.now()) / 1000)
+    const seconds = Math.ceil(((this.#wait?.untilMs ?? 0) - Date.now()) / 1000)
     const headers = { 'retry-after': String(Math.max(1, seconds)) }
     if (this.#wait?.reason === 'unavailable') {
       const detail = 'Procore is not available and asked to retry later.'

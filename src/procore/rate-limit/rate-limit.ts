@@ -23,9 +23,9 @@ export class RateLimit {
   #inFlight = 0
   /** Redis as it was last read. */
   #view: SharedView | undefined
-  #clockOffsetMs = performance.timeOrigin
+  #clockOffsetMs = 0
   /** Permits to remove from Redis with the next state. */
-  #ended: readonly string[] = []
+  readonly #ended = new Set<string>()
   #isSaved = true
   #isSaving = false
 
@@ -35,9 +35,9 @@ export class RateLimit {
     this.#shared = shared
   }
 
-  /** The time of this process, which is monotonic, moved to the clock of Redis. */
+  /** The time by the clock of Redis, or of this process without Redis. */
   get nowMs (): number {
-    return performance.now() + this.#clockOffsetMs
+    return Date.now() + this.#clockOffsetMs
   }
 
   /** Whether a request of this replica is in flight. */
@@ -68,7 +68,8 @@ export class RateLimit {
     }
     this.state = applyUpdate(this.state, update, startedAtMs, this.nowMs)
     if (this.#shared === undefined) return
-    this.#ended = [...this.#ended, permitId].slice(-limits.rateLimit.removedPermitsMax)
+    // Redis removes the others when their leases end.
+    if (this.#ended.size < limits.rateLimit.removedPermitsMax) this.#ended.add(permitId)
     this.#isSaved = false
     this.save()
   }
@@ -80,14 +81,14 @@ export class RateLimit {
     while (!this.#isSaved) {
       const view = this.#view ?? await this.#read()
       if (view === undefined) break
-      const ended = this.#ended
+      const ended = [...this.#ended]
       const json = JSON.stringify(this.state)
       this.#isSaved = true
       const isReplaced = await this.#shared.replace(this.#id, view, json, ended)
       this.#view = undefined
       if (isReplaced === true) {
         this.#view = { ...view, json }
-        this.#ended = this.#ended.filter(permitId => !ended.includes(permitId))
+        for (const permitId of ended) this.#ended.delete(permitId)
       } else {
         this.#isSaved = false
         if (isReplaced === undefined) break
@@ -101,7 +102,7 @@ export class RateLimit {
     const view = await this.#shared?.read(this.#id, permitId)
     if (view === undefined) return undefined
     this.#view = view
-    this.#clockOffsetMs = view.nowMs - performance.now()
+    this.#clockOffsetMs = view.nowMs - Date.now()
     this.state = mergeStates(countRequests(parseState(view.json), view.lost), this.state, this.nowMs)
     return view
   }
