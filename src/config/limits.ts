@@ -138,8 +138,10 @@ export const limits = freezeGroups({
      * long.
      */
     probeMs: 1_000,
-    /** A replica polls Redis at this interval while another one probes. */
+    /** Waiting requests ask again at this interval while the response to a request in flight may let them pass. */
     pollMs: 100,
+    /** Longest wait that a header of Procore can ask for. */
+    waitMaxMs: 3_600_000,
     /** Requests that wait for Procore's rate limit or for a connection. */
     queueMax: 1_024,
     queuePerCompanyMax: 256,
@@ -148,8 +150,9 @@ export const limits = freezeGroups({
     companiesShown: 50,
     /** With Redis: the state of a company's rate limit expires after this time without an update. */
     redisTtlMs: 7_200_000,
-    /** With Redis: permits that one call releases. */
-    releasedPermitsMax: 1_000,
+    /** With Redis: a permit counts as used after this time, and permits of one company that one call removes. */
+    leaseMs: 30_000,
+    removedPermitsMax: 1_000,
   },
   lookup: {
     /** All requests of one lookup together. */

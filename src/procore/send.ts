@@ -11,10 +11,10 @@ import { Problem } from '../server/problem.ts'
 import { isAbortReason, raceWithAbort } from '../server/abort.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
-import { RateLimiter } from './rate-limit/limiter.ts'
+import { RateLimiter, type Permit } from './rate-limit/limiter.ts'
 import type { RateLimitUpdate } from './rate-limit/headers.ts'
 import { Breaker } from './breaker.ts'
-import type { Permit } from './rate-limit/queue.ts'
+
 import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
 import { classify, type Classification, type ResponseExpectation } from './classify.ts'
 import type { Delivery } from './delivery.ts'
@@ -154,12 +154,12 @@ export class UpstreamSender {
     return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
   }
 
-  async #acquirePermit ({ companyId, body, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
+  async #acquirePermit ({ companyId, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
     const startedAt = performance.now()
     const endSpan = startSpan(record, 'rate_limit')
     let error: string | undefined
     try {
-      return await this.rateLimiter.acquire({ companyId, isBuffered: !isStream(body), maxWaitMs, signal })
+      return await this.rateLimiter.acquire({ companyId, maxWaitMs, signal })
     } catch (reason) {
       error = errorType(reason)
       throw reason

@@ -43,7 +43,6 @@ export function createSharedState (
     withSharedAccessToken: fetchAccessToken => withSharedAccessToken(redis, encryptor, fetchAccessToken),
     close: async () => {
       redisIdempotencyStore.close()
-      rateLimiter.close()
       await redis.waitUntilIdle()
       await redis.close()
     },

@@ -30,9 +30,8 @@ const scripts = {
   'settle-key': 1,
   'release-key': 1,
   'extend-key': 1,
-  'acquire-rate-limit': 2,
-  'release-rate-limit': 2,
-  'extend-rate-limit': 1,
+  'read-rate-limit': 2,
+  'replace-rate-limit': 2,
   lock: 1,
   unlock: 1,
 } as const

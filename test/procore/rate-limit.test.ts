@@ -2,10 +2,11 @@
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { RateLimiter } from '../../src/procore/rate-limit/limiter.ts'
-import type { UpstreamResponse } from '../../src/procore/exchange.ts'
-import { parseRateLimitUpdate } from '../../src/procore/rate-limit/headers.ts'
-import { RateLimitWindows } from '../../src/procore/rate-limit/window.ts'
-import { FairQueue } from '../../src/procore/rate-limit/fair-queue.ts'
+import type { ExchangeFailure, UpstreamResponse } from '../../src/procore/exchange.ts'
+import { parseRateLimitUpdate, type ReportedWindow } from '../../src/procore/rate-limit/headers.ts'
+import {
+  acquire, applyUpdate, initialState, parseState, type RateLimitState
+} from '../../src/procore/rate-limit/state.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, RawConnection, sendMultipart, sendJson, type TestResponse } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
@@ -34,22 +35,8 @@ function receivedIndexes ({ emulator }: Service): Array<string | undefined> {
   return emulator.apiRequests.map(({ json }) => JSON.stringify(json).match(/jane(\d+)@/)?.[1])
 }
 
-interface WindowHeaders { limit: number, remaining: number, reset: number }
-
-function responseWithWindow (nowMs: number, { limit, remaining, reset }: WindowHeaders): UpstreamResponse {
-  return {
-    kind: 'response',
-    status: 201,
-    beforeRequestEnd: false,
-    receivedAtMs: 0,
-    body: Buffer.alloc(0),
-    headers: {
-      date: new Date(nowMs).toUTCString(),
-      'x-rate-limit-limit': String(limit),
-      'x-rate-limit-remaining': String(remaining),
-      'x-rate-limit-reset': String(reset),
-    },
-  }
+function response (status: number, headers: Record<string, string>): UpstreamResponse {
+  return { kind: 'response', status, beforeRequestEnd: false, receivedAtMs: 0, body: Buffer.alloc(0), headers }
 }
 
 t.test('without remaining requests, requests wait in order for a near reset, and none gets a 429', async t => {
@@ -63,19 +50,20 @@ t.test('without remaining requests, requests wait in order for a near reset, and
   t.ok(service.lines.some(line => Number(line['rateLimitWaitMs']) > 0), 'the wait is in the log')
 })
 
+/** Applies a response that reports a window. Its request was sent when the response arrived. */
+function report (state: RateLimitState, reportedWindow: ReportedWindow, nowMs: number) {
+  const update = { hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined }
+  return applyUpdate(state, update, nowMs, nowMs)
+}
+
+const waitFor = (state: RateLimitState, inFlight: number, nowMs: number) => acquire(state, inFlight, nowMs).wait
+
+const hour = { name: 'hour', remaining: 500, limit: 3600, resetMs: 3_600_000 }
+const seconds = { name: 'seconds', remaining: 25, limit: 25, resetMs: 10_000 }
+
 t.test('an exhausted short window delays requests until its own reset, not that of a long window', async t => {
-  const windows = new RateLimitWindows()
-  const reportedWindows = [
-    { name: 'hour', remaining: 2, limit: 100, resetMs: 3_600_000 },
-    { name: 'seconds', remaining: 0, limit: 10, resetMs: 10_000 },
-  ]
-  const entries = [1, 2, 3, 4].map(() => windows.acquire(0, true))
-  for (const [index, reportedWindow] of reportedWindows.entries()) {
-    const entry = entries[index]
-    if (entry === undefined) continue
-    windows.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined }, entry, 0)
-  }
-  t.strictSame(windows.readyAt(1, true), { atMs: 10_000, isFirm: true })
+  const state = report(report(initialState, { ...hour, remaining: 2 }, 0), { ...seconds, remaining: 0 }, 0)
+  t.strictSame(waitFor(state, 1, 0), { waitMs: 10_000, isFirm: true, reason: 'rate' })
 })
 
 t.test('many requests at the start of a new window cause no 429 from Procore', async t => {
@@ -185,56 +173,98 @@ t.test('a request beyond the queue limit of its company is refused at once as ov
 })
 
 t.test('if responses overtake each other, the lowest count within one window is the latest', async t => {
-  const windows = new RateLimitWindows()
-  const nowMs = 1_000_000
-  const entries = [windows.acquire(nowMs, true), windows.acquire(nowMs, true), windows.acquire(nowMs, true)]
-  for (const [index, remaining] of [0, 2, 1].entries()) {
-    const response = responseWithWindow(nowMs, { limit: 10, remaining, reset: 1060 })
-    windows.release(parseRateLimitUpdate(response, nowMs), entries[index] ?? windows.acquire(nowMs, true), nowMs)
-  }
-  t.strictSame(windows.readyAt(nowMs, true), { atMs: nowMs + 60_000, isFirm: true })
-  t.match(windows.readyAt(nowMs + 60_001, true), { atMs: 0, isFirm: false }, 'the first request is the probe')
-  windows.acquire(nowMs + 60_001, true)
-  const readiness = windows.readyAt(nowMs + 60_002, true)
-  t.match(readiness, { atMs: nowMs + 61_001, isFirm: false }, 'the others wait at most one second')
-  t.strictSame(windows.readyAt(nowMs + 61_001, true).atMs <= nowMs + 61_001, true)
+  let state = initialState
+  for (const remaining of [0, 2, 1]) state = report(state, { ...seconds, remaining }, 1000)
+  t.strictSame(waitFor(state, 0, 1000), { waitMs: 10_000, isFirm: true, reason: 'rate' })
 })
 
 t.test('the stricter of two windows applies until its own reset', async t => {
-  const windows = new RateLimitWindows()
-  const nowMs = 1_000_000
-  const report = (windowHeaders: WindowHeaders) => {
-    const entry = windows.acquire(nowMs, true)
-    windows.release(parseRateLimitUpdate(responseWithWindow(nowMs, windowHeaders), nowMs), entry, nowMs)
-  }
-  report({ limit: 25, remaining: 0, reset: 1005 })
-  report({ limit: 3600, remaining: 500, reset: 2000 })
-  t.strictSame(windows.readyAt(nowMs, true), { atMs: nowMs + 5000, isFirm: true })
-  report({ limit: 3600, remaining: 1, reset: 2000 })
-  windows.acquire(nowMs + 6000, true)
-  const readiness = windows.readyAt(nowMs + 6000, true)
-  t.match(readiness, { atMs: nowMs + 1_000_000, isFirm: false }, 'the last remaining request is in flight')
+  let state = report(initialState, { ...seconds, remaining: 0 }, 0)
+  state = report(state, hour, 1)
+  t.match(waitFor(state, 0, 1), { waitMs: 9_999, isFirm: true })
+  state = report(state, { ...hour, remaining: 1 }, 11_000)
+  t.equal(waitFor(state, 0, 11_000), undefined)
+  t.match(waitFor(state, 1, 11_000), { waitMs: 3_589_001, isFirm: false }, 'the last remaining request is in flight')
 })
 
-t.test('companies that share one queue take turns', async t => {
-  const queue = new FairQueue<{ sequence: number, name: string }>()
-  const waiters = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map((name, sequence) => ({ name, sequence }))
-  const companyA = 'a'.charCodeAt(0)
-  // The second waiter is added after the third one, and keeps its position.
-  for (const index of [0, 2, 1, 3, 4, 5, 6]) {
-    const waiter = waiters[index] ?? { name: '', sequence: 0 }
-    queue.add(waiter.name.charCodeAt(0), waiter)
+t.test('after a reset one request probes, and the others wait for a response to a request sent since', async t => {
+  const { probeMs } = limits.rateLimit
+  const state = report(initialState, seconds, 0)
+  t.equal(waitFor(state, 5, 9_999), undefined)
+  const probe = acquire(state, 0, 10_000)
+  t.equal(probe.wait, undefined)
+  t.match(waitFor(probe.state, 1, 10_300), { waitMs: probeMs - 300, isFirm: false, reason: 'probe' })
+  t.equal(waitFor(probe.state, 1, 10_000 + probeMs), undefined, 'the others wait at most one second')
+  t.equal(waitFor(probe.state, 0, 10_300), undefined, 'the probe failed, and the next one is sent')
+  t.match(waitFor(state, 1, 10_000), { waitMs: probeMs, reason: 'probe' }, 'the probe of another replica')
+  const update = parseRateLimitUpdate(response(200, {}), 0)
+  const late = applyUpdate(probe.state, update, 9_000, 10_100)
+  t.match(waitFor(late, 1, 10_100), { reason: 'probe' }, 'a response to an earlier request does not end the wait')
+  t.equal(waitFor(applyUpdate(probe.state, update, 10_000, 10_100), 1, 10_100), undefined)
+})
+
+t.test('a wait that Procore asks for is at most one hour, and after it one request probes', async t => {
+  const throttled = parseRateLimitUpdate(response(429, { 'retry-after': '999999' }), 0)
+  const state = applyUpdate(initialState, throttled, 0, 0)
+  t.strictSame(waitFor(state, 0, 0), { waitMs: 3_600_000, isFirm: true, reason: 'rate' })
+  t.equal(waitFor(state, 0, 3_600_000), undefined)
+  t.match(waitFor(state, 1, 3_600_000), { reason: 'probe' })
+  const headers = { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': '999999' }
+  const { reportedWindow } = parseRateLimitUpdate(response(200, headers), 0)
+  t.match(reportedWindow, { remaining: 0, resetMs: 3_600_000 })
+})
+
+t.test('a request without a response counts if it was sent completely', async t => {
+  const failure: Omit<ExchangeFailure, 'requestSent'> = {
+    kind: 'failure', phase: 'wait', timedOut: true, aborted: false, cause: new Error('late')
   }
-  const lastOfA = waiters[3]
-  t.ok(lastOfA && queue.remove(companyA, lastOfA))
-  t.notOk(lastOfA && queue.remove(companyA, lastOfA))
+  let state = report(initialState, { ...seconds, remaining: 1 }, 0)
+  state = applyUpdate(state, parseRateLimitUpdate({ ...failure, requestSent: false }, 0), 1, 1)
+  t.equal(waitFor(state, 0, 1), undefined)
+  state = applyUpdate(state, parseRateLimitUpdate({ ...failure, requestSent: true }, 0), 1, 1)
+  t.match(waitFor(state, 0, 1), { waitMs: 9_999, isFirm: true })
+})
+
+t.test('a stored state of another version is replaced after a probe', async t => {
+  const state = report(initialState, hour, 0)
+  t.strictSame(parseState(JSON.stringify(state)), state)
+  for (const json of ['', 'null', '{"windows":[]}']) t.equal(parseState(json), initialState)
+})
+
+t.test('companies that share one rate limit take turns', async t => {
+  const rateLimiter = new RateLimiter({ rateLimitScope: 'service' })
+  const { signal } = new AbortController()
+  const probe = await rateLimiter.acquire({ companyId: 1, maxWaitMs: 10_000, signal })
   const order: string[] = []
-  for (let next = queue.peek(); next !== undefined; next = queue.peek()) {
-    order.push(next.name)
-    queue.shift()
-  }
-  t.strictSame(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
-  t.equal(queue.size, 0)
+  const disconnect = new AbortController()
+  const acquisitions = ['1a', '1b', '1c', '1d', '2a', '2b', '3a'].map(async name => {
+    const options = { maxWaitMs: 10_000, signal: name === '1d' ? disconnect.signal : signal }
+    const permit = await rateLimiter.acquire({ companyId: Number(name[0]), ...options })
+    order.push(name)
+    permit.release()
+  })
+  await waitUntil(() => rateLimiter.waitingCount === 7)
+  disconnect.abort(new Error('disconnected'))
+  const results = Promise.allSettled(acquisitions)
+  probe.release()
+  t.equal((await results).filter(({ status }) => status === 'rejected').length, 1)
+  t.strictSame(order, ['1a', '2a', '3a', '1b', '2b', '1c'])
+  t.equal(rateLimiter.waitingCount, 0)
+})
+
+t.test('a request whose signal aborts is rejected with the reason of the signal', async t => {
+  const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
+  const options = { companyId: 1, maxWaitMs: 10_000 }
+  const reason = new Error('disconnected')
+  const permit = await rateLimiter.acquire({ ...options, signal: new AbortController().signal })
+  await t.rejects(rateLimiter.acquire({ ...options, signal: AbortSignal.abort(reason) }), reason)
+  const controller = new AbortController()
+  const waiting = rateLimiter.acquire({ ...options, signal: controller.signal })
+  await waitUntil(() => rateLimiter.waitingCount === 1)
+  controller.abort(reason)
+  await t.rejects(waiting, reason)
+  permit.release()
+  rateLimiter.stop()
 })
 
 t.test('invalid forms, which never reach Procore completely, do not use up the rate limit', async t => {
@@ -283,7 +313,7 @@ t.test('requests that may not wait for the rate limit still wait for the probe o
 t.test('beyond the limit of companies the oldest idle one is evicted', { buffered: false }, async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const { companiesMax } = limits.rateLimit
-  const options = { isBuffered: true, maxWaitMs: 0, signal: new AbortController().signal }
+  const options = { maxWaitMs: 0, signal: new AbortController().signal }
   const firstPermit = await rateLimiter.acquire({ companyId: 1, ...options })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < companiesMax * 3; companyId++) {

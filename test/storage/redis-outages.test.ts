@@ -14,7 +14,7 @@ import { startTcpProxy } from '../helpers/tcp-proxy.ts'
 t.jobs = 3
 
 /** The stored state of a rate limit. */
-const StateSchema = Type.Object({ told: Type.Optional(Type.Unknown()) })
+const StateSchema = Type.Object({ windows: Type.Optional(Type.Unknown()) })
 
 const withKey = (value: string) => ({ 'idempotency-key': value })
 let userCount = 0
@@ -142,9 +142,9 @@ t.test('requests sent during an outage are reported later, so other replicas res
   await redis.start()
   await waitUntil(() => isUp(first) && isUp(second))
   const readState = async () => {
-    return assertSchema(StateSchema, JSON.parse(await redis.client.get('procore-bff:allowance:{101}') ?? '{}'))
+    return assertSchema(StateSchema, JSON.parse(await redis.client.get('procore-bff:rate-limit:{101}') ?? '{}'))
   }
-  while ((await readState()).told === undefined) await new Promise(resolve => setImmediate(resolve))
+  while ((await readState()).windows === undefined) await new Promise(resolve => setImmediate(resolve))
   const responses = await Promise.all(Array.from({ length: 20 }, () => sendJson(second.usersUrl, uniqueUser())))
   t.equal(responses.filter(({ status }) => status === 201).length, 5)
   t.equal(first.emulator.apiRequests.filter(({ status }) => status === 429).length, 0, 'Procore rejected none')

@@ -163,7 +163,7 @@ t.test('a Retry-After that one replica received applies to all', { skip }, async
   emulator.faults.add({ kind: 'status', status: 503, body: '', headers: { 'retry-after': '30' } })
   t.match((await sendJson(first.usersUrl, user(1))).json, { code: 'procore_unavailable', outcome: 'rejected' })
   // The report to Redis is written after the response was sent.
-  const readState = () => redis.client.get('procore-bff:allowance:{101}')
+  const readState = () => redis.client.get('procore-bff:rate-limit:{101}')
   while (!(await readState())?.includes('unavailable')) await new Promise(resolve => setImmediate(resolve))
   const response = await sendJson(second.usersUrl, user(1))
   t.match(response, { status: 503, json: { code: 'procore_unavailable', outcome: 'not_sent' } })

@@ -3,6 +3,7 @@
  * reset, and whether to retry later.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { limits } from '../../config/limits.ts'
 import type { UpstreamResponse, ExchangeResult } from '../exchange.ts'
 import { rateLimitResetSeconds, retryAfterSeconds } from '../http-dates.ts'
 
@@ -23,8 +24,8 @@ export interface ReportedWindow {
   /** Identifies the window: its limit and reset as they are in the headers. */
   name: string
   remaining: number
-  /** Undefined if Procore does not report it. */
-  limit: number | undefined
+  /** Null if Procore does not report it. */
+  limit: number | null
   resetMs: number
 }
 
@@ -56,7 +57,7 @@ export function parseThrottle ({ status, headers }: UpstreamResponse, nowMs: num
   const retryAfter = retryAfterSeconds(headers, nowMs)
   if (status !== 429 && (status !== 503 || retryAfter === undefined)) return undefined
   const seconds = retryAfter ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds
-  return { reason: status === 429 ? 'rate' : 'unavailable', durationMs: Math.max(1, seconds) * 1000 }
+  return { reason: status === 429 ? 'rate' : 'unavailable', durationMs: toWaitMs(Math.max(1, seconds)) }
 }
 
 function parseWindow (headers: IncomingHttpHeaders, nowMs: number): ReportedWindow | undefined {
@@ -67,9 +68,14 @@ function parseWindow (headers: IncomingHttpHeaders, nowMs: number): ReportedWind
   return {
     name: `${String(limitHeader)} ${String(headers['x-rate-limit-reset'])}`,
     remaining,
-    limit: parseCount(limitHeader),
-    resetMs: resetSeconds * 1000,
+    limit: parseCount(limitHeader) ?? null,
+    resetMs: toWaitMs(resetSeconds),
   }
+}
+
+/** A wrong header must not stop a company for days: after the longest wait, one request probes. */
+function toWaitMs (seconds: number): number {
+  return Math.min(seconds * 1000, limits.rateLimit.waitMaxMs)
 }
 
 function parseCount (value: string | string[] | undefined): number | undefined {

@@ -1,14 +1,16 @@
 /**
  * Client-side rate limiter: keeps requests within Procore's rate limit (Procore: Rate Limiting), with one limit for
  * each company or one for all, and together with the other replicas if they share state. Selects the limit that applies
- * to a request; queue.ts decides whether the request may be sent now.
+ * to a request; state.ts has the rules, and queue.ts the waiting requests.
  */
+import { LRUCache } from 'lru-cache'
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
-import { evictOldest } from '../../util/evict-oldest.ts'
 import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
-import { parseRateLimitUpdate, type RateLimitUpdate } from './headers.ts'
-import { RateLimitQueue, type PermitRequest, type QueueCounts, type Permit } from './queue.ts'
+import { RateLimitQueue, type PermitRequest, type QueueCounts } from './queue.ts'
+import { RateLimit, type Permit } from './rate-limit.ts'
+
+export type { Permit } from './rate-limit.ts'
 
 /** State of one rate limit, for metrics and the status page. */
 export interface RateLimitSnapshot {
@@ -24,19 +26,26 @@ export interface RateLimitSnapshot {
 
 /**
  * The rate limits of all companies. `limits.rateLimit.queueMax` requests may wait in total. Beyond
- * `limits.rateLimit.companiesMax` companies, the oldest one without requests in flight is evicted.
+ * `limits.rateLimit.companiesMax` companies, the least recently used one without requests is evicted: Procore's next
+ * response reports its state again.
  */
 export class RateLimiter {
   readonly #isPerCompany: boolean
   readonly #shared: SharedRateLimiter | undefined
-  readonly #queues = new Map<number, RateLimitQueue>()
+  readonly #queues = new LRUCache<number, RateLimitQueue>({
+    max: limits.rateLimit.companiesMax,
+    // A company with requests stays. There are fewer requests than companies, so another one can be evicted.
+    disposeAfter: (queue, id, reason) => { if (reason === 'evict' && queue.isBusy) this.#queues.set(id, queue) },
+  })
+
   /** Totals of all companies. */
   readonly #counts: QueueCounts = { waiting: 0, rejected: 0 }
 
-  /** @param shared the rate limit as all replicas see it */
+  /** @param shared the state as all replicas see it */
   constructor ({ rateLimitScope }: Pick<Config['procore'], 'rateLimitScope'>, shared?: SharedRateLimiter) {
     this.#isPerCompany = rateLimitScope === 'company'
     this.#shared = shared
+    shared?.onRecovered(() => { for (const { limit } of this.#queues.values()) limit.save() })
   }
 
   /** Number of waiting requests of all companies. */
@@ -45,31 +54,11 @@ export class RateLimiter {
   }
 
   /**
-   * Number of requests that were refused here since the start because the rate limit was exhausted. Requests refused
+   * Number of requests that were rejected here since the start because the rate limit was exhausted. Requests rejected
    * because Procore is not available are not counted.
    */
   get rejectedCount (): number {
     return this.#counts.rejected
-  }
-
-  /**
-   * Returns the limits of which Procore has reported anything, those with the fewest remaining requests first.
-   * @param max longest list returned
-   */
-  snapshots (max: number): RateLimitSnapshot[] {
-    const snapshots: RateLimitSnapshot[] = []
-    for (const [companyId, queue] of this.#queues) {
-      const { limit, resetMs, throttledMs, throttleReason, ...rest } = queue.snapshot
-      const remaining = throttleReason === 'rate' ? 0 : rest.remaining
-      if (remaining === undefined) continue
-      snapshots.push({
-        companyId: this.#isPerCompany ? companyId : undefined,
-        remaining,
-        limit,
-        resetMs: throttledMs > 0 ? throttledMs : resetMs,
-      })
-    }
-    return snapshots.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
 
   /** Number of companies in memory. */
@@ -78,42 +67,38 @@ export class RateLimiter {
   }
 
   /**
-   * Returns a permit to send one request, at once or when the rate limit allows it.
-   * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
-   * @throws {ClientDisconnectedError} if the caller disconnects while it waits
+   * Returns the limits of which Procore has reported anything, those with the fewest remaining requests first.
+   * @param max longest list returned
    */
-  async acquire (request: PermitRequest): Promise<Permit> {
-    const queue = this.#getQueue(request.companyId)
-    return this.#shared === undefined ? queue.acquire(request) : this.#acquireShared(request, queue, this.#shared)
+  snapshots (max: number): RateLimitSnapshot[] {
+    const snapshots: RateLimitSnapshot[] = []
+    for (const [id, { limit: { state, nowMs } }] of this.#queues) {
+      const { throttledUntilMs, throttleReason } = state
+      const isThrottled = throttledUntilMs > nowMs
+      const live = Object.values(state.windows).filter(({ resetAtMs }) => resetAtMs > nowMs)
+      const [scarcest] = live.sort((a, b) => a.remaining - b.remaining)
+      const remaining = isThrottled && throttleReason === 'rate' ? 0 : scarcest?.remaining
+      if (remaining === undefined) continue
+      const resetMs = (isThrottled ? throttledUntilMs : scarcest?.resetAtMs ?? nowMs) - nowMs
+      const companyId = this.#isPerCompany ? id : undefined
+      snapshots.push({ companyId, remaining, limit: scarcest?.limit ?? undefined, resetMs })
+    }
+    return snapshots.sort((a, b) => a.remaining - b.remaining).slice(0, max)
   }
 
   /**
-   * Acquires a permit of this replica, then one of all replicas. If the shared limiter denies it, the local queue
-   * learns why, and the request waits there.
+   * Returns a permit to send one request, at once or when the rate limit allows it.
+   * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
+   * @throws the reason of the signal if it aborts while the request waits
    */
-  async #acquireShared (request: PermitRequest, queue: RateLimitQueue, shared: SharedRateLimiter): Promise<Permit> {
-    const startedAtMs = Date.now()
-    // A probe of another replica ends within `probeMs`, so a request waits for it even if its own limit is shorter.
-    const deadlineMs = startedAtMs + Math.max(request.maxWaitMs, limits.rateLimit.probeMs)
-    const sequence = queue.nextSequence()
-    for (let isFirst = true; ; isFirst = false) {
-      request.signal.throwIfAborted()
-      if (!isFirst && Date.now() >= deadlineMs) throw queue.timeoutProblem()
-      const leftMs = Math.max(0, startedAtMs + request.maxWaitMs - Date.now())
-      const permit = await queue.acquire({ ...request, maxWaitMs: leftMs }, sequence)
-      const acquisition = await shared.acquire(this.#rateLimitId(request.companyId), request.isBuffered)
-      if (acquisition.granted) {
-        queue.resume()
-        return combinePermits(permit, acquisition.release)
-      }
-      queue.applyRemote(acquisition)
-      permit.release()
-    }
+  acquire (request: PermitRequest): Promise<Permit> {
+    return this.#getQueue(request.companyId).acquire(request)
   }
 
-  /** Returns how long requests of the company are stopped, in milliseconds. */
+  /** Returns how long Procore asked to send no requests of the company, in milliseconds. */
   throttledMs (companyId: number): number {
-    return this.#getQueue(companyId).throttledMs
+    const { state, nowMs } = this.#getQueue(companyId).limit
+    return Math.max(0, state.throttledUntilMs - nowMs)
   }
 
   /** Stops all timers. */
@@ -121,35 +106,12 @@ export class RateLimiter {
     for (const queue of this.#queues.values()) queue.stop()
   }
 
-  #rateLimitId (companyId: number): number {
-    return this.#isPerCompany ? companyId : 0
-  }
-
   #getQueue (companyId: number): RateLimitQueue {
-    const rateLimitId = this.#rateLimitId(companyId)
-    const existing = this.#queues.get(rateLimitId)
+    const id = this.#isPerCompany ? companyId : 0
+    const existing = this.#queues.get(id)
     if (existing !== undefined) return existing
-    const queue = new RateLimitQueue(this.#counts)
-    this.#queues.set(rateLimitId, queue)
-    const getLoad = () => this.#queues.size / limits.rateLimit.companiesMax
-    evictOldest(this.#queues, getLoad, (oldestId, oldest) => { if (oldest !== queue) this.#evict(oldestId, oldest) })
+    const queue = new RateLimitQueue(new RateLimit(id, this.#shared), this.#counts)
+    this.#queues.set(id, queue)
     return queue
-  }
-
-  /** Drops the queue unless it is in use. Procore's next response reports its state again. */
-  #evict (rateLimitId: number, queue: RateLimitQueue): void {
-    if (queue.isBusy) return
-    queue.stop()
-    this.#queues.delete(rateLimitId)
-  }
-}
-
-/** Combines the permit of this replica with that of all replicas. */
-function combinePermits (localPermit: Permit, releaseShared: (update: RateLimitUpdate) => void): Permit {
-  return {
-    release: update => {
-      localPermit.release(update)
-      releaseShared(update ?? parseRateLimitUpdate(undefined, Date.now()))
-    },
   }
 }

@@ -1,199 +1,154 @@
 /**
- * The queue of one rate limit. While requests remain, a permit is granted at once. Otherwise a request waits in order
- * up to its maximum wait, or is rejected with the exact time after which to retry.
+ * The requests that wait for one rate limit. A request is sent at once if no other waits and the rate limit allows it.
+ * Otherwise it waits in order, up to its maximum wait. It is rejected at once if the wait is certainly longer.
  */
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
-import { parseRateLimitUpdate, type RateLimitUpdate, type Throttle, type ThrottleReason } from './headers.ts'
-import { RateLimitWindows, type WindowSnapshot } from './window.ts'
-import { FairQueue } from './fair-queue.ts'
+import type { Permit, RateLimit } from './rate-limit.ts'
+import type { Wait } from './state.ts'
 
 /** A request that needs a permit. */
 export interface PermitRequest {
   /** Companies that share one rate limit take turns. */
   companyId: number
-  /** A stream is not used as a probe: it cannot be sent again, and its end is not known. */
-  isBuffered: boolean
   /** Longest wait, in milliseconds. */
   maxWaitMs: number
   signal: AbortSignal
 }
 
-/** Permission to send one request. Must be released once. */
-export interface Permit {
-  /** @param update undefined if the request was not sent */
-  release: (update?: RateLimitUpdate) => void
-}
-
 interface Waiter {
   companyId: number
-  sequence: number
-  isBuffered: boolean
+  /** Lowest first. Within a company it is the order of arrival; companies alternate. */
+  turn: number
   deadlineMs: number
   resolve: (permit: Permit) => void
-  reject: (error: unknown) => void
+  reject: (reason: unknown) => void
 }
 
 /** Waiting and rejected requests of all queues together. */
 export interface QueueCounts { waiting: number, rejected: number }
 
-/**
- * The rate limit of one company, or one that all companies share. `limits.rateLimit.queuePerCompanyMax` requests of
- * one company may wait.
- */
+/** `limits.rateLimit.queuePerCompanyMax` requests of one company may wait. */
 export class RateLimitQueue {
-  readonly #windows = new RateLimitWindows()
-  readonly #waiters = new FairQueue<Waiter>()
+  readonly limit: RateLimit
   readonly #counts: QueueCounts
+  readonly #waiters = new Set<Waiter>()
+  /** Turn of the request that was sent last. */
+  #turn = 0
   #timer: NodeJS.Timeout | undefined
-  #nextSequence = 0
+  #isGranting = false
+  /** Why and until when the last request that asked has to wait. All times are by the clock of this process. */
+  #wait: (Wait & { untilMs: number, askAgainAtMs: number }) | undefined
 
-  constructor (counts: QueueCounts) {
+  constructor (limit: RateLimit, counts: QueueCounts) {
+    this.limit = limit
     this.#counts = counts
-  }
-
-  /** What Procore last reported, and whether and how long requests are throttled. */
-  get snapshot (): WindowSnapshot & { throttledMs: number, throttleReason: ThrottleReason | undefined } {
-    const nowMs = Date.now()
-    return {
-      ...this.#windows.snapshot(nowMs),
-      throttledMs: this.#windows.throttledMs(nowMs),
-      throttleReason: this.#windows.throttleReason(nowMs),
-    }
   }
 
   /** Whether a request waits or is in flight. */
   get isBusy (): boolean {
-    return this.#waiters.size > 0 || this.#windows.isBusy
+    return this.limit.isBusy || this.#waiters.size > 0
   }
 
-  /** Returns the position of a request in the queue. It can be passed to several calls of `acquire`. */
-  nextSequence (): number {
-    return this.#nextSequence++
+  /** See `RateLimiter.acquire`. */
+  async acquire (request: PermitRequest): Promise<Permit> {
+    request.signal.throwIfAborted()
+    const arrivedAtMs = Date.now()
+    const mustWait = this.#waiters.size > 0 || (this.#wait?.askAgainAtMs ?? 0) > arrivedAtMs
+    return (mustWait ? undefined : await this.#ask()) ?? await this.#enqueue(request, arrivedAtMs)
   }
 
-  /**
-   * Returns a permit to send one request, at once or when the rate limit allows it.
-   * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
-   * @throws {ClientDisconnectedError} if the caller disconnects while it waits
-   */
-  acquire (request: PermitRequest, sequence = this.nextSequence()): Promise<Permit> | Permit {
-    const nowMs = Date.now()
-    const ready = this.#windows.readyAt(nowMs, request.isBuffered)
-    if (this.#waiters.size === 0 && ready.atMs <= nowMs) return this.#grant(request.isBuffered, nowMs)
-    if (ready.isFirm && ready.atMs - nowMs > request.maxWaitMs) throw this.#rateLimitProblem(nowMs, ready.atMs)
-    // A probe ends within `probeMs`, so a request waits for it even if its own limit is shorter.
-    const minWaitMs = ready.isProbing === true ? limits.rateLimit.probeMs : 0
-    return this.#enqueue(request, sequence, nowMs + Math.max(request.maxWaitMs, minWaitMs))
-  }
-
-  /** How long requests are throttled, in milliseconds; 0 if they are not. */
-  get throttledMs (): number {
-    return this.#windows.throttledMs(Date.now())
-  }
-
-  /** Stops requests for the time that Procore asked for. */
-  throttle (throttle: Throttle): void {
-    this.#windows.throttle(throttle, Date.now())
-    this.#grantReady()
-  }
-
-  /** Builds the problem of a request that waited too long. */
-  timeoutProblem (): Problem {
-    const nowMs = Date.now()
-    return this.#rateLimitProblem(nowMs, Math.max(nowMs, this.#windows.readyAt(nowMs, true).atMs))
-  }
-
-  /** Applies what other replicas know: a throttle by Procore, or a probe in flight. */
-  applyRemote ({ retryAfterMs, reason }: { retryAfterMs: number, reason: ThrottleReason | 'probe' }): void {
-    if (reason === 'probe') this.#windows.pauseFor(retryAfterMs, Date.now())
-    else this.#windows.throttle({ reason, durationMs: retryAfterMs }, Date.now())
-  }
-
-  /** Ends the pause for other replicas: requests that waited for them may try again. */
-  resume (): void {
-    if (this.#windows.resume()) this.#grantReady()
-  }
-
-  /** Stops the timer. */
   stop (): void {
     clearTimeout(this.#timer)
   }
 
-  async #enqueue (request: PermitRequest, sequence: number, deadlineMs: number): Promise<Permit> {
-    const { companyId, isBuffered, signal } = request
-    const { queueMax, queuePerCompanyMax } = limits.rateLimit
-    if (this.#counts.waiting >= queueMax || this.#waiters.sizeFor(companyId) >= queuePerCompanyMax) {
+  async #ask (): Promise<Permit | undefined> {
+    const reply = await this.limit.tryAcquire()
+    if ('release' in reply) {
+      this.#wait = undefined
+      return { release: update => { reply.release(update); this.#grantWaiting() } }
+    }
+    const nowMs = Date.now()
+    const untilMs = nowMs + reply.waitMs
+    const askAgainAtMs = reply.isFirm ? untilMs : Math.min(untilMs, nowMs + limits.rateLimit.pollMs)
+    this.#wait = { ...reply, untilMs, askAgainAtMs }
+    return undefined
+  }
+
+  async #enqueue ({ companyId, maxWaitMs, signal }: PermitRequest, arrivedAtMs: number): Promise<Permit> {
+    signal.throwIfAborted()
+    const { probeMs, pollMs, queueMax, queuePerCompanyMax } = limits.rateLimit
+    // A response to a request in flight arrives soon, so a request waits for it even if its own limit is shorter.
+    const minWaitMs = this.#wait?.isFirm === false ? probeMs + pollMs : 0
+    const deadlineMs = arrivedAtMs + Math.max(maxWaitMs, minWaitMs)
+    if (this.#isHopeless(deadlineMs)) throw this.#rateLimitProblem()
+    const ofCompany = [...this.#waiters].filter(waiter => waiter.companyId === companyId)
+    if (this.#counts.waiting >= queueMax || ofCompany.length >= queuePerCompanyMax) {
       throw overloadedProblem('Too many requests are waiting for Procore\'s rate limit.', { outcome: 'not_sent' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
-    const waiter: Waiter = { companyId, sequence, isBuffered, deadlineMs, resolve, reject }
-    this.#waiters.add(companyId, waiter)
-    this.#counts.waiting++
-    const onAbort = () => {
-      if (!this.#waiters.remove(companyId, waiter)) return
-      this.#counts.waiting--
-      reject(signal.reason)
-    }
+    const turn = Math.max(this.#turn, ...ofCompany.map(waiter => waiter.turn + 1))
+    const waiter: Waiter = { companyId, turn, deadlineMs, resolve, reject }
+    const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#grantReady()
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem()), deadlineMs - Date.now())
+    this.#waiters.add(waiter)
+    this.#counts.waiting++
+    this.#scheduleAsk()
     try {
       return await promise
     } finally {
+      this.#counts.waiting--
+      clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
     }
   }
 
-  #grant (isBuffered: boolean, nowMs: number): Permit {
-    const entry = this.#windows.acquire(nowMs, isBuffered)
-    return {
-      release: update => {
-        const releasedAtMs = Date.now()
-        if (update?.throttle !== undefined) this.#windows.throttle(update.throttle, releasedAtMs)
-        this.#windows.release(update ?? parseRateLimitUpdate(undefined, releasedAtMs), entry, releasedAtMs)
-        this.#grantReady()
-      },
-    }
-  }
-
-  /** Grants permits while the limit allows it, rejects expired waiters, and schedules the next run. */
-  #grantReady (): void {
-    clearTimeout(this.#timer)
-    for (;;) {
-      const nowMs = Date.now()
-      const waiter = this.#waiters.peek()
-      if (waiter === undefined) return
-      const { atMs, isFirm } = this.#windows.readyAt(nowMs, waiter.isBuffered)
-      if (atMs > nowMs) {
-        this.#rejectExpired(nowMs, atMs, isFirm)
-        this.#scheduleWakeup(nowMs, atMs)
-        return
+  /** Grants permits to the waiting requests until one has to wait longer. */
+  async #grantWaiting (): Promise<void> {
+    // A firm wait does not end earlier.
+    if (this.#wait?.isFirm === false) this.#wait = undefined
+    if (this.#isGranting) return
+    this.#isGranting = true
+    while (this.#waiters.size > 0) {
+      const permit = await this.#ask()
+      if (permit === undefined) break
+      const [waiter] = [...this.#waiters].sort((a, b) => a.turn - b.turn)
+      if (waiter === undefined) {
+        permit.release()
+        break
       }
-      this.#waiters.shift()
-      this.#counts.waiting--
-      waiter.resolve(this.#grant(waiter.isBuffered, nowMs))
+      this.#turn = waiter.turn
+      this.#waiters.delete(waiter)
+      waiter.resolve(permit)
     }
-  }
-
-  /** Rejects the waiters whose deadline has passed, or certainly passes before a permit can be granted. */
-  #rejectExpired (nowMs: number, atMs: number, isFirm: boolean): void {
-    for (const waiter of [...this.#waiters]) {
-      if (waiter.deadlineMs > nowMs && (!isFirm || atMs <= waiter.deadlineMs)) continue
-      this.#waiters.remove(waiter.companyId, waiter)
-      this.#counts.waiting--
-      waiter.reject(this.#rateLimitProblem(nowMs, atMs))
+    this.#isGranting = false
+    for (const waiter of this.#waiters) {
+      if (this.#isHopeless(waiter.deadlineMs)) this.#reject(waiter, this.#rateLimitProblem())
     }
+    this.#scheduleAsk()
   }
 
-  #scheduleWakeup (nowMs: number, atMs: number): void {
-    let nextMs = atMs
-    for (const { deadlineMs } of this.#waiters) nextMs = Math.min(nextMs, deadlineMs)
-    if (this.#waiters.size > 0) this.#timer = setTimeout(() => this.#grantReady(), nextMs - nowMs)
+  /** Removes the waiter at once, so that no permit is granted to it anymore. */
+  #reject (waiter: Waiter, reason: unknown): void {
+    this.#waiters.delete(waiter)
+    waiter.reject(reason)
   }
 
-  #rateLimitProblem (nowMs: number, atMs: number): Problem {
-    const headers = { 'retry-after': String(Math.max(1, Math.ceil((atMs - nowMs) / 1000))) }
-    if (this.#windows.throttleReason(nowMs) === 'unavailable') {
+  #scheduleAsk (): void {
+    clearTimeout(this.#timer)
+    if (this.#waiters.size === 0) return
+    this.#timer = setTimeout(() => this.#grantWaiting(), (this.#wait?.askAgainAtMs ?? 0) - Date.now())
+  }
+
+  #isHopeless (deadlineMs: number): boolean {
+    return this.#wait !== undefined && this.#wait.isFirm && this.#wait.untilMs > deadlineMs
+  }
+
+  #rateLimitProblem (): Problem {
+    const seconds = Math.ceil(((this.#wait?.untilMs ?? 0) - Date.now()) / 1000)
+    const headers = { 'retry-after': String(Math.max(1, seconds)) }
+    if (this.#wait?.reason === 'unavailable') {
       const detail = 'Procore is not available and asked to retry later.'
       return new Problem('procore_unavailable', detail, { outcome: 'not_sent', headers })
     }
