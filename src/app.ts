@@ -18,7 +18,6 @@ import { registerGauges } from './telemetry/gauges.ts'
 import { healthPlugin } from './health/plugin.ts'
 import type { ObservedComponents } from './telemetry/dependencies.ts'
 import { RecentProblems } from './telemetry/recent-problems.ts'
-import { createLineWriter } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import type { RequestTracer } from './telemetry/tracing.ts'
 import { registerDocs } from './ui/docs/plugin.ts'
@@ -72,7 +71,7 @@ export async function buildApp (
   const allowedMethods = new AllowedMethods(fastify)
 
   registerRequestEnd(fastify, request => tracing?.createRecord(request) ?? createRecord(request), [
-    createAccessLog(createLineWriter(log)),
+    createAccessLog(log),
     metrics.onRequestEnd,
     recentProblems.onRequestEnd,
     ...(tracing === undefined ? [] : [tracing.onRequestEnd]),

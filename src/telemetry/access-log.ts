@@ -1,13 +1,13 @@
 /** Writes the access log: one line for each request, with ids, codes, sizes and times from its record. */
 import type { RequestEnd, RequestEndListener } from './request-end.ts'
-import type { LineWriter } from './logger.ts'
+import type { Logger } from './logger.ts'
 
 /**
  * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above.
  * Times are in milliseconds, rounded to tenths; sizes are in bytes.
  */
-export function createAccessLog (write: LineWriter): RequestEndListener {
-  return requestEnd => write(requestEnd.status >= 500 ? 'warn' : 'info', buildLogLine(requestEnd), 'request')
+export function createAccessLog (log: Logger): RequestEndListener {
+  return requestEnd => log[requestEnd.status >= 500 ? 'warn' : 'info'](buildLogLine(requestEnd), 'request')
 }
 
 function buildLogLine ({ request, reply, status, route }: RequestEnd): object {
