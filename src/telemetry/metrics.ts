@@ -3,11 +3,10 @@
  * all known in advance: route patterns, methods, problem codes, status classes. No value comes from a caller.
  */
 import type { FastifyInstance } from 'fastify'
-import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
 import type { UnparsedRequest } from './request-end.ts'
-import { LabelledCounter } from './counter.ts'
 import type { RequestRecord } from './request-record.ts'
 
 /** Prefix of the names of the service's own metrics. */
@@ -164,8 +163,8 @@ export class Metrics {
     })
   }
 
-  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): LabelledCounter<Label> {
-    return new LabelledCounter(metricPrefix + name, help, labelNames, this.registry)
+  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name: metricPrefix + name, help, labelNames, registers: [this.registry] })
   }
 
   #histogram<Label extends string> (
