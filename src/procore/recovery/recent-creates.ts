@@ -5,7 +5,6 @@
  */
 import { LRUCache } from 'lru-cache'
 import { limits } from '../../config/limits.ts'
-import { SlotSet } from '../../util/slot-set.ts'
 import type { LookupCriteria } from './lookup.ts'
 
 interface PendingCreate {
@@ -19,23 +18,25 @@ interface PendingCreate {
  * `limits.recentCreates.perEmailMax` creates of each. The address whose latest create is the oldest is evicted first.
  */
 export class RecentCreates {
-  readonly #inFlight = new SlotSet<PendingCreate>()
+  readonly #inFlight = new Set<PendingCreate>()
   /** When the creates were sent, by company and address. Only a create counts as a use (`peek` does not). */
   readonly #sentAtMsByDedupeKey = new LRUCache<string, number[]>({ max: limits.recentCreates.emailsMax })
 
-  /** Returns the slot to pass to `settle`, or undefined if the create has no lookup criteria. */
-  track (create: PendingCreate): number | undefined {
-    return create.lookupCriteria === undefined ? undefined : this.#inFlight.add(create)
+  /** Adds a create in flight. Returns whether `settle` has to record it: only if it has lookup criteria. */
+  track (create: PendingCreate): boolean {
+    if (create.lookupCriteria === undefined) return false
+    this.#inFlight.add(create)
+    return true
   }
 
   /**
    * Ends a create.
-   * @param slot from `track`
+   * @param isTracked from `track`
    * @param sentAtMs undefined if it is certain that Procore did not create a record
    */
-  settle (slot: number | undefined, create: PendingCreate, sentAtMs: number | undefined): void {
-    if (slot === undefined) return
-    this.#inFlight.remove(slot)
+  settle (isTracked: boolean, create: PendingCreate, sentAtMs: number | undefined): void {
+    if (!isTracked) return
+    this.#inFlight.delete(create)
     if (sentAtMs === undefined) return
     const dedupeKey = getDedupeKey(create)
     const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
