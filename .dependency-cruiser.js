@@ -41,7 +41,7 @@ const packages = {
   undici: 'src/(http|auth|procore)|tools',
   oauth4webapi: 'src/procore',
   jose: 'src/auth',
-  ioredis: 'src/(auth|storage)',
+  ioredis: 'src/storage',
   pino: 'src/telemetry',
   'prom-client': 'src/telemetry',
   '@opentelemetry': 'src/telemetry',

@@ -15,9 +15,10 @@ COPY tools/scripts/warm-compile-cache.ts ./tools/scripts/
 
 # Writes the compile cache, so that a start does not compile the sources again. Node keeps one cache per user, with
 # permissions for that user only: create it as `node`, then give it to root, so that the service can read it but not
-# change it.
+# change it. The V8 flags must be those of CMD: V8 rejects code that was compiled with others.
 RUN install -d -o node node_modules/.cache \
- && setpriv --reuid=node --clear-groups node tools/scripts/warm-compile-cache.ts \
+ && setpriv --reuid=node --clear-groups \
+   node --no-allocation-site-pretenuring --expose-gc tools/scripts/warm-compile-cache.ts \
  && chown -R root node_modules/.cache && chmod -R a+rX node_modules/.cache
 
 # Node accepts a cache entry only for the same path and the same content, so WORKDIR must be that of the stage above.
@@ -44,4 +45,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "src/health/container-check.ts"]
 
 # Node is process 1, without a shell or npm in between, so that it receives SIGTERM.
-CMD ["node", "src/main.ts"]
+# The V8 flags are those of `npm start`, and of the stage that compiles (docs/deployment.md).
+CMD ["node", "--no-allocation-site-pretenuring", "--expose-gc", "src/main.ts"]

@@ -5,12 +5,12 @@ import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { assertSchema } from '../test/helpers/assert-schema.ts'
 import { freePort } from '../test/helpers/free-port.ts'
 import { getPort } from '../test/helpers/listen.ts'
+import { getNodeFlags, root } from '../test/helpers/spawn-program.ts'
 import { environmentFor, rounds } from './helpers.ts'
 
 /** A program to measure, which forwards requests to the upstream. */
@@ -59,8 +59,7 @@ function pinCommand (command: string, args: readonly string[]): [string, string[
 
 async function startNodeProgram (file: string, env: Record<string, string>): Promise<RunningContestant> {
   const logPath = join(mkdtempSync(join(tmpdir(), 'bench-')), 'log')
-  const programPath = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(...pinCommand(process.execPath, [programPath]), {
+  const child = spawn(...pinCommand(process.execPath, [...getNodeFlags(file), join(root, file)]), {
     env,
     stdio: ['ignore', openSync(logPath, 'w'), 'inherit'],
   })
@@ -86,7 +85,7 @@ function createPeer (name: string, file: string): Contestant {
   return {
     name,
     headers: {},
-    start: (upstreamUrl, env) => startNodeProgram(`peers/${file}`, { UPSTREAM: upstreamUrl, ...env }),
+    start: (upstreamUrl, env) => startNodeProgram(`bench/peers/${file}`, { UPSTREAM: upstreamUrl, ...env }),
   }
 }
 
@@ -127,7 +126,7 @@ export async function createServiceContestant (
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
     start: async (upstreamUrl, extraEnv = {}) => {
-      const running = await startNodeProgram('../src/main.ts', {
+      const running = await startNodeProgram('src/main.ts', {
         ...environmentFor(upstreamUrl),
         ...issuer.env,
         MAX_CONCURRENT_UPLOADS: '1000',

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { JwtAuthenticator } from '../src/auth/jwt.ts'
 import { freePort } from '../test/helpers/free-port.ts'
+import { getNodeFlags } from '../test/helpers/spawn-program.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
 import { startIssuer } from './contestants.ts'
 import { environmentFor, saveResults, median, rounds } from './helpers.ts'
@@ -38,7 +39,7 @@ upstream.child.kill()
 async function measureTimeToReady (env: Record<string, string> = {}): Promise<number> {
   const port = await freePort()
   const startedAt = performance.now()
-  const child = spawn(process.execPath, ['src/main.ts'], {
+  const child = spawn(process.execPath, [...getNodeFlags('src/main.ts'), 'src/main.ts'], {
     env: { ...environmentFor(upstream.url), ...issuer.env, ...env, PORT: String(port) },
     stdio: 'ignore',
   })

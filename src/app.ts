@@ -26,7 +26,6 @@ import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
 import type { ObservedComponents } from './telemetry/dependencies.ts'
 import { addGauges } from './telemetry/gauges.ts'
-import { createLineWriter } from './telemetry/logger.ts'
 import { Metrics, metricsPlugin } from './telemetry/metrics.ts'
 import { RecentProblems } from './telemetry/recent-problems.ts'
 import { createRecord } from './telemetry/request-record.ts'
@@ -61,7 +60,7 @@ export async function buildApp (
   const sharedState = await loadSharedState(config, log)
   const metrics = new Metrics(endpoints)
   const recentProblems = new RecentProblems()
-  const listeners = [createAccessLog(createLineWriter(log)), metrics, recentProblems]
+  const listeners = [createAccessLog(log), metrics, recentProblems]
   const inFlight = new InFlightRequests(tracing === undefined ? listeners : [...listeners, tracing])
   const onAccessTokenRequest = (durationMs: number) => metrics.recordAccessTokenRequest(durationMs)
   const procore = new ProcoreClient(config.procore, proxy, log, sharedState, onAccessTokenRequest)

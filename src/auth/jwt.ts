@@ -5,8 +5,8 @@
 import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
+import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
-import { evictOldest } from '../util/evict-oldest.ts'
 import { Problem } from '../server/problem.ts'
 import type { JwtConfig } from '../config/parse-env.ts'
 import type { JwksCache } from './jwks.ts'
@@ -31,13 +31,16 @@ const algorithms = [
 /** RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1). */
 const bearerPattern = /^bearer +([\w.~+/-]+=*) *$/i
 
-/** Verifies JWTs and caches `limits.jwt.cacheMax` of them for `limits.jwt.cacheTtlMs`, none beyond its `exp`. */
+/**
+ * Verifies JWTs and caches `limits.jwt.cacheMax` of them for `limits.jwt.cacheTtlMs`, none beyond its `exp`. The least
+ * recently used is evicted first.
+ */
 export class JwtAuthenticator {
   readonly #config: JwtConfig
   readonly #jwks: Pick<JwksCache, 'getKey'>
   readonly #verifyOptions: JWTVerifyOptions
-  /** Identities by hash of the JWT, so that no JWT is stored. The oldest is evicted first. */
-  readonly #cache = new Map<string, { identity: Identity, expiresAtMs: number }>()
+  /** Identities by hash of the JWT, so that no JWT is stored. The clock is that of `exp`. */
+  readonly #cache = new LRUCache<string, Identity>({ max: limits.jwt.cacheMax, perf: Date, ttlResolution: 0 })
 
   constructor (config: JwtConfig, jwks: Pick<JwksCache, 'getKey'>) {
     this.#config = config
@@ -58,9 +61,7 @@ export class JwtAuthenticator {
   authenticate (headers: IncomingHttpHeaders): Identity | Promise<Identity> {
     const jwt = parseBearerJwt(headers.authorization)
     const digest = hash('sha256', jwt, 'base64url')
-    const cached = this.#cache.get(digest)
-    if (cached !== undefined && cached.expiresAtMs > Date.now()) return cached.identity
-    return this.#verify(jwt, digest)
+    return this.#cache.get(digest) ?? this.#verify(jwt, digest)
   }
 
   async #verify (jwt: string, digest: string): Promise<Identity> {
@@ -74,7 +75,9 @@ export class JwtAuthenticator {
       throw invalidJwtProblem()
     }
     const identity = this.#toIdentity(sub, payload)
-    this.#store(digest, identity, Math.min(Date.now() + limits.jwt.cacheTtlMs, exp * 1000))
+    const ttl = Math.min(limits.jwt.cacheTtlMs, Math.floor(exp * 1000 - Date.now()))
+    // A JWT may be past its `exp` by the clock tolerance. lru-cache takes a TTL of 0 as none.
+    if (ttl > 0) this.#cache.set(digest, identity, { ttl })
     return identity
   }
 
@@ -87,12 +90,6 @@ export class JwtAuthenticator {
       companies: companiesClaim === '' ? undefined : parseCompaniesClaim(companies),
       scopes: scopePrefix === '' ? undefined : parseScopeClaim(payload['scope']),
     }
-  }
-
-  #store (digest: string, identity: Identity, expiresAtMs: number): void {
-    this.#cache.delete(digest)
-    this.#cache.set(digest, { identity, expiresAtMs })
-    evictOldest(this.#cache, () => this.#cache.size / limits.jwt.cacheMax, oldest => this.#cache.delete(oldest))
   }
 }
 

@@ -1,17 +1,18 @@
 /**
- * Counts the requests of callers in Redis, together with all replicas, and locally while Redis is down. It is imported,
- * and ioredis with it, only if `REDIS_URL` is set.
+ * Counts the requests of callers in Redis, together with all replicas, and locally while Redis is down. It is imported
+ * only if `REDIS_URL` is set.
  */
 import type { FastifyRateLimitOptions, FastifyRateLimitStore } from '@fastify/rate-limit'
-import LocalStore from '@fastify/rate-limit/store/LocalStore.js'
-import RedisStore from '@fastify/rate-limit/store/RedisStore.js'
+import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
-import { redisKeyPrefix, type RedisConnection } from '../storage/redis.ts'
+import type { RedisConnection } from '../storage/redis.ts'
 
+/** A custom store, as the option `store` of @fastify/rate-limit documents it. */
 type RateLimitStoreClass = new (options: FastifyRateLimitOptions) => FastifyRateLimitStore
 
 interface RateLimitCount {
   current: number
+  /** Time until the window ends, in milliseconds. */
   ttl: number
 }
 
@@ -20,24 +21,53 @@ interface RateLimitCount {
  * @param pseudonymize hides the caller's subject or address in Redis
  */
 export function createRateLimitStore (
-  store: RedisConnection,
+  redis: Pick<RedisConnection, 'script'>,
   pseudonymize: (callerId: string) => string
 ): RateLimitStoreClass {
   return class implements FastifyRateLimitStore {
-    readonly #local = new LocalStore(false, false, limits.callerRate.callersMax)
-    readonly #redis = new RedisStore(false, false, store.client, `${redisKeyPrefix}rate:`)
+    readonly #local = new LocalCounter()
 
-    incr (...[callerId, callback, windowMs, max]: Parameters<FastifyRateLimitStore['incr']>): void {
-      const countInRedis = () => new Promise<RateLimitCount | undefined>((resolve, reject) => {
-        const settle: typeof callback = (error, result) => error === null ? resolve(result) : reject(error)
-        this.#redis.incr(pseudonymize(callerId), settle, windowMs, max)
-      })
-      const countLocally = () => this.#local.incr(callerId, callback, windowMs, max)
-      store.run(countInRedis).then(result => callback(null, result), countLocally)
+    incr (...[callerId, callback, windowMs]: Parameters<FastifyRateLimitStore['incr']>): void {
+      redis.script('count-request', [`rate:${pseudonymize(callerId)}`], [windowMs])
+        .then(parseReply)
+        .catch(() => this.#local.increment(callerId, windowMs))
+        .then(count => callback(null, count), callback)
     }
 
+    /** All routes share the counters. */
     child (): this {
       return this
     }
   }
+}
+
+/**
+ * Counts `limits.callerRate.callersMax` callers in the memory of this process, each until its window ends. The caller
+ * that called longest ago is evicted first.
+ */
+class LocalCounter {
+  readonly #windows = new LRUCache<string, { requestCount: number }>({
+    max: limits.callerRate.callersMax,
+    perf: Date,
+    ttlResolution: 0,
+  })
+
+  increment (callerId: string, windowMs: number): RateLimitCount {
+    const current = this.#windows.get(callerId)
+    if (current === undefined) {
+      this.#windows.set(callerId, { requestCount: 1 }, { ttl: windowMs })
+      return { current: 1, ttl: windowMs }
+    }
+    current.requestCount++
+    return { current: current.requestCount, ttl: this.#windows.getRemainingTTL(callerId) }
+  }
+}
+
+function parseReply (reply: unknown): RateLimitCount {
+  const values: unknown[] = Array.isArray(reply) ? reply : []
+  const [current, ttl] = values
+  if (typeof current !== 'number' || typeof ttl !== 'number') {
+    throw new TypeError('The script count-request did not return two numbers.')
+  }
+  return { current, ttl }
 }

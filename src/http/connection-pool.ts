@@ -2,10 +2,10 @@
  * Creates the connections to other hosts with explicit settings: certificates are verified, redirects are not followed,
  * HTTP/2 is off, and this side closes idle connections first.
  */
-import type { Socket } from 'node:net'
 import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
+import { delayWriteErrors } from './delay-write-errors.ts'
 
 /** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
 export interface ProxyConfig {
@@ -100,21 +100,4 @@ function createPool (origin: string | URL, maxConnections: number, connector: bu
     maxHeaderSize: limits.server.headersMaxBytes,
     strictContentLength: true,
   })
-}
-
-type WriteCallback = (error?: Error | null) => void
-
-/**
- * Delays write errors of a socket. A server that responds before the request body is complete and then closes resets
- * the connection: the next write fails, and would destroy the socket before the response in its buffer is read.
- */
-function delayWriteErrors (socket: Socket): void {
-  const delayed = (callback: WriteCallback): WriteCallback => error => {
-    if (error === undefined || error === null) callback()
-    else setTimeout(callback, limits.upstream.writeErrorDelayMs, error)
-  }
-  const write = socket._write.bind(socket)
-  const writev = socket._writev?.bind(socket)
-  socket._write = (chunk, encoding, callback) => write(chunk, encoding, delayed(callback))
-  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, delayed(callback))
 }

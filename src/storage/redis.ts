@@ -32,6 +32,7 @@ const scripts = {
   'extend-key': 1,
   'read-rate-limit': 2,
   'replace-rate-limit': 2,
+  'count-request': 1,
   lock: 1,
   unlock: 1,
 } as const
@@ -49,8 +50,7 @@ export const redisKeyPrefix = 'procore-bff:'
  * throws `StoreUnavailableError` and is not retried.
  */
 export class RedisConnection {
-  /** Exposed for @fastify/rate-limit, which defines commands of its own. All other code uses `run` and `script`. */
-  readonly client: Redis
+  readonly #client: Redis
   readonly #log: Logger
   /** Up if the last call or probe succeeded. */
   readonly status = new DependencyStatus()
@@ -68,7 +68,7 @@ export class RedisConnection {
 
   constructor (url: Secret, log: Logger) {
     this.#log = log
-    this.client = new Redis(url.reveal(), {
+    this.#client = new Redis(url.reveal(), {
       lazyConnect: true,
       connectTimeout: limits.redis.connectTimeoutMs,
       // A command that cannot be sent now must not be sent later, and one that may have been executed must not be
@@ -83,11 +83,11 @@ export class RedisConnection {
     })
     for (const [name, numberOfKeys] of Object.entries(scripts)) {
       const lua = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8')
-      this.client.defineCommand(name, { lua, numberOfKeys })
+      this.#client.defineCommand(name, { lua, numberOfKeys })
     }
-    this.client.on('error', error => this.#markDown(error))
-    this.client.on('close', () => this.#markDown(new Error('The connection to Redis was closed.')))
-    this.client.on('ready', () => this.#probe())
+    this.#client.on('error', error => this.#markDown(error))
+    this.#client.on('close', () => this.#markDown(new Error('The connection to Redis was closed.')))
+    this.#client.on('ready', () => this.#probe())
   }
 
   /** Whether calls are sent. Otherwise they fail immediately. */
@@ -99,7 +99,7 @@ export class RedisConnection {
   async start (): Promise<void> {
     // `connectTimeout` of ioredis covers the handshake only. A Redis that hangs or still loads its data does not
     // respond after it.
-    const connected = this.client.connect().then(() => this.#probe())
+    const connected = this.#client.connect().then(() => this.#probe())
     await withTimeout(connected, limits.redis.connectTimeoutMs).catch((error: unknown) => this.#markDown(error))
   }
 
@@ -107,7 +107,7 @@ export class RedisConnection {
   async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#probeTimer)
-    this.client.disconnect()
+    this.#client.disconnect()
   }
 
   /** @throws {StoreUnavailableError} */
@@ -116,7 +116,7 @@ export class RedisConnection {
     this.#inFlight++
     this.counts.calls++
     try {
-      return await withTimeout(call(this.client))
+      return await withTimeout(call(this.#client))
     } catch (error) {
       this.counts.failures++
       this.#markDown(error)
@@ -213,12 +213,12 @@ export class RedisConnection {
   async #runProbe (): Promise<void> {
     if (this.#closed || this.isUp) return
     try {
-      await withTimeout(this.client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000))
+      await withTimeout(this.#client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000))
     } catch (error) {
       this.#markDown(error)
       this.#failedProbes++
       // A connection without responses may be dead, for example after a failover.
-      if (this.#failedProbes % probesPerConnection === 0) this.client.disconnect(true)
+      if (this.#failedProbes % probesPerConnection === 0) this.#client.disconnect(true)
       return
     }
     this.#failedProbes = 0

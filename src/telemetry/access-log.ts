@@ -1,16 +1,16 @@
 /** Writes the access log: one line for each request, with ids, codes, sizes and times from its record. */
+import type { Logger } from './logger.ts'
 import type { RequestEnd, RequestEndListener, UpstreamRecord } from './request-record.ts'
-import type { LineWriter } from './logger.ts'
 
 /**
  * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above,
  * and `background request` when a request to Procore ends for which no caller waits any longer. Times are in
  * milliseconds, rounded to tenths; sizes are in bytes.
  */
-export function createAccessLog (write: LineWriter): RequestEndListener {
+export function createAccessLog (log: Logger): RequestEndListener {
   return {
-    onRequestEnd: end => write(end.status >= 500 ? 'warn' : 'info', buildLogLine(end), 'request'),
-    onBackgroundEnd: record => write('info', buildBackgroundLine(record), 'background request'),
+    onRequestEnd: end => log[end.status >= 500 ? 'warn' : 'info'](buildLogLine(end), 'request'),
+    onBackgroundEnd: record => log.info(buildBackgroundLine(record), 'background request'),
   }
 }
 

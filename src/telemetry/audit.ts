@@ -6,7 +6,6 @@
 import { hash, hkdfSync } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Secret } from '../config/secret.ts'
-import { createLineWriter, type LineWriter } from './logger.ts'
 import type { ChangeOutcome } from './request-record.ts'
 
 /** Fields of one line. Fields that are undefined are left out. */
@@ -28,23 +27,23 @@ export interface AuditEntry {
 }
 
 export class Audit {
-  readonly #write: LineWriter
+  readonly #log: FastifyBaseLogger
   readonly #fingerprintKey: string
 
   /**
    * Derives the key of the fingerprints from the secret as it is at startup (HKDF, RFC 5869). A new secret therefore
    * changes all fingerprints.
-   * @throws {TypeError} if the logger was not created by `createLog`
    */
   constructor (log: FastifyBaseLogger, secret: Secret) {
-    this.#write = createLineWriter(log, { ignoreLevel: true, name: 'audit' })
+    // A level of its own, so that LOG_LEVEL does not silence it.
+    this.#log = log.child({ name: 'audit' }, { level: 'info' })
     const derivedKey = hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)
     this.#fingerprintKey = Buffer.from(derivedKey).toString('base64url')
   }
 
   /** Writes a line with level `info`, even if the log level is higher. */
   write (entry: AuditEntry, event: 'create' | 'change'): void {
-    this.#write('info', entry, event)
+    this.#log.info(entry, event)
   }
 
   /**

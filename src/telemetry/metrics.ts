@@ -3,10 +3,9 @@
  * all known in advance: route patterns, methods, problem codes, status classes. No value comes from a caller.
  */
 import type { FastifyInstance } from 'fastify'
-import { Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
-import { LabelledCounter } from './counter.ts'
 import type { RequestEndListener, RequestRecord, UnparsedRequest, UpstreamRecord } from './request-record.ts'
 
 /** Prefix of the names of the service's own metrics. */
@@ -155,8 +154,8 @@ export class Metrics implements RequestEndListener {
     this.#accessTokenRequestDuration.observe(durationMs / 1000)
   }
 
-  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): LabelledCounter<Label> {
-    return new LabelledCounter(metricPrefix + name, help, labelNames, this.registry)
+  #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name: metricPrefix + name, help, labelNames, registers: [this.registry] })
   }
 
   #histogram<Label extends string> (

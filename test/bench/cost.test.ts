@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { Pool } from 'undici'
 import { createBody, environmentFor } from '../../bench/helpers.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
-import { root } from '../helpers/spawn-program.ts'
+import { getNodeFlags, root } from '../helpers/spawn-program.ts'
 
 const connections = 16
 const warmUpCreates = 3000
@@ -37,7 +37,7 @@ const listeningLine = Type.Object({ url: Type.String() })
 const probeMessages = Type.Tuple([Type.Object({ bytes: Type.Number() }), Type.Undefined()])
 
 async function startProbed (t: Test, file: string, env: Record<string, string>): Promise<ProbedProgram> {
-  const execArgv = ['--import', join(root, 'test/helpers/allocation-probe.ts')]
+  const execArgv = [...getNodeFlags(file), '--import', join(root, 'test/helpers/allocation-probe.ts')]
   const child = fork(join(root, file), { env, execArgv, silent: true })
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''

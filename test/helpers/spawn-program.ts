@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
 import { assertSchema } from './assert-schema.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -33,12 +34,18 @@ export function parseListeningUrl (line: string): string | undefined {
   return assertSchema(Type.Object({ url: Type.String() }), JSON.parse(line)).url
 }
 
+/** Returns the flags with which an npm script, such as `npm start`, passes a program to Node. */
+export function getNodeFlags (file: string): string[] {
+  const words = Object.values(packageJson.scripts).map(command => command.split(' '))
+  return words.find(([program, ...args]) => program === 'node' && args.at(-1) === file)?.slice(1, -1) ?? []
+}
+
 /** @param commandLine runs the file instead of this process's Node */
 export function spawnProgram (
   t: Test, file: string, env: Record<string, string> = {}, cwd = root, commandLine: readonly string[] = []
 ): Program {
   const [command = process.execPath, ...args] = commandLine
-  const child = spawn(command, [...args, file], {
+  const child = spawn(command, [...args, ...getNodeFlags(file), file], {
     cwd, env: { ...inheritedEnv, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
   })
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>()

@@ -169,7 +169,8 @@ t.test('the number of remembered creates is limited', async t => {
   }
   const trackAndSettle = (companyId: number, sentAtMs: number) => {
     const create = buildCreate(companyId)
-    recentCreates.settle(recentCreates.track(create), create, sentAtMs)
+    recentCreates.track(create)
+    recentCreates.settle(create, sentAtMs)
   }
   for (let companyId = 0; companyId <= emailsMax; companyId++) trackAndSettle(companyId, 5)
   t.notOk(recentCreates.hasConcurrentDuplicate(buildCreate(0), 1, 10), 'the oldest is evicted')

@@ -11,6 +11,7 @@ import {
   multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson, type MultipartPart, type TestResponse,
 } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
+import { skipTime } from '../helpers/skip-time.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const withKey = (value: string) => ({ 'idempotency-key': value })
@@ -340,8 +341,24 @@ t.test('the store in memory evicts the oldest settled record by bytes and by age
   t.match(await store.claim('running'), { state: 'running' })
   await store.release('running')
   t.equal(await store.claim('running'), undefined)
-  nowMs += limits.idempotency.ttlMs
+  nowMs += limits.idempotency.ttlMs + 1
   t.equal(await store.claim('three'), undefined, 'the record has expired')
+})
+
+t.test('the store in memory limits the number of settled records, and removes expired ones', async t => {
+  const store = new MemoryIdempotencyStore()
+  const unknown = { state: 'unknown', fingerprint: 'f', sentAtMs: 0, code: 'procore_timeout' } as const
+  const { keysMax, ttlMs } = limits.idempotency
+  for (let index = 0; index <= keysMax; index++) await store.settle(String(index), unknown)
+  t.equal(store.peek('0'), undefined, 'the oldest record is evicted')
+  t.match(store.peek(String(keysMax / 100)), unknown)
+  t.match(store.peek(String(keysMax)), unknown)
+  const skip = skipTime(t)
+  skip(ttlMs + 60_000)
+  await store.settle('new', unknown)
+  skip(-ttlMs)
+  t.equal(store.peek(String(keysMax)), undefined, 'expired records are removed, not only ignored')
+  t.match(store.peek('new'), unknown)
 })
 
 t.test('a streamed form with an early success of Procore is unknown, and is never sent again', async t => {

@@ -287,7 +287,7 @@ t.test('slow replies of Redis are used until the timeout, and do not delay a cre
 t.test('a short stall of Redis rejects no request with a key, and no key is claimed twice', { skip }, async t => {
   const redis = await startRedis(t)
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
-  const { client } = service.app.redis ?? {}
+  const client = await service.app.redis?.run(async client => client)
   if (client === undefined) throw new Error('Redis is not configured')
   const probes = t.capture(client, 'set', client.set.bind(client))
   redis.pause()

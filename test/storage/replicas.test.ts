@@ -173,7 +173,7 @@ t.test('a Retry-After that one replica received applies to all', { skip }, async
 
 t.test('the rate of a caller is counted across replicas', { skip }, async t => {
   const issuer = await startIssuer(t)
-  const { first, second } = await startReplicas(t, 2, { env: { ...issuer.env, CALLER_RATE_PER_MINUTE: '3' } })
+  const { first, second, redis } = await startReplicas(t, 2, { env: { ...issuer.env, CALLER_RATE_PER_MINUTE: '3' } })
   const headers = bearerHeader(await issuer.sign())
   for (const { usersUrl } of [first, second, first]) {
     t.equal((await sendJson(usersUrl, { user: {} }, headers)).status, 422)
@@ -183,6 +183,10 @@ t.test('the rate of a caller is counted across replicas', { skip }, async t => {
     json: { code: 'too_many_requests' },
     headers: { 'ratelimit-remaining': '0' },
   })
+  const redisKeys = await redis.client.keys('procore-bff:rate:*')
+  t.equal(redisKeys.length, 1)
+  const ttlMs = await redis.client.pttl(redisKeys[0] ?? '')
+  t.ok(ttlMs > 0 && ttlMs <= 60_000, `the window ends in ${ttlMs} ms`)
 })
 
 t.test('a request that waits for another replica waits at most RATE_LIMIT_MAX_WAIT_MS', { skip }, async t => {

@@ -48,7 +48,9 @@ const imageStart = Buffer.from('89504e470d0a1a0a0000000d494844520000004000000040
 
 /** A form with its avatar after the fields, and further fields after the avatar. */
 function form (avatarBytes: number, lastFields: Readonly<Record<string, string>> = {}): Message {
-  const fields = (values: Readonly<Record<string, string>>) => Object.entries(values).map(([name, value]) => part(`name="user[${name}]"`, value))
+  const fields = (values: Readonly<Record<string, string>>) => {
+    return Object.entries(values).map(([name, value]) => part(`name="user[${name}]"`, value))
+  }
   const avatar = part('name="user[avatar]"; filename="a.png"', imageStart.padEnd(avatarBytes, '\0'))
   const body = `${[...fields(user()), avatar, ...fields(lastFields)].join('')}--${boundary}--\r\n`
   return { headers: [`content-type: multipart/form-data; boundary=${boundary}`], body }

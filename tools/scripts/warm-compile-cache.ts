@@ -1,13 +1,11 @@
 /**
  * Builds the service once and exits, so that Node writes the compiled code of every module that a start loads to the
- * compile cache. Run while an image is built, because the running container cannot write the cache. Makes no network
- * request.
+ * compile cache. Run while an image is built, because the running container cannot write the cache. Must run with the
+ * V8 flags of the service, because V8 rejects code that was compiled with others. Makes no network request.
  */
 import '../../src/server/compile-cache.ts'
 
-// Dynamic imports, because static ones would be loaded before the compile cache is enabled. The order
-// is that of src/main.ts: modules that are loaded later are compiled with the V8 flags that the service sets, and V8
-// rejects cached code of other flags.
+// Dynamic imports, because static ones would be loaded before the compile cache is enabled.
 await import('../../src/server/process.ts')
 
 const { buildApp } = await import('../../src/app.ts')

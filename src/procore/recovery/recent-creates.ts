@@ -3,9 +3,8 @@
  * address) and its creation time, so two creates of one address are indistinguishable: the record of one must not be
  * attributed to the other. Each replica knows only its own creates.
  */
+import { LRUCache } from 'lru-cache'
 import { limits } from '../../config/limits.ts'
-import { evictOldest } from '../../util/evict-oldest.ts'
-import { SlotSet } from '../../util/slot-set.ts'
 import type { LookupCriteria } from './lookup.ts'
 
 interface PendingCreate {
@@ -16,35 +15,29 @@ interface PendingCreate {
 
 /**
  * The creates of this process: at most `limits.recentCreates.emailsMax` addresses, and the latest
- * `limits.recentCreates.perEmailMax` creates of each. The oldest are evicted first.
+ * `limits.recentCreates.perEmailMax` creates of each. The address whose latest create is the oldest is evicted first.
  */
 export class RecentCreates {
-  readonly #inFlight = new SlotSet<PendingCreate>()
-  /** When the creates were sent, by company and address; ordered by the latest create, oldest first. */
-  readonly #sentAtMsByDedupeKey = new Map<string, number[]>()
+  readonly #inFlight = new Set<PendingCreate>()
+  /** When the creates were sent, by company and address. Only a create counts as a use (`peek` does not). */
+  readonly #sentAtMsByDedupeKey = new LRUCache<string, number[]>({ max: limits.recentCreates.emailsMax })
 
-  /** Returns the slot to pass to `settle`, or undefined if the create has no lookup criteria. */
-  track (create: PendingCreate): number | undefined {
-    return create.lookupCriteria === undefined ? undefined : this.#inFlight.add(create)
+  /** Adds a create in flight, if it has lookup criteria. */
+  track (create: PendingCreate): void {
+    if (create.lookupCriteria !== undefined) this.#inFlight.add(create)
   }
 
   /**
-   * Ends a create.
-   * @param slot from `track`
+   * Ends a create that was tracked.
    * @param sentAtMs undefined if it is certain that Procore did not create a record
    */
-  settle (slot: number | undefined, create: PendingCreate, sentAtMs: number | undefined): void {
-    if (slot === undefined) return
-    this.#inFlight.remove(slot)
-    if (sentAtMs === undefined) return
+  settle (create: PendingCreate, sentAtMs: number | undefined): void {
+    if (!this.#inFlight.delete(create) || sentAtMs === undefined) return
     const dedupeKey = getDedupeKey(create)
     const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
     times.push(sentAtMs)
     if (times.length > limits.recentCreates.perEmailMax) times.shift()
-    this.#sentAtMsByDedupeKey.delete(dedupeKey)
     this.#sentAtMsByDedupeKey.set(dedupeKey, times)
-    const getLoad = () => this.#sentAtMsByDedupeKey.size / limits.recentCreates.emailsMax
-    evictOldest(this.#sentAtMsByDedupeKey, getLoad, oldest => this.#sentAtMsByDedupeKey.delete(oldest))
   }
 
   /**
@@ -54,7 +47,7 @@ export class RecentCreates {
   hasConcurrentDuplicate (create: PendingCreate, sentAtMs: number, maxAgeMs: number): boolean {
     const dedupeKey = getDedupeKey(create)
     for (const other of this.#inFlight) if (other !== create && getDedupeKey(other) === dedupeKey) return true
-    const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
+    const times = this.#sentAtMsByDedupeKey.peek(dedupeKey) ?? []
     const nearbyTimes = times.filter(time => Math.abs(time - sentAtMs) <= maxAgeMs)
     return nearbyTimes.length > (times.includes(sentAtMs) ? 1 : 0)
   }

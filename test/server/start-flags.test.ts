@@ -1,0 +1,49 @@
+// V8 flags are on the command line of the service. A flag that is set at run time can crash Node, and V8 prints an
+// error at each start once it has removed the flag.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { startTestEmulator } from '../helpers/service.ts'
+import { getNodeFlags, root, serviceEnvironment, spawnProgram } from '../helpers/spawn-program.ts'
+
+const exec = promisify(execFile)
+
+/** A module that reports every call of `v8.setFlagsFromString` on stderr. */
+const reportFlags = `data:text/javascript,${encodeURIComponent(`
+  import v8 from 'node:v8'
+  import { syncBuiltinESMExports } from 'node:module'
+  v8.setFlagsFromString = flag => process.stderr.write('V8 flag set at run time: ' + flag)
+  syncBuiltinESMExports()
+`)}`
+
+t.test('a start sets no V8 flag at run time and prints nothing on stderr', async t => {
+  const emulator = await startTestEmulator(t)
+  const commandLine = [process.execPath, '--import', reportFlags]
+  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator), root, commandLine)
+  await service.listening
+  service.child.kill('SIGTERM')
+  t.equal((await service.exit).code, 0)
+  t.equal(service.stderr(), '')
+})
+
+t.test('Node knows the flags of `npm start`', async t => {
+  const flags = getNodeFlags('src/main.ts')
+  t.strictSame(flags, ['--no-allocation-site-pretenuring', '--expose-gc'])
+  const { stderr } = await exec(process.execPath, [...flags, '--eval', ''])
+  t.equal(stderr, '')
+})
+
+t.test('streamed bytes cause minor collections if V8 exposes its garbage collector', async t => {
+  const script = `
+    import { hintMinorGc } from ${JSON.stringify(join(root, 'src/server/gc-hint.ts'))}
+    for (let chunk = 0; chunk < 64; chunk++) hintMinorGc(1_048_576)
+  `
+  const countCollections = async (flags: readonly string[]) => {
+    const args = [...flags, '--trace-gc', '--input-type=module', '--eval', script]
+    const { stdout } = await exec(process.execPath, args)
+    return stdout.split('\n').filter(line => line.includes('Scavenge')).length
+  }
+  const withoutGc = await countCollections([])
+  t.ok(await countCollections(['--expose-gc']) >= withoutGc + 8)
+})
