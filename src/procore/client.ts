@@ -82,7 +82,7 @@ export class ProcoreClient {
 
   /** A failure has the `outcome` of the request, after a lookup if the outcome of a create was unknown. */
   async send (call: ProcoreRequest): Promise<UpstreamResult> {
-    this.#recentCreates.track(call)
+    const slot = this.#recentCreates.track(call)
     let sentAtMs: number | undefined
     let result: UpstreamResult
     try {
@@ -91,7 +91,7 @@ export class ProcoreClient {
       // The clock of a streamed form starts with its last byte.
       if (mayHaveCreated(result)) sentAtMs = call.delivery?.sentAtMs ?? sent.startedAtMs
     } finally {
-      this.#recentCreates.settle(call, sentAtMs)
+      this.#recentCreates.settle(slot, call, sentAtMs)
     }
     if (sentAtMs === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
     return this.reconcile(call, result.error, sentAtMs)

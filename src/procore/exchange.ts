@@ -55,6 +55,7 @@ export function exchange (
     const handler = new ExchangeHandler(request, limits, signal, onSent, resolve)
     try {
       dispatcher.dispatch(request, handler)
+      handler.abortOnSignal()
     } catch (error) {
       // undici passes its errors to the handler. Another dispatcher may throw them.
       handler.onResponseError(null, toError(error))
@@ -97,8 +98,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#resolve = resolve
     this.#timerDueAtMs = this.#deadlineMs = performance.now() + limits.startTimeoutMs
     this.#timer = setTimeout(this.#onTimer, limits.startTimeoutMs)
-    signal.addEventListener('abort', this.#onAbort)
     if (isStream(request.body)) request.body.once('error', error => this.#abort(error))
+  }
+
+  /** Must be called after `dispatch`, which sends a buffered request at once if a connection is free. */
+  abortOnSignal (): void {
+    if (this.#requestSent || this.#settled) return
+    if (this.#signal.aborted) this.#onAbort()
+    else this.#signal.addEventListener('abort', this.#onAbort)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {

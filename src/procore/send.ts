@@ -20,7 +20,7 @@ import { classify, type Classification, type ResponseExpectation } from './class
 import type { Delivery } from './delivery.ts'
 import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
-import { errorType, failureType, startSpan, withSpan } from '../telemetry/spans.ts'
+import { errorType, failureType, startSpan, type SpanEnd } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
@@ -50,10 +50,15 @@ export interface SendResult {
   startedAtMs: number | undefined
 }
 
-/** One attempt that was sent, with its classification; or one that was not sent, with the reason as its result. */
-type Attempt =
-  | SendResult & { kind: 'sent', classification: Classification, accessToken: string, rateLimitWaitMs: number }
-  | SendResult & { kind: 'unsent' }
+interface SentAttempt extends SendResult {
+  kind: 'sent'
+  classification: Classification
+  accessToken: string
+  rateLimitWaitMs: number
+}
+
+/** An attempt that was not sent has the reason as its result. */
+type Attempt = SentAttempt | SendResult & { kind: 'unsent' }
 
 /** A shorter wait is the time of a function call. */
 const shortestRecordedWaitMs = 1
@@ -115,7 +120,7 @@ export class UpstreamSender {
   /** Whether a second attempt may succeed, and cannot make Procore act twice on a request that is not idempotent. */
   #mayRetry (
     attempt: Attempt, { body, signal, companyId }: UpstreamCall, maxWaitMs: number
-  ): attempt is Extract<Attempt, { kind: 'sent' }> {
+  ): attempt is SentAttempt {
     if (attempt.kind === 'unsent' || isStream(body) || signal.aborted) return false
     switch (attempt.classification.retryReason) {
       // Procore would refuse the same access token again.
@@ -132,16 +137,18 @@ export class UpstreamSender {
     try {
       this.#assertBreakerClosed()
       // A request that waits for an access token must not hold a rate-limit permit meanwhile.
-      await withSpan(call.record, 'access_token', this.#getAccessToken(call.signal))
+      const endTokenSpan = startSpan(call.record, 'access_token')
+      if (this.#accessTokens.current() === undefined) await this.#fetchAccessToken(call.signal, endTokenSpan)
+      else endTokenSpan()
       const acquireStartedAt = performance.now()
       permit = await this.#acquirePermit(call, maxWaitMs)
       const rateLimitWaitMs = performance.now() - acquireStartedAt
-      const accessToken = await this.#getAccessToken(call.signal)
+      const accessToken = this.#accessTokens.current() ?? await this.#fetchAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
-      const sent = await this.#exchange(call, accessToken)
-      rateLimitUpdate = sent.classification.rateLimit
-      return { ...sent, kind: 'sent', accessToken, rateLimitWaitMs }
+      const attempt = await this.#exchange(call, accessToken, rateLimitWaitMs)
+      rateLimitUpdate = attempt.classification.rateLimit
+      return attempt
     } catch (error) {
       if (!isAbortReason(error)) throw error
       return { kind: 'unsent', result: { kind: 'failure', error }, response: undefined, startedAtMs: undefined }
@@ -150,8 +157,15 @@ export class UpstreamSender {
     }
   }
 
-  async #getAccessToken (signal: AbortSignal): Promise<string> {
-    return this.#accessTokens.current() ?? raceWithAbort(this.#accessTokens.get(), signal)
+  async #fetchAccessToken (signal: AbortSignal, endSpan?: (end?: SpanEnd) => void): Promise<string> {
+    try {
+      const accessToken = await raceWithAbort(this.#accessTokens.get(), signal)
+      endSpan?.()
+      return accessToken
+    } catch (error) {
+      endSpan?.({ error: errorType(error) })
+      throw error
+    }
   }
 
   async #acquirePermit ({ companyId, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
@@ -173,8 +187,8 @@ export class UpstreamSender {
     }
   }
 
-  async #exchange (call: UpstreamCall, accessToken: string): Promise<SendResult & { classification: Classification }> {
-    const { record, delivery, timeoutMs, signal, body } = call
+  async #exchange (call: UpstreamCall, accessToken: string, rateLimitWaitMs: number): Promise<SentAttempt> {
+    const { record, delivery, timeoutMs, signal, body, isIdempotent, expectation } = call
     const startedAtMs = Date.now()
     const startedAt = performance.now()
     const exchangeLimits = timeoutMs === undefined ? this.#limits : { ...this.#limits, timeoutMs }
@@ -186,12 +200,13 @@ export class UpstreamSender {
       const onSent = () => delivery?.onSent(Date.now())
       const ended = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
       const response = ended.kind === 'response' ? ended : undefined
-      const classification = classify(ended, { ...call, isStreamed: isStream(body) }, Date.now())
+      const isStreamed = isStream(body)
+      const classification = classify(ended, { isIdempotent, isStreamed, expectation }, Date.now())
       const error = ended.kind === 'failure' ? failureType(ended) : undefined
       endSpan({ method: call.method, status: response?.status, error })
       this.#record(ended, call, performance.now() - startedAt)
-      this.#applyFeedback(classification, response?.status, accessToken, isStream(body))
-      return { result: classification.result, response, startedAtMs, classification }
+      this.#applyFeedback(classification, response?.status, accessToken, isStreamed)
+      return { kind: 'sent', result: classification.result, response, startedAtMs, classification, accessToken, rateLimitWaitMs }
     } finally {
       this.#inFlight--
     }

@@ -7,7 +7,7 @@ import type { Config } from '../config/index.ts'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { ClientDisconnectedError, toError } from '../server/errors.ts'
-import { isAbortReason, raceWithAbort } from '../server/abort.ts'
+import { isAbortReason } from '../server/abort.ts'
 import { unexpectedProblem } from '../server/error-handler.ts'
 import type { InFlightRequest } from '../server/in-flight.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
@@ -132,8 +132,7 @@ export class EndpointRoute {
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
     const exchange: Exchange = { head, inFlight, delivery, subject: identity.subject }
     try {
-      const work = inFlight.track(this.#forward(request, reply, exchange))
-      const result = await raceWithAbort(work, inFlight.signal)
+      const result = await inFlight.run(this.#forward(request, reply, exchange))
       setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, head)
       if (result.kind === 'failure') throw result.error

@@ -27,7 +27,7 @@ export function handleFrameworkError (
   const { method, id } = request
   // Fastify creates such a request without the decorators.
   request.inFlight = null
-  request.log.info({ method, status, code: problem.code }, 'request')
+  request.log.info({ requestId: id, method, status, code: problem.code }, 'request')
   sendProblem(problem, request, reply)
   return { method, status, code: problem.code, requestId: id }
 }

@@ -35,9 +35,11 @@ export function createServer (
   const fastify = Fastify({
     loggerInstance: log,
     // The access log writes the only line of a request.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: false,
     genReqId: getRequestId,
+    // A logger for each request would cost more than the two lines that may need it: they name the request themselves.
+    childLoggerFactory: logger => logger,
     return503OnClosing: false,
     // Proxies are trusted by address, never by number of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],

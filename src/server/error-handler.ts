@@ -23,7 +23,7 @@ function toProblem (error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) {
     const { code, cause, message } = error
     if (error.status >= 500 && cause !== undefined) {
-      request.log.warn({ err: cause, code, traceId: request.inFlight?.record.traceId }, message)
+      request.log.warn({ ...logIds(request), err: cause, code }, message)
     }
     return error
   }
@@ -36,10 +36,12 @@ function toProblem (error: unknown, request: FastifyRequest): Problem {
 
 /** Logs an unexpected error in full. Returns the problem that is reported instead of it. */
 export function unexpectedProblem (error: unknown, request: FastifyRequest): Problem {
-  request.log.error({ err: error, traceId: request.inFlight?.record.traceId }, 'unexpected error')
+  request.log.error({ ...logIds(request), err: error }, 'unexpected error')
   const detail = 'An unexpected error occurred in this service. Its log has the details under the id of this request.'
   return new Problem('internal', detail)
 }
+
+const logIds = ({ id, inFlight }: FastifyRequest) => ({ requestId: id, traceId: inFlight?.record.traceId })
 
 /** Records a problem, discards the rest of the request body, and sends the problem as the response. */
 export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {

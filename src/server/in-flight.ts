@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { SlotSet } from '../util/slot-set.ts'
 import { Problem } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
 import type { AbortReason } from './abort.ts'
@@ -27,11 +28,12 @@ export class InFlightRequest {
   readonly #controller = new AbortController()
   /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
   readonly signal = this.#controller.signal
-  readonly #onEnd: (request: InFlightRequest) => void
+  readonly #onEnd: () => void
+  #rejectWork: ((reason: AbortReason) => void) | undefined
   #isResponseClosed = false
-  #pendingWork = 0
+  #hasWork = false
 
-  constructor (record: RequestRecord, reply: FastifyReply, onEnd: (request: InFlightRequest) => void) {
+  constructor (record: RequestRecord, reply: FastifyReply, onEnd: () => void) {
     this.record = record
     this.reply = reply
     this.#onEnd = onEnd
@@ -39,24 +41,32 @@ export class InFlightRequest {
 
   abort (reason: AbortReason): void {
     this.#controller.abort(reason)
+    this.#rejectWork?.(reason)
   }
 
-  /** Keeps the request in flight until the work is done, even if the response was sent before that. */
-  async track<T> (work: Promise<T>): Promise<T> {
-    this.#pendingWork++
-    try {
-      return await work
-    } finally {
-      this.#pendingWork--
-      if (this.#isResponseClosed && this.#pendingWork === 0) this.#onEnd(this)
+  /**
+   * Waits for the work of this request, but not longer than until the request is aborted. The request stays in flight
+   * until the work is done. Must be called at most once.
+   * @throws what the work rejects with, or the reason of the abort
+   */
+  run<T> (work: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#hasWork = true
+    this.#rejectWork = reject
+    if (this.signal.aborted) reject(this.signal.reason)
+    const end = () => {
+      this.#hasWork = false
+      if (this.#isResponseClosed) this.#onEnd()
     }
+    work.then(resolve, reject).then(end)
+    return promise
   }
 
-  /** Must be called when the response was sent or cannot be sent any more. Further calls do nothing. */
+  /** Must be called once, when the response was sent or cannot be sent any more. */
   onResponseClosed (): void {
-    if (this.#isResponseClosed) return
     this.#isResponseClosed = true
-    if (this.#pendingWork === 0) this.#onEnd(this)
+    if (!this.reply.raw.writableFinished) this.abort(new ClientDisconnectedError())
+    if (!this.#hasWork) this.#onEnd()
   }
 }
 
@@ -64,10 +74,8 @@ export class InFlightRequest {
 export class InFlightRequests {
   #isDraining = false
   readonly #drainListeners = new Set<() => void>()
-  readonly #requests = new Set<InFlightRequest>()
+  readonly #requests = new SlotSet<InFlightRequest>()
   readonly #background = new Set<UpstreamRecord>()
-  /** The requests of each connection. There is more than one if the caller pipelines them. */
-  readonly #bySocket = new WeakMap<Duplex, Set<InFlightRequest>>()
   readonly #listeners: readonly RequestEndListener[]
   #onIdle: (() => void) | undefined
 
@@ -122,10 +130,12 @@ export class InFlightRequests {
     for (const request of this.#requests) request.abort(new Problem('stopping', 'This service is stopping.'))
   }
 
-  /** Finds the request whose body is being read from this socket. */
+  /** Finds the request whose body is being read from this socket. Scans all requests, so it is for errors only. */
   findReading (socket: Duplex): InFlightRequest | undefined {
-    const requests = this.#bySocket.get(socket) ?? []
-    for (const request of requests) if (!request.reply.request.raw.complete) return request
+    for (const request of this.#requests) {
+      const { raw } = request.reply.request
+      if (raw.socket === socket && !raw.complete) return request
+    }
     return undefined
   }
 
@@ -146,32 +156,15 @@ export class InFlightRequests {
 
   /** Adds a request. It is removed when it ends. */
   add (record: RequestRecord, reply: FastifyReply): InFlightRequest {
-    const { socket } = reply.request.raw
-    const request = new InFlightRequest(record, reply, ended => this.#end(ended, socket))
-    this.#requests.add(request)
-    const onSocket = this.#bySocket.get(socket) ?? this.#watchSocket(socket)
-    onSocket.add(request)
+    const request = new InFlightRequest(record, reply, () => this.#end(request, slot))
+    const slot = this.#requests.add(request)
+    // Emitted when the response was sent, and when the connection closes before that.
     reply.raw.once('close', () => request.onResponseClosed())
     return request
   }
 
-  /** One listener for each connection. Node emits no `close` on a response that waits behind a pipelined one. */
-  #watchSocket (socket: Duplex): Set<InFlightRequest> {
-    const requests = new Set<InFlightRequest>()
-    this.#bySocket.set(socket, requests)
-    socket.once('close', () => {
-      for (const request of requests) {
-        request.abort(new ClientDisconnectedError())
-        request.onResponseClosed()
-      }
-    })
-    return requests
-  }
-
-  #end (request: InFlightRequest, socket: Duplex): void {
-    this.#requests.delete(request)
-    this.#bySocket.get(socket)?.delete(request)
-    const { record, reply } = request
+  #end ({ record, reply }: InFlightRequest, slot: number): void {
+    this.#requests.remove(slot)
     const isComplete = reply.raw.writableFinished || record.isEventStream === true
     const status = isComplete ? reply.statusCode : clientClosedRequest
     const route = reply.request.routeOptions.url

@@ -30,21 +30,6 @@ function noop (): void {}
 /** Milliseconds since the epoch, with fractions. */
 export const preciseNowMs = () => performance.timeOrigin + performance.now()
 
-/** Waits for the promise and records the wait as a span. @throws what the promise rejects with */
-export async function withSpan<T> (
-  record: { spans?: SpanRecord[] }, name: SpanRecord['name'], promise: Promise<T>
-): Promise<T> {
-  const end = startSpan(record, name)
-  try {
-    const result = await promise
-    end()
-    return result
-  } catch (error) {
-    end({ error: errorType(error) })
-    throw error
-  }
-}
-
 /** Returns `error.type` of OpenTelemetry. A caller that disconnected is not an error. */
 export function errorType (error: unknown): string | undefined {
   if (error instanceof ClientDisconnectedError) return undefined

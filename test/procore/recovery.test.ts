@@ -169,8 +169,7 @@ t.test('the number of remembered creates is limited', async t => {
   }
   const trackAndSettle = (companyId: number, sentAtMs: number) => {
     const create = buildCreate(companyId)
-    recentCreates.track(create)
-    recentCreates.settle(create, sentAtMs)
+    recentCreates.settle(recentCreates.track(create), create, sentAtMs)
   }
   for (let companyId = 0; companyId <= emailsMax; companyId++) trackAndSettle(companyId, 5)
   t.notOk(recentCreates.hasConcurrentDuplicate(buildCreate(0), 1, 10), 'the oldest is evicted')

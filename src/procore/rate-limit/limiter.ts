@@ -75,7 +75,7 @@ export class RateLimiter {
     for (const [id, { limit: { state, nowMs } }] of this.#queues) {
       const { throttledUntilMs, throttleReason } = state
       const isThrottled = throttledUntilMs > nowMs
-      const live = Object.values(state.windows).filter(({ resetAtMs }) => resetAtMs > nowMs)
+      const live = state.windows.filter(({ resetAtMs }) => resetAtMs > nowMs)
       const [scarcest] = live.sort((a, b) => a.remaining - b.remaining)
       const remaining = isThrottled && throttleReason === 'rate' ? 0 : scarcest?.remaining
       if (remaining === undefined) continue

@@ -48,7 +48,7 @@ export class RateLimit {
   /** Returns a permit, or how long to wait. */
   async tryAcquire (): Promise<Permit | Wait> {
     const permitId = this.#shared === undefined ? '' : randomUUID()
-    const view = await this.#read(permitId)
+    const view = this.#shared === undefined ? undefined : await this.#read(this.#shared, permitId)
     const startedAtMs = this.nowMs
     const { state, wait } = acquire(this.state, view?.inFlight ?? this.#inFlight, startedAtMs)
     this.state = state
@@ -79,7 +79,7 @@ export class RateLimit {
     if (this.#isSaving || this.#shared === undefined) return
     this.#isSaving = true
     while (!this.#isSaved) {
-      const view = this.#view ?? await this.#read()
+      const view = this.#view ?? await this.#read(this.#shared)
       if (view === undefined) break
       const ended = [...this.#ended]
       const json = JSON.stringify(this.state)
@@ -97,9 +97,9 @@ export class RateLimit {
     this.#isSaving = false
   }
 
-  /** Reads what all replicas know, and adds a permit. Returns undefined without Redis. */
-  async #read (permitId?: string): Promise<SharedView | undefined> {
-    const view = await this.#shared?.read(this.#id, permitId)
+  /** Reads what all replicas know, and adds a permit. Returns undefined while Redis is unavailable. */
+  async #read (shared: SharedRateLimiter, permitId?: string): Promise<SharedView | undefined> {
+    const view = await shared.read(this.#id, permitId)
     if (view === undefined) return undefined
     this.#view = view
     this.#clockOffsetMs = view.nowMs - Date.now()

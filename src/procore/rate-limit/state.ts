@@ -16,8 +16,9 @@ import type { RateLimitUpdate, ThrottleReason } from './headers.ts'
 
 /** The names are a format that Redis stores. */
 const StateSchema = Type.Object({
-  /** By limit and reset, as in the headers. */
-  windows: Type.Record(Type.String(), Type.Object({
+  windows: Type.Array(Type.Object({
+    /** Its limit and reset, as in the headers. */
+    name: Type.String(),
     remaining: Type.Number(),
     limit: Type.Union([Type.Number(), Type.Null()]),
     resetAtMs: Type.Number(),
@@ -33,7 +34,7 @@ const StateSchema = Type.Object({
 export type RateLimitState = Static<typeof StateSchema>
 
 export const initialState: RateLimitState = {
-  windows: {}, throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: -1, probedAtMs: -1
+  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: -1, probedAtMs: -1
 }
 
 /** Parses stored JSON. A missing or unknown format is the initial state: a probe learns the count. */
@@ -69,7 +70,7 @@ export function acquire (
   let unknownSinceMs = throttledUntilMs
   let exhaustedUntilMs = 0
   let saturatedUntilMs = 0
-  for (const { remaining, resetAtMs } of Object.values(windows)) {
+  for (const { remaining, resetAtMs } of windows) {
     if (resetAtMs <= nowMs) unknownSinceMs = Math.max(unknownSinceMs, resetAtMs)
     // Requests in flight may use up one window, but they do not delay the reset of another.
     else if (remaining <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
@@ -88,10 +89,10 @@ export function applyUpdate (
   state: RateLimitState, update: RateLimitUpdate, startedAtMs: number, nowMs: number
 ): RateLimitState {
   const { hasResponse, mayBeCounted, reportedWindow, throttle } = update
-  const windows: RateLimitState['windows'] = {}
+  const windows: RateLimitState['windows'] = []
   if (reportedWindow !== undefined) {
-    const { name, resetMs, ...counts } = reportedWindow
-    windows[name] = { ...counts, resetAtMs: nowMs + resetMs }
+    const { name, remaining, limit, resetMs } = reportedWindow
+    windows.push({ name, remaining, limit, resetAtMs: nowMs + resetMs })
   }
   return mergeStates(countRequests(state, mayBeCounted && reportedWindow === undefined ? 1 : 0), {
     windows,
@@ -104,22 +105,24 @@ export function applyUpdate (
 
 /** Counts requests that no response has reported. Procore may have counted them. */
 export function countRequests (state: RateLimitState, count: number): RateLimitState {
-  const windows = Object.entries(state.windows).map(([name, window]) => {
-    return [name, { ...window, remaining: window.remaining - count }] as const
-  })
-  return { ...state, windows: Object.fromEntries(windows) }
+  if (count === 0) return state
+  const windows = state.windows.map(window => ({ ...window, remaining: window.remaining - count }))
+  return { ...state, windows }
 }
 
 /** Merges what two replicas know, or what one knows with a new response. */
 export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs: number): RateLimitState {
   const countedAtMs = Math.max(known.countedAtMs, added.countedAtMs)
-  const windows: RateLimitState['windows'] = {}
-  for (const [name, window] of [...Object.entries(known.windows), ...Object.entries(added.windows)]) {
-    // A window that ended is needed until a later request has a response.
-    if (window.resetAtMs <= Math.min(nowMs, countedAtMs)) continue
+  // A window that ended is needed until a later request has a response.
+  const endedAtMs = Math.min(nowMs, countedAtMs)
+  const windows = known.windows.filter(({ resetAtMs }) => resetAtMs > endedAtMs)
+  for (const window of added.windows) {
+    if (window.resetAtMs <= endedAtMs) continue
+    const index = windows.findIndex(({ name }) => name === window.name)
+    const same = windows[index]
+    if (same === undefined) windows.push(window)
     // Responses overtake each other: within one window the lowest number is the latest.
-    const remaining = Math.min(window.remaining, windows[name]?.remaining ?? Infinity)
-    windows[name] = { ...window, ...windows[name], remaining }
+    else if (window.remaining < same.remaining) windows[index] = { ...same, remaining: window.remaining }
   }
   const { throttledUntilMs, throttleReason } = added.throttledUntilMs > known.throttledUntilMs ? added : known
   const probedAtMs = Math.max(known.probedAtMs, added.probedAtMs)

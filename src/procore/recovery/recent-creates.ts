@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { limits } from '../../config/limits.ts'
+import { SlotSet } from '../../util/slot-set.ts'
 import type { LookupCriteria } from './lookup.ts'
 
 interface PendingCreate {
@@ -18,21 +19,24 @@ interface PendingCreate {
  * `limits.recentCreates.perEmailMax` creates of each. The address whose latest create is the oldest is evicted first.
  */
 export class RecentCreates {
-  readonly #inFlight = new Set<PendingCreate>()
+  readonly #inFlight = new SlotSet<PendingCreate>()
   /** When the creates were sent, by company and address. Only a create counts as a use (`peek` does not). */
   readonly #sentAtMsByDedupeKey = new LRUCache<string, number[]>({ max: limits.recentCreates.emailsMax })
 
-  /** Adds a create in flight, if it has lookup criteria. */
-  track (create: PendingCreate): void {
-    if (create.lookupCriteria !== undefined) this.#inFlight.add(create)
+  /** Returns the slot to pass to `settle`, or undefined if the create has no lookup criteria. */
+  track (create: PendingCreate): number | undefined {
+    return create.lookupCriteria === undefined ? undefined : this.#inFlight.add(create)
   }
 
   /**
-   * Ends a create that was tracked.
+   * Ends a create.
+   * @param slot from `track`
    * @param sentAtMs undefined if it is certain that Procore did not create a record
    */
-  settle (create: PendingCreate, sentAtMs: number | undefined): void {
-    if (!this.#inFlight.delete(create) || sentAtMs === undefined) return
+  settle (slot: number | undefined, create: PendingCreate, sentAtMs: number | undefined): void {
+    if (slot === undefined) return
+    this.#inFlight.remove(slot)
+    if (sentAtMs === undefined) return
     const dedupeKey = getDedupeKey(create)
     const times = this.#sentAtMsByDedupeKey.get(dedupeKey) ?? []
     times.push(sentAtMs)
