@@ -206,7 +206,8 @@ export class UpstreamSender {
       endSpan({ method: call.method, status: response?.status, error })
       this.#record(ended, call, performance.now() - startedAt)
       this.#applyFeedback(classification, response?.status, accessToken, isStreamed)
-      return { kind: 'sent', result: classification.result, response, startedAtMs, classification, accessToken, rateLimitWaitMs }
+      const { result } = classification
+      return { kind: 'sent', result, response, startedAtMs, classification, accessToken, rateLimitWaitMs }
     } finally {
       this.#inFlight--
     }

@@ -4,11 +4,11 @@
  * `npm run flow` prints the table; `npm run flow -- create` prints the functions of one flow.
  */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import type { Profiler } from 'node:inspector'
 import { Session } from 'node:inspector/promises'
-import { connect } from 'node:net'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { relative } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { buildApp, type App } from '../../src/app.ts'
@@ -32,15 +32,15 @@ interface Flow {
 
 /** Headers and body. Each character of the body is one byte. */
 interface Message {
-  headers: readonly string[]
+  headers: Readonly<Record<string, string>>
   body: string
 }
 
 let lastUser = 0
 const user = () => ({ first_name: 'A', last_name: 'B', email_address: `flow-${++lastUser}@example.com` })
 
-function json (...headers: string[]): Message {
-  return { headers: ['content-type: application/json', ...headers], body: JSON.stringify({ user: user() }) }
+function json (headers: Readonly<Record<string, string>> = {}): Message {
+  return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ user: user() }) }
 }
 
 /** The signature and the header of a PNG of 64 by 64 pixels; the rest is not decoded. */
@@ -53,7 +53,7 @@ function form (avatarBytes: number, lastFields: Readonly<Record<string, string>>
   }
   const avatar = part('name="user[avatar]"; filename="a.png"', imageStart.padEnd(avatarBytes, '\0'))
   const body = `${[...fields(user()), avatar, ...fields(lastFields)].join('')}--${boundary}--\r\n`
-  return { headers: [`content-type: multipart/form-data; boundary=${boundary}`], body }
+  return { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
 }
 
 function part (parameters: string, content: string): string {
@@ -68,7 +68,7 @@ export const flows: readonly Flow[] = [
   {
     name: 'key',
     title: 'JSON create with an idempotency key',
-    build: () => json(`idempotency-key: ${randomUUID()}`),
+    build: () => json({ 'idempotency-key': randomUUID() }),
     expectedStatus: 201,
   },
   { name: 'buffered', title: 'form that is buffered', build: () => form(1000), expectedStatus: 201 },
@@ -121,6 +121,7 @@ export async function measureFlows (): Promise<FlowCoverage[]> {
     return results
   } finally {
     session.disconnect()
+    agent.destroy()
     await app.fastify.close()
     await emulator.close()
   }
@@ -138,20 +139,30 @@ function enteredFunctions (scripts: Profiler.ScriptCoverage[]): Map<string, stri
   return byFile
 }
 
+/** Connections are kept open, as gateways do. */
+const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+
 async function run ({ build, fault, expectedStatus, name }: Flow, app: App, emulator: Emulator): Promise<void> {
   if (fault !== undefined) emulator.faults.add(fault)
   const address = app.fastify.server.address()
   if (address === null || typeof address === 'string') throw new Error('The service does not listen.')
   const { headers, body } = build()
-  const lines = [
-    'POST /companies/101/users HTTP/1.1', 'host: localhost', 'connection: close',
-    `content-length: ${body.length}`, ...headers,
-  ]
-  const socket = connect(address.port, '127.0.0.1')
+  const request = httpRequest({
+    agent,
+    method: 'POST',
+    port: address.port,
+    path: '/companies/101/users',
+    headers: { ...headers, 'content-length': body.length },
+  })
+  const responded = Promise.withResolvers<IncomingMessage>()
+  request.once('response', responded.resolve).once('error', responded.reject)
   // In one write, so that a small body arrives with its head.
-  socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1')
-  const [, status] = (await text(socket)).split(' ', 2)
-  if (Number(status) !== expectedStatus) throw new Error(`The flow ${name} has status ${status}.`)
+  request.end(body, 'latin1')
+  const response = await responded.promise
+  await once(response.resume(), 'end')
+  if (response.statusCode !== expectedStatus) {
+    throw new Error(`The flow ${name} has status ${String(response.statusCode)}.`)
+  }
   // The listeners of the end of a request are called when its response has been flushed.
   await sleep(50)
 }
