@@ -1,4 +1,5 @@
 // The count of requests in flight: which requests are counted, and what else does not change it.
+import type { RequestRecord } from '../../src/telemetry/request-record.ts'
 import t from 'tap'
 import { parseSamples } from '../helpers/prometheus-samples.ts'
 import { get } from '../helpers/request-builders.ts'
@@ -76,4 +77,21 @@ t.test('an event stream that draining ends is not counted before or after its en
   await waitUntil(() => service.lines.some(({ msg, route }) => msg === 'request' && route === '/status/events'))
   t.equal(inFlight.count, 0)
   t.equal(await inFlight.waitUntilIdle(5000), true)
+})
+
+t.test('a write to the record of a request that has ended throws', async t => {
+  const records: RequestRecord[] = []
+  const { url, lines } = await startService(t, {
+    extend: async fastify => {
+      fastify.get('/open', async ({ inFlight }) => {
+        if (inFlight !== null) records.push(inFlight.record)
+        return ''
+      })
+    },
+  })
+  t.equal((await get(`${url}/open`)).status, 200)
+  await waitUntil(() => lines.some(({ msg }) => msg === 'request'))
+  const [record] = records
+  t.throws(() => { if (record !== undefined) record.code = 'internal' }, TypeError)
+  t.equal(record?.code, undefined)
 })
