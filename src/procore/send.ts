@@ -60,9 +60,6 @@ interface SentAttempt extends SendResult {
 /** An attempt that was not sent has the reason as its result. */
 type Attempt = SentAttempt | SendResult & { kind: 'unsent' }
 
-/** A shorter wait is the time of a function call. */
-const shortestRecordedWaitMs = 1
-
 /** Sends all requests to the API host, lookups included. */
 export class UpstreamSender {
   readonly rateLimiter: RateLimiter
@@ -140,13 +137,11 @@ export class UpstreamSender {
       const endTokenSpan = startSpan(call.record, 'access_token')
       if (this.#accessTokens.current() === undefined) await this.#fetchAccessToken(call.signal, endTokenSpan)
       else endTokenSpan()
-      const acquireStartedAt = performance.now()
       permit = await this.#acquirePermit(call, maxWaitMs)
-      const rateLimitWaitMs = performance.now() - acquireStartedAt
       const accessToken = this.#accessTokens.current() ?? await this.#fetchAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
-      const attempt = await this.#exchange(call, accessToken, rateLimitWaitMs)
+      const attempt = await this.#exchange(call, accessToken, permit.waitMs)
       rateLimitUpdate = attempt.classification.rateLimit
       return attempt
     } catch (error) {
@@ -169,21 +164,18 @@ export class UpstreamSender {
   }
 
   async #acquirePermit ({ companyId, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
-    const startedAt = performance.now()
     const endSpan = startSpan(record, 'rate_limit')
-    let error: string | undefined
+    const startedAtMs = Date.now()
     try {
-      return await this.rateLimiter.acquire({ companyId, maxWaitMs, signal })
-    } catch (reason) {
-      error = errorType(reason)
-      throw reason
-    } finally {
-      const waitMs = performance.now() - startedAt
-      const hasWaited = waitMs >= shortestRecordedWaitMs
-      if (hasWaited || error !== undefined) endSpan({ error })
-      if (hasWaited) {
-        record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitMs
-      }
+      const permit = await this.rateLimiter.acquire({ companyId, maxWaitMs, signal })
+      // A permit that is granted at once has no wait to record.
+      if (permit.waitMs > 0) endSpan()
+      addRateLimitWait(record, permit.waitMs)
+      return permit
+    } catch (error) {
+      endSpan({ error: errorType(error) })
+      addRateLimitWait(record, Date.now() - startedAtMs)
+      throw error
     }
   }
 
@@ -257,6 +249,10 @@ export class UpstreamSender {
       outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(probeInMs / 1000)) },
     })
   }
+}
+
+function addRateLimitWait (record: UpstreamRecord, waitMs: number): void {
+  if (waitMs > 0) record.rateLimitWaitMs = (record.rateLimitWaitMs ?? 0) + waitMs
 }
 
 /**

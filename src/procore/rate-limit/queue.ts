@@ -66,7 +66,7 @@ export class RateLimitQueue {
     const reply = await this.limit.tryAcquire()
     if ('release' in reply) {
       this.#wait = undefined
-      return { release: update => { reply.release(update); this.#grantWaiting() } }
+      return { waitMs: 0, release: update => { reply.release(update); this.#grantWaiting() } }
     }
     const nowMs = Date.now()
     const untilMs = nowMs + reply.waitMs
@@ -96,7 +96,8 @@ export class RateLimitQueue {
     this.#counts.waiting++
     this.#scheduleAsk()
     try {
-      return await promise
+      const permit = await promise
+      return { ...permit, waitMs: Date.now() - arrivedAtMs }
     } finally {
       this.#counts.waiting--
       clearTimeout(timer)
@@ -110,23 +111,28 @@ export class RateLimitQueue {
     if (this.#wait?.isFirm === false) this.#wait = undefined
     if (this.#isGranting) return
     this.#isGranting = true
-    while (this.#waiters.size > 0) {
-      const permit = await this.#ask()
-      if (permit === undefined) break
-      const [waiter] = [...this.#waiters].sort((a, b) => a.turn - b.turn)
-      if (waiter === undefined) {
-        permit.release()
-        break
+    try {
+      while (this.#waiters.size > 0) {
+        const permit = await this.#ask()
+        if (permit === undefined) break
+        this.#resolveNext(permit)
       }
-      this.#turn = waiter.turn
-      this.#waiters.delete(waiter)
-      waiter.resolve(permit)
+    } finally {
+      this.#isGranting = false
     }
-    this.#isGranting = false
     for (const waiter of this.#waiters) {
       if (this.#isHopeless(waiter.deadlineMs)) this.#reject(waiter, this.#rateLimitProblem())
     }
     this.#scheduleAsk()
+  }
+
+  #resolveNext (permit: Permit): void {
+    const [waiter] = [...this.#waiters].sort((a, b) => a.turn - b.turn)
+    // All callers have left meanwhile.
+    if (waiter === undefined) return permit.release()
+    this.#turn = waiter.turn
+    this.#waiters.delete(waiter)
+    waiter.resolve(permit)
   }
 
   /** Removes the waiter at once, so that no permit is granted to it anymore. */

@@ -10,6 +10,8 @@ import { acquire, applyUpdate, countRequests, initialState, mergeStates, parseSt
 
 /** Permission to send one request. Must be released once. */
 export interface Permit {
+  /** How long the request waited for it, in milliseconds; 0 if it was granted at once. */
+  readonly waitMs: number
   /** @param update undefined if the request was not sent */
   release (update?: RateLimitUpdate): void
 }
@@ -57,7 +59,7 @@ export class RateLimit {
       return wait
     }
     this.#inFlight++
-    return { release: update => this.#release(permitId, startedAtMs, update) }
+    return { waitMs: 0, release: update => this.#release(permitId, startedAtMs, update) }
   }
 
   #release (permitId: string, startedAtMs: number, update: RateLimitUpdate | undefined): void {

@@ -6,8 +6,8 @@
  * - A request *passes* if in each window more requests remain than are in flight.
  * - It *waits* for the reset of an exhausted window, and for the time that Procore asked for. If all remaining requests
  *   are in flight, it waits for one of their responses.
- * - At the start and after a reset the count is unknown. Then one request, the *probe*, is sent ahead. The others wait
- *   for its response, at most `limits.rateLimit.probeMs`.
+ * - After a reset, and after a time that Procore asked for, the count is unknown. Then one request, the *probe*, is
+ *   sent ahead. The others wait for its response, at most `limits.rateLimit.probeMs`.
  */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -34,10 +34,10 @@ const StateSchema = Type.Object({
 export type RateLimitState = Static<typeof StateSchema>
 
 export const initialState: RateLimitState = {
-  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: -1, probedAtMs: -1
+  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: 0, probedAtMs: -1
 }
 
-/** Parses stored JSON. A missing or unknown format is the initial state: a probe learns the count. */
+/** Parses stored JSON. A missing or unknown format is the initial state: the next response reports the count. */
 export function parseState (json: string): RateLimitState {
   try {
     const value: unknown = JSON.parse(json)
