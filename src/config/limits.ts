@@ -150,9 +150,12 @@ export const limits = freezeGroups({
     companiesShown: 50,
     /** With Redis: the state of a company's rate limit expires after this time without an update. */
     redisTtlMs: 7_200_000,
-    /** With Redis: a permit counts as used after this time, and permits of one company that one call removes. */
+    /** With Redis: a permit counts as used after this time. */
     leaseMs: 30_000,
+    /** With Redis: permits of one company that one call removes. */
     removedPermitsMax: 1_000,
+    /** With Redis: attempts to store a response while other replicas store theirs. The next response stores both. */
+    saveAttemptsMax: 10,
   },
   lookup: {
     /** All requests of one lookup together. */

@@ -1,6 +1,6 @@
 /**
  * Classifies one exchange: what the caller gets, and what it says about the rate limit, the API host and a further
- * attempt. This is the only place that reads the status of Procore's response.
+ * attempt.
  */
 import { Problem, type Outcome } from '../server/problem.ts'
 import { isAbortReason, type AbortReason } from '../server/abort.ts'

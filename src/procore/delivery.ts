@@ -8,7 +8,7 @@
  * | `unknown` | `not_sent` | Procore refused the request before it acted, and it is sent again | `procore/send.ts` |
  * | any | `final` | the result is known, also after a lookup | `proxy/audit.ts` |
  */
-import type { Outcome } from '../server/problem.ts'
+import { Problem, type Outcome } from '../server/problem.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
 
 type State =
@@ -50,4 +50,9 @@ export class Delivery {
   end (outcome: ChangeOutcome): void {
     this.#state = { name: 'final', outcome }
   }
+}
+
+/** Returns the outcome of a request that failed: that of the problem if it states one, else that of the delivery. */
+export function failureOutcome (error: unknown, delivery: Delivery | undefined): Outcome | undefined {
+  return (error instanceof Problem ? error.extras.outcome : undefined) ?? delivery?.outcome
 }

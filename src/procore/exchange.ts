@@ -253,7 +253,7 @@ export interface ExchangeFailure {
   requestSent: boolean
   /** One of our time limits expired. */
   timedOut: boolean
-  /** This side ended the exchange, because the form was aborted or the caller disconnected: Procore did not fail. */
+  /** This side ended the exchange, because the form is invalid or the request was aborted: Procore did not fail. */
   aborted: boolean
   cause: Error
 }

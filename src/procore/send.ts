@@ -14,7 +14,6 @@ import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter, type Permit } from './rate-limit/limiter.ts'
 import type { RateLimitUpdate } from './rate-limit/headers.ts'
 import { Breaker } from './breaker.ts'
-
 import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
 import { classify, type Classification, type ResponseExpectation } from './classify.ts'
 import type { Delivery } from './delivery.ts'

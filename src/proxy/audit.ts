@@ -1,6 +1,7 @@
 /** Writes the audit line of each valid create or change, and ends its delivery with the final outcome. */
 import type { ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import { Problem } from '../server/problem.ts'
+import { failureOutcome } from '../procore/delivery.ts'
 import type { UpstreamResult } from '../procore/result.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
@@ -19,30 +20,47 @@ export function withAudit (
 ): Send {
   if (method === 'GET') return send
   const { auditEvent, successOutcome } = changesByMethod[method]
-  return async request => {
+  const end = (request: EndpointRequest, outcome: ChangeOutcome, response: AuditedResponse) => {
     const { record, delivery, path, query, body } = request
-    const result = await send(request)
-    if (result.kind === 'failure' && await isInvalid(body)) return result
-    const outcome = changeOutcome(request, result, successOutcome)
+    const pathId = path.values.get(recordParam)
     delivery?.end(outcome)
     record.outcome = outcome
-    const pathId = path.values.get(recordParam)
     audit.write({
       subject: request.subject,
       companyId: getCompanyId(path, query),
       operation: name,
       route: request.route,
       outcome,
-      status: resultStatus(result),
-      recordId: (result.kind === 'success' ? result.recordId : undefined) ??
-        (typeof pathId === 'number' ? pathId : undefined),
+      status: response.status,
+      recordId: response.recordId ?? (typeof pathId === 'number' ? pathId : undefined),
       requestId: record.requestId,
       traceId: record.traceId,
       procoreRequestId: record.procoreRequestId,
       fingerprint: lookup === undefined ? undefined : audit.fingerprint(body.values.get(lookup.matchField)),
     }, auditEvent)
-    return result
   }
+  return async request => {
+    try {
+      const result = await send(request)
+      if (result.kind === 'failure' && await isInvalid(request.body)) return result
+      end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
+      return result
+    } catch (error) {
+      end(request, failureOutcome(error, request.delivery) ?? 'not_sent', { status: 500 })
+      throw error
+    }
+  }
+}
+
+/** The part of a response that the audit line contains. The status is absent if the caller left before the response. */
+interface AuditedResponse {
+  status: number | undefined
+  recordId?: number | string | undefined
+}
+
+function toAuditedResponse (result: UpstreamResult): AuditedResponse {
+  if (result.kind !== 'failure') return result.kind === 'success' ? result : { status: result.status }
+  return { status: result.error instanceof Problem ? result.error.status : undefined }
 }
 
 /** A streamed form may turn out to be invalid after sending has begun. */
@@ -64,12 +82,5 @@ function changeOutcome (
   if (replayed === true && !(isRecovered && lookupCount !== undefined)) return 'replayed'
   if (result.kind === 'rejection') return 'rejected'
   if (result.kind === 'success') return isRecovered ? 'recovered' : successOutcome
-  const { error } = result
-  return (error instanceof Problem ? error.extras.outcome : undefined) ?? delivery?.outcome ?? 'not_sent'
-}
-
-/** Undefined if the caller left before the response. */
-function resultStatus (result: UpstreamResult): number | undefined {
-  if (result.kind !== 'failure') return result.status
-  return result.error instanceof Problem ? result.error.status : undefined
+  return failureOutcome(result.error, delivery) ?? 'not_sent'
 }

@@ -12,7 +12,7 @@ import type { RecordValidator } from './validation/record.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
-/** What the body readers need to know of one request. */
+/** The part of one request that the body readers use. */
 export interface RequestContext {
   raw: IncomingMessage
   response: ServerResponse
@@ -40,13 +40,18 @@ export interface ValidatedBody {
   values: FieldValues
   /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */
   validated: Promise<BodyValidation>
+  /** Aborts with the request, or when the rest of a stream turns out to be invalid. Absent for a buffered body. */
+  signal?: AbortSignal
   /** Stops sending: destroys the stream, while the rest of the body is still read and validated. */
   drain (): void
   /** Stops writing to the stream without destroying it, because the response to what was sent is on its way. */
   stopBody (): void
 }
 
-/** What became of a body. The digest is that of the avatar: empty without an avatar or an idempotency key. */
+/**
+ * The result of validating a whole body. The digest is that of the avatar: empty without an avatar or an idempotency
+ * key.
+ */
 export type BodyValidation =
   | { kind: 'valid', imageDigest: string }
   /** The reason is also the error that destroyed the stream to Procore. */

@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
 import { overloadedProblem, Problem, type ProblemCode } from '../server/problem.ts'
 import { isAbortReason, raceWithAbort } from '../server/abort.ts'
-import { childRecord, type CacheStatus, type UpstreamRecord } from '../telemetry/request-record.ts'
+import { addUpstreamRecord, childRecord, type CacheStatus, type UpstreamRecord } from '../telemetry/request-record.ts'
 import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import type { RequestBuilder, Send } from './context.ts'
@@ -48,7 +48,8 @@ export function withCache (
 ): Send {
   /** The request goes on if its caller leaves, because others wait for it. */
   const start = (call: ProcoreRequest): Fetch => {
-    const record = { ...childRecord(call.record), operation }
+    // Its spans are its own, because it may end after the request that starts it.
+    const record = { ...childRecord(call.record), operation, ...(call.record.spans !== undefined && { spans: [] }) }
     const { signal } = new AbortController()
     const overload = overloadedProblem('Too many requests are waiting for Procore.')
     const result: Promise<UpstreamResult> = procore.isAtCapacity
@@ -61,7 +62,7 @@ export function withCache (
     const call = toProcoreRequest(request)
     const cached = await cache.get(getCacheKey(call), signal, () => start(call))
     const { result, cacheStatus, ageSeconds, procoreRequestId } = cached
-    Object.assign(record, cached.record)
+    if (cached.record !== undefined) addUpstreamRecord(record, cached.record)
     if (procoreRequestId !== undefined) record.procoreRequestId = procoreRequestId
     if (result.kind !== 'success') return result
     record.cache = cacheStatus
@@ -130,9 +131,12 @@ export class ResponseCache {
       this.#deferRetry(cacheKey, Infinity)
       slow.abort(new Problem('procore_timeout', 'Procore did not respond soon enough.'))
     }, limits.responseCache.staleWhileSlowMs)
-    const fetched = await this.#fetch(cacheKey, AbortSignal.any([signal, slow.signal]), start)
-    clearTimeout(timer)
-    return isTransient(fetched.result) ? toCachedResult(entry, 'stale') : fetched
+    try {
+      const fetched = await this.#fetch(cacheKey, AbortSignal.any([signal, slow.signal]), start)
+      return isTransient(fetched.result) ? toCachedResult(entry, 'stale') : fetched
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async #fetch (cacheKey: string, signal: AbortSignal, start: () => Fetch): Promise<CachedResult> {
@@ -159,6 +163,9 @@ export class ResponseCache {
     const stored = result.then(settled => {
       this.#store(cacheKey, settled, record.procoreRequestId, startedAtMs)
       return settled
+    }, (error: unknown) => {
+      this.#deferRetry(cacheKey, 0)
+      throw error
     }).finally(() => this.#fetches.delete(cacheKey))
     // Waiting callers get the error. If all have left, the rejection must not stay unhandled.
     stored.catch(() => {})

@@ -7,12 +7,12 @@ import type { Config } from '../config/index.ts'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { ClientDisconnectedError, toError } from '../server/errors.ts'
-import { isAbortReason } from '../server/abort.ts'
-import { unexpectedProblem } from '../server/error-handler.ts'
+import { isAbortReason, type AbortReason } from '../server/abort.ts'
+import { recordProblem, unexpectedProblem } from '../server/error-handler.ts'
 import type { InFlightRequest } from '../server/in-flight.ts'
-import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
+import type { UpstreamFailure, UpstreamRejection, UpstreamResult, UpstreamSuccess } from '../procore/result.ts'
 import type { ProcoreClient } from '../procore/client.ts'
-import { Delivery } from '../procore/delivery.ts'
+import { Delivery, failureOutcome } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
 import type { ActiveForms, UploadLimiter } from './body/upload-limiter.ts'
@@ -38,8 +38,8 @@ declare module 'fastify' {
 interface ProxiedRoute { Params: Record<string, unknown>, Querystring: Record<string, unknown> }
 type ProxiedRequest = FastifyRequest<ProxiedRoute>
 
-/** A request whose hooks have run, and what becomes of it. */
-interface Exchange {
+/** A request whose hooks have run. */
+interface ReadyRequest {
   head: RequestHead
   inFlight: InFlightRequest
   delivery: Delivery | undefined
@@ -111,6 +111,9 @@ export class EndpointRoute {
   /** Synchronous, because every request passes through this hook. */
   #parseHead (request: ProxiedRequest, route: RouteTemplate): Error | undefined {
     if (request.inFlight === null) return hookMissing()
+    const { signal } = request.inFlight
+    // The caller left during an earlier hook, or the request is to end.
+    if (signal.aborted) return toError(signal.reason)
     try {
       request.head = parseRequestHead(request, request.inFlight.record, this.#headOptions, route)
       return undefined
@@ -130,15 +133,14 @@ export class EndpointRoute {
       throw overloadedProblem('Too many requests are waiting for Procore.')
     }
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
-    const exchange: Exchange = { head, inFlight, delivery, subject: identity.subject }
+    const ready: ReadyRequest = { head, inFlight, delivery, subject: identity.subject }
     try {
-      const result = await inFlight.run(this.#forward(request, reply, exchange))
+      const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, head)
-      if (result.kind === 'failure') throw result.error
-      throw rejectionProblem(result, this.#compiledBody ?? head.query.compiled)
+      throw this.#toError(result, head)
     } catch (error) {
-      throw this.#toReported(error, request, exchange)
+      throw this.#toReported(isAbortReason(error) ? error : unexpectedProblem(error, request), ready)
     }
   }
 
@@ -151,34 +153,43 @@ export class EndpointRoute {
     return relaySuccess(reply, success)
   }
 
-  /** Adds the outcome to a problem of a request that may have changed something, and removes it from all others. */
-  #toReported (error: unknown, request: FastifyRequest, { head, delivery }: Exchange): Error {
-    const expected = isAbortReason(error)
-      ? preferPathErrors([head.path, head.query], error)
-      : unexpectedProblem(error, request)
-    if (!(expected instanceof Problem)) return expected
-    if (this.#endpoint.effect === 'safe') return expected.withoutOutcome()
-    const outcome = expected.extras.outcome ?? delivery?.outcome
-    return outcome === undefined ? expected : expected.withExtras({ outcome })
+  #toError (result: UpstreamRejection | UpstreamFailure, { query }: RequestHead): AbortReason {
+    return result.kind === 'failure' ? result.error : rejectionProblem(result, this.#compiledBody ?? query.compiled)
   }
 
-  /** Reads the body and sends the request. A failure that is expected is returned, also if it was thrown. */
-  async #forward (request: FastifyRequest, reply: FastifyReply, exchange: Exchange): Promise<UpstreamResult> {
-    const context = this.#createContext(request, reply, exchange)
-    const { body } = exchange.head
+  /** Adds the outcome to a problem of a request that may have changed something, and removes it from all others. */
+  #toReported (error: AbortReason, { head, delivery }: ReadyRequest): AbortReason {
+    const reported = preferPathErrors([head.path, head.query], error)
+    if (!(reported instanceof Problem)) return reported
+    if (this.#endpoint.effect === 'safe') return reported.withoutOutcome()
+    const outcome = failureOutcome(reported, delivery)
+    return outcome === undefined ? reported : reported.withExtras({ outcome })
+  }
+
+  /** Reads the body and sends the request. Never rejects: an error that was thrown is returned as a failure. */
+  async #forward (request: FastifyRequest, reply: FastifyReply, ready: ReadyRequest): Promise<UpstreamResult> {
+    const context = this.#createContext(request, reply, ready)
+    const { body } = ready.head
     let result: UpstreamResult
     try {
       if (body === undefined) result = await context.send(validateEmptyBody(context))
       else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
       else result = await this.#forwardForm(context, body.boundary, request.callerId)
     } catch (error) {
-      if (!isAbortReason(error)) throw error
-      result = { kind: 'failure', error }
+      result = { kind: 'failure', error: isAbortReason(error) ? error : unexpectedProblem(error, request) }
     }
-    // If the caller left, no reply records the code.
-    const hasLeft = context.signal.reason instanceof ClientDisconnectedError
-    if (hasLeft && result.kind === 'failure' && result.error instanceof Problem) context.record.code = result.error.code
+    if (context.signal.reason instanceof ClientDisconnectedError) this.#recordUnsentReply(result, ready)
     return result
+  }
+
+  /** If the caller has left, no reply records the problem. */
+  #recordUnsentReply (result: UpstreamResult, ready: ReadyRequest): void {
+    const { record } = ready.inFlight
+    const outcome = ready.delivery?.outcome
+    if (outcome !== undefined) record.outcome ??= outcome
+    if (result.kind === 'success') return
+    const error = this.#toReported(this.#toError(result, ready.head), ready)
+    if (error instanceof Problem) recordProblem(error, record)
   }
 
   async #forwardForm (
@@ -200,7 +211,7 @@ export class EndpointRoute {
   }
 
   #createContext (
-    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject }: Exchange
+    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject }: ReadyRequest
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
@@ -217,7 +228,15 @@ export class EndpointRoute {
       send: body => {
         delivery?.onValidated()
         return this.#send({
-          path, query, body, subject, idempotencyKey, record, delivery, signal, route: route.url,
+          path,
+          query,
+          body,
+          subject,
+          idempotencyKey,
+          record,
+          delivery,
+          signal: body.signal ?? signal,
+          route: route.url,
         })
       },
     }

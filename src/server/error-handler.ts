@@ -7,13 +7,18 @@ import fp from 'fastify-plugin'
 import { discardBody } from './lingering-close.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
+import type { RequestRecord } from '../telemetry/request-record.ts'
 
 /**
  * Answers errors of hooks and handlers with a problem (RFC 9457). If the caller left, destroys the connection instead.
  */
 export const errorHandlerPlugin = fp(async app => {
   app.setErrorHandler((error, request, reply) => {
-    if (!(error instanceof ClientDisconnectedError)) return sendProblem(toProblem(error, request), request, reply)
+    // The record of a request whose caller has left may be frozen already.
+    const hasLeft = request.inFlight?.signal.reason instanceof ClientDisconnectedError
+    if (!hasLeft && !(error instanceof ClientDisconnectedError)) {
+      return sendProblem(toProblem(error, request), request, reply)
+    }
     reply.hijack()
     reply.raw.destroy()
   })
@@ -46,7 +51,8 @@ const logIds = ({ id, inFlight }: FastifyRequest) => ({ requestId: id, traceId: 
 /** Records a problem, discards the rest of the request body, and sends the problem as the response. */
 export function sendProblem (problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
   const { extras } = problem
-  recordProblem(problem, request)
+  // A request that Fastify rejects before any hook runs has no record.
+  if (request.inFlight !== null) recordProblem(problem, request.inFlight.record)
   // RFC 9110 §10.1.1: after `Expect: 100-continue` and a final response, the client may or may not send the body. The
   // next bytes could be the body or a new request, so the connection closes.
   if (request.headers.expect !== undefined && !request.raw.complete) reply.header('connection', 'close')
@@ -63,10 +69,8 @@ export function sendProblem (problem: Problem, request: FastifyRequest, reply: F
   reply.send(problemBody(problem, request.id))
 }
 
-function recordProblem ({ code, extras }: Problem, { inFlight }: FastifyRequest): void {
-  // Requests that Fastify rejects before any hook runs have no record.
-  if (inFlight === null) return
-  const { record } = inFlight
+/** Records a problem for the log and the metrics. */
+export function recordProblem ({ code, extras }: Problem, record: RequestRecord): void {
   record.code = code
   // A replayed outcome belongs to an earlier request.
   if (extras.outcome !== undefined && record.replayed !== true) record.outcome = extras.outcome

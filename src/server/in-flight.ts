@@ -30,6 +30,7 @@ export class InFlightRequest {
   readonly signal = this.#controller.signal
   readonly #onEnd: () => void
   #rejectWork: ((reason: AbortReason) => void) | undefined
+  /** Both are over before the request ends. */
   #isResponseClosed = false
   #hasWork = false
 
@@ -46,7 +47,7 @@ export class InFlightRequest {
 
   /**
    * Waits for the work of this request, but not longer than until the request is aborted. The request stays in flight
-   * until the work is done. Must be called at most once.
+   * until the work is done. Must be called at most once, and not after the caller has left.
    * @throws what the work rejects with, or the reason of the abort
    */
   run<T> (work: Promise<T>): Promise<T> {
@@ -123,6 +124,11 @@ export class InFlightRequests {
       }
       this.#notifyIdle()
     })
+  }
+
+  /** Whether a request of a caller is in flight. */
+  get hasRequests (): boolean {
+    return this.#requests.size > 0
   }
 
   /** Aborts every pending request with `stopping`. */

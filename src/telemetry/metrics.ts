@@ -74,7 +74,8 @@ export class Metrics implements RequestEndListener {
 
   readonly #outcomes = this.#counter(
     'outcomes_total',
-    'Outcomes of valid creates and changes; a repeat with the same Idempotency-Key is replayed.',
+    'Outcomes of creates and changes that were valid or had begun to be sent; a repeat with the same ' +
+      'Idempotency-Key is replayed.',
     ['outcome']
   )
 

@@ -71,6 +71,16 @@ export function childRecord ({ requestId, traceId, spans, companyId }: UpstreamR
   }
 }
 
+/** Adds the result of a request to Procore to the record of the request that waited for it. */
+export function addUpstreamRecord (record: UpstreamRecord, added: UpstreamRecord): void {
+  const { upstreamMs, upstreamStatus, rateLimitWaitMs, procoreRequestId, spans } = added
+  if (upstreamMs !== undefined) record.upstreamMs = upstreamMs
+  if (upstreamStatus !== undefined) record.upstreamStatus = upstreamStatus
+  if (rateLimitWaitMs !== undefined) record.rateLimitWaitMs = rateLimitWaitMs
+  if (procoreRequestId !== undefined) record.procoreRequestId = procoreRequestId
+  if (spans !== undefined) record.spans?.push(...spans)
+}
+
 /** A request that ended. Its record is complete. */
 export interface RequestEnd {
   record: RequestRecord
@@ -85,7 +95,7 @@ export interface RequestEnd {
   route: string | undefined
 }
 
-/** Hears of the end of requests. */
+/** Is notified of the end of requests. */
 export interface RequestEndListener {
   onRequestEnd (requestEnd: RequestEnd): void
   /** Called at the end of a request to Procore for which no caller waited any longer. */

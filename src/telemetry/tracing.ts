@@ -17,7 +17,7 @@ import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
 import type { Logger } from './logger.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
-import type { RequestEnd, RequestEndListener, RequestRecord } from './request-record.ts'
+import type { RequestEnd, RequestEndListener, RequestRecord, UpstreamRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
 
 /**
@@ -74,6 +74,19 @@ export class RequestTracer implements RequestEndListener {
     if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
     const context = trace.setSpan(ROOT_CONTEXT, span)
     for (const spanRecord of record.spans ?? []) this.#addSpan(spanRecord, context)
+    span.end(preciseNowMs())
+  }
+
+  /** Adds a trace of its own for a request to Procore that no caller waited for. */
+  onBackgroundEnd ({ requestId, companyId, operation, spans = [] }: UpstreamRecord): void {
+    const [first] = spans
+    if (first === undefined) return
+    const span = this.#tracer.startSpan('background request', { startTime: first.startedAtMs }, ROOT_CONTEXT)
+    span.setAttributes({
+      'procore_bff.request_id': requestId, 'procore_bff.company_id': companyId, 'procore_bff.operation': operation,
+    })
+    const context = trace.setSpan(ROOT_CONTEXT, span)
+    for (const spanRecord of spans) this.#addSpan(spanRecord, context)
     span.end(preciseNowMs())
   }
 

@@ -139,3 +139,12 @@ t.test('a shutdown waits for a request in the background', async t => {
   t.match(linesOf(service, 'exchange'), [{ status: 200, failedPhase: undefined }], 'the exchange was not cut off')
   matchBackgroundLine(t, service)
 })
+
+t.test('a request in the background that is late does not fail a shutdown', async t => {
+  const service = await startService(t)
+  service.emulator.faults.add({ kind: 'silence' })
+  await requestAndLeave(service, () => service.emulator.apiRequests.length === 1)
+  await shutDown(service.app, { drainDelayMs: 0, graceMs: 100 })
+  await waitUntil(() => linesOf(service, 'background request').length === 1)
+  t.match(linesOf(service, 'background request'), [{ upstreamStatus: undefined, upstreamMs: Number }])
+})

@@ -50,10 +50,10 @@ export function parseRateLimitUpdate (result: ExchangeResult | undefined, nowMs:
 }
 
 /** Assumed for a 429 without a time: the shorter of Procore's two windows. */
-export const shortWindowSeconds = 10
+const shortWindowSeconds = 10
 
 /** Parses a 429, or a 503 with Retry-After: Procore sends them before it acts on a request. */
-export function parseThrottle ({ status, headers }: UpstreamResponse, nowMs: number): Throttle | undefined {
+function parseThrottle ({ status, headers }: UpstreamResponse, nowMs: number): Throttle | undefined {
   const retryAfter = retryAfterSeconds(headers, nowMs)
   if (status !== 429 && (status !== 503 || retryAfter === undefined)) return undefined
   const seconds = retryAfter ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds

@@ -80,23 +80,28 @@ export class RateLimit {
   async save (): Promise<void> {
     if (this.#isSaving || this.#shared === undefined) return
     this.#isSaving = true
-    while (!this.#isSaved) {
-      const view = this.#view ?? await this.#read(this.#shared)
-      if (view === undefined) break
-      const ended = [...this.#ended]
-      const json = JSON.stringify(this.state)
-      this.#isSaved = true
-      const isReplaced = await this.#shared.replace(this.#id, view, json, ended)
-      this.#view = undefined
-      if (isReplaced === true) {
-        this.#view = { ...view, json }
-        for (const permitId of ended) this.#ended.delete(permitId)
-      } else {
-        this.#isSaved = false
-        if (isReplaced === undefined) break
+    try {
+      for (let attempt = 0; !this.#isSaved && attempt < limits.rateLimit.saveAttemptsMax; attempt++) {
+        const isAvailable = await this.#trySave(this.#shared)
+        if (!isAvailable) break
       }
+    } finally {
+      this.#isSaving = false
     }
-    this.#isSaving = false
+  }
+
+  /** Stores the state unless another replica has changed it since it was read. Returns whether Redis is available. */
+  async #trySave (shared: SharedRateLimiter): Promise<boolean> {
+    const view = this.#view ?? await this.#read(shared)
+    if (view === undefined) return false
+    const ended = [...this.#ended]
+    const json = JSON.stringify(this.state)
+    this.#isSaved = true
+    const isReplaced = await shared.replace(this.#id, view, json, ended)
+    this.#view = isReplaced === true ? { ...view, json } : undefined
+    if (isReplaced === true) for (const permitId of ended) this.#ended.delete(permitId)
+    else this.#isSaved = false
+    return isReplaced !== undefined
   }
 
   /** Reads what all replicas know, and adds a permit. Returns undefined while Redis is unavailable. */

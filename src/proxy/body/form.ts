@@ -19,15 +19,20 @@ import type { CompiledField } from '../validation/schema.ts'
 import type { BodyValidation, ValidatedBody, RequestContext } from '../context.ts'
 
 /**
- * What becomes of the encoded form. `buffering`: it is collected. `streaming`: it is written to Procore. `draining`:
- * nothing more of it is sent, because Procore has responded or need not be asked. `invalid`: nothing more is sent; the
- * rest is read so that all errors are reported together. Transitions lead to the right only.
+ * The state of the encoded form. `buffering`: it is collected. `streaming`: it is written to Procore. `draining`:
+ * nothing more of it is sent, because Procore has responded, or because the idempotency key already has a result.
+ * `invalid`: nothing more is sent; the rest is read so that all errors are reported together. `complete`: all of it was
+ * handed over. A transition leads to a state further down only.
  */
 type State =
   | { kind: 'buffering', buffer: ByteBuffer }
   | { kind: 'streaming', upstream: Readable }
   | { kind: 'draining' }
   | { kind: 'invalid' }
+  | { kind: 'complete' }
+
+const complete: State = { kind: 'complete' }
+const noBytes = Buffer.alloc(0)
 
 /**
  * Reads, validates and sends a form: buffers first, then streams. A form that fits `formBufferBytes` is validated
@@ -50,6 +55,10 @@ class FormForwarder implements FormEvents {
   /** The result of the request to Procore, once there is one. */
   #sent: Promise<UpstreamResult> | undefined
   readonly #validated = Promise.withResolvers<BodyValidation>()
+  /** Aborts when the form turns out to be invalid while it is sent. */
+  readonly #sending = new AbortController()
+  /** The whole form, if it was buffered to its end. */
+  #bufferedBytes: Buffer = noBytes
   #hash: Hash | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
@@ -78,7 +87,7 @@ class FormForwarder implements FormEvents {
       record.bytesIn = this.#reader.bytes
       endSpan()
     }
-    return this.#sent ?? this.#context.send(this.#toValidatedBody(this.#takeBuffered()))
+    return this.#sent ?? this.#context.send(this.#toValidatedBody(this.#bufferedBytes))
   }
 
   #read (chunk: Buffer): void {
@@ -87,11 +96,11 @@ class FormForwarder implements FormEvents {
     record.bytesIn = bytes
     hintMinorGc(chunk.length)
     this.#parser.write(chunk)
-    const isFull = this.#state.kind === 'buffering' && bytes > formBufferBytes
-    if (isFull) this.#validator.checkDependenciesSoFar()
+    const full = this.#state.kind === 'buffering' && bytes > formBufferBytes ? this.#state.buffer : undefined
+    if (full !== undefined) this.#validator.checkDependenciesSoFar()
     const problem = this.#validationProblem()
     if (problem !== undefined) this.#invalidate(problem)
-    else if (isFull) this.#startStreaming()
+    else if (full !== undefined) this.#startStreaming(full)
     // Only an invalid form can be this large: all other limits are reached earlier.
     if (bytes <= multipartMaxBytes(avatarMaxBytes)) return
     throw problem ?? new Error('A form without errors exceeds the maximum size of a form.')
@@ -127,22 +136,20 @@ class FormForwarder implements FormEvents {
     }
   }
 
-  /** Ends the buffer and returns its bytes; empty if the form is not buffered. */
-  #takeBuffered (): Buffer {
-    const bytes = this.#state.kind === 'buffering' ? this.#state.buffer.bytes : noBytes
-    this.#context.memoryBudget.release(bytes.length)
-    this.#state = { kind: 'draining' }
-    return bytes
+  /** Leaves the state `buffering`, whose bytes no longer count for the memory budget. */
+  #endBuffer (buffer: ByteBuffer, next: State): void {
+    this.#context.memoryBudget.release(buffer.length)
+    this.#state = next
   }
 
-  #startStreaming (): void {
+  #startStreaming (buffer: ByteBuffer): void {
     this.#context.record.bodyMode = 'streamed'
-    const buffered = this.#takeBuffered()
     const upstream = new Readable({ read: () => this.#reader.resume() })
     upstream.on('error', () => {})
-    this.#state = { kind: 'streaming', upstream }
-    this.#write(buffered)
-    this.#sent = this.#context.send(this.#toValidatedBody(upstream))
+    this.#endBuffer(buffer, { kind: 'streaming', upstream })
+    if (!upstream.push(buffer.bytes)) this.#reader.pause()
+    const signal = AbortSignal.any([this.#context.signal, this.#sending.signal])
+    this.#sent = this.#context.send({ ...this.#toValidatedBody(upstream), signal })
     // While an invalid form is read to its end, the failure of its request to Procore says nothing new.
     const onSettled = () => { if (this.#state.kind !== 'invalid') this.#answeredEarly.resolve('early') }
     this.#sent.then(onSettled, onSettled)
@@ -156,7 +163,14 @@ class FormForwarder implements FormEvents {
     if (problem !== undefined) throw problem
     this.#validated.resolve({ kind: 'valid', imageDigest: this.#hash?.digest('hex') ?? '' })
     this.#write(this.#encoder.close())
-    if (this.#state.kind === 'streaming') this.#state.upstream.push(null)
+    const state = this.#state
+    if (state.kind === 'buffering') {
+      this.#bufferedBytes = state.buffer.bytes
+      this.#endBuffer(state.buffer, complete)
+    } else if (state.kind === 'streaming') {
+      state.upstream.push(null)
+      this.#state = complete
+    }
   }
 
   #validationProblem (): Problem | undefined {
@@ -167,10 +181,12 @@ class FormForwarder implements FormEvents {
   #invalidate (reason: AbortReason): void {
     const state = this.#state
     if (state.kind === 'invalid') return
-    if (state.kind === 'buffering') this.#takeBuffered()
     this.#state = { kind: 'invalid' }
+    if (state.kind === 'buffering') this.#endBuffer(state.buffer, this.#state)
     this.#validated.resolve({ kind: 'invalid', reason })
     if (state.kind === 'streaming') state.upstream.destroy(reason)
+    // Ends the waits for a permit or an access token.
+    this.#sending.abort(reason)
     this.#reader.resume()
   }
 
@@ -194,7 +210,7 @@ class FormForwarder implements FormEvents {
     }
   }
 
-  /** The response that is arriving is the result, whatever the rest of the form is. */
+  /** The response that is arriving is the result; the rest of the form is not read. */
   #stopBody (): void {
     if (this.#state.kind !== 'streaming') return
     this.#state = { kind: 'draining' }
@@ -202,10 +218,9 @@ class FormForwarder implements FormEvents {
   }
 
   #drain (): void {
-    if (this.#state.kind === 'streaming') this.#state.upstream.destroy()
-    if (this.#state.kind !== 'invalid') this.#state = { kind: 'draining' }
+    if (this.#state.kind !== 'streaming') return
+    this.#state.upstream.destroy()
+    this.#state = { kind: 'draining' }
     this.#reader.resume()
   }
 }
-
-const noBytes = Buffer.alloc(0)

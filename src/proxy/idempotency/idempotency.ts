@@ -4,7 +4,9 @@
  */
 import { createHmac, hash, hkdfSync } from 'node:crypto'
 import { Problem, type ProblemCode } from '../../server/problem.ts'
+import { isAbortReason } from '../../server/abort.ts'
 import type { ProcoreClient } from '../../procore/client.ts'
+import { failureOutcome } from '../../procore/delivery.ts'
 import type { UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
 import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
@@ -66,7 +68,13 @@ export class Idempotency {
     scope: IdempotencyScope, request: EndpointRequest, operations: IdempotentOperations
   ): Promise<UpstreamResult> {
     const id = hash('sha256', serializeScope(scope), 'base64url')
-    const earlier = await this.#store.claim(id)
+    let earlier: IdempotencyRecord | undefined
+    try {
+      earlier = await this.#store.claim(id)
+    } catch (error) {
+      if (isAbortReason(error)) return { kind: 'failure', error }
+      throw error
+    }
     if (earlier !== undefined) return this.#replay(id, earlier, request, operations)
     const startedAtMs = Date.now()
     try {
@@ -121,8 +129,7 @@ export class Idempotency {
   /** Stores an unknown outcome; any other failure releases the idempotency key. */
   async #settleFailure (id: string, error: unknown, request: EndpointRequest, startedAtMs: number): Promise<void> {
     const problem = error instanceof Problem ? error : undefined
-    const outcome = problem?.extras.outcome ?? request.delivery?.outcome
-    if (outcome !== 'unknown') return this.#store.release(id)
+    if (failureOutcome(error, request.delivery) !== 'unknown') return this.#store.release(id)
     await this.#store.settle(id, {
       state: 'unknown',
       fingerprint: await currentFingerprint(request) ?? '',
