@@ -99,13 +99,26 @@ function interpretResponse (
   const { status } = response
   if (status >= 200 && status < 300) return parseSuccess(response, expectation)
   if (status === 401) return failed(unauthorizedProblem(isStreamed))
-  if (status === 411 && isStreamed) {
-    const detail = 'Procore does not accept streamed forms.'
+  if (isHopStatus(status, isStreamed)) {
+    const detail = status === 411
+      ? 'Procore does not accept streamed forms.'
+      : `A server between this service and Procore refused the request with status ${status}.`
     return failed(new Problem('procore_bad_response', detail, { outcome: 'rejected' }))
   }
   if (throttle !== undefined && status === 429) return failed(rateLimitedProblem(throttle.durationMs))
   if (status >= 400 && status < 500) return { kind: 'rejection', status, body: parseRejectionBody(response) }
   return failed(serverProblem(response, throttle?.durationMs))
+}
+
+/**
+ * Statuses about the connection of this service, not about the caller's request. A browser acts on some of them by
+ * itself: it repeats a POST after 408 (RFC 9110 §15.5.9) or 421 (§15.5.20), and hides 407.
+ */
+const hopStatuses: ReadonlySet<number> = new Set([407, 408, 421, 425, 426, 431])
+
+/** 411 is one of them for a stream only, because only this service decides to send a body without a length. */
+export function isHopStatus (status: number, isStreamed: boolean): boolean {
+  return hopStatuses.has(status) || (status === 411 && isStreamed)
 }
 
 const failed = (error: AbortReason): UpstreamResult => ({ kind: 'failure', error })

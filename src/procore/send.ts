@@ -15,7 +15,7 @@ import { RateLimiter, type Permit } from './rate-limit/limiter.ts'
 import type { RateLimitUpdate } from './rate-limit/headers.ts'
 import { Breaker } from './breaker.ts'
 import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
-import { classify, type Classification, type ResponseExpectation } from './classify.ts'
+import { classify, isHopStatus, type Classification, type ResponseExpectation } from './classify.ts'
 import type { Delivery } from './delivery.ts'
 import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
@@ -70,7 +70,7 @@ export class UpstreamSender {
   readonly #limits: ExchangeLimits
   /** Requests that are on a connection or wait for one. */
   #inFlight = 0
-  #warnedChunkedRejected = false
+  readonly #warnedStatuses = new Set<number>()
 
   constructor (
     config: Config['procore'],
@@ -222,7 +222,7 @@ export class UpstreamSender {
     { retryReason, hostSignal }: Classification, status: number | undefined, accessToken: string, isStreamed: boolean
   ): void {
     if (retryReason === 'unauthorized') this.#accessTokens.invalidate(accessToken)
-    if (status === 411 && isStreamed) this.#warnChunkedRejected()
+    if (status !== undefined && isHopStatus(status, isStreamed)) this.#warnHopStatus(status)
     if (hostSignal === 'up' && this.breaker.recordSuccess()) this.#log.info({}, 'the API host has recovered')
     if (hostSignal === 'down' && this.breaker.recordFailure()) {
       const waitMs = this.breaker.probeInMs
@@ -230,14 +230,17 @@ export class UpstreamSender {
     }
   }
 
-  /**
-   * Logs the remedy, once, if Procore rejects chunked bodies: it is not documented whether Procore's edge accepts them.
-   */
-  #warnChunkedRejected (): void {
-    if (this.#warnedChunkedRejected) return
-    this.#warnedChunkedRejected = true
-    const remedy = 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES'
-    this.#log.error({ remedy }, 'Procore rejects streamed forms with 411; buffer forms instead')
+  /** Logs the remedy, once for each status. It is not documented whether Procore's edge accepts chunked bodies. */
+  #warnHopStatus (status: number): void {
+    if (this.#warnedStatuses.has(status)) return
+    this.#warnedStatuses.add(status)
+    if (status === 411) {
+      const remedy = 'FORM_BUFFER_BYTES above AVATAR_MAX_BYTES'
+      this.#log.error({ status, remedy }, 'Procore rejects streamed forms with 411; buffer forms instead')
+    } else {
+      const remedy = 'check HTTPS_PROXY, NO_PROXY and the proxies between this service and Procore'
+      this.#log.error({ status, remedy }, 'a server between this service and Procore refuses requests')
+    }
   }
 
   /** @throws {Problem} `procore_unavailable` */

@@ -159,7 +159,10 @@ const faultCases: FaultCase[] = [
   { name: '307', faults: [statusFault(307, { headers: redirectHeaders })], expected: badResponse },
   { name: '400', faults: [statusFault(400)], expected: rejected(400) },
   { name: '403', faults: [statusFault(403)], expected: rejected(403) },
-  { name: '408', faults: [statusFault(408)], expected: rejected(408) },
+  // Statuses of a hop, on which a browser would act by itself.
+  ...[407, 408, 421, 425, 426, 431].map(status => {
+    return { name: String(status), faults: [statusFault(status)], expected: rejected(502, 'procore_bad_response') }
+  }),
   { name: '409', faults: [statusFault(409)], expected: rejected(409) },
   { name: '413', faults: [statusFault(413, { body: '<html>' })], expected: rejected(413) },
   { name: '422', faults: [statusFault(422, { body: '{"errors":{"base":["no"]}}' })], expected: rejected(422) },

@@ -60,7 +60,6 @@ const responseRows: ResponseRow[] = [
   rejectionRow({ name: '404', procoreStatus: 404, body: '{}' }),
   rejectionRow({ name: '405 without a body', procoreStatus: 405, body: '', hasProcoreBody: false }),
   rejectionRow({ name: '406', procoreStatus: 406, body: '{}' }),
-  rejectionRow({ name: '408', procoreStatus: 408, body: '{}' }),
   rejectionRow({ name: '411', procoreStatus: 411, body: '{}' }),
   rejectionRow({
     name: '413 with HTML',
