@@ -126,12 +126,11 @@ const failed = (error: AbortReason): UpstreamResult => ({ kind: 'failure', error
 function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: ResponseExpectation): UpstreamResult {
   const contentType = response.headers['content-type']
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
-  const isEmpty = mayBeEmpty && response.body.length === 0
-  const value = isJson && !isEmpty ? parseJson(response.body) : undefined
-  const encoding = response.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
-  const isReadable = encoding === 'identity' && (value !== undefined || isEmpty)
+  const { body } = response
+  const isEmpty = mayBeEmpty && body?.length === 0
+  const value = isJson && !isEmpty ? parseJson(body) : undefined
   // A 2xx that arrived before the request was sent completely cannot be trusted.
-  if (response.beforeRequestEnd || !isReadable) {
+  if (response.beforeRequestEnd || body === undefined || (value === undefined && !isEmpty)) {
     const detail = 'Procore reported success, but its response is invalid.'
     return failed(new Problem('procore_bad_response', detail, { outcome: 'unknown' }))
   }
@@ -139,7 +138,7 @@ function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: Resp
     kind: 'success',
     status: response.status,
     contentType: contentType ?? 'application/json',
-    body: response.body,
+    body,
     recordId: getRecordId(value),
   }
   if (headers.length > 0) success.headers = pickHeaders(response.headers, headers)
@@ -214,12 +213,13 @@ function isConnectionError (cause: Error): boolean {
 }
 
 function parseRejectionBody ({ body, headers }: UpstreamResponse): unknown {
-  if (body.length === 0) return undefined
+  if (body === undefined || body.length === 0) return undefined
   const isText = headers['content-type']?.startsWith('text/plain') === true
   return parseJson(body) ?? (isText ? body.toString('utf8').slice(0, rejectionTextMaxLength) : undefined)
 }
 
-function parseJson (body: Buffer): unknown {
+function parseJson (body: Buffer | undefined): unknown {
+  if (body === undefined) return undefined
   try {
     return JSON.parse(body.toString('utf8'))
   } catch {

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { toError } from '../server/errors.ts'
+import { decodeContent } from './content-encoding.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
 /** Limits of one exchange. */
@@ -148,7 +149,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   onResponseEnd (): void {
     const [firstChunk] = this.#chunks
-    const body = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
+    const received = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
+    const { responseMaxBytes } = this.#limits
+    const body = decodeContent(received, this.#headers['content-encoding'], responseMaxBytes)
     this.#settle({
       kind: 'response',
       status: this.#status,
@@ -237,8 +240,8 @@ export interface UpstreamResponse {
   status: number
   /** Names in lower case. */
   headers: IncomingHttpHeaders
-  /** Up to `limits.upstream.responseMaxBytes`. */
-  body: Buffer
+  /** Decoded, up to `limits.upstream.responseMaxBytes`. Undefined if its content coding cannot be decoded. */
+  body: Buffer | undefined
   /** The response was complete before the last byte of the request was handed to the socket. */
   beforeRequestEnd: boolean
   /** When the response began, by our own clock: its `Date` names the same moment by Procore's clock. */

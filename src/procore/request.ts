@@ -44,6 +44,7 @@ export function buildHttpRequest (
     'authorization', `Bearer ${accessToken}`,
     'procore-company-id', String(companyId),
     'accept', 'application/json',
+    'accept-encoding', 'identity',
     'user-agent', userAgent,
     'via', via,
   ]

@@ -150,8 +150,13 @@ const faultCases: FaultCase[] = [
     expected: badResponse,
   },
   {
-    name: '201 with a compressed body',
+    name: '201 with a body that claims to be compressed',
     faults: [statusFault(201, { headers: { 'content-encoding': 'gzip' } })],
+    expected: badResponse,
+  },
+  {
+    name: '201 with an unknown content coding',
+    faults: [statusFault(201, { headers: { 'content-encoding': 'zstd' } })],
     expected: badResponse,
   },
   { name: '201 with invalid JSON', faults: [statusFault(201, { body: '{"id":' })], expected: badResponse },
@@ -258,9 +263,11 @@ t.test('a fault of Procore', async t => {
       })
     }
   }
-  collectGarbage()
-  const grownBytes = usedBytes() - bytesBefore
-  t.ok(grownBytes < 24_000_000, `memory is back at its initial level: ${grownBytes}`)
+  // The buffers of the last upload are released when its sockets have closed.
+  await waitUntil(() => {
+    collectGarbage()
+    return usedBytes() - bytesBefore < 24_000_000
+  })
 })
 
 const RecordedRequestsSchema = Type.Array(Type.Object({

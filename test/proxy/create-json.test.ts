@@ -75,6 +75,7 @@ t.test('no header of the caller reaches Procore', async t => {
     'procore-company-id': '101',
     'content-type': 'application/json',
     accept: 'application/json',
+    'accept-encoding': 'identity',
     'user-agent': 'procore-bff/0.1.0',
     via: '1.1 procore-bff',
   })

@@ -136,7 +136,7 @@ function matchRecord (
   { matchField, values, fieldPaths }: LookupCriteria,
   { sentAtMs, maxAgeMs }: CreationWindow
 ): LookupResult {
-  const list = status === 200 ? parseList(body) : undefined
+  const list = status === 200 && body !== undefined ? parseList(body) : undefined
   if (list === undefined) return { kind: 'inconclusive' }
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
   const [record, ...others] = list.filter(candidate => candidate[matchField] === values.get(matchField))
