@@ -23,7 +23,7 @@ type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'htt
 
 /**
  * Checks a request head for a missing or invalid Host (RFC 9112 §3.2), more than `limits.server.headersMaxCount`
- * headers, duplicates of singleton headers, a transfer coding other than chunked, and a fragment in the target. Returns
+ * headers, duplicates of singleton headers, a transfer coding other than chunked, and an invalid target. Returns
  * `bad_request` (400, or 431 for too many headers), or undefined for a valid head.
  */
 function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
@@ -40,8 +40,21 @@ function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHea
   if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
     return badRequest('The only supported transfer coding is chunked.')
   }
-  // RFC 9112 §3.2: a request target has no fragment.
-  return url?.includes('#') === true ? badRequest('The URL is not valid.') : undefined
+  return isValidTarget(url ?? '') ? undefined : badRequest('The URL is not valid.')
+}
+
+/**
+ * RFC 9112 §3.2: a request target has no fragment. RFC 3986 §2.5: its percent-encoded octets are UTF-8. Fastify checks
+ * the path only, and its parser of queries keeps octets that it cannot decode.
+ */
+function isValidTarget (url: string): boolean {
+  if (url.includes('#')) return false
+  try {
+    if (url.includes('%')) decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const badRequest = (detail: string) => new Problem('bad_request', detail)

@@ -37,6 +37,26 @@ t.test('malformed JSON is rejected', async t => {
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
 })
 
+t.test('the integers of a JSON body', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const bodyWith = (vendorId: string) => `{"user":{"last_name":"Doe","email_address":"%s","vendor_id":${vendorId}}}`
+  const exact = ['161072', '161072.0', '1.61072e5', '16107200e-2', '161072.000000000000000000000e0']
+  for (const [index, text] of exact.entries()) {
+    await t.test(`${text} is an integer`, async t => {
+      const response = await sendJson(usersUrl, bodyWith(text).replace('%s', `e${index}@example.com`))
+      t.equal(response.status, 201)
+      t.match(emulator.apiRequests.at(-1)?.json, { user: { vendor_id: 161072 } })
+    })
+  }
+  const rounded = ['161071.9999999999999999', '161072.00000000000000001', '1610720000000000000000001e-19']
+  for (const text of rounded) {
+    await t.test(`${text} is rejected, and not rounded`, async t => {
+      const response = await sendJson(usersUrl, bodyWith(text).replace('%s', 'rounded@example.com'))
+      t.match(response.json, { status: 422, errors: [{ pointer: '/user/vendor_id', rule: 'type' }] })
+    })
+  }
+})
+
 t.test('deeply nested JSON is rejected without a stack overflow', async t => {
   const { usersUrl } = await startService(t)
   const open = await sendJson(usersUrl, '['.repeat(200_000))

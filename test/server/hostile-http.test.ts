@@ -165,6 +165,16 @@ const rejectedRequests = [
     statuses: [400],
   },
   {
+    name: 'a query that cannot be decoded',
+    request: 'GET /companies/101/users?filters[search]=M%FCller HTTP/1.1\r\nhost: x\r\n\r\n',
+    statuses: [400],
+  },
+  {
+    name: 'a query with an incomplete percent-encoding',
+    request: 'GET /companies/101/users?filters[search]=100% HTTP/1.1\r\nhost: x\r\n\r\n',
+    statuses: [400],
+  },
+  {
     name: 'CONNECT',
     request: 'CONNECT evil.example.com:443 HTTP/1.1\r\nhost: evil.example.com\r\n\r\n',
     statuses: [400, 404, 405],

@@ -58,12 +58,33 @@ function parseJson (bytes: Buffer): unknown {
   if (!isUtf8(bytes) || hasByteOrderMark) {
     throw new Problem('malformed_json', 'The body must be JSON in UTF-8 without a byte order mark.')
   }
+  const text = bytes.toString('utf8')
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(text, mayHaveFractions.test(text) ? markRounded : undefined)
   } catch {
     // The message of the SyntaxError quotes the body, which may contain personal data, so it is dropped.
     throw new Problem('malformed_json', 'The body is not valid JSON.')
   }
+}
+
+/** A number with a fraction or an exponent. It may also be in a string, which costs time only. */
+const mayHaveFractions = /[:,[]\s*-?\d+[.eE]/
+
+/**
+ * Replaces a number that JSON.parse has rounded to an integer, such as 2.9999999999999999, by NaN, which is not valid
+ * for any field.
+ */
+function markRounded (_name: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source
+  return Number.isInteger(value) && source !== undefined && !isExactInteger(source) ? NaN : value
+}
+
+/** Whether the text of a JSON number (RFC 8259 §6) is an integer, such as 300, 3.00 or 3e2. */
+function isExactInteger (source: string): boolean {
+  const [, integer = '', fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(source) ?? []
+  const shift = Number(exponent)
+  const rest = shift < 0 ? integer.slice(shift) + fraction : fraction.slice(shift)
+  return /^0*$/.test(rest)
 }
 
 function validateDocument (value: unknown, { compiled }: RequestContext): RecordValidator {
