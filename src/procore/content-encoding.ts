@@ -12,8 +12,8 @@ const decoders = new Map([
  * Returns the content of a body with one content coding (RFC 9110 §8.4.1), or undefined if the coding is not known, the
  * body is damaged, or the content has more than `maxBytes`.
  */
-export function decodeContent (body: Buffer, coding: string | undefined, maxBytes: number): Buffer | undefined {
-  const name = coding?.trim().toLowerCase() ?? 'identity'
+export function decodeContent (body: Buffer, coding: string, maxBytes: number): Buffer | undefined {
+  const name = coding.trim().toLowerCase()
   if (name === 'identity' || body.length === 0) return body
   try {
     return decoders.get(name)?.(body, { maxOutputLength: maxBytes })

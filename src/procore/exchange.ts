@@ -150,8 +150,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onResponseEnd (): void {
     const [firstChunk] = this.#chunks
     const received = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
-    const { responseMaxBytes } = this.#limits
-    const body = decodeContent(received, this.#headers['content-encoding'], responseMaxBytes)
+    const coding = this.#headers['content-encoding']
+    const body = coding === undefined ? received : decodeContent(received, coding, this.#limits.responseMaxBytes)
     this.#settle({
       kind: 'response',
       status: this.#status,
