@@ -198,12 +198,13 @@ export class EndpointRoute {
     const { raw, record } = context
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
-    // A form without a declared size may exceed the buffer, and is then streamed.
-    const mayStream = (declaredBytes ?? Infinity) > this.#bodyLimits.formBufferBytes
-    const releaseUpload = mayStream ? this.#uploadLimiter.acquire(callerId) : undefined
+    let releaseUpload: (() => void) | undefined
+    const startUpload = () => { releaseUpload ??= this.#uploadLimiter.acquire(callerId) }
+    // A form that is declared to be larger than the buffer takes its place at once, so that it is refused unread.
+    if (declaredBytes !== undefined && declaredBytes > this.#bodyLimits.formBufferBytes) startUpload()
     const removeForm = this.#activeForms.add({ record, declaredBytes, startedAtMs: Date.now() })
     try {
-      return await forwardForm(context, boundary)
+      return await forwardForm(context, boundary, startUpload)
     } finally {
       removeForm()
       releaseUpload?.()

@@ -4,7 +4,9 @@ import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { requestHead } from '../helpers/request-head.ts'
-import { boundary, multipartBody, jane, janeParts, RawConnection, sendJson } from '../helpers/requests.ts'
+import {
+  boundary, multipartBody, jane, janeParts, RawConnection, sendJson, sendMultipart,
+} from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
@@ -102,6 +104,17 @@ t.test('a caller that exceeds its concurrent uploads is answered with 429, other
   first.write(uploadHead(104, anna)).write(body)
   t.match(await first.readUntil('HTTP/1.1 201 Created\r\n', 2), /201 Created/, 'an upload that ended is not counted')
   for (const { socket } of [first, other]) socket.destroy()
+})
+
+t.test('small forms without Content-Length are not counted as uploads', async t => {
+  const issuer = await startIssuer(t)
+  const { usersUrl } = await startService(t, { env: { ...issuer.env, CALLER_CONCURRENT_UPLOADS: '1' } })
+  const anna = bearerHeader(await issuer.sign({ sub: 'anna' }))
+  const responses = await Promise.all(Array.from({ length: 30 }, (_, index) => {
+    const parts = multipartBody(janeParts)
+    return sendMultipart(usersUrl.replace('101', String(1000 + index)), (async function * () { yield parts })(), anna)
+  }))
+  t.ok(responses.every(({ status }) => status === 201))
 })
 
 t.test('slow uploads up to all limits do not slow down JSON creates', async t => {

@@ -39,14 +39,19 @@ const noBytes = Buffer.alloc(0)
  * completely, then sent with a Content-Length. A larger one is streamed with backpressure while the rest of it is
  * validated. Its closing delimiter is written only once the whole form is valid. Otherwise the stream is destroyed with
  * the reason as its error, which closes the connection to Procore. Fails with `malformed_form`, `avatar_type`,
- * `avatar_too_large`, `request_timeout`, `validation_failed`, the reason of the signal, or as sending does.
+ * `avatar_too_large`, `request_timeout`, `validation_failed`, `too_many_requests`, `overloaded`, the reason of the
+ * signal, or as sending does.
+ * @param startUpload called when the form begins to flow; it throws if there are too many uploads
  */
-export function forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
-  return new FormForwarder(context, boundary).run()
+export function forwardForm (
+  context: RequestContext, boundary: string, startUpload: () => void
+): Promise<UpstreamResult> {
+  return new FormForwarder(context, boundary, startUpload).run()
 }
 
 class FormForwarder implements FormEvents {
   readonly #context: RequestContext
+  readonly #startUpload: () => void
   readonly #validator: RecordValidator
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
@@ -63,8 +68,9 @@ class FormForwarder implements FormEvents {
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
 
-  constructor (context: RequestContext, boundary: string) {
+  constructor (context: RequestContext, boundary: string, startUpload: () => void) {
     this.#context = context
+    this.#startUpload = startUpload
     this.#validator = new RecordValidator(context.compiled)
     this.#encoder = new MultipartEncoder(context.compiled.rootKey ?? '')
     const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
@@ -143,6 +149,7 @@ class FormForwarder implements FormEvents {
   }
 
   #startStreaming (buffer: ByteBuffer): void {
+    this.#startUpload()
     this.#context.record.bodyMode = 'streamed'
     const upstream = new Readable({ read: () => this.#reader.resume() })
     upstream.on('error', () => {})
