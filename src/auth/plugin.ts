@@ -31,7 +31,7 @@ export interface AuthOptions {
   config: Config['auth']
   /** The issuer's keys; undefined if callers are not authenticated. */
   jwks: JwksCache | undefined
-  /** With it, all replicas count the requests of a caller together. */
+  /** Present if all replicas count the requests of a caller together. */
   sharedRateLimit: SharedRateLimit | undefined
 }
 

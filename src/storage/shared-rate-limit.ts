@@ -9,7 +9,7 @@ import { redisKeyPrefix, type RedisConnection } from './redis.ts'
 export interface SharedView {
   /** The state, as it was stored; empty if there is none. */
   json: string
-  /** By the clock of Redis. */
+  /** Time by the clock of Redis. */
   nowMs: number
   /** Permits of all replicas. */
   inFlight: number

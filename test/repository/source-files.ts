@@ -5,7 +5,7 @@ import ts from 'typescript'
 import { root } from '../helpers/spawn-program.ts'
 
 export interface Source {
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   path: string
   tree: ts.SourceFile
   /** Every node, each before those in it. */

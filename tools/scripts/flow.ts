@@ -156,7 +156,7 @@ async function run ({ build, fault, expectedStatus, name }: Flow, app: App, emul
   })
   const responded = Promise.withResolvers<IncomingMessage>()
   request.once('response', responded.resolve).once('error', responded.reject)
-  // In one write, so that a small body arrives with its head.
+  // One write sends head and body, so that a small body arrives with its head.
   request.end(body, 'latin1')
   const response = await responded.promise
   await once(response.resume(), 'end')
