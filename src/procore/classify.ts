@@ -82,14 +82,14 @@ function classifyFailure (
   const { phase, requestSent, timedOut, aborted } = failure
   // No connection became free in time: the cause may be the number of our own requests. A streamed form that is cut off
   // may be its caller's doing. No caller may open the breaker for all others.
-  const isOwnDoing = aborted || (phase === 'connect' && timedOut) || (phase === 'send' && isStreamed)
+  const isNoFaultOfHost = aborted || (phase === 'connect' && timedOut) || (phase === 'send' && isStreamed)
   return {
     result: { kind: 'failure', error: failureError(failure) },
     retryReason: isIdempotent && !aborted && !timedOut ? 'transient' : undefined,
     isConclusive: false,
     mayBeProcessed: requestSent,
     rateLimit,
-    hostSignal: isOwnDoing ? undefined : 'down',
+    hostSignal: isNoFaultOfHost ? undefined : 'down',
   }
 }
 

@@ -189,13 +189,13 @@ export class UpstreamSender {
     try {
       const request = buildHttpRequest(call, this.#config.apiUrl, accessToken)
       const onSent = () => delivery?.onSent(Date.now())
-      const ended = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
-      const response = ended.kind === 'response' ? ended : undefined
+      const exchangeResult = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
+      const response = exchangeResult.kind === 'response' ? exchangeResult : undefined
       const isStreamed = isStream(body)
-      const classification = classify(ended, { isIdempotent, isStreamed, expectation }, Date.now())
-      const error = ended.kind === 'failure' ? failureType(ended) : undefined
+      const classification = classify(exchangeResult, { isIdempotent, isStreamed, expectation }, Date.now())
+      const error = exchangeResult.kind === 'failure' ? failureType(exchangeResult) : undefined
       endSpan({ method: call.method, status: response?.status, error })
-      this.#record(ended, call, performance.now() - startedAt)
+      this.#record(exchangeResult, call, performance.now() - startedAt)
       this.#applyFeedback(classification, response?.status, accessToken, isStreamed)
       const { result } = classification
       return { kind: 'sent', result, response, startedAtMs, classification, accessToken, rateLimitWaitMs }
@@ -205,15 +205,16 @@ export class UpstreamSender {
   }
 
   /** Records the result and duration of an exchange. */
-  #record (ended: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): void {
+  #record (exchangeResult: ExchangeResult, { record, method, companyId }: UpstreamCall, ms: number): void {
     record.upstreamMs = (record.upstreamMs ?? 0) + ms
-    if (ended.kind === 'response') {
-      const procoreRequestId = ended.headers['x-request-id']
-      record.upstreamStatus = ended.status
+    if (exchangeResult.kind === 'response') {
+      const procoreRequestId = exchangeResult.headers['x-request-id']
+      record.upstreamStatus = exchangeResult.status
       if (isValidRequestId(procoreRequestId)) record.procoreRequestId = procoreRequestId
     }
     const { requestId, traceId } = record
-    const [status, failedPhase] = ended.kind === 'response' ? [ended.status] : [undefined, ended.phase]
+    const status = exchangeResult.kind === 'response' ? exchangeResult.status : undefined
+    const failedPhase = exchangeResult.kind === 'response' ? undefined : exchangeResult.phase
     this.#log.debug({ requestId, traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
   }
 

@@ -40,15 +40,16 @@ export function withAudit (
     }, auditEvent)
   }
   return async request => {
+    let result: UpstreamResult
     try {
-      const result = await send(request)
-      if (result.kind === 'failure' && await isInvalid(request.body)) return result
-      end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
-      return result
+      result = await send(request)
     } catch (error) {
       end(request, failureOutcome(error, request.delivery) ?? 'not_sent', { status: 500 })
       throw error
     }
+    if (result.kind === 'failure' && await isInvalid(request.body)) return result
+    end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
+    return result
   }
 }
 

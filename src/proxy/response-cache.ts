@@ -51,11 +51,9 @@ export function withCache (
     // Its spans are its own, because it may end after the request that starts it.
     const record = { ...childRecord(call.record), operation, ...(call.record.spans !== undefined && { spans: [] }) }
     const { signal } = new AbortController()
-    const overload = overloadedProblem('Too many requests are waiting for Procore.')
-    const result: Promise<UpstreamResult> = procore.isAtCapacity
-      ? Promise.resolve({ kind: 'failure', error: overload })
-      : procore.send({ ...call, record, signal })
-    return { record, result }
+    if (!procore.isAtCapacity) return { record, result: procore.send({ ...call, record, signal }) }
+    const error = overloadedProblem('Too many requests are waiting for Procore.')
+    return { record, result: Promise.resolve({ kind: 'failure', error }) }
   }
   return async request => {
     const { record, signal } = request

@@ -14,11 +14,11 @@ import type { RequestRecord } from '../telemetry/request-record.ts'
  */
 export const errorHandlerPlugin = fp(async app => {
   app.setErrorHandler((error, request, reply) => {
+    // Logs an error that is unexpected, also if nobody waits for the response any longer.
+    const problem = error instanceof ClientDisconnectedError ? undefined : toProblem(error, request)
     // The record of a request whose caller has left may be frozen already.
     const hasLeft = request.inFlight?.signal.reason instanceof ClientDisconnectedError
-    if (!hasLeft && !(error instanceof ClientDisconnectedError)) {
-      return sendProblem(toProblem(error, request), request, reply)
-    }
+    if (problem !== undefined && !hasLeft) return sendProblem(problem, request, reply)
     reply.hijack()
     reply.raw.destroy()
   })

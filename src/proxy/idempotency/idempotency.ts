@@ -114,14 +114,13 @@ export class Idempotency {
   }
 
   /**
-   * Stores a result that is final. If Procore responded before the body was complete, there is no fingerprint to bind
+   * Stores a success or a rejection. If Procore responded before the body was complete, there is no fingerprint to bind
    * the result to, and nothing was created, so the idempotency key is released.
    */
   async #settle (id: string, result: UpstreamResult, request: EndpointRequest, startedAtMs: number): Promise<void> {
     if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, startedAtMs)
     const fingerprint = await currentFingerprint(request)
-    const isFinal = result.kind === 'success' || !transientStatuses.has(result.status)
-    if (fingerprint === undefined || !isFinal) return this.#store.release(id)
+    if (fingerprint === undefined) return this.#store.release(id)
     const { procoreRequestId } = request.record
     await this.#store.settle(id, { state: 'answered', fingerprint, result, procoreRequestId })
   }
@@ -155,9 +154,6 @@ function fingerprintRequest ({ body, path, query }: EndpointRequest, imageDigest
 
 const failure = (code: ProblemCode, detail: string): UpstreamResult =>
   ({ kind: 'failure', error: new Problem(code, detail) })
-
-/** Rejections that depend on the moment, not on the request. */
-const transientStatuses = new Set([401, 408, 429])
 
 function serializeScope ({ caller, companyId, endpoint, idempotencyKey }: IdempotencyScope): string {
   return JSON.stringify([caller, companyId, endpoint, idempotencyKey])
