@@ -26,6 +26,8 @@ import type { AccessTokenProvider } from './auth/token-provider.ts'
 export interface UpstreamCall extends UpstreamRequest {
   /** It is safe or idempotent (RFC 9110 §9.2), so it may be retried even if Procore may have acted on it. */
   isIdempotent: boolean
+  /** The caller that it is sent for, for limits by caller; undefined if callers cannot be distinguished. */
+  callerId?: string | undefined
   /** What a successful response must look like. */
   expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */

@@ -67,6 +67,8 @@ export interface EndpointRequest {
    * change between two attempts.
    */
   subject: string
+  /** The caller by subject or address, for limits by caller; undefined if callers cannot be distinguished. */
+  callerId: string | undefined
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord

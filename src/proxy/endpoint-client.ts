@@ -42,10 +42,11 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
   const buildPath = createUrlBuilder(endpoint.procorePath, params)
   const expectation = getExpectation(endpoint)
   const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup)
-  return ({ path, query, body, record, delivery, signal }) => ({
+  return ({ path, query, body, callerId, record, delivery, signal }) => ({
     method,
     path: buildPath(path.values, query.values),
     companyId: getCompanyId(path, query),
+    callerId,
     isIdempotent: effect !== 'once',
     expectation,
     contentType: body.contentType,

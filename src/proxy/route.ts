@@ -44,6 +44,7 @@ interface ReadyRequest {
   inFlight: InFlightRequest
   delivery: Delivery | undefined
   subject: string
+  callerId: string | undefined
 }
 
 const hookMissing = () => new Error('A hook of this route did not run.')
@@ -127,13 +128,13 @@ export class EndpointRoute {
    * work may then go on, for example until an idempotency key is settled.
    */
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { head, inFlight, identity } = request
+    const { head, inFlight, identity, callerId } = request
     if (head === null || inFlight === null || identity === null) throw hookMissing()
     if (this.#needsCapacity && this.#procore.isAtCapacity) {
       throw overloadedProblem('Too many requests are waiting for Procore.')
     }
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
-    const ready: ReadyRequest = { head, inFlight, delivery, subject: identity.subject }
+    const ready: ReadyRequest = { head, inFlight, delivery, subject: identity.subject, callerId }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
@@ -174,7 +175,7 @@ export class EndpointRoute {
     try {
       if (body === undefined) result = await context.send(validateEmptyBody(context))
       else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
-      else result = await this.#forwardForm(context, body.boundary, request.callerId)
+      else result = await this.#forwardForm(context, body.boundary, ready.callerId)
     } catch (error) {
       result = { kind: 'failure', error: isAbortReason(error) ? error : unexpectedProblem(error, request) }
     }
@@ -212,7 +213,7 @@ export class EndpointRoute {
   }
 
   #createContext (
-    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject }: ReadyRequest
+    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject, callerId }: ReadyRequest
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
@@ -233,6 +234,7 @@ export class EndpointRoute {
           query,
           body,
           subject,
+          callerId,
           idempotencyKey,
           record,
           delivery,
