@@ -19,7 +19,7 @@ export async function * paginate<T> (
  */
 function parseNextPage (page: number, linkHeader: string): number | undefined {
   const links = [...linkHeader.matchAll(/<([^<>]*)>([^<]*)/g)]
-  const nextRelation = /;\s*rel="?(?:[^"]*\s)?next\b/i
+  const nextRelation = /;\s*rel=(?:"(?:[^"]*\s)?)?next\b/i
   const [, target = ''] = links.find(([, , parameters = '']) => nextRelation.test(parameters)) ?? []
   const nextPage = Number(new URLSearchParams(target.slice(target.indexOf('?') + 1)).get('page'))
   return Number.isSafeInteger(nextPage) && nextPage > page ? nextPage : undefined

@@ -5,7 +5,13 @@ export function buildUrl (baseUrl: string, path: string, parameters: object, que
     .reduce((url, [name, value]) => url.replace(`{${name}}`, encodeURIComponent(String(value))), path)
   const queryPairs = Object.entries(query).flatMap(([name, value]) => toQueryPairs(name, value))
   const queryString = new URLSearchParams(queryPairs).toString()
-  return `${baseUrl.replace(/\/+$/, '')}${filledPath}${queryString === '' ? '' : `?${queryString}`}`
+  return `${withoutTrailingSlashes(baseUrl)}${filledPath}${queryString === '' ? '' : `?${queryString}`}`
+}
+
+function withoutTrailingSlashes (url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end--
+  return url.slice(0, end)
 }
 
 /** Repeats the name for each value of a list, and omits undefined values. */

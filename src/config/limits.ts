@@ -101,6 +101,8 @@ export const limits = freezeGroups({
     /** Idle time of a connection to Procore. It is shorter than load balancers use, so that this side closes first. */
     keepAliveMs: 4_000,
     responseMaxBytes: 8_388_608,
+    /** Only the start of a longer `Link` header is parsed. */
+    linkMaxLength: 8_192,
     /** A write error is delayed by this time, so that a response that has already arrived is read first. */
     writeErrorDelayMs: 100,
   },

@@ -14,12 +14,20 @@ export const textMaxBytes = 65_536
 export const listMaxItems = 100
 
 const emailPattern = fullFormats.email
-FormatRegistry.Set('email', value => emailPattern instanceof RegExp && emailPattern.test(value))
+FormatRegistry.Set('email', value => emailPattern instanceof RegExp && emailPattern.test(withoutLocalDots(value)))
 
-const datePattern = /(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])/
-const timePattern = /(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?/
+/**
+ * Dots may be anywhere in the local part: Japanese carriers assigned addresses such as `a..b.@example.com`, which RFC
+ * 5321 §4.1.2 allows in quotes only.
+ */
+function withoutLocalDots (address: string): string {
+  const at = address.lastIndexOf('@')
+  return at < 0 ? address : address.slice(0, at).replaceAll('.', '') + address.slice(at)
+}
+
 /** A date, or a date and time with or without an offset. */
-const dateTimePattern = new RegExp(`^${datePattern.source}(?:T${timePattern.source})?$`)
+const dateTimePattern =
+  /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?$/
 FormatRegistry.Set('iso-8601-range', value => {
   const ends = value.split('...')
   return ends.length <= 2 && ends.every(isDateTime)
@@ -38,7 +46,7 @@ type FieldOptions = SchemaOptions & { description: string }
 /** Free text. The empty string is a valid value. */
 export const text = (options: FieldOptions) => Type.String({ maxLength: textMaxBytes, ...options })
 
-/** An e-mail address, validated by the full `email` format of ajv-formats. */
+/** An e-mail address, validated by the full `email` format of ajv-formats, with dots anywhere in its local part. */
 export const emailAddress = (options: FieldOptions) =>
   Type.String({ format: 'email', maxLength: textMaxBytes, ...options })
 

@@ -34,7 +34,8 @@ function locateField (
     // Without a record, only the name of a parameter points to something that the caller sent.
     return field !== undefined && fields.has(field) ? { pointer: toJsonPointer([field]), field } : root
   }
-  const name = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2').replace(new RegExp(`^${rootKey}\\.`), '')
+  const dotted = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2')
+  const name = dotted?.startsWith(`${rootKey}.`) === true ? dotted.slice(rootKey.length + 1) : dotted
   if (name === undefined || name === '') return root
   if (name === 'base' || name === rootKey) return { pointer: toJsonPointer([rootKey]), field: rootKey }
   return { pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]` }

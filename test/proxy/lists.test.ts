@@ -175,6 +175,11 @@ t.test('an invalid link or count of Procore\'s is dropped', async t => {
       t.equal((await getWithLink(link)).headers['link'], undefined)
     })
   }
+  // A pattern with more than one way to split this text takes exponential time.
+  const ambiguous = `<${page}>${'; a= '.repeat(40)}<${page}>; rel="next"`
+  t.equal((await getWithLink(ambiguous)).headers['link'], '</companies/101/trades?page=2>; rel="next"')
+  const long = `${', '.repeat(5000)}<${page}>; rel="next"`
+  t.equal((await getWithLink(long)).headers['link'], undefined, 'the end of a long header is not parsed')
   const mixedLink = [
     `<${page}>; title="a, <b>; rel=last"; rel="NEXT nofollow"`, 'junk', '<?page=7&per_page=5000&evil=1>; rel=last',
   ].join(', ')

@@ -24,12 +24,15 @@ export function parsePartHeaders (block: Buffer): PartHeaders {
   return parseDisposition(disposition)
 }
 
+// The value starts with a character that is not a space, so that the spaces before it can be matched in one way only.
+// eslint-disable-next-line no-control-regex -- the pattern excludes control characters
+const headerLinePattern = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*((?:[^\x00-\x20\x7f][^\x00-\x08\x0a-\x1f\x7f]*)?)$/
+
 /** Rejects duplicate names, continuation lines, control characters and lines without a colon. */
 function parseHeaderLines (block: string): Map<string, string> {
   const headers = new Map<string, string>()
   for (const line of block.split('\r\n')) {
-    // eslint-disable-next-line no-control-regex -- the pattern excludes control characters
-    const match = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)$/.exec(line)
+    const match = headerLinePattern.exec(line)
     const name = match?.[1]?.toLowerCase()
     if (name === undefined || match?.[2] === undefined) throw malformedForm('A part has an invalid header line.')
     if (headers.has(name)) throw malformedForm('A part has a duplicate header.')
