@@ -82,6 +82,21 @@ function tiffWithHugeSecondPage (): Buffer {
   return Buffer.concat([first, hugeTiff.subarray(hugeTiff.readUInt32LE(4))])
 }
 
+/** A TIFF of pages of 20 entries, of which the last is huge. */
+function tiffWithPages (pages: number): Buffer {
+  const directoryBytes = 2 + 20 * 12 + 4
+  const image = Buffer.alloc(8 + pages * directoryBytes)
+  tiff().copy(image, 0, 0, 8)
+  image.writeUInt32LE(8, 4)
+  for (let page = 0; page < pages; page++) {
+    const offset = 8 + page * directoryBytes
+    image.writeUInt16LE(20, offset)
+    if (page + 1 < pages) image.writeUInt32LE(offset + directoryBytes, offset + directoryBytes - 4)
+    else hugeTiff.copy(image, offset + 2, 12, 12 + 24)
+  }
+  return image
+}
+
 t.test('the declared pixels are read in chunks of any size', async t => {
   const rows: Array<{ name: string, image: Buffer, pixels: number }> = [
     { name: 'a PNG', image: withPngSize(png(), 300, 200), pixels: 60_000 },
@@ -108,6 +123,7 @@ t.test('the declared pixels are read in chunks of any size', async t => {
       image: edit(tiff(), image => { image.writeUInt32LE(4, 4) }),
       pixels: Infinity,
     },
+    { name: 'a TIFF of 1500 pages with a huge last one', image: tiffWithPages(1500), pixels: 10_000_000_000 },
     { name: 'a BMP', image: bmp(), pixels: 1 },
     { name: 'a BMP stored top-down', image: edit(bmp(), image => { image.writeInt32LE(-1000, 22) }), pixels: 1000 },
     { name: 'a TIFF', image: tiff(), pixels: 1 },

@@ -128,20 +128,21 @@ export class FormDecoder implements PartSink {
     if (this.#bytes >= signatureBytes) this.#imageStart(part)
   }
 
-  #imageStart (part: ImagePart): void {
+  #imageStart (part: ImagePart): ImageDimensions {
     const type = detectImageType(this.#partial.bytes.subarray(0, signatureBytes))
-    if (type === undefined) {
-      throw new Problem('avatar_type', 'The content of the avatar is not a PNG, JPEG, GIF, BMP or TIFF image.')
-    }
-    part.dimensions = new ImageDimensions(type)
+    if (type === undefined) throw avatarType('The content of the avatar is not a PNG, JPEG, GIF, BMP or TIFF image.')
+    const dimensions = part.dimensions = new ImageDimensions(type)
     this.#events.imageStart(type)
     const { bytes } = this.#partial
     this.#partial = new ByteBuffer()
-    this.#imageBody(part.dimensions, bytes)
+    this.#imageBody(dimensions, bytes)
+    return dimensions
   }
 
   #imageBody (dimensions: ImageDimensions, data: Buffer): void {
     dimensions.write(data)
+    if (dimensions.state === 'fragmented') throw avatarType('The avatar consists of too many small pieces.')
+    if (dimensions.state === 'raw') throw avatarType('The avatar is a raw file of a camera, not a TIFF image.')
     const { avatarMaxPixels } = this.#limits
     if (dimensions.pixels > avatarMaxPixels) {
       throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
@@ -155,7 +156,8 @@ export class FormDecoder implements PartSink {
       if (part.headers.fileName === 'given') this.#addImageError({ rule: 'size', message: 'must not be empty' })
       return
     }
-    if (part.dimensions === undefined) this.#imageStart(part)
+    const dimensions = part.dimensions ?? this.#imageStart(part)
+    if (dimensions.state === 'incomplete') throw avatarType('The header of the avatar is incomplete.')
     this.#events.imageEnd()
   }
 
@@ -164,6 +166,8 @@ export class FormDecoder implements PartSink {
     if (image !== undefined) this.#validator.addError(image.name, violation)
   }
 }
+
+const avatarType = (detail: string) => new Problem('avatar_type', detail)
 
 /**
  * Splits a field name as Rails does: `user[email_address]` becomes `user` and `email_address`. Any other syntax is one

@@ -1,0 +1,157 @@
+// The header of an image is read while it passes through, so no image may keep the event loop busy.
+import t from 'tap'
+import { detectImageType } from '../../src/proxy/image/signature.ts'
+import { ImageDimensions } from '../../src/proxy/image/dimensions.ts'
+import { bmp, gif, jpeg, png, tiff } from '../helpers/images.ts'
+import { avatarPart } from '../helpers/request-builders.ts'
+import { janeParts, multipartBody, sendMultipart } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+
+const size = 2_000_000
+const gifHead = gif().subarray(0, 10)
+/** The start of a GIF without a colour table, and the label of an extension. */
+const gifExtension = [...gifHead, 0, 0, 0, 0x21, 0xf9]
+const tiffHead = [...tiff().subarray(0, 4), 8, 0, 0, 0]
+const tiffEntry = [0, 1, 4, 0, 1, 0, 0, 0, 1, 0, 0, 0]
+
+function repeat (head: readonly number[], repeated: readonly number[]): Buffer {
+  return Buffer.concat([Buffer.from(head), Buffer.alloc(size - head.length, Buffer.from(repeated))])
+}
+
+/** A chain of TIFF directories with so many entries each. */
+function tiffChain (entries: number): Buffer {
+  const directoryBytes = 2 + 12 * entries + 4
+  const image = Buffer.alloc(size)
+  image.set(tiffHead)
+  for (let offset = 8; offset + directoryBytes < size; offset += directoryBytes) {
+    image.writeUInt16LE(entries, offset)
+    image.fill(Buffer.from(tiffEntry), offset + 2, offset + 2 + 12 * entries)
+    image.writeUInt32LE(offset + directoryBytes, offset + directoryBytes - 4)
+  }
+  return image
+}
+
+const adversarialImages: Array<{ name: string, image: Buffer }> = [
+  { name: 'a PNG of garbage', image: repeat([...png().subarray(0, 18)], [0]) },
+  { name: 'a BMP of garbage', image: repeat([...bmp().subarray(0, 18)], [0]) },
+  { name: 'a JPEG of zeros', image: repeat([0xff, 0xd8, 0xff], [0]) },
+  { name: 'a JPEG of markers', image: repeat([0xff, 0xd8, 0xff], [0xff]) },
+  { name: 'a JPEG of stuffed bytes', image: repeat([0xff, 0xd8, 0xff], [0, 0xff]) },
+  {
+    name: 'a JPEG with a marker in each 8 bytes of garbage',
+    image: repeat([0xff, 0xd8, 0xff], [0, 1, 2, 3, 4, 5, 6, 0xff]),
+  },
+  { name: 'a JPEG of empty segments', image: repeat([0xff, 0xd8], [0xff, 0xe0, 0, 2]) },
+  { name: 'a JPEG of short segments', image: repeat([0xff, 0xd8], [0xff, 0xe0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0]) },
+  { name: 'a GIF of blocks of 1 byte', image: repeat(gifExtension, [1]) },
+  { name: 'a GIF of blocks of 8 bytes', image: repeat(gifExtension, [8]) },
+  { name: 'a GIF of empty extensions', image: repeat(gifExtension.slice(0, 13), [0x21, 0xf9, 0]) },
+  {
+    name: 'a GIF of tiny frames',
+    image: repeat(gifExtension.slice(0, 13), [0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 1, 0, 0]),
+  },
+  { name: 'a TIFF of entries', image: repeat([...tiffHead, 0xff, 0xff], tiffEntry) },
+  { name: 'a TIFF of empty directories', image: tiffChain(0) },
+  { name: 'a TIFF of directories of 2 entries', image: tiffChain(2) },
+  { name: 'a TIFF of directories of 40 entries', image: tiffChain(40) },
+]
+
+const chunksOf = (image: Buffer) =>
+  Array.from({ length: Math.ceil(size / 65_536) }, (_, index) => image.subarray(index * 65_536, (index + 1) * 65_536))
+
+function readHeader (image: Buffer): ImageDimensions {
+  const type = detectImageType(image)
+  if (type === undefined) throw new Error('the type of the image is unknown')
+  const dimensions = new ImageDimensions(type)
+  for (const chunk of chunksOf(image)) dimensions.write(chunk)
+  return dimensions
+}
+
+function sumBytes (image: Buffer): number {
+  let sum = 0
+  for (let index = 0; index < image.length; index++) sum += image[index] ?? 0
+  return sum
+}
+
+function measure (run: () => unknown): number {
+  const startedAt = process.hrtime.bigint()
+  run()
+  return Number(process.hrtime.bigint() - startedAt)
+}
+
+t.test('reading a header takes no longer than three plain passes over the image', async t => {
+  for (const { name, image } of adversarialImages) {
+    await t.test(`${name} is read in time`, async t => {
+      const ratios: number[] = []
+      // An interruption slows some of the measurements, and a slow reader all of them.
+      while (ratios.length < 20 && !ratios.some(ratio => ratio <= 3)) {
+        ratios.push(measure(() => readHeader(image)) / measure(() => sumBytes(image)))
+      }
+      t.ok(Math.min(...ratios) <= 3, `the best of ${ratios.length} ratios is ${Math.min(...ratios)}`)
+    })
+  }
+})
+
+/** A TIFF of one page with other entries than a common one. */
+function tiffWith (...entries: Array<[tag: number, value: number]>): Buffer {
+  const image = tiff()
+  entries.forEach(([tag, value], index) => {
+    const offset = 12 + (index + 2) * 12
+    image.writeUInt16LE(tag, offset)
+    image.writeUInt16LE(value, offset + 8)
+  })
+  return image
+}
+
+function canonRaw (): Buffer {
+  const image = Buffer.concat([tiff().subarray(0, 8), Buffer.from('CR\x02\0'), Buffer.alloc(4), tiff().subarray(10)])
+  image.writeUInt32LE(16, 4)
+  return image
+}
+
+t.test('an image that cannot be read is rejected by its type', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const incomplete = 'The header of the avatar is incomplete.'
+  const fragmented = 'The avatar consists of too many small pieces.'
+  const raw = 'The avatar is a raw file of a camera, not a TIFF image.'
+  const rows: Array<{ name: string, image: Buffer, detail: string }> = [
+    { name: 'a PNG that ends in its header', image: png().subarray(0, 20), detail: incomplete },
+    { name: 'a PNG that ends after its signature', image: png().subarray(0, 8), detail: incomplete },
+    { name: 'a JPEG that ends before its frame', image: jpeg().subarray(0, 60), detail: incomplete },
+    { name: 'a GIF that ends in its screen', image: gif().subarray(0, 12), detail: incomplete },
+    { name: 'a BMP that ends in its second header', image: bmp().subarray(0, 22), detail: incomplete },
+    { name: 'a TIFF that ends in its directory', image: tiff().subarray(0, 60), detail: incomplete },
+    { name: 'a JPEG of stuffed bytes', image: repeat([0xff, 0xd8, 0xff], [0, 0xff]), detail: fragmented },
+    { name: 'a GIF of blocks of 1 byte', image: repeat(gifExtension, [1]), detail: fragmented },
+    { name: 'a TIFF of empty directories', image: tiffChain(0), detail: fragmented },
+    { name: 'a CR2 of Canon', image: canonRaw(), detail: raw },
+    { name: 'a DNG', image: tiffWith([50_706, 1]), detail: raw },
+    { name: 'a NEF of Nikon: a preview with a subdirectory', image: tiffWith([254, 1], [330, 8]), detail: raw },
+    { name: 'an ARW of Sony: a camera and a subdirectory', image: tiffWith([271, 8], [330, 8]), detail: raw },
+    { name: 'a PEF of Pentax: sensor data', image: tiffWith([262, 32_803]), detail: raw },
+    { name: 'a PEF of Pentax: its own compression', image: tiffWith([259, 65_535]), detail: raw },
+  ]
+  for (const { name, image, detail } of rows) {
+    await t.test(`${name} is avatar_type`, async t => {
+      const response = await sendMultipart(usersUrl, multipartBody([avatarPart(image), ...janeParts]))
+      t.match(response.json, { status: 415, code: 'avatar_type', detail })
+    })
+  }
+  t.strictSame(emulator.apiRequests.filter(({ complete }) => complete), [])
+})
+
+t.test('a TIFF that has some entries of raw files is accepted', async t => {
+  const { usersUrl } = await startService(t)
+  const rows: Array<{ name: string, image: Buffer }> = [
+    { name: 'an exported photo', image: tiffWith([271, 8]) },
+    { name: 'an image with smaller versions in subdirectories', image: tiffWith([254, 0], [330, 8]) },
+    { name: 'a preview', image: tiffWith([254, 1]) },
+  ]
+  for (const [index, { name, image }] of rows.entries()) {
+    await t.test(`${name} is accepted`, async t => {
+      const email = { name: 'user[email_address]', data: `j${index}@example.com` }
+      const body = multipartBody([avatarPart(image), { name: 'user[last_name]', data: 'Doe' }, email])
+      t.equal((await sendMultipart(usersUrl, body)).status, 201)
+    })
+  }
+})
