@@ -144,6 +144,14 @@ export const limits = freezeGroups({
     pollMs: 100,
     /** Longest wait that a header of Procore can ask for. */
     waitMaxMs: 3_600_000,
+    /** Windows of one limit. Procore has two; a later reset adds another one. */
+    windowsMax: 8,
+    /** Share of a window that one caller may use if other callers were active in it. */
+    callerShare: 0.25,
+    /** Share of a window that reads may not use. It is left for creates and changes. */
+    reservedShare: 0.2,
+    /** Callers of one limit whose requests are counted; the one with the fewest is evicted first. */
+    countedCallersMax: 64,
     /** Requests that wait for Procore's rate limit or for a connection. */
     queueMax: 1_024,
     queuePerCompanyMax: 256,

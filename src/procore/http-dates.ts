@@ -18,7 +18,7 @@ export function responseDateSeconds (headers: IncomingHttpHeaders, nowMs: number
 export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
   const value = headers['retry-after']
   if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value)) return Number(value)
+  if (/^\d+$/.test(value)) return Number(value)
   // Date.parse also accepts texts that are not HTTP dates, such as `1.5`.
   const dateMs = /^[A-Z][a-z]{2}/.test(value) ? Date.parse(value) : NaN
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs / 1000 - responseDateSeconds(headers, nowMs))
@@ -30,6 +30,6 @@ export function retryAfterSeconds (headers: IncomingHttpHeaders, nowMs: number):
  */
 export function rateLimitResetSeconds (headers: IncomingHttpHeaders, nowMs: number): number | undefined {
   const reset = headers['x-rate-limit-reset']
-  if (typeof reset !== 'string' || !/^\d{1,12}$/.test(reset)) return undefined
+  if (typeof reset !== 'string' || !/^\d{1,15}$/.test(reset)) return undefined
   return Number(reset) - responseDateSeconds(headers, nowMs)
 }

@@ -28,6 +28,11 @@ export interface UpstreamCall extends UpstreamRequest {
   isIdempotent: boolean
   /** The caller that it is sent for, for limits by caller; undefined if callers cannot be distinguished. */
   callerId?: string | undefined
+  /**
+   * `change`: a create or change, or a request that is part of one, such as a lookup. A part of the rate limit is
+   * reserved for them. By default, a GET is a read.
+   */
+  purpose?: 'read' | 'change'
   /** What a successful response must look like. */
   expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
@@ -164,11 +169,14 @@ export class UpstreamSender {
     }
   }
 
-  async #acquirePermit ({ companyId, signal, record }: UpstreamCall, maxWaitMs: number): Promise<Permit> {
+  async #acquirePermit (call: UpstreamCall, maxWaitMs: number): Promise<Permit> {
+    const { companyId, callerId, method, purpose = method === 'GET' ? 'read' : 'change', signal, record } = call
     const endSpan = startSpan(record, 'rate_limit')
     const startedAtMs = Date.now()
     try {
-      const permit = await this.rateLimiter.acquire({ companyId, maxWaitMs, signal })
+      const permit = await this.rateLimiter.acquire({
+        companyId, callerId, isRead: purpose === 'read', maxWaitMs, signal
+      })
       // A permit that is granted at once has no wait to record.
       if (permit.waitMs > 0) endSpan()
       addRateLimitWait(record, permit.waitMs)

@@ -34,10 +34,11 @@ export function createSharedState (
   const idempotencyStore = new FallbackIdempotencyStore(
     redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
   )
-  const rateLimiter = new SharedRateLimiter(redis)
+  const pseudonymize = (callerId: string) => encryptor.pseudonymize(callerId)
+  const rateLimiter = new SharedRateLimiter(redis, pseudonymize)
   return {
     redis,
-    pseudonymize: callerId => encryptor.pseudonymize(callerId),
+    pseudonymize,
     idempotencyStore,
     rateLimiter,
     withSharedAccessToken: fetchAccessToken => withSharedAccessToken(redis, encryptor, fetchAccessToken),

@@ -21,9 +21,16 @@ export interface SharedView {
 export class SharedRateLimiter {
   readonly #redis: RedisConnection
   readonly #leaseMs: number
+  /** Returns an HMAC of a caller's id, for use in stored values. */
+  readonly pseudonymize: (callerId: string) => string
 
-  constructor (redis: RedisConnection, leaseMs: number = limits.rateLimit.leaseMs) {
+  constructor (
+    redis: RedisConnection,
+    pseudonymize: (callerId: string) => string,
+    leaseMs: number = limits.rateLimit.leaseMs
+  ) {
     this.#redis = redis
+    this.pseudonymize = pseudonymize
     this.#leaseMs = leaseMs
   }
 

@@ -204,14 +204,58 @@ t.test('after a reset one request probes, and the others wait for a response to 
 })
 
 t.test('a wait that Procore asks for is at most one hour, and after it one request probes', async t => {
-  const throttled = parseRateLimitUpdate(response(429, { 'retry-after': '999999' }), 0)
-  const state = applyUpdate(initialState, throttled, 0, 0)
-  t.strictSame(waitFor(state, 0, 0), { waitMs: 3_600_000, isFirm: true, reason: 'rate' })
-  t.equal(waitFor(state, 0, 3_600_000), undefined)
-  t.match(waitFor(state, 1, 3_600_000), { reason: 'probe' })
-  const headers = { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': '999999' }
-  const { reportedWindow } = parseRateLimitUpdate(response(200, headers), 0)
-  t.match(reportedWindow, { remaining: 0, resetMs: 3_600_000 })
+  const hourMs = limits.rateLimit.waitMaxMs
+  const farDate = new Date(5 * 365 * 86_400_000).toUTCString()
+  for (const retryAfter of ['3601', '999999999', '9999999999', '9'.repeat(400), farDate]) {
+    for (const status of [429, 503]) {
+      await t.test(`${status} with Retry-After: ${retryAfter.slice(0, 30)}`, async t => {
+        const throttled = parseRateLimitUpdate(response(status, { 'retry-after': retryAfter }), 0)
+        const state = applyUpdate(initialState, throttled, 0, 0)
+        t.match(waitFor(state, 0, 0), { waitMs: hourMs, isFirm: true })
+        t.equal(waitFor(state, 0, hourMs), undefined)
+        t.match(waitFor(state, 1, hourMs), { reason: 'probe' })
+      })
+    }
+  }
+  for (const reset of ['3601', '157680000', '157680000000', '999999999999999']) {
+    await t.test(`no remaining requests until a reset at ${reset}`, async t => {
+      const headers = { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': reset }
+      const state = applyUpdate(initialState, parseRateLimitUpdate(response(200, headers), 0), 0, 0)
+      t.match(waitFor(state, 0, 0), { waitMs: hourMs, isFirm: true })
+      t.equal(waitFor(state, 0, hourMs), undefined)
+    })
+  }
+})
+
+t.test('a caller is told to wait at most one hour, whatever Procore asks for', async t => {
+  for (const [status, code] of [[429, 'procore_rate_limited'], [503, 'procore_unavailable']] as const) {
+    await t.test(`with ${status}`, async t => {
+      const { usersUrl, emulator } = await startService(t)
+      emulator.faults.add({ kind: 'status', status, body: '', headers: { 'retry-after': '9999999999' } })
+      t.match(await sendJson(usersUrl, userBody(1)), {
+        headers: { 'retry-after': '3600' }, json: { status, code, outcome: 'rejected' },
+      })
+      t.match(await sendJson(usersUrl, userBody(2)), {
+        headers: { 'retry-after': /^3(600|59\d)$/ }, json: { status, code, outcome: 'not_sent' },
+      })
+    })
+  }
+})
+
+t.test('windows whose headers differ in every response are limited in number and in size', async t => {
+  let state = initialState
+  for (let index = 0; index < 1000; index++) {
+    const headers = {
+      'x-rate-limit-limit': 'x'.repeat(10_000),
+      'x-rate-limit-remaining': String(2000 - index),
+      'x-rate-limit-reset': String(3000 + index),
+    }
+    state = applyUpdate(state, parseRateLimitUpdate(response(200, headers), 0), 0, 0)
+  }
+  t.equal(state.windows.length, limits.rateLimit.windowsMax)
+  t.ok(state.windows.some(({ remaining }) => remaining === 1001), 'the strictest ones stay')
+  t.ok(JSON.stringify(state).length < 2000)
+  t.strictSame(parseState(JSON.stringify(state)), state)
 })
 
 t.test('a request without a response counts if it was sent completely', async t => {
@@ -233,7 +277,7 @@ t.test('a stored state of another version is replaced after a probe', async t =>
 
 /** Acquires the last request of a window, so that further requests wait for its permit to be released. */
 async function acquireLast (rateLimiter: RateLimiter): Promise<Permit> {
-  const request = { companyId: 1, maxWaitMs: 0, signal: new AbortController().signal }
+  const request = { companyId: 1, isRead: false, maxWaitMs: 0, signal: new AbortController().signal }
   const reportedWindow = { name: 'minute', remaining: 1, limit: 2, resetMs: 60_000 }
   const permit = await rateLimiter.acquire(request)
   permit.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
@@ -247,7 +291,7 @@ t.test('companies that share one rate limit take turns', async t => {
   const order: string[] = []
   const disconnect = new AbortController()
   const acquisitions = ['1a', '1b', '1c', '1d', '2a', '2b', '3a'].map(async name => {
-    const options = { maxWaitMs: 10_000, signal: name === '1d' ? disconnect.signal : signal }
+    const options = { isRead: false, maxWaitMs: 10_000, signal: name === '1d' ? disconnect.signal : signal }
     const permit = await rateLimiter.acquire({ companyId: Number(name[0]), ...options })
     order.push(name)
     permit.release()
@@ -263,7 +307,7 @@ t.test('companies that share one rate limit take turns', async t => {
 
 t.test('a request whose signal aborts is rejected with the reason of the signal', async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
-  const options = { companyId: 1, maxWaitMs: 10_000 }
+  const options = { companyId: 1, isRead: false, maxWaitMs: 10_000 }
   const reason = new Error('disconnected')
   const permit = await acquireLast(rateLimiter)
   await t.rejects(rateLimiter.acquire({ ...options, signal: AbortSignal.abort(reason) }), reason)
@@ -322,7 +366,7 @@ t.test('requests that may not wait for the rate limit still wait for the probe o
 t.test('beyond the limit of companies the oldest idle one is evicted', { buffered: false }, async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const { companiesMax } = limits.rateLimit
-  const options = { maxWaitMs: 0, signal: new AbortController().signal }
+  const options = { isRead: false, maxWaitMs: 0, signal: new AbortController().signal }
   const firstPermit = await rateLimiter.acquire({ companyId: 1, ...options })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < companiesMax * 3; companyId++) {

@@ -5,7 +5,7 @@ import { limits } from '../../src/config/limits.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
 import { Secret } from '../../src/config/secret.ts'
 import { RateLimit, type Permit } from '../../src/procore/rate-limit/rate-limit.ts'
-import type { Wait } from '../../src/procore/rate-limit/state.ts'
+import { initialState, parseState, type Wait } from '../../src/procore/rate-limit/state.ts'
 import type { CompletedRecord, IndeterminateRecord } from '../../src/storage/idempotency-store.ts'
 import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from '../../src/storage/redis-idempotency-store.ts'
@@ -42,15 +42,20 @@ function createPair<T extends { close (): void }> (t: Test, create: () => T): { 
   return pair
 }
 
+const pseudonymize = (callerId: string) => callerId
+
+/** A create of one caller. */
+const purpose = { callerId: 'a', isRead: false }
+
 /** Creates what two replicas know of one rate limit. A replica that dies releases no permits. */
 function createRateLimits (redis: RedisConnection): { dying: RateLimit, living: RateLimit } {
-  const create = () => new RateLimit(101, new SharedRateLimiter(redis, leaseTiming.leaseMs))
+  const create = () => new RateLimit(101, new SharedRateLimiter(redis, pseudonymize, leaseTiming.leaseMs))
   return { dying: create(), living: create() }
 }
 
 /** Acquires a permit. Returns undefined if the request has to wait. */
 async function acquire (rateLimit: RateLimit): Promise<Permit | undefined> {
-  const reply = await rateLimit.tryAcquire()
+  const reply = await rateLimit.tryAcquire(purpose)
   return 'release' in reply ? reply : undefined
 }
 
@@ -84,7 +89,7 @@ async function pollUntilDefined<T> (poll: () => Promise<T | undefined>): Promise
 /** Waits until requests have to wait for the reset. */
 async function waitUntilExhausted (rateLimit: RateLimit): Promise<Wait> {
   return pollUntilDefined(async () => {
-    const reply = await rateLimit.tryAcquire()
+    const reply = await rateLimit.tryAcquire(purpose)
     return 'isFirm' in reply && reply.isFirm ? reply : undefined
   })
 }
@@ -94,7 +99,7 @@ t.test('the last permit counts as used after its lease, until the reset', { skip
   const { dying, living } = createRateLimits(redis)
   await reportRemaining(redis, dying, 1, { resetMs: 4000 })
   t.ok(await acquire(dying), 'the last remaining permit')
-  t.match(await living.tryAcquire(), { isFirm: false, reason: 'rate' }, 'it may be released')
+  t.match(await living.tryAcquire(purpose), { isFirm: false, reason: 'rate' }, 'it may be released')
   t.match(await waitUntilExhausted(living), { reason: 'rate' }, 'it may have been used')
   t.ok(await pollUntilDefined(() => acquire(living)), 'in the next window')
 })
@@ -141,7 +146,7 @@ t.test('replicas that store responses at the same time lose none', { skip }, asy
   }
   const countPermits = () => redis.run(client => client.zcard('procore-bff:rate-limit-permits:{101}'))
   await pollUntilDefined(async () => await countPermits() === 0 ? true : undefined)
-  const third = new RateLimit(101, new SharedRateLimiter(redis))
+  const third = new RateLimit(101, new SharedRateLimiter(redis, pseudonymize))
   t.ok(await acquire(third))
   t.match(third.state.windows, [{ name: 'minute', remaining: 60 }])
 })
@@ -153,6 +158,24 @@ t.test('an exhausted short window delays until its own reset, not that of a long
   await reportRemaining(redis, dying, 0, { name: 'moment', resetMs: 10_000 })
   const { waitMs } = await waitUntilExhausted(living)
   t.ok(waitMs <= 10_000)
+})
+
+t.test('a stored wait of years is shortened to one hour, once for all replicas', { skip }, async t => {
+  const redis = await connectToRedis(t)
+  const redisKey = 'procore-bff:rate-limit:{101}'
+  const years = Date.now() + 157_680_000_000
+  const window = { name: '3600 1', remaining: 0, limit: 3600, resetAtMs: years }
+  const stored = { ...initialState, windows: [window], throttledUntilMs: years }
+  await redis.run(client => client.set(redisKey, JSON.stringify(stored)))
+  for (const restarted of ['first', 'second']) {
+    const { living } = createRateLimits(redis)
+    const waits = await living.tryAcquire(purpose)
+    t.ok('waitMs' in waits && waits.waitMs > 3_500_000 && waits.waitMs <= 3_600_000, restarted)
+    await redis.waitUntilIdle()
+  }
+  const shortened = parseState(await redis.run(client => client.get(redisKey)) ?? '')
+  t.ok(shortened.throttledUntilMs > 0 && shortened.throttledUntilMs <= Date.now() + 3_600_000)
+  t.ok(shortened.windows.every(({ resetAtMs }) => resetAtMs <= Date.now() + 3_600_000))
 })
 
 t.test('a key that Redis loses while its request runs is written again', { skip }, async t => {

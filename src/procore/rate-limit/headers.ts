@@ -38,6 +38,9 @@ export interface RateLimitUpdate {
   throttle: Throttle | undefined
 }
 
+/** Two numbers of at most 15 digits, with a space. */
+export const windowNameMaxLength = 31
+
 /** @param result undefined if the request was not sent */
 export function parseRateLimitUpdate (result: ExchangeResult | undefined, nowMs: number): RateLimitUpdate {
   if (result?.kind !== 'response') {
@@ -64,11 +67,11 @@ function parseWindow (headers: IncomingHttpHeaders, nowMs: number): ReportedWind
   const remaining = parseCount(headers['x-rate-limit-remaining'])
   const resetSeconds = rateLimitResetSeconds(headers, nowMs)
   if (remaining === undefined || resetSeconds === undefined || resetSeconds <= 0) return undefined
-  const limitHeader = headers['x-rate-limit-limit']
+  const limit = parseCount(headers['x-rate-limit-limit']) ?? null
   return {
-    name: `${String(limitHeader)} ${String(headers['x-rate-limit-reset'])}`,
+    name: `${limit ?? ''} ${String(headers['x-rate-limit-reset'])}`,
     remaining,
-    limit: parseCount(limitHeader) ?? null,
+    limit,
     resetMs: toWaitMs(resetSeconds),
   }
 }

@@ -12,6 +12,12 @@ import { RateLimit, type Permit } from './rate-limit.ts'
 
 export type { Permit } from './rate-limit.ts'
 
+/** A request that needs a permit. */
+export interface CallerRequest extends Omit<PermitRequest, 'callerId'> {
+  /** Undefined if callers cannot be distinguished: they count as one. */
+  callerId?: string | undefined
+}
+
 /** State of one rate limit, for metrics and the status page. */
 export interface RateLimitSnapshot {
   /** Undefined if all companies share one limit. */
@@ -91,8 +97,9 @@ export class RateLimiter {
    * @throws {Problem} `procore_rate_limited`, `procore_unavailable` or `overloaded`, with the outcome `not_sent`
    * @throws the reason of the signal if it aborts while the request waits
    */
-  acquire (request: PermitRequest): Promise<Permit> {
-    return this.#getQueue(request.companyId).acquire(request)
+  acquire ({ callerId = '', ...request }: CallerRequest): Promise<Permit> {
+    const storedId = this.#shared?.pseudonymize(callerId) ?? callerId
+    return this.#getQueue(request.companyId).acquire({ ...request, callerId: storedId })
   }
 
   /** Returns how long Procore asked to send no requests of the company, in milliseconds. */

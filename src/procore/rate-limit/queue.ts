@@ -1,25 +1,22 @@
 /**
  * The requests that wait for one rate limit. A request is sent at once if no other waits and the rate limit allows it.
- * Otherwise it waits in order, up to its maximum wait. It is rejected at once if the wait is certainly longer.
+ * Otherwise it waits for its turn, up to its maximum wait. It is rejected at once if the wait is certainly longer.
  */
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
 import type { Permit, RateLimit } from './rate-limit.ts'
-import type { Wait } from './state.ts'
+import type { PermitPurpose, Wait } from './state.ts'
+import { Turns } from './turns.ts'
 
 /** A request that needs a permit. */
-export interface PermitRequest {
-  /** Companies that share one rate limit take turns. */
+export interface PermitRequest extends PermitPurpose {
   companyId: number
   /** Longest wait, in milliseconds. */
   maxWaitMs: number
   signal: AbortSignal
 }
 
-interface Waiter {
-  companyId: number
-  /** Lowest first. Within a company it is the order of arrival; companies alternate. */
-  turn: number
+interface Waiter extends Pick<PermitRequest, 'companyId' | 'callerId' | 'isRead'> {
   deadlineMs: number
   resolve: (permit: Permit) => void
   reject: (reason: unknown) => void
@@ -28,17 +25,23 @@ interface Waiter {
 /** Waiting and rejected requests of all queues together. */
 export interface QueueCounts { waiting: number, rejected: number }
 
+/** Why and until when requests have to wait, by the clock of this process. */
+interface KnownWait extends Wait {
+  untilMs: number
+  askAgainAtMs: number
+}
+
 /** `limits.rateLimit.queuePerCompanyMax` requests of one company may wait. */
 export class RateLimitQueue {
   readonly limit: RateLimit
   readonly #counts: QueueCounts
-  readonly #waiters = new Set<Waiter>()
-  /** Turn of the request that was sent last. */
-  #turn = 0
+  readonly #waiters = new Turns<Waiter>()
   #timer: NodeJS.Timeout | undefined
   #isGranting = false
-  /** Why and until when the last request that asked has to wait. All times are by the clock of this process. */
-  #wait: (Wait & { untilMs: number, askAgainAtMs: number }) | undefined
+  /** The wait of all requests. */
+  #wait: KnownWait | undefined
+  /** The wait of reads, if the response to a request in flight may end it. */
+  #readWait: KnownWait | undefined
 
   constructor (limit: RateLimit, counts: QueueCounts) {
     this.limit = limit
@@ -54,44 +57,43 @@ export class RateLimitQueue {
   async acquire (request: PermitRequest): Promise<Permit> {
     request.signal.throwIfAborted()
     const arrivedAtMs = Date.now()
-    const mustWait = this.#waiters.size > 0 || (this.#wait?.askAgainAtMs ?? 0) > arrivedAtMs
-    return (mustWait ? undefined : await this.#ask()) ?? await this.#enqueue(request, arrivedAtMs)
+    const mustWait = this.#nextAskAtMs(request) > arrivedAtMs || this.#findNext() !== undefined
+    return (mustWait ? undefined : await this.#ask(request)) ?? await this.#enqueue(request, arrivedAtMs)
   }
 
   stop (): void {
     clearTimeout(this.#timer)
   }
 
-  async #ask (): Promise<Permit | undefined> {
-    const reply = await this.limit.tryAcquire()
+  async #ask (purpose: PermitPurpose): Promise<Permit | undefined> {
+    const reply = await this.limit.tryAcquire(purpose)
     if ('release' in reply) {
       this.#wait = undefined
       return { waitMs: 0, release: update => { reply.release(update); this.#grantWaiting() } }
     }
-    const nowMs = Date.now()
-    const untilMs = nowMs + reply.waitMs
-    const askAgainAtMs = reply.isFirm ? untilMs : Math.min(untilMs, nowMs + limits.rateLimit.pollMs)
-    this.#wait = { ...reply, untilMs, askAgainAtMs }
+    const wait = toKnownWait(reply)
+    // The limit keeps all other restrictions.
+    if (reply.reason !== 'share' && reply.reason !== 'reserve') this.#wait = wait
+    else if (!reply.isFirm) this.#readWait = wait
     return undefined
   }
 
-  async #enqueue ({ companyId, maxWaitMs, signal }: PermitRequest, arrivedAtMs: number): Promise<Permit> {
+  async #enqueue (request: PermitRequest, arrivedAtMs: number): Promise<Permit> {
+    const { companyId, callerId, isRead, maxWaitMs, signal } = request
     signal.throwIfAborted()
     const { probeMs, pollMs, queueMax, queuePerCompanyMax } = limits.rateLimit
     // A response to a request in flight arrives soon, so a request waits for it even if its own limit is shorter.
-    const minWaitMs = this.#wait?.isFirm === false ? probeMs + pollMs : 0
+    const minWaitMs = this.#waitOf(request)?.isFirm === false ? probeMs + pollMs : 0
     const deadlineMs = arrivedAtMs + Math.max(maxWaitMs, minWaitMs)
-    if (this.#isHopeless(deadlineMs)) throw this.#rateLimitProblem()
-    const ofCompany = [...this.#waiters].filter(waiter => waiter.companyId === companyId)
-    if (this.#counts.waiting >= queueMax || ofCompany.length >= queuePerCompanyMax) {
+    if (this.#isHopeless(request, deadlineMs)) throw this.#rateLimitProblem(request)
+    if (this.#counts.waiting >= queueMax || this.#waiters.countOf(companyId) >= queuePerCompanyMax) {
       throw overloadedProblem('Too many requests are waiting for Procore\'s rate limit.', { outcome: 'not_sent' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
-    const turn = Math.max(this.#turn, ...ofCompany.map(waiter => waiter.turn + 1))
-    const waiter: Waiter = { companyId, turn, deadlineMs, resolve, reject }
+    const waiter: Waiter = { companyId, callerId, isRead, deadlineMs, resolve, reject }
     const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem()), deadlineMs - Date.now())
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem(waiter)), deadlineMs - Date.now())
     this.#waiters.add(waiter)
     this.#counts.waiting++
     this.#scheduleAsk()
@@ -105,34 +107,35 @@ export class RateLimitQueue {
     }
   }
 
-  /** Grants permits to the waiting requests until one has to wait longer. */
+  /** Grants permits to the waiting requests, each at its turn, until all that are left have to wait longer. */
   async #grantWaiting (): Promise<void> {
     // A firm wait does not end earlier.
     if (this.#wait?.isFirm === false) this.#wait = undefined
+    this.#readWait = undefined
     if (this.#isGranting) return
     this.#isGranting = true
     try {
-      while (this.#waiters.size > 0) {
-        const permit = await this.#ask()
-        if (permit === undefined) break
-        this.#resolveNext(permit)
+      for (let waiter = this.#findNext(); waiter !== undefined; waiter = this.#findNext()) {
+        const permit = await this.#ask(waiter)
+        // The caller may have left meanwhile.
+        if (permit !== undefined && this.#waiters.take(waiter)) waiter.resolve(permit)
+        else permit?.release()
       }
     } finally {
       this.#isGranting = false
     }
     for (const waiter of this.#waiters) {
-      if (this.#isHopeless(waiter.deadlineMs)) this.#reject(waiter, this.#rateLimitProblem())
+      if (this.#isHopeless(waiter, waiter.deadlineMs)) this.#reject(waiter, this.#rateLimitProblem(waiter))
     }
     this.#scheduleAsk()
   }
 
-  #resolveNext (permit: Permit): void {
-    const [waiter] = [...this.#waiters].sort((a, b) => a.turn - b.turn)
-    // All callers have left meanwhile.
-    if (waiter === undefined) return permit.release()
-    this.#turn = waiter.turn
-    this.#waiters.delete(waiter)
-    waiter.resolve(permit)
+  /** Returns the waiting request whose turn is next, of those that may pass now. */
+  #findNext (): Waiter | undefined {
+    const nowMs = Date.now()
+    if ((this.#wait?.askAgainAtMs ?? 0) > nowMs) return undefined
+    for (const waiter of this.#waiters) if (this.#nextAskAtMs(waiter) <= nowMs) return waiter
+    return undefined
   }
 
   /** Removes the waiter at once, so that no permit is granted to it anymore. */
@@ -144,21 +147,53 @@ export class RateLimitQueue {
   #scheduleAsk (): void {
     clearTimeout(this.#timer)
     if (this.#waiters.size === 0) return
-    this.#timer = setTimeout(() => this.#grantWaiting(), (this.#wait?.askAgainAtMs ?? 0) - Date.now())
+    let nextAskAtMs = Infinity
+    for (const waiter of this.#waiters) nextAskAtMs = Math.min(nextAskAtMs, this.#nextAskAtMs(waiter))
+    this.#timer = setTimeout(() => this.#grantWaiting(), nextAskAtMs - Date.now())
   }
 
-  #isHopeless (deadlineMs: number): boolean {
-    return this.#wait !== undefined && this.#wait.isFirm && this.#wait.untilMs > deadlineMs
+  /** Returns when the request may pass at the earliest, as far as that is known; 0 if nothing delays it. */
+  #nextAskAtMs (purpose: PermitPurpose): number {
+    return Math.max(0, ...this.#waitsOf(purpose).map(({ askAgainAtMs }) => askAgainAtMs))
   }
 
-  #rateLimitProblem (): Problem {
-    const seconds = Math.ceil(((this.#wait?.untilMs ?? 0) - Date.now()) / 1000)
+  /** Returns the longest wait of the request. */
+  #waitOf (purpose: PermitPurpose): KnownWait | undefined {
+    return this.#waitsOf(purpose).sort((a, b) => b.untilMs - a.untilMs)[0]
+  }
+
+  #waitsOf (purpose: PermitPurpose): KnownWait[] {
+    const restriction = this.limit.getRestriction(purpose)
+    const waits = [this.#wait, restriction && toKnownWait(restriction), purpose.isRead ? this.#readWait : undefined]
+    return waits.filter(wait => wait !== undefined)
+  }
+
+  #isHopeless (purpose: PermitPurpose, deadlineMs: number): boolean {
+    return this.#waitsOf(purpose).some(({ isFirm, untilMs }) => isFirm && untilMs > deadlineMs)
+  }
+
+  #rateLimitProblem (purpose: PermitPurpose): Problem {
+    const wait = this.#waitOf(purpose)
+    const seconds = Math.ceil(((wait?.untilMs ?? 0) - Date.now()) / 1000)
     const headers = { 'retry-after': String(Math.max(1, seconds)) }
-    if (this.#wait?.reason === 'unavailable') {
+    if (wait?.reason === 'unavailable') {
       const detail = 'Procore is not available and asked to retry later.'
       return new Problem('procore_unavailable', detail, { outcome: 'not_sent', headers })
     }
     this.#counts.rejected++
-    return new Problem('procore_rate_limited', 'Procore\'s rate limit is exhausted.', { outcome: 'not_sent', headers })
+    return new Problem('procore_rate_limited', waitDetails[wait?.reason ?? 'rate'], { outcome: 'not_sent', headers })
   }
+}
+
+const waitDetails: Record<Exclude<Wait['reason'], 'unavailable'>, string> = {
+  rate: 'Procore\'s rate limit is exhausted.',
+  probe: 'Procore\'s rate limit is exhausted.',
+  share: 'This caller has used its share of Procore\'s rate limit.',
+  reserve: 'The rest of Procore\'s rate limit is reserved for creates and changes.',
+}
+
+function toKnownWait (wait: Wait): KnownWait {
+  const nowMs = Date.now()
+  const untilMs = nowMs + wait.waitMs
+  return { ...wait, untilMs, askAgainAtMs: wait.isFirm ? untilMs : Math.min(untilMs, nowMs + limits.rateLimit.pollMs) }
 }

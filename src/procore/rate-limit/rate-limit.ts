@@ -6,7 +6,11 @@ import { randomUUID } from 'node:crypto'
 import { limits } from '../../config/limits.ts'
 import type { SharedRateLimiter, SharedView } from '../../storage/shared-rate-limit.ts'
 import type { RateLimitUpdate } from './headers.ts'
-import { acquire, applyUpdate, countRequests, initialState, mergeStates, parseState, type Wait } from './state.ts'
+import {
+  acquire, applyUpdate, capWaits, countRequests, exceedsLongestWait, initialState, mergeStates, parseState, restrict,
+  type PermitPurpose, type Wait
+} from './state.ts'
+import { addRequests } from './usage.ts'
 
 /** Permission to send one request. Must be released once. */
 export interface Permit {
@@ -28,6 +32,8 @@ export class RateLimit {
   #clockOffsetMs = 0
   /** Permits to remove from Redis with the next state. */
   readonly #ended = new Set<string>()
+  /** Requests of each caller that Redis does not have yet. */
+  readonly #unsavedCounts = new Map<string, number>()
   #isSaved = true
   #isSaving = false
 
@@ -47,23 +53,39 @@ export class RateLimit {
     return this.#inFlight > 0
   }
 
+  /**
+   * Returns how long requests for this purpose certainly have to wait while others may pass; undefined if that depends
+   * on what the other replicas know, or on the requests in flight.
+   */
+  getRestriction (purpose: PermitPurpose): Wait | undefined {
+    const wait = restrict(this.state, 0, this.nowMs, purpose)
+    return wait?.isFirm === true ? wait : undefined
+  }
+
   /** Returns a permit, or how long to wait. */
-  async tryAcquire (): Promise<Permit | Wait> {
+  async tryAcquire (purpose: PermitPurpose): Promise<Permit | Wait> {
     const permitId = this.#shared === undefined ? '' : randomUUID()
     const view = this.#shared === undefined ? undefined : await this.#read(this.#shared, permitId)
     const startedAtMs = this.nowMs
-    const { state, wait } = acquire(this.state, view?.inFlight ?? this.#inFlight, startedAtMs)
+    const inFlight = view?.inFlight ?? this.#inFlight
+    const restriction = restrict(this.state, inFlight, startedAtMs, purpose)
+    const { state, wait } = restriction === undefined
+      ? acquire(this.state, inFlight, startedAtMs)
+      : { state: this.state, wait: restriction }
     this.state = state
     if (wait !== undefined) {
       this.#shared?.removePermit(this.#id, permitId)
       return wait
     }
     this.#inFlight++
-    return { waitMs: 0, release: update => this.#release(permitId, startedAtMs, update) }
+    const { callerId } = purpose
+    this.#countRequest(callerId, 1)
+    return { waitMs: 0, release: update => this.#release(permitId, callerId, startedAtMs, update) }
   }
 
-  #release (permitId: string, startedAtMs: number, update: RateLimitUpdate | undefined): void {
+  #release (permitId: string, callerId: string, startedAtMs: number, update: RateLimitUpdate | undefined): void {
     this.#inFlight--
+    if (update?.mayBeCounted !== true) this.#countRequest(callerId, -1)
     if (update === undefined) {
       this.#shared?.removePermit(this.#id, permitId)
       return
@@ -74,6 +96,21 @@ export class RateLimit {
     if (this.#ended.size < limits.rateLimit.removedPermitsMax) this.#ended.add(permitId)
     this.#isSaved = false
     this.save()
+  }
+
+  #countRequest (callerId: string, change: 1 | -1): void {
+    const usage = addRequests(this.state.usage, callerId, change, this.nowMs)
+    this.state = { ...this.state, usage }
+    if (this.#shared !== undefined) this.#addUnsaved(callerId, change)
+  }
+
+  #addUnsaved (callerId: string, change: number): void {
+    const count = (this.#unsavedCounts.get(callerId) ?? 0) + change
+    if (count === 0) this.#unsavedCounts.delete(callerId)
+    // While Redis is down, the counts of further callers stay in this replica.
+    else if (this.#unsavedCounts.size < limits.rateLimit.countedCallersMax || this.#unsavedCounts.has(callerId)) {
+      this.#unsavedCounts.set(callerId, count)
+    }
   }
 
   /** Stores what this replica knows. If Redis is unavailable, that is done with a later response. */
@@ -95,12 +132,18 @@ export class RateLimit {
     const view = this.#view ?? await this.#read(shared)
     if (view === undefined) return false
     const ended = [...this.#ended]
+    // A reply to a read that arrives before the reply to this write lacks the counts.
+    const counts = [...this.#unsavedCounts]
     const json = JSON.stringify(this.state)
     this.#isSaved = true
     const isReplaced = await shared.replace(this.#id, view, json, ended)
     this.#view = isReplaced === true ? { ...view, json } : undefined
-    if (isReplaced === true) for (const permitId of ended) this.#ended.delete(permitId)
-    else this.#isSaved = false
+    if (isReplaced === true) {
+      for (const permitId of ended) this.#ended.delete(permitId)
+      for (const [callerId, count] of counts) this.#addUnsaved(callerId, -count)
+    } else {
+      this.#isSaved = false
+    }
     return isReplaced !== undefined
   }
 
@@ -110,7 +153,18 @@ export class RateLimit {
     if (view === undefined) return undefined
     this.#view = view
     this.#clockOffsetMs = view.nowMs - Date.now()
-    this.state = mergeStates(countRequests(parseState(view.json), view.lost), this.state, this.nowMs)
+    const { nowMs } = this
+    const stored = countRequests(parseState(view.json), view.lost)
+    let { usage } = stored
+    for (const [callerId, count] of this.#unsavedCounts) usage = addRequests(usage, callerId, count, nowMs)
+    const merged = mergeStates({ ...stored, usage }, this.state, nowMs)
+    this.state = merged
+    if (exceedsLongestWait(merged, nowMs)) {
+      // Stored, because otherwise each read would start the longest wait again.
+      this.state = capWaits(merged, nowMs)
+      this.#isSaved = false
+      this.save()
+    }
     return view
   }
 }

@@ -6,35 +6,39 @@
  * - A request *passes* if in each window more requests remain than are in flight.
  * - It *waits* for the reset of an exhausted window, and for the time that Procore asked for. If all remaining requests
  *   are in flight, it waits for one of their responses.
+ * - A caller waits for the end of a window of which it has used its share, if other callers were active in it.
+ * - A *read* also waits if only the part of a window remains that is reserved for creates and changes.
  * - After a reset, and after a time that Procore asked for, the count is unknown. Then one request, the *probe*, is
  *   sent ahead. The others wait for its response, at most `limits.rateLimit.probeMs`.
  */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { limits } from '../../config/limits.ts'
-import type { RateLimitUpdate, ThrottleReason } from './headers.ts'
+import { windowNameMaxLength, type RateLimitUpdate, type ThrottleReason } from './headers.ts'
+import { alignPeriod, initialUsage, remainingInHour, shareExhaustedUntilMs, UsageSchema } from './usage.ts'
 
 /** The names are a format that Redis stores. */
 const StateSchema = Type.Object({
   windows: Type.Array(Type.Object({
     /** Its limit and reset, as in the headers. */
-    name: Type.String(),
+    name: Type.String({ maxLength: windowNameMaxLength }),
     remaining: Type.Number(),
     limit: Type.Union([Type.Number(), Type.Null()]),
     resetAtMs: Type.Number(),
-  })),
+  }), { maxItems: limits.rateLimit.windowsMax }),
   throttledUntilMs: Type.Number(),
   throttleReason: Type.Union([Type.Literal('rate'), Type.Literal('unavailable')]),
   /** When the latest request with a response was sent. If a window or a throttle ended later, the count is unknown. */
   countedAtMs: Type.Number(),
   /** When requests began to wait for the latest probe. */
   probedAtMs: Type.Number(),
+  usage: UsageSchema,
 })
 
 export type RateLimitState = Static<typeof StateSchema>
 
 export const initialState: RateLimitState = {
-  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: 0, probedAtMs: -1
+  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: 0, probedAtMs: -1, usage: initialUsage
 }
 
 /** Parses stored JSON. A missing or unknown format is the initial state: the next response reports the count. */
@@ -47,16 +51,69 @@ export function parseState (json: string): RateLimitState {
   }
 }
 
+/** Whether the state delays requests for longer than any header may, as after the clock was set back. */
+export function exceedsLongestWait ({ windows, throttledUntilMs, usage }: RateLimitState, nowMs: number): boolean {
+  const latestMs = nowMs + limits.rateLimit.waitMaxMs
+  const ends = [throttledUntilMs, usage.short.endsAtMs, usage.hour.endsAtMs]
+  return ends.some(endMs => endMs > latestMs) || windows.some(({ resetAtMs }) => resetAtMs > latestMs)
+}
+
+/** Shortens all waits to the longest one that a header may ask for. */
+export function capWaits (state: RateLimitState, nowMs: number): RateLimitState {
+  const cap = (endMs: number) => Math.min(endMs, nowMs + limits.rateLimit.waitMaxMs)
+  const { short, hour } = state.usage
+  return {
+    ...state,
+    windows: state.windows.map(window => ({ ...window, resetAtMs: cap(window.resetAtMs) })),
+    throttledUntilMs: cap(state.throttledUntilMs),
+    usage: {
+      short: { ...short, endsAtMs: cap(short.endsAtMs) },
+      hour: { ...hour, endsAtMs: cap(hour.endsAtMs) },
+    },
+  }
+}
+
 /** How long a request has to wait. */
 export interface Wait {
   waitMs: number
   /** False if the response to a request in flight may end the wait earlier. */
   isFirm: boolean
-  reason: ThrottleReason | 'probe'
+  reason: ThrottleReason | 'probe' | RestrictionReason
+}
+
+/** `share`: the caller has used its share. `reserve`: the rest is reserved for creates and changes. */
+export type RestrictionReason = 'share' | 'reserve'
+
+/** Who needs a permit, and for what. */
+export interface PermitPurpose {
+  /** With Redis, a pseudonym. */
+  callerId: string
+  /** The request is neither a create or change nor a part of one. */
+  isRead: boolean
+}
+
+/** Returns how long requests of this kind have to wait while others may pass. */
+export function restrict (
+  { windows, usage }: RateLimitState, inFlight: number, nowMs: number, { callerId, isRead }: PermitPurpose
+): Wait | undefined {
+  const shareUntilMs = shareExhaustedUntilMs(usage, callerId, nowMs)
+  if (shareUntilMs !== undefined) return { waitMs: shareUntilMs - nowMs, isFirm: true, reason: 'share' }
+  if (!isRead) return undefined
+  let exhaustedUntilMs = 0
+  let saturatedUntilMs = 0
+  const hour = remainingInHour(usage)
+  for (const { remaining, limit, resetAtMs } of hour === undefined ? windows : [...windows, hour]) {
+    if (resetAtMs <= nowMs) continue
+    const available = remaining - Math.floor((limit ?? 0) * limits.rateLimit.reservedShare)
+    if (available <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
+    else if (available <= inFlight) saturatedUntilMs = Math.max(saturatedUntilMs, resetAtMs)
+  }
+  const untilMs = exhaustedUntilMs > 0 ? exhaustedUntilMs : saturatedUntilMs
+  return untilMs === 0 ? undefined : { waitMs: untilMs - nowMs, isFirm: exhaustedUntilMs > 0, reason: 'reserve' }
 }
 
 /**
- * Decides whether one more request passes.
+ * Decides whether one more request passes, whichever caller it is for.
  * @returns the new state, and how long the request has to wait; undefined if it passes
  */
 export function acquire (
@@ -100,6 +157,7 @@ export function applyUpdate (
     throttleReason: throttle?.reason ?? 'rate',
     countedAtMs: hasResponse ? startedAtMs : -1,
     probedAtMs: -1,
+    usage: initialUsage,
   }, nowMs)
 }
 
@@ -110,7 +168,10 @@ export function countRequests (state: RateLimitState, count: number): RateLimitS
   return { ...state, windows }
 }
 
-/** Merges what two replicas know, or what one knows with a new response. */
+/**
+ * Merges what two replicas know, or what one knows with a new response. The usage is that of the first: requests are
+ * added to it one by one.
+ */
 export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs: number): RateLimitState {
   const countedAtMs = Math.max(known.countedAtMs, added.countedAtMs)
   // A window that ended is needed until a later request has a response.
@@ -126,5 +187,12 @@ export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs
   }
   const { throttledUntilMs, throttleReason } = added.throttledUntilMs > known.throttledUntilMs ? added : known
   const probedAtMs = Math.max(known.probedAtMs, added.probedAtMs)
-  return { windows, throttledUntilMs, throttleReason, countedAtMs, probedAtMs }
+  const usage = added.windows.reduce((aligned, window) => alignPeriod(aligned, window, nowMs), known.usage)
+  return { windows: strictest(windows), throttledUntilMs, throttleReason, countedAtMs, probedAtMs, usage }
+}
+
+/** Resets that differ in every response must not accumulate. */
+function strictest (windows: RateLimitState['windows']): RateLimitState['windows'] {
+  const { windowsMax } = limits.rateLimit
+  return windows.length <= windowsMax ? windows : windows.sort((a, b) => a.remaining - b.remaining).slice(0, windowsMax)
 }

@@ -46,7 +46,7 @@ export type LookupResult =
 type JsonObject = Record<string, unknown>
 
 /** The request that needs a lookup: its signal ends the waits, and its record counts the lookups. */
-export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'signal'> {
+export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'callerId' | 'signal'> {
   record: RequestRecord
 }
 
@@ -89,7 +89,7 @@ interface ListSearch {
 
 async function searchList (
   sender: UpstreamSender,
-  { companyId, record, signal }: LookupContext,
+  { companyId, callerId, record, signal }: LookupContext,
   { path, criteria, creationWindow, timeLimits }: ListSearch
 ): Promise<LookupResult> {
   if (signal.aborted) return { kind: 'inconclusive' }
@@ -98,6 +98,8 @@ async function searchList (
     method: 'GET',
     path,
     companyId,
+    callerId,
+    purpose: 'change',
     body: null,
     isIdempotent: false,
     expectation: expectJson,

@@ -1,0 +1,102 @@
+/**
+ * Counts the requests of each caller, as pure functions of a plain value. Procore counts two windows but reports only
+ * one of them, so both are counted here. A *period* corresponds to one of the windows: it has an end of its own until
+ * Procore reports that window.
+ */
+import { Type, type Static } from '@sinclair/typebox'
+import { limits } from '../../config/limits.ts'
+
+const PeriodSchema = Type.Object({
+  endsAtMs: Type.Number(),
+  /** Name of the window that the period corresponds to; empty until Procore reports it. */
+  windowName: Type.String(),
+  /** Limit of the latest window of this length that Procore reported. */
+  limit: Type.Union([Type.Number(), Type.Null()]),
+  total: Type.Number(),
+  /** The callers with the most requests. */
+  byCaller: Type.Record(Type.String(), Type.Number()),
+})
+
+type Period = Static<typeof PeriodSchema>
+
+/** The names are a format that Redis stores. */
+export const UsageSchema = Type.Object({ short: PeriodSchema, hour: PeriodSchema })
+
+export type Usage = Static<typeof UsageSchema>
+
+const noRequests: Period = { endsAtMs: 0, windowName: '', limit: null, total: 0, byCaller: {} }
+
+export const initialUsage: Usage = { short: noRequests, hour: noRequests }
+
+/** The lengths of Procore's two windows. */
+const lengthsMs: Record<keyof Usage, number> = { short: 10_000, hour: 3_600_000 }
+
+/** Resets are reported in whole seconds. */
+const resetToleranceMs = 2_000
+
+/** @param change number of requests; negative if they were counted but not sent */
+export function addRequests (usage: Usage, callerId: string, change: number, nowMs: number): Usage {
+  return {
+    short: addToPeriod(startPeriod(usage.short, lengthsMs.short, nowMs), callerId, change),
+    hour: addToPeriod(startPeriod(usage.hour, lengthsMs.hour, nowMs), callerId, change),
+  }
+}
+
+/** A window that Procore reported. */
+interface KnownWindow { name: string, remaining: number, limit: number | null, resetAtMs: number }
+
+/** Aligns the period of a window with what Procore reports. */
+export function alignPeriod (usage: Usage, window: KnownWindow, nowMs: number): Usage {
+  const { name, remaining, limit, resetAtMs } = window
+  if (resetAtMs <= nowMs) return usage
+  const isHour = usage.hour.windowName === name || resetAtMs - nowMs > lengthsMs.short + resetToleranceMs
+  const span = isHour ? 'hour' : 'short'
+  const period = startPeriod(usage[span], lengthsMs[span], nowMs)
+  if (period.windowName === name) return usage
+  // The period may have begun before the window: then it has counted too many requests.
+  const total = limit === null ? period.total : Math.min(period.total, Math.max(0, limit - remaining))
+  const aligned = { ...period, total, endsAtMs: resetAtMs, windowName: name, limit: limit ?? period.limit }
+  return { ...usage, [span]: aligned }
+}
+
+/** Returns how many requests remain in the hour by our own count; undefined until Procore has reported the hour. */
+export function remainingInHour ({ hour }: Usage): KnownWindow | undefined {
+  const { windowName: name, limit, total, endsAtMs: resetAtMs } = hour
+  return name === '' || limit === null ? undefined : { name, limit, remaining: limit - total, resetAtMs }
+}
+
+/**
+ * Returns when the caller may send again, because it has used its share of a period in which others were active;
+ * undefined if it may send now.
+ */
+export function shareExhaustedUntilMs (usage: Usage, callerId: string, nowMs: number): number | undefined {
+  const exhausted = [usage.short, usage.hour].filter(({ endsAtMs, limit, total, byCaller }) => {
+    const count = countOf(byCaller, callerId)
+    if (endsAtMs <= nowMs || limit === null || total <= count) return false
+    return count >= Math.max(1, Math.floor(limit * limits.rateLimit.callerShare))
+  })
+  return exhausted.length === 0 ? undefined : Math.max(...exhausted.map(({ endsAtMs }) => endsAtMs))
+}
+
+/** Starts a new period if this one has ended. The limit of the window is assumed to stay the same. */
+function startPeriod (period: Period, lengthMs: number, nowMs: number): Period {
+  return period.endsAtMs > nowMs ? period : { ...noRequests, limit: period.limit, endsAtMs: nowMs + lengthMs }
+}
+
+function addToPeriod (period: Period, callerId: string, change: number): Period {
+  const count = Math.max(0, countOf(period.byCaller, callerId) + change)
+  const byCaller = evictSmallest({ ...period.byCaller, [callerId]: count })
+  return { ...period, total: Math.max(0, period.total + change), byCaller }
+}
+
+/** A caller with few requests cannot have used its share, so its count is not needed. */
+function evictSmallest (byCaller: Period['byCaller']): Period['byCaller'] {
+  const entries = Object.entries(byCaller)
+  if (entries.length <= limits.rateLimit.countedCallersMax) return byCaller
+  return Object.fromEntries(entries.sort(([, a], [, b]) => b - a).slice(0, limits.rateLimit.countedCallersMax))
+}
+
+/** The id may be the name of a property that all objects inherit. */
+function countOf (byCaller: Period['byCaller'], callerId: string): number {
+  return Object.hasOwn(byCaller, callerId) ? byCaller[callerId] ?? 0 : 0
+}

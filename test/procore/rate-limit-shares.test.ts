@@ -1,0 +1,173 @@
+// Tests how the callers of a company share Procore's rate limit: none takes what belongs to all.
+import t, { type Test } from 'tap'
+import { limits } from '../../src/config/limits.ts'
+import { RateLimiter } from '../../src/procore/rate-limit/limiter.ts'
+import { initialState, restrict } from '../../src/procore/rate-limit/state.ts'
+import { addRequests, alignPeriod, initialUsage, shareExhaustedUntilMs } from '../../src/procore/rate-limit/usage.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { jane, send, sendJson } from '../helpers/requests.ts'
+import { startService, type Service } from '../helpers/service.ts'
+import { skipWithoutRedis } from '../helpers/skip-without-redis.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
+
+t.jobs = 4
+
+const callers = { a: '192.0.2.1', b: '192.0.2.2', c: '192.0.2.3' }
+const identifiesCallers = { TRUSTED_PROXIES: '127.0.0.1' }
+
+let nextIndex = 0
+const create = ({ usersUrl }: Pick<Service, 'usersUrl'>, caller: keyof typeof callers) => {
+  const body = { user: { ...jane, email_address: `jane${nextIndex++}@example.com` } }
+  return sendJson(usersUrl, body, { 'x-forwarded-for': callers[caller] })
+}
+const list = ({ usersUrl }: Pick<Service, 'usersUrl'>, caller: keyof typeof callers) => {
+  return send(usersUrl, { method: 'GET', headers: { 'x-forwarded-for': callers[caller] } })
+}
+
+/** Sends requests one after the other until one is refused. Returns the number that passed, and the refusal. */
+async function countUntilRefused (request: () => ReturnType<typeof create>) {
+  for (let passed = 0; ; passed++) {
+    const response = await request()
+    if (response.status >= 400) return { passed, refusal: response.json }
+    if (passed > 1000) throw new Error('nothing was refused')
+  }
+}
+
+const startLimited = (t: Test, rateLimit: number, rateWindowSeconds = 600) => {
+  return startService(t, { emulator: { rateLimit, rateWindowSeconds }, env: identifiesCallers })
+}
+
+t.test('a caller that only reads leaves the last fifth of a window to creates', async t => {
+  const service = await startLimited(t, 20)
+  const { passed, refusal } = await countUntilRefused(() => list(service, 'a'))
+  t.equal(passed, 16)
+  t.match(refusal, { status: 429, code: 'procore_rate_limited', detail: /reserved for creates/ })
+  for (let index = 0; index < 4; index++) t.equal((await create(service, 'a')).status, 201)
+  t.match(await create(service, 'a'), { status: 429 })
+})
+
+t.test('concurrent reads leave the last fifth of a window to creates', async t => {
+  const service = await startLimited(t, 20)
+  await list(service, 'a')
+  await Promise.all(Array.from({ length: 40 }, () => list(service, 'a')))
+  t.equal(service.emulator.apiRequests.length, 16)
+})
+
+t.test('a lookup after a create may use the last fifth', async t => {
+  const service = await startLimited(t, 20)
+  await countUntilRefused(() => list(service, 'a'))
+  service.emulator.faults.add({ kind: 'reset-after-body' })
+  t.match(await create(service, 'a'), { status: 201, headers: { 'x-outcome': 'recovered' } })
+})
+
+t.test('a caller gets at most a quarter of a window in which others were active', async t => {
+  const service = await startLimited(t, 40)
+  t.equal((await create(service, 'b')).status, 201)
+  const { passed, refusal } = await countUntilRefused(() => create(service, 'a'))
+  t.equal(passed, 10)
+  t.match(refusal, { status: 429, code: 'procore_rate_limited', outcome: 'not_sent', detail: /its share/ })
+  t.equal((await create(service, 'b')).status, 201, 'the others are not delayed')
+  t.equal((await create(service, 'c')).status, 201)
+})
+
+t.test('a caller that is alone gets the whole window', async t => {
+  const service = await startLimited(t, 10)
+  t.equal((await countUntilRefused(() => create(service, 'a'))).passed, 10)
+})
+
+t.test('the share of a caller is counted by all replicas together', { skip: skipWithoutRedis }, async t => {
+  const redis = await startRedis(t)
+  const env = { ...identifiesCallers, REDIS_URL: redis.url }
+  const first = await startService(t, { emulator: { rateLimit: 40, rateWindowSeconds: 600 }, env })
+  const second = await startService(t, { procoreUrl: first.emulator.url, env })
+  t.equal((await create(first, 'b')).status, 201)
+  let turn = 0
+  const { passed } = await countUntilRefused(() => create(turn++ % 2 === 0 ? first : second, 'a'))
+  t.equal(passed, 10)
+  t.equal((await create(second, 'b')).status, 201)
+  const stored = await redis.client.get('procore-bff:rate-limit:{101}')
+  t.notMatch(stored, callers.a, 'callers are stored under pseudonyms')
+})
+
+t.test('the callers of a company take turns', async t => {
+  const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
+  const { signal } = new AbortController()
+  const request = { companyId: 1, isRead: false, maxWaitMs: 10_000, signal }
+  const first = await rateLimiter.acquire(request)
+  const reportedWindow = { name: 'minute', remaining: 1, limit: null, resetMs: 60_000 }
+  first.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
+  const last = await rateLimiter.acquire(request)
+  const order: string[] = []
+  const acquisitions = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'c1'].map(async name => {
+    const permit = await rateLimiter.acquire({ ...request, callerId: name.charAt(0) })
+    order.push(name)
+    permit.release()
+  })
+  await waitUntil(() => rateLimiter.waitingCount === 7)
+  last.release()
+  await Promise.all(acquisitions)
+  t.strictSame(order, ['a1', 'b1', 'c1', 'a2', 'b2', 'a3', 'a4'])
+})
+
+t.test('reads that wait do not delay creates', async t => {
+  const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
+  const request = { companyId: 1, maxWaitMs: 10_000, signal: new AbortController().signal }
+  const first = await rateLimiter.acquire({ ...request, isRead: true })
+  const reportedWindow = { name: 'minute', remaining: 3, limit: 10, resetMs: 5_000 }
+  first.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
+  const inFlight = await rateLimiter.acquire({ ...request, isRead: true })
+  const controller = new AbortController()
+  const read = rateLimiter.acquire({ ...request, isRead: true, signal: controller.signal })
+  await waitUntil(() => rateLimiter.waitingCount === 1)
+  t.equal((await rateLimiter.acquire({ ...request, isRead: false })).waitMs, 0)
+  controller.abort(new Error('disconnected'))
+  await t.rejects(read)
+  inFlight.release()
+  rateLimiter.stop()
+})
+
+t.test('the counts of callers', async t => {
+  const window = { name: '40 600', remaining: 40, limit: 40, resetAtMs: 600_000 }
+  const count = (requests: Record<string, number>) => {
+    return Object.entries(requests).reduce(
+      (usage, [callerId, requestCount]) => addRequests(usage, callerId, requestCount, 0),
+      alignPeriod(initialUsage, window, 0)
+    )
+  }
+  const exhausted = (requests: Record<string, number>, nowMs = 0) => shareExhaustedUntilMs(count(requests), 'a', nowMs)
+
+  await t.test('end with the window', async t => {
+    t.equal(exhausted({ a: 10, b: 1 }), 600_000)
+    t.equal(exhausted({ a: 10, b: 1 }, 600_000), undefined)
+  })
+  await t.test('do not restrict a caller that has used less than its share', async t => {
+    t.equal(exhausted({ a: 9, b: 31 }), undefined)
+  })
+  await t.test('do not restrict the only caller', async t => t.equal(exhausted({ a: 40 }), undefined))
+  await t.test('do not include requests that were not sent', async t => {
+    t.equal(shareExhaustedUntilMs(addRequests(count({ a: 10, b: 1 }), 'a', -1, 0), 'a', 0), undefined)
+  })
+  await t.test('work for a caller that is named like a property of all objects', async t => {
+    const usage = addRequests(count({ a: 40 }), '__proto__', 10, 0)
+    t.equal(shareExhaustedUntilMs(usage, '__proto__', 0), 600_000)
+    t.equal(shareExhaustedUntilMs(usage, 'constructor', 0), undefined)
+  })
+  await t.test('are limited in number, and a caller with many requests stays', async t => {
+    let usage = count({ a: 10 })
+    for (let index = 0; index < 1000; index++) usage = addRequests(usage, `caller ${index}`, 1, 0)
+    t.equal(Object.keys(usage.hour.byCaller).length, limits.rateLimit.countedCallersMax)
+    t.equal(usage.hour.total, 1010)
+    t.equal(shareExhaustedUntilMs(usage, 'a', 0), 600_000)
+  })
+  await t.test('that began before the window are corrected by what Procore has counted', async t => {
+    const early = addRequests(initialUsage, 'a', 500, 0)
+    t.equal(alignPeriod(early, { ...window, limit: 3600, remaining: 3590 }, 0).hour.total, 10)
+  })
+  await t.test('of the hour restrict reads while Procore reports the short window only', async t => {
+    const usage = alignPeriod(initialUsage, { name: 'h', remaining: 3600, limit: 3600, resetAtMs: 3_600_000 }, 0)
+    const state = { ...initialState, usage: addRequests(usage, 'a', 2880, 0) }
+    const read = { callerId: 'a', isRead: true }
+    t.strictSame(restrict(state, 0, 0, read), { waitMs: 3_600_000, isFirm: true, reason: 'reserve' })
+    t.equal(restrict(state, 0, 0, { ...read, isRead: false }), undefined)
+  })
+})
