@@ -7,7 +7,7 @@ import { isAbortReason, type AbortReason } from '../server/abort.ts'
 import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
 import { timeoutDetails, connectionErrorDetails } from './problem-details.ts'
 import { parseRateLimitUpdate, type RateLimitUpdate } from './rate-limit/headers.ts'
-import type { UpstreamResult, UpstreamSuccess } from './result.ts'
+import type { UpstreamRejection, UpstreamResult, UpstreamSuccess } from './result.ts'
 
 /** What a successful response must look like to be relayed. */
 export interface ResponseExpectation {
@@ -106,7 +106,11 @@ function interpretResponse (
     return failed(new Problem('procore_bad_response', detail, { outcome: 'rejected' }))
   }
   if (throttle !== undefined && status === 429) return failed(rateLimitedProblem(throttle.durationMs))
-  if (status >= 400 && status < 500) return { kind: 'rejection', status, body: parseRejectionBody(response) }
+  if (status >= 400 && status < 500) {
+    const rejection: UpstreamRejection = { kind: 'rejection', status, body: parseRejectionBody(response) }
+    if (response.headers['retry-after'] !== undefined) rejection.hasRetryAfter = true
+    return rejection
+  }
   return failed(serverProblem(response, throttle?.durationMs))
 }
 

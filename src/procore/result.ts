@@ -30,6 +30,8 @@ export interface UpstreamRejection {
   status: number
   /** Parsed if it is JSON, else plain text; undefined if there is neither. */
   body: unknown
+  /** The response has a Retry-After: it is about the moment, not about the request. */
+  hasRetryAfter?: true
 }
 
 /** A response that may be relayed to the caller. */

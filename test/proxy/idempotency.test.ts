@@ -161,6 +161,32 @@ t.test('a rejection by Procore is replayed with its errors', async t => {
   t.equal(emulator.apiRequests.length, 1)
 })
 
+t.test('a rejection of the request itself is replayed, and any other releases its key', async t => {
+  const service = await startService(t, { env: { RATE_LIMIT_MAX_WAIT_MS: '0' } })
+  const { usersUrl, emulator } = service
+  const rows = [
+    ...[400, 409, 413, 415, 422].map(status => ({ status, headers: {}, isReplayed: true })),
+    ...[402, 403, 404, 405, 406, 410, 412, 418, 423, 424, 425, 428, 451]
+      .map(status => ({ status, headers: {}, isReplayed: false })),
+    ...[400, 403, 404, 409, 413, 415, 422].map(status => ({
+      status, headers: { 'retry-after': '60' }, isReplayed: false,
+    })),
+    { status: 422, headers: { 'retry-after': 'soon' }, isReplayed: false },
+  ]
+  for (const [index, { status, headers, isReplayed }] of rows.entries()) {
+    const condition = 'retry-after' in headers ? ` with Retry-After: ${headers['retry-after']}` : ''
+    await t.test(`a ${status}${condition} ${isReplayed ? 'is replayed' : 'releases the key'}`, async t => {
+      emulator.api.directory.clear()
+      emulator.faults.add({ kind: 'status', status, body: '{"message":"no"}', headers })
+      const first = await sendJson(usersUrl, { user: jane }, withKey(`row-${index}`))
+      t.match(first.json, { outcome: 'rejected' })
+      const second = await sendJson(usersUrl, { user: jane }, withKey(`row-${index}`))
+      t.equal(second.headers['idempotency-replayed'], isReplayed ? 'true' : undefined)
+      t.equal(second.status, isReplayed ? first.status : 201)
+    })
+  }
+})
+
 t.test('a request that certainly created nothing releases its key', async t => {
   const retryAfter = { 'retry-after': '1' }
   const rows: Array<{ name: string, fault: InjectedFault }> = [

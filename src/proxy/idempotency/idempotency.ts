@@ -7,7 +7,7 @@ import { Problem, type ProblemCode } from '../../server/problem.ts'
 import { isAbortReason } from '../../server/abort.ts'
 import type { ProcoreClient } from '../../procore/client.ts'
 import { failureOutcome } from '../../procore/delivery.ts'
-import type { UpstreamResult } from '../../procore/result.ts'
+import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
 import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
@@ -114,11 +114,12 @@ export class Idempotency {
   }
 
   /**
-   * Stores a success or a rejection. If Procore responded before the body was complete, there is no fingerprint to bind
-   * the result to, and nothing was created, so the idempotency key is released.
+   * Stores a success, or a rejection of the request itself. If Procore responded before the body was complete, there is
+   * no fingerprint to bind the result to, and nothing was created, so the idempotency key is released.
    */
   async #settle (id: string, result: UpstreamResult, request: EndpointRequest, startedAtMs: number): Promise<void> {
     if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, startedAtMs)
+    if (result.kind === 'rejection' && !isAboutRequest(result)) return this.#store.release(id)
     const fingerprint = await currentFingerprint(request)
     if (fingerprint === undefined) return this.#store.release(id)
     const { procoreRequestId } = request.record
@@ -136,6 +137,14 @@ export class Idempotency {
       code: problem?.code ?? 'internal',
     })
   }
+}
+
+/** Statuses with which Procore rejects the content of a request. All others are about the account or the moment. */
+const contentStatuses: ReadonlySet<number> = new Set([400, 409, 413, 415, 422])
+
+/** Whether a repeat would be rejected again until the request is changed. */
+function isAboutRequest ({ status, hasRetryAfter }: UpstreamRejection): boolean {
+  return contentStatuses.has(status) && hasRetryAfter !== true
 }
 
 /** Returns undefined while the body is not known to be valid. */
