@@ -127,8 +127,8 @@ export const limits = freezeGroups({
   },
   breaker: {
     /**
-     * Consecutive failures that open the breaker. The interval between probes then grows from the first to the second
-     * value.
+     * Consecutive failures that open the breaker. The interval between the probes of this service then grows from the
+     * first to the second value.
      */
     failures: 10,
     intervalMs: 1_000,

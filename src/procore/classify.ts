@@ -45,8 +45,11 @@ export interface Classification {
   /** Procore may have received the complete request. */
   mayBeProcessed: boolean
   rateLimit: RateLimitUpdate
-  /** Whether the API host is up; undefined if the exchange shows nothing. */
-  hostSignal: 'up' | 'down' | undefined
+  /**
+   * Whether the API host is up. `suspect`: it failed, but perhaps only for this request. Undefined if the exchange
+   * shows nothing.
+   */
+  hostSignal: 'up' | 'down' | 'suspect' | undefined
 }
 
 /** A rejection that is plain text is truncated to this length. */
@@ -58,6 +61,9 @@ export function classify (exchange: ExchangeResult, request: SentRequest, nowMs:
     ? classifyResponse(exchange, request, rateLimit)
     : classifyFailure(exchange, request, rateLimit)
 }
+
+/** A gateway sends them if the servers behind it cannot be reached, overloaded or silent. */
+const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504])
 
 function classifyResponse (
   response: UpstreamResponse, request: SentRequest, rateLimit: RateLimitUpdate
@@ -72,16 +78,17 @@ function classifyResponse (
     mayBeProcessed: !beforeRequestEnd,
     rateLimit,
     // 503 with Retry-After is an orderly refusal, so the host is up.
-    hostSignal: status >= 500 && !isThrottled ? 'down' : 'up',
+    hostSignal: status < 500 || isThrottled ? 'up' : gatewayStatuses.has(status) ? 'down' : 'suspect',
   }
 }
 
 function classifyFailure (
   failure: ExchangeFailure, { isIdempotent, isStreamed }: SentRequest, rateLimit: RateLimitUpdate
 ): Classification {
-  const { phase, requestSent, timedOut, aborted } = failure
+  const { phase, requestSent, timedOut, aborted, cause } = failure
   // No connection became free in time: the cause may be the number of our own requests. A streamed form that is cut off
   // may be its caller's doing. No caller may open the breaker for all others.
+  const isLost = !timedOut && (phase === 'connect' || isConnectionError(cause))
   const isNoFaultOfHost = aborted || (phase === 'connect' && timedOut) || (phase === 'send' && isStreamed)
   return {
     result: { kind: 'failure', error: failureError(failure) },
@@ -89,7 +96,8 @@ function classifyFailure (
     isConclusive: false,
     mayBeProcessed: requestSent,
     rateLimit,
-    hostSignal: isNoFaultOfHost ? undefined : 'down',
+    // A response that is slow, too large or malformed may be due to what the request asks for.
+    hostSignal: isNoFaultOfHost ? undefined : isLost ? 'down' : 'suspect',
   }
 }
 

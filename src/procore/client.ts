@@ -128,7 +128,7 @@ export class ProcoreClient {
   /** Aborts the requests in flight. */
   async close (): Promise<void> {
     this.accessTokens.stop()
-    this.#sender.rateLimiter.stop()
+    this.#sender.stop()
     await Promise.all([this.#apiPool.dispatcher.destroy(), this.#loginPool.dispatcher.destroy()])
   }
 }

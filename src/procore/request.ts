@@ -34,20 +34,23 @@ export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | '
   headers: string[]
 }
 
+/** A request of this service itself is sent for no company. */
+type RequestParts = Omit<UpstreamRequest, 'companyId'> & { companyId: number | undefined }
+
 /** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
 export function buildHttpRequest (
-  { method, path, body, stopBody, companyId, contentType, idempotencyToken }: UpstreamRequest,
+  { method, path, body, stopBody, companyId, contentType, idempotencyToken }: RequestParts,
   origin: string,
   accessToken: string
 ): HttpRequest {
   const headers = [
     'authorization', `Bearer ${accessToken}`,
-    'procore-company-id', String(companyId),
     'accept', 'application/json',
     'accept-encoding', 'identity',
     'user-agent', userAgent,
     'via', via,
   ]
+  if (companyId !== undefined) headers.push('procore-company-id', String(companyId))
   if (contentType !== undefined) headers.push('content-type', contentType)
   if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
   return { origin, method, path, body, headers, stopBody }

@@ -13,9 +13,9 @@ import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter, type Permit } from './rate-limit/limiter.ts'
 import type { RateLimitUpdate } from './rate-limit/headers.ts'
-import { Breaker } from './breaker.ts'
+import { Breaker, type RequestSource } from './breaker.ts'
 import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
-import { classify, isHopStatus, type Classification, type ResponseExpectation } from './classify.ts'
+import { classify, expectJson, isHopStatus, type Classification, type ResponseExpectation } from './classify.ts'
 import type { Delivery } from './delivery.ts'
 import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
@@ -66,10 +66,13 @@ interface SentAttempt extends SendResult {
 /** An attempt that was not sent has the reason as its result. */
 type Attempt = SentAttempt | SendResult & { kind: 'unsent' }
 
+/** Returns the user of the access token. It needs no company, and no permission. */
+const probePath = '/rest/v1.0/me'
+
 /** Sends all requests to the API host, lookups included. */
 export class UpstreamSender {
   readonly rateLimiter: RateLimiter
-  readonly breaker = new Breaker()
+  readonly breaker = new Breaker(() => this.#probe())
   readonly #config: Config['procore']
   readonly #dispatcher: Dispatcher
   readonly #accessTokens: AccessTokenProvider
@@ -106,6 +109,12 @@ export class UpstreamSender {
   get isAtCapacity (): boolean {
     const { queueMax } = limits.rateLimit
     return this.rateLimiter.waitingCount >= queueMax || this.#inFlight >= this.#config.connections + queueMax
+  }
+
+  /** Stops all timers. */
+  stop (): void {
+    this.rateLimiter.stop()
+    this.breaker.stop()
   }
 
   /** Sends the request at most twice. A failure before anything was sent has the outcome `not_sent`. */
@@ -194,7 +203,6 @@ export class UpstreamSender {
     const startedAt = performance.now()
     const exchangeLimits = timeoutMs === undefined ? this.#limits : { ...this.#limits, timeoutMs }
     const endSpan = startSpan(record, 'upstream')
-    this.breaker.onRequestStart()
     this.#inFlight++
     try {
       const request = buildHttpRequest(call, this.#config.apiUrl, accessToken)
@@ -206,7 +214,7 @@ export class UpstreamSender {
       const error = exchangeResult.kind === 'failure' ? failureType(exchangeResult) : undefined
       endSpan({ method: call.method, status: response?.status, error })
       this.#record(exchangeResult, call, performance.now() - startedAt)
-      this.#applyFeedback(classification, response?.status, accessToken, isStreamed)
+      this.#applyFeedback(classification, response?.status, accessToken, call)
       const { result } = classification
       return { kind: 'sent', result, response, startedAtMs, classification, accessToken, rateLimitWaitMs }
     } finally {
@@ -228,14 +236,35 @@ export class UpstreamSender {
     this.#log.debug({ requestId, traceId, method, companyId, status, failedPhase, ms: Math.round(ms) }, 'exchange')
   }
 
+  /** Sends a cheap request of this service while the breaker is open, so that no caller's request is the probe. */
+  async #probe (): Promise<void> {
+    const accessToken = await this.#accessTokens.get().catch(() => undefined)
+    if (accessToken === undefined) return
+    const parts = { method: 'GET', path: probePath, companyId: undefined, body: null } as const
+    const request = buildHttpRequest(parts, this.#config.apiUrl, accessToken)
+    const { signal } = new AbortController()
+    const result = await exchange(this.#dispatcher, request, this.#limits, signal, () => {})
+    const properties = { isIdempotent: true, isStreamed: false, expectation: expectJson }
+    const classification = classify(result, properties, Date.now())
+    const status = result.kind === 'response' ? result.status : undefined
+    this.#log.debug({ status }, 'the API host was probed')
+    this.#applyFeedback(classification, status, accessToken, { companyId: 0, body: null })
+  }
+
   /** Updates the access token and the circuit breaker. The permit updates the rate limit when it is released. */
   #applyFeedback (
-    { retryReason, hostSignal }: Classification, status: number | undefined, accessToken: string, isStreamed: boolean
+    { retryReason, hostSignal }: Classification,
+    status: number | undefined,
+    accessToken: string,
+    source: RequestSource & Pick<UpstreamCall, 'body'>
   ): void {
     if (retryReason === 'unauthorized') this.#accessTokens.invalidate(accessToken)
-    if (status !== undefined && isHopStatus(status, isStreamed)) this.#warnHopStatus(status)
+    if (status !== undefined && isHopStatus(status, isStream(source.body))) this.#warnHopStatus(status)
     if (hostSignal === 'up' && this.breaker.recordSuccess()) this.#log.info({}, 'the API host has recovered')
-    if (hostSignal === 'down' && this.breaker.recordFailure()) {
+    const hasOpened = hostSignal === 'down'
+      ? this.breaker.recordFailure()
+      : hostSignal === 'suspect' && this.breaker.recordSuspect(source)
+    if (hasOpened) {
       const waitMs = this.breaker.probeInMs
       this.#log.warn({ waitMs }, 'the API host is failing; requests are refused until it recovers')
     }
@@ -256,10 +285,10 @@ export class UpstreamSender {
 
   /** @throws {Problem} `procore_unavailable` */
   #assertBreakerClosed (): void {
-    const { probeInMs } = this.breaker
-    if (probeInMs === 0) return
+    const { isOpen, probeInMs } = this.breaker
+    if (!isOpen) return
     throw new Problem('procore_unavailable', 'Procore has failed repeatedly. Requests are paused for a moment.', {
-      outcome: 'not_sent', headers: { 'retry-after': String(Math.ceil(probeInMs / 1000)) },
+      outcome: 'not_sent', headers: { 'retry-after': String(Math.max(1, Math.ceil(probeInMs / 1000))) },
     })
   }
 }

@@ -59,7 +59,7 @@ t.test('/readyz shows since when a dependency has been up or down', async t => {
   service.app.procore.accessTokens.start()
   await waitUntil(() => service.app.procore.accessTokens.counts.renewed === 2)
   t.strictSame(await getDependency(service.url, 'login'), first, 'unchanged')
-  service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breaker.failures })
+  service.emulator.faults.add({ kind: 'reset-before-body', rate: 1 })
   for (let index = 0; index < limits.breaker.failures; index++) {
     await sendJson(service.usersUrl, { user: jane })
   }

@@ -196,7 +196,7 @@ t.test('access token, circuit breaker and dependencies are shown', async t => {
   t.equal(getValue(samples, 'breaker_open'), 0)
   service.emulator.faults.clear()
   await waitUntil(() => accessTokens.current() !== undefined)
-  service.emulator.faults.add({ kind: 'reset-before-body', times: limits.breaker.failures })
+  service.emulator.faults.add({ kind: 'reset-before-body', rate: 1 })
   for (let index = 0; index < limits.breaker.failures; index++) {
     await sendJson(service.usersUrl, userBody(index + 2))
   }

@@ -89,7 +89,7 @@ t.test('in a browser: the page shows rate limits, problems, uploads and outages 
   await progress.waitFor({ state: 'detached' })
 
   const { failures } = limits.breaker
-  for (let index = 0; index < failures; index++) service.emulator.faults.add({ kind: 'reset-before-body' })
+  service.emulator.faults.add({ kind: 'reset-before-body', rate: 1 })
   for (let index = 0; index < failures; index++) {
     await sendJson(service.usersUrl, { user: { ...jane, email_address: `c${index}@example.com` } })
   }

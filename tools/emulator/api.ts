@@ -38,6 +38,10 @@ export class EmulatedApi {
     }
     const avatarMatch = /^\/avatars\/(\d+)$/.exec(pathname)
     if (avatarMatch !== null) return this.#getAvatar(Number(avatarMatch[1]))
+    if (pathname === '/rest/v1.0/me') {
+      const user = { id: 1, login: 'service@example.com', name: 'Service' }
+      return this.#checkAccessToken(request) ?? jsonResponse(200, user)
+    }
     const companyId = parseCompanyId(request.path)
     if (companyId === undefined) return notFoundResponse()
     return this.#checkRequest(request, companyId) ?? this.#route(request, companyId, url)
@@ -75,11 +79,11 @@ export class EmulatedApi {
   }
 
   /** Returns the error response to a request that is refused before its body is parsed. */
-  #checkRequest ({ headers }: ReceivedRequest, companyId: number): EmulatedResponse | undefined {
+  #checkRequest (request: ReceivedRequest, companyId: number): EmulatedResponse | undefined {
+    const { headers } = request
     if (headers['user-agent'] === undefined) return jsonResponse(400, { message: 'User-Agent is required' })
-    const accessToken = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
-    const expiresAtMs = this.#accessTokens.get(accessToken ?? '') ?? 0
-    if (expiresAtMs <= Date.now()) return jsonResponse(401, this.#unauthorizedBody())
+    const unauthorized = this.#checkAccessToken(request)
+    if (unauthorized !== undefined) return unauthorized
     const { missingCompanyHeaderStatus, forbiddenCompanyIds } = this.settings
     if (headers['procore-company-id'] !== String(companyId)) {
       return jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
@@ -89,9 +93,11 @@ export class EmulatedApi {
     return jsonResponse(403, { errors: ['App is not connected to this company.'] })
   }
 
-  #unauthorizedBody (): unknown {
+  #checkAccessToken ({ headers }: ReceivedRequest): EmulatedResponse | undefined {
+    const accessToken = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
+    const expiresAtMs = this.#accessTokens.get(accessToken ?? '') ?? 0
     const { unauthorizedKey } = this.settings
-    return { [unauthorizedKey]: 'Invalid Token' }
+    return expiresAtMs > Date.now() ? undefined : jsonResponse(401, { [unauthorizedKey]: 'Invalid Token' })
   }
 
   /** Counts the request in the company's window. Windows end on a full second, because the header has no fraction. */
