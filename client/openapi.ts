@@ -175,7 +175,7 @@ export interface paths {
         head?: never;
         /**
          * Update a company user
-         * @description Changes the given fields, and replaces the avatar if one is given.
+         * @description Changes the given fields, and replaces the avatar if one is given. Where scopes are on, a change of `email_address` or `is_active` needs the scope `update-company-user-login` as well. Where permission templates are restricted, a user with another template cannot be changed.
          */
         patch: operations["update-company-user"];
         trace?: never;
@@ -199,7 +199,7 @@ export interface paths {
         head?: never;
         /**
          * Update a company user
-         * @description Changes the given fields, and replaces the avatar if one is given. This is the same route under Procore's own path.
+         * @description Changes the given fields, and replaces the avatar if one is given. Where scopes are on, a change of `email_address` or `is_active` needs the scope `update-company-user-login` as well. Where permission templates are restricted, a user with another template cannot be changed. This is the same route under Procore's own path.
          */
         patch: operations["update-company-user-procore-path"];
         trace?: never;
@@ -219,7 +219,7 @@ export interface paths {
         head?: never;
         /**
          * Invite a company user
-         * @description Makes Procore send the user an invitation by e-mail. The request has no body.
+         * @description Makes Procore send the user an invitation by e-mail. The request has no body. Where permission templates are restricted, a user with another template cannot be invited.
          */
         patch: operations["invite-company-user"];
         trace?: never;
@@ -239,7 +239,7 @@ export interface paths {
         head?: never;
         /**
          * Invite a company user
-         * @description Makes Procore send the user an invitation by e-mail. The request has no body. This is the same route under Procore's own path.
+         * @description Makes Procore send the user an invitation by e-mail. The request has no body. Where permission templates are restricted, a user with another template cannot be invited. This is the same route under Procore's own path.
          */
         patch: operations["invite-company-user-procore-path"];
         trace?: never;
@@ -1122,7 +1122,7 @@ export interface components {
             };
         };
         /** @description Access to this company is not allowed. The scope of the caller does not include this operation. This permission template may not be assigned. */
-        "problem-403-body": {
+        "problem-403": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1257,7 +1257,7 @@ export interface components {
             };
         };
         /** @description Access to this company is not allowed. The scope of the caller does not include this operation. */
-        "problem-403": {
+        "problem-403-safe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1677,7 +1677,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -1733,7 +1733,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400-body"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-body"];
+            403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             408: components["responses"]["problem-408-body"];
@@ -1831,7 +1831,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -1887,7 +1887,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400-body"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-body"];
+            403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             408: components["responses"]["problem-408-body"];
@@ -1949,7 +1949,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400-body"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-body"];
+            403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             408: components["responses"]["problem-408-body"];
@@ -2052,7 +2052,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2100,7 +2100,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2159,7 +2159,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400-body"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-body"];
+            403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             408: components["responses"]["problem-408-body"];
@@ -2210,7 +2210,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2269,7 +2269,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400-body"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-body"];
+            403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             408: components["responses"]["problem-408-body"];
@@ -2426,7 +2426,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2482,7 +2482,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2585,7 +2585,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2687,7 +2687,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2754,7 +2754,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2821,7 +2821,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2898,7 +2898,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -2975,7 +2975,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -3053,7 +3053,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];
@@ -3131,7 +3131,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403"];
+            403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422-safe"];

@@ -1,5 +1,4 @@
 /** Authorizes the company and the operation of a request before the body is read and before Procore is called. */
-import type { Endpoint } from '../endpoints/endpoint.ts'
 import { Problem } from '../server/problem.ts'
 import type { Identity } from './jwt.ts'
 
@@ -24,11 +23,16 @@ export function authorizeCompany (
   }
 }
 
-/** Authorizes an operation. @throws {Problem} `operation_not_allowed` with the missing scope (RFC 6750 §3.1) */
-export function authorizeOperation ({ name }: Endpoint, { scopes }: Identity, scopePrefix: string): void {
-  const scope = `${scopePrefix}${name}`
-  if (scopes === undefined || scopes.has(scope)) return
-  throw new Problem('operation_not_allowed', 'The bearer token does not include the scope of this operation.', {
+/**
+ * Returns `operation_not_allowed` with the missing scope (RFC 6750 §3.1), or undefined if the caller may perform the
+ * operation.
+ */
+export function checkOperation (
+  operation: string, { scopes }: Identity, scopePrefix: string
+): Problem | undefined {
+  const scope = `${scopePrefix}${operation}`
+  if (scopes === undefined || scopes.has(scope)) return undefined
+  return new Problem('operation_not_allowed', `The bearer token does not include the scope ${scope}.`, {
     headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
   })
 }

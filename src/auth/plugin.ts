@@ -5,9 +5,10 @@ import fp from 'fastify-plugin'
 import { canIdentifyCallers, type Config } from '../config/index.ts'
 import type { Endpoint } from '../endpoints/endpoint.ts'
 import { raceWithAbort } from '../server/abort.ts'
+import type { Problem } from '../server/problem.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
 import type { JwksCache } from './jwks.ts'
-import { authorizeCompany, authorizeOperation } from './authorize.ts'
+import { authorizeCompany, checkOperation } from './authorize.ts'
 import { createRateLimitHook, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
@@ -18,6 +19,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The `onRequest` hooks of each route that callers need a permission for. */
     authorizeCaller: ReadonlyArray<onRequestHookHandler | onRequestAsyncHookHandler>
+    /** Returns the problem of a caller whose scopes do not include the operation. */
+    checkOperation: (operation: string, identity: Identity) => Problem | undefined
   }
   interface FastifyRequest {
     /** Null until the hooks of `authorizeCaller` have run. */
@@ -53,8 +56,11 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
     if (identity === null) throw new Error('The caller was not authenticated.')
     authorizeCompany(getCompanyId(params) ?? getCompanyId(query), identity, companyIds)
     const { endpoint } = routeOptions.config
-    if (endpoint !== undefined) authorizeOperation(endpoint, identity, jwt?.scopePrefix ?? '')
+    const problem = endpoint === undefined ? undefined : app.checkOperation(endpoint.name, identity)
+    if (problem !== undefined) throw problem
   }
+  app.decorate('checkOperation', (operation: string, identity: Identity) =>
+    checkOperation(operation, identity, jwt?.scopePrefix ?? ''))
   const limitsRate = ratePerMinute > 0 && identifiesCallers
   const limitRate = limitsRate ? [await createRateLimitHook(app, ratePerMinute, sharedRateLimit)] : []
   app.decorate('authorizeCaller', [authenticate, ...limitRate, authorize])

@@ -1,7 +1,10 @@
 /** Describes the endpoints for the users in a company's directory, as Procore documents them. */
 import { Type, type TBoolean, type TInteger, type TObject, type TString } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
-import type { FieldDependency, Endpoint, ProxiedEndpoint, RecordBody } from './endpoint.ts'
+import type {
+  Endpoint, FieldDependency, OperationRestriction, ProxiedEndpoint, RecordBody, RecordGuard, Restriction,
+  ValueRestriction,
+} from './endpoint.ts'
 import {
   boolean, companyParams, countryCode, dateRange, emailAddress, id, ids, nonNegativeInteger, oneOf, pageParams,
   stateCode, text,
@@ -154,11 +157,27 @@ const userSchema = Type.Object({
   }],
 })
 
+const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueRestriction => ({
+  kind: 'values',
+  fields: ['default_permission_template_id', 'company_permission_template_id'],
+  values: permissionTemplateIds,
+  code: 'template_not_allowed',
+  message: 'is not a permission template that callers may assign',
+})
+
+/** Whoever changes the address or the state of an account can take it over or lock it. */
+const loginRestriction: OperationRestriction = {
+  kind: 'operation',
+  fields: ['email_address', 'is_active'],
+  operation: 'update-company-user-login',
+}
+
 /** Returns the body of a create or an update. The fields define which of them are required. */
 function userBody (
   fields: TObject,
   { stateCodes, permissionTemplateIds }: EndpointOptions,
-  dependencies: readonly FieldDependency[]
+  dependencies: readonly FieldDependency[],
+  restrictions: readonly Restriction[] = []
 ): RecordBody {
   return {
     rootKey: 'user',
@@ -169,12 +188,7 @@ function userBody (
         'multipart form.',
     },
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
-    restricted: {
-      fields: ['default_permission_template_id', 'company_permission_template_id'],
-      values: permissionTemplateIds,
-      code: 'template_not_allowed',
-      message: 'is not a permission template that callers may assign',
-    },
+    restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],
   }
 }
 
@@ -187,6 +201,12 @@ const userRoute = {
     id: id({ description: 'The id of the user.', examples: [381006] }),
   }),
 }
+
+/** Without it, a caller could take over the account of an administrator: change its address, then invite it. */
+const userGuard = ({ permissionTemplateIds }: EndpointOptions): RecordGuard => ({
+  procorePath: userRoute.procorePath,
+  restriction: templateRestriction(permissionTemplateIds),
+})
 
 const validationQuery = Type.Object({
   run_configurable_validations: optional(boolean({
@@ -265,26 +285,33 @@ export function updateCompanyUser (options: EndpointOptions): Endpoint {
     method: 'PATCH',
     effect: 'idempotent',
     summary: 'Update a company user',
-    description: 'Changes the given fields, and replaces the avatar if one is given.',
+    description: 'Changes the given fields, and replaces the avatar if one is given. Where scopes are on, a change ' +
+      'of `email_address` or `is_active` needs the scope `update-company-user-login` as well. Where permission ' +
+      'templates are restricted, a user with another template cannot be changed.',
     query: validationQuery,
-    body: userBody(updateFields(options.stateCodes), options, []),
+    body: userBody(updateFields(options.stateCodes), options, [], [loginRestriction]),
+    guard: userGuard(options),
     success: { status: 200, description: 'The user was updated.', schema: userSchema },
   }
 }
 
 /** Procore's Send Invite to Company User, v1.3. Each request sends an e-mail, so it accepts an Idempotency-Key. */
-export const inviteCompanyUser: Endpoint = {
-  ...userRoute,
-  path: `${userRoute.path}/invite`,
-  procorePath: `${userRoute.procorePath}/invite`,
-  name: 'invite-company-user',
-  method: 'PATCH',
-  effect: 'once',
-  acceptsIdempotencyKey: true,
-  summary: 'Invite a company user',
-  description: 'Makes Procore send the user an invitation by e-mail. The request has no body.',
-  query: Type.Object({}),
-  success: { status: 202, description: 'The invitation will be sent.' },
+export function inviteCompanyUser (options: EndpointOptions): Endpoint {
+  return {
+    ...userRoute,
+    path: `${userRoute.path}/invite`,
+    procorePath: `${userRoute.procorePath}/invite`,
+    name: 'invite-company-user',
+    method: 'PATCH',
+    effect: 'once',
+    acceptsIdempotencyKey: true,
+    summary: 'Invite a company user',
+    description: 'Makes Procore send the user an invitation by e-mail. The request has no body. Where permission ' +
+      'templates are restricted, a user with another template cannot be invited.',
+    query: Type.Object({}),
+    guard: userGuard(options),
+    success: { status: 202, description: 'The invitation will be sent.' },
+  }
 }
 
 /** Procore's Show Company User, v1.3. */

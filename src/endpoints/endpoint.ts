@@ -17,12 +17,30 @@ export interface ImageField {
 }
 
 /** Fields whose values grant privileges. The service account can assign all of them, callers only some. */
-export interface Restriction {
+export interface ValueRestriction {
+  kind: 'values'
   fields: readonly string[]
   /** Allowed values; empty: any. */
   values: ReadonlySet<unknown>
   code: 'template_not_allowed'
   message: string
+}
+
+/** Fields that need a scope of their own, beside that of the endpoint. */
+export interface OperationRestriction {
+  kind: 'operation'
+  fields: readonly string[]
+  /** Name of the operation in scopes. */
+  operation: string
+}
+
+export type Restriction = ValueRestriction | OperationRestriction
+
+/** An existing record that is read before it is changed. It is changed only if its own values are allowed. */
+export interface RecordGuard {
+  /** Procore's path of the record; it has the parameters of the endpoint's path. */
+  procorePath: string
+  restriction: ValueRestriction
 }
 
 /** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
@@ -31,7 +49,7 @@ export interface RecordBody {
   fields: TObject
   image?: ImageField
   dependencies: readonly FieldDependency[]
-  restricted?: Restriction
+  restrictions: readonly Restriction[]
 }
 
 /** Response to a successful request. */
@@ -100,6 +118,7 @@ export type Effect =
     body?: never
     acceptsIdempotencyKey?: never
     lookup?: never
+    guard?: never
     /** The response is the same for every authorized caller and may be cached. Never set it for personal data. */
     cache?: 'pick-list'
   }
@@ -110,6 +129,7 @@ export type Effect =
     body?: RecordBody
     acceptsIdempotencyKey?: never
     lookup?: never
+    guard?: RecordGuard
     cache?: never
   }
   | {
@@ -121,11 +141,13 @@ export type Effect =
     acceptsIdempotencyKey: boolean
     /** How to find the record of a create whose response was lost. */
     lookup?: LookupSpec
+    /** The existing record that the request is about. */
+    guard?: RecordGuard
     cache?: never
   }
 
 /** An endpoint that this service answers itself: the request is validated, and nothing is sent to Procore. */
-type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, cache?: never } & ({
+type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, guard?: never, cache?: never } & ({
   method: 'POST'
   body: RecordBody
   /** Whether an Idempotency-Key is validated. It is not stored. */

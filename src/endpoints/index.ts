@@ -18,7 +18,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     listCompanyUsers,
     showCompanyUser,
     updateCompanyUser(options),
-    inviteCompanyUser,
+    inviteCompanyUser(options),
     listPermissionTemplates,
     listVendors,
     listWorkClassifications,

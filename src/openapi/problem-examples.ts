@@ -53,13 +53,15 @@ const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
   procore_timeout: { outcome: 'unknown' },
 }
 
-type EndpointTraits = Pick<Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse'>
+type EndpointTraits = Pick<Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse' | 'guard'>
 
 /**
  * Returns whether the endpoint can return the code. A dry run sends nothing to Procore and stores no idempotency key,
  * and therefore has none of their problems.
  */
-function canReturn (code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse }: EndpointTraits): boolean {
+function canReturn (
+  code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse, guard }: EndpointTraits
+): boolean {
   if (dryRunResponse !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
     case 'malformed_json':
@@ -72,7 +74,7 @@ function canReturn (code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResp
     case 'avatar_too_large':
       return body?.image !== undefined
     case 'template_not_allowed':
-      return body?.restricted !== undefined
+      return guard !== undefined || body?.restrictions.some(({ kind }) => kind === 'values') === true
     case 'idempotency_in_progress':
     case 'idempotency_key_reused':
       return acceptsIdempotencyKey === true

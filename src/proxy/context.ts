@@ -8,7 +8,7 @@ import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { ProcoreRequest } from '../procore/client.ts'
 import type { Delivery } from '../procore/delivery.ts'
 import type { UpstreamResult } from '../procore/result.ts'
-import type { RecordValidator } from './validation/record.ts'
+import type { OperationCheck, RecordValidator } from './validation/record.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
@@ -22,6 +22,8 @@ export interface RequestContext {
   memoryBudget: MemoryBudget
   /** The compiled description of the body. */
   compiled: CompiledRecord
+  /** For fields that need a scope of their own. */
+  checkOperation: OperationCheck
   /** Path and query, already validated: their errors are reported together with those of the body. */
   parameterValidators: readonly RecordValidator[]
   record: RequestRecord
@@ -69,6 +71,7 @@ export interface EndpointRequest {
   subject: string
   /** The caller by subject or address, for limits by caller; undefined if callers cannot be distinguished. */
   callerId: string | undefined
+  checkOperation: OperationCheck
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord

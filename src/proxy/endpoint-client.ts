@@ -7,6 +7,7 @@ import type { ProcoreClient } from '../procore/client.ts'
 import { withAudit } from './audit.ts'
 import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
+import { withRecordGuard } from './record-guard.ts'
 import { getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder, type UrlBuilder } from './url.ts'
 import type { EndpointRequest, RequestBuilder, Send } from './context.ts'
@@ -24,16 +25,16 @@ export interface ProxyServices {
 
 /**
  * Returns the function that sends the requests of the endpoint. A list goes through the cache. A create or change goes
- * through the audit log, then through the idempotency keys.
+ * through the audit log, then through the idempotency keys, then through the check of the record that it changes.
  */
 export function createEndpointClient (endpoint: ProxiedEndpoint, services: ProxyServices): Send {
-  const { procore, idempotency, audit, responseCache } = services
+  const { procore, audit, responseCache } = services
   const params = Object.keys(endpoint.params.properties)
   const toProcoreRequest = createRequestBuilder(endpoint, params)
   if (endpoint.cache !== undefined) return withCache(endpoint.name, toProcoreRequest, procore, responseCache)
   if (endpoint.effect === 'safe') return request => procore.send(toProcoreRequest(request))
   const recordParam = params.find(name => name !== 'company_id') ?? ''
-  const sendOnce = withIdempotency(toProcoreRequest, procore, idempotency, endpoint.name)
+  const sendOnce = withIdempotency(toProcoreRequest, withRecordGuard(endpoint, procore), services, endpoint.name)
   return withAudit(sendOnce, endpoint, recordParam, audit)
 }
 

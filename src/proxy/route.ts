@@ -26,6 +26,7 @@ import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
+import type { OperationCheck } from './validation/record.ts'
 import type { RequestContext, Send } from './context.ts'
 
 declare module 'fastify' {
@@ -45,6 +46,7 @@ interface ReadyRequest {
   delivery: Delivery | undefined
   subject: string
   callerId: string | undefined
+  checkOperation: OperationCheck
 }
 
 const hookMissing = () => new Error('A hook of this route did not run.')
@@ -134,7 +136,9 @@ export class EndpointRoute {
       throw overloadedProblem('Too many requests are waiting for Procore.')
     }
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
-    const ready: ReadyRequest = { head, inFlight, delivery, subject: identity.subject, callerId }
+    const { subject } = identity
+    const checkOperation = (operation: string) => request.server.checkOperation(operation, identity)
+    const ready: ReadyRequest = { head, inFlight, delivery, subject, callerId, checkOperation }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
@@ -213,7 +217,9 @@ export class EndpointRoute {
   }
 
   #createContext (
-    { raw }: FastifyRequest, reply: FastifyReply, { head, inFlight, delivery, subject, callerId }: ReadyRequest
+    { raw }: FastifyRequest,
+    reply: FastifyReply,
+    { head, inFlight, delivery, subject, callerId, checkOperation }: ReadyRequest
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
@@ -224,6 +230,7 @@ export class EndpointRoute {
       bodyLimits: this.#bodyLimits,
       memoryBudget: this.#memoryBudget,
       compiled: this.#compiledBody ?? query.compiled,
+      checkOperation,
       parameterValidators: [path, query],
       record,
       hasIdempotencyKey: idempotencyKey !== undefined,
@@ -235,6 +242,7 @@ export class EndpointRoute {
           body,
           subject,
           callerId,
+          checkOperation,
           idempotencyKey,
           record,
           delivery,

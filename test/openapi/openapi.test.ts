@@ -120,7 +120,8 @@ function getOperation (method: string, path: string): Operation {
 
 const allCodes = problemCodes.toSorted()
 const codesWithout = (...patterns: RegExp[]) => allCodes.filter(code => !patterns.some(pattern => pattern.test(code)))
-const bodyCodes = /^(malformed_|body_|avatar_|unsupported_|template_|request_timeout)/
+const bodyCodes = /^(malformed_|body_|avatar_|unsupported_|request_timeout)/
+const templateCodes = /^template_/
 const usersPath = '/companies/{company_id}/users'
 
 const codeRows = [
@@ -130,7 +131,7 @@ const codeRows = [
   { method: 'patch', path: `${usersPath}/{id}`, codes: codesWithout(/^idempotency_/) },
   { method: 'patch', path: `${usersPath}/{id}/invite`, codes: codesWithout(bodyCodes) },
   ...[usersPath, `${usersPath}/{id}`, `${usersPath}/form`, '/rest/v1.0/vendors'].map(path => {
-    return { method: 'get', path, codes: codesWithout(bodyCodes, /^idempotency_/) }
+    return { method: 'get', path, codes: codesWithout(bodyCodes, templateCodes, /^idempotency_/) }
   }),
 ]
 

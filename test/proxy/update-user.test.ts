@@ -98,7 +98,7 @@ t.test('a change is validated like a create', async t => {
 
   t.match(await patch(userUrl, '{"user":{"state_code":"CA"}}'), { status: 200 })
   const unknownUser = await patch(`${userUrl}1`, '{"user":{}}')
-  t.match(unknownUser.json, { status: 404, code: 'procore_rejected', outcome: 'rejected' })
+  t.match(unknownUser.json, { status: 404, code: 'procore_rejected', outcome: 'not_sent' })
 })
 
 t.test('an invitation is sent without a body, and its response may be empty', async t => {

@@ -71,7 +71,7 @@ class FormForwarder implements FormEvents {
   constructor (context: RequestContext, boundary: string, startUpload: () => void) {
     this.#context = context
     this.#startUpload = startUpload
-    this.#validator = new RecordValidator(context.compiled)
+    this.#validator = new RecordValidator(context.compiled, context.checkOperation)
     this.#encoder = new MultipartEncoder(context.compiled.rootKey ?? '')
     const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
     const decoder = new FormDecoder(this.#validator, context.bodyLimits, this)

@@ -87,8 +87,8 @@ function isExactInteger (source: string): boolean {
   return /^0*$/.test(rest)
 }
 
-function validateDocument (value: unknown, { compiled }: RequestContext): RecordValidator {
-  const validator = new RecordValidator(compiled)
+function validateDocument (value: unknown, { compiled, checkOperation }: RequestContext): RecordValidator {
+  const validator = new RecordValidator(compiled, checkOperation)
   const rootKey = compiled.rootKey ?? ''
   if (!isJsonObject(value)) {
     validator.addRecordError('', '', notAnObject)

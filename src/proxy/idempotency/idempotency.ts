@@ -11,6 +11,7 @@ import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
 import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
+import type { SendToProcore } from '../record-guard.ts'
 
 /** The owner and the operation of an idempotency key: equal keys of different scopes are independent. */
 export interface IdempotencyScope {
@@ -29,15 +30,18 @@ interface IdempotentOperations {
 
 /** Sends a request once per idempotency key, or just sends it if it has none. */
 export function withIdempotency (
-  toProcoreRequest: RequestBuilder, procore: ProcoreClient, idempotency: Idempotency, endpoint: string
+  toProcoreRequest: RequestBuilder,
+  sendToProcore: SendToProcore,
+  { procore, idempotency }: { procore: ProcoreClient, idempotency: Idempotency },
+  endpoint: string
 ): Send {
   return request => {
     const { idempotencyKey, subject: caller } = request
     const call = toProcoreRequest(request)
-    if (idempotencyKey === undefined) return procore.send(call)
+    if (idempotencyKey === undefined) return sendToProcore(request, call)
     const scope: IdempotencyScope = { caller, companyId: call.companyId, endpoint, idempotencyKey }
     return idempotency.execute(scope, request, {
-      send: () => procore.send({ ...call, idempotencyToken: idempotency.upstreamToken(scope) }),
+      send: () => sendToProcore(request, { ...call, idempotencyToken: idempotency.upstreamToken(scope) }),
       reconcile: (unknownProblem, sentAtMs) => {
         return procore.reconcile({ ...call, record: request.record }, unknownProblem, sentAtMs)
       },

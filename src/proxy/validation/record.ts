@@ -10,6 +10,9 @@ const errorsMax = 50
 /** Longest part of an unknown field's name that a response repeats, in characters. */
 const shownNameMaxLength = 256
 
+/** Returns the problem of a caller who may not perform the operation. */
+export type OperationCheck = (operation: string) => Problem | undefined
+
 /** The part of a field error that locates the field. */
 type FieldLocation = Pick<FieldError, 'pointer' | 'field'>
 
@@ -33,9 +36,11 @@ export class RecordValidator {
   #errors: ErrorList | undefined
   /** The first value that is valid, but that callers may not set. */
   #forbiddenValue: Problem | undefined
+  readonly #checkOperation: OperationCheck
 
-  constructor (compiled: CompiledRecord) {
+  constructor (compiled: CompiledRecord, checkOperation: OperationCheck = () => undefined) {
     this.compiled = compiled
+    this.#checkOperation = checkOperation
   }
 
   /** Whether the record must not be sent. */
@@ -63,12 +68,15 @@ export class RecordValidator {
     const violation = validateField(field, value)
     if (violation !== undefined) return this.addError(field.name, violation)
     const restriction = this.compiled.restrictions.get(field.name)
-    if (restriction === undefined || restriction.values.has(value)) this.values.set(field.name, value)
-    else this.#forbiddenValue ??= this.#forbiddenValueProblem(field, restriction)
+    const problem = restriction === undefined ? undefined : this.#checkRestriction(field, value, restriction)
+    if (problem === undefined) this.values.set(field.name, value)
+    else this.#forbiddenValue ??= problem
   }
 
-  #forbiddenValueProblem ({ name }: CompiledField, { code, message }: Restriction): Problem {
-    return new Problem(code, `${this.locationOf(name).field} ${message}.`)
+  #checkRestriction ({ name }: CompiledField, value: unknown, restriction: Restriction): Problem | undefined {
+    if (restriction.kind === 'operation') return this.#checkOperation(restriction.operation)
+    if (restriction.values.has(value)) return undefined
+    return new Problem(restriction.code, `${this.locationOf(name).field} ${restriction.message}.`)
   }
 
   /** Converts, validates and sets a text from a form, query or path. Returns whether the field has a valid value. */

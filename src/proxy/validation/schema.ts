@@ -66,9 +66,9 @@ export function compileRecord (location: FieldError['in'], schema: TObject, body
 }
 
 function compileRestrictions (body: RecordBody | undefined): Map<string, Restriction> {
-  const restricted = body?.restricted
-  if (restricted === undefined || restricted.values.size === 0) return new Map()
-  return new Map(restricted.fields.map(name => [name, restricted]))
+  const restrictions = body?.restrictions ?? []
+  const active = restrictions.filter(entry => entry.kind === 'operation' || entry.values.size > 0)
+  return new Map(active.flatMap(restriction => restriction.fields.map(name => [name, restriction] as const)))
 }
 
 function compileField (name: string, schema: TSchema, index: number, required: boolean): CompiledField {
