@@ -42,9 +42,9 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
     return found
   }
 
-  async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
+  async settle (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): Promise<void> {
     const owner = this.#inFlight.get(id)
-    await this.#local.settle(id, record)
+    await this.#local.settle(id, record, callerId)
     this.#inFlight.delete(id)
     const settled = this.#shared.settle(id, record)
     // A request that ran without Redis is written there later. The response does not wait for it.

@@ -12,6 +12,8 @@ export interface CompletedRecord {
   fingerprint: string
   result: RelayedResult
   procoreRequestId: string | undefined
+  /** Time of the request, by the clock of the replica that sent it. */
+  sentAtMs: number
 }
 
 /** The create may have happened. A repeat with this key looks it up, and never creates again. */
@@ -24,6 +26,16 @@ export interface IndeterminateRecord {
   code: ProblemCode
 }
 
+/**
+ * Returns what stays of a record whose response is too large to be stored. A repeat of a success is looked up; a repeat
+ * of a rejection is rejected without Procore's messages.
+ */
+export function withoutResponse (record: CompletedRecord): CompletedRecord | IndeterminateRecord {
+  const { result, fingerprint, sentAtMs } = record
+  if (result.kind === 'rejection') return { ...record, result: { ...result, body: undefined } }
+  return { state: 'unknown', fingerprint, sentAtMs, code: 'procore_bad_response' }
+}
+
 /** Record of a key that is in use. */
 export type IdempotencyRecord = { state: 'running' } | CompletedRecord | IndeterminateRecord
 
@@ -34,8 +46,11 @@ export type IdempotencyRecord = { state: 'running' } | CompletedRecord | Indeter
 export interface IdempotencyStore {
   /** Claims a free key and returns undefined. If the key is in use, returns its record instead. */
   claim (id: string): Promise<IdempotencyRecord | undefined>
-  /** Records how the request that claimed the key ended. */
-  settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void>
+  /**
+   * Records how the request that claimed the key ended.
+   * @param callerId the caller in whose share of the memory the record is; empty if callers cannot be distinguished
+   */
+  settle (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): Promise<void>
   /** Frees the key. Must only be called if nothing was created, for certain. */
   release (id: string): Promise<void>
 }

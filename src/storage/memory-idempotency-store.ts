@@ -1,37 +1,44 @@
 /** Stores idempotency keys in the memory of this process. Number, bytes and lifetime are limited. */
-import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
-import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
+import {
+  withoutResponse, type CompletedRecord, type IdempotencyRecord, type IdempotencyStore, type IndeterminateRecord,
+} from './idempotency-store.ts'
+
+interface SettledKey {
+  record: CompletedRecord | IndeterminateRecord
+  owner: Owner
+  responseBytes: number
+  expiresAtMs: number
+}
+
+/** What one caller has in this store. The ids are in the order in which they were settled. */
+interface Owner {
+  callerId: string
+  ids: Set<string>
+  /** Those with a response whose body counts for `limits.idempotency.maxBytes`. */
+  idsWithBody: Set<string>
+  responseBytes: number
+}
 
 /**
- * Size of an entry without its response: some 500 bytes, rounded up so that `maxBytes` is also the limit of `keysMax`.
- * With lru-cache's option `max`, a start would allocate the place of all keys, which takes 22 ms.
- */
-const recordOverheadBytes = Math.ceil(limits.idempotency.maxBytes / limits.idempotency.keysMax)
-
-/**
- * Holds at most `limits.idempotency.keysMax` settled keys and `limits.idempotency.maxBytes` of their records, each for
- * `limits.idempotency.ttlMs`. Beyond that, the entries that were settled first are evicted. Running entries are never
- * evicted; the requests in flight limit their number. No method rejects.
+ * Holds at most `limits.idempotency.keysMax` settled keys and `limits.idempotency.maxBytes` of their responses, each
+ * for `limits.idempotency.ttlMs`. Beyond that, the caller that holds the most loses its oldest response or key, so that
+ * no caller takes the place of others. A key whose response is removed stays in use, so that a repeat creates nothing.
+ * Running keys are never removed; the requests in flight limit their number. No method rejects.
  */
 export class MemoryIdempotencyStore implements IdempotencyStore {
   readonly #running = new Set<string>()
-  /** In the order in which the keys were settled, because `peek` does not count as a use. */
-  readonly #settled = new LRUCache<string, CompletedRecord | IndeterminateRecord>({
-    maxSize: limits.idempotency.maxBytes,
-    sizeCalculation: record => recordOverheadBytes + getResponseSize(record),
-    ttl: limits.idempotency.ttlMs,
-    // Lists expired entries too, for the sweep.
-    allowStale: true,
-    perf: Date,
-    ttlResolution: 0,
-  })
-
+  /** In the order in which the keys were settled. */
+  readonly #settled = new Map<string, SettledKey>()
+  readonly #owners = new Map<string, Owner>()
+  #responseBytes = 0
   #nextSweepAtMs = 0
 
   /** Returns the record of a key without claiming it. */
   peek (id: string): IdempotencyRecord | undefined {
-    return this.#running.has(id) ? { state: 'running' } : this.#settled.peek(id, { allowStale: false })
+    if (this.#running.has(id)) return { state: 'running' }
+    const settled = this.#settled.get(id)
+    return settled !== undefined && performance.now() < settled.expiresAtMs ? settled.record : undefined
   }
 
   async claim (id: string): Promise<IdempotencyRecord | undefined> {
@@ -40,28 +47,77 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     return found
   }
 
-  async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
+  async settle (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): Promise<void> {
     this.#running.delete(id)
-    this.#settled.set(id, record)
-    this.#sweep()
+    this.#remove(id)
+    this.#removeExpired()
+    this.#add(id, record, callerId)
+    while (this.#responseBytes > limits.idempotency.maxBytes) {
+      this.#removeResponse(this.#findLargestOwner(owner => owner.responseBytes))
+    }
+    while (this.#settled.size > limits.idempotency.keysMax) {
+      const [oldestId = ''] = this.#findLargestOwner(owner => owner.ids.size).ids
+      this.#remove(oldestId)
+    }
   }
 
   async release (id: string): Promise<void> {
     this.#running.delete(id)
-    this.#settled.delete(id)
+    this.#remove(id)
   }
 
-  /**
-   * Removes expired entries, which lru-cache removes only when it needs their place. They are the oldest, so that not
-   * all entries are visited as by `purgeStale`, which takes 20 ms for 100,000 keys. `peek` ignores them already.
-   */
-  #sweep (): void {
-    const nowMs = Date.now()
+  #add (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): void {
+    const owner = this.#owners.get(callerId) ??
+      { callerId, ids: new Set<string>(), idsWithBody: new Set<string>(), responseBytes: 0 }
+    const responseBytes = getResponseSize(record)
+    this.#owners.set(callerId, owner)
+    this.#settled.set(id, { record, owner, responseBytes, expiresAtMs: performance.now() + limits.idempotency.ttlMs })
+    owner.ids.add(id)
+    if (responseBytes === 0) return
+    owner.idsWithBody.add(id)
+    owner.responseBytes += responseBytes
+    this.#responseBytes += responseBytes
+  }
+
+  #remove (id: string): void {
+    const settled = this.#settled.get(id)
+    if (settled === undefined) return
+    const { owner } = settled
+    this.#settled.delete(id)
+    this.#forgetBody(id, settled)
+    owner.ids.delete(id)
+    if (owner.ids.size === 0) this.#owners.delete(owner.callerId)
+  }
+
+  /** Removes the oldest response of a caller; its fingerprint stays. */
+  #removeResponse ({ idsWithBody }: Owner): void {
+    const [id = ''] = idsWithBody
+    const settled = this.#settled.get(id)
+    if (settled?.record.state !== 'answered') return
+    this.#forgetBody(id, settled)
+    settled.record = withoutResponse(settled.record)
+  }
+
+  #forgetBody (id: string, settled: SettledKey): void {
+    settled.owner.idsWithBody.delete(id)
+    settled.owner.responseBytes -= settled.responseBytes
+    this.#responseBytes -= settled.responseBytes
+    settled.responseBytes = 0
+  }
+
+  /** Visits all callers, but only while the store is full. */
+  #findLargestOwner (size: (owner: Owner) => number): Owner {
+    return this.#owners.values().reduce((largest, owner) => size(owner) > size(largest) ? owner : largest)
+  }
+
+  /** Removes expired keys, which are the oldest. `peek` ignores them already. */
+  #removeExpired (): void {
+    const nowMs = performance.now()
     if (nowMs < this.#nextSweepAtMs) return
     this.#nextSweepAtMs = nowMs + limits.idempotency.sweepMs
-    for (const id of this.#settled.rkeys()) {
-      if (this.#settled.getRemainingTTL(id) >= 0) return
-      this.#settled.delete(id)
+    for (const [id, { expiresAtMs }] of this.#settled) {
+      if (nowMs < expiresAtMs) return
+      this.#remove(id)
     }
   }
 }

@@ -5,7 +5,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { limits } from '../config/limits.ts'
-import type { CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from './idempotency-store.ts'
+import {
+  withoutResponse, type CompletedRecord, type IdempotencyRecord, type IdempotencyStore, type IndeterminateRecord,
+} from './idempotency-store.ts'
 import { deserialize, serialize } from './stored-idempotency-record.ts'
 import type { LeaseTiming, RedisConnection } from './redis.ts'
 import type { Encryptor } from './encryption.ts'
@@ -17,10 +19,7 @@ interface ActiveLease {
   isReleasing: boolean
 }
 
-/**
- * Responses of more than `limits.redis.recordMaxBytes` are not stored. They count as unknown, and a repeat looks them
- * up.
- */
+/** Responses of more than `limits.redis.recordMaxBytes` are not stored. A repeat of such a success looks it up. */
 export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #redis: RedisConnection
   readonly #encryptor: Encryptor
@@ -95,14 +94,11 @@ export class RedisIdempotencyStore implements IdempotencyStore {
 
   #parseReply (id: string, [state, encrypted, agoMs]: readonly unknown[]): IdempotencyRecord {
     if (state === 'running') return { state: 'running' }
-    const record = typeof encrypted === 'string' && encrypted !== '' ? this.#decrypt(id, encrypted) : undefined
-    // The outcome is unknown: the replica died, or the secret was changed since.
     const sentAtMs = Date.now() - Number(agoMs)
+    const hasRecord = typeof encrypted === 'string' && encrypted !== ''
+    const record = hasRecord ? deserialize(this.#encryptor.decrypt(id, encrypted), sentAtMs) : undefined
+    // The outcome is unknown: the replica died, or the secret was changed since.
     return record ?? { state: 'unknown', fingerprint: '', sentAtMs, code: 'procore_unreachable' }
-  }
-
-  #decrypt (id: string, encrypted: string): CompletedRecord | IndeterminateRecord | undefined {
-    return deserialize(this.#encryptor.decrypt(id, encrypted))
   }
 
   /** Writes the end of a request, later if Redis is unavailable. The lease is renewed until then. */
@@ -116,17 +112,11 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     return Promise.race([finished, timeout])
   }
 
-  /** Replaces a large response by an unknown outcome, since a large value would block Redis. A repeat looks it up. */
+  /** Leaves out a large response, since a large value would block Redis. */
   #encrypt (id: string, record: CompletedRecord | IndeterminateRecord): string {
     const encrypted = this.#encryptor.encrypt(id, serialize(record))
-    if (encrypted.length <= limits.redis.recordMaxBytes) return encrypted
-    const indeterminate: IndeterminateRecord = {
-      state: 'unknown',
-      fingerprint: record.fingerprint,
-      sentAtMs: Date.now() - limits.lookup.timeoutMs,
-      code: 'procore_bad_response',
-    }
-    return this.#encryptor.encrypt(id, serialize(indeterminate))
+    if (encrypted.length <= limits.redis.recordMaxBytes || record.state === 'unknown') return encrypted
+    return this.#encryptor.encrypt(id, serialize(withoutResponse(record)))
   }
 
   #extendLeases (): void {

@@ -6,6 +6,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { stringEnum } from '../endpoints/string-enum.ts'
 import { problemCodes } from '../server/problem.ts'
+import type { RelayedResult } from '../procore/result.ts'
 import type { CompletedRecord, IndeterminateRecord } from './idempotency-store.ts'
 
 const SuccessSchema = Type.Object({
@@ -25,6 +26,8 @@ const CompletedSchema = Type.Object({
   state: Type.Literal('answered'),
   fingerprint: Type.String(),
   procoreRequestId: Type.Optional(Type.String()),
+  /** Records of version 0.1 do not have it. */
+  sentAtMs: Type.Optional(Type.Number()),
   verdict: Type.Union([SuccessSchema, RejectionSchema]),
 })
 const IndeterminateSchema = Type.Object({
@@ -46,18 +49,23 @@ export function serialize (record: CompletedRecord | IndeterminateRecord): unkno
   return { ...completed, verdict: { ...success, base64: body.toString('base64') } }
 }
 
-/** Returns undefined if the value does not have the format that this version writes. */
-export function deserialize (value: unknown): CompletedRecord | IndeterminateRecord | undefined {
+/**
+ * Returns undefined if the value does not have the format that this version writes.
+ * @param claimedAtMs time of a request whose record does not state it
+ */
+export function deserialize (
+  value: unknown, claimedAtMs: number
+): CompletedRecord | IndeterminateRecord | undefined {
   if (!isStoredRecord(value)) return undefined
   if (value.state === 'unknown') return value
-  const { state, verdict, fingerprint, procoreRequestId } = value
-  if (verdict.kind === 'refusal') {
-    const { status, body } = verdict
-    return { state, fingerprint, procoreRequestId, result: { kind: 'rejection', status, body } }
-  }
+  const { verdict, procoreRequestId, sentAtMs = claimedAtMs, ...completed } = value
+  return { ...completed, procoreRequestId, sentAtMs, result: toResult(verdict) }
+}
+
+function toResult (verdict: Static<typeof CompletedSchema>['verdict']): RelayedResult {
+  if (verdict.kind === 'refusal') return { kind: 'rejection', status: verdict.status, body: verdict.body }
   const { base64, recordId, ...success } = verdict
-  const body = Buffer.from(base64, 'base64')
-  return { state, fingerprint, procoreRequestId, result: { ...success, recordId, body } }
+  return { ...success, recordId, body: Buffer.from(base64, 'base64') }
 }
 
 function isStoredRecord (value: unknown): value is StoredRecord {

@@ -6,12 +6,12 @@ import { limits } from '../../src/config/limits.ts'
 import type { CompletedRecord } from '../../src/storage/idempotency-store.ts'
 import { MemoryIdempotencyStore } from '../../src/storage/memory-idempotency-store.ts'
 import { png } from '../helpers/images.ts'
+import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { avatarPart, createUserFormHead, createUserJson } from '../helpers/request-builders.ts'
 import {
   multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson, type MultipartPart, type TestResponse,
 } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
-import { skipTime } from '../helpers/skip-time.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const withKey = (value: string) => ({ 'idempotency-key': value })
@@ -341,50 +341,87 @@ t.test('a valid idempotency key is accepted', async t => {
   }
 })
 
-t.test('the store in memory evicts the oldest settled record by bytes and by age, and no running one', async t => {
+const successOf = (bodyBytes: number): CompletedRecord => ({
+  state: 'answered',
+  fingerprint: 'f',
+  procoreRequestId: undefined,
+  sentAtMs: 5,
+  result: {
+    kind: 'success',
+    status: 201,
+    contentType: 'application/json',
+    recordId: 1,
+    body: Buffer.alloc(bodyBytes),
+  },
+})
+
+t.test('the store in memory removes responses of the caller that holds the most, and no running key', async t => {
   let nowMs = 1_000_000
-  t.intercept(Date, 'now', { value: () => nowMs })
+  t.intercept(performance, 'now', { value: () => nowMs })
   const store = new MemoryIdempotencyStore()
-  const completed = (bodyBytes: number): CompletedRecord => ({
-    state: 'answered',
-    fingerprint: 'f',
-    procoreRequestId: undefined,
-    result: {
-      kind: 'success',
-      status: 201,
-      contentType: 'application/json',
-      recordId: 1,
-      body: Buffer.alloc(bodyBytes),
-    },
-  })
+  const { maxBytes, ttlMs } = limits.idempotency
   await store.claim('running')
-  for (const id of ['one', 'two', 'three']) {
-    await store.claim(id)
-    await store.settle(id, completed(limits.idempotency.maxBytes / 3))
-  }
-  t.equal(await store.claim('one'), undefined, 'the oldest record is evicted')
-  t.match(await store.claim('three'), { state: 'answered' })
+  await store.settle('quiet', successOf(maxBytes / 10), 'quiet caller')
+  for (const id of ['one', 'two', 'three', 'four']) await store.settle(id, successOf(maxBytes / 3), 'noisy caller')
+  const withoutBody = { state: 'unknown', fingerprint: 'f', sentAtMs: 5, code: 'procore_bad_response' }
+  t.match(await store.claim('one'), withoutBody, 'the fingerprint of an old response stays')
+  t.match(await store.claim('two'), withoutBody)
+  t.match(await store.claim('four'), { state: 'answered' })
+  t.match(await store.claim('quiet'), { state: 'answered' }, 'the other caller loses nothing')
   t.match(await store.claim('running'), { state: 'running' })
   await store.release('running')
   t.equal(await store.claim('running'), undefined)
-  nowMs += limits.idempotency.ttlMs + 1
-  t.equal(await store.claim('three'), undefined, 'the record has expired')
+  nowMs += ttlMs + 1
+  t.equal(await store.claim('four'), undefined, 'the record has expired')
 })
 
-t.test('the store in memory limits the number of settled records, and removes expired ones', async t => {
+t.test('a large rejection that the store in memory removes stays a rejection', async t => {
+  const store = new MemoryIdempotencyStore()
+  const { maxBytes } = limits.idempotency
+  const body = { message: 'x'.repeat(maxBytes / 2) }
+  await store.settle('rejected', { ...successOf(0), result: { kind: 'rejection', status: 422, body } }, 'caller')
+  await store.settle('created', successOf(maxBytes), 'caller')
+  t.match(store.peek('rejected'), { state: 'answered', result: { kind: 'rejection', status: 422, body: undefined } })
+})
+
+t.test('the store in memory limits the number of settled keys, and removes expired ones', async t => {
   const store = new MemoryIdempotencyStore()
   const unknown = { state: 'unknown', fingerprint: 'f', sentAtMs: 0, code: 'procore_timeout' } as const
   const { keysMax, ttlMs } = limits.idempotency
-  for (let index = 0; index <= keysMax; index++) await store.settle(String(index), unknown)
-  t.equal(store.peek('0'), undefined, 'the oldest record is evicted')
-  t.match(store.peek(String(keysMax / 100)), unknown)
-  t.match(store.peek(String(keysMax)), unknown)
-  const skip = skipTime(t)
-  skip(ttlMs + 60_000)
-  await store.settle('new', unknown)
-  skip(-ttlMs)
-  t.equal(store.peek(String(keysMax)), undefined, 'expired records are removed, not only ignored')
+  await store.settle('quiet', unknown, 'quiet caller')
+  for (let index = 0; index < keysMax; index++) await store.settle(String(index), unknown, 'noisy caller')
+  t.match(store.peek('quiet'), unknown, 'the other caller loses nothing')
+  t.equal(store.peek('0'), undefined, 'the oldest key of the caller with the most keys is removed')
+  t.match(store.peek('1'), unknown)
+  let nowMs = performance.now() + ttlMs + 60_000
+  t.intercept(performance, 'now', { value: () => nowMs })
+  await store.settle('new', unknown, 'quiet caller')
+  nowMs -= ttlMs
+  t.equal(store.peek('1'), undefined, 'expired keys are removed, not only ignored')
   t.match(store.peek('new'), unknown)
+})
+
+t.test('large responses to one caller free no key of another', async t => {
+  const issuer = await startIssuer(t)
+  const service = await startService(t, { env: { ...issuer.env, CALLER_RATE_PER_MINUTE: '0' } })
+  const createAs = async (subject: string, index: number, idempotencyKey: string) => {
+    const user = { ...jane, email_address: `jane${index}@example.com` }
+    const headers = bearerHeader(await issuer.sign({ sub: subject }))
+    return sendJson(service.usersUrl, { user }, { ...headers, ...withKey(idempotencyKey) })
+  }
+  const first = await createAs('quiet', 0, 'a')
+  t.equal(first.status, 201)
+  const largeBody = JSON.stringify({ id: 7, notes: 'x'.repeat(7_000_000) })
+  for (let index = 1; index <= 11; index++) {
+    service.emulator.faults.add({ kind: 'status', status: 201, body: largeBody, method: 'POST' })
+    t.equal((await createAs('noisy', index, `large-${index}`)).status, 201)
+  }
+  const repeated = await createAs('quiet', 0, 'a')
+  t.match(repeated, { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true' } })
+  const createCount = findCreates(service).length
+  const evicted = await createAs('noisy', 1, 'large-1')
+  t.match(evicted.json, { outcome: 'unknown' }, 'its own oldest response is removed, but not the key')
+  t.equal(findCreates(service).length, createCount, 'nothing is created again')
 })
 
 t.test('a streamed form with an early success of Procore is unknown, and is never sent again', async t => {

@@ -212,9 +212,10 @@ t.test('a completed record is never replaced by an unknown outcome of another re
     fingerprint: 'f',
     result: { kind: 'rejection', status: 422, body: { message: 'no', faults: [] } },
     procoreRequestId: undefined,
+    sentAtMs: Date.now(),
   }
   t.equal(await fallback.claim('a'), undefined)
-  await fallback.settle('a', indeterminate)
+  await fallback.settle('a', indeterminate, '')
   t.match(await fallback.claim('a'), { state: 'unknown' })
   await other.settle('a', completed)
   t.match(await fallback.claim('a'), { state: 'answered' })

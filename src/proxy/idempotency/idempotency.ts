@@ -9,7 +9,7 @@ import type { ProcoreClient } from '../../procore/client.ts'
 import { failureOutcome } from '../../procore/delivery.ts'
 import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
-import type { IdempotencyRecord, IdempotencyStore } from '../../storage/idempotency-store.ts'
+import type { IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from '../../storage/idempotency-store.ts'
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
 import type { SendToProcore } from '../record-guard.ts'
 
@@ -121,25 +121,26 @@ export class Idempotency {
    * Stores a success, or a rejection of the request itself. If Procore responded before the body was complete, there is
    * no fingerprint to bind the result to, and nothing was created, so the idempotency key is released.
    */
-  async #settle (id: string, result: UpstreamResult, request: EndpointRequest, startedAtMs: number): Promise<void> {
-    if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, startedAtMs)
+  async #settle (id: string, result: UpstreamResult, request: EndpointRequest, sentAtMs: number): Promise<void> {
+    if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, sentAtMs)
     if (result.kind === 'rejection' && !isAboutRequest(result)) return this.#store.release(id)
     const fingerprint = await currentFingerprint(request)
     if (fingerprint === undefined) return this.#store.release(id)
-    const { procoreRequestId } = request.record
-    await this.#store.settle(id, { state: 'answered', fingerprint, result, procoreRequestId })
+    const { record: { procoreRequestId }, callerId = '' } = request
+    await this.#store.settle(id, { state: 'answered', fingerprint, result, procoreRequestId, sentAtMs }, callerId)
   }
 
   /** Stores an unknown outcome; any other failure releases the idempotency key. */
   async #settleFailure (id: string, error: unknown, request: EndpointRequest, startedAtMs: number): Promise<void> {
     const problem = error instanceof Problem ? error : undefined
     if (failureOutcome(error, request.delivery) !== 'unknown') return this.#store.release(id)
-    await this.#store.settle(id, {
+    const record: IndeterminateRecord = {
       state: 'unknown',
       fingerprint: await currentFingerprint(request) ?? '',
       sentAtMs: problem?.extras.sentAtMs ?? startedAtMs,
       code: problem?.code ?? 'internal',
-    })
+    }
+    await this.#store.settle(id, record, request.callerId ?? '')
   }
 }
 
