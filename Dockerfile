@@ -45,5 +45,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "src/health/container-check.ts"]
 
 # Node is process 1, without a shell or npm in between, so that it receives SIGTERM.
-# The V8 flags are those of `npm start`, and of the stage that compiles (docs/deployment.md).
-CMD ["node", "--no-allocation-site-pretenuring", "--expose-gc", "src/main.ts"]
+# SIGUSR1 starts no debugger. The V8 flags are those of `npm start`, and of the stage that compiles
+# (docs/deployment.md).
+CMD ["node", "--disable-sigusr1", "--no-allocation-site-pretenuring", "--expose-gc", "src/main.ts"]

@@ -26,6 +26,7 @@ import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
 import type { ObservedComponents } from './telemetry/dependencies.ts'
 import { addGauges } from './telemetry/gauges.ts'
+import type { Logs } from './telemetry/logger.ts'
 import { Metrics, metricsPlugin } from './telemetry/metrics.ts'
 import { RecentProblems } from './telemetry/recent-problems.ts'
 import { createRecord } from './telemetry/request-record.ts'
@@ -52,10 +53,11 @@ export interface App {
  */
 export async function buildApp (
   config: Config,
-  log: FastifyBaseLogger,
+  logs: Logs,
   endpoints = createEndpoints(config.endpoints)
 ): Promise<App> {
   const { auth, body, cache, procore: { clientSecret }, proxy, telemetry } = config
+  const { log, output: logOutput } = logs
   const tracing = await loadTracing(telemetry, log)
   const sharedState = await loadSharedState(config, log)
   const metrics = new Metrics(endpoints)
@@ -66,7 +68,7 @@ export async function buildApp (
   const procore = new ProcoreClient(config.procore, proxy, log, sharedState, onAccessTokenRequest)
   const jwks = auth.jwt === undefined ? undefined : new JwksCache(auth.jwt.jwksUrl, proxy, log)
   const activeForms = new ActiveForms()
-  const components: ObservedComponents = { inFlight, procore, jwks, redis: sharedState?.redis, activeForms }
+  const components: ObservedComponents = { inFlight, procore, jwks, redis: sharedState?.redis, activeForms, logOutput }
   addGauges(metrics.registry, components)
   const allowedMethods = new AllowedMethods()
 
@@ -88,7 +90,7 @@ export async function buildApp (
     maxUploadsPerCaller: auth.maxUploads,
     procore,
     idempotency: new Idempotency(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), clientSecret),
-    audit: new Audit(log, clientSecret),
+    audit: new Audit(logs, clientSecret),
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,
   })

@@ -199,8 +199,14 @@ export const limits = freezeGroups({
     recordMaxBytes: 65_536,
   },
   log: {
-    /** Lines that wait to be written. */
-    maxBytes: 16_777_216,
+    /** Characters of lines that wait to be written. The audit trail has a buffer of its own. */
+    maxLength: 16_777_216,
+    auditMaxLength: 4_194_304,
+    /** Part of the buffer of the audit trail that each create or change in flight reserves for its line. */
+    auditLineLength: 1_024,
+    /** Pause before the next write to a reader that is slow, and the longest wait for it at the exit. */
+    retryMs: 10,
+    exitMs: 500,
     /** Lines are written in batches: after this time, or when they have this many characters. */
     batchMs: 10,
     batchLength: 60_000,

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../endpoints/string-enum.ts'
+import { markAsProbe } from '../server/in-flight.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import { mapDependencies, getPhase, type ObservedComponents } from '../telemetry/dependencies.ts'
 
@@ -38,11 +39,13 @@ const readyzRouteSchema = {
 
 /** `/livez` always returns 200. `/readyz` returns 200 when the service is ready, and 503 while it starts or stops. */
 export const healthPlugin: FastifyPluginAsyncTypebox<ObservedComponents> = async (app, components) => {
-  app.get('/livez', { schema: livezRouteSchema }, async (_request, reply) => {
+  app.get('/livez', { schema: livezRouteSchema }, async (request, reply) => {
+    markAsProbe(request)
     return reply.header('cache-control', 'no-store').send({ status: 'live' })
   })
 
-  app.get('/readyz', { schema: readyzRouteSchema }, async (_request, reply) => {
+  app.get('/readyz', { schema: readyzRouteSchema }, async (request, reply) => {
+    markAsProbe(request)
     const status = getPhase(components)
     const dependencies = mapDependencies(components, serializeDependency)
     return reply.code(status === 'ready' ? 200 : 503).header('cache-control', 'no-store').send({ status, dependencies })

@@ -1,6 +1,6 @@
 /** Writes the audit line of each valid create or change, and ends its delivery with the final outcome. */
 import type { ProxiedEndpoint } from '../endpoints/endpoint.ts'
-import { Problem } from '../server/problem.ts'
+import { overloadedProblem, Problem } from '../server/problem.ts'
 import { failureOutcome } from '../procore/delivery.ts'
 import type { UpstreamResult } from '../procore/result.ts'
 import type { Audit } from '../telemetry/audit.ts'
@@ -39,7 +39,7 @@ export function withAudit (
       fingerprint: lookup === undefined ? undefined : audit.fingerprint(body.values.get(lookup.matchField)),
     }, auditEvent)
   }
-  return async request => {
+  const sendAudited: Send = async request => {
     let result: UpstreamResult
     try {
       result = await send(request)
@@ -51,6 +51,19 @@ export function withAudit (
     end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
     return result
   }
+  return async request => {
+    if (!audit.reserve()) return { kind: 'failure', error: auditOverloadedProblem() }
+    try {
+      return await sendAudited(request)
+    } finally {
+      audit.release()
+    }
+  }
+}
+
+/** Creates the problem for a request that is refused because its audit line could be lost. */
+function auditOverloadedProblem (): Problem {
+  return overloadedProblem('The audit trail cannot be written at present.', { outcome: 'not_sent' })
 }
 
 /** The part of a response that the audit line contains. The status is absent if the caller left before the response. */

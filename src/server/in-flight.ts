@@ -204,3 +204,8 @@ export const inFlightPlugin = fp<InFlightOptions>(async (app, { inFlight, startR
     done(null, payload)
   })
 })
+
+/** Marks a request that monitors repeat for ever: if it succeeds, it is logged at level `debug` only. */
+export function markAsProbe ({ inFlight }: Pick<FastifyRequest, 'inFlight'>): void {
+  if (inFlight !== null) inFlight.record.isProbe = true
+}

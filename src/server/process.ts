@@ -6,7 +6,8 @@ import { buildApp } from '../app.ts'
 import { ConfigError, loadConfig, type Config } from '../config/index.ts'
 import { insecureSettings } from '../config/warnings.ts'
 import { limits } from '../config/limits.ts'
-import { createLog, createDebugToggle } from '../telemetry/logger.ts'
+import { createLogs, createDebugToggle } from '../telemetry/logger.ts'
+import { openStdout } from '../telemetry/stdout.ts'
 import { shutDown } from './shutdown.ts'
 
 /**
@@ -18,8 +19,9 @@ export async function startProcess (
   extend?: (fastify: FastifyInstance, config: Config) => Promise<void>
 ): Promise<void> {
   const config = configOrExit()
-  const log = createLog(config.log)
-  const app = await buildApp(config, log)
+  const logs = createLogs(config.log, openStdout())
+  const { log } = logs
+  const app = await buildApp(config, logs)
   await extend?.(app.fastify, config)
 
   closeWithGrace({

@@ -3,15 +3,20 @@ import type { Logger } from './logger.ts'
 import type { RequestEnd, RequestEndListener, UpstreamRecord } from './request-record.ts'
 
 /**
- * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above,
- * and `background request` when a request to Procore ends for which no caller waits any longer. Times are in
- * milliseconds, rounded to tenths; sizes are in bytes.
+ * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above and
+ * at level `debug` for a probe that succeeded. Writes `background request` when a request to Procore ends for which no
+ * caller waits any longer. Times are in milliseconds, rounded to tenths; sizes are in bytes.
  */
 export function createAccessLog (log: Logger): RequestEndListener {
   return {
-    onRequestEnd: end => log[end.status >= 500 ? 'warn' : 'info'](buildLogLine(end), 'request'),
+    onRequestEnd: end => log[lineLevel(end)](buildLogLine(end), 'request'),
     onBackgroundEnd: record => log.info(buildBackgroundLine(record), 'background request'),
   }
+}
+
+function lineLevel ({ status, record }: RequestEnd): 'warn' | 'info' | 'debug' {
+  if (status >= 500) return 'warn'
+  return record.isProbe === true && status === 200 ? 'debug' : 'info'
 }
 
 function buildBackgroundLine (record: UpstreamRecord): object {

@@ -4,8 +4,9 @@
  * found by an e-mail address, but no address can be derived from a line.
  */
 import { hash, hkdfSync } from 'node:crypto'
-import type { FastifyBaseLogger } from 'fastify'
+import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
+import type { Logs } from './logger.ts'
 import type { ChangeOutcome } from './request-record.ts'
 
 /** Fields of one line. Fields that are undefined are left out. */
@@ -27,23 +28,38 @@ export interface AuditEntry {
 }
 
 export class Audit {
-  readonly #log: FastifyBaseLogger
+  readonly #logs: Pick<Logs, 'auditLog' | 'output'>
   readonly #fingerprintKey: string
+  #reservationCount = 0
 
   /**
    * Derives the key of the fingerprints from the secret as it is at startup (HKDF, RFC 5869). A new secret therefore
    * changes all fingerprints.
    */
-  constructor (log: FastifyBaseLogger, secret: Secret) {
-    // A level of its own, so that LOG_LEVEL does not silence it.
-    this.#log = log.child({ name: 'audit' }, { level: 'info' })
+  constructor (logs: Pick<Logs, 'auditLog' | 'output'>, secret: Secret) {
+    this.#logs = logs
     const derivedKey = hkdfSync('sha256', secret.reveal(), '', 'audit-fingerprint', 32)
     this.#fingerprintKey = Buffer.from(derivedKey).toString('base64url')
   }
 
+  /**
+   * Reserves space for the line of a request before it is sent, and returns whether there is any: none while the reader
+   * of stdout is stalled and the buffer is full. If stdout fails, lines do not wait, so there is always space. Each
+   * reservation must be released.
+   */
+  reserve (): boolean {
+    const hasSpace = (this.#reservationCount + 1) * limits.log.auditLineLength <= this.#logs.output.auditCapacity
+    if (hasSpace) this.#reservationCount++
+    return hasSpace
+  }
+
+  release (): void {
+    this.#reservationCount--
+  }
+
   /** Writes a line with level `info`, even if the log level is higher. */
   write (entry: AuditEntry, event: 'create' | 'change'): void {
-    this.#log.info(entry, event)
+    this.#logs.auditLog.info(entry, event)
   }
 
   /**

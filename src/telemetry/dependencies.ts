@@ -4,6 +4,7 @@ import type { InFlightRequests } from '../server/in-flight.ts'
 import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import type { DependencyStatus } from './dependency-status.ts'
+import type { LogOutput } from './log-writer.ts'
 import type { RedisConnection } from '../storage/redis.ts'
 
 /** The observed components. Reading them changes nothing. */
@@ -15,6 +16,7 @@ export interface ObservedComponents {
   /** Absent without `REDIS_URL`. */
   redis: RedisConnection | undefined
   activeForms: ActiveForms
+  logOutput: LogOutput
 }
 
 /** One value per system that the service depends on: Procore's two hosts, and the others if they are configured. */

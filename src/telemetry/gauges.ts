@@ -14,7 +14,7 @@ type SetValue = (value: number, labels?: Labels) => void
 
 /** Adds the metrics of the components to the registry; those of Redis only if it is configured. */
 export function addGauges (registry: Registry, components: ObservedComponents): void {
-  const { inFlight, procore, redis, activeForms } = components
+  const { inFlight, procore, redis, activeForms, logOutput } = components
   const { accessTokens } = procore
   const register = { gauge: metricFactory(registry, Gauge), counter: metricFactory(registry, Counter) }
   addRateLimitMetrics(register, procore)
@@ -50,6 +50,10 @@ export function addGauges (registry: Registry, components: ObservedComponents): 
   register.counter('tokens_total', tokensHelp, set => {
     for (const [result, count] of Object.entries(accessTokens.counts)) set(count, { result })
   }, ['result'])
+  const droppedHelp = 'Lines of the log and of the audit trail that could not be written.'
+  register.counter('log_lines_dropped_total', droppedHelp, set => {
+    for (const [kind, count] of Object.entries(logOutput.droppedLines)) set(count, { kind })
+  }, ['kind'])
   if (redis === undefined) return
   register.counter('redis_calls_total', 'Calls to Redis.', set => set(redis.counts.calls))
   register.counter('redis_failures_total', 'Calls to Redis that failed or timed out.', set => {

@@ -1,12 +1,12 @@
 /**
- * Creates the logger: pino, with JSON lines on stdout. Its serializers keep everything that a caller or Procore sent
- * out of the lines: of errors only named properties are written, requests and replies are not written at all.
+ * Creates the loggers: pino, with one JSON object per line. Its serializers keep everything that a caller or Procore
+ * sent out of the lines: of errors only named properties are written, requests and replies are not written at all.
  */
 import { pino, stdTimeFunctions, type DestinationStream, type Logger as PinoLogger } from 'pino'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/index.ts'
-import { batchedStdout } from './batched-stdout.ts'
 import { serializeError } from './error-serializer.ts'
+import type { LogOutput } from './log-writer.ts'
 
 /**
  * The logging methods that modules depend on. Fields contain ids, codes and times only: no personal data, no
@@ -36,8 +36,21 @@ export function createDebugToggle (
   }
 }
 
-/** @param destination receives whole lines; the default writes them to standard output in batches */
-export function createLog (config: Config['log'], destination: DestinationStream = batchedStdout()): PinoLogger {
+/** The loggers of the service, and the output to which they write. */
+export interface Logs {
+  readonly log: PinoLogger
+  /** Writes at level `info`, whatever LOG_LEVEL is. */
+  readonly auditLog: Pick<PinoLogger, 'info'>
+  readonly output: LogOutput
+}
+
+export function createLogs (config: Config['log'], output: LogOutput): Logs {
+  const auditLog = createLog({ level: 'info' }, output.audit).child({ name: 'audit' })
+  return { log: createLog(config, output.log), auditLog, output }
+}
+
+/** @param destination receives whole lines */
+export function createLog (config: Config['log'], destination: DestinationStream): PinoLogger {
   const options = {
     level: config.level,
     base: null,

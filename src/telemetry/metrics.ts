@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
+import { markAsProbe } from '../server/in-flight.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
 import type { RequestEndListener, RequestRecord, UnparsedRequest, UpstreamRecord } from './request-record.ts'
 
@@ -182,7 +183,8 @@ export async function metricsPlugin (app: FastifyInstance, { registry }: { regis
     produces: ['text/plain'],
     response: { 200: { type: 'string' } },
   }
-  app.get('/metrics', { schema }, async (_request, reply) => {
+  app.get('/metrics', { schema }, async (request, reply) => {
+    markAsProbe(request)
     return reply.header('cache-control', 'no-store').type(registry.contentType).send(await registry.metrics())
   })
 }

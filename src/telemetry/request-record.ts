@@ -48,6 +48,8 @@ export interface RequestRecord extends UpstreamRecord {
   bodyMode?: BodyMode
   errorCount?: number
   cache?: CacheStatus
+  /** A request of a monitor for the state of the service. */
+  isProbe?: true
   /** The response ends only when its reader disconnects, so its duration says nothing. */
   isEventStream?: true
 }

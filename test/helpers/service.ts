@@ -5,7 +5,8 @@ import { loadConfig, type Config } from '../../src/config/index.ts'
 import { Emulator, startEmulator } from '../../tools/emulator/emulator.ts'
 import type { Settings } from '../../tools/emulator/settings.ts'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
-import { createLog } from '../../src/telemetry/logger.ts'
+import { createLogs } from '../../src/telemetry/logger.ts'
+import { unbufferedOutput, type LogOutput } from '../../src/telemetry/log-writer.ts'
 import { getPort } from './listen.ts'
 import { credentialPattern } from './requests.ts'
 
@@ -29,6 +30,8 @@ export interface ServiceOptions {
   endpoints?: readonly Endpoint[]
   /** Adds routes that `npm start` does not have. */
   extend?: (fastify: App['fastify'], config: Config) => Promise<void>
+  /** Another output for the log, whose lines are then not in `lines`. */
+  logOutput?: LogOutput
   /** Whether to wait for the first access token. */
   ready?: boolean
 }
@@ -47,8 +50,8 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     LOG_LEVEL: 'trace',
     ...options.env,
   })
-  const log = createLog(config.log, { write: line => { lines.push(parseLine(line)) } })
-  const app = await buildApp(config, log, options.endpoints)
+  const output = options.logOutput ?? unbufferedOutput(line => { lines.push(parseLine(line)) })
+  const app = await buildApp(config, createLogs(config.log, output), options.endpoints)
   await options.extend?.(app.fastify, config)
   t.teardown(async () => {
     app.fastify.server.closeAllConnections()

@@ -4,8 +4,10 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { send } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
 import { getNodeFlags, root, serviceEnvironment, spawnProgram } from '../helpers/spawn-program.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const exec = promisify(execFile)
 
@@ -29,9 +31,23 @@ t.test('a start sets no V8 flag at run time and prints nothing on stderr', async
 
 t.test('Node knows the flags of `npm start`', async t => {
   const flags = getNodeFlags('src/main.ts')
-  t.strictSame(flags, ['--no-allocation-site-pretenuring', '--expose-gc'])
+  t.strictSame(flags, ['--disable-sigusr1', '--no-allocation-site-pretenuring', '--expose-gc'])
   const { stderr } = await exec(process.execPath, [...flags, '--eval', ''])
   t.equal(stderr, '')
+})
+
+t.test('SIGUSR1 starts no debugger, and the service goes on', async t => {
+  const emulator = await startTestEmulator(t)
+  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const url = await service.listening
+  service.child.kill('SIGUSR1')
+  // The process handles signals in the order of their numbers, and USR2 writes a line.
+  service.child.kill('SIGUSR2')
+  await waitUntil(() => service.lines.some(line => line.includes('log level set to debug')))
+  t.equal((await send(`${url}/livez`, { method: 'GET' })).status, 200)
+  service.child.kill('SIGTERM')
+  t.equal((await service.exit).code, 0)
+  t.equal(service.stderr(), '')
 })
 
 t.test('streamed bytes cause minor collections if V8 exposes its garbage collector', async t => {

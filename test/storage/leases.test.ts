@@ -26,7 +26,7 @@ t.jobs = 4
 
 async function connectToRedis (t: Test): Promise<RedisConnection> {
   const server = await startRedis(t)
-  const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }))
+  const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }, { write: () => {} }))
   t.teardown(() => redis.close())
   await redis.start()
   return redis

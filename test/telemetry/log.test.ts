@@ -59,6 +59,21 @@ t.test('a failed request is logged with its code and outcome, and as a warning i
   ])
 })
 
+for (const path of ['/livez', '/readyz', '/metrics']) {
+  t.test(`a request for ${path} that succeeds is logged at level debug only`, async t => {
+    const service = await startService(t)
+    t.equal((await send(`${service.url}${path}`, { method: 'GET' })).status, 200)
+    t.match(requestLines(service), [{ level: 'debug', route: path, status: 200 }])
+  })
+}
+
+t.test('a request for /readyz that is answered 503 is logged as a warning', async t => {
+  const service = await startService(t)
+  service.app.inFlight.startDraining()
+  t.equal((await send(`${service.url}/readyz`, { method: 'GET' })).status, 503)
+  t.match(requestLines(service), [{ level: 'warn', route: '/readyz', status: 503 }])
+})
+
 t.test('a request whose caller disconnected is logged with status 499', async t => {
   const service = await startService(t)
   const caller = new RawConnection(service.port)

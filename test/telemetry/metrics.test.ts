@@ -304,6 +304,7 @@ t.test('labels have few values, none of which a caller sent', async t => {
     source: new Set(['miss', 'hit', 'stale']),
     host: new Set(['api', 'login']),
     state: new Set(['free', 'busy', 'queued']),
+    kind: new Set(['log', 'audit']),
   }
   for (const { name, labels } of samples) {
     if (!name.startsWith('procore_bff_')) continue

@@ -13,7 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { buildApp, type App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/index.ts'
-import { createLog } from '../../src/telemetry/logger.ts'
+import { createLogs } from '../../src/telemetry/logger.ts'
+import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
 import { startEmulator, type Emulator } from '../emulator/emulator.ts'
 import type { InjectedFault } from '../emulator/settings.ts'
 
@@ -177,7 +178,7 @@ async function startService (emulator: Emulator): Promise<App> {
     PORT: '0',
     FORM_BUFFER_BYTES: String(formBufferBytes),
   })
-  const app = await buildApp(config, createLog(config.log, { write: () => {} }))
+  const app = await buildApp(config, createLogs(config.log, unbufferedOutput(() => {})))
   await app.procore.accessTokens.get()
   await app.fastify.listen({ ...config.listen })
   return app

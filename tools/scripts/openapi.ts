@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/index.ts'
-import { createLog } from '../../src/telemetry/logger.ts'
+import { createLogs } from '../../src/telemetry/logger.ts'
+import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
 
 export const openapiPath = fileURLToPath(new URL('../../openapi/openapi.yaml', import.meta.url))
 
@@ -15,7 +16,7 @@ export async function buildOpenapiYaml (): Promise<string> {
     CALLER_AUTH: 'none',
     LOG_LEVEL: 'silent',
   })
-  const { fastify } = await buildApp(config, createLog(config.log))
+  const { fastify } = await buildApp(config, createLogs(config.log, unbufferedOutput(() => {})))
   await fastify.ready()
   const yaml = fastify.swagger({ yaml: true })
   await fastify.close()

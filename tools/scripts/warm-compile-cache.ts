@@ -10,7 +10,8 @@ await import('../../src/server/process.ts')
 
 const { buildApp } = await import('../../src/app.ts')
 const { loadConfig } = await import('../../src/config/index.ts')
-const { createLog } = await import('../../src/telemetry/logger.ts')
+const { createLogs } = await import('../../src/telemetry/logger.ts')
+const { unbufferedOutput } = await import('../../src/telemetry/log-writer.ts')
 // The configuration below needs neither, but that of an operator may.
 await Promise.all([import('../../src/storage/index.ts'), import('../../src/telemetry/tracing.ts')])
 
@@ -20,6 +21,6 @@ const config = loadConfig({
   CALLER_AUTH: 'none',
   LOG_LEVEL: 'silent',
 })
-const { fastify } = await buildApp(config, createLog(config.log))
+const { fastify } = await buildApp(config, createLogs(config.log, unbufferedOutput(() => {})))
 await fastify.ready()
 await fastify.close()

@@ -1,0 +1,45 @@
+import { fstatSync, write, writeSync } from 'node:fs'
+import { LogWriter, type LogTarget } from './log-writer.ts'
+
+const stdoutFd = 1
+const stderrFd = 2
+
+/** Opens standard output for the log. Must be called once per process. Lines that wait are written at the exit. */
+export function openStdout (): LogWriter {
+  const output = new LogWriter(createTarget())
+  // A write beyond the size limit of the process (RLIMIT_FSIZE) fails, and raises a signal that kills it by default.
+  process.on('SIGXFSZ', () => {})
+  process.once('exit', () => output.close())
+  return output
+}
+
+/**
+ * A write to a pipe or a socket is synchronous, because it does not block: Node sets O_NONBLOCK when it creates the
+ * streams `process.stdout` and `process.stderr`. Without it, a stalled reader would block a thread, and a process does
+ * not exit before its threads ended. A disk may be slow, so a thread writes to a file.
+ */
+function createTarget (): LogTarget {
+  const stats = fstatSync(process.stdout.fd)
+  const isNonBlocking = stats.isFIFO() || stats.isSocket()
+  const writeAtOnce: LogTarget['write'] = (data, onWritten) => {
+    let bytesWritten
+    try {
+      bytesWritten = writeSync(stdoutFd, data)
+    } catch (error) {
+      onWritten(error instanceof Error ? error : new Error('write failed'), 0)
+      return
+    }
+    onWritten(null, bytesWritten)
+  }
+  return {
+    write: isNonBlocking ? writeAtOnce : (data, onWritten) => write(stdoutFd, data, onWritten),
+    writeSync: data => writeSync(stdoutFd, data),
+    report: line => {
+      try {
+        return process.stderr.fd === stderrFd && writeSync(stderrFd, `${line}\n`) > 0
+      } catch {
+        return false
+      }
+    },
+  }
+}
