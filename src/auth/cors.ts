@@ -6,7 +6,8 @@ import { limits } from '../config/limits.ts'
 /** Response headers that pages may read. */
 const exposedHeaders = [
   'x-request-id', 'procore-request-id', 'idempotency-replayed', 'x-outcome', 'retry-after', 'allow', 'www-authenticate',
-  'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'link', 'total', 'per-page', 'age', 'etag',
+  'ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset',
+  'link', 'total', 'per-page', 'age', 'etag',
 ]
 const allowedHeaders = [
   'authorization', 'content-type', 'idempotency-key', 'idempotency-token',

@@ -1,6 +1,6 @@
 /** Limits the requests of each caller. All replicas count together in Redis; while Redis is down, each counts alone. */
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { RedisConnection } from '../storage/redis.ts'
@@ -11,23 +11,46 @@ export interface SharedRateLimit {
   pseudonymize (callerId: string): string
 }
 
+const windowSeconds = 60
+
 /** Returns the hook that counts a request, for routes whose caller is identified. */
 export async function createRateLimitHook (
   app: FastifyInstance,
   ratePerMinute: number,
   sharedRateLimit: SharedRateLimit | undefined
-): Promise<onRequestHookHandler> {
+): Promise<onRequestAsyncHookHandler> {
   await app.register(rateLimit, {
     global: false,
     max: ratePerMinute,
-    timeWindow: 60_000,
+    timeWindow: windowSeconds * 1000,
     cache: limits.callerRate.callersMax,
     ...(sharedRateLimit !== undefined && { store: await loadStore(sharedRateLimit) }),
-    enableDraftSpec: true,
     keyGenerator: ({ callerId }) => callerId ?? '',
-    errorResponseBuilder: () => new Problem('too_many_requests', 'This caller sends too many requests.'),
   })
-  return app.rateLimit()
+  const countRequest = app.createRateLimit()
+  return async (request, reply) => {
+    const count = await countRequest(request)
+    if (count.isAllowed) return
+    const { remaining, ttlInSeconds, isExceeded } = count
+    reply.headers(rateLimitHeaders(ratePerMinute, remaining, ttlInSeconds))
+    if (!isExceeded) return
+    const headers = { 'retry-after': String(ttlInSeconds) }
+    throw new Problem('too_many_requests', 'This caller sends too many requests.', { headers })
+  }
+}
+
+/**
+ * Returns the structured fields of draft-ietf-httpapi-ratelimit-headers-11, and the fields of draft 06, which more
+ * clients read.
+ */
+function rateLimitHeaders (ratePerMinute: number, remaining: number, resetSeconds: number): Record<string, string> {
+  return {
+    'ratelimit-policy': `"default";q=${ratePerMinute};w=${windowSeconds}`,
+    ratelimit: `"default";r=${remaining};t=${resetSeconds}`,
+    'ratelimit-limit': String(ratePerMinute),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(resetSeconds),
+  }
 }
 
 async function loadStore ({ redis, pseudonymize }: SharedRateLimit) {

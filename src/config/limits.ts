@@ -150,6 +150,10 @@ export const limits = freezeGroups({
     callerShare: 0.25,
     /** Share of a window that reads may not use. It is left for creates and changes. */
     reservedShare: 0.2,
+    /** Requests of an hour that are assumed to be allowed until Procore reports the hour. */
+    assumedHourLimit: 3_600,
+    /** Share of an hour at which a warning is logged. */
+    warnShare: 0.8,
     /** Callers of one limit whose requests are counted; the one with the fewest is evicted first. */
     countedCallersMax: 64,
     /** Requests that wait for Procore's rate limit or for a connection. */

@@ -89,7 +89,9 @@ export class UpstreamSender {
     log: Logger,
     sharedRateLimiter?: SharedRateLimiter
   ) {
-    this.rateLimiter = new RateLimiter(config, sharedRateLimiter)
+    this.rateLimiter = new RateLimiter(config, sharedRateLimiter, usage => {
+      log.warn(usage, 'most of Procore\'s hourly rate limit is used')
+    })
     this.#config = config
     this.#dispatcher = dispatcher
     this.#accessTokens = accessTokens

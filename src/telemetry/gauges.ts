@@ -76,6 +76,13 @@ function addRateLimitMetrics (register: MetricFactories, { rateLimiter }: Observ
   register.gauge('rate_limit_reset_seconds', `Time until Procore's rate limit is reset, ${subset}.`, set => {
     for (const { companyId, resetMs } of shownCompanies()) set(resetMs / 1000, companyLabels(companyId))
   }, ['company_id'])
+  const hourHelp = `Share of Procore's hourly rate limit that is used, by our own count or by Procore's, of the ${
+    limits.rateLimit.companiesShown} companies with the largest share at each scrape.`
+  register.gauge('rate_limit_hour_used_ratio', hourHelp, set => {
+    for (const { companyId, used, limit } of rateLimiter.hourUsages(limits.rateLimit.companiesShown)) {
+      set(used / limit, companyLabels(companyId))
+    }
+  }, ['company_id'])
   register.gauge('rate_limit_waiting', 'Requests that wait for Procore\'s rate limit.', set => {
     set(rateLimiter.waitingCount)
   })

@@ -31,6 +31,8 @@ t.test('a JWT subject that exceeds its requests per minute is answered with 429,
         'ratelimit-limit': '3',
         'ratelimit-remaining': String(remaining),
         'ratelimit-reset': /^\d+$/,
+        'ratelimit-policy': '"default";q=3;w=60',
+        ratelimit: new RegExp(`^"default";r=${remaining};t=\\d+$`),
       },
     })
   }
@@ -39,7 +41,7 @@ t.test('a JWT subject that exceeds its requests per minute is answered with 429,
   t.match(rejected, {
     status: 429,
     json: { code: 'too_many_requests' },
-    headers: { 'ratelimit-remaining': '0', 'retry-after': /^\d+$/ },
+    headers: { 'ratelimit-remaining': '0', ratelimit: /^"default";r=0;t=\d+$/, 'retry-after': /^\d+$/ },
   })
   t.equal(rejected.json['outcome'], undefined)
   t.equal(emulator.apiRequests.length, 0)

@@ -3,7 +3,9 @@ import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { RateLimiter } from '../../src/procore/rate-limit/limiter.ts'
 import { initialState, restrict } from '../../src/procore/rate-limit/state.ts'
-import { addRequests, alignPeriod, initialUsage, shareExhaustedUntilMs } from '../../src/procore/rate-limit/usage.ts'
+import {
+  addRequests, alignPeriod, getHourUsage, initialUsage, shareExhaustedUntilMs
+} from '../../src/procore/rate-limit/usage.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
@@ -169,5 +171,38 @@ t.test('the counts of callers', async t => {
     const read = { callerId: 'a', isRead: true }
     t.strictSame(restrict(state, 0, 0, read), { waitMs: 3_600_000, isFirm: true, reason: 'reserve' })
     t.equal(restrict(state, 0, 0, { ...read, isRead: false }), undefined)
+  })
+})
+
+t.test('at 80 % of an hour there is one warning, and a metric', async t => {
+  const service = await startLimited(t, 10)
+  const warnings = () => service.lines.filter(({ msg }) => msg === 'most of Procore\'s hourly rate limit is used')
+  for (let index = 0; index < 7; index++) await create(service, 'a')
+  t.strictSame(warnings(), [])
+  for (let index = 0; index < 3; index++) await create(service, 'a')
+  t.match(warnings(), [{ level: 'warn', companyId: 101, used: 8, limit: 10 }])
+  t.equal(warnings().length, 1)
+  const metrics = await send(`${service.url}/metrics`, { method: 'GET' })
+  t.match(metrics.text, /^procore_bff_rate_limit_hour_used_ratio\{company_id="101"\} 1$/m)
+})
+
+t.test('the use of an hour', async t => {
+  const hour = { name: 'hour', remaining: 3590, limit: 3600, resetAtMs: 3_600_000 }
+  await t.test('is unknown before the first request', async t => {
+    t.equal(getHourUsage(initialUsage, [], 0), undefined)
+  })
+  await t.test('is counted while Procore reports the short window only', async t => {
+    const short = { name: 'short', remaining: 99, limit: 100, resetAtMs: 10_000 }
+    const usage = addRequests(alignPeriod(initialUsage, short, 0), 'a', 3000, 0)
+    t.strictSame(getHourUsage(usage, [short], 0), { used: 3000, limit: 3600 }, 'the limit is assumed')
+  })
+  await t.test('includes what Procore counted for others', async t => {
+    const usage = alignPeriod(addRequests(initialUsage, 'a', 1, 0), { ...hour, limit: 600, remaining: 100 }, 0)
+    t.strictSame(getHourUsage(usage, [{ ...hour, limit: 600, remaining: 100 }], 0), { used: 500, limit: 600 })
+  })
+  await t.test('ends with the hour, and the limit stays known', async t => {
+    const usage = addRequests(alignPeriod(initialUsage, { ...hour, limit: 600 }, 0), 'a', 10, 0)
+    t.equal(getHourUsage(usage, [], 3_600_000), undefined)
+    t.strictSame(getHourUsage(addRequests(usage, 'a', 1, 3_600_000), [], 3_600_000), { used: 1, limit: 600 })
   })
 })

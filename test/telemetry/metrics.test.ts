@@ -273,7 +273,7 @@ t.test('labels have few values, none of which a caller sent', async t => {
   const { url, usersUrl, port } = service
   for (let index = 0; index < 30; index++) {
     await send(`${url}/zzyzx${index}?zzyzx=${index}`, { method: 'GET', headers: { 'x-request-id': `zzyzx-${index}` } })
-    await sendJson(usersUrl.replace('101', `zzyzx${index}`), userBody(index))
+    await sendJson(usersUrl.replace('/101/', `/zzyzx${index}/`), userBody(index))
     await sendJson(`${usersUrl}/zzyzx${index}`, userBody(index))
     await send(usersUrl, { method: 'DELETE' })
   }

@@ -9,6 +9,7 @@ import { limits } from '../../config/limits.ts'
 import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
 import { RateLimitQueue, type PermitRequest, type QueueCounts } from './queue.ts'
 import { RateLimit, type Permit } from './rate-limit.ts'
+import type { HourUsage } from './usage.ts'
 
 export type { Permit } from './rate-limit.ts'
 
@@ -30,6 +31,12 @@ export interface RateLimitSnapshot {
   resetMs: number
 }
 
+/** Requests of the current hour that count for one rate limit. */
+export interface CompanyHourUsage extends HourUsage {
+  /** Undefined if all companies share one limit. */
+  companyId: number | undefined
+}
+
 /**
  * The rate limits of all companies. `limits.rateLimit.queueMax` requests may wait in total. Beyond
  * `limits.rateLimit.companiesMax` companies, the least recently used one without requests is evicted: Procore's next
@@ -47,8 +54,18 @@ export class RateLimiter {
   /** Totals of all companies. */
   readonly #counts: QueueCounts = { waiting: 0, rejected: 0 }
 
-  /** @param shared the state as all replicas see it */
-  constructor ({ rateLimitScope }: Pick<Config['procore'], 'rateLimitScope'>, shared?: SharedRateLimiter) {
+  readonly #onHourMostlyUsed: (usage: CompanyHourUsage) => void
+
+  /**
+   * @param shared the state as all replicas see it
+   * @param onHourMostlyUsed called once an hour for each limit, when most of the hour is used
+   */
+  constructor (
+    { rateLimitScope }: Pick<Config['procore'], 'rateLimitScope'>,
+    shared?: SharedRateLimiter,
+    onHourMostlyUsed: (usage: CompanyHourUsage) => void = () => {}
+  ) {
+    this.#onHourMostlyUsed = onHourMostlyUsed
     this.#isPerCompany = rateLimitScope === 'company'
     this.#shared = shared
     shared?.onRecovered(() => { for (const { limit } of this.#queues.values()) limit.save() })
@@ -86,10 +103,21 @@ export class RateLimiter {
       const remaining = isThrottled && throttleReason === 'rate' ? 0 : scarcest?.remaining
       if (remaining === undefined) continue
       const resetMs = (isThrottled ? throttledUntilMs : scarcest?.resetAtMs ?? nowMs) - nowMs
-      const companyId = this.#isPerCompany ? id : undefined
-      snapshots.push({ companyId, remaining, limit: scarcest?.limit ?? undefined, resetMs })
+      snapshots.push({ companyId: this.#toCompanyId(id), remaining, limit: scarcest?.limit ?? undefined, resetMs })
     }
     return snapshots.sort((a, b) => a.remaining - b.remaining).slice(0, max)
+  }
+
+  /**
+   * Returns how much of the current hour is used, those with the largest share first.
+   * @param max longest list returned
+   */
+  hourUsages (max: number): CompanyHourUsage[] {
+    const usages: CompanyHourUsage[] = []
+    for (const [id, { limit: { hourUsage } }] of this.#queues) {
+      if (hourUsage !== undefined) usages.push({ ...hourUsage, companyId: this.#toCompanyId(id) })
+    }
+    return usages.sort((a, b) => b.used / b.limit - a.used / a.limit).slice(0, max)
   }
 
   /**
@@ -117,8 +145,15 @@ export class RateLimiter {
     const id = this.#isPerCompany ? companyId : 0
     const existing = this.#queues.get(id)
     if (existing !== undefined) return existing
-    const queue = new RateLimitQueue(new RateLimit(id, this.#shared), this.#counts)
+    const limit = new RateLimit(id, this.#shared, usage => {
+      this.#onHourMostlyUsed({ ...usage, companyId: this.#toCompanyId(id) })
+    })
+    const queue = new RateLimitQueue(limit, this.#counts)
     this.#queues.set(id, queue)
     return queue
+  }
+
+  #toCompanyId (id: number): number | undefined {
+    return this.#isPerCompany ? id : undefined
   }
 }

@@ -10,7 +10,7 @@ import {
   acquire, applyUpdate, capWaits, countRequests, exceedsLongestWait, initialState, mergeStates, parseState, restrict,
   type PermitPurpose, type Wait
 } from './state.ts'
-import { addRequests } from './usage.ts'
+import { addRequests, getHourUsage, type HourUsage } from './usage.ts'
 
 /** Permission to send one request. Must be released once. */
 export interface Permit {
@@ -34,13 +34,27 @@ export class RateLimit {
   readonly #ended = new Set<string>()
   /** Requests of each caller that Redis does not have yet. */
   readonly #unsavedCounts = new Map<string, number>()
+  readonly #onHourMostlyUsed: (usage: HourUsage) => void
+  /** End of the hour for which `onHourMostlyUsed` was called. */
+  #warnedUntilMs = 0
   #isSaved = true
   #isSaving = false
 
-  /** @param id the company, or one id for all companies */
-  constructor (id: number, shared: SharedRateLimiter | undefined) {
+  /**
+   * @param id the company, or one id for all companies
+   * @param onHourMostlyUsed called once an hour, when `limits.rateLimit.warnShare` of it is used
+   */
+  constructor (
+    id: number, shared: SharedRateLimiter | undefined, onHourMostlyUsed: (usage: HourUsage) => void = () => {}
+  ) {
     this.#id = id
     this.#shared = shared
+    this.#onHourMostlyUsed = onHourMostlyUsed
+  }
+
+  /** Requests of the current hour; undefined if none was sent. */
+  get hourUsage (): HourUsage | undefined {
+    return getHourUsage(this.state.usage, this.state.windows, this.nowMs)
   }
 
   /** The time by the clock of Redis, or of this process without Redis. */
@@ -91,11 +105,20 @@ export class RateLimit {
       return
     }
     this.state = applyUpdate(this.state, update, startedAtMs, this.nowMs)
+    this.#checkHour()
     if (this.#shared === undefined) return
     // Redis removes the others when their leases end.
     if (this.#ended.size < limits.rateLimit.removedPermitsMax) this.#ended.add(permitId)
     this.#isSaved = false
     this.save()
+  }
+
+  #checkHour (): void {
+    const { hourUsage } = this
+    if (hourUsage === undefined || this.nowMs < this.#warnedUntilMs) return
+    if (hourUsage.used < hourUsage.limit * limits.rateLimit.warnShare) return
+    this.#warnedUntilMs = this.state.usage.hour.endsAtMs
+    this.#onHourMostlyUsed(hourUsage)
   }
 
   #countRequest (callerId: string, change: 1 | -1): void {

@@ -65,6 +65,26 @@ export function remainingInHour ({ hour }: Usage): KnownWindow | undefined {
   return name === '' || limit === null ? undefined : { name, limit, remaining: limit - total, resetAtMs }
 }
 
+/** Requests of the current hour. */
+export interface HourUsage {
+  used: number
+  limit: number
+}
+
+/**
+ * Returns how much of the hour is used, by our own count or by what Procore reported, whichever is more. Procore
+ * reports the hour only when it is closer to its limit than the short window.
+ */
+export function getHourUsage (
+  { hour }: Usage, windows: readonly KnownWindow[], nowMs: number
+): HourUsage | undefined {
+  if (hour.endsAtMs <= nowMs) return undefined
+  const limit = hour.limit ?? limits.rateLimit.assumedHourLimit
+  const reported = windows.find(({ name }) => name === hour.windowName)
+  const reportedUse = reported?.limit == null ? 0 : reported.limit - reported.remaining
+  return { used: Math.max(hour.total, reportedUse), limit }
+}
+
 /**
  * Returns when the caller may send again, because it has used its share of a period in which others were active;
  * undefined if it may send now.
