@@ -6,6 +6,7 @@ import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { delayWriteErrors } from './delay-write-errors.ts'
+import { skipInterimResponses } from './skip-interim-responses.ts'
 
 /** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
 export interface ProxyConfig {
@@ -88,7 +89,10 @@ function createPool (origin: string | URL, maxConnections: number, connector: bu
     pipelining: 1,
     allowH2: false,
     connect: (options, callback) => connector(options, (...result) => {
-      if (result[0] === null) delayWriteErrors(result[1])
+      if (result[0] === null) {
+        delayWriteErrors(result[1])
+        skipInterimResponses(result[1])
+      }
       callback(...result)
     }),
     // A POST on a connection that the server has just closed is lost and cannot be repeated, so this side must close

@@ -129,7 +129,6 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
     this.#status = status
     this.#headers = headers
     this.#receivedAtMs = Date.now()

@@ -30,6 +30,8 @@ t.test('Procore over TLS, with and without a proxy', async t => {
   const tlsServer = createTlsServer({ key: privateKey, cert }, (request, response) => {
     const { method, headers } = request
     const upstreamRequest = httpRequest(`${emulator.url}${request.url}`, { method, headers }, upstreamResponse => {
+      // Interim responses are skipped inside TLS, too.
+      request.socket.write('HTTP/1.1 100 Continue\r\n\r\n')
       response.writeHead(upstreamResponse.statusCode ?? 500, upstreamResponse.headers)
       upstreamResponse.pipe(response)
     })
