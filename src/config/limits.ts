@@ -101,14 +101,20 @@ export const limits = freezeGroups({
     /** Idle time of a connection to Procore. It is shorter than load balancers use, so that this side closes first. */
     keepAliveMs: 4_000,
     responseMaxBytes: 8_388_608,
+    /** A success up to this size is parsed; of a larger one only the first and the last character are checked. */
+    parsedMaxBytes: 1_048_576,
+    /** The body of a rejection is reported up to this size and this number of nested levels. */
+    rejectionMaxBytes: 65_536,
+    rejectionLevelsMax: 16,
     /** Only the start of a longer `Link` header is parsed. */
     linkMaxLength: 8_192,
     /** A write error is delayed by this time, so that a response that has already arrived is read first. */
     writeErrorDelayMs: 100,
   },
   accessToken: {
-    /** Time for one request to the login host. */
+    /** Time for one request to the login host, and bytes of its response after decoding. */
     timeoutMs: 10_000,
+    responseMaxBytes: 65_536,
     /** An access token is renewed when this share of its lifetime is over. */
     renewAt: 0.8,
     /** Pause after the first failed request, doubled up to the second value. */
@@ -199,8 +205,8 @@ export const limits = freezeGroups({
     /** Records that could not be written: attempts for each, and how many may wait. */
     retriesMax: 60,
     retryQueueMax: 2_000,
-    /** Encrypted record of one idempotency key. */
-    recordMaxBytes: 65_536,
+    /** Encrypted record of one idempotency key: a rejection of the largest size fits. */
+    recordMaxBytes: 98_304,
   },
   log: {
     /** Characters of lines that wait to be written. The audit trail has a buffer of its own. */

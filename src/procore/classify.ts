@@ -3,6 +3,8 @@
  * attempt.
  */
 import { Problem, type Outcome } from '../server/problem.ts'
+import { limits } from '../config/limits.ts'
+import { parseJson } from '../util/parse-json.ts'
 import { isAbortReason, type AbortReason } from '../server/abort.ts'
 import type { UpstreamResponse, ExchangeFailure, ExchangeResult } from './exchange.ts'
 import { timeoutDetails, connectionErrorDetails } from './problem-details.ts'
@@ -115,6 +117,7 @@ function interpretResponse (
   }
   if (throttle !== undefined && status === 429) return failed(rateLimitedProblem(throttle.durationMs))
   if (status >= 400 && status < 500) {
+    if (response.containsAccessToken) return failed(leakProblem('rejected'))
     const rejection: UpstreamRejection = { kind: 'rejection', status, body: parseRejectionBody(response) }
     if (response.headers['retry-after'] !== undefined) rejection.hasRetryAfter = true
     return rejection
@@ -140,7 +143,8 @@ function parseSuccess (response: UpstreamResponse, { mayBeEmpty, headers }: Resp
   const isJson = contentType === undefined || /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
   const { body } = response
   const isEmpty = mayBeEmpty && body?.length === 0
-  const value = isJson && !isEmpty ? parseJson(body) : undefined
+  const value = isJson && !isEmpty && body !== undefined ? parseSuccessBody(body) : undefined
+  if (response.containsAccessToken) return failed(leakProblem('unknown'))
   // A 2xx that arrived before the request was sent completely cannot be trusted.
   if (response.beforeRequestEnd || body === undefined || (value === undefined && !isEmpty)) {
     const detail = 'Procore reported success, but its response is invalid.'
@@ -170,6 +174,11 @@ function pickHeaders (headers: UpstreamResponse['headers'], names: readonly stri
 export function getRecordId (value: unknown): number | string | undefined {
   const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
   return typeof id === 'number' || typeof id === 'string' ? id : undefined
+}
+
+function leakProblem (outcome: Outcome): Problem {
+  const detail = 'Procore\'s response contains the access token of this service, so it is not passed on.'
+  return new Problem('procore_bad_response', detail, { outcome })
 }
 
 function unauthorizedProblem (isStreamed: boolean): Problem {
@@ -224,17 +233,32 @@ function isConnectionError (cause: Error): boolean {
   return isSystemError || cause.name === 'SocketError' || cause.name === 'ClientDestroyedError'
 }
 
-function parseRejectionBody ({ body, headers }: UpstreamResponse): unknown {
-  if (body === undefined || body.length === 0) return undefined
-  const isText = headers['content-type']?.startsWith('text/plain') === true
-  return parseJson(body) ?? (isText ? body.toString('utf8').slice(0, rejectionTextMaxLength) : undefined)
+/**
+ * Returns the parsed body, or an empty object for a body that is too large to be parsed only for its id. Returns
+ * undefined if it is not JSON. HTTP marks the end of a body, so the first and the last character show enough of a large
+ * one.
+ */
+function parseSuccessBody (body: Buffer): unknown {
+  if (body.length <= limits.upstream.parsedMaxBytes) return parseJson(body.toString('utf8'))
+  const first = body.toString('latin1', 0, edgeLength).trimStart()[0]
+  const last = body.toString('latin1', body.length - edgeLength).trimEnd().at(-1)
+  return (first === '{' && last === '}') || (first === '[' && last === ']') ? {} : undefined
 }
 
-function parseJson (body: Buffer | undefined): unknown {
-  if (body === undefined) return undefined
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
+/** White space that may surround a large JSON text. */
+const edgeLength = 64
+
+function parseRejectionBody ({ body, headers }: UpstreamResponse): unknown {
+  if (body === undefined || body.length === 0) return undefined
+  const { rejectionMaxBytes, rejectionLevelsMax } = limits.upstream
+  const value = body.length <= rejectionMaxBytes ? parseJson(body.toString('utf8')) : undefined
+  if (value !== undefined) return hasLevels(value, rejectionLevelsMax) ? value : undefined
+  const isText = headers['content-type']?.startsWith('text/plain') === true
+  return isText ? body.toString('utf8', 0, rejectionTextMaxLength) : undefined
+}
+
+/** Whether objects and arrays are nested in at most so many levels. Deeper ones would exhaust the stack later. */
+function hasLevels (value: unknown, levelsMax: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levelsMax > 0 && Object.values(value).every(member => hasLevels(member, levelsMax - 1))
 }

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { toError } from '../server/errors.ts'
 import { decodeContent } from './content-encoding.ts'
+import { containsAccessToken, withoutAccessToken } from './redact-access-token.ts'
 import { isStream, type HttpRequest } from './request.ts'
 
 /** Limits of one exchange. */
@@ -151,11 +152,15 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     const received = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
     const coding = this.#headers['content-encoding']
     const body = coding === undefined ? received : decodeContent(received, coding, this.#limits.responseMaxBytes)
+    const { accessToken } = this.#request
+    const headers = withoutAccessToken(this.#headers, accessToken)
+    const leaks = headers !== this.#headers || (body !== undefined && containsAccessToken(body, accessToken))
     this.#settle({
       kind: 'response',
       status: this.#status,
-      headers: this.#headers,
-      body,
+      headers,
+      body: leaks ? undefined : body,
+      containsAccessToken: leaks,
       beforeRequestEnd: !this.#requestSent,
       receivedAtMs: this.#receivedAtMs,
     })
@@ -237,10 +242,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 export interface UpstreamResponse {
   kind: 'response'
   status: number
-  /** Names in lower case. */
+  /** Names in lower case. A header that contains the access token is left out. */
   headers: IncomingHttpHeaders
-  /** Decoded, up to `limits.upstream.responseMaxBytes`. Undefined if its content coding cannot be decoded. */
+  /**
+   * Decoded, up to `limits.upstream.responseMaxBytes`. Undefined if its content coding cannot be decoded, or if the
+   * response contains the access token.
+   */
   body: Buffer | undefined
+  containsAccessToken: boolean
   /** The response was complete before the last byte of the request was handed to the socket. */
   beforeRequestEnd: boolean
   /** When the response began, by our own clock: its `Date` names the same moment by Procore's clock. */

@@ -30,6 +30,8 @@ export interface UpstreamRequest {
 /** The request as undici dispatches it. */
 export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | 'body' | 'stopBody'> {
   origin: string
+  /** The one in the headers. */
+  accessToken: string
   /** Names and values alternate. */
   headers: string[]
 }
@@ -53,7 +55,7 @@ export function buildHttpRequest (
   if (companyId !== undefined) headers.push('procore-company-id', String(companyId))
   if (contentType !== undefined) headers.push('content-type', contentType)
   if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
-  return { origin, method, path, body, headers, stopBody }
+  return { origin, method, path, body, headers, stopBody, accessToken }
 }
 
 /** Whether the body is streamed rather than buffered or absent. */

@@ -4,21 +4,19 @@ import { Problem, type ProblemExtras, type FieldError } from '../server/problem.
 import { toJsonPointer } from './validation/record.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
-/** Statuses whose bodies are about the inputs. */
-const validationStatuses = new Set([400, 409, 422])
-
 /**
- * Turns a rejection by Procore into a problem. Procore's messages about inputs become field errors with
- * `rule: procore`, in the same format as those of this service; its whole body is included beside them.
+ * Turns a rejection by Procore into a problem. Procore's messages become field errors with `rule: procore`, in the same
+ * format as those of this service; its whole body is included beside them. The first message that names no field is
+ * part of the detail, because a form has no place for it.
  */
 export function rejectionProblem ({ status, body }: UpstreamRejection, compiled: CompiledRecord): Problem {
   const procore = body === undefined ? { status } : { status, body }
   const extras: ProblemExtras = { status, outcome: 'rejected', procore }
-  if (validationStatuses.has(status)) {
-    const errors = parseMessages(body).map(message => toFieldError(message, compiled))
-    if (errors.length > 0) extras.errors = errors
-  }
-  return new Problem('procore_rejected', `Procore rejected the request with status ${status}.`, extras)
+  const messages = parseMessages(body)
+  if (messages.length > 0) extras.errors = messages.map(message => toFieldError(message, compiled))
+  const general = messages.find(({ field }) => field === undefined)
+  const reason = general === undefined ? '.' : `: ${general.message}`
+  return new Problem('procore_rejected', `Procore rejected the request with status ${status}${reason}`, extras)
 }
 
 /** Procore names a field with or without its record; `base` is the record itself. */

@@ -8,6 +8,7 @@ import { Problem } from '../server/problem.ts'
 import { ClientDisconnectedError } from '../server/errors.ts'
 import type { AbortReason } from '../server/abort.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
+import { parseJson } from '../util/parse-json.ts'
 import { emptyBody } from './body/json.ts'
 import type { RecordValidator } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
@@ -159,7 +160,7 @@ async function fetchPage ({ send, query }: ListSource, request: EndpointRequest)
   recordTimes(request.record, record)
   if (result.kind === 'failure') return result.error
   if (result.kind === 'rejection') return rejectionProblem(result, query.compiled)
-  const items: unknown = JSON.parse(result.body.toString('utf8'))
+  const items = parseJson(result.body.toString('utf8'))
   if (!Array.isArray(items)) return new Problem('procore_bad_response', 'Procore\'s response is not a list.')
   return { items, isComplete: isLastPage(result.headers, items.length), cacheInfo: result.cacheInfo }
 }

@@ -36,7 +36,10 @@ function receivedIndexes ({ emulator }: Service): Array<string | undefined> {
 }
 
 function response (status: number, headers: Record<string, string>): UpstreamResponse {
-  return { kind: 'response', status, beforeRequestEnd: false, receivedAtMs: 0, body: Buffer.alloc(0), headers }
+  const body = Buffer.alloc(0)
+  return {
+    kind: 'response', status, beforeRequestEnd: false, receivedAtMs: 0, body, headers, containsAccessToken: false,
+  }
 }
 
 t.test('without remaining requests, requests wait in order for a near reset, and none gets a 429', async t => {

@@ -234,7 +234,8 @@ t.test('each kind of error body is mapped to errors that point at the input', as
     },
     { name: 'an empty list', status: 422, body: [], errors: [] },
     { name: 'a field without messages', status: 422, body: { errors: { city: null } }, errors: [] },
-    { name: 'a 403, which is not about the input', status: 403, body: { errors: ['no'] }, errors: [] },
+    { name: 'a 403', status: 403, body: { errors: ['no'] }, errors: ['  procore no'] },
+    { name: 'a 404', status: 404, body: { message: 'none' }, errors: ['  procore none'] },
   ]
   for (const { name, status, body, errors } of rows) {
     await t.test(`${name} is mapped to ${errors.length} errors`, async t => {
@@ -246,6 +247,26 @@ t.test('each kind of error body is mapped to errors that point at the input', as
         return `${pointer} ${field} ${rule} ${message}`
       })
       t.strictSame(actual, errors)
+    })
+  }
+})
+
+t.test('the detail of a rejection contains the first message that names no field', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const notConnected = 'App is not connected to this company'
+  const rows = [
+    { name: 'a 403 with one message', status: 403, body: { errors: [notConnected] }, reason: `: ${notConnected}` },
+    { name: 'a 404 with two messages', status: 404, body: { errors: ['gone', 'no'] }, reason: ': gone' },
+    { name: 'a 409 with a string', status: 409, body: { errors: 'taken' }, reason: ': taken' },
+    { name: 'a 451 with an object', status: 451, body: { error: { message: 'law' } }, reason: ': law' },
+    { name: 'a 422 with a message of a field only', status: 422, body: { errors: { city: ['bad'] } }, reason: '.' },
+    { name: 'a 403 without a message', status: 403, body: {}, reason: '.' },
+  ]
+  for (const { name, status, body, reason } of rows) {
+    await t.test(name, async t => {
+      emulator.faults.add({ kind: 'status', status, body: JSON.stringify(body) })
+      const { json } = await sendJson(usersUrl, { user: jane })
+      t.equal(json['detail'], `Procore rejected the request with status ${status}${reason}`)
     })
   }
 })

@@ -3,9 +3,12 @@
  * with the credentials in the body, as Procore requires.
  */
 import * as oauth from 'oauth4webapi'
-import { fetch, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Config } from '../../config/index.ts'
 import { limits } from '../../config/limits.ts'
+import { limitedFetch } from '../../http/limited-fetch.ts'
+import { isJsonObject } from '../../util/is-json-object.ts'
+import { parseJson } from '../../util/parse-json.ts'
 import { Problem } from '../../server/problem.ts'
 import { userAgent } from '../../config/product.ts'
 
@@ -90,25 +93,33 @@ async function fetchAccessToken (config: Config['procore'], dispatcher: Dispatch
   return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs }
 }
 
-/**
- * Sends a request to the login host with undici's `fetch` and our own pool. A redirect is an error, because it would
- * send the secret to another host.
- */
+/** Sends a request to the login host by our own pool. A redirect would send the secret to another host. */
 async function loginFetch (
   dispatcher: Dispatcher,
   url: string,
   body: string,
   headers: Record<string, string>
 ): Promise<Response> {
-  const response = await fetch(url, {
+  const response = await limitedFetch(url, {
     dispatcher,
     method: 'POST',
-    redirect: 'error',
     headers: { ...headers, 'user-agent': userAgent },
     body,
     signal: AbortSignal.timeout(limits.accessToken.timeoutMs),
-  })
-  return new Response(await response.text(), { status: response.status, headers: [...response.headers] })
+  }, limits.accessToken.responseMaxBytes)
+  if (response.status !== 200) return response
+  return new Response(completeTokenResponse(await response.text()), { headers: response.headers })
+}
+
+/**
+ * Removes null members of a token response, which some servers write for members that they do not set, and adds the
+ * `token_type` if it is absent (RFC 6749 §5.1 requires it, but only bearer tokens are used here).
+ */
+function completeTokenResponse (text: string): string {
+  const value = parseJson(text)
+  if (!isJsonObject(value)) return text
+  const members = Object.entries(value).filter(([, member]) => member !== null)
+  return JSON.stringify({ token_type: 'bearer', ...Object.fromEntries(members) })
 }
 
 /**

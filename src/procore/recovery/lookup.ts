@@ -3,6 +3,7 @@
  * request was sent and matches the values in it.
  */
 import { isJsonObject } from '../../util/is-json-object.ts'
+import { parseJson } from '../../util/parse-json.ts'
 import { limits } from '../../config/limits.ts'
 import { childRecord, type RequestRecord } from '../../telemetry/request-record.ts'
 import type { Problem } from '../../server/problem.ts'
@@ -174,10 +175,6 @@ function getValue (record: JsonObject, path: readonly string[]): unknown {
 }
 
 function parseList (body: Buffer): JsonObject[] | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return Array.isArray(value) ? value.filter(isJsonObject) : undefined
-  } catch {
-    return undefined
-  }
+  const value = parseJson(body.toString('utf8'))
+  return Array.isArray(value) ? value.filter(isJsonObject) : undefined
 }
