@@ -455,7 +455,7 @@ export interface components {
             status: number;
             detail: string;
             /** @enum {string} */
-            code: "malformed_json" | "malformed_form" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
+            code: "malformed_json" | "malformed_form" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
             request_id: string;
             errors?: {
                 /**
@@ -1121,7 +1121,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. This permission template may not be assigned. */
+        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. This permission template may not be assigned. The page or the host name of the request is not allowed. */
         "problem-403": {
             headers: {
                 [name: string]: unknown;
@@ -1256,7 +1256,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. */
+        /** @description Access to this company is not allowed. The scope of the caller does not include this operation. The page or the host name of the request is not allowed. */
         "problem-403-safe": {
             headers: {
                 [name: string]: unknown;

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { authPlugin } from './auth/plugin.ts'
 import { corsPlugin } from './auth/cors.ts'
 import { JwksCache } from './auth/jwks.ts'
+import { originPlugin } from './auth/origin.ts'
 import type { Config } from './config/index.ts'
 import { createEndpoints } from './endpoints/index.ts'
 import { healthPlugin } from './health/plugin.ts'
@@ -78,6 +79,7 @@ export async function buildApp (
   await fastify.register(lingeringClosePlugin)
   await fastify.register(requestGuardsPlugin, { allowedMethods })
   await fastify.register(corsPlugin, { origins: auth.corsOrigins })
+  await fastify.register(originPlugin, { config })
   await fastify.register(openapiPlugin, { config })
   await fastify.register(docsPlugin)
   await fastify.register(healthPlugin, components)

@@ -30,6 +30,7 @@ export const EnvSchema = Type.Object({
   JWT_COMPANIES_CLAIM: Type.String({ default: '' }),
   JWT_SCOPE_PREFIX: Type.String({ default: '' }),
   PERMISSION_TEMPLATE_IDS: commaSeparated(),
+  ALLOWED_HOSTS: commaSeparated(),
   TRUSTED_PROXIES: commaSeparated(),
   CALLER_RATE_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 600 }),
   CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),

@@ -151,6 +151,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       jwt: parsedEnv.jwt,
       /** Empty: any company. */
       companyIds: parsedEnv.companyIds,
+      /** Accepted names of the Host header, `*.` for any name below a suffix; empty: the default of CALLER_AUTH. */
+      allowedHosts: parsedEnv.allowedHosts,
       /** Addresses or networks whose `X-Forwarded-For` is trusted. */
       trustedProxies: parsedEnv.trustedProxies,
       /** 0: no limit. */

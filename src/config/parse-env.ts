@@ -2,7 +2,8 @@
  * Parses the variables that JSON Schema cannot validate: URLs, networks, lists of ids, and variables that are required
  * together. Issues name the variable and never contain its value, which may be a secret set in the wrong variable.
  */
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
+import { toHostName } from '../util/host-name.ts'
 import { EnvSchema } from './env-schema.ts'
 
 /** The variables that are set, by name; no value is empty. */
@@ -27,6 +28,7 @@ export interface ParsedEnv {
   redisUrl: string
   companyIds: ReadonlySet<number>
   permissionTemplateIds: ReadonlySet<number>
+  allowedHosts: readonly string[]
   trustedProxies: readonly string[]
   corsOrigins: readonly string[]
   tracesUrl: string
@@ -57,6 +59,7 @@ class EnvParser {
       redisUrl: this.#redisUrl('REDIS_URL'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
+      allowedHosts: this.#list('ALLOWED_HOSTS', isHostPattern, 'host names, addresses or *.suffix').map(toHostName),
       trustedProxies: this.#list('TRUSTED_PROXIES', isNetwork, 'addresses or networks'),
       corsOrigins: this.#list('CORS_ORIGINS', isOrigin, 'origins such as https://app.example.com'),
       tracesUrl: this.#httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', false),
@@ -153,6 +156,12 @@ function isLoopback (hostname: string): boolean {
 
 function isId (text: string): boolean {
   return /^\d+$/.test(text) && Number(text) >= 1 && Number.isSafeInteger(Number(text))
+}
+
+/** A host name, an address (IPv6 in brackets), each with or without a port, or `*.` and a suffix. */
+function isHostPattern (text: string): boolean {
+  const isName = /^(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?(?::\d+)?$/.test(text)
+  return isName || isIPv6(toHostName(text))
 }
 
 function isNetwork (text: string): boolean {

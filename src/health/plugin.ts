@@ -39,12 +39,13 @@ const readyzRouteSchema = {
 
 /** `/livez` always returns 200. `/readyz` returns 200 when the service is ready, and 503 while it starts or stops. */
 export const healthPlugin: FastifyPluginAsyncTypebox<ObservedComponents> = async (app, components) => {
-  app.get('/livez', { schema: livezRouteSchema }, async (request, reply) => {
+  const config = { acceptsAnyHost: true } as const
+  app.get('/livez', { schema: livezRouteSchema, config }, async (request, reply) => {
     markAsProbe(request)
     return reply.header('cache-control', 'no-store').send({ status: 'live' })
   })
 
-  app.get('/readyz', { schema: readyzRouteSchema }, async (request, reply) => {
+  app.get('/readyz', { schema: readyzRouteSchema, config }, async (request, reply) => {
     markAsProbe(request)
     const status = getPhase(components)
     const dependencies = mapDependencies(components, serializeDependency)

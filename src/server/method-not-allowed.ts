@@ -39,6 +39,7 @@ export class AllowedMethods {
         method: [...usedMethods.difference(methods)],
         url,
         schema: { hide: true },
+        config: { acceptsAnyHost: true },
         onRequest: (request, _reply, done) => done(hasEmptyParam(request.params) ? notFoundProblem() : problem),
         handler: () => { throw problem },
       })

@@ -183,7 +183,7 @@ export async function metricsPlugin (app: FastifyInstance, { registry }: { regis
     produces: ['text/plain'],
     response: { 200: { type: 'string' } },
   }
-  app.get('/metrics', { schema }, async (request, reply) => {
+  app.get('/metrics', { schema, config: { acceptsAnyHost: true } }, async (request, reply) => {
     markAsProbe(request)
     return reply.header('cache-control', 'no-store').type(registry.contentType).send(await registry.metrics())
   })

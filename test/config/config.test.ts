@@ -95,6 +95,19 @@ t.test('an API URL that is not an https: origin', async t => {
   }
 })
 
+t.test('a list of accepted hosts', async t => {
+  for (const hosts of ['bff.example.com', '*.example.com, bff', 'bff.example.com:80', '192.0.2.1', '[::1]:80', '::1']) {
+    t.test(`${hosts} is accepted`, async t => {
+      t.strictSame(collectIssues({ ...minimalEnv, ALLOWED_HOSTS: hosts }), [])
+    })
+  }
+  for (const hosts of ['*', 'https://bff.example.com', 'bff.example.com/x', 'a b', 'bff.*.com', '[::1', '.a.com']) {
+    t.test(`${hosts} is rejected`, async t => {
+      t.equal(collectIssues({ ...minimalEnv, ALLOWED_HOSTS: hosts }).length, 1)
+    })
+  }
+})
+
 t.test('an empty variable counts as unset', async t => {
   t.equal(loadConfig({ ...minimalEnv, PORT: '', PROCORE_COMPANY_IDS: '' }).listen.port, 3000)
   const issues = collectIssues({ ...minimalEnv, PROCORE_CLIENT_SECRET: '' })

@@ -1,0 +1,7 @@
+import { isIPv6 } from 'node:net'
+
+/** Returns the name or address of a Host value in lower case, without the port and the dot of an absolute name. */
+export function toHostName (host: string): string {
+  if (isIPv6(host)) return host.toLowerCase()
+  return host.toLowerCase().replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
+}
