@@ -36,7 +36,9 @@ export const EnvSchema = Type.Object({
   CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
   MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),
+  KEEP_ALIVE_TIMEOUT_MS: milliseconds(72_000),
   REDIS_URL: Type.String({ default: '' }),
+  REDIS_ALLOW_PLAINTEXT: Type.Boolean({ default: false }),
   IDEMPOTENCY_WITHOUT_REDIS: stringEnum(['refuse', 'proceed'], { default: 'refuse' }),
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
@@ -63,7 +65,7 @@ export const EnvSchema = Type.Object({
 export type Env = Static<typeof EnvSchema>
 
 /** Variables that can also be set as `<NAME>_FILE`, the path of a file that contains the value. */
-export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET'] as const
+export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET', 'REDIS_URL'] as const
 
 /** New names of renamed variables, by old name. */
 export const renamedVariables: Readonly<Record<string, string>> = {

@@ -7,6 +7,7 @@ import { Value } from '@sinclair/typebox/value'
 import { EnvSchema, renamedVariables, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
 import { readSecretFile, Secret } from './secret.ts'
+import { findUnknownNames } from './variable-names.ts'
 import { parseEnv, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
 /** Settings of the service, grouped by module. Each name ends with its unit. The members are those of `toConfig`. */
@@ -29,15 +30,14 @@ export class ConfigError extends Error {
 }
 
 /**
- * Loads the variables and the files that `<NAME>_FILE` names into a frozen Config. An unknown variable with a prefix of
- * this service is an issue as well.
+ * Loads the variables and the files that `<NAME>_FILE` names into a frozen Config. A misspelt name is an issue as well.
  * @throws {ConfigError} with all issues
  */
 export function loadConfig (processEnv: NodeJS.ProcessEnv): Config {
   const issues: string[] = []
-  const rawEnv = dropEmpty(processEnv)
+  const rawEnv = readVariables(processEnv, issues)
   loadSecretFiles(rawEnv, issues)
-  rejectUnknown(rawEnv, issues)
+  rejectControlCharacters(rawEnv, issues)
   const obsoleteVariables = checkRenamed(rawEnv, issues)
   const env = validateEnv(rawEnv, issues)
   const parsedEnv = parseEnv(rawEnv, issues)
@@ -45,13 +45,33 @@ export function loadConfig (processEnv: NodeJS.ProcessEnv): Config {
   return deepFreeze(toConfig(env, parsedEnv, rawEnv, obsoleteVariables))
 }
 
-/** Drops empty variables. Compose files and Helm charts pass unset variables as empty strings. */
-function dropEmpty (processEnv: NodeJS.ProcessEnv): RawEnv {
+const fileVariables = secretFileVariables.map(name => `${name}_FILE`)
+const knownNames = new Set([...Object.keys(EnvSchema.properties), ...fileVariables, ...Object.keys(renamedVariables)])
+
+/**
+ * Returns the variables of this service, without surrounding white space. Drops empty ones, because Compose files and
+ * Helm charts pass unset variables as empty strings. A value of white space only is an issue: it may come from a
+ * template whose value is missing, and as an empty list it would turn off a limit.
+ */
+function readVariables (processEnv: NodeJS.ProcessEnv, issues: string[]): RawEnv {
   const rawEnv: RawEnv = {}
+  const setNames: string[] = []
   for (const [name, value] of Object.entries(processEnv)) {
-    if (value !== undefined && value !== '') rawEnv[name] = value
+    if (value === undefined || value === '') continue
+    setNames.push(name)
+    if (!knownNames.has(name)) continue
+    if (value.trim() === '') issues.push(`${name}: must not consist of white space`)
+    else rawEnv[name] = value.trim()
   }
+  issues.push(...findUnknownNames(setNames, knownNames))
   return rawEnv
+}
+
+/** A control character within a value is an accident of copying, and the value would fail at its first use. */
+function rejectControlCharacters (rawEnv: RawEnv, issues: string[]): void {
+  for (const [name, value] of Object.entries(rawEnv)) {
+    if (/\p{Cc}/u.test(value)) issues.push(`${name}: must not contain control characters`)
+  }
 }
 
 function loadSecretFiles (rawEnv: RawEnv, issues: string[]): void {
@@ -75,17 +95,6 @@ function loadSecret (name: string, path: string, issues: string[]): string {
   }
 }
 
-/** Prefixes of this service's variables. */
-const settingPrefixes = [
-  'PROCORE_', 'JWT_', 'CALLER_', 'UPSTREAM_', 'UPLOAD_', 'AVATAR_', 'FORM_', 'IDEMPOTENCY_', 'REDIS_', 'TRUSTED_',
-  'CORS_', 'PERMISSION_', 'PICK_LIST_', 'RATE_LIMIT_', 'CACHE_',
-]
-
-/**
- * Kubernetes sets `<SERVICE>_PORT…` and `<SERVICE>_SERVICE_…` for every service, which may have one of these prefixes.
- */
-const kubernetesVariable = /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/
-
 /**
  * Returns the old names that are set with the same value as the new name, as during a rollout that may be rolled back.
  */
@@ -98,16 +107,6 @@ function checkRenamed (rawEnv: RawEnv, issues: string[]): string[] {
       : `${name}: was renamed to ${newName}, which has another value; remove ${name}`)
     return false
   }).map(([name]) => name)
-}
-
-function rejectUnknown (rawEnv: RawEnv, issues: string[]): void {
-  const fileVariables = secretFileVariables.map(name => `${name}_FILE`)
-  const known = new Set<string>([...Object.keys(EnvSchema.properties), ...fileVariables])
-  for (const name of Object.keys(rawEnv)) {
-    if (known.has(name) || name in renamedVariables) continue
-    const isOurs = settingPrefixes.some(prefix => name.startsWith(prefix))
-    if (isOurs && !kubernetesVariable.test(name)) issues.push(`${name}: is not a known setting`)
-  }
 }
 
 function validateEnv (rawEnv: RawEnv, issues: string[]): Env | undefined {
@@ -140,6 +139,8 @@ function describeType (schema: TSchema): string {
 function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]) {
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
+    /** Idle time of a caller's connection. It is longer than gateways use, so that the gateway closes first. */
+    keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
     log: { level: env.LOG_LEVEL },
     telemetry: {
       /** Base URL of an OTLP receiver; undefined: traces are not exported. */

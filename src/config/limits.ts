@@ -17,8 +17,6 @@ export const limits = freezeGroups({
     connectionsMax: 20_000,
     /** Connections that wait to be accepted; the kernel may allow fewer. */
     listenBacklog: 4_096,
-    /** Idle time of a caller's connection. It is longer than gateways use, so that the gateway closes first. */
-    keepAliveTimeoutMs: 72_000,
     /**
      * When the grace period of a shutdown is over: time to answer what is still pending, then time until the process
      * exits.

@@ -127,11 +127,16 @@ class EnvParser {
     return text
   }
 
+  /** Requires TLS, unless the operator opts out: the password of Redis travels there. */
   #redisUrl (name: VariableName): string {
     const text = this.#text(name)
-    const protocol = URL.parse(text)?.protocol
-    if (text !== '' && protocol !== 'redis:' && protocol !== 'rediss:') {
+    if (text === '') return text
+    const url = URL.parse(text)
+    const allowPlaintext = this.#rawEnv['REDIS_ALLOW_PLAINTEXT'] === 'true'
+    if (url?.protocol !== 'redis:' && url?.protocol !== 'rediss:') {
       this.#issues.push(`${name}: must be a redis: or rediss: URL`)
+    } else if (url.protocol === 'redis:' && !allowPlaintext && !isLoopback(url.hostname)) {
+      this.#issues.push(`${name}: must use rediss:; redis: needs a loopback host or REDIS_ALLOW_PLAINTEXT=true`)
     }
     return text
   }

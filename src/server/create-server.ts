@@ -22,7 +22,7 @@ export interface ServerDependencies {
  * `limits`.
  */
 export function createServer (
-  { auth: { trustedProxies }, procore }: Pick<Config, 'auth' | 'procore'>,
+  { auth: { trustedProxies }, keepAliveTimeoutMs, procore }: Pick<Config, 'auth' | 'keepAliveTimeoutMs' | 'procore'>,
   { log, inFlight, parseErrorObservers }: ServerDependencies
 ): FastifyInstance {
   const notifyObservers = (unparsedRequest: UnparsedRequest) => {
@@ -43,7 +43,7 @@ export function createServer (
     return503OnClosing: false,
     // Proxies are trusted by address, never by number of hops (GHSA-3m5p-2c4r-xxw2).
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
-    keepAliveTimeout: limits.server.keepAliveTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
     // The body readers have their own timeouts, which exclude pauses that the caller did not cause.
     requestTimeout: 0,
     http: {

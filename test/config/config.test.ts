@@ -132,7 +132,7 @@ t.test('a list that is set but has no items, which would disable a limit', async
       t.test(`${name}='${value}' is rejected`, async t => {
         const issues = collectIssues({ ...minimalEnv, [name]: value })
         t.equal(issues.length, 1)
-        t.match(issues, [new RegExp(`^${name}: must be `)])
+        t.match(issues, [new RegExp(`^${name}: must `)])
       })
     }
   }
@@ -218,6 +218,85 @@ t.test('a secret from a file', async t => {
   }
 })
 
+t.test('white space around a value is removed, for', async t => {
+  const values = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    PROCORE_API_URL: 'https://api.example.com',
+    PROCORE_CLIENT_ID: 'id',
+    PROCORE_CLIENT_SECRET: 'hunter2',
+    CALLER_AUTH: 'jwt',
+    JWT_JWKS_URL: 'https://issuer.example.com/jwks',
+    JWT_ISSUER: 'issuer',
+    JWT_AUDIENCE: 'audience',
+    JWT_COMPANIES_CLAIM: 'companies',
+    JWT_SCOPE_PREFIX: 'procore:',
+    PROCORE_COMPANY_IDS: '101',
+    HTTPS_PROXY: 'http://proxy:3128',
+    NO_PROXY: 'example.com',
+    REDIS_URL: 'redis://127.0.0.1',
+    STATUS_PAGE: 'true',
+    LOG_LEVEL: 'warn',
+    UPSTREAM_TIMEOUT_MS: '1000',
+  }
+  const reveal = (env: Record<string, string>) => {
+    const config = loadConfig(env)
+    const { procore: { clientId, clientSecret }, storage: { redisUrl }, proxy } = config
+    return [JSON.stringify(config), clientId.reveal(), clientSecret.reveal(), redisUrl?.reveal(), proxy.url.reveal()]
+  }
+  for (const [name, value] of Object.entries(values)) {
+    t.test(name, async t => {
+      t.strictSame(reveal({ ...values, [name]: `\t ${value} \r\n` }), reveal(values))
+    })
+  }
+  t.test('an old name beside its new one', async t => {
+    const env = { ...minimalEnv, RATE_WAIT_MS: '100\n', RATE_LIMIT_MAX_WAIT_MS: '100' }
+    t.match(loadConfig(env).obsoleteVariables, ['RATE_WAIT_MS'])
+  })
+})
+
+t.test('a value of white space only is rejected, and not taken for an unset variable', async t => {
+  const issues = collectIssues({ ...minimalEnv, PROCORE_COMPANY_IDS: ' \n' })
+  t.strictSame(issues, ['PROCORE_COMPANY_IDS: must not consist of white space'])
+})
+
+t.test('a control character within a value is rejected, in', async t => {
+  const directory = t.testdir({ secret: 'hunt\ner2\n' })
+  for (const name of ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET', 'JWT_ISSUER', 'NO_PROXY', 'HOST']) {
+    for (const [character, label] of [['\n', 'a line break'], ['\u0007', 'a bell'], ['\u007f', 'DEL']] as const) {
+      t.test(`${name}: ${label}`, async t => {
+        const issues = collectIssues({ ...minimalEnv, [name]: `hunt${character}er2` })
+        t.strictSame(issues, [`${name}: must not contain control characters`])
+      })
+    }
+  }
+  t.test('a file', async t => {
+    const { PROCORE_CLIENT_SECRET: _, ...env } = minimalEnv
+    const issues = collectIssues({ ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
+    t.strictSame(issues, ['PROCORE_CLIENT_SECRET: must not contain control characters'])
+  })
+})
+
+t.test('the URL of Redis', async t => {
+  const directory = t.testdir({ url: 'rediss://:hunter2@redis.example.com\n' })
+  t.test('is read from REDIS_URL_FILE', async t => {
+    const { storage } = loadConfig({ ...minimalEnv, REDIS_URL_FILE: `${directory}/url` })
+    t.equal(storage.redisUrl?.reveal(), 'rediss://:hunter2@redis.example.com')
+  })
+  for (const url of ['redis://127.0.0.1:6379', 'redis://localhost', 'redis://[::1]:6379', 'rediss://redis.example.com']) {
+    t.test(`${url} is accepted`, async t => {
+      t.strictSame(collectIssues({ ...minimalEnv, REDIS_URL: url }), [])
+    })
+  }
+  for (const url of ['redis://redis:6379', 'redis://:hunter2@10.0.0.1', 'redis://localhost.example.com']) {
+    t.test(`${url} is accepted only with REDIS_ALLOW_PLAINTEXT`, async t => {
+      const issue = 'REDIS_URL: must use rediss:; redis: needs a loopback host or REDIS_ALLOW_PLAINTEXT=true'
+      t.strictSame(collectIssues({ ...minimalEnv, REDIS_URL: url }), [issue])
+      t.strictSame(collectIssues({ ...minimalEnv, REDIS_URL: url, REDIS_ALLOW_PLAINTEXT: 'true' }), [])
+    })
+  }
+})
+
 t.test('a renamed variable', async t => {
   const renamed = [
     ['FORM_HOLD_BYTES', 'FORM_BUFFER_BYTES', '4096', '8192'],
@@ -242,19 +321,38 @@ t.test('a renamed variable', async t => {
   }
 })
 
-t.test('an unknown variable', async t => {
-  const names = [
-    'PROCORE_CLIENT_SECRT', 'JWT_ISSUR', 'CALLER_RATE', 'UPLOAD_TIMEOUT', 'AVATAR_MAX', 'FORM_HOLD',
-    'PICK_LIST_CACHE', 'RATE_LIMIT_WAIT',
-  ]
-  for (const name of names) {
+t.test('a variable that the service does not know', async t => {
+  for (const name of ['PROCORE_SANDBOX', 'JWT_SECRET', 'CALLER_RATE']) {
     t.test(`${name} has a prefix of the service and is rejected`, async t => {
       t.strictSame(collectIssues({ ...minimalEnv, [name]: 'x' }), [`${name}: is not a known setting`])
     })
   }
-  t.test('IDEMPOTENCY has no prefix of the service and is ignored', async t => {
-    t.strictSame(collectIssues({ ...minimalEnv, IDEMPOTENCY: 'x' }), [])
-  })
+  const misspelt = [
+    ['PROCORE_CLIENT_SECRT', 'PROCORE_CLIENT_SECRET'],
+    ['UPLOAD_TIMEOUT', 'UPLOAD_TIMEOUT_MS'],
+    ['TRUSTED_PROXY', 'TRUSTED_PROXIES'],
+    ['CORS_ORIGIN', 'CORS_ORIGINS'],
+    ['REDIS_URI', 'REDIS_URL'],
+    ['redis_url', 'REDIS_URL'],
+    ['REDIS_URL_FIL', 'REDIS_URL_FILE'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+  ] as const
+  for (const [name, meant] of misspelt) {
+    t.test(`${name} is similar to ${meant} and is rejected`, async t => {
+      const issues = collectIssues({ ...minimalEnv, [name]: 'hunter2' })
+      t.strictSame(issues, [`${name}: is not a known setting; did you mean ${meant}?`])
+    })
+  }
+  const foreign = [
+    'REDIS_PASSWORD', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_DB', 'CACHE_DIR', 'HTTP_PROXY', 'ALL_PROXY', 'FTP_PROXY',
+    'https_proxy', 'no_proxy', 'HOSTNAME', 'HOME', 'PATH', 'IDEMPOTENCY', 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    'NODE_OPTIONS', 'LS_COLORS', 'npm_config_https_proxy',
+  ]
+  for (const name of foreign) {
+    t.test(`${name} belongs to another program and is ignored`, async t => {
+      t.strictSame(collectIssues({ ...minimalEnv, [name]: '\u001b[0m ' }), [])
+    })
+  }
   t.test('of a Kubernetes service called `procore` is ignored', async t => {
     const kubernetesEnv = {
       PROCORE_SERVICE_HOST: '10.0.0.1',
