@@ -1402,7 +1402,7 @@ export interface components {
         "x-request-id": string;
         /** @description Procore's own id of the request. */
         "procore-request-id": string;
-        /** @description The first, previous, next and last page (RFC 8288), under the path that was requested. */
+        /** @description The first, previous, next and last page (RFC 8288), relative to the URL that was requested. */
         link: string;
         /** @description The number of items on all pages together. */
         total: number;

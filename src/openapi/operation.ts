@@ -95,7 +95,7 @@ const upstreamHeaders = {
 
 const paginationHeaders = {
   link: Type.String({
-    description: 'The first, previous, next and last page (RFC 8288), under the path that was requested.',
+    description: 'The first, previous, next and last page (RFC 8288), relative to the URL that was requested.',
   }),
   total: Type.Integer({ description: 'The number of items on all pages together.' }),
   'per-page': Type.Integer({ description: 'The number of items on a page.' }),

@@ -122,6 +122,7 @@ const linkRows = [
     link: '</companies/101/users?page=1>; rel="first", </companies/101/users?per_page=5&page=2>; rel="next last"',
     pages: 2,
   },
+  { name: 'a relative link is followed', link: '<?page=1>; rel="prev", <?per_page=5&page=2>; rel="next"', pages: 2 },
   { name: 'a link back is not followed', link: '</companies/101/users?page=1>; rel="next"', pages: 1 },
   { name: 'a link without a page number is not followed', link: '</companies/101/users?page=x>; rel=next', pages: 1 },
   {

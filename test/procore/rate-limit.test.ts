@@ -92,7 +92,7 @@ t.test('a reset that is too far away', async t => {
       const seconds = Number(refused.headers['retry-after'])
       t.ok(seconds >= 55 && seconds <= 62, `Retry-After is ${seconds} s`)
       t.equal(service.emulator.apiRequests.length, 1)
-      const otherUsersUrl = service.usersUrl.replace('101', '102')
+      const otherUsersUrl = service.usersUrl.replace('/101/', '/102/')
       t.equal((await sendJson(otherUsersUrl, userBody(2))).status, 201, 'another company does not wait')
     })
   }
@@ -103,7 +103,7 @@ t.test('with PROCORE_RATE_LIMIT_SCOPE=service all companies share one rate limit
     emulator: { rateLimit: 1, rateWindowSeconds: 60 }, env: { PROCORE_RATE_LIMIT_SCOPE: 'service' }
   })
   t.equal((await sendJson(service.usersUrl, userBody(1))).status, 201)
-  t.equal((await sendJson(service.usersUrl.replace('101', '102'), userBody(2))).status, 429)
+  t.equal((await sendJson(service.usersUrl.replace('/101/', '/102/'), userBody(2))).status, 429)
   t.equal(service.emulator.apiRequests.length, 1)
 })
 

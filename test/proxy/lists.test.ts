@@ -134,21 +134,24 @@ t.test('an invalid path or query is rejected with the names of the parameters', 
   t.equal(emulator.apiRequests.length, 0)
 })
 
-t.test('links to other pages keep the path and the query of the request', async t => {
+t.test('links to other pages are relative and keep the query of the request', async t => {
   const { url } = await startService(t)
   const query = '&view=compact&filters%5Bsearch%5D=e'
   const ownPath = await get(`${url}/companies/101/vendors?per_page=5&page=2&view=compact&filters[search]=e`)
   t.match(ownPath.headers, { total: '10', 'per-page': '5' })
-  const ownLinks = ['first', 'prev'].map(rel => `</companies/101/vendors?per_page=5&page=1${query}>; rel="${rel}"`)
+  const ownLinks = ['first', 'prev'].map(rel => `<?per_page=5&page=1${query}>; rel="${rel}"`)
   t.equal(ownPath.headers['link'], ownLinks.join(', '))
 
   const procorePath = await get(`${url}/rest/v1.0/vendors?company_id=101&per_page=5`)
   const procoreLinks = [{ page: 2, rel: 'next' }, { page: 3, rel: 'last' }].map(({ page, rel }) => {
-    return `</rest/v1.0/vendors?company_id=101&per_page=5&page=${page}>; rel="${rel}"`
+    return `<?company_id=101&per_page=5&page=${page}>; rel="${rel}"`
   })
   t.equal(procorePath.headers['link'], procoreLinks.join(', '))
   const next = /<([^>]*)>; rel="next"/.exec(String(procorePath.headers['link']))?.[1] ?? ''
-  t.match(await get(url + next), { status: 200, headers: { link: /rel="prev"/ } })
+  const nextUrl = new URL(next, `${url}/rest/v1.0/vendors?company_id=101&per_page=5`)
+  t.match(await get(nextUrl.href), { status: 200, headers: { link: /rel="prev"/ } })
+  const publicUrl = new URL(next, 'https://gateway.example/procore/rest/v1.0/vendors?company_id=101')
+  t.equal(publicUrl.pathname, '/procore/rest/v1.0/vendors', 'below the prefix of a gateway')
 })
 
 t.test('an invalid link or count of Procore\'s is dropped', async t => {
@@ -177,7 +180,7 @@ t.test('an invalid link or count of Procore\'s is dropped', async t => {
   }
   // A pattern with more than one way to split this text takes exponential time.
   const ambiguous = `<${page}>${'; a= '.repeat(40)}<${page}>; rel="next"`
-  t.equal((await getWithLink(ambiguous)).headers['link'], '</companies/101/trades?page=2>; rel="next"')
+  t.equal((await getWithLink(ambiguous)).headers['link'], '<?page=2>; rel="next"')
   const long = `${', '.repeat(5000)}<${page}>; rel="next"`
   t.equal((await getWithLink(long)).headers['link'], undefined, 'the end of a long header is not parsed')
   const mixedLink = [
@@ -188,7 +191,7 @@ t.test('an invalid link or count of Procore\'s is dropped', async t => {
     'per-page': 'ten',
     location: 'https://elsewhere.example.com',
   })
-  const nextAndLast = '</companies/101/trades?page=2>; rel="next", </companies/101/trades?page=7>; rel="last"'
+  const nextAndLast = '<?page=2>; rel="next", <?page=7>; rel="last"'
   t.equal(headers['link'], nextAndLast)
   t.equal(headers['total'], undefined)
   t.equal(headers['per-page'], undefined)

@@ -136,7 +136,7 @@ t.test('a 429 with Retry-After exhausts the rate limit until then, a 503 does no
     service.emulator.faults.add({ kind: 'status', status, body: '', headers: { 'retry-after': '30' }, times })
   }
   await sendJson(service.usersUrl, userBody(1))
-  const other = service.usersUrl.replace('101', '102')
+  const other = service.usersUrl.replace('/101/', '/102/')
   reject(503, 2)
   for (const usersUrl of [service.usersUrl, service.usersUrl, other, other]) {
     t.match((await sendJson(usersUrl, userBody(2))).json, { code: 'procore_unavailable' })
@@ -147,7 +147,7 @@ t.test('a 429 with Retry-After exhausts the rate limit until then, a 503 does no
   t.strictSame(await getRateLimit('102'), [undefined, undefined], 'not reported')
   t.equal(getValue(await scrape(service), 'rate_limit_rejections_total'), 0)
   reject(429, 1)
-  const third = service.usersUrl.replace('101', '103')
+  const third = service.usersUrl.replace('/101/', '/103/')
   await sendJson(third, userBody(3))
   await sendJson(third, userBody(3))
   const [remainingAfter429, resetAfter429] = await getRateLimit('103')
@@ -161,10 +161,10 @@ t.test('a 429 with Retry-After exhausts the rate limit until then, a 503 does no
 t.test('the companies with the fewest remaining requests are shown', async t => {
   const service = await startService(t, { env: { CALLER_RATE_PER_MINUTE: '0' } })
   for (let companyId = 1; companyId <= limits.rateLimit.companiesShown + 10; companyId++) {
-    await sendJson(service.usersUrl.replace('101', String(companyId)), { user: { ...jane } })
+    await sendJson(service.usersUrl.replace('/101/', `/${companyId}/`), { user: { ...jane } })
   }
   for (let index = 0; index < 3; index++) {
-    await sendJson(service.usersUrl.replace('101', '60'), userBody(index))
+    await sendJson(service.usersUrl.replace('/101/', '/60/'), userBody(index))
   }
   const { text } = await getMetrics(service.url)
   const shownCompanies = `${limits.rateLimit.companiesShown} companies.*at each scrape`
