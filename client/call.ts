@@ -68,6 +68,7 @@ type SendAttempt = (signal: AbortSignal) => Promise<TransportResponse>
 /** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or the error that `accessToken` throws */
 export function createSend (clientOptions: ClientOptions): Send {
   return async (method, path, input, options = {}) => {
+    const mayChange = method !== 'get'
     const sendAttempt = async (signal: AbortSignal) => {
       const url = buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {})
       const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
@@ -77,7 +78,7 @@ export function createSend (clientOptions: ClientOptions): Send {
         { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
       )
     }
-    return sendWithRetries(sendAttempt, { ...options, isIdempotent: options.isIdempotent ?? method === 'get' })
+    return sendWithRetries(sendAttempt, { ...options, mayChange, isIdempotent: options.isIdempotent ?? !mayChange })
   }
 }
 
@@ -112,14 +113,14 @@ function buildContent (
 /** Sends until a response arrives, or until a failure that a retry cannot fix. */
 async function sendWithRetries<T> (
   sendAttempt: SendAttempt,
-  options: SendOptions<T> & { isIdempotent: boolean }
+  options: SendOptions<T> & { isIdempotent: boolean, mayChange: boolean }
 ): Promise<ApiResponse<T>> {
-  const { signal, idempotencyKey, onRetry, isIdempotent, ifNoneMatch } = options
+  const { signal, idempotencyKey, onRetry, isIdempotent } = options
   const timeout = AbortSignal.timeout(limits.callTimeoutMs)
   const combinedSignal = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const backoff = new Backoff()
   for (let attempts = 1; ; attempts++) {
-    const result = await attempt<T>(sendAttempt, combinedSignal, { signal, ifNoneMatch })
+    const result = await attempt<T>(sendAttempt, combinedSignal, options)
     if (!isFailure(result)) return { ...result, attempts }
     Object.assign(result, { attempts, idempotencyKey })
     const delayMs = shouldRetry(result, { isIdempotent, idempotencyKey }) ? backoff.nextDelayMs(result) : undefined
@@ -132,10 +133,10 @@ async function sendWithRetries<T> (
 async function attempt<T> (
   sendAttempt: SendAttempt,
   combinedSignal: AbortSignal,
-  { signal, ifNoneMatch }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'>
+  { signal, ifNoneMatch, mayChange }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'> & { mayChange: boolean }
 ): Promise<ResponseOfAttempt<T> | Failure> {
   try {
-    return toApiResponse<T>(await sendAttempt(combinedSignal), ifNoneMatch)
+    return toApiResponse<T>(await sendAttempt(combinedSignal), ifNoneMatch, mayChange)
   } catch (error) {
     signal?.throwIfAborted()
     if (combinedSignal.aborted) return new NetworkError('timeout', { cause: error })
@@ -147,11 +148,12 @@ async function attempt<T> (
 /** @throws {ProblemError | NetworkError} */
 function toApiResponse<T> (
   response: TransportResponse,
-  ifNoneMatch: ApiResponse<T> | undefined
+  ifNoneMatch: ApiResponse<T> | undefined,
+  mayChange: boolean
 ): ResponseOfAttempt<T> {
   const { status, headers, text } = response
   const cached = status === 304 ? ifNoneMatch : undefined
-  if (cached === undefined && (status < 200 || status > 299)) throw toFailure(response)
+  if (cached === undefined && (status < 200 || status > 299)) throw toFailure(response, mayChange)
   return {
     data: cached === undefined ? parseData<T>(text, status) : cached.data,
     status,

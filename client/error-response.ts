@@ -1,14 +1,24 @@
 /** Turns an error response into the failure that the call throws. */
 import { NetworkError, ProblemError, type Failure } from './errors.ts'
-import type { Problem } from './operation.ts'
+import type { Problem, ProblemCode } from './operation.ts'
 import type { TransportResponse } from './transport.ts'
 
-export function toFailure ({ status, headers, text }: TransportResponse): Failure {
+/** @param mayChange whether the request may have created or changed something */
+export function toFailure ({ status, headers, text }: TransportResponse, mayChange: boolean): Failure {
   const isProblemJson = /^application\/problem\+json\b/i.test(headers.get('content-type') ?? '')
   const problem = isProblemJson ? parseJson(text) : undefined
   if (!isProblem(problem)) return new NetworkError('response', { status })
-  return new ProblemError(problem, parseRetryAfter(headers))
+  const outcome = mayChange && lostCodes.has(problem.code) ? 'unknown' : undefined
+  return new ProblemError({ ...(outcome !== undefined && { outcome }), ...problem }, parseRetryAfter(headers))
 }
+
+/**
+ * Problems of a request that may have been sent. The service and its gateway state the outcome of a create or change.
+ * If another gateway does not, the outcome is unknown.
+ */
+const lostCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  'internal', 'procore_unreachable', 'procore_bad_response', 'procore_timeout',
+])
 
 function parseJson (text: string): unknown {
   try {

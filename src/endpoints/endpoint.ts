@@ -49,7 +49,7 @@ export interface RecordBody {
   fields: TObject
   image?: ImageField
   dependencies: readonly FieldDependency[]
-  restrictions: readonly Restriction[]
+  restrictions?: readonly Restriction[]
 }
 
 /** Response to a successful request. */

@@ -74,7 +74,7 @@ function canReturn (
     case 'avatar_too_large':
       return body?.image !== undefined
     case 'template_not_allowed':
-      return guard !== undefined || body?.restrictions.some(({ kind }) => kind === 'values') === true
+      return guard !== undefined || body?.restrictions?.some(({ kind }) => kind === 'values') === true
     case 'idempotency_in_progress':
     case 'idempotency_key_reused':
       return acceptsIdempotencyKey === true

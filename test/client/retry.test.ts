@@ -88,6 +88,30 @@ const unknownOutcomes = [
   { name: 'a lost connection', response: 'reset', errorName: 'NetworkError' },
 ] as const
 
+for (const { code, outcome } of [
+  { code: 'procore_unreachable', outcome: 'unknown' },
+  { code: 'procore_timeout', outcome: 'unknown' },
+  { code: 'internal', outcome: 'unknown' },
+  { code: 'overloaded', outcome: undefined },
+] as const) {
+  t.test(`a create that fails with ${code} without an outcome has the outcome ${outcome}`, async t => {
+    const { url } = await startScriptedServer(t, [problemResponse(code)])
+    const { send } = createClient({ baseUrl: url })
+    const error = await catchError(send('post', '/companies/{company_id}/users', withoutKey))
+    t.ok(error instanceof ProblemError)
+    t.equal(error instanceof ProblemError ? error.outcome : 'none', outcome)
+  })
+}
+
+t.test('an invitation that the gateway lost without an outcome is not sent again without a key', async t => {
+  const { url, requests } = await startScriptedServer(t, [problemResponse('procore_unreachable')])
+  const { send } = createClient({ baseUrl: url })
+  const path = { company_id: 101, id: 1 }
+  const call = send('patch', '/companies/{company_id}/users/{id}/invite', { path })
+  await t.rejects(call, { code: 'procore_unreachable', outcome: 'unknown' })
+  t.equal(requests.length, 1)
+})
+
 for (const { name, response, errorName } of unknownOutcomes) {
   t.test(`an unknown outcome because of ${name} is not retried without an idempotency key`, async t => {
     const { url, requests } = await startScriptedServer(t, [response, createdResponse])

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
+import { createClient } from '../../client/client.ts'
 import { loadConfig } from '../../src/config/index.ts'
 import { problemTable, type ProblemCode } from '../../src/server/problem.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
@@ -100,14 +101,40 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
     t.equal(response.json['outcome'], undefined)
   })
 
-  await t.test('a create whose connection breaks has an unknown outcome', async t => {
-    replica.on('connection', socket => socket.once('data', () => socket.destroy()))
-    const response = await sendJson(usersUrl, { user: jane }, headers)
-    t.match(response, {
-      ...expectedProblem('procore_unreachable'),
-      headers: { 'x-request-id': 'from-the-frontend' },
+  await t.test('a form over the limit is refused with the code of the avatar, and can be read by a page', async t => {
+    const response = await send(usersUrl, {
+      method: 'POST',
+      headers: { ...headers, origin: 'https://app.example.com', 'content-type': 'multipart/form-data; boundary=x' },
+      body: Buffer.alloc(20_000_000),
     })
-    t.match(response.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
+    t.match(response, {
+      ...expectedProblem('avatar_too_large'),
+      headers: {
+        'access-control-allow-origin': 'https://app.example.com',
+        'access-control-allow-credentials': 'true',
+        'x-content-type-options': 'nosniff',
+      },
+    })
+  })
+
+  await t.test('a create or change whose connection breaks has an unknown outcome', async t => {
+    replica.on('connection', socket => socket.once('data', () => socket.destroy()))
+    for (const method of ['POST', 'PATCH']) {
+      const body = JSON.stringify({ user: jane })
+      const jsonHeaders = { ...headers, 'content-type': 'application/json' }
+      const response = await send(usersUrl, { method, body, headers: jsonHeaders })
+      t.match(response, {
+        ...expectedProblem('stopping'),
+        headers: { 'x-request-id': 'from-the-frontend', 'retry-after': '1' },
+      })
+      t.match(response.json, { outcome: 'unknown', request_id: 'from-the-frontend' })
+    }
+  })
+
+  await t.test('a GET whose connection breaks has no outcome', async t => {
+    const { json } = await send(usersUrl, { method: 'GET', headers })
+    t.match(json, { code: 'stopping' })
+    t.equal(json['outcome'], undefined)
   })
 
   await t.test('a URL that is too long is refused', async t => {
@@ -134,9 +161,61 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
     replica.close()
     await once(replica, 'close')
     const { json } = await send(usersUrl, { method: 'GET', headers: { 'x-request-id': 'not "sane"' } })
-    t.match(json, { code: 'procore_unreachable', request_id: /^[0-9a-f]{32}$/ })
+    t.match(json, { code: 'overloaded', request_id: /^[0-9a-f]{32}$/ })
     t.equal(json['outcome'], undefined)
   })
+
+  await t.test('a create or change that no replica accepts was not sent', async t => {
+    for (const method of ['POST', 'PATCH']) {
+      const body = JSON.stringify({ user: jane })
+      const response = await send(usersUrl, { method, body, headers: { 'content-type': 'application/json' } })
+      t.match(response, expectedProblem('overloaded'))
+      t.match(response.json, { outcome: 'not_sent' })
+      t.notMatch(response.text, /Procore could/)
+    }
+  })
+})
+
+t.test('the client sends an upload once that the gateway refuses for its size', { skip }, async t => {
+  const service = await startService(t)
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  for (const onProgress of [undefined, () => {}]) {
+    await t.test(onProgress === undefined ? 'without progress' : 'with progress', async t => {
+      const call = createClient({ baseUrl: gateway }).createUser(101, jane, {
+        avatar: new Blob([Buffer.alloc(17_000_000)]),
+        onProgress,
+      })
+      await t.rejects(call, { name: 'ProblemError', code: 'avatar_too_large', attempts: 1 })
+    })
+  }
+})
+
+t.test('the service gets the Host with its port, and no trace that a caller chose', { skip }, async t => {
+  let received = Promise.withResolvers<string>()
+  const replica = createServer(socket => socket.on('error', () => {}).on('data', data => {
+    received.resolve(String(data))
+    socket.end('HTTP/1.1 204 No Content\r\n\r\n')
+  }))
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${await listen(t, replica)}`])
+  const headers = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: 'a=b' }
+  received = Promise.withResolvers()
+  await send(`${gateway}/companies/101/users`, { method: 'GET', headers })
+  const head = await received.promise
+  t.match(head, `\r\nHost: ${new URL(gateway).host}\r\n`)
+  t.notMatch(head, /trace(parent|state)/i)
+})
+
+t.test('1,020 slow bodies leave the gateway open for others', { skip }, async t => {
+  const service = await startService(t)
+  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { hostname, port } = new URL(gateway)
+  const head = 'POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+    'content-length: 200000\r\n\r\n{'
+  const sockets = Array.from({ length: 1020 }, () => connect(Number(port), hostname).on('error', () => {}))
+  t.teardown(() => { for (const socket of sockets) socket.destroy() })
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  for (const socket of sockets) socket.write(head)
+  t.equal((await sendJson(`${gateway}/companies/101/users`, { user: jane })).status, 201)
 })
 
 t.test('request ids', { skip }, async t => {
@@ -215,7 +294,7 @@ t.test('a replica that loses a create is not taken out, and no other replica get
   const { url: gateway } = await startGateway(t, [address, address])
   for (let index = 0; index < 4; index++) {
     const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
-    t.match(json, { code: 'procore_unreachable', outcome: 'unknown' })
+    t.match(json, { code: 'stopping', outcome: 'unknown' })
   }
   t.equal(lostRequests, 4)
 })
