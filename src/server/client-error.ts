@@ -6,8 +6,9 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
+import { findClosingProblem, markClosing } from './connection-close.ts'
 import { isDiscardingBody } from './lingering-close.ts'
-import type { InFlightRequest } from './in-flight.ts'
+import type { InFlightRequest, InFlightRequests } from './in-flight.ts'
 import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { sendProblem } from './error-handler.ts'
@@ -32,70 +33,64 @@ export function handleFrameworkError (
   return { method, status, code: problem.code, requestId: id }
 }
 
-/** Sockets that are closing after their last response. Further parse errors on them are ignored. */
-const closingSockets = new WeakSet<Duplex>()
-
 /**
- * Answers bytes that are not valid HTTP and requests that time out. Without a reply, writes the response to the socket.
- * @param reading the request whose body is being read from this socket; it is then aborted with the error
- * @returns the request for metrics, unless the request-end listeners already receive it
+ * Answers bytes that are not valid HTTP and requests that time out, after the responses to all earlier requests on the
+ * connection. Then the connection closes, because Node's parser cannot continue.
+ * @param notify called with the request for metrics, unless the request-end listeners already receive it
  */
 export function handleClientError (
   log: FastifyBaseLogger,
   error: Error & { code?: string },
   socket: Duplex,
-  reading: InFlightRequest | undefined
-): UnparsedRequest | undefined {
-  if (closingSockets.has(socket)) return undefined
+  inFlight: InFlightRequests,
+  notify: (unparsedRequest: UnparsedRequest) => void
+): void {
+  if (findClosingProblem(socket) !== undefined) return
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
-    return undefined
+    return
   }
-  closingSockets.add(socket)
   const problem = clientErrorProblem(error.code)
-  // A caller that half-closes the connection in the middle of a request has left, or still reads the response. Such a
-  // request is logged when it ends, as client closed request (499), and not here.
-  const isUnexpectedEnd = error.code === 'HPE_INVALID_EOF_STATE'
-  if (reading !== undefined && !isUnexpectedEnd) {
+  markClosing(socket, problem)
+  const reading = inFlight.findLast(socket)
+  if (reading !== undefined && !reading.reply.request.raw.complete) {
     abortAndClose(problem, reading, socket)
-    return undefined
+    return
   }
-  if (isDiscardingBody(socket) || reading?.reply.sent === true) {
-    closeGracefully(socket)
-    return undefined
+  const isAnswered = isDiscardingBody(socket)
+  const respond = () => {
+    const pending = inFlight.findLast(socket)
+    if (pending !== undefined) pending.reply.raw.once('close', respond)
+    else if (isAnswered) closeGracefully(socket)
+    // A response with `Connection: close` may have been the last one.
+    else if (socket.writable) notify(writeRawResponse(log, problem, socket))
   }
-  const id = reading?.record.requestId ?? getRequestId({ headers: {} })
-  return writeRawResponse(log, problem, socket, { id, shouldLog: !isUnexpectedEnd })
+  respond()
 }
 
-/** The request answers with the problem. Then the connection closes, because Node's parser cannot continue. */
+/** The request whose body is being read answers with the problem. Then the connection closes. */
 function abortAndClose (problem: Problem, request: InFlightRequest, socket: Duplex): void {
   const { reply } = request
   reply.raw.once('close', () => closeGracefully(socket))
-  if (reply.sent) return
-  reply.header('connection', 'close')
-  request.abort(problem)
+  if (!reply.sent) request.abort(problem)
 }
 
-function writeRawResponse (
-  log: FastifyBaseLogger,
-  problem: Problem,
-  socket: Duplex,
-  { id, shouldLog }: { id: string, shouldLog: boolean }
-): UnparsedRequest | undefined {
+function writeRawResponse (log: FastifyBaseLogger, problem: Problem, socket: Duplex): UnparsedRequest {
   const { status, code } = problem
-  if (shouldLog) log.info({ requestId: id, status, code }, 'request')
+  const id = getRequestId({ headers: {} })
+  log.info({ requestId: id, status, code }, 'request')
   const body = problemBody(problem, id)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `content-type: ${problemMediaType}`,
     `content-length: ${Buffer.byteLength(body)}`,
+    'x-content-type-options: nosniff',
     'cache-control: no-store',
     `x-request-id: ${id}`,
     'connection: close',
   ]
   closeGracefully(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
-  return shouldLog ? { method: 'none', status, code, requestId: id } : undefined
+  return { method: 'none', status, code, requestId: id }
 }
 
 /** Ends our side of the connection, then destroys it if the caller does not end its side in time. */
@@ -106,7 +101,12 @@ function closeGracefully (socket: Duplex, payload = ''): void {
 }
 
 function clientErrorProblem (code: string | undefined): Problem {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('request_timeout', 'The request did not arrive in time.')
-  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('bad_request', 'The headers are too large.', { status: 431 })
-  return new Problem('bad_request', 'The request is not valid HTTP.')
+  const headers = { connection: 'close' }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new Problem('request_timeout', 'The request did not arrive in time.', { headers })
+  }
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new Problem('bad_request', 'The headers are too large.', { status: 431, headers })
+  }
+  return new Problem('bad_request', 'The request is not valid HTTP.', { headers })
 }

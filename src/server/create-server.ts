@@ -11,7 +11,7 @@ import { handleFrameworkError, handleClientError } from './client-error.ts'
 
 export interface ServerDependencies {
   log: FastifyBaseLogger
-  /** Finds the request whose body is being read from a socket. */
+  /** Finds the last request that arrived on a connection. */
   inFlight: InFlightRequests
   /** Notified of each request that could not be parsed. */
   parseErrorObservers: ReadonlyArray<{ recordParseError (unparsedRequest: UnparsedRequest): void }>
@@ -29,8 +29,7 @@ export function createServer (
     for (const observer of parseErrorObservers) observer.recordParseError(unparsedRequest)
   }
   const onClientError = (error: Error, socket: Duplex) => {
-    const unparsedRequest = handleClientError(log, error, socket, inFlight.findReading(socket))
-    if (unparsedRequest !== undefined) notifyObservers(unparsedRequest)
+    handleClientError(log, error, socket, inFlight, notifyObservers)
   }
   const fastify = Fastify({
     loggerInstance: log,
@@ -59,11 +58,18 @@ export function createServer (
     frameworkErrors: (error, request, reply) => notifyObservers(handleFrameworkError(error, request, reply)),
   })
   handleExpect(fastify.server)
+  // RFC 9112 §9.6: a caller may close its side of the connection after a complete request, and reads the response. One
+  // that has left is known by the reset with which its system answers the first bytes of the response.
+  Object.assign(fastify.server, { httpAllowHalfOpen: true })
   fastify.server.maxConnections = limits.server.connectionsMax
   fastify.server.setTimeout(socketTimeoutMs(procore))
   // Each pipelined request adds listeners to the same socket.
   fastify.server.on('connection', socket => socket.setMaxListeners(0))
-  fastify.server.on('connect', (_request, socket) => onClientError(new Error('CONNECT'), socket))
+  fastify.server.on('connect', (_request, socket) => {
+    // Node has removed its own listeners from this socket.
+    socket.on('error', () => {}).on('close', () => inFlight.endConnection(socket)).resume()
+    onClientError(new Error('CONNECT'), socket)
+  })
   return fastify
 }
 

@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { closeAfterResponse } from './connection-close.ts'
 import { discardBody } from './lingering-close.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
@@ -55,7 +56,8 @@ export function sendProblem (problem: Problem, request: FastifyRequest, reply: F
   if (request.inFlight !== null) recordProblem(problem, request.inFlight.record)
   // RFC 9110 §10.1.1: after `Expect: 100-continue` and a final response, the client may or may not send the body. The
   // next bytes could be the body or a new request, so the connection closes.
-  if (request.headers.expect !== undefined && !request.raw.complete) reply.header('connection', 'close')
+  const isBodyUncertain = request.headers.expect !== undefined && !request.raw.complete
+  if (isBodyUncertain || extras.headers?.['connection'] === 'close') closeAfterResponse(reply)
   discardBody(request.raw)
   reply
     .code(problem.status)

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { SlotSet } from '../util/slot-set.ts'
+import { closeAfterResponse } from './connection-close.ts'
 import { Problem } from './problem.ts'
 import { ClientDisconnectedError } from './errors.ts'
 import type { AbortReason } from './abort.ts'
@@ -25,6 +26,8 @@ const clientClosedRequest = 499
 export class InFlightRequest {
   readonly record: RequestRecord
   readonly reply: FastifyReply
+  /** Requests are numbered in the order in which they arrived. */
+  readonly sequence: number
   readonly #controller = new AbortController()
   /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
   readonly signal = this.#controller.signal
@@ -34,10 +37,16 @@ export class InFlightRequest {
   #isResponseClosed = false
   #hasWork = false
 
-  constructor (record: RequestRecord, reply: FastifyReply, onEnd: () => void) {
+  constructor (record: RequestRecord, reply: FastifyReply, sequence: number, onEnd: () => void) {
     this.record = record
     this.reply = reply
+    this.sequence = sequence
     this.#onEnd = onEnd
+  }
+
+  /** Whether the response was sent or cannot be sent any more. */
+  get isResponseClosed (): boolean {
+    return this.#isResponseClosed
   }
 
   abort (reason: AbortReason): void {
@@ -63,8 +72,9 @@ export class InFlightRequest {
     return promise
   }
 
-  /** Must be called once, when the response was sent or cannot be sent any more. */
+  /** Must be called when the response was sent or cannot be sent any more. Further calls do nothing. */
   onResponseClosed (): void {
+    if (this.#isResponseClosed) return
     this.#isResponseClosed = true
     if (!this.reply.raw.writableFinished) this.abort(new ClientDisconnectedError())
     if (!this.#hasWork) this.#onEnd()
@@ -79,6 +89,7 @@ export class InFlightRequests {
   readonly #background = new Set<UpstreamRecord>()
   readonly #listeners: readonly RequestEndListener[]
   #onIdle: (() => void) | undefined
+  #nextSequence = 0
 
   /** @param listeners called in this order at the end of each request, synchronously: they must not throw */
   constructor (listeners: readonly RequestEndListener[]) {
@@ -136,13 +147,24 @@ export class InFlightRequests {
     for (const request of this.#requests) request.abort(new Problem('stopping', 'This service is stopping.'))
   }
 
-  /** Finds the request whose body is being read from this socket. Scans all requests, so it is for errors only. */
-  findReading (socket: Duplex): InFlightRequest | undefined {
+  /**
+   * Finds the request that arrived last on this connection, unless its response is closed. Node sends responses in the
+   * order of the requests, so those of all earlier requests are closed before. Scans all requests.
+   */
+  findLast (socket: Duplex): InFlightRequest | undefined {
+    let last: InFlightRequest | undefined
     for (const request of this.#requests) {
-      const { raw } = request.reply.request
-      if (raw.socket === socket && !raw.complete) return request
+      if (request.reply.request.raw.socket !== socket || request.isResponseClosed) continue
+      if (last === undefined || request.sequence > last.sequence) last = request
     }
-    return undefined
+    return last
+  }
+
+  /** Ends the requests of a closed connection. Only needed where Node does not report their responses as closed. */
+  endConnection (socket: Duplex): void {
+    for (const request of this.#requests) {
+      if (request.reply.request.raw.socket === socket) request.onResponseClosed()
+    }
   }
 
   /**
@@ -162,7 +184,7 @@ export class InFlightRequests {
 
   /** Adds a request. It is removed when it ends. */
   add (record: RequestRecord, reply: FastifyReply): InFlightRequest {
-    const request = new InFlightRequest(record, reply, () => this.#end(request, slot))
+    const request = new InFlightRequest(record, reply, this.#nextSequence++, () => this.#end(request, slot))
     const slot = this.#requests.add(request)
     // Emitted when the response was sent, and when the connection closes before that.
     reply.raw.once('close', () => request.onResponseClosed())
@@ -199,8 +221,9 @@ export const inFlightPlugin = fp<InFlightOptions>(async (app, { inFlight, startR
     request.inFlight = inFlight.add(startRecord(request), reply)
     done()
   })
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (inFlight.isDraining) reply.header('connection', 'close')
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // A later request on the same connection is answered too, so the connection closes after that.
+    if (inFlight.isDraining && inFlight.findLast(request.raw.socket) === request.inFlight) closeAfterResponse(reply)
     done(null, payload)
   })
 })

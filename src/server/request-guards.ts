@@ -2,7 +2,9 @@
 import fp from 'fastify-plugin'
 import type { AllowedMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
+import { findClosingProblem } from './connection-close.ts'
 import { Problem } from './problem.ts'
 
 /**
@@ -13,11 +15,15 @@ export const requestGuardsPlugin = fp<{ allowedMethods: AllowedMethods }>(async 
   app.addHook('onRoute', route => allowedMethods.add(route))
   app.setNotFoundHandler(request => { throw allowedMethods.problemFor(request.raw.url) })
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
-    done(request.is404 ? allowedMethods.problemFor(request.raw.url) : checkRequestHead(request.raw))
+    reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
+    done(findClosingProblem(request.raw.socket) ?? checkRequest(request, allowedMethods))
   })
 })
+
+function checkRequest ({ is404, raw }: FastifyRequest, allowedMethods: AllowedMethods): Problem | undefined {
+  // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
+  return is404 ? allowedMethods.problemFor(raw.url) : checkRequestHead(raw)
+}
 
 type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>
 

@@ -156,7 +156,7 @@ t.test('a request whose caller disconnects while it waits is not sent', async t 
   caller.write(`POST /companies/101/users HTTP/1.1\r\n${head}\r\n\r\n${body}`)
   await new Promise(resolve => service.app.fastify.server.once('request', resolve))
   const nextResponse = sendJson(service.usersUrl, userBody(3))
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
   t.equal((await nextResponse).status, 201)
   await waitUntil(() => service.lines.some(({ status }) => status === 499))
   t.strictSame(receivedIndexes(service), ['1', '3'])

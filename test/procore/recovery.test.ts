@@ -225,7 +225,7 @@ t.test('if the caller has disconnected the response is awaited, but no lookup is
   const head = `host: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
   caller.write(`POST /companies/101/users HTTP/1.1\r\n${head}\r\n\r\n${body}`)
   await waitUntil(() => emulator.api.directory.users.size === 1)
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
   await waitUntil(() => lines.some(({ msg }) => msg === 'request'))
   const requestLines = lines.filter(({ msg }) => msg === 'request')
   t.match(requestLines, [{ status: 499, code: 'procore_timeout', outcome: 'unknown' }])

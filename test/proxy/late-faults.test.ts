@@ -229,7 +229,7 @@ t.test('a caller that disconnects during a streamed form is logged with 499, and
   const caller = new RawConnection(service.port)
   caller.write(createUserFormHead(formBytes, ...headerLines)).write(avatar)
   await waitUntil(() => service.emulator.apiRequests.length === 1)
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
   await once(caller.socket, 'close')
   const { line, requests, outcomes, auditLines, span } = await repeatAndReadTrail(t, service, receiver)
   const expectedLine = { status: 499, code: undefined, outcome: 'not_sent', bodyMode: 'streamed' }

@@ -59,12 +59,11 @@ t.test('a caller that disconnects during a streamed form cuts off the request to
 })
 
 t.test('a caller that disconnects during a buffered form causes no request to Procore', async t => {
-  const { port, emulator, lines } = await startService(t)
+  const { port, emulator, lines, app } = await startService(t)
   const caller = new RawConnection(port)
   caller.write(createUserFormHead(1000)).write(multipartPart({ name: 'user[last_name]', data: 'Doe' }))
-  await once(caller.socket, 'connect')
-  await new Promise(resolve => caller.socket.write('', resolve))
-  caller.socket.destroy()
+  await waitUntil(() => app.inFlight.count === 1)
+  caller.socket.resetAndDestroy()
   await waitUntil(() => lines.some(({ status }) => status === 499))
   t.equal(emulator.apiRequests.length, 0)
 })

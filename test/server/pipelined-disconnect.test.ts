@@ -66,7 +66,7 @@ async function sendAndDisconnect (service: Service, { requests, sentCount }: Pip
   const caller = new RawConnection(port)
   caller.write(Buffer.from(requests.join(''), 'latin1'))
   await waitUntil(() => emulator.apiRequests.length === sentCount && receivedCount === requests.length)
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
 }
 
 for (const row of rows) {

@@ -33,7 +33,7 @@ async function requestAndLeave (service: Service, hasStarted: () => boolean): Pr
   const caller = new RawConnection(service.port)
   caller.write(requestHead(tradesPath, headers, 'GET'))
   await waitUntil(hasStarted)
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
   await waitUntil(() => findRequestLine(service) !== undefined)
 }
 

@@ -86,7 +86,7 @@ t.test('a request whose caller disconnected is logged with status 499', async t 
     `--${boundary}\r\n`,
   ].join('\r\n'))
   await new Promise(resolve => service.app.fastify.server.once('request', resolve))
-  caller.socket.destroy()
+  caller.socket.resetAndDestroy()
   await waitUntil(() => requestLines(service).length > 0)
   t.match(requestLines(service), [{ status: 499, companyId: 101 }])
 })
