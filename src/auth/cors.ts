@@ -9,20 +9,18 @@ const exposedHeaders = [
   'ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset',
   'link', 'total', 'per-page', 'age', 'etag',
 ]
-const allowedHeaders = [
-  'authorization', 'content-type', 'idempotency-key', 'idempotency-token',
-  'x-request-id', 'traceparent', 'if-none-match',
-]
 
-/** Without origins no CORS headers are sent. */
+/**
+ * Without origins no CORS headers are sent. For a listed origin, a preflight allows all headers that it asks for: pages
+ * send headers of their upload and tracing libraries, and the service ignores headers that it does not know. Credentials
+ * are allowed, because pages send requests with `credentials: 'include'` although the service uses no cookies.
+ */
 export const corsPlugin = fp<{ origins: readonly string[] }>(async (app, { origins }) => {
   if (origins.length === 0) return
   await app.register(cors, {
     origin: [...origins],
-    // Pages set the Authorization header themselves, so cookies are not needed.
-    credentials: false,
+    credentials: true,
     exposedHeaders,
-    allowedHeaders,
     methods: ['GET', 'POST', 'PATCH'],
     maxAge: limits.cors.preflightSeconds,
     strictPreflight: false,

@@ -176,7 +176,11 @@ function isNetwork (text: string): boolean {
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
 }
 
+/**
+ * Whether the text is an origin as browsers and apps send it, such as https://app.example.com or capacitor://localhost.
+ * A wildcard would match no origin.
+ */
 function isOrigin (text: string): boolean {
   const url = URL.parse(text)
-  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.origin === text
+  return url !== null && url.host !== '' && !text.includes('*') && `${url.protocol}//${url.host}` === text
 }

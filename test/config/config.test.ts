@@ -174,7 +174,10 @@ t.test('networks, origins and a proxy', async t => {
     t.strictSame(issues, [])
   })
   const invalidNetworks = ['10.0.0.0/33', 'all', '1', 'loopback', '10.0.0.0/8/8', 'true']
-  const invalidOrigins = ['*', 'a.example.com', 'https://a.example.com/', 'https://a.example.com/x', 'null']
+  const invalidOrigins = [
+    '*', 'a.example.com', 'https://a.example.com/', 'https://a.example.com/x', 'null', 'https://*.example.com',
+    'https://a.example.com:*', 'capacitor://', 'https://a.example.com:443',
+  ]
   const rows = [
     ...invalidNetworks.map(value => ({ name: 'TRUSTED_PROXIES', value })),
     ...invalidOrigins.map(value => ({ name: 'CORS_ORIGINS', value })),
