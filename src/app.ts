@@ -57,7 +57,7 @@ export async function buildApp (
   logs: Logs,
   endpoints = createEndpoints(config.endpoints)
 ): Promise<App> {
-  const { auth, body, cache, procore: { clientSecret }, proxy, telemetry } = config
+  const { auth, body, cache, procore: { clientSecret }, proxy, storage, telemetry } = config
   const { log, output: logOutput } = logs
   const tracing = await loadTracing(telemetry, log)
   const sharedState = await loadSharedState(config, log)
@@ -91,7 +91,9 @@ export async function buildApp (
     bodyLimits: body,
     maxUploadsPerCaller: auth.maxUploads,
     procore,
-    idempotency: new Idempotency(sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), clientSecret),
+    idempotency: new Idempotency(
+      sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), storage.stateKeys.at(-1) ?? clientSecret
+    ),
     audit: new Audit(logs, clientSecret),
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,

@@ -50,6 +50,7 @@ export const EnvSchema = Type.Object({
   RATE_LIMIT_MAX_WAIT_MS: milliseconds(3_000, 0),
   PROCORE_RATE_LIMIT_SCOPE: stringEnum(['company', 'service'], { default: 'company' }),
   STATE_CODES: stringEnum(['iso', 'any'], { default: 'iso' }),
+  STATE_KEYS: commaSeparated(),
   PICK_LIST_CACHE_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60 }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
@@ -65,7 +66,9 @@ export const EnvSchema = Type.Object({
 export type Env = Static<typeof EnvSchema>
 
 /** Variables that can also be set as `<NAME>_FILE`, the path of a file that contains the value. */
-export const secretFileVariables = ['PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET', 'REDIS_URL'] as const
+export const secretFileVariables = [
+  'PROCORE_CLIENT_ID', 'PROCORE_CLIENT_SECRET', 'REDIS_URL', 'STATE_KEYS',
+] as const
 
 /** New names of renamed variables, by old name. */
 export const renamedVariables: Readonly<Record<string, string>> = {

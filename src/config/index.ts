@@ -179,6 +179,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
     storage: {
       /** Redis, which replicas share; may contain a password. Undefined: state stays in this process. */
       redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl),
+      /** Keys of the encrypted and named state in Redis, newest first. Empty: derived from the client secret. */
+      stateKeys: parsedEnv.stateKeys.map(stateKey => new Secret(stateKey)),
       /** Handling of requests with an Idempotency-Key while Redis is down. */
       redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS,
     },

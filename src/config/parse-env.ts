@@ -26,6 +26,7 @@ export interface ParsedEnv {
   loginUrl: string
   proxyUrl: string
   redisUrl: string
+  stateKeys: readonly string[]
   companyIds: ReadonlySet<number>
   permissionTemplateIds: ReadonlySet<number>
   allowedHosts: readonly string[]
@@ -57,6 +58,7 @@ class EnvParser {
       loginUrl: this.#origin('PROCORE_LOGIN_URL'),
       proxyUrl: this.#httpUrl('HTTPS_PROXY', true),
       redisUrl: this.#redisUrl('REDIS_URL'),
+      stateKeys: this.#list('STATE_KEYS', () => true, 'keys'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
       allowedHosts: this.#list('ALLOWED_HOSTS', isHostPattern, 'host names, addresses or *.suffix').map(toHostName),

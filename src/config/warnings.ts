@@ -5,7 +5,7 @@ import { canIdentifyCallers } from './index.ts'
  * Returns a warning for each protection that is off, to log at startup. Warnings name variables and never contain
  * values.
  */
-export function insecureSettings ({ auth, endpoints, body, procore, obsoleteVariables }: Config): string[] {
+export function insecureSettings ({ auth, endpoints, body, procore, storage, obsoleteVariables }: Config): string[] {
   const { jwt, companyIds, ratePerMinute } = auth
   const messages: string[] = []
   if (jwt === undefined) {
@@ -25,6 +25,9 @@ export function insecureSettings ({ auth, endpoints, body, procore, obsoleteVari
   }
   if (body.maxUploads >= procore.connections) {
     messages.push('MAX_CONCURRENT_UPLOADS is not below UPSTREAM_CONNECTIONS: uploads can use every connection')
+  }
+  if (storage.redisUrl !== undefined && storage.stateKeys.length === 0) {
+    messages.push('STATE_KEYS is empty: a change of the client secret makes stored idempotency keys unreadable')
   }
   for (const name of obsoleteVariables) messages.push(`${name} was renamed and is ignored: remove it`)
   return messages

@@ -42,6 +42,10 @@ export interface ValidatedBody {
   values: FieldValues
   /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */
   validated: Promise<BodyValidation>
+  /**
+   * Sets an action to wait for once the whole body is valid, before its last byte is sent. Absent for a buffered body.
+   */
+  beforeEnd? (action: (imageDigest: string) => Promise<void>): void
   /** Aborts with the request, or when the rest of a stream turns out to be invalid. Absent for a buffered body. */
   signal?: AbortSignal
   /** Stops sending: destroys the stream, while the rest of the body is still read and validated. */

@@ -29,17 +29,21 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
   /**
    * @throws {Problem} `overloaded`, with the outcome `not_sent`, if Redis is unavailable and the policy is to reject
    */
-  async claim (id: string): Promise<IdempotencyRecord | undefined> {
+  async claim (id: string, fingerprint: string | undefined): Promise<IdempotencyRecord | undefined> {
     if (this.#inFlight.has(id)) return { state: 'running' }
     const known = this.#local.peek(id)
     if (known !== undefined) return known.state === 'unknown' ? this.#preferCompleted(id, known) : known
     this.#inFlight.set(id, 'shared')
-    const found = await this.#claimShared(id).catch((error: unknown) => {
+    const found = await this.#claimShared(id, fingerprint).catch((error: unknown) => {
       this.#inFlight.delete(id)
       throw error
     })
     if (found !== undefined) this.#inFlight.delete(id)
     return found
+  }
+
+  async setFingerprint (id: string, fingerprint: string): Promise<void> {
+    if (this.#inFlight.get(id) === 'shared') await this.#shared.setFingerprint(id, fingerprint)
   }
 
   async settle (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): Promise<void> {
@@ -64,9 +68,9 @@ export class FallbackIdempotencyStore implements IdempotencyStore {
     return found?.state === 'answered' ? found : known
   }
 
-  async #claimShared (id: string): Promise<IdempotencyRecord | undefined> {
+  async #claimShared (id: string, fingerprint: string | undefined): Promise<IdempotencyRecord | undefined> {
     try {
-      return await this.#shared.claim(id)
+      return await this.#shared.claim(id, fingerprint)
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
       if (this.#outagePolicy === 'refuse') {

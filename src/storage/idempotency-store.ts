@@ -44,8 +44,13 @@ export type IdempotencyRecord = { state: 'running' } | CompletedRecord | Indeter
  * `limits.idempotency.ttlMs`.
  */
 export interface IdempotencyStore {
-  /** Claims a free key and returns undefined. If the key is in use, returns its record instead. */
-  claim (id: string): Promise<IdempotencyRecord | undefined>
+  /**
+   * Claims a free key and returns undefined. If the key is in use, returns its record instead.
+   * @param fingerprint undefined if the body is not complete yet
+   */
+  claim (id: string, fingerprint: string | undefined): Promise<IdempotencyRecord | undefined>
+  /** Adds the fingerprint of the request that claimed the key, once it is known. */
+  setFingerprint (id: string, fingerprint: string): Promise<void>
   /**
    * Records how the request that claimed the key ended.
    * @param callerId the caller in whose share of the memory the record is; empty if callers cannot be distinguished

@@ -29,19 +29,25 @@ export function createSharedState (
   { storage, procore }: Pick<Config, 'storage' | 'procore'>, redisUrl: Secret, log: Logger
 ): SharedState {
   const redis = new RedisConnection(redisUrl, log)
-  const encryptor = new Encryptor(procore.clientSecret)
-  const redisIdempotencyStore = new RedisIdempotencyStore(redis, encryptor)
+  const clientSecretEncryptor = new Encryptor(procore.clientSecret)
+  const stateEncryptors = storage.stateKeys.map(stateKey => new Encryptor(stateKey))
+  const [newestEncryptor = clientSecretEncryptor] = stateEncryptors
+  const redisIdempotencyStore = new RedisIdempotencyStore(
+    redis, stateEncryptors.length > 0 ? stateEncryptors : [clientSecretEncryptor], clientSecretEncryptor
+  )
   const idempotencyStore = new FallbackIdempotencyStore(
     redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
   )
-  const pseudonymize = (callerId: string) => encryptor.pseudonymize(callerId)
+  const pseudonymize = (callerId: string) => newestEncryptor.pseudonymize(callerId)
   const rateLimiter = new SharedRateLimiter(redis, pseudonymize)
   return {
     redis,
     pseudonymize,
     idempotencyStore,
     rateLimiter,
-    withSharedAccessToken: fetchAccessToken => withSharedAccessToken(redis, encryptor, fetchAccessToken),
+    withSharedAccessToken: fetchAccessToken => {
+      return withSharedAccessToken(redis, clientSecretEncryptor, fetchAccessToken)
+    },
     close: async () => {
       redisIdempotencyStore.close()
       await redis.waitUntilIdle()

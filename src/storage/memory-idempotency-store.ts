@@ -47,6 +47,9 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     return found
   }
 
+  /** A request that runs ends with this process, and its key with it. */
+  async setFingerprint (): Promise<void> {}
+
   async settle (id: string, record: CompletedRecord | IndeterminateRecord, callerId: string): Promise<void> {
     this.#running.delete(id)
     this.#remove(id)

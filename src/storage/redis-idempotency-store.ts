@@ -12,9 +12,22 @@ import { deserialize, serialize } from './stored-idempotency-record.ts'
 import type { LeaseTiming, RedisConnection } from './redis.ts'
 import type { Encryptor } from './encryption.ts'
 
+/**
+ * A name of an idempotency key in Redis, and the encryption of the records under it. A key has one name for each state
+ * key. All of them are claimed and settled together, so that replicas that do not know the newest state key yet see
+ * every key, and a key stays in use when the state keys change.
+ */
+interface KeyName {
+  redisKey: string
+  encryptor: Encryptor
+}
+
 interface ActiveLease {
   holderId: string
+  names: readonly KeyName[]
   claimedAtMs: number
+  /** For each name, the encrypted record that counts if this replica dies. Empty until the body is complete. */
+  recordsIfLost: readonly string[]
   /** The final record is being written. From then on a renewal must not create the key again. */
   isReleasing: boolean
 }
@@ -22,15 +35,26 @@ interface ActiveLease {
 /** Responses of more than `limits.redis.recordMaxBytes` are not stored. A repeat of such a success looks it up. */
 export class RedisIdempotencyStore implements IdempotencyStore {
   readonly #redis: RedisConnection
-  readonly #encryptor: Encryptor
+  readonly #stateEncryptors: readonly Encryptor[]
+  readonly #clientSecretEncryptor: Encryptor
   /** Leases of the requests that this replica runs, by id. */
   readonly #leases = new Map<string, ActiveLease>()
   readonly #renewalTimer: NodeJS.Timeout
   readonly #leaseMs: number
 
-  constructor (redis: RedisConnection, encryptor: Encryptor, { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis) {
+  /**
+   * @param stateEncryptors one for each state key, newest first
+   * @param clientSecretEncryptor encrypts the records that replicas of version 0.1 read
+   */
+  constructor (
+    redis: RedisConnection,
+    stateEncryptors: readonly Encryptor[],
+    clientSecretEncryptor: Encryptor,
+    { leaseMs, leaseRenewMs }: LeaseTiming = limits.redis
+  ) {
     this.#redis = redis
-    this.#encryptor = encryptor
+    this.#stateEncryptors = stateEncryptors
+    this.#clientSecretEncryptor = clientSecretEncryptor
     this.#leaseMs = leaseMs
     this.#renewalTimer = setInterval(() => this.#extendLeases(), leaseRenewMs).unref()
   }
@@ -41,36 +65,46 @@ export class RedisIdempotencyStore implements IdempotencyStore {
   }
 
   /** @throws {StoreUnavailableError} */
-  async claim (id: string): Promise<IdempotencyRecord | undefined> {
+  async claim (id: string, fingerprint: string | undefined): Promise<IdempotencyRecord | undefined> {
     const holderId = randomUUID()
+    const names = this.#getNames(id)
+    const recordsIfLost = encryptLost(id, names, fingerprint)
     const wasUp = this.#redis.isUp
-    const claim = () => {
-      return this.#redis.script('claim-key', [redisKey(id)], [holderId, this.#leaseMs, limits.idempotency.ttlMs])
-    }
+    const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, ...recordsIfLost]
+    const claim = () => this.#run('claim-key', names, args)
     try {
       // A claim may be repeated: the script grants the key to its holder again.
       const reply = await claim().catch(async (error: unknown) => {
         if (wasUp && await this.#redis.waitForProbe()) return claim()
         throw error
       })
-      if (Array.isArray(reply)) return this.#parseReply(id, reply)
-      this.#leases.set(id, { holderId, claimedAtMs: Date.now(), isReleasing: false })
+      if (Array.isArray(reply)) return parseReplies(id, names, reply)
+      this.#leases.set(id, { holderId, names, claimedAtMs: Date.now(), recordsIfLost, isReleasing: false })
       return undefined
     } catch (error) {
       // Redis may have run the script although its reply was lost.
-      if (wasUp) {
-        const release = () => this.#redis.script('release-key', [redisKey(id)], [holderId])
-        this.#redis.runOrRetryLater(release).catch(() => {})
-      }
+      if (wasUp) this.#redis.runOrRetryLater(() => this.#run('release-key', names, [holderId])).catch(() => {})
       throw error
     }
   }
 
+  /**
+   * Stores the fingerprint of a running request, so that its outcome can be looked up even if this replica dies. Never
+   * rejects: without a fingerprint the outcome stays unknown.
+   */
+  async setFingerprint (id: string, fingerprint: string): Promise<void> {
+    const lease = this.#leases.get(id)
+    if (lease === undefined) return
+    lease.recordsIfLost = encryptLost(id, lease.names, fingerprint)
+    await this.#extend(lease)
+  }
+
   /** Returns the record of a key without claiming it. Returns undefined while Redis is unavailable. */
   async peek (id: string): Promise<IdempotencyRecord | undefined> {
+    const names = this.#getNames(id)
     const args = ['', this.#leaseMs, limits.idempotency.ttlMs]
-    const reply = await this.#redis.script('claim-key', [redisKey(id)], args).catch(() => undefined)
-    return Array.isArray(reply) ? this.#parseReply(id, reply) : undefined
+    const reply = await this.#run('claim-key', names, args).catch(() => undefined)
+    return Array.isArray(reply) ? parseReplies(id, names, reply) : undefined
   }
 
   /**
@@ -79,26 +113,37 @@ export class RedisIdempotencyStore implements IdempotencyStore {
    */
   async settle (id: string, record: CompletedRecord | IndeterminateRecord): Promise<void> {
     const lease = this.#leases.get(id)
-    const encrypted = this.#encrypt(id, record)
+    const names = lease?.names ?? this.#getNames(id)
     const isCompleted = record.state === 'answered' ? '1' : '0'
-    const args = [lease?.holderId ?? '', encrypted, limits.idempotency.ttlMs, isCompleted]
-    await this.#finish(id, lease, () => this.#redis.script('settle-key', [redisKey(id)], args))
+    const records = names.map(({ encryptor }) => encryptRecord(id, encryptor, record))
+    const args = [lease?.holderId ?? '', limits.idempotency.ttlMs, isCompleted, ...records]
+    await this.#finish(id, lease, () => this.#run('settle-key', names, args))
   }
 
   /** Resolves as `settle` does. A key that this replica has not claimed is left unchanged. */
   async release (id: string): Promise<void> {
     const lease = this.#leases.get(id)
     if (lease === undefined) return
-    await this.#finish(id, lease, () => this.#redis.script('release-key', [redisKey(id)], [lease.holderId]))
+    await this.#finish(id, lease, () => this.#run('release-key', lease.names, [lease.holderId]))
   }
 
-  #parseReply (id: string, [state, encrypted, agoMs]: readonly unknown[]): IdempotencyRecord {
-    if (state === 'running') return { state: 'running' }
-    const sentAtMs = Date.now() - Number(agoMs)
-    const hasRecord = typeof encrypted === 'string' && encrypted !== ''
-    const record = hasRecord ? deserialize(this.#encryptor.decrypt(id, encrypted), sentAtMs) : undefined
-    // The outcome is unknown: the replica died, or the secret was changed since.
-    return record ?? { state: 'unknown', fingerprint: '', sentAtMs, code: 'procore_unreachable' }
+  /**
+   * Version 0.1 knows the id itself as the only name, so that name is used too, until no replica of that version runs
+   * and its keys have expired.
+   */
+  #getNames (id: string): readonly KeyName[] {
+    return [
+      ...this.#stateEncryptors.map(encryptor => ({ redisKey: `key:${encryptor.pseudonymize(id)}`, encryptor })),
+      { redisKey: `key:${id}`, encryptor: this.#clientSecretEncryptor },
+    ]
+  }
+
+  #run (
+    script: 'claim-key' | 'extend-key' | 'settle-key' | 'release-key',
+    names: readonly KeyName[],
+    args: ReadonlyArray<string | number>
+  ): Promise<unknown> {
+    return this.#redis.script(script, names.map(({ redisKey }) => redisKey), args)
   }
 
   /** Writes the end of a request, later if Redis is unavailable. The lease is renewed until then. */
@@ -112,20 +157,59 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     return Promise.race([finished, timeout])
   }
 
-  /** Leaves out a large response, since a large value would block Redis. */
-  #encrypt (id: string, record: CompletedRecord | IndeterminateRecord): string {
-    const encrypted = this.#encryptor.encrypt(id, serialize(record))
-    if (encrypted.length <= limits.redis.recordMaxBytes || record.state === 'unknown') return encrypted
-    return this.#encryptor.encrypt(id, serialize(withoutResponse(record)))
+  #extendLeases (): void {
+    for (const lease of this.#leases.values()) this.#extend(lease).catch(() => {})
   }
 
-  #extendLeases (): void {
-    for (const [id, { holderId, claimedAtMs, isReleasing }] of this.#leases) {
-      const claimedAgoMs = isReleasing ? '' : Date.now() - claimedAtMs
-      const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, claimedAgoMs]
-      this.#redis.script('extend-key', [redisKey(id)], args).catch(() => {})
-    }
+  async #extend ({ holderId, names, claimedAtMs, recordsIfLost, isReleasing }: ActiveLease): Promise<void> {
+    const claimedAgoMs = isReleasing ? '' : Date.now() - claimedAtMs
+    const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, claimedAgoMs, ...recordsIfLost]
+    await this.#run('extend-key', names, args).catch(() => {})
   }
 }
 
-const redisKey = (id: string) => `key:${id}`
+/** Encrypts the record of a request that is about to be sent, as it counts if this replica dies. */
+function encryptLost (id: string, names: readonly KeyName[], fingerprint: string | undefined): string[] {
+  if (fingerprint === undefined) return names.map(() => '')
+  const record: IndeterminateRecord = {
+    state: 'unknown', fingerprint, sentAtMs: Date.now(), code: 'procore_unreachable',
+  }
+  return names.map(({ encryptor }) => encryptRecord(id, encryptor, record))
+}
+
+/** Leaves out a large response, since a large value would block Redis. */
+function encryptRecord (id: string, encryptor: Encryptor, record: CompletedRecord | IndeterminateRecord): string {
+  const encrypted = encryptor.encrypt(id, serialize(record))
+  if (encrypted.length <= limits.redis.recordMaxBytes || record.state === 'unknown') return encrypted
+  return encryptor.encrypt(id, serialize(withoutResponse(record)))
+}
+
+/**
+ * Returns what is known about a key: that it is running under one of its names, or the most that one of its records
+ * says.
+ */
+function parseReplies (id: string, names: readonly KeyName[], replies: readonly unknown[]): IdempotencyRecord {
+  const records = names.flatMap(({ encryptor }, index) => {
+    const reply: unknown = replies[index]
+    return Array.isArray(reply) && reply[0] !== '' ? [parseReply(id, encryptor, reply)] : []
+  })
+  return records.find(({ state }) => state === 'running') ??
+    records.find(({ state }) => state === 'answered') ??
+    records.find(record => record.state === 'unknown' && record.fingerprint !== '') ??
+    records[0] ?? lostRecord(Date.now())
+}
+
+function parseReply (
+  id: string, encryptor: Encryptor, [state, encrypted, agoMs]: readonly unknown[]
+): IdempotencyRecord {
+  if (state === 'running') return { state: 'running' }
+  const claimedAtMs = Date.now() - Number(agoMs)
+  const hasRecord = typeof encrypted === 'string' && encrypted !== ''
+  const record = hasRecord ? deserialize(encryptor.decrypt(id, encrypted), claimedAtMs) : undefined
+  return record ?? lostRecord(claimedAtMs)
+}
+
+/** The replica died before the body was complete, or the record was encrypted with a key that is not known. */
+function lostRecord (sentAtMs: number): IndeterminateRecord {
+  return { state: 'unknown', fingerprint: '', sentAtMs, code: 'procore_unreachable' }
+}

@@ -24,20 +24,13 @@ export interface LeaseTiming {
   leaseRenewMs: number
 }
 
-/** The scripts under `lua/`, each with the number of its Redis keys. */
-const scripts = {
-  'claim-key': 1,
-  'settle-key': 1,
-  'release-key': 1,
-  'extend-key': 1,
-  'read-rate-limit': 2,
-  'replace-rate-limit': 2,
-  'count-request': 1,
-  lock: 1,
-  unlock: 1,
-} as const
+/** The scripts under `lua/`. */
+const scripts = [
+  'claim-key', 'settle-key', 'release-key', 'extend-key', 'read-rate-limit', 'replace-rate-limit', 'count-request',
+  'lock', 'unlock',
+] as const
 
-export type ScriptName = keyof typeof scripts
+export type ScriptName = typeof scripts[number]
 
 /** After this many failed probes the client reconnects. */
 const probesPerConnection = 5
@@ -81,9 +74,9 @@ export class RedisConnection {
       reconnectOnError: error => error.message.startsWith('READONLY'),
       retryStrategy: attempts => Math.min(attempts * 100, limits.redis.probeMs),
     })
-    for (const [name, numberOfKeys] of Object.entries(scripts)) {
+    for (const name of scripts) {
       const lua = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8')
-      this.#client.defineCommand(name, { lua, numberOfKeys })
+      this.#client.defineCommand(name, { lua })
     }
     this.#client.on('error', error => this.#markDown(error))
     this.#client.on('close', () => this.#markDown(new Error('The connection to Redis was closed.')))
@@ -132,7 +125,7 @@ export class RedisConnection {
       const command: unknown = Reflect.get(client, name)
       if (typeof command !== 'function') throw new TypeError(`The script ${name} is not defined.`)
       const prefixedKeys = redisKeys.map(redisKey => redisKeyPrefix + redisKey)
-      const reply: unknown = await command.call(client, ...prefixedKeys, ...args)
+      const reply: unknown = await command.call(client, prefixedKeys.length, ...prefixedKeys, ...args)
       return reply
     })
   }

@@ -119,15 +119,18 @@ t.test('lists, enums and integers are parsed', async t => {
     ...minimalEnv,
     PROCORE_COMPANY_IDS: ' 101, 102,,562949953421312',
     STATE_CODES: 'any',
+    STATE_KEYS: 'newest, oldest',
     PORT: '0',
     DRAIN_DELAY_MS: '5000',
   })
+  t.strictSame(config.storage.stateKeys.map(stateKey => stateKey.reveal()), ['newest', 'oldest'])
   t.strictSame([...config.auth.companyIds], [101, 102, 562949953421312])
   t.match(config, { endpoints: { stateCodes: 'any' }, listen: { port: 0 }, shutdown: { drainDelayMs: 5000 } })
 })
 
 t.test('a list that is set but has no items, which would disable a limit', async t => {
-  for (const name of ['PROCORE_COMPANY_IDS', 'PERMISSION_TEMPLATE_IDS', 'TRUSTED_PROXIES', 'CORS_ORIGINS']) {
+  const lists = ['PROCORE_COMPANY_IDS', 'PERMISSION_TEMPLATE_IDS', 'TRUSTED_PROXIES', 'CORS_ORIGINS', 'STATE_KEYS']
+  for (const name of lists) {
     for (const value of [',', ' , ', ' ']) {
       t.test(`${name}='${value}' is rejected`, async t => {
         const issues = collectIssues({ ...minimalEnv, [name]: value })

@@ -20,6 +20,9 @@ import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
 /** The lease is longer than a busy machine delays a process. */
 const leaseTiming = { leaseMs: 1000, leaseRenewMs: 200 }
 const createEncryptor = () => new Encryptor(new Secret('a secret of the test'))
+const createStore = (redis: RedisConnection) => {
+  return new RedisIdempotencyStore(redis, [createEncryptor()], createEncryptor(), leaseTiming)
+}
 
 // Most of the time is spent waiting for leases to expire.
 t.jobs = 4
@@ -106,16 +109,16 @@ t.test('the last permit counts as used after its lease, until the reset', { skip
 
 t.test('a key is running while its replica lives, and unknown when the replica died', { skip }, async t => {
   const redis = await connectToRedis(t)
-  const { dying, living } = createPair(t, () => new RedisIdempotencyStore(redis, createEncryptor(), leaseTiming))
+  const { dying, living } = createPair(t, () => createStore(redis))
   const startedAtMs = Date.now()
-  t.equal(await dying.claim('a'), undefined)
+  t.equal(await dying.claim('a', undefined), undefined)
   const claimedAtMs = Date.now()
-  await repeatForTwoLeases(async () => { t.match(await living.claim('a'), { state: 'running' }) })
+  await repeatForTwoLeases(async () => { t.match(await living.claim('a', undefined), { state: 'running' }) })
   dying.close()
   let requestedAtMs = 0
   const lost = await pollUntilDefined(async () => {
     requestedAtMs = Date.now()
-    const found = await living.claim('a')
+    const found = await living.claim('a', undefined)
     return found?.state === 'running' ? undefined : found
   })
   const replyMs = Date.now() - requestedAtMs
@@ -181,14 +184,14 @@ t.test('a stored wait of years is shortened to one hour, once for all replicas',
 t.test('a key that Redis loses while its request runs is written again', { skip }, async t => {
   const redis = await connectToRedis(t)
   const { dying: running, living: other } = createPair(t, () => {
-    return new RedisIdempotencyStore(redis, createEncryptor(), leaseTiming)
+    return createStore(redis)
   })
-  t.equal(await running.claim('a'), undefined)
+  t.equal(await running.claim('a', undefined), undefined)
   await redis.run(client => client.flushall())
   await pollUntilDefined(async () => {
     return await redis.run(client => client.exists('procore-bff:key:a')) === 1 ? true : undefined
   })
-  t.match(await other.claim('a'), { state: 'running' })
+  t.match(await other.claim('a', undefined), { state: 'running' })
   await running.release('a')
   await sleep(leaseTiming.leaseRenewMs * 2)
   t.equal(await other.peek('a'), undefined, 'it is free after the request')
@@ -196,11 +199,10 @@ t.test('a key that Redis loses while its request runs is written again', { skip 
 
 t.test('a completed record is never replaced by an unknown outcome of another replica', { skip }, async t => {
   const redis = await connectToRedis(t)
-  const encryptor = createEncryptor()
   const fallback = new FallbackIdempotencyStore(
-    new RedisIdempotencyStore(redis, encryptor, leaseTiming), new MemoryIdempotencyStore(), 'refuse'
+    createStore(redis), new MemoryIdempotencyStore(), 'refuse'
   )
-  const other = new RedisIdempotencyStore(redis, encryptor, leaseTiming)
+  const other = createStore(redis)
   const indeterminate: IndeterminateRecord = {
     state: 'unknown',
     fingerprint: 'f',
@@ -214,13 +216,13 @@ t.test('a completed record is never replaced by an unknown outcome of another re
     procoreRequestId: undefined,
     sentAtMs: Date.now(),
   }
-  t.equal(await fallback.claim('a'), undefined)
+  t.equal(await fallback.claim('a', undefined), undefined)
   await fallback.settle('a', indeterminate, '')
-  t.match(await fallback.claim('a'), { state: 'unknown' })
+  t.match(await fallback.claim('a', undefined), { state: 'unknown' })
   await other.settle('a', completed)
-  t.match(await fallback.claim('a'), { state: 'answered' })
+  t.match(await fallback.claim('a', undefined), { state: 'answered' })
   await other.settle('a', indeterminate)
-  t.match(await other.claim('a'), { state: 'answered' })
+  t.match(await other.claim('a', undefined), { state: 'answered' })
   other.close()
 })
 

@@ -65,6 +65,7 @@ class FormForwarder implements FormEvents {
   /** The whole form, if it was buffered to its end. */
   #bufferedBytes: Buffer = noBytes
   #hash: Hash | undefined
+  #beforeEnd: ((imageDigest: string) => Promise<void>) | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
 
@@ -85,7 +86,7 @@ class FormForwarder implements FormEvents {
     const endSpan = startSpan(record, 'validate')
     try {
       const end = await Promise.race([this.#reader.read(response), this.#answeredEarly.promise])
-      if (end !== 'early') this.#finish()
+      if (end !== 'early') await this.#finish()
     } catch (error) {
       return await this.#fail(error)
     } finally {
@@ -156,19 +157,23 @@ class FormForwarder implements FormEvents {
     this.#endBuffer(buffer, { kind: 'streaming', upstream })
     if (!upstream.push(buffer.bytes)) this.#reader.pause()
     const signal = AbortSignal.any([this.#context.signal, this.#sending.signal])
-    this.#sent = this.#context.send({ ...this.#toValidatedBody(upstream), signal })
+    this.#sent = this.#context.send({
+      ...this.#toValidatedBody(upstream), signal, beforeEnd: action => { this.#beforeEnd = action },
+    })
     // While an invalid form is read to its end, the failure of its request to Procore says nothing new.
     const onSettled = () => { if (this.#state.kind !== 'invalid') this.#answeredEarly.resolve('early') }
     this.#sent.then(onSettled, onSettled)
   }
 
   /** Writes the closing delimiter if the whole form is valid; otherwise throws, so that the form is never complete. */
-  #finish (): void {
+  async #finish (): Promise<void> {
     this.#parser.end()
     this.#validator.finalize()
     const problem = this.#validationProblem()
     if (problem !== undefined) throw problem
-    this.#validated.resolve({ kind: 'valid', imageDigest: this.#hash?.digest('hex') ?? '' })
+    const imageDigest = this.#hash?.digest('hex') ?? ''
+    this.#validated.resolve({ kind: 'valid', imageDigest })
+    await this.#beforeEnd?.(imageDigest)
     this.#write(this.#encoder.close())
     const state = this.#state
     if (state.kind === 'buffering') {

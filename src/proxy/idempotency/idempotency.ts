@@ -54,6 +54,7 @@ export class Idempotency {
   readonly #store: IdempotencyStore
   readonly #upstreamTokenHmacKey: Buffer
 
+  /** @param secret must stay the same for as long as the store has its keys */
   constructor (store: IdempotencyStore, secret: Secret) {
     this.#store = store
     this.#upstreamTokenHmacKey = Buffer.from(hkdfSync('sha256', secret.reveal(), '', 'idempotency-token', 32))
@@ -74,7 +75,7 @@ export class Idempotency {
     const id = hash('sha256', serializeScope(scope), 'base64url')
     let earlier: IdempotencyRecord | undefined
     try {
-      earlier = await this.#store.claim(id)
+      earlier = await this.#claim(id, request)
     } catch (error) {
       if (isAbortReason(error)) return { kind: 'failure', error }
       throw error
@@ -91,6 +92,20 @@ export class Idempotency {
     }
   }
 
+  /**
+   * The fingerprint is stored before Procore can act on the request, so that its outcome can be looked up even if this
+   * replica dies.
+   */
+  #claim (id: string, request: EndpointRequest): Promise<IdempotencyRecord | undefined> {
+    // Set before anything is awaited, because the form may end meanwhile.
+    request.body.beforeEnd?.(async imageDigest => {
+      const isClaimed = await claimed.then(earlier => earlier === undefined, () => false)
+      if (isClaimed) await this.#store.setFingerprint(id, fingerprintRequest(request, imageDigest))
+    })
+    const claimed = currentFingerprint(request).then(fingerprint => this.#store.claim(id, fingerprint))
+    return claimed
+  }
+
   async #replay (
     id: string, earlier: IdempotencyRecord, request: EndpointRequest, { reconcile }: IdempotentOperations
   ): Promise<UpstreamResult> {
@@ -102,7 +117,6 @@ export class Idempotency {
     const validation = await body.validated
     if (validation.kind === 'invalid') return { kind: 'failure', error: validation.reason }
     const fingerprint = fingerprintRequest(request, validation.imageDigest)
-    // A form that failed before its end has no fingerprint. Any request with its key is looked up, never sent.
     if (earlier.fingerprint !== '' && earlier.fingerprint !== fingerprint) {
       return failure('idempotency_key_reused', 'This idempotency key was used for a different request.')
     }
@@ -112,7 +126,10 @@ export class Idempotency {
       return earlier.result
     }
     const detail = 'The outcome of the first request with this idempotency key is unknown.'
-    const result = await reconcile(new Problem(earlier.code, detail, { outcome: 'unknown' }), earlier.sentAtMs)
+    const problem = new Problem(earlier.code, detail, { outcome: 'unknown' })
+    // It is not known whether the first request had these values, so that its record may be another person's.
+    if (earlier.fingerprint === '') return { kind: 'failure', error: problem }
+    const result = await reconcile(problem, earlier.sentAtMs)
     if (result.kind !== 'failure') await this.#settle(id, result, request, earlier.sentAtMs)
     return result
   }
