@@ -12,8 +12,8 @@ const exposedHeaders = [
 
 /**
  * Without origins no CORS headers are sent. For a listed origin, a preflight allows all headers that it asks for: pages
- * send headers of their upload and tracing libraries, and the service ignores headers that it does not know. Credentials
- * are allowed, because pages send requests with `credentials: 'include'` although the service uses no cookies.
+ * send headers of their upload and tracing libraries, and the service ignores headers that it does not know.
+ * Credentials are allowed, because pages send `credentials: 'include'`, although the service uses no cookies.
  */
 export const corsPlugin = fp<{ origins: readonly string[] }>(async (app, { origins }) => {
   if (origins.length === 0) return
