@@ -29,6 +29,15 @@ interface ListSection {
 /** A list, or the reason why it is missing. */
 type Section = ListSection | AbortReason
 
+/** Procore's response to one query, or the reason why there is none. */
+type Page = UpstreamSuccess | AbortReason
+
+/** A form, and the responses that it was built from. */
+interface BuiltForm {
+  pageBodies: readonly Buffer[]
+  success: UpstreamSuccess
+}
+
 interface ListSource {
   send: Send
   query: RecordValidator
@@ -46,6 +55,11 @@ export class UserFormBuilder {
   /** JSON without its closing brace. */
   readonly #constants: string
   readonly #constantsDigest: Buffer
+  /**
+   * The form of the latest responses, by the first of them. Cached responses keep their buffers, so equal buffers mean
+   * an equal form, and an entry goes with the cached response.
+   */
+  readonly #builtForms = new WeakMap<Buffer, BuiltForm>()
 
   constructor (
     metadata: FormMetadata, services: ProxyServices, { avatarMaxBytes, avatarMaxPixels }: Config['body']
@@ -64,7 +78,24 @@ export class UserFormBuilder {
 
   /** Fails with the first reason if no list is available. */
   async build (request: EndpointRequest): Promise<UpstreamResult> {
-    const [required, ...lists] = await this.#fetchLists(request)
+    const pagesByList = await this.#fetchLists(request)
+    const pages = pagesByList.flat()
+    const pageBodies = pages.flatMap(page => page instanceof Error ? [] : [page.body])
+    const [firstBody] = pageBodies
+    if (firstBody === undefined || pageBodies.length < pages.length) return this.#assemble(pagesByList, request)
+    const built = this.#builtForms.get(firstBody)
+    if (built !== undefined && built.pageBodies.every((body, index) => body === pageBodies[index])) {
+      const cacheInfo = oldestCacheInfo(pages)
+      request.record.cache = cacheInfo.cacheStatus
+      return { ...built.success, cacheInfo }
+    }
+    const result = this.#assemble(pagesByList, request)
+    if (result.kind === 'success') this.#builtForms.set(firstBody, { pageBodies, success: result })
+    return result
+  }
+
+  #assemble (pagesByList: ReadonlyArray<readonly Page[]>, request: EndpointRequest): UpstreamResult {
+    const [required, ...lists] = pagesByList.map(mergePages)
     const named = this.#lists.map(([name], index) => [name, lists[index]] as const)
     const sections = [required, ...lists].filter(section => section !== undefined)
     const errors = sections.filter(section => section instanceof Error)
@@ -89,7 +120,7 @@ export class UserFormBuilder {
   }
 
   /** A list that is late becomes a problem. Its request continues, and its response is cached for the next form. */
-  async #fetchLists (request: EndpointRequest): Promise<Section[]> {
+  async #fetchLists (request: EndpointRequest): Promise<Page[][]> {
     const late = new AbortController()
     const timer = setTimeout(() => {
       late.abort(new Problem('procore_timeout', 'Procore did not respond soon enough for the form.'))
@@ -99,7 +130,9 @@ export class UserFormBuilder {
     // One for each query. Node warns of more than ten listeners.
     setMaxListeners(lists.flat().length, signal)
     try {
-      return await Promise.all(lists.map(sources => this.#fetchList(sources, { ...request, signal })))
+      return await Promise.all(lists.map(sources => {
+        return Promise.all(sources.map(source => fetchPage(source, { ...request, signal })))
+      }))
     } finally {
       clearTimeout(timer)
     }
@@ -132,19 +165,19 @@ export class UserFormBuilder {
       cacheInfo,
     }
   }
+}
 
-  /** Merges all queries of one list by id. If one query fails, the list fails. */
-  async #fetchList (sources: readonly ListSource[], request: EndpointRequest): Promise<Section> {
-    const results = await Promise.all(sources.map(source => fetchPage(source, request)))
-    const error = results.find(result => result instanceof Error)
-    if (error !== undefined) return error
-    const pages = results.flatMap(result => result instanceof Error ? [] : [result])
-    const items = new Map(pages.flatMap(page => page.items).map(item => [getId(item) ?? item, item]))
-    return {
-      items: [...items.values()],
-      isComplete: pages.every(({ isComplete }) => isComplete),
-      cacheInfo: mergeCacheInfo(pages.map(({ cacheInfo }) => cacheInfo)),
-    }
+/** Merges all queries of one list by id. If one query fails, the list fails. */
+function mergePages (pages: readonly Page[]): Section {
+  const sections = pages.map(parsePage)
+  const error = sections.find(section => section instanceof Error)
+  if (error !== undefined) return error
+  const lists = sections.flatMap(section => section instanceof Error ? [] : [section])
+  const items = new Map(lists.flatMap(list => list.items).map(item => [getId(item) ?? item, item]))
+  return {
+    items: [...items.values()],
+    isComplete: lists.every(({ isComplete }) => isComplete),
+    cacheInfo: mergeCacheInfo(lists.map(({ cacheInfo }) => cacheInfo)),
   }
 }
 
@@ -154,15 +187,19 @@ function compileListSource ({ list, query }: ListQuery, services: ProxyServices)
   return { send: createEndpointClient(list, services), query: validator }
 }
 
-async function fetchPage ({ send, query }: ListSource, request: EndpointRequest): Promise<Section> {
+async function fetchPage ({ send, query }: ListSource, request: EndpointRequest): Promise<Page> {
   const record = childRecord(request.record)
   const result = await send({ ...request, body: emptyBody, query, idempotencyKey: undefined, record })
   recordTimes(request.record, record)
   if (result.kind === 'failure') return result.error
-  if (result.kind === 'rejection') return rejectionProblem(result, query.compiled)
-  const items = parseJson(result.body.toString('utf8'))
+  return result.kind === 'rejection' ? rejectionProblem(result, query.compiled) : result
+}
+
+function parsePage (page: Page): Section {
+  if (page instanceof Error) return page
+  const items = parseJson(page.body.toString('utf8'))
   if (!Array.isArray(items)) return new Problem('procore_bad_response', 'Procore\'s response is not a list.')
-  return { items, isComplete: isLastPage(result.headers, items.length), cacheInfo: result.cacheInfo }
+  return { items, isComplete: isLastPage(page.headers, items.length), cacheInfo: page.cacheInfo }
 }
 
 /** Procore may return fewer items than requested, and indicate that by the total count only or by a link only. */
@@ -196,7 +233,7 @@ function mergeCacheInfo (cacheInfos: ReadonlyArray<CacheInfo | undefined>): Cach
 const uncacheable: CacheInfo = { lifetimeSeconds: 0, ageSeconds: 0, cacheStatus: 'miss' }
 
 /** A form with a missing list must not be cached by the caller, because the next one may be complete. */
-function oldestCacheInfo (sections: readonly Section[]): CacheInfo {
+function oldestCacheInfo (sections: ReadonlyArray<Section | Page>): CacheInfo {
   const cacheInfos = sections.map(section => section instanceof Error ? uncacheable : section.cacheInfo)
   return mergeCacheInfo(cacheInfos) ?? uncacheable
 }

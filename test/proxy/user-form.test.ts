@@ -111,6 +111,21 @@ t.test('a matching strong ETag saves the transfer, and changes with the content'
   t.not(second.headers['etag'], etag)
 })
 
+t.test('the metadata is serialized once for the same responses, also for a 304', async t => {
+  const { usersUrl } = await startService(t)
+  const calls = t.capture(JSON, 'stringify', JSON.stringify)
+  const countForms = () => calls().filter(({ args: [value] }) => {
+    return typeof value === 'object' && value !== null && 'pick_lists' in value
+  }).length
+  const { headers, text } = await get(`${usersUrl}/form`)
+  t.equal(countForms(), 1)
+  const second = await get(`${usersUrl}/form`)
+  t.match(second, { status: 200, text, headers: { etag: headers.etag } })
+  const ifNoneMatch = { 'if-none-match': String(headers.etag) }
+  t.equal((await send(`${usersUrl}/form`, { method: 'GET', headers: ifNoneMatch })).status, 304)
+  t.equal(countForms(), 0)
+})
+
 t.test('the failure of one list is reported beside the others, and the failure of all is a problem', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'status', status: 403, body: '{}', path: '/rest/v1.0/vendors' })
