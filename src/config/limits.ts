@@ -118,6 +118,8 @@ export const limits = freezeGroups({
     /** Pause after the first failed request, doubled up to the second value. */
     backoffMs: 500,
     backoffMaxMs: 30_000,
+    /** Longest wait that the login host can ask for. Then one request probes it. */
+    waitMaxMs: 3_600_000,
     /**
      * Tokens that the API rejected: how many may be discarded in a row, and the interval at which one more is allowed.
      */

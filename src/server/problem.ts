@@ -150,3 +150,13 @@ export function overloadedProblem (
     headers: { 'retry-after': String(retryAfterSeconds) },
   })
 }
+
+/** Returns the `Retry-After` header of a problem (RFC 9110 §10.2.3); none for a wait of 0. */
+export function retryAfterExtras (waitMs: number): Pick<ProblemExtras, 'headers'> {
+  return waitMs > 0 ? { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } } : {}
+}
+
+/** Returns the wait that the `Retry-After` of a problem asks for; 0 if there is none. */
+export function getRetryAfterMs ({ extras }: Problem): number {
+  return Number(extras.headers?.['retry-after'] ?? 0) * 1000
+}

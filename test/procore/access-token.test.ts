@@ -6,8 +6,12 @@ import { Problem } from '../../src/server/problem.ts'
 import { AccessTokenProvider } from '../../src/procore/auth/token-provider.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { png } from '../helpers/images.ts'
-import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
+import {
+  multipartBody, jane, janeParts, send, sendMultipart, sendJson, type TestResponse,
+} from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
+import { moveWallClock, skipTime } from '../helpers/skip-time.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const noop = () => {}
 const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop }
@@ -141,9 +145,74 @@ t.test('a failing login host is procore_unavailable, and one request is sent to 
   }
 })
 
+t.test('a wait that the login host asks for', async t => {
+  const inTwoMinutes = () => new Date(Date.now() + 120_000).toUTCString()
+  const rows = [
+    { name: 'in seconds is reported and respected', status: 429, retryAfter: () => '120', seconds: 120 },
+    { name: 'as a date is reported and respected', status: 503, retryAfter: inTwoMinutes, seconds: 120 },
+    { name: 'of years is an hour', status: 429, retryAfter: () => '999999999999', seconds: 3600 },
+    { name: 'with refused credentials is respected', status: 401, retryAfter: () => '120', seconds: 120 },
+  ]
+  for (const { name, status, retryAfter, seconds } of rows) {
+    await t.test(`${name}, and then one request probes`, async t => {
+      const skip = skipTime(t)
+      const { usersUrl, emulator, app } = await startService(t, { ready: false })
+      const body = '{"error":"invalid_client"}'
+      emulator.faults.add({ kind: 'status', status, body, headers: { 'retry-after': retryAfter() }, on: 'token' })
+      const isReported = ({ json, headers }: TestResponse) => {
+        t.match(json, { code: status === 401 ? 'procore_unauthorized' : 'procore_unavailable', outcome: 'not_sent' })
+        const reported = Number(headers['retry-after'])
+        t.ok(reported >= seconds - 1 && reported <= seconds, `${reported} s`)
+      }
+      isReported(await sendJson(usersUrl, { user: jane }))
+      isReported(await sendJson(usersUrl, { user: jane }))
+      app.procore.accessTokens.start()
+      t.equal(emulator.tokenRequests.length, 1, 'nothing but the end of the wait starts a request')
+      skip(seconds * 1000)
+      t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
+      t.equal(emulator.tokenRequests.length, 2)
+    })
+  }
+})
+
+t.test('a wait that the login host asks for is respected when the API refuses the access token', async t => {
+  const { usersUrl, emulator, app } = await startService(t)
+  const headers = { 'retry-after': '120' }
+  emulator.faults.add({ kind: 'status', status: 429, body: '', headers, on: 'token', rate: 1 })
+  app.procore.accessTokens.start()
+  await waitUntil(() => emulator.tokenRequests.length === 2)
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201, 'the access token stays in use')
+  emulator.api.revokeAccessTokens()
+  for (let index = 1; index < 4; index++) {
+    const { json } = await sendJson(usersUrl, createBody(index))
+    t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
+  }
+  t.equal(emulator.tokenRequests.length, 2)
+})
+
+t.test('a wall clock that is set back', async t => {
+  await t.test('does not extend the lifetime of an access token', async t => {
+    const moveClock = moveWallClock(t)
+    const { emulator, app } = await startService(t, { emulator: { expiresInSeconds: 1 } })
+    const first = app.procore.accessTokens.current()
+    moveClock(-3_600_000)
+    await waitUntil(() => emulator.tokenRequests.length === 2)
+    await waitUntil(() => app.procore.accessTokens.current() !== first)
+  })
+  await t.test('does not extend the pause after a failure of the login host', async t => {
+    const moveClock = moveWallClock(t)
+    const { usersUrl, emulator } = await startService(t, { ready: false })
+    emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token' })
+    t.equal((await sendJson(usersUrl, { user: jane })).status, 503)
+    moveClock(-3_600_000)
+    const { headers } = await sendJson(usersUrl, { user: jane })
+    t.equal(headers['retry-after'], '1')
+  })
+})
+
 t.test('refused credentials are logged once a minute, not at every fetch or request', async t => {
   let now = 1_000_000
-  t.intercept(Date, 'now', { value: () => now })
+  t.intercept(performance, 'now', { value: () => now })
   const lines: string[] = []
   const log = { ...silentLogger, warn: (_fields: unknown, message?: unknown) => { lines.push(String(message)) } }
   const accessTokens = new AccessTokenProvider(async () => {
@@ -166,7 +235,7 @@ t.test('an access token is renewed before it expires', async t => {
 
 t.test('an access token stays in use while its renewal fails, and is not used after it has expired', async t => {
   let now = 1_000_000
-  t.intercept(Date, 'now', { value: () => now })
+  t.intercept(performance, 'now', { value: () => now })
   let fetches = 0
   const accessTokens = new AccessTokenProvider(async () => {
     if (fetches++ > 0) throw new Problem('procore_unavailable', 'down', { outcome: 'not_sent' })
@@ -186,7 +255,9 @@ t.test('an access token stays in use while its renewal fails, and is not used af
 
 t.test('a late 401 for a previous access token does not drop the current one', async t => {
   let fetches = 0
-  const fetchAccessToken = async () => ({ value: `token-${++fetches}`, issuedAtMs: Date.now(), lifetimeMs: 60_000 })
+  const fetchAccessToken = async () => {
+    return { value: `token-${++fetches}`, issuedAtMs: performance.now(), lifetimeMs: 60_000 }
+  }
   const accessTokens = new AccessTokenProvider(fetchAccessToken, silentLogger)
   t.equal(await accessTokens.get(), 'token-1')
   accessTokens.invalidate('token-1')

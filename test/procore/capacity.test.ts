@@ -45,7 +45,7 @@ const controller: Dispatcher.DispatchController = {
 
 async function createSender (t: Test, dispatcher: Dispatcher): Promise<UpstreamSender> {
   const accessTokens = new AccessTokenProvider(async () => {
-    return { value: 'access-token', lifetimeMs: 600_000, issuedAtMs: Date.now() }
+    return { value: 'access-token', lifetimeMs: 600_000, issuedAtMs: performance.now() }
   }, silentLogger)
   t.teardown(() => accessTokens.stop())
   await accessTokens.get()

@@ -231,7 +231,7 @@ t.test('a lock whose reply came too late does not block the replica that holds i
   let requestCount = 0
   const fetchSharedToken = withSharedAccessToken(redis, createEncryptor(), async () => {
     requestCount++
-    return { value: 'token', issuedAtMs: Date.now(), lifetimeMs: 60_000 }
+    return { value: 'token', issuedAtMs: performance.now(), lifetimeMs: 60_000 }
   })
   // Redis grants the lock at the end of the pause, after the call has timed out.
   await redis.run(client => client.call('CLIENT', 'PAUSE', limits.redis.timeoutMs * 1.3, 'WRITE'))

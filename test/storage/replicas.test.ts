@@ -9,6 +9,7 @@ import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { createUserFormHead } from '../helpers/request-builders.ts'
 import { multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startTestEmulator, startService, type Service } from '../helpers/service.ts'
+import { moveWallClock } from '../helpers/skip-time.ts'
 import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
@@ -332,6 +333,31 @@ t.test('while the login host fails replicas take turns, and later share one acce
   await Promise.all(replicas.map(({ app }) => waitUntil(() => app.procore.accessTokens.current() !== undefined)))
   t.equal(emulator.tokenRequests.length, requestCount + 1)
   t.equal(new Set(replicas.map(({ app }) => app.procore.accessTokens.current())).size, 1)
+})
+
+t.test('replicas share a wait that the login host asks for, and one of them probes after it', { skip }, async t => {
+  const redis = await startRedis(t)
+  const emulator = await startTestEmulator(t)
+  emulator.faults.add({ kind: 'status', status: 429, body: '', headers: { 'retry-after': '2' }, on: 'token' })
+  const options = { procoreUrl: emulator.url, env: { REDIS_URL: redis.url }, ready: false }
+  const replicas = await Promise.all(Array.from({ length: 3 }, () => startService(t, options)))
+  const responses = await Promise.all(replicas.map(({ usersUrl }) => sendJson(usersUrl, user(0))))
+  for (const { json, headers } of responses) {
+    t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
+    t.match(headers['retry-after'], /^[12]$/)
+  }
+  t.equal(emulator.tokenRequests.length, 1)
+  await Promise.all(replicas.map(({ app }) => waitUntil(() => app.procore.accessTokens.current() !== undefined)))
+  t.equal(emulator.tokenRequests.length, 2)
+})
+
+t.test('a shared access token has the same age for a replica that reads it late', { skip }, async t => {
+  const { redis, emulator, first } = await startReplicas(t, 2)
+  await new Promise(resolve => setTimeout(resolve, 50))
+  moveWallClock(t)(-3_600_000)
+  const late = await startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
+  const [earlyAgeMs = NaN, lateAgeMs = NaN] = [first, late].map(({ app }) => app.procore.accessTokens.ageMs)
+  t.ok(Math.abs(earlyAgeMs - lateAgeMs) < 50, `${earlyAgeMs} and ${lateAgeMs} ms`)
 })
 
 t.test('a replica whose grace period ends first records an unknown outcome', { skip }, async t => {

@@ -2,17 +2,26 @@
  * Provides the access token that all requests share. It is fetched once and renewed before it expires, by one fetch at
  * a time; while renewal fails, the current access token stays in use until it expires. A failed fetch is followed by a
  * growing, jittered pause, in which requests without an access token fail at once with the last failure instead of each
- * starting a fetch. An access token that the API refuses is dropped, but only at a limited rate: a company that is
- * refused with every access token must not cost the other companies theirs.
+ * starting a fetch. If the login host asks for a longer wait, no fetch starts before its end, for whatever reason. An
+ * access token that the API refuses is dropped, but only at a limited rate: a company that is refused with every access
+ * token must not cost the other companies theirs.
  */
 import { limits } from '../../config/limits.ts'
-import { Problem } from '../../server/problem.ts'
+import { getRetryAfterMs, Problem, retryAfterExtras } from '../../server/problem.ts'
 import { DependencyStatus } from '../../telemetry/dependency-status.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { FetchAccessToken, AccessToken } from './token-request.ts'
 
 /** The longest delay of a Node timer; a longer one would fire at once. */
 const timerMaxMs = 2_147_483_647
+
+/** The time after a failed fetch in which requests fail with the failure. */
+interface Pause {
+  untilMs: number
+  failure: Problem
+  /** The login host asked for it, so that no fetch may start before its end. */
+  isRequested: boolean
+}
 
 /** Its timer does not keep the process alive. `status`, `counts` and `ageMs` are for health checks and metrics. */
 export class AccessTokenProvider {
@@ -23,12 +32,11 @@ export class AccessTokenProvider {
   #lastIssued: string | undefined
   #pendingFetch: Promise<AccessToken> | undefined
   #timer: NodeJS.Timeout | undefined
-  #failure: Problem | undefined
+  #pause: Pause | undefined
   #failures = 0
   #invalidations = 0
-  #lastInvalidatedAtMs = 0
-  #retryAtMs = 0
-  #warnAfterMs = 0
+  #lastInvalidatedAtMs = -Infinity
+  #warnAfterMs = -Infinity
   #stopped = false
   /** Whether an access token was ever obtained. */
   isReady = false
@@ -42,9 +50,9 @@ export class AccessTokenProvider {
     this.#log = log
   }
 
-  /** Starts a fetch now; later ones are started by a timer. */
+  /** Starts a fetch now, or after the wait that the login host asks for; later ones are started by a timer. */
   start (): void {
-    this.#startFetch().catch(() => {})
+    if (this.#activePause?.isRequested !== true) this.#startFetch().catch(() => {})
   }
 
   /** Stops the timer. A fetch that fails from now on is not reported. */
@@ -57,7 +65,7 @@ export class AccessTokenProvider {
   current (): string | undefined {
     const accessToken = this.#current
     if (accessToken === undefined) return undefined
-    return Date.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken.value : undefined
+    return performance.now() < accessToken.issuedAtMs + accessToken.lifetimeMs ? accessToken.value : undefined
   }
 
   /** Whether there is a valid access token, even if the login host is down. */
@@ -67,7 +75,7 @@ export class AccessTokenProvider {
 
   /** Age of the valid access token, in milliseconds. */
   get ageMs (): number | undefined {
-    return this.#current === undefined || !this.isValid ? undefined : Date.now() - this.#current.issuedAtMs
+    return this.#current === undefined || !this.isValid ? undefined : performance.now() - this.#current.issuedAtMs
   }
 
   /**
@@ -77,8 +85,8 @@ export class AccessTokenProvider {
   async get (): Promise<string> {
     const validToken = this.current()
     if (validToken !== undefined) return validToken
-    const isBackingOff = this.#pendingFetch === undefined && Date.now() < this.#retryAtMs
-    if (isBackingOff && this.#failure !== undefined) throw this.#backoffProblem(this.#failure)
+    const pause = this.#activePause
+    if (this.#pendingFetch === undefined && pause !== undefined) throw toPauseProblem(pause)
     return (await this.#startFetch()).value
   }
 
@@ -90,7 +98,7 @@ export class AccessTokenProvider {
     const accessToken = this.#current
     if (accessToken?.value !== value) return
     this.counts.refused++
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     const { invalidationBurst, invalidationRefillMs } = limits.accessToken
     const refilled = (nowMs - this.#lastInvalidatedAtMs) / invalidationRefillMs
     const invalidations = Math.max(0, this.#invalidations - refilled)
@@ -103,6 +111,10 @@ export class AccessTokenProvider {
     this.#current = undefined
     this.#log.warn({ ageMs: nowMs - accessToken.issuedAtMs }, 'Procore refused the access token')
     this.start()
+  }
+
+  get #activePause (): Pause | undefined {
+    return this.#pause !== undefined && performance.now() < this.#pause.untilMs ? this.#pause : undefined
   }
 
   #startFetch (): Promise<AccessToken> {
@@ -126,27 +138,29 @@ export class AccessTokenProvider {
     this.#current = accessToken
     this.counts.renewed++
     this.#lastIssued = accessToken.value
-    this.#failure = undefined
+    this.#pause = undefined
     this.#failures = 0
     this.isReady = true
     this.#log.info({ lifetimeMs: accessToken.lifetimeMs }, 'access token renewed')
     const renewAtMs = accessToken.issuedAtMs + accessToken.lifetimeMs * limits.accessToken.renewAt
-    this.#schedule(Math.max(limits.accessToken.backoffMs, renewAtMs - Date.now()))
+    this.#schedule(Math.max(limits.accessToken.backoffMs, renewAtMs - performance.now()))
   }
 
   /** Returns the failure that requests receive: without its cause, which is logged here once for all of them. */
   #onFailure (problem: Problem): Problem {
     const { backoffMs, backoffMaxMs } = limits.accessToken
     const jitter = 0.75 + Math.random() / 2
-    const pauseMs = Math.min(backoffMaxMs, backoffMs * 2 ** this.#failures) * jitter
+    const backoffPauseMs = Math.min(backoffMaxMs, backoffMs * 2 ** this.#failures) * jitter
+    const requestedMs = getRetryAfterMs(problem)
+    const pauseMs = Math.max(backoffPauseMs, requestedMs)
     this.#failures = Math.min(this.#failures + 1, 16)
     this.counts.failed++
-    this.#failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
-    this.#retryAtMs = Date.now() + pauseMs
+    const failure = new Problem(problem.code, problem.message, { outcome: 'not_sent' })
+    this.#pause = { untilMs: performance.now() + pauseMs, failure, isRequested: requestedMs > 0 }
     // While stopping, a fetch fails because the connections are being closed.
     if (!this.#stopped) this.#reportFailure(problem, pauseMs)
     this.#schedule(pauseMs)
-    return this.#failure
+    return toPauseProblem(this.#pause)
   }
 
   #reportFailure (problem: Problem, pauseMs: number): void {
@@ -160,8 +174,8 @@ export class AccessTokenProvider {
    */
   #warnThrottled ({ code, cause }: Problem, pauseMs: number): void {
     if (code === 'procore_unauthorized') {
-      if (Date.now() < this.#warnAfterMs) return
-      this.#warnAfterMs = Date.now() + limits.accessToken.warnIntervalMs
+      if (performance.now() < this.#warnAfterMs) return
+      this.#warnAfterMs = performance.now() + limits.accessToken.warnIntervalMs
     }
     this.#log.warn({ code, err: cause, pauseMs: Math.round(pauseMs) }, 'no access token')
   }
@@ -169,14 +183,14 @@ export class AccessTokenProvider {
   #schedule (ms: number): void {
     clearTimeout(this.#timer)
     if (this.#stopped) return
-    this.#timer = setTimeout(() => this.start(), Math.min(ms, timerMaxMs)).unref()
+    this.#timer = setTimeout(() => { this.#startFetch().catch(() => {}) }, Math.min(ms, timerMaxMs)).unref()
   }
+}
 
-  #backoffProblem (failure: Problem): Problem {
-    const seconds = Math.max(1, Math.ceil((this.#retryAtMs - Date.now()) / 1000))
-    const headers = failure.code === 'procore_unavailable' ? { headers: { 'retry-after': String(seconds) } } : {}
-    return new Problem(failure.code, failure.message, { ...failure.extras, ...headers })
-  }
+/** Returns the failure with the rest of the pause, unless the operator has to act first. */
+function toPauseProblem ({ untilMs, failure, isRequested }: Pause): Problem {
+  if (failure.code === 'procore_unauthorized' && !isRequested) return failure
+  return failure.withExtras(retryAfterExtras(Math.max(1, untilMs - performance.now())))
 }
 
 function toProblem (error: unknown): Problem {

@@ -9,13 +9,17 @@ import { limits } from '../../config/limits.ts'
 import { limitedFetch } from '../../http/limited-fetch.ts'
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { parseJson } from '../../util/parse-json.ts'
-import { Problem } from '../../server/problem.ts'
+import { getRetryAfterMs, Problem, retryAfterExtras } from '../../server/problem.ts'
 import { userAgent } from '../../config/product.ts'
+import { retryAfterSeconds } from '../http-dates.ts'
 
 /** An access token (RFC 6749 §1.4). Its value is opaque. */
 export interface AccessToken {
   value: string
-  /** When it was requested, so that the duration of the request shortens its lifetime rather than extending it. */
+  /**
+   * When it was requested, by `performance.now`: the duration of the request shortens the lifetime rather than
+   * extending it, and a change of the wall clock does not change it.
+   */
   issuedAtMs: number
   /** `expires_in` of the response (RFC 6749 §5.1), or five minutes. */
   lifetimeMs: number
@@ -34,7 +38,7 @@ export type FetchAccessToken = (previousToken: string | undefined) => Promise<Ac
  * Creates the function that fetches access tokens. If the credentials are refused, it reads them from their files again
  * and retries once if they are new. Each request has `limits.accessToken.timeoutMs`. The function rejects with a
  * Problem with the outcome `not_sent`: `procore_unauthorized` if the credentials are refused, else
- * `procore_unavailable`.
+ * `procore_unavailable`. It has a `Retry-After` header if the login host asks for a wait.
  * @param recordDuration receives the duration of each call in milliseconds, whether it succeeded or failed
  */
 export function createAccessTokenFetcher (
@@ -46,8 +50,6 @@ export function createAccessTokenFetcher (
     const startedAt = performance.now()
     try {
       return await fetchWithReloadedCredentials(config, dispatcher)
-    } catch (error) {
-      throw toProblem(error)
     } finally {
       recordDuration(performance.now() - startedAt)
     }
@@ -59,7 +61,8 @@ async function fetchWithReloadedCredentials (config: Config['procore'], dispatch
   try {
     return await fetchAccessToken(config, dispatcher)
   } catch (error) {
-    if (!isCredentialsRejection(error)) throw error
+    const isRejected = error instanceof Problem && error.code === 'procore_unauthorized'
+    if (!isRejected || getRetryAfterMs(error) > 0) throw error
     // The credentials may also have been reloaded while the request was in flight.
     if (!reloadCredentials(config) && config.clientSecret.reveal() === usedSecret) throw error
   }
@@ -76,21 +79,28 @@ async function fetchAccessToken (config: Config['procore'], dispatcher: Dispatch
     issuer: config.loginUrl,
     token_endpoint: `${config.loginUrl}/oauth/token`,
   }
-  const issuedAtMs = Date.now()
+  const issuedAtMs = performance.now()
   const client = { client_id: config.clientId.reveal() }
   const clientAuthentication = oauth.ClientSecretPost(config.clientSecret.reveal())
-  const response = await oauth.clientCredentialsGrantRequest(server, client, clientAuthentication, {}, {
-    // The configuration has already validated which hosts may be used without TLS.
-    [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
-    [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
-  })
-  const tokenResponse = await oauth.processClientCredentialsResponse(server, client, response)
-  const expiresInSeconds = tokenResponse.expires_in
-  if (expiresInSeconds !== undefined && expiresInSeconds <= 0) {
-    throw new Error('the login host issued an access token that has already expired')
+  let retryAfter: number | undefined
+  try {
+    const response = await oauth.clientCredentialsGrantRequest(server, client, clientAuthentication, {}, {
+      // The configuration has already validated which hosts may be used without TLS.
+      [oauth.allowInsecureRequests]: config.loginUrl.startsWith('http:'),
+      [oauth.customFetch]: (url, options) => loginFetch(dispatcher, url, options.body.toString(), options.headers),
+    })
+    retryAfter = retryAfterSeconds(Object.fromEntries(response.headers), Date.now())
+    const tokenResponse = await oauth.processClientCredentialsResponse(server, client, response)
+    return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs: getLifetimeMs(tokenResponse) }
+  } catch (error) {
+    throw toProblem(error, retryAfter)
   }
-  const lifetimeMs = expiresInSeconds === undefined ? defaultLifetimeMs : expiresInSeconds * 1000
-  return { value: tokenResponse.access_token, issuedAtMs, lifetimeMs }
+}
+
+function getLifetimeMs ({ expires_in: expiresInSeconds }: oauth.TokenEndpointResponse): number {
+  if (expiresInSeconds === undefined) return defaultLifetimeMs
+  if (expiresInSeconds <= 0) throw new Error('the login host issued an access token that has already expired')
+  return expiresInSeconds * 1000
 }
 
 /** Sends a request to the login host by our own pool. A redirect would send the secret to another host. */
@@ -132,8 +142,10 @@ function isCredentialsRejection (error: unknown): boolean {
   return isErrorResponse && error.status < 500 && error.status !== 429
 }
 
-function toProblem (error: unknown): Problem {
-  const extras = { outcome: 'not_sent', cause: error } as const
+/** @param retryAfter seconds for which the login host asks to send no request */
+function toProblem (error: unknown, retryAfter: number | undefined): Problem {
+  const waitMs = Math.min((retryAfter ?? 0) * 1000, limits.accessToken.waitMaxMs)
+  const extras = { outcome: 'not_sent', cause: error, ...retryAfterExtras(waitMs) } as const
   return isCredentialsRejection(error)
     ? new Problem('procore_unauthorized', 'Procore\'s login host refused the credentials of this service.', extras)
     : new Problem('procore_unavailable', 'Procore\'s login host did not issue an access token.', extras)
