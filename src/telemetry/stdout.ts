@@ -1,4 +1,5 @@
-import { fstatSync, write, writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { LogWriter, type LogTarget } from './log-writer.ts'
 
 const stdoutFd = 1
@@ -19,12 +20,14 @@ export function openStdout (): LogWriter {
  * not exit before its threads ended. A disk may be slow, so a thread writes to a file.
  */
 function createTarget (): LogTarget {
-  const stats = fstatSync(process.stdout.fd)
-  const isNonBlocking = stats.isFIFO() || stats.isSocket()
+  const terminalFd = openTerminal()
+  const fd = terminalFd ?? process.stdout.fd
+  const stats = fstatSync(fd)
+  const isNonBlocking = terminalFd !== undefined || stats.isFIFO() || stats.isSocket()
   const writeAtOnce: LogTarget['write'] = (data, onWritten) => {
     let bytesWritten
     try {
-      bytesWritten = writeSync(stdoutFd, data)
+      bytesWritten = writeSync(fd, data)
     } catch (error) {
       onWritten(error instanceof Error ? error : new Error('write failed'), 0)
       return
@@ -32,8 +35,8 @@ function createTarget (): LogTarget {
     onWritten(null, bytesWritten)
   }
   return {
-    write: isNonBlocking ? writeAtOnce : (data, onWritten) => write(stdoutFd, data, onWritten),
-    writeSync: data => writeSync(stdoutFd, data),
+    write: isNonBlocking ? writeAtOnce : (data, onWritten) => write(fd, data, onWritten),
+    writeSync: data => writeSync(fd, data),
     report: line => {
       try {
         return process.stderr.fd === stderrFd && writeSync(stderrFd, `${line}\n`) > 0
@@ -41,5 +44,18 @@ function createTarget (): LogTarget {
         return false
       }
     },
+  }
+}
+
+/**
+ * Opens the terminal of stdout again, if stdout is one. Node makes its own descriptor of a terminal blocking, but a
+ * terminal can stall too (Ctrl-S, `docker run --tty` without a reader). Returns undefined for everything else.
+ */
+function openTerminal (): number | undefined {
+  if (!isatty(stdoutFd)) return undefined
+  try {
+    return openSync(`/dev/fd/${stdoutFd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    return undefined
   }
 }

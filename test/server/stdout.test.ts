@@ -110,6 +110,13 @@ t.test('with a stalled reader of stdout, SIGTERM exits with status 0 once the re
   t.match(service.stderr(), /^Log lines are lost[^\n]+reader is too slow[^\n]+\n$/)
 })
 
+t.test('with a stalled reader of both stdout and stderr, SIGTERM exits with status 0', async t => {
+  const service = await startUnread(t, 'pipe', ['/bin/sh', '-c', 'exec "$@" 2>&1', 'sh', ...node])
+  await fillPipe(service)
+  service.child.kill('SIGTERM')
+  t.equal(await service.exitCode, 0)
+})
+
 t.test('with a stalled reader of stdout, a second SIGTERM exits at once with status 1', async t => {
   const service = await startUnread(t, 'pipe')
   await fillPipe(service)
