@@ -2,7 +2,7 @@
  * Defines how an endpoint is described. Its route, validation, upstream request and OpenAPI operation are derived from
  * it.
  */
-import { Type, type TArray, type TObject } from '@sinclair/typebox'
+import { Type, type TArray, type TInteger, type TObject } from '@sinclair/typebox'
 
 /** The valid values of a record, by field name. */
 export type FieldValues = ReadonlyMap<string, unknown>
@@ -95,6 +95,12 @@ export interface FormMetadata {
   constants: Readonly<Record<string, unknown>>
 }
 
+/**
+ * Parameters of both paths of an endpoint. A path that does not name one of them has it in its query. `company_id` is
+ * the company that callers are authorized for, and it is sent as `Procore-Company-Id`.
+ */
+type EndpointParams = TObject & { properties: { company_id: TInteger } }
+
 /** Properties of every endpoint. */
 interface EndpointBase {
   /** Name of the operation in scopes, OpenAPI and metrics. */
@@ -102,7 +108,7 @@ interface EndpointBase {
   path: string
   summary: string
   description: string
-  params: TObject
+  params: EndpointParams
   query: TObject
   success: SuccessResponse
 }

@@ -11,6 +11,7 @@ import { UploadLimiter, type ActiveForms } from './body/upload-limiter.ts'
 import { MemoryBudget } from './body/memory-budget.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
+import { assertDescription } from './validation/description.ts'
 import { EndpointRoute } from './route.ts'
 import { dryRun } from './dry-run.ts'
 import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
@@ -43,6 +44,7 @@ export async function proxyPlugin (
   const memoryBudget = new MemoryBudget(limits.body.bufferedMaxBytes)
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
+    assertDescription(endpoint)
     const needsCapacity = isProxied(endpoint) && endpoint.cache === undefined
     const send = createSend(endpoint, services, rest.bodyLimits)
     const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send })

@@ -72,5 +72,7 @@ function setList (validator: RecordValidator, field: CompiledField, texts: reado
 
 /** Reads the company from the path or the query, depending on the route. */
 export function getCompanyId (path: RecordValidator, query: RecordValidator): number {
-  return Number(path.values.get('company_id') ?? query.values.get('company_id'))
+  const companyId = path.values.get('company_id') ?? query.values.get('company_id')
+  if (typeof companyId !== 'number') throw new Error('The request has no company.')
+  return companyId
 }

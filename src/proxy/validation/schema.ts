@@ -140,7 +140,8 @@ function formatMaximum (maximum: unknown): string {
   return maximum === maxId ? '2^53-1' : String(maximum)
 }
 
-const formatMessages: Record<string, string> = {
+/** Messages of the formats that fields may have. */
+export const formatMessages: Readonly<Record<string, string>> = {
   email: 'must be an e-mail address',
   'iso-3166-1-alpha-2': 'must be an ISO 3166-1 alpha-2 code in upper case',
   'iso-8601-range': 'must be an ISO 8601 date or date-time, or two of them separated by `...`',

@@ -1,0 +1,97 @@
+/**
+ * Checks the description of an endpoint at startup. A description that the proxy cannot follow is refused. Otherwise
+ * the OpenAPI document would contain constraints that are not validated, or a request would have no company to check.
+ */
+import { FormatRegistry, Kind, OptionalKind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import { getEndpointPaths, type Endpoint } from '../../endpoints/endpoint.ts'
+import { listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
+import { stringEnumKind } from '../../endpoints/string-enum.ts'
+import { getParameterNames } from '../url.ts'
+import { formatMessages } from './schema.ts'
+
+/** Keywords that only describe a value. */
+const annotations = ['type', 'title', 'description', 'examples', 'deprecated']
+
+/** Keywords that are validated with a message of their own, by kind. */
+const fieldKeywords: Readonly<Record<string, readonly string[]>> = {
+  String: ['maxLength', 'pattern', 'format'],
+  [stringEnumKind]: ['enum'],
+  Integer: ['minimum', 'maximum'],
+  Boolean: [],
+}
+
+const listKeywords = ['items', 'maxItems']
+const recordKeywords = ['properties', 'required', 'additionalProperties']
+
+/** @throws {TypeError} with all faults of the description */
+export function assertDescription (endpoint: Endpoint): void {
+  const { params, query, body } = endpoint
+  const faults = [
+    ...findCompanyFaults(endpoint),
+    ...findPathFaults(endpoint),
+    ...findRecordFaults('params', params, false),
+    ...findRecordFaults('query', query, true),
+    ...(body === undefined ? [] : findRecordFaults('body', body.fields, false)),
+  ]
+  if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
+}
+
+/** The checks of the company, and the header that names it to Procore, need one company in every request. */
+function findCompanyFaults ({ params, query }: Endpoint): string[] {
+  const company = Object.entries(params.properties).find(([name]) => name === 'company_id')?.[1]
+  if (company === undefined) return ['params must have company_id, which a path names or its query has']
+  const faults: string[] = []
+  const isId = TypeGuard.IsInteger(company) && company.minimum !== undefined && company.minimum >= 1
+  if (!isId || OptionalKind in company) faults.push('company_id in params must be a required id')
+  if ('company_id' in query.properties) faults.push('company_id must be in params only')
+  return faults
+}
+
+/** A name that is not in `params` would be sent as `undefined`. */
+function findPathFaults (endpoint: Endpoint): string[] {
+  const { params, guard, lookup } = endpoint
+  const paths = [...getEndpointPaths(endpoint), ...lookup?.listPaths ?? []]
+  if (guard !== undefined) paths.push(guard.procorePath)
+  return paths.flatMap(path => {
+    const unknown = getParameterNames(path).filter(name => !(name in params.properties))
+    return unknown.map(name => `${path} names ${name}, which is not in params`)
+  })
+}
+
+function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean): string[] {
+  const faults = findUnsupported(part, record, recordKeywords)
+  if (record.additionalProperties !== undefined && record.additionalProperties !== false) {
+    faults.push(`${part}: unknown fields are always refused`)
+  }
+  for (const [name, schema] of Object.entries(record.properties)) {
+    const field = `${part} ${name}`
+    if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema))
+    else if (mayHaveLists) faults.push(...findListFaults(field, schema))
+    else faults.push(`${field}: only a query may have lists`)
+  }
+  return faults
+}
+
+function findListFaults (field: string, schema: TSchema & { items: TSchema }): string[] {
+  const faults = [...findUnsupported(field, schema, listKeywords), ...findFieldFaults(`${field} items`, schema.items)]
+  if (schema['maxItems'] !== listMaxItems) faults.push(`${field}: maxItems must be ${listMaxItems}`)
+  return faults
+}
+
+function findFieldFaults (field: string, schema: TSchema): string[] {
+  const kind = schema[Kind]
+  const keywords = fieldKeywords[kind]
+  if (keywords === undefined) return [`${field}: text cannot be converted to ${kind}`]
+  const faults = findUnsupported(field, schema, keywords)
+  const { maxLength, format }: Record<string, unknown> = schema
+  if (maxLength !== undefined && maxLength !== textMaxBytes) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
+  const isKnown = typeof format === 'string' && format in formatMessages && FormatRegistry.Has(format)
+  if (format !== undefined && !isKnown) faults.push(`${field}: the format ${String(format)} is unknown`)
+  return faults
+}
+
+function findUnsupported (name: string, schema: TSchema, keywords: readonly string[]): string[] {
+  return Object.keys(schema)
+    .filter(keyword => !annotations.includes(keyword) && !keywords.includes(keyword))
+    .map(keyword => `${name}: the keyword ${keyword} is not validated`)
+}

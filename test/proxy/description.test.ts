@@ -1,0 +1,160 @@
+// Tests that startup refuses descriptions of endpoints that the proxy cannot follow.
+import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import t, { type Test } from 'tap'
+import type { Endpoint } from '../../src/endpoints/endpoint.ts'
+import { companyParams, id, ids, listMaxItems, oneOf, text, textMaxBytes } from '../../src/endpoints/fields.ts'
+import { startService } from '../helpers/service.ts'
+
+const description = 'A test.'
+const projectId = id({ description: 'The id of the project.' })
+const params = Type.Object({ ...companyParams.properties, project_id: projectId })
+
+const base: Endpoint = {
+  name: 'create-project-user',
+  method: 'POST',
+  effect: 'once',
+  acceptsIdempotencyKey: true,
+  path: '/companies/:company_id/projects/:project_id/users',
+  procorePath: '/rest/v1.0/projects/:project_id/users',
+  summary: 'Create a project user',
+  description,
+  params,
+  query: Type.Object({}),
+  body: { rootKey: 'user', fields: Type.Object({ name: text({ description }) }), dependencies: [], restrictions: [] },
+  success: { status: 201, description, schema: Type.Object({}) },
+}
+
+/** Starts a service with the endpoint. */
+async function start (t: Test, endpoint: unknown): Promise<void> {
+  const endpoints: Endpoint[] = []
+  // A description may come from code that is not type-checked.
+  Reflect.set(endpoints, '0', endpoint)
+  await startService(t, { endpoints })
+}
+
+const withFields = (fields: Record<string, TSchema>): unknown =>
+  ({ ...base, body: { ...base.body, fields: Type.Object(fields) } })
+const withQuery = (fields: Record<string, TSchema>): unknown => ({ ...base, query: Type.Object(fields) })
+const withParams = (properties: TObject['properties']): unknown => ({ ...base, params: Type.Object(properties) })
+const { company_id: companyId } = companyParams.properties
+
+t.test('a description whose second path has the company in its query starts', async t => start(t, base))
+
+t.test('startup refuses a description', async t => {
+  const rows = [
+    {
+      name: 'whose path and query name no company',
+      endpoint: {
+        ...base, path: '/projects/:project_id/users', params: Type.Object({ project_id: projectId }),
+      },
+      message: /create-project-user.*params must have company_id/,
+    },
+    {
+      name: 'whose company is optional',
+      endpoint: withParams({ company_id: Type.Optional(companyId), project_id: projectId }),
+      message: /company_id in params must be a required id/,
+    },
+    {
+      name: 'whose company is a text',
+      endpoint: withParams({ company_id: text({ description }), project_id: projectId }),
+      message: /company_id in params must be a required id/,
+    },
+    {
+      name: 'whose company may be 0',
+      endpoint: withParams({ company_id: Type.Integer(), project_id: projectId }),
+      message: /company_id in params must be a required id/,
+    },
+    {
+      name: 'with a second company in the query',
+      endpoint: withQuery({ company_id: id({ description }) }),
+      message: /company_id must be in params only/,
+    },
+    {
+      name: 'whose path names an unknown parameter',
+      endpoint: withParams({ company_id: companyId }),
+      message: /names project_id, which is not in params/,
+    },
+    {
+      name: 'whose lookup names an unknown parameter',
+      endpoint: { ...base, lookup: { listPaths: ['/rest/v1.0/tools/:tool_id/users'], matchField: 'name' } },
+      message: /names tool_id, which is not in params/,
+    },
+    {
+      name: 'with a list in the body',
+      endpoint: withFields({ trade_ids: ids({ description }) }),
+      message: /body trade_ids: only a query may have lists/,
+    },
+    {
+      name: 'with an object in the body',
+      endpoint: withFields({ vendor: Type.Object({}) }),
+      message: /body vendor: text cannot be converted to Object/,
+    },
+    {
+      name: 'with a decimal number',
+      endpoint: withFields({ rate: Type.Number() }),
+      message: /body rate: text cannot be converted to Number/,
+    },
+    {
+      name: 'with a union',
+      endpoint: withFields({ name: Type.Union([Type.String(), Type.Null()]) }),
+      message: /body name: text cannot be converted to Union/,
+    },
+    {
+      name: 'with a format that has no validator',
+      endpoint: withFields({ born_on: Type.String({ format: 'date' }) }),
+      message: /body born_on: the format date is unknown/,
+    },
+    {
+      name: 'with another maximum length',
+      endpoint: withFields({ name: Type.String({ maxLength: 10 }) }),
+      message: new RegExp(`body name: maxLength must be ${textMaxBytes}`),
+    },
+    {
+      name: 'with a longer list than is accepted',
+      endpoint: withQuery({ 'ids[]': Type.Array(Type.Integer(), { maxItems: listMaxItems + 1 }) }),
+      message: new RegExp(`query ids\\[\\]: maxItems must be ${listMaxItems}`),
+    },
+    {
+      name: 'that accepts unknown fields',
+      endpoint: {
+        ...base,
+        body: { ...base.body, fields: Type.Object({}, { additionalProperties: true }) },
+      },
+      message: /body: unknown fields are always refused/,
+    },
+    ...[
+      { keyword: 'minLength', field: Type.String({ minLength: 2 }) },
+      { keyword: 'default', field: Type.String({ default: 'x' }) },
+      { keyword: 'contentEncoding', field: Type.String({ contentEncoding: 'base64' }) },
+      { keyword: 'minLength', field: oneOf(['a', 'b'], { description, minLength: 1 }) },
+      { keyword: 'multipleOf', field: Type.Integer({ multipleOf: 2 }) },
+      { keyword: 'exclusiveMinimum', field: Type.Integer({ exclusiveMinimum: 0 }) },
+      { keyword: 'exclusiveMaximum', field: Type.Integer({ exclusiveMaximum: 9 }) },
+      { keyword: 'nullable', field: Type.Boolean({ nullable: true }) },
+    ].map(({ keyword, field }) => ({
+      name: `with the keyword ${keyword} of ${String(field['type'])}`,
+      endpoint: withFields({ field }),
+      message: new RegExp(`body field: the keyword ${keyword} is not validated`),
+    })),
+    ...Object.entries({ uniqueItems: true, minItems: 1, contains: Type.Integer() }).map(([keyword, value]) => ({
+      name: `with the keyword ${keyword} of a list`,
+      endpoint: withQuery({ 'ids[]': Type.Array(Type.Integer(), { maxItems: listMaxItems, [keyword]: value }) }),
+      message: new RegExp(`query ids\\[\\]: the keyword ${keyword} is not validated`),
+    })),
+    {
+      name: 'with a minimum of properties',
+      endpoint: { ...base, query: Type.Object({}, { minProperties: 1 }) },
+      message: /query: the keyword minProperties is not validated/,
+    },
+  ]
+  for (const { name, endpoint, message } of rows) {
+    await t.test(name, async t => {
+      await t.rejects(start(t, endpoint), { name: 'TypeError', message })
+    })
+  }
+})
+
+t.test('all faults of a description are reported together', async t => {
+  const endpoint = withFields({ a: Type.String({ minLength: 1 }), b: Type.String({ format: 'date' }) })
+  await t.rejects(start(t, endpoint), { message: /body a: .*; body b: / })
+})
