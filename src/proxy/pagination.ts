@@ -1,7 +1,7 @@
 /**
  * Rewrites Procore's pagination headers for the caller: counts are relayed, and links (RFC 8288) are relative to the
- * URL that the caller used (RFC 3986 §5.2), because a gateway may have removed a prefix of its path. Only the page numbers
- * are taken from Procore's links, so a link always leads to the caller's own query with another page.
+ * URL that the caller used (RFC 3986 §5.2), because a gateway may have removed a prefix of its path. Only the page
+ * numbers are taken from Procore's links, so a link always leads to the caller's own query with another page.
  */
 import { limits } from '../config/limits.ts'
 import { validateField, type CompiledRecord } from './validation/schema.ts'
