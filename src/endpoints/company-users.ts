@@ -234,6 +234,7 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
     success: { status: 201, description: 'The user was created.', schema: userSchema },
     lookup: {
       listPaths: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
+      showOperation: showCompanyUser.name,
       matchField: 'email_address',
       fieldPaths: { vendor_id: ['vendor', 'id'] },
     },

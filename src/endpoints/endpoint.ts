@@ -66,6 +66,8 @@ interface SuccessResponse {
 export interface LookupSpec {
   /** Procore's lists, searched in this order; their paths have the parameters of the endpoint's path. */
   listPaths: readonly string[]
+  /** The operation that shows a record. A caller without its scope gets only what it sent. */
+  showOperation: string
   /** The field that identifies a record. It is the search term and must match exactly. */
   matchField: string
   /** Paths of fields that a list returns under another name. */

@@ -2,19 +2,23 @@
  * Client of Procore's API. Sends a request and returns its result as a value. If the outcome of a create is unknown, it
  * looks for the record in Procore.
  */
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../config/index.ts'
 import { createUpstreamPool, type PoolStats, type UpstreamPool, type ProxyConfig } from '../http/connection-pool.ts'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
+import type { SharedCreate, SharedCreates } from '../storage/shared-creates.ts'
 import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
-import { lookUp, interpretLookup, type LookupContext, type LookupCriteria } from './recovery/lookup.ts'
+import {
+  lookUp, interpretLookup, type CreationWindow, type LookupContext, type LookupCriteria,
+} from './recovery/lookup.ts'
 import type { UpstreamResult } from './result.ts'
-import { UpstreamSender, type UpstreamCall } from './send.ts'
+import { UpstreamSender, type SendResult, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 
 /** A request. Its time limits are those of the configuration. */
@@ -23,11 +27,24 @@ export interface ProcoreRequest extends Omit<UpstreamCall, 'rateLimitMaxWaitMs' 
   lookupCriteria?: LookupCriteria | undefined
 }
 
-/** The parts that replicas share through Redis: one access token, and one count of Procore's rate limit. */
+/** The parts that replicas share through Redis: one access token, Procore's rate limit, and recent creates. */
 export interface ReplicaCoordination {
   withSharedAccessToken (fetchAccessToken: FetchAccessToken): FetchAccessToken
   rateLimiter: SharedRateLimiter
+  sharedCreates: SharedCreates
 }
+
+/** When a request was sent, and when Procore answered it. */
+export interface RequestTimes {
+  sentAtMs: number
+  /** Undefined if no response came. */
+  answeredAtMs: number | undefined
+}
+
+type CreateOfAddress = Pick<ProcoreRequest, 'companyId' | 'lookupCriteria'>
+
+/** Difference between the clocks of two replicas that are synchronized. */
+const maxClockSkewMs = 1_000
 
 /** Owns all connections to Procore. Opens none before the first `send` or `accessTokens.start`. */
 export class ProcoreClient {
@@ -38,6 +55,7 @@ export class ProcoreClient {
   readonly #loginPool: UpstreamPool
   readonly #sender: UpstreamSender
   readonly #recentCreates = new RecentCreates()
+  readonly #sharedCreates: SharedCreates | undefined
 
   /** @param recordTokenRequest receives the duration of each request to the login host, in milliseconds */
   constructor (
@@ -49,6 +67,7 @@ export class ProcoreClient {
   ) {
     this.#config = config
     this.#log = log
+    this.#sharedCreates = coordination?.sharedCreates
     this.#apiPool = createUpstreamPool(config.apiUrl, config.connections, proxy)
     this.#loginPool = createUpstreamPool(config.loginUrl, 1, proxy)
     const fetchAccessToken = createAccessTokenFetcher(config, this.#loginPool.dispatcher, recordTokenRequest)
@@ -82,40 +101,65 @@ export class ProcoreClient {
 
   /** A failure has the `outcome` of the request, after a lookup if the outcome of a create was unknown. */
   async send (call: ProcoreRequest): Promise<UpstreamResult> {
+    const createId = call.idempotencyToken ?? randomUUID()
     const slot = this.#recentCreates.track(call)
-    let sentAtMs: number | undefined
+    let times: RequestTimes | undefined
     let result: UpstreamResult
     try {
-      const sent = await this.#sender.send(call)
+      const sent = await this.#sender.send(this.#shareOnSent(call, createId))
       result = sent.result
-      // The clock of a streamed form starts with its last byte.
-      if (mayHaveCreated(result)) sentAtMs = call.delivery?.sentAtMs ?? sent.startedAtMs
+      times = mayHaveCreated(result) ? getTimes(call, sent) : undefined
     } finally {
-      this.#recentCreates.settle(slot, call, sentAtMs)
+      this.#recentCreates.settle(slot, call, times?.sentAtMs)
+      if (times === undefined) this.#unshare(call, createId)
     }
-    if (sentAtMs === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
-    return this.reconcile(call, result.error, sentAtMs)
+    if (times === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
+    return this.reconcile(call, result.error, times, createId)
   }
 
   /**
    * Looks for the record that an earlier request may have created.
    * @param unknownProblem the failure, with the result of the lookup added, if the record is not found
-   * @param sentAtMs when the request was sent, by our own clock
+   * @param times of the request, by our own clock
+   * @param createId id of the request among those of all replicas
    */
   async reconcile (
     call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
     unknownProblem: Problem,
-    sentAtMs: number
+    times: RequestTimes,
+    createId: string
   ): Promise<UpstreamResult> {
-    const problem = unknownProblem.withExtras({ sentAtMs })
-    if (call.lookupCriteria === undefined) return { kind: 'failure', error: problem }
+    const problem = unknownProblem.withExtras(times)
+    const { lookupCriteria } = call
+    if (lookupCriteria === undefined) return { kind: 'failure', error: problem }
+    const { sentAtMs, answeredAtMs } = times
     const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
-    const creationWindow = { sentAtMs, maxAgeMs }
+    const creationWindow = { sentAtMs, endsAtMs: answeredAtMs ?? sentAtMs + maxAgeMs }
     const { rateLimitMaxWaitMs } = this.#config
-    const lookupResult = await lookUp(this.#sender, call, call.lookupCriteria, creationWindow, rateLimitMaxWaitMs)
-    const isFound = lookupResult.kind === 'found'
-    const isAmbiguous = isFound && this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)
-    return interpretLookup(isAmbiguous ? { kind: 'ambiguous' } : lookupResult, problem)
+    let lookupResult = await lookUp(this.#sender, call, lookupCriteria, creationWindow, rateLimitMaxWaitMs)
+    if (lookupResult.kind === 'found' && await this.#hasDuplicate(call, creationWindow, maxAgeMs, createId)) {
+      lookupResult = { kind: 'ambiguous' }
+    }
+    return interpretLookup(lookupResult, lookupCriteria, problem)
+  }
+
+  /** Whether another create of the same address, at this replica or another one, may have created the record. */
+  async #hasDuplicate (
+    call: CreateOfAddress, { sentAtMs, endsAtMs }: CreationWindow, maxAgeMs: number, createId: string
+  ): Promise<boolean> {
+    if (this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)) return true
+    const create = toSharedCreate(call, createId)
+    return await this.#sharedCreates?.hasOther(create, sentAtMs - maxAgeMs, endsAtMs + maxClockSkewMs) ?? false
+  }
+
+  #shareOnSent (call: ProcoreRequest, createId: string): ProcoreRequest {
+    const sharedCreates = this.#sharedCreates
+    if (sharedCreates === undefined || call.lookupCriteria === undefined) return call
+    return { ...call, onSent: () => sharedCreates.add(toSharedCreate(call, createId), Date.now()) }
+  }
+
+  #unshare (call: ProcoreRequest, createId: string): void {
+    if (call.lookupCriteria !== undefined) this.#sharedCreates?.remove(toSharedCreate(call, createId))
   }
 
   /** Reads the credentials from their files again. If any is new, fetches an access token with them. */
@@ -131,6 +175,16 @@ export class ProcoreClient {
     this.#sender.stop()
     await Promise.all([this.#apiPool.dispatcher.destroy(), this.#loginPool.dispatcher.destroy()])
   }
+}
+
+/** The clock of a streamed form starts with its last byte. */
+function getTimes (call: ProcoreRequest, { response, startedAtMs }: SendResult): RequestTimes | undefined {
+  const sentAtMs = call.delivery?.sentAtMs ?? startedAtMs
+  return sentAtMs === undefined ? undefined : { sentAtMs, answeredAtMs: response?.receivedAtMs }
+}
+
+function toSharedCreate ({ companyId, lookupCriteria }: CreateOfAddress, id: string): SharedCreate {
+  return { id, companyId, address: String(lookupCriteria?.values.get(lookupCriteria.matchField)) }
 }
 
 function mayHaveCreated (result: UpstreamResult): boolean {

@@ -43,6 +43,8 @@ export interface UpstreamCall extends UpstreamRequest {
   record: UpstreamRecord
   /** The outcome of a create or change. */
   delivery?: Delivery | undefined
+  /** Called when the last byte of an attempt is handed to the socket. */
+  onSent?: (() => void) | undefined
   /** When it aborts, waits end and nothing new is sent. */
   signal: AbortSignal
 }
@@ -208,7 +210,10 @@ export class UpstreamSender {
     this.#inFlight++
     try {
       const request = buildHttpRequest(call, this.#config.apiUrl, accessToken)
-      const onSent = () => delivery?.onSent(Date.now())
+      const onSent = () => {
+        delivery?.onSent(Date.now())
+        call.onSent?.()
+      }
       const exchangeResult = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
       const response = exchangeResult.kind === 'response' ? exchangeResult : undefined
       const isStreamed = isStream(body)

@@ -76,6 +76,8 @@ export interface EndpointRequest {
   /** The caller by subject or address, for limits by caller; undefined if callers cannot be distinguished. */
   callerId: string | undefined
   checkOperation: OperationCheck
+  /** Whether the caller's scopes include that of seeing the created record; false where scopes are not checked. */
+  mayShowRecord: boolean
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord

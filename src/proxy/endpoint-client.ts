@@ -43,33 +43,36 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
   const buildPath = createUrlBuilder(endpoint.procorePath, params)
   const expectation = getExpectation(endpoint)
   const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup)
-  return ({ path, query, body, callerId, record, delivery, signal }) => ({
-    method,
-    path: buildPath(path.values, query.values),
-    companyId: getCompanyId(path, query),
-    callerId,
-    isIdempotent: effect !== 'once',
-    expectation,
-    contentType: body.contentType,
-    body: body.content,
-    stopBody: body.stopBody,
-    record,
-    delivery,
-    signal,
-    lookupCriteria: buildCriteria(path, body),
-  })
+  return request => {
+    const { path, query, body, callerId, record, delivery, signal } = request
+    return {
+      method,
+      path: buildPath(path.values, query.values),
+      companyId: getCompanyId(path, query),
+      callerId,
+      isIdempotent: effect !== 'once',
+      expectation,
+      contentType: body.contentType,
+      body: body.content,
+      stopBody: body.stopBody,
+      record,
+      delivery,
+      signal,
+      lookupCriteria: buildCriteria(request),
+    }
+  }
 }
 
 function createCriteriaBuilder (
   { listPaths, matchField, fieldPaths = {} }: NonNullable<Endpoint['lookup']>
-): (path: EndpointRequest['path'], body: EndpointRequest['body']) => LookupCriteria {
+): (request: EndpointRequest) => LookupCriteria {
   const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
-  return (path, { values }) => {
+  return ({ path, body: { values }, mayShowRecord }) => {
     const buildListPaths = () => {
       const search = new Map([['filters[search]', values.get(matchField)]])
       return builders.map(buildListPath => buildListPath(path.values, search))
     }
-    return { listPaths: buildListPaths, matchField, values, fieldPaths }
+    return { listPaths: buildListPaths, matchField, values, fieldPaths, mayShowRecord }
   }
 }
 

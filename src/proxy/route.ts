@@ -47,6 +47,7 @@ interface ReadyRequest {
   subject: string
   callerId: string | undefined
   checkOperation: OperationCheck
+  mayShowRecord: boolean
 }
 
 const hookMissing = () => new Error('A hook of this route did not run.')
@@ -138,7 +139,10 @@ export class EndpointRoute {
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
     const { subject } = identity
     const checkOperation = (operation: string) => request.server.checkOperation(operation, identity)
-    const ready: ReadyRequest = { head, inFlight, delivery, subject, callerId, checkOperation }
+    const { lookup } = this.#endpoint
+    const mayShowRecord = identity.scopes !== undefined && lookup !== undefined &&
+      checkOperation(lookup.showOperation) === undefined
+    const ready: ReadyRequest = { head, inFlight, delivery, subject, callerId, checkOperation, mayShowRecord }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
@@ -219,7 +223,7 @@ export class EndpointRoute {
   #createContext (
     { raw }: FastifyRequest,
     reply: FastifyReply,
-    { head, inFlight, delivery, subject, callerId, checkOperation }: ReadyRequest
+    { head, inFlight, delivery, subject, callerId, checkOperation, mayShowRecord }: ReadyRequest
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
@@ -243,6 +247,7 @@ export class EndpointRoute {
           subject,
           callerId,
           checkOperation,
+          mayShowRecord,
           idempotencyKey,
           record,
           delivery,

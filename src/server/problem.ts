@@ -91,6 +91,8 @@ export interface ProblemExtras {
   headers?: Record<string, string>
   /** Time by our clock at which a create with an unknown outcome was sent. Used by a later lookup, never reported. */
   sentAtMs?: number
+  /** When Procore answered such a create. */
+  answeredAtMs?: number | undefined
   cause?: unknown
 }
 

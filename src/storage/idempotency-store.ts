@@ -14,6 +14,8 @@ export interface CompletedRecord {
   procoreRequestId: string | undefined
   /** Time of the request, by the clock of the replica that sent it. */
   sentAtMs: number
+  /** Time of the response. */
+  answeredAtMs?: number | undefined
 }
 
 /** The create may have happened. A repeat with this key looks it up, and never creates again. */
@@ -23,6 +25,8 @@ export interface IndeterminateRecord {
   fingerprint: string
   /** Time of the request, by the clock of the replica that determined it. */
   sentAtMs: number
+  /** Time of Procore's answer, which did not state the outcome; absent if there was none. */
+  answeredAtMs?: number | undefined
   code: ProblemCode
 }
 
@@ -31,9 +35,9 @@ export interface IndeterminateRecord {
  * of a rejection is rejected without Procore's messages.
  */
 export function withoutResponse (record: CompletedRecord): CompletedRecord | IndeterminateRecord {
-  const { result, fingerprint, sentAtMs } = record
+  const { result, fingerprint, sentAtMs, answeredAtMs } = record
   if (result.kind === 'rejection') return { ...record, result: { ...result, body: undefined } }
-  return { state: 'unknown', fingerprint, sentAtMs, code: 'procore_bad_response' }
+  return { state: 'unknown', fingerprint, sentAtMs, answeredAtMs, code: 'procore_bad_response' }
 }
 
 /** Record of a key that is in use. */

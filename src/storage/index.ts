@@ -11,6 +11,7 @@ import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
 import { RedisConnection } from './redis.ts'
 import { Encryptor } from './encryption.ts'
+import { SharedCreates } from './shared-creates.ts'
 import { SharedRateLimiter } from './shared-rate-limit.ts'
 import { FallbackIdempotencyStore } from './fallback-idempotency-store.ts'
 import { withSharedAccessToken } from './shared-token.ts'
@@ -30,11 +31,12 @@ export function createSharedState (
 ): SharedState {
   const redis = new RedisConnection(redisUrl, log)
   const clientSecretEncryptor = new Encryptor(procore.clientSecret)
-  const stateEncryptors = storage.stateKeys.map(stateKey => new Encryptor(stateKey))
+  const { stateKeys } = storage
+  const stateEncryptors = stateKeys.length > 0
+    ? stateKeys.map(stateKey => new Encryptor(stateKey))
+    : [clientSecretEncryptor]
   const [newestEncryptor = clientSecretEncryptor] = stateEncryptors
-  const redisIdempotencyStore = new RedisIdempotencyStore(
-    redis, stateEncryptors.length > 0 ? stateEncryptors : [clientSecretEncryptor], clientSecretEncryptor
-  )
+  const redisIdempotencyStore = new RedisIdempotencyStore(redis, stateEncryptors, clientSecretEncryptor)
   const idempotencyStore = new FallbackIdempotencyStore(
     redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
   )
@@ -45,6 +47,7 @@ export function createSharedState (
     pseudonymize,
     idempotencyStore,
     rateLimiter,
+    sharedCreates: new SharedCreates(redis, stateEncryptors),
     withSharedAccessToken: fetchAccessToken => {
       return withSharedAccessToken(redis, clientSecretEncryptor, fetchAccessToken)
     },

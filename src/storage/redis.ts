@@ -27,7 +27,7 @@ export interface LeaseTiming {
 /** The scripts under `lua/`. */
 const scripts = [
   'claim-key', 'settle-key', 'release-key', 'extend-key', 'read-rate-limit', 'replace-rate-limit', 'count-request',
-  'lock', 'unlock',
+  'add-create', 'lock', 'unlock',
 ] as const
 
 export type ScriptName = typeof scripts[number]

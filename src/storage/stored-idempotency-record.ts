@@ -28,12 +28,14 @@ const CompletedSchema = Type.Object({
   procoreRequestId: Type.Optional(Type.String()),
   /** Records of version 0.1 do not have it. */
   sentAtMs: Type.Optional(Type.Number()),
+  answeredAtMs: Type.Optional(Type.Number()),
   verdict: Type.Union([SuccessSchema, RejectionSchema]),
 })
 const IndeterminateSchema = Type.Object({
   state: Type.Literal('unknown'),
   fingerprint: Type.String(),
   sentAtMs: Type.Number(),
+  answeredAtMs: Type.Optional(Type.Number()),
   code: stringEnum(problemCodes),
 })
 const StoredSchema = Type.Union([CompletedSchema, IndeterminateSchema])

@@ -24,14 +24,16 @@ export interface LookupCriteria {
   values: ReadonlyMap<string, unknown>
   /** Paths of the fields that a list shows under another name. */
   fieldPaths: Readonly<Record<string, readonly string[]>>
+  /** Whether the caller may see whole records. Otherwise it gets the id, the time and the fields that it sent. */
+  mayShowRecord: boolean
 }
 
-/** The time in which Procore may have created the record. */
+/** The time in which Procore may have created the record, by our own clock. */
 export interface CreationWindow {
-  /** When the create was sent, by the local clock. */
+  /** When the create was sent. */
   sentAtMs: number
-  /** How long after that Procore may have created it. */
-  maxAgeMs: number
+  /** The last moment at which Procore may have created the record. */
+  endsAtMs: number
 }
 
 /**
@@ -114,8 +116,10 @@ async function searchList (
   return matchRecord(sent.response, criteria, creationWindow)
 }
 
-/** Returns the record that a lookup found, as Procore lists it, or the problem with the lookup's result added. */
-export function interpretLookup (lookupResult: LookupResult, unknownProblem: Problem): UpstreamResult {
+/** Returns the record that a lookup found, or the problem with the lookup's result added. */
+export function interpretLookup (
+  lookupResult: LookupResult, criteria: LookupCriteria, unknownProblem: Problem
+): UpstreamResult {
   if (lookupResult.kind !== 'found') {
     return { kind: 'failure', error: unknownProblem.withExtras({}, lookupDetails[lookupResult.kind]) }
   }
@@ -124,10 +128,34 @@ export function interpretLookup (lookupResult: LookupResult, unknownProblem: Pro
     kind: 'success',
     status: 201,
     contentType: 'application/json',
-    body: Buffer.from(JSON.stringify(record)),
+    body: Buffer.from(JSON.stringify(criteria.mayShowRecord ? record : pickSentFields(record, criteria))),
     recordId: getRecordId(record),
     recovered: true,
   }
+}
+
+/**
+ * Returns the id, the time and the fields that were sent. That the record was made by this request is likely but not
+ * certain, so a caller that may not see other records gets nothing that it does not know.
+ */
+function pickSentFields (record: JsonObject, { values, fieldPaths }: LookupCriteria): JsonObject {
+  const picked: JsonObject = { id: record['id'], created_at: record['created_at'] }
+  for (const name of values.keys()) {
+    const path = fieldPaths[name] ?? [name]
+    const value = getValue(record, path)
+    if (value !== undefined) setValue(picked, path, value)
+  }
+  return picked
+}
+
+function setValue (parent: JsonObject, [name = '', ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    parent[name] = value
+    return
+  }
+  const child = isJsonObject(parent[name]) ? parent[name] : {}
+  parent[name] = child
+  setValue(child, rest, value)
 }
 
 /**
@@ -137,7 +165,7 @@ export function interpretLookup (lookupResult: LookupResult, unknownProblem: Pro
 function matchRecord (
   { status, body, headers, receivedAtMs }: UpstreamResponse,
   { matchField, values, fieldPaths }: LookupCriteria,
-  { sentAtMs, maxAgeMs }: CreationWindow
+  { sentAtMs, endsAtMs }: CreationWindow
 ): LookupResult {
   const list = status === 200 && body !== undefined ? parseList(body) : undefined
   if (list === undefined) return { kind: 'inconclusive' }
@@ -145,7 +173,7 @@ function matchRecord (
   const [record, ...others] = list.filter(candidate => candidate[matchField] === values.get(matchField))
   if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
   const createdAtSeconds = parseCreatedAtSeconds(record)
-  const latestSeconds = sentAtSeconds + 1 + maxAgeMs / 1000
+  const latestSeconds = sentAtSeconds + 1 + (endsAtMs - sentAtMs) / 1000
   const isInTime = createdAtSeconds >= Math.floor(sentAtSeconds) && createdAtSeconds <= latestSeconds
   const isMatch = others.length === 0 && isInTime && fieldsMatch(record, values, fieldPaths)
   return isMatch ? { kind: 'found', record } : { kind: 'ambiguous' }

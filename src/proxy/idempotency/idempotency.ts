@@ -5,11 +5,13 @@
 import { createHmac, hash, hkdfSync } from 'node:crypto'
 import { Problem, type ProblemCode } from '../../server/problem.ts'
 import { isAbortReason } from '../../server/abort.ts'
-import type { ProcoreClient } from '../../procore/client.ts'
+import type { ProcoreClient, RequestTimes } from '../../procore/client.ts'
 import { failureOutcome } from '../../procore/delivery.ts'
 import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
-import type { IdempotencyRecord, IdempotencyStore, IndeterminateRecord } from '../../storage/idempotency-store.ts'
+import type {
+  CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord,
+} from '../../storage/idempotency-store.ts'
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
 import type { SendToProcore } from '../record-guard.ts'
 
@@ -25,7 +27,7 @@ export interface IdempotencyScope {
 interface IdempotentOperations {
   send (): Promise<UpstreamResult>
   /** Looks up the record that an earlier request with the same values may have created. */
-  reconcile (unknownProblem: Problem, sentAtMs: number): Promise<UpstreamResult>
+  reconcile (unknownProblem: Problem, times: RequestTimes): Promise<UpstreamResult>
 }
 
 /** Sends a request once per idempotency key, or just sends it if it has none. */
@@ -40,10 +42,11 @@ export function withIdempotency (
     const call = toProcoreRequest(request)
     if (idempotencyKey === undefined) return sendToProcore(request, call)
     const scope: IdempotencyScope = { caller, companyId: call.companyId, endpoint, idempotencyKey }
+    const idempotencyToken = idempotency.upstreamToken(scope)
     return idempotency.execute(scope, request, {
-      send: () => sendToProcore(request, { ...call, idempotencyToken: idempotency.upstreamToken(scope) }),
-      reconcile: (unknownProblem, sentAtMs) => {
-        return procore.reconcile({ ...call, record: request.record }, unknownProblem, sentAtMs)
+      send: () => sendToProcore(request, { ...call, idempotencyToken }),
+      reconcile: (unknownProblem, times) => {
+        return procore.reconcile({ ...call, record: request.record }, unknownProblem, times, idempotencyToken)
       },
     })
   }
@@ -129,8 +132,9 @@ export class Idempotency {
     const problem = new Problem(earlier.code, detail, { outcome: 'unknown' })
     // It is not known whether the first request had these values, so that its record may be another person's.
     if (earlier.fingerprint === '') return { kind: 'failure', error: problem }
-    const result = await reconcile(problem, earlier.sentAtMs)
-    if (result.kind !== 'failure') await this.#settle(id, result, request, earlier.sentAtMs)
+    const { sentAtMs, answeredAtMs } = earlier
+    const result = await reconcile(problem, { sentAtMs, answeredAtMs })
+    if (result.kind !== 'failure') await this.#settle(id, result, request, sentAtMs)
     return result
   }
 
@@ -144,7 +148,11 @@ export class Idempotency {
     const fingerprint = await currentFingerprint(request)
     if (fingerprint === undefined) return this.#store.release(id)
     const { record: { procoreRequestId }, callerId = '' } = request
-    await this.#store.settle(id, { state: 'answered', fingerprint, result, procoreRequestId, sentAtMs }, callerId)
+    const answeredAtMs = Date.now()
+    const completed: CompletedRecord = {
+      state: 'answered', fingerprint, result, procoreRequestId, sentAtMs, answeredAtMs,
+    }
+    await this.#store.settle(id, completed, callerId)
   }
 
   /** Stores an unknown outcome; any other failure releases the idempotency key. */
@@ -155,6 +163,7 @@ export class Idempotency {
       state: 'unknown',
       fingerprint: await currentFingerprint(request) ?? '',
       sentAtMs: problem?.extras.sentAtMs ?? startedAtMs,
+      answeredAtMs: problem?.extras.answeredAtMs,
       code: problem?.code ?? 'internal',
     }
     await this.#store.settle(id, record, request.callerId ?? '')
