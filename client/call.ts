@@ -74,7 +74,7 @@ export function createSend (clientOptions: ClientOptions): Send {
       const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
       const body = 'body' in input ? input.body : undefined
       return exchange(
-        { method: method.toUpperCase(), url, ...buildContent(body, options.avatar, headers) },
+        { method: method.toUpperCase(), url, ...buildContent(method, body, options.avatar, headers) },
         { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
       )
     }
@@ -99,13 +99,15 @@ function buildHeaders<T> (
 }
 
 function buildContent (
+  method: Method,
   body: unknown,
   avatar: Blob | undefined,
   headers: Record<string, string>
 ): Pick<TransportRequest, 'headers' | 'body'> {
   if (body === undefined) return { headers, body: undefined }
   if (avatar !== undefined && typeof body === 'object' && body !== null) {
-    return { headers, body: buildFormData(body, { name: 'avatar', data: avatar }) }
+    const nullMeaning = method === 'post' ? 'absent' : 'cleared'
+    return { headers, body: buildFormData(body, nullMeaning, { name: 'avatar', data: avatar }) }
   }
   return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }

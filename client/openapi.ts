@@ -499,124 +499,124 @@ export interface components {
                  * @description The first name of the user.
                  * @example Jane
                  */
-                first_name?: string;
+                first_name?: string | null;
                 /**
                  * @description The job title of the user.
                  * @example QA Manager
                  */
-                job_title?: string;
+                job_title?: string | null;
                 /**
                  * @description The street address of the user.
                  * @example 6305 Carpinteria Ave
                  */
-                address?: string;
+                address?: string | null;
                 /**
                  * @description The city of the user.
                  * @example Carpinteria
                  */
-                city?: string;
+                city?: string | null;
                 /**
                  * @description The postal code of the user, as a string.
                  * @example 93013
                  */
-                zip?: string;
+                zip?: string | null;
                 /**
                  * @description The initials of the user.
                  * @example JD
                  */
-                initials?: string;
+                initials?: string | null;
                 /**
                  * @description Notes about the user.
                  * @example notes
                  */
-                notes?: string;
+                notes?: string | null;
                 /**
                  * @description The business phone number of the user.
                  * @example 1-555-555-1234
                  */
-                business_phone?: string;
+                business_phone?: string | null;
                 /**
                  * @description The mobile phone number of the user.
                  * @example 1-555-555-1234
                  */
-                mobile_phone?: string;
+                mobile_phone?: string | null;
                 /**
                  * @description The fax number of the user.
                  * @example 1-555-555-1234
                  */
-                fax_number?: string;
+                fax_number?: string | null;
                 /**
                  * @description The extension of the business phone number.
                  * @example 123
                  */
-                business_phone_extension?: number;
+                business_phone_extension?: number | null;
                 /**
                  * @description The e-mail signature of the user. It may contain HTML.
                  * @example <p>Sent from Procore.</p>
                  */
-                email_signature?: string;
+                email_signature?: string | null;
                 /**
                  * @description Whether the user is active.
                  * @example true
                  */
-                is_active?: boolean;
+                is_active?: boolean | null;
                 /**
                  * @description Whether the user is an employee of the company. The default of Procore is false.
                  * @example false
                  */
-                is_employee?: boolean;
+                is_employee?: boolean | null;
                 /**
                  * @description The employee id of the user. Procore uses it only if `is_employee` is true.
                  * @example 123456789
                  */
-                employee_id?: string;
+                employee_id?: string | null;
                 /**
                  * Format: iso-3166-1-alpha-2
                  * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
                  * @example US
                  */
-                country_code?: string;
+                country_code?: string | null;
                 /**
                  * Format: iso-3166-2-subdivision
                  * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
                  * @example CA
                  */
-                state_code?: string;
+                state_code?: string | null;
                 /**
                  * @description The id of the user in the system of origin.
                  * @example foobar
                  */
-                origin_id?: string;
+                origin_id?: string | null;
                 /**
                  * @description Opaque data of the system of origin.
                  * @example OD-2398273424
                  */
-                origin_data?: string;
+                origin_data?: string | null;
                 /**
                  * @description The id of the vendor (company) that the user belongs to.
                  * @example 161072
                  */
-                vendor_id?: number;
+                vendor_id?: number | null;
                 /**
                  * @description The id of the work classification of the user.
                  * @example 13
                  */
-                work_classification_id?: number;
+                work_classification_id?: number | null;
                 /**
                  * @description The id of the permission template of the user in new projects.
                  * @example 27
                  */
-                default_permission_template_id?: number;
+                default_permission_template_id?: number | null;
                 /**
                  * @description The id of the permission template of the user in the company.
                  * @example 28
                  */
-                company_permission_template_id?: number;
+                company_permission_template_id?: number | null;
                 /**
                  * @description Whether the user is a bid contact of the vendor. It requires `vendor_id` if true.
                  * @example true
                  */
-                bid_contact?: boolean;
+                bid_contact?: boolean | null;
             };
         };
         "create-company-user-form": {
@@ -841,62 +841,62 @@ export interface components {
                  * @description The first name of the user.
                  * @example Jane
                  */
-                first_name?: string;
+                first_name?: string | null;
                 /**
                  * @description The job title of the user.
                  * @example QA Manager
                  */
-                job_title?: string;
+                job_title?: string | null;
                 /**
                  * @description The street address of the user.
                  * @example 6305 Carpinteria Ave
                  */
-                address?: string;
+                address?: string | null;
                 /**
                  * @description The city of the user.
                  * @example Carpinteria
                  */
-                city?: string;
+                city?: string | null;
                 /**
                  * @description The postal code of the user, as a string.
                  * @example 93013
                  */
-                zip?: string;
+                zip?: string | null;
                 /**
                  * @description The initials of the user.
                  * @example JD
                  */
-                initials?: string;
+                initials?: string | null;
                 /**
                  * @description Notes about the user.
                  * @example notes
                  */
-                notes?: string;
+                notes?: string | null;
                 /**
                  * @description The business phone number of the user.
                  * @example 1-555-555-1234
                  */
-                business_phone?: string;
+                business_phone?: string | null;
                 /**
                  * @description The mobile phone number of the user.
                  * @example 1-555-555-1234
                  */
-                mobile_phone?: string;
+                mobile_phone?: string | null;
                 /**
                  * @description The fax number of the user.
                  * @example 1-555-555-1234
                  */
-                fax_number?: string;
+                fax_number?: string | null;
                 /**
                  * @description The extension of the business phone number.
                  * @example 123
                  */
-                business_phone_extension?: number;
+                business_phone_extension?: number | null;
                 /**
                  * @description The e-mail signature of the user. It may contain HTML.
                  * @example <p>Sent from Procore.</p>
                  */
-                email_signature?: string;
+                email_signature?: string | null;
                 /**
                  * @description Whether the user is active.
                  * @example true
@@ -911,49 +911,49 @@ export interface components {
                  * @description The employee id of the user. Procore uses it only if `is_employee` is true.
                  * @example 123456789
                  */
-                employee_id?: string;
+                employee_id?: string | null;
                 /**
                  * Format: iso-3166-1-alpha-2
                  * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
                  * @example US
                  */
-                country_code?: string;
+                country_code?: string | null;
                 /**
                  * Format: iso-3166-2-subdivision
                  * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
                  * @example CA
                  */
-                state_code?: string;
+                state_code?: string | null;
                 /**
                  * @description The id of the user in the system of origin.
                  * @example foobar
                  */
-                origin_id?: string;
+                origin_id?: string | null;
                 /**
                  * @description Opaque data of the system of origin.
                  * @example OD-2398273424
                  */
-                origin_data?: string;
+                origin_data?: string | null;
                 /**
                  * @description The id of the vendor (company) that the user belongs to.
                  * @example 161072
                  */
-                vendor_id?: number;
+                vendor_id?: number | null;
                 /**
                  * @description The id of the work classification of the user.
                  * @example 13
                  */
-                work_classification_id?: number;
+                work_classification_id?: number | null;
                 /**
                  * @description The id of the permission template of the user in new projects.
                  * @example 27
                  */
-                default_permission_template_id?: number;
+                default_permission_template_id?: number | null;
                 /**
                  * @description The id of the permission template of the user in the company.
                  * @example 28
                  */
-                company_permission_template_id?: number;
+                company_permission_template_id?: number | null;
                 /**
                  * @description Whether the user is added to new projects.
                  * @example true

@@ -20,12 +20,20 @@ function toQueryPairs (name: string, value: unknown): Array<[string, string]> {
   return values.filter(item => item !== undefined).map(item => [name, String(item)])
 }
 
-/** Puts the fields before the file, so that the service has validated them when the file begins to stream. */
-export function buildFormData (body: object, file: { name: string, data: Blob }): FormData {
+/**
+ * Puts the fields before the file, so that the service has validated them when the file begins to stream.
+ * @throws {TypeError} for a field that null would clear, because a form has no null
+ */
+export function buildFormData (
+  body: object, nullMeaning: 'absent' | 'cleared', file: { name: string, data: Blob }
+): FormData {
   const formData = new FormData()
   for (const [rootKey, fields] of Object.entries<object>({ ...body })) {
     for (const [name, value] of Object.entries<unknown>({ ...fields })) {
-      if (value !== undefined) formData.append(`${rootKey}[${name}]`, String(value))
+      if (value === null && nullMeaning === 'cleared') {
+        throw new TypeError(`A form cannot clear ${name}: send null in an update without an avatar.`)
+      }
+      if (value !== undefined && value !== null) formData.append(`${rootKey}[${name}]`, String(value))
     }
     formData.append(`${rootKey}[${file.name}]`, file.data)
   }

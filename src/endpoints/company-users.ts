@@ -2,11 +2,11 @@
 import { Type, type TBoolean, type TInteger, type TObject, type TString } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
 import type {
-  Endpoint, FieldDependency, OperationRestriction, ProxiedEndpoint, RecordBody, RecordGuard, Restriction,
-  ValueRestriction,
+  Endpoint, FieldDependency, NullMeaning, OperationRestriction, ProxiedEndpoint, RecordBody, RecordGuard,
+  Restriction, ValueRestriction,
 } from './endpoint.ts'
 import {
-  boolean, companyParams, countryCode, dateRange, emailAddress, id, ids, nonNegativeInteger, oneOf, pageParams,
+  boolean, companyParams, countryCode, dateRange, emailAddress, id, ids, line, nonNegativeInteger, oneOf, pageParams,
   stateCode, text,
   type EndpointOptions, type StateCodes,
 } from './fields.ts'
@@ -14,24 +14,24 @@ import {
 const optional = Type.Optional
 
 const userFields = (stateCodes: StateCodes) => Type.Object({
-  last_name: text({ description: 'The last name of the user.', examples: ['Doe'] }),
+  last_name: line({ description: 'The last name of the user.', examples: ['Doe'] }),
   email_address: emailAddress({
     description: 'The e-mail address of the user, unique within the company.',
     examples: ['jane.doe@example.com'],
   }),
-  first_name: optional(text({ description: 'The first name of the user.', examples: ['Jane'] })),
-  job_title: optional(text({ description: 'The job title of the user.', examples: ['QA Manager'] })),
+  first_name: optional(line({ description: 'The first name of the user.', examples: ['Jane'] })),
+  job_title: optional(line({ description: 'The job title of the user.', examples: ['QA Manager'] })),
   address: optional(text({ description: 'The street address of the user.', examples: ['6305 Carpinteria Ave'] })),
-  city: optional(text({ description: 'The city of the user.', examples: ['Carpinteria'] })),
-  zip: optional(text({ description: 'The postal code of the user, as a string.', examples: ['93013'] })),
-  initials: optional(text({ description: 'The initials of the user.', examples: ['JD'] })),
+  city: optional(line({ description: 'The city of the user.', examples: ['Carpinteria'] })),
+  zip: optional(line({ description: 'The postal code of the user, as a string.', examples: ['93013'] })),
+  initials: optional(line({ description: 'The initials of the user.', examples: ['JD'] })),
   notes: optional(text({ description: 'Notes about the user.', examples: ['notes'] })),
-  business_phone: optional(text({
+  business_phone: optional(line({
     description: 'The business phone number of the user.',
     examples: ['1-555-555-1234'],
   })),
-  mobile_phone: optional(text({ description: 'The mobile phone number of the user.', examples: ['1-555-555-1234'] })),
-  fax_number: optional(text({ description: 'The fax number of the user.', examples: ['1-555-555-1234'] })),
+  mobile_phone: optional(line({ description: 'The mobile phone number of the user.', examples: ['1-555-555-1234'] })),
+  fax_number: optional(line({ description: 'The fax number of the user.', examples: ['1-555-555-1234'] })),
   business_phone_extension: optional(nonNegativeInteger({
     description: 'The extension of the business phone number.',
     examples: [123],
@@ -45,11 +45,11 @@ const userFields = (stateCodes: StateCodes) => Type.Object({
     description: 'Whether the user is an employee of the company. The default of Procore is false.',
     examples: [false],
   })),
-  employee_id: optional(text({
+  employee_id: optional(line({
     description: 'The employee id of the user. Procore uses it only if `is_employee` is true.',
     examples: ['123456789'],
   })),
-  country_code: optional(countryCode({
+  country_code: optional(countryCode(stateCodes, {
     description: 'The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.',
     examples: ['US'],
   })),
@@ -58,7 +58,7 @@ const userFields = (stateCodes: StateCodes) => Type.Object({
       '`country_code`, if given.',
     examples: ['CA'],
   })),
-  origin_id: optional(text({ description: 'The id of the user in the system of origin.', examples: ['foobar'] })),
+  origin_id: optional(line({ description: 'The id of the user in the system of origin.', examples: ['foobar'] })),
   origin_data: optional(text({ description: 'Opaque data of the system of origin.', examples: ['OD-2398273424'] })),
   vendor_id: optional(id({
     description: 'The id of the vendor (company) that the user belongs to.',
@@ -175,6 +175,7 @@ const loginRestriction: OperationRestriction = {
 /** Returns the body of a create or an update. The fields define which of them are required. */
 function userBody (
   fields: TObject,
+  nullMeaning: NullMeaning,
   { stateCodes, permissionTemplateIds }: EndpointOptions,
   dependencies: readonly FieldDependency[],
   restrictions: readonly Restriction[] = []
@@ -182,6 +183,7 @@ function userBody (
   return {
     rootKey: 'user',
     fields,
+    nullMeaning,
     image: {
       name: 'avatar',
       description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a ' +
@@ -230,7 +232,7 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
     description: 'Creates a user in the directory of a company. Procore does not send an invitation.',
     params: companyParams,
     query: validationQuery,
-    body: userBody(userFields(options.stateCodes), options, [bidContactRequiresVendor]),
+    body: userBody(userFields(options.stateCodes), { kind: 'absent' }, options, [bidContactRequiresVendor]),
     success: { status: 201, description: 'The user was created.', schema: userSchema },
     lookup: {
       listPaths: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
@@ -290,7 +292,13 @@ export function updateCompanyUser (options: EndpointOptions): Endpoint {
       'of `email_address` or `is_active` needs the scope `update-company-user-login` as well. Where permission ' +
       'templates are restricted, a user with another template cannot be changed.',
     query: validationQuery,
-    body: userBody(updateFields(options.stateCodes), options, [], [loginRestriction]),
+    body: userBody(
+      updateFields(options.stateCodes),
+      { kind: 'cleared', exceptFields: ['last_name', 'email_address'] },
+      options,
+      [],
+      [loginRestriction]
+    ),
     guard: userGuard(options),
     success: { status: 200, description: 'The user was updated.', schema: userSchema },
   }

@@ -2,7 +2,7 @@
  * Defines how an endpoint is described. Its route, validation, upstream request and OpenAPI operation are derived from
  * it.
  */
-import { Type, type TArray, type TInteger, type TObject } from '@sinclair/typebox'
+import { Type, TypeGuard, type TArray, type TInteger, type TObject } from '@sinclair/typebox'
 
 /** The valid values of a record, by field name. */
 export type FieldValues = ReadonlyMap<string, unknown>
@@ -43,10 +43,19 @@ export interface RecordGuard {
   restriction: ValueRestriction
 }
 
+/**
+ * What `null` means for an optional field of a JSON body. `absent`: the same as no field, because serializers write it
+ * for members that are not set. `cleared`: it is sent on, and Procore clears the field. Booleans and the fields of
+ * `exceptFields` cannot be cleared.
+ */
+export type NullMeaning = { kind: 'absent' } | { kind: 'cleared', exceptFields: readonly string[] }
+
 /** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
 export interface RecordBody {
   rootKey: string
   fields: TObject
+  /** By default `absent`. */
+  nullMeaning?: NullMeaning
   image?: ImageField
   dependencies: readonly FieldDependency[]
   restrictions?: readonly Restriction[]
@@ -186,6 +195,14 @@ export type ProxiedEndpoint = Endpoint & { procorePath: string }
 /** Returns the paths at which an endpoint can be called. */
 export function getEndpointPaths ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
   return procorePath === undefined ? [path] : [path, procorePath]
+}
+
+/** Whether a JSON body may have `null` for a field. */
+export function acceptsNull ({ nullMeaning, fields }: RecordBody, name: string): boolean {
+  const field = fields.properties[name]
+  if (field === undefined || !TypeGuard.IsOptional(field)) return false
+  if (nullMeaning === undefined || nullMeaning.kind === 'absent') return true
+  return !TypeGuard.IsBoolean(field) && !nullMeaning.exceptFields.includes(name)
 }
 
 /** Returns the schema of the JSON body, without the image, which JSON cannot contain. */

@@ -33,7 +33,7 @@ FormatRegistry.Set('iso-8601-range', value => {
   return ends.length <= 2 && ends.every(isDateTime)
 })
 /** Whether the text is a date or a date and time, with a day that exists in its month. */
-function isDateTime (text: string): boolean {
+export function isDateTime (text: string): boolean {
   const [, year, month, day] = dateTimePattern.exec(text) ?? []
   if (day === undefined) return false
   return new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
@@ -43,8 +43,13 @@ FormatRegistry.Set('iso-3166-2-subdivision', value => subdivisionCodes.has(value
 
 type FieldOptions = SchemaOptions & { description: string }
 
-/** Free text. The empty string is a valid value. */
+/** Free text of several lines. The empty string is a valid value. */
 export const text = (options: FieldOptions) => Type.String({ maxLength: textMaxBytes, ...options })
+
+export const linePattern = '^[^\\r\\n]*$'
+
+/** Free text of one line. The empty string is a valid value. */
+export const line = (options: FieldOptions) => text({ pattern: linePattern, ...options })
 
 /** An e-mail address, validated by the full `email` format of ajv-formats, with dots anywhere in its local part. */
 export const emailAddress = (options: FieldOptions) =>
@@ -59,9 +64,6 @@ export const nonNegativeInteger = (options: FieldOptions) => Type.Integer({ mini
 /** `true` or `false`; in multipart forms and queries also `1` or `0`. */
 export const boolean = (options: FieldOptions) => Type.Boolean(options)
 
-/** ISO 3166-1 alpha-2, in upper case. */
-export const countryCode = (options: FieldOptions) => Type.String({ format: 'iso-3166-1-alpha-2', ...options })
-
 /** One of the given strings. */
 export const oneOf = <const T extends readonly string[]>(values: T, options: FieldOptions) =>
   stringEnum(values, options)
@@ -73,7 +75,7 @@ export const dateRange = (options: FieldOptions) => Type.String({ format: 'iso-8
 export const ids = (options: FieldOptions) =>
   Type.Array(Type.Integer({ minimum: 1, maximum: maxId }), { maxItems: listMaxItems, ...options })
 
-/** Validation of state codes (`STATE_CODES`): by ISO 3166-2, or by Procore only. */
+/** Validation of the codes of countries and states (`STATE_CODES`): by ISO 3166, or by Procore only. */
 export type StateCodes = 'iso' | 'any'
 
 /** Configuration of the endpoints. */
@@ -83,10 +85,18 @@ export interface EndpointOptions {
   readonly permissionTemplateIds: ReadonlySet<number>
 }
 
-/** A state code. `any` is for companies where Procore's list of states differs from ISO 3166-2. */
+export const anyCountryPattern = '^[A-Z]{2}$'
+export const anyStatePattern = '^[A-Z0-9]{1,3}$'
+
+/** A country. `any` accepts codes that are in use, but not assigned by ISO 3166-1, such as XK. */
+export const countryCode = (stateCodes: StateCodes, options: FieldOptions) => stateCodes === 'iso'
+  ? Type.String({ format: 'iso-3166-1-alpha-2', ...options })
+  : Type.String({ pattern: anyCountryPattern, ...options })
+
+/** A state. `any` is for companies where Procore's list of states differs from ISO 3166-2. */
 export const stateCode = (stateCodes: StateCodes, options: FieldOptions) => stateCodes === 'iso'
   ? Type.String({ format: 'iso-3166-2-subdivision', ...options })
-  : Type.String({ pattern: '^[A-Z0-9]{1,3}$', ...options })
+  : Type.String({ pattern: anyStatePattern, ...options })
 
 /** Path parameters of most endpoints. An invalid id is reported as a field error in the path. */
 export const companyParams = Type.Object({

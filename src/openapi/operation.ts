@@ -6,7 +6,7 @@ import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
-import { recordSchema } from '../endpoints/endpoint.ts'
+import { acceptsNull, recordSchema } from '../endpoints/endpoint.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
 import { buildProblemResponses } from './problem-examples.ts'
@@ -112,9 +112,17 @@ function buildResponseHeaders ({ procorePath, cache, formMetadata, success }: En
 
 function buildBodyContent (body: RecordBody, config: Config): Record<string, { schema: TSchema }> {
   return {
-    'application/json': { schema: recordSchema(body) },
+    'application/json': { schema: recordSchema({ ...body, fields: addNulls(body) }) },
     'multipart/form-data': { schema: buildMultipartSchema(body, config.body.avatarMaxBytes) },
   }
+}
+
+/** Returns the fields with `null` where a JSON body may have it. A form has no `null`. */
+function addNulls (body: RecordBody): TObject {
+  const properties = Object.entries(body.fields.properties).map(([name, field]) => {
+    return [name, acceptsNull(body, name) ? { ...field, type: [field['type'], 'null'] } : field] as const
+  })
+  return Type.Object(Object.fromEntries(properties))
 }
 
 /** Returns the same fields under their multipart names, in any order, and the file. */

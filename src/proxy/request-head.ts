@@ -13,7 +13,8 @@ import { validationProblem, type RecordValidator } from './validation/record.ts'
 import { parseIdempotencyKey } from './idempotency/header.ts'
 import { validatePath, validateQuery, type CompiledParameters } from './validation/parameters.ts'
 import type { UrlBuilder } from './url.ts'
-import { parseParameters, isUtf8Charset } from './multipart/header-params.ts'
+import { parseCharset } from './multipart/charset.ts'
+import { parseParameters } from './multipart/header-params.ts'
 import { malformedForm } from './multipart/part-headers.ts'
 
 /** One of the paths of an endpoint. */
@@ -116,7 +117,7 @@ const jsonType: BodyType = { kind: 'json' }
 function parseContentType (headers: IncomingHttpHeaders): BodyType {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
-    throw unsupportedMediaType('Content-Encoding is not supported.')
+    throw unsupportedMediaType('The body must not have a Content-Encoding.')
   }
   const contentType = headers['content-type']
   if (contentType === 'application/json') return jsonType
@@ -128,8 +129,8 @@ function parseContentType (headers: IncomingHttpHeaders): BodyType {
       ? malformedForm('The parameters of the content type are invalid.')
       : unsupportedMediaType('The content type is invalid.')
   }
-  const charset = mediaType.parameters.get('charset')
-  if (charset !== undefined && !isUtf8Charset(charset)) throw unsupportedMediaType('The charset must be UTF-8.')
+  const charset = parseCharset(mediaType.parameters.get('charset') ?? 'utf-8')
+  if (charset !== 'utf-8') throw unsupportedMediaType('The charset of the content type must be UTF-8 or US-ASCII.')
   if (mediaType.value === 'application/json') return jsonType
   if (mediaType.value === 'multipart/form-data') {
     return { kind: 'multipart', boundary: parseBoundary(mediaType.parameters.get('boundary')) }
@@ -139,8 +140,9 @@ function parseContentType (headers: IncomingHttpHeaders): BodyType {
 
 /** Validates a boundary by RFC 2046 §5.1.1: 1 to 70 characters of a set, and the last one is not a space. */
 function parseBoundary (boundary: string | undefined): string {
-  if (boundary === undefined || !/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) {
-    throw malformedForm('The content type has no valid boundary.')
+  if (boundary === undefined) throw malformedForm('The content type has no boundary.')
+  if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) {
+    throw malformedForm('The boundary of the content type is invalid (RFC 2046, section 5.1.1).')
   }
   return boundary
 }

@@ -18,8 +18,9 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.createUser(101, { last_name: 'Doe' })
   // @ts-expect-error an id is a number
   await client.createUser(101, { ...jane, vendor_id: '161072' })
-  // @ts-expect-error null is not allowed; absent fields are omitted
   await client.createUser(101, { ...jane, city: null })
+  // @ts-expect-error a required field cannot be null
+  await client.createUser(101, { ...jane, last_name: null })
   // @ts-expect-error a company id is a number
   await client.createUser('101', jane)
   // @ts-expect-error the avatar is an option, not a field

@@ -32,6 +32,17 @@ t.test('a user is found in the list, shown and updated', async t => {
   await t.rejects(client.showUser(101, 1), { name: 'ProblemError', status: 404, code: 'procore_rejected' })
 })
 
+t.test('null in an update with an avatar throws, because a form cannot clear a field', async t => {
+  const { url } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  await t.rejects(client.updateUser(101, 1, { city: null }, { avatar: toBlob(png()) }), {
+    name: 'TypeError',
+    message: 'A form cannot clear city: send null in an update without an avatar.',
+  })
+  const created = await client.createUser(101, { ...jane, city: null }, { avatar: toBlob(png()) })
+  t.equal(created.data.city, null)
+})
+
 t.test('an update replaces the avatar and reports progress', async t => {
   const { url, emulator } = await startService(t)
   const client = createClient({ baseUrl: url })

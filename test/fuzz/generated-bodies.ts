@@ -63,19 +63,24 @@ export function generateMultipartBody (random: Random): Buffer {
 
 const BodySchema = Type.Object({ user: Type.Record(Type.String(), Type.Unknown()) })
 
-/** Reads the fields with JSON.parse. */
+/** Reads the fields with JSON.parse. A byte order mark is skipped, and null means that there is no value. */
 export function parseJsonFields (body: Buffer): ParsedFields {
-  const { user } = assertSchema(BodySchema, JSON.parse(body.toString()))
-  return Object.fromEntries(Object.entries(user).map(([name, value]) => [name, JSON.stringify(value)]))
+  const { user } = assertSchema(BodySchema, JSON.parse(body.toString().replace(/^\ufeff/, '')))
+  const fields = Object.entries(user).filter(([, value]) => value !== null)
+  return Object.fromEntries(fields.map(([name, value]) => [name, JSON.stringify(value)]))
 }
 
-/** Reads the fields with busboy. A repeated or foreign field gets a name that no field has. */
+/**
+ * Reads the fields with busboy. Of a boolean the last value counts. Any other repeated field and a foreign one get a
+ * name that no field has.
+ */
 export function parseMultipartFields (body: Buffer, contentType: string): Promise<ParsedFields> {
   return new Promise((resolve, reject) => {
     const fields: ParsedFields = {}
     const setField = (name: string, value: string) => {
       const field = /^user\[(\w+)\]$/.exec(name)?.[1]
-      fields[field === undefined || Object.hasOwn(fields, field) ? `! ${name}` : field] = value
+      const isRepeated = field !== undefined && Object.hasOwn(fields, field) && fieldTypes[field] !== 'boolean'
+      fields[field === undefined || isRepeated ? `! ${name}` : field] = value
     }
     const parser = busboy({
       headers: { 'content-type': contentType }, defParamCharset: 'utf8', limits: { fieldSize: 1_000_000 },
@@ -90,7 +95,8 @@ export function parseMultipartFields (body: Buffer, contentType: string): Promis
         else if (filename !== '' || bytes.length > 0) setField(name, bytes.toString('hex'))
       })
     })
-    parser.end(body)
+    // busboy ignores a part whose delimiter is followed by white space.
+    parser.end(Buffer.from(body.toString('latin1').replaceAll(/(^|\r\n)--b[ \t]+\r\n/g, '$1--b\r\n'), 'latin1'))
   })
 }
 

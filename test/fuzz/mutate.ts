@@ -6,7 +6,8 @@ const trickyTexts = [
   '\ufeff', '%22', '%0d%0a', '[', ']', '[]', '{', '}', ',', 'null', 'true', '1e999', '-0', '1.0', '__proto__',
   'constructor', 'user[', 'user[avatar]', 'user[email_address]', 'name="user[last_name]"', '; filename="a.png"',
   '; filename*=UTF-8\'\'a.png', 'Content-Disposition: form-data; name="user[city]"',
-  'Content-Type: text/plain; charset=utf-16', 'Content-Transfer-Encoding: base64', 'X-Y: z', '\r\n--b',
+  'Content-Type: text/plain; charset=utf-16', '; charset=iso-8859-1', 'Content-Disposition: attachment',
+  'Content-Transfer-Encoding: base64', 'X-Y: z', '\r\n--b',
   '\r\n--b--', '\r\n--b\r\n', '\r\n--b--\r\n', '\r\n--bb\r\n',
 ]
 const invalidUtf8 = [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf0, 0x9f]]

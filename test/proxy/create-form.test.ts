@@ -77,7 +77,8 @@ t.test('text fields are parsed by the schema and serialized as Rails reads them'
   const { usersUrl, emulator } = await startService(t)
   const response = await sendMultipart(usersUrl, multipartBody([
     ...janeParts,
-    field('business_phone_extension', '007'),
+    field('business_phone_extension', '7'),
+    field('work_classification_id', '007'),
     field('vendor_id', '9007199254740991'),
     field('is_active', '1'),
     field('is_employee', 'false'),
@@ -92,6 +93,7 @@ t.test('text fields are parsed by the schema and serialized as Rails reads them'
     'user[last_name]': 'Doe',
     'user[email_address]': 'jane.doe@example.com',
     'user[business_phone_extension]': '7',
+    'user[work_classification_id]': '7',
     'user[vendor_id]': '9007199254740991',
     'user[is_active]': 'true',
     'user[is_employee]': 'false',
@@ -148,7 +150,7 @@ t.test('all errors of a form are reported at once, in the order of the schema', 
     'body /user/avatar size',
     'query /foo unknown',
     'body /user/zzz unknown',
-    'body /last_name unknown',
+    'body /user/last_name unknown',
     'body /user/a/b unknown',
   ])
   t.equal(emulator.apiRequests.length, 0)

@@ -158,13 +158,15 @@ function hasEmail (user: User, email: unknown): boolean {
 const toIsoSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
 
 function castValue (type: FieldType, value: unknown): unknown {
-  if (type === 'text') return value === null ? null : String(value)
+  if (value === null) return null
+  if (type === 'text') return String(value)
   if (type === 'integer') return Number(value)
   return value === true || value === 'true' || value === '1'
 }
 
 function validateCountryAndState (values: Record<string, unknown>, errors: ErrorsByField): void {
-  const { country_code: country, state_code: state } = values
+  const country = values['country_code'] ?? undefined
+  const state = values['state_code'] ?? undefined
   if (country !== undefined && !iso31661.some(({ alpha2 }) => alpha2 === country)) {
     errors['country_code'] = ['is not included in the list']
   } else if (state !== undefined && !isSubdivision(country, state)) {
@@ -214,6 +216,6 @@ export function serializeUser (user: User, origin: string): Record<string, unkno
     last_login_at: null,
     created_at: user.createdAt,
     updated_at: user.updatedAt,
-    vendor: vendorId === undefined ? null : { id: vendorId, name: getVendorName(vendorId) },
+    vendor: vendorId === undefined || vendorId === null ? null : { id: vendorId, name: getVendorName(vendorId) },
   }
 }

@@ -53,6 +53,7 @@ class FormForwarder implements FormEvents {
   readonly #context: RequestContext
   readonly #startUpload: () => void
   readonly #validator: RecordValidator
+  readonly #decoder: FormDecoder
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
   readonly #encoder: MultipartEncoder
@@ -75,8 +76,8 @@ class FormForwarder implements FormEvents {
     this.#validator = new RecordValidator(context.compiled, context.checkOperation)
     this.#encoder = new MultipartEncoder(context.compiled.rootKey ?? '')
     const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
-    const decoder = new FormDecoder(this.#validator, context.bodyLimits, this)
-    this.#parser = new MultipartParser(boundary, decoder, { partsMax, partHeadersMaxBytes, preambleMaxBytes })
+    this.#decoder = new FormDecoder(this.#validator, context.bodyLimits, this)
+    this.#parser = new MultipartParser(boundary, this.#decoder, { partsMax, partHeadersMaxBytes, preambleMaxBytes })
     this.#reader = new BodyReader(context.raw, context.signal, context.bodyLimits, chunk => this.#read(chunk))
   }
 
@@ -171,6 +172,7 @@ class FormForwarder implements FormEvents {
     this.#validator.finalize()
     const problem = this.#validationProblem()
     if (problem !== undefined) throw problem
+    this.#decoder.end()
     const imageDigest = this.#hash?.digest('hex') ?? ''
     this.#validated.resolve({ kind: 'valid', imageDigest })
     await this.#beforeEnd?.(imageDigest)

@@ -45,27 +45,30 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
   const validator = validateDocument(value, context)
   const problem = validationProblem([...context.parameterValidators, validator])
   if (problem !== undefined) throw problem
-  // A valid document contains only the record and its known fields. Serialized again, it has no duplicate names.
-  return bufferedBody(Buffer.from(JSON.stringify(value)), 'application/json', validator.values)
+  // Serialized again, the record has no duplicate names and no fields that are absent.
+  const document = { [validator.compiled.rootKey ?? '']: Object.fromEntries(validator.values) }
+  return bufferedBody(Buffer.from(JSON.stringify(document)), 'application/json', validator.values)
 }
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
 /**
  * Rejects invalid UTF-8 before decoding, because `toString` would replace it and JSON.parse would accept the result.
- * RFC 8259 §8.1 allows rejecting a byte order mark.
+ * RFC 8259 §8.1 allows ignoring a byte order mark, which tools of Windows write.
  */
 function parseJson (bytes: Buffer): unknown {
-  const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
-  if (!isUtf8(bytes) || hasByteOrderMark) {
-    throw new Problem('malformed_json', 'The body must be JSON in UTF-8 without a byte order mark.')
-  }
-  const text = bytes.toString('utf8')
+  if (!isUtf8(bytes)) throw malformedJson('The body is not valid UTF-8.')
+  const text = bytes.toString('utf8', bytes.subarray(0, 3).equals(byteOrderMark) ? 3 : 0)
+  if (text.trim() === '') throw malformedJson('The body is empty.')
   try {
     return JSON.parse(text, mayHaveFractions.test(text) ? markRounded : undefined)
   } catch {
     // The message of the SyntaxError quotes the body, which may contain personal data, so it is dropped.
-    throw new Problem('malformed_json', 'The body is not valid JSON.')
+    throw malformedJson('The body is not valid JSON.')
   }
 }
+
+const malformedJson = (detail: string) => new Problem('malformed_json', detail)
 
 /** A number with a fraction or an exponent. It may also be in a string, which costs time only. */
 const mayHaveFractions = /[:,[]\s*-?\d+[.eE]/
@@ -109,10 +112,16 @@ function validateMembers (validator: RecordValidator, members: Record<string, un
   for (const name of Object.keys(members)) {
     const field = fields.get(name)
     if (field !== undefined) validator.set(field, members[name])
-    else if (name === image?.name) validator.addError(name, needsMultipart)
+    else if (name === image?.name) validateImageMember(validator, name, members[name])
     else validator.addUnknownField([rootKey ?? '', name], `${rootKey}[${name}]`)
   }
   validator.finalize()
+}
+
+/** JSON cannot contain the image. Serializers write null for a member that is not set. */
+function validateImageMember (validator: RecordValidator, name: string, value: unknown): void {
+  const isAbsent = value === null && validator.compiled.nullMeaning === 'absent'
+  if (!isAbsent) validator.addError(name, needsMultipart)
 }
 
 const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })

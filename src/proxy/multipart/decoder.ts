@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import type { Config } from '../../config/index.ts'
 import { textMaxBytes } from '../../endpoints/fields.ts'
 import { Problem } from '../../server/problem.ts'
@@ -7,13 +6,14 @@ import { ByteBuffer } from '../body/byte-buffer.ts'
 import { ImageDimensions } from '../image/dimensions.ts'
 import { detectImageType, signatureBytes, type ImageType } from '../image/signature.ts'
 import type { PartSink } from './parser.ts'
-import { malformedForm, parsePartHeaders, type PartHeaders } from './part-headers.ts'
+import { decodeText } from './charset.ts'
+import { describePart, malformedForm, parsePartHeaders, type PartHeaders } from './part-headers.ts'
 import { sizeViolation, type CompiledField, type Violation } from '../validation/schema.ts'
 
 /** Limits of an image, in bytes, and in pixels as its header declares them. */
 export type ImageLimits = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels'>
 
-/** Receives the valid fields and the image of a form, in the order in which they come. */
+/** Receives the valid fields and the image of a form, in the order in which they come, and booleans at its end. */
 export interface FormEvents {
   field (field: CompiledField, value: unknown): void
   imageStart (type: ImageType): void
@@ -40,6 +40,8 @@ export class FormDecoder implements PartSink {
   readonly #limits: ImageLimits
   readonly #events: FormEvents
   #part: Part = { kind: 'ignored' }
+  /** Position of the part in the form, starting at 1. */
+  #parts = 0
   #bytes = 0
   /** The text read so far, or the first bytes of the image. */
   #partial = new ByteBuffer()
@@ -51,7 +53,7 @@ export class FormDecoder implements PartSink {
   }
 
   partStart (headerBlock: Buffer): void {
-    const headers = parsePartHeaders(headerBlock)
+    const headers = parsePartHeaders(headerBlock, ++this.#parts)
     this.#bytes = 0
     this.#partial = new ByteBuffer()
     this.#part = this.#matchField(headers)
@@ -82,7 +84,9 @@ export class FormDecoder implements PartSink {
       this.#validator.addUnknownField(path, headers.name)
       return { kind: 'ignored' }
     }
-    if (!this.#validator.markSeen(name)) return { kind: 'ignored' }
+    // Frameworks send a hidden `0` before a checkbox. If it is ticked, its value comes second.
+    const isFirst = this.#validator.markSeen(name, field?.kind === 'Boolean')
+    if (!isFirst) return { kind: 'ignored' }
     return field === undefined ? { kind: 'image', headers, dimensions: undefined } : { kind: 'text', field, headers }
   }
 
@@ -96,16 +100,25 @@ export class FormDecoder implements PartSink {
     this.#partial = new ByteBuffer()
   }
 
-  #textEnd (field: CompiledField, { fileName }: PartHeaders): void {
+  #textEnd (field: CompiledField, { name, fileName, charset }: PartHeaders): void {
     if (fileName === 'given' || (fileName === 'empty' && this.#bytes > 0)) {
       return this.#validator.addError(field.name, { rule: 'type', message: 'must be text, not a file' })
     }
     // An untouched file input.
     if (fileName === 'empty') return
-    const { bytes } = this.#partial
-    if (!isUtf8(bytes)) throw malformedForm('A field of the form is not UTF-8.')
-    const isSet = this.#validator.setText(field, bytes.toString('utf8'), true)
-    if (isSet) this.#events.field(field, this.#validator.values.get(field.name))
+    const text = decodeText(this.#partial.bytes, charset)
+    if (text === undefined) throw malformedForm(`${describePart(this.#parts, name)} is not valid UTF-8.`)
+    const isSet = this.#validator.setText(field, text, true)
+    // The last value of a boolean counts, so it is not final before the end of the form.
+    if (isSet && field.kind !== 'Boolean') this.#events.field(field, this.#validator.values.get(field.name))
+  }
+
+  /** Must be called at the end of the form. Emits the booleans. */
+  end (): void {
+    for (const field of this.#validator.compiled.fields.values()) {
+      const value = this.#validator.values.get(field.name)
+      if (typeof value === 'boolean') this.#events.field(field, value)
+    }
   }
 
   #imageData (part: ImagePart, data: Buffer): void {

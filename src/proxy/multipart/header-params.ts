@@ -41,8 +41,3 @@ export function parseParameters (text: string, allowUnquoted = false): ParsedHea
   }
   return { value: value.toLowerCase(), parameters }
 }
-
-/** Accepts the name of RFC 9110 §8.3.2, and the equally common one without a hyphen. */
-export function isUtf8Charset (charset: string): boolean {
-  return /^utf-?8$/i.test(charset)
-}

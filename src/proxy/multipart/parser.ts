@@ -1,5 +1,5 @@
 import { ByteBuffer } from '../body/byte-buffer.ts'
-import { malformedForm } from './part-headers.ts'
+import { describePart, malformedForm } from './part-headers.ts'
 
 /** Receives the parts of a form in order: each has one start, any number of chunks, one end. Throwing ends the form. */
 export interface PartSink {
@@ -24,9 +24,11 @@ const delimiterStart = Buffer.from('\r\n--')
 /** Most matches of `delimiterStart` in a chunk that are not delimiters, before the whole delimiter is searched for. */
 const partialMatchesMax = 8
 const cr = 0x0d
-/** The line of the closing delimiter must end within this many bytes. */
-const epiloguePrefixBytes = 256
-const emptyBuffer = Buffer.alloc(0)
+const space = 0x20
+const tab = 0x09
+/** Longest white space after a delimiter (RFC 2046 §5.1.1: transport padding). */
+const paddingMaxBytes = 256
+const emptyBuffer: Buffer = Buffer.alloc(0)
 
 type State = 'preamble' | 'data' | 'delimiter' | 'headers' | 'epilogue'
 
@@ -54,6 +56,7 @@ export class MultipartParser {
   /** The size of the preamble, later of the epilogue. */
   #preambleBytes = 0
   readonly #epilogue = new ByteBuffer()
+  #lastBytes = emptyBuffer
 
   /** @param boundary 1 to 70 characters, as in the content type */
   constructor (boundary: string, sink: PartSink, limits: MultipartLimits) {
@@ -64,22 +67,39 @@ export class MultipartParser {
 
   /** @throws {Problem} `malformed_form` */
   write (chunk: Buffer): void {
+    this.#keepEnd(chunk)
     let rest = chunk
     while (rest.length > 0) rest = this.#step(rest)
   }
 
   /** @throws {Problem} `malformed_form` if there was no closing delimiter */
   end (): void {
-    if (this.#state !== 'epilogue') {
-      throw malformedForm('The form is incomplete: its closing delimiter is missing.')
-    }
+    if (this.#state !== 'epilogue') throw malformedForm(`The form is incomplete: ${this.#findMissing(this.#state)}`)
     const epilogue = this.#epilogue.bytes
     // RFC 2046 §5.1.1 ignores the epilogue, but some parsers go on reading. Content that another parser would treat as
     // a part must not be dropped silently.
-    const endsLine = /^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, epiloguePrefixBytes))
+    const endsLine = /^[ \t]*(\r\n|$)/.test(epilogue.toString('latin1', 0, paddingMaxBytes + lineBreak.length))
     if (epilogue.includes(this.#delimiter) || !endsLine) {
       throw malformedForm('The form has content after its closing delimiter.')
     }
+  }
+
+  /** Copies the last bytes, which `#findMissing` needs. */
+  #keepEnd (chunk: Buffer): void {
+    // The end of a delimiter: two hyphens and a line break.
+    const bytes = this.#delimiter.length + 4
+    const joined = chunk.length < bytes ? Buffer.concat([this.#lastBytes, chunk]) : chunk
+    this.#lastBytes = Buffer.from(joined.subarray(-bytes))
+  }
+
+  #findMissing (state: Exclude<State, 'epilogue'>): string {
+    if (state === 'delimiter') return 'its last delimiter is not followed by CR LF or two hyphens.'
+    if (state === 'headers') return `no empty line follows the headers of part ${this.#parts}.`
+    const hyphensAndBoundary = this.#delimiter.subarray(lineBreak.length)
+    if (this.#lastBytes.includes(hyphensAndBoundary)) return 'its last delimiter does not follow CR LF.'
+    return state === 'preamble'
+      ? 'it does not contain the boundary of the content type after CR LF.'
+      : 'its last delimiter is missing.'
   }
 
   /** Consumes the bytes that belong to the current state. Returns the rest. */
@@ -138,7 +158,7 @@ export class MultipartParser {
     const index = seam.indexOf(this.#delimiter)
     if (index >= 0 && index < pending.length) {
       if (index < virtualBytes && this.#state === 'data') {
-        throw malformedForm('A part has no line break between its headers and the next delimiter.')
+        throw malformedForm(`${describePart(this.#parts)} has no line break before the next delimiter.`)
       }
       this.#setPending(emptyBuffer, 0)
       const before = seam.subarray(virtualBytes, index)
@@ -188,22 +208,29 @@ export class MultipartParser {
    */
   #afterDelimiter (chunk: Buffer): Buffer {
     const next = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
-    if (next.length < 2) {
+    this.#pending = emptyBuffer
+    const padding = countPadding(next)
+    if (padding > paddingMaxBytes) throw malformedForm('A delimiter is followed by too much white space.')
+    if (next.length < padding + 2) {
       this.#pending = next
       return emptyBuffer
     }
-    this.#pending = emptyBuffer
-    if (next[0] === 0x2d && next[1] === 0x2d) {
-      this.#state = 'epilogue'
-      this.#preambleBytes = 0
-    } else if (next[0] === cr && next[1] === 0x0a) {
-      const { partsMax } = this.#limits
-      if (++this.#parts > partsMax) throw malformedForm(`The form has more than ${partsMax} parts.`)
-      this.#state = 'headers'
-    } else {
-      throw malformedForm('The boundary must be followed by a line break.')
+    if (next[padding] === cr && next[padding + 1] === 0x0a) {
+      this.#startPart()
+      return next.subarray(padding + 2)
     }
+    if (padding > 0 || next[0] !== 0x2d || next[1] !== 0x2d) {
+      throw malformedForm('A delimiter must be followed by CR LF, or by two hyphens at the end of the form.')
+    }
+    this.#state = 'epilogue'
+    this.#preambleBytes = 0
     return next.subarray(2)
+  }
+
+  #startPart (): void {
+    const { partsMax } = this.#limits
+    if (++this.#parts > partsMax) throw malformedForm(`The form has more than ${partsMax} parts.`)
+    this.#state = 'headers'
   }
 
   #onHeaders (chunk: Buffer): Buffer {
@@ -214,7 +241,7 @@ export class MultipartParser {
       : Buffer.concat([pending, chunk.subarray(0, partHeadersMaxBytes + headersEnd.length)])
     const index = block.indexOf(headersEnd, Math.max(0, pending.length - headersEnd.length))
     if (index > partHeadersMaxBytes || (index < 0 && block.length > partHeadersMaxBytes)) {
-      throw malformedForm('The headers of a part are too large.')
+      throw malformedForm(`${describePart(this.#parts)} has headers of more than ${partHeadersMaxBytes} bytes.`)
     }
     if (index < 0) {
       this.#pending = block
@@ -222,7 +249,7 @@ export class MultipartParser {
     }
     // A parser that reads line by line would treat a delimiter in the headers as one.
     if (Buffer.concat([lineBreak, block.subarray(0, index)]).includes(this.#delimiter)) {
-      throw malformedForm('A part has the boundary in its headers.')
+      throw malformedForm(`${describePart(this.#parts)} has the boundary in its headers.`)
     }
     this.#state = 'data'
     this.#setPending(lineBreak, lineBreak.length)
@@ -236,4 +263,10 @@ export class MultipartParser {
       throw malformedForm('The form has too much data before its first part or after its last part.')
     }
   }
+}
+
+function countPadding (bytes: Buffer): number {
+  let count = 0
+  while (bytes[count] === space || bytes[count] === tab) count++
+  return count
 }

@@ -7,7 +7,7 @@ import { getEndpointPaths, type Endpoint } from '../../endpoints/endpoint.ts'
 import { listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
-import { formatMessages } from './schema.ts'
+import { formatMessages } from './messages.ts'
 
 /** Keywords that only describe a value. */
 const annotations = ['type', 'title', 'description', 'examples', 'deprecated']

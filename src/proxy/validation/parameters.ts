@@ -47,11 +47,15 @@ export function validatePath (compiled: CompiledRecord, params: RawParameters): 
   return validator
 }
 
+/** jQuery and others add this parameter, so that a response is not taken from a cache. */
+const ignoredParameter = '_'
+
 /** Validates a parsed query: a parameter is a text, or a list of texts if it was given more than once. */
 export function validateQuery (compiled: CompiledRecord, query: RawParameters): RecordValidator {
   const validator = new RecordValidator(compiled)
   for (const [name, value] of Object.entries(query)) {
     const field = compiled.fields.get(name)
+    if (name === ignoredParameter) continue
     if (field === undefined) validator.addUnknownField([name], name)
     else if (field.isList) setList(validator, field, Array.isArray(value) ? value : [value])
     else if (typeof value === 'string') validator.setText(field, value, false)

@@ -1,7 +1,7 @@
 import { Problem, type FieldError } from '../../server/problem.ts'
 import type { Restriction } from '../../endpoints/endpoint.ts'
 import {
-  coerceText, invalidText, validateField, requiredViolation, typeViolation,
+  convertText, nullViolation, requiredViolation, validateField,
   type Violation, type CompiledField, type CompiledRecord,
 } from './schema.ts'
 
@@ -52,10 +52,13 @@ export class RecordValidator {
     return this.#forbiddenValue
   }
 
-  /** Marks a field as seen. Returns false for a duplicate, which is an error and whose value must not be set. */
-  markSeen (name: string): boolean {
+  /**
+   * Marks a field as seen. Returns false for a duplicate, which is an error and whose value must not be set.
+   * @param mayRepeat of a field that is given twice, the last value counts
+   */
+  markSeen (name: string, mayRepeat: boolean): boolean {
     this.#seen ??= new Set()
-    if (!this.#seen.has(name)) {
+    if (mayRepeat || !this.#seen.has(name)) {
       this.#seen.add(name)
       return true
     }
@@ -65,7 +68,8 @@ export class RecordValidator {
 
   /** Validates and sets a value that has a JSON type. */
   set (field: CompiledField, value: unknown): void {
-    const violation = validateField(field, value)
+    if (value === null && field.nullMeaning === 'absent') return
+    const violation = value === null ? validateNull(field) : validateField(field, value)
     if (violation !== undefined) return this.addError(field.name, violation)
     const restriction = this.compiled.restrictions.get(field.name)
     const problem = restriction === undefined ? undefined : this.#checkRestriction(field, value, restriction)
@@ -81,10 +85,13 @@ export class RecordValidator {
 
   /** Converts, validates and sets a text from a form, query or path. Returns whether the field has a valid value. */
   setText (field: CompiledField, text: string, emptyIsAbsent: boolean): boolean {
-    if (text === '' && emptyIsAbsent && field.emptyIsAbsent) return false
-    const value = coerceText(field, text)
-    if (value === invalidText) this.addError(field.name, typeViolation(field))
-    else this.set(field, value)
+    if (text === '' && emptyIsAbsent && field.emptyIsAbsent) {
+      this.values.delete(field.name)
+      return false
+    }
+    const converted = convertText(field, text)
+    if ('violation' in converted) this.addError(field.name, converted.violation)
+    else this.set(field, converted.value)
     return this.values.has(field.name)
   }
 
@@ -105,17 +112,35 @@ export class RecordValidator {
     this.#errors.known.push({ order: -1, error: { in: this.compiled.location, pointer, field, rule, message } })
   }
 
-  /** @param path leads to the unknown field from the root of the document */
+  /**
+   * Adds an error for a field that is not known at its place. It points to where a known field belongs.
+   * @param path leads to the unknown field from the root of the document
+   */
   addUnknownField (path: readonly string[], field: string): void {
-    const error: FieldError = {
-      in: this.compiled.location,
-      pointer: toJsonPointer(path.map(step => step.slice(0, shownNameMaxLength))),
-      field: field.length > shownNameMaxLength ? `${field.slice(0, shownNameMaxLength)}…` : field,
-      rule: 'unknown',
-      message: 'is not a known field',
-    }
+    const { location } = this.compiled
+    const error: FieldError = { in: location, ...this.#describeUnknownField(path, field), rule: 'unknown' }
     const { unknown } = this.#errors ??= new ErrorList()
     if (unknown.length < errorsMax && !unknown.some(({ pointer }) => pointer === error.pointer)) unknown.push(error)
+  }
+
+  #describeUnknownField (path: readonly string[], field: string): Pick<FieldError, 'pointer' | 'field' | 'message'> {
+    const name = path.at(-1) ?? ''
+    const shownField = field.slice(0, shownNameMaxLength)
+    if (this.compiled.rootKey !== undefined && this.#isKnown(name)) {
+      const location = this.locationOf(name)
+      return { ...location, message: `must be sent as ${location.field}, not as ${shownField}` }
+    }
+    const similarName = toSnakeCase(shownField)
+    const hint = this.#isKnown(similarName) ? `: it must be sent as ${this.locationOf(similarName).field}` : ''
+    return {
+      pointer: toJsonPointer(path.map(step => step.slice(0, shownNameMaxLength))),
+      field: field.length > shownNameMaxLength ? `${shownField}…` : field,
+      message: `is not a known field${hint}`,
+    }
+  }
+
+  #isKnown (name: string): boolean {
+    return this.compiled.fields.has(name) || (this.compiled.image !== undefined && this.compiled.image.name === name)
   }
 
   /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */
@@ -174,6 +199,18 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
   if (errors.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
   const count = errors.length === 1 ? 'one error' : `${errors.length} errors`
   return new Problem('validation_failed', `The request has ${count} and was not carried out.`, { errors })
+}
+
+function validateNull ({ required, nullMeaning }: CompiledField): Violation | undefined {
+  if (nullMeaning === 'cleared') return undefined
+  return required ? requiredViolation : nullViolation
+}
+
+/** Returns the last step of a name that is percent-encoded, separated by dots or in camel case, as it should be. */
+function toSnakeCase (name: string): string {
+  const decoded = name.replaceAll(/%5b/gi, '[').replaceAll(/%5d/gi, ']')
+  const last = decoded.split(/[[\].]+/).findLast(step => step !== '') ?? ''
+  return last.replaceAll(/[A-Z]/g, (letter, index) => `${index === 0 ? '' : '_'}${letter.toLowerCase()}`)
 }
 
 /** Returns a JSON Pointer (RFC 6901 §3). */

@@ -5,22 +5,29 @@
 import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
-import type { FieldDependency, RecordBody, Restriction } from '../../endpoints/endpoint.ts'
+import {
+  acceptsNull, type FieldDependency, type NullMeaning, type RecordBody, type Restriction,
+} from '../../endpoints/endpoint.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
-import { maxId, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
+import { describeFormat, describeMaximum, describeText, describeType, type FieldKind } from './messages.ts'
 
 /** One field with its compiled schema. */
 export interface CompiledField {
   name: string
   /** Position in the schema; errors are reported in this order. */
   index: number
-  kind: 'String' | 'Integer' | 'Boolean'
+  kind: FieldKind
   required: boolean
   /** Whether the field has several values of its kind; only queries have such fields. */
   isList: boolean
   /** Whether an empty text, which a browser sends for an untouched input, means that there is no value. */
   emptyIsAbsent: boolean
+  /** What `null` means in JSON: there is no value, the field is cleared, or a value that is required is missing. */
+  nullMeaning: 'absent' | 'cleared' | 'missing'
+  /** Whether zeros before an integer matter: 0 is a valid phone extension, and 007 is another one than 7. */
+  keepsZeros: boolean
   validator: TypeCheck<TSchema>
 }
 
@@ -37,6 +44,8 @@ export interface CompiledRecord {
   rootKey: string | undefined
   fields: ReadonlyMap<string, CompiledField>
   required: readonly CompiledField[]
+  /** What `null` means for an optional field of a JSON body. */
+  nullMeaning: NullMeaning['kind']
   /** The file that a form may contain, and its position among the fields. */
   image: { name: string, order: number } | undefined
   dependencies: readonly FieldDependency[]
@@ -52,11 +61,12 @@ export function compileRecord (location: FieldError['in'], schema: TObject, body
   const fields = new Map<string, CompiledField>()
   const required = new Set(schema.required ?? [])
   for (const [name, field] of Object.entries(schema.properties)) {
-    fields.set(name, compileField(name, field, fields.size, required.has(name)))
+    fields.set(name, compileField(name, field, fields.size, required.has(name), getNullMeaning(body, name)))
   }
   return {
     location,
     rootKey: body?.rootKey,
+    nullMeaning: body?.nullMeaning?.kind ?? 'absent',
     fields,
     required: [...fields.values()].filter(field => field.required),
     image: body?.image === undefined ? undefined : { name: body.image.name, order: fields.size },
@@ -71,16 +81,32 @@ function compileRestrictions (body: RecordBody | undefined): Map<string, Restric
   return new Map(active.flatMap(restriction => restriction.fields.map(name => [name, restriction] as const)))
 }
 
-function compileField (name: string, schema: TSchema, index: number, required: boolean): CompiledField {
+function getNullMeaning (body: RecordBody | undefined, name: string): CompiledField['nullMeaning'] {
+  return body !== undefined && acceptsNull(body, name) ? body.nullMeaning?.kind ?? 'absent' : 'missing'
+}
+
+function compileField (
+  name: string, schema: TSchema, index: number, required: boolean, nullMeaning: CompiledField['nullMeaning']
+): CompiledField {
   const isList = TypeGuard.IsArray(schema)
   const itemSchema = isList ? schema.items : schema
   const kind = itemSchema[Kind] === stringEnumKind ? 'String' : itemSchema[Kind]
   if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') {
     throw new TypeError(`Field ${name}: cannot convert text to ${kind}.`)
   }
-  const isCode = kind === 'String' && ['format', 'pattern', 'enum'].some(name => itemSchema[name] !== undefined)
-  const emptyIsAbsent = kind !== 'String' || isCode
-  return { name, index, kind, required, isList, emptyIsAbsent, validator: TypeCompiler.Compile(itemSchema) }
+  const isText = kind === 'String' && (itemSchema['pattern'] ?? linePattern) === linePattern &&
+    ['format', 'enum'].every(name => itemSchema[name] === undefined)
+  return {
+    name,
+    index,
+    kind,
+    required,
+    isList,
+    nullMeaning,
+    emptyIsAbsent: !isText,
+    keepsZeros: kind === 'Integer' && itemSchema['minimum'] === 0,
+    validator: TypeCompiler.Compile(itemSchema),
+  }
 }
 
 /** Validates a value by itself. Returns undefined if it is valid. */
@@ -92,72 +118,64 @@ export function validateField (field: CompiledField, value: unknown): Violation 
   if (field.validator.Check(value)) return undefined
   // `Number` and JSON.parse return Infinity for too many digits, which TypeBox would report as a wrong type.
   if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) {
-    return toViolation(field, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
+    return toViolation(field, value, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
   }
-  return toViolation(field, field.validator.Errors(value).First()?.type)
+  return toViolation(field, value, field.validator.Errors(value).First()?.type)
 }
 
 function validateText ({ required }: CompiledField, value: string): Violation | undefined {
   // A UTF-16 code unit takes at most three bytes in UTF-8, so most texts need not be measured.
   if (value.length * 3 > textMaxBytes && Buffer.byteLength(value) > textMaxBytes) return sizeViolation
   if (value.includes('\0')) return { rule: 'format', message: 'must not contain NUL characters' }
+  // Serialized as UTF-8 it would be another text.
+  if (!value.isWellFormed()) return { rule: 'format', message: 'must not contain half of a surrogate pair' }
   return required && value.trim() === '' ? requiredViolation : undefined
 }
 
 /** A required field is missing or blank. */
 export const requiredViolation: Violation = { rule: 'required', message: 'is required' }
+/** A field that cannot be cleared is null. */
+export const nullViolation: Violation = { rule: 'required', message: 'must not be null' }
 /** A text is too long in UTF-8. */
 export const sizeViolation: Violation = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
 
-const typeMessages = {
-  String: 'must be a string',
-  Integer: 'must be an integer',
-  Boolean: 'must be true or false',
-} as const
+const typeViolation = (field: CompiledField, value: unknown): Violation =>
+  ({ rule: 'type', message: describeType(field.kind, value) })
 
-export const typeViolation = (field: CompiledField): Violation => ({ rule: 'type', message: typeMessages[field.kind] })
-
-function toViolation (field: CompiledField, error: ValueErrorType | undefined): Violation {
+function toViolation (field: CompiledField, value: unknown, error: ValueErrorType | undefined): Violation {
   const schema: Record<string, unknown> = field.validator.Schema()
   switch (error) {
     case ValueErrorType.IntegerMinimum:
       return { rule: 'size', message: `must be at least ${String(schema['minimum'])}` }
     case ValueErrorType.IntegerMaximum:
-      return { rule: 'size', message: `must be at most ${formatMaximum(schema['maximum'])}` }
+      return { rule: 'size', message: describeMaximum(schema['maximum']) }
     case ValueErrorType.StringMaxLength:
       return sizeViolation
     case ValueErrorType.StringFormat:
     case ValueErrorType.StringPattern:
-      return { rule: 'format', message: formatMessages[String(schema['format'])] ?? 'must have the required format' }
+      return { rule: 'format', message: describeFormat(schema, String(value)) }
     case ValueErrorType.Kind:
       return { rule: 'format', message: `must be one of ${String(schema['enum']).replaceAll(',', ', ')}` }
     default:
-      return typeViolation(field)
+      return typeViolation(field, value)
   }
 }
 
-function formatMaximum (maximum: unknown): string {
-  return maximum === maxId ? '2^53-1' : String(maximum)
-}
-
-/** Messages of the formats that fields may have. */
-export const formatMessages: Readonly<Record<string, string>> = {
-  email: 'must be an e-mail address',
-  'iso-3166-1-alpha-2': 'must be an ISO 3166-1 alpha-2 code in upper case',
-  'iso-8601-range': 'must be an ISO 8601 date or date-time, or two of them separated by `...`',
-  'iso-3166-2-subdivision': 'must be the subdivision part of an ISO 3166-2 code, which follows the hyphen',
-}
-
-/** Returned for a text that is not of the field's type. */
-export const invalidText = Symbol('invalid text')
+/** A text that was converted to the type of its field, or why it could not be. */
+type ConvertedText = { value: string | number | boolean } | { violation: Violation }
 
 /**
  * Converts the text of a form field, query parameter or path parameter to the type of its field. Integers are decimal
  * digits; booleans are `true`, `false`, `1` or `0`, as in Rails. It does not check the range of a value.
  */
-export function coerceText ({ kind }: CompiledField, text: string): string | number | boolean | typeof invalidText {
-  if (kind === 'String') return text
-  if (kind === 'Integer') return /^\d+$/.test(text) ? Number(text) : invalidText
-  if (text === 'true' || text === '1') return true
-  return text === 'false' || text === '0' ? false : invalidText
+export function convertText ({ kind, keepsZeros }: CompiledField, text: string): ConvertedText {
+  if (kind === 'String') return { value: text }
+  if (kind === 'Boolean') {
+    if (text === 'true' || text === '1') return { value: true }
+    if (text === 'false' || text === '0') return { value: false }
+  } else if (/^\d+$/.test(text)) {
+    if (!keepsZeros || !/^0\d/.test(text)) return { value: Number(text) }
+    return { violation: { rule: 'format', message: 'must not start with 0, because Procore would drop it' } }
+  }
+  return { violation: { rule: 'type', message: describeText(kind) } }
 }

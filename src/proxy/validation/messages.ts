@@ -1,0 +1,74 @@
+/** Describes what is wrong with a value. A message continues a sentence that starts with the name of the field. */
+import { anyCountryPattern, anyStatePattern, isDateTime, linePattern, maxId } from '../../endpoints/fields.ts'
+import { countryCodes, subdivisionCodes } from '../../endpoints/iso-3166.ts'
+
+/** The type of a field's values. */
+export type FieldKind = 'String' | 'Integer' | 'Boolean'
+
+/** Describes a value of JSON that has another type than its field. */
+export function describeType (kind: FieldKind, value: unknown): string {
+  const isText = typeof value === 'string'
+  if (kind === 'String') return 'must be a string'
+  if (kind === 'Integer') return isText ? 'must be a number, not a string' : 'must be an integer'
+  return isText ? 'must be true or false, not a string' : 'must be true or false'
+}
+
+/** Describes a text of a form, query or path that cannot be converted. */
+export function describeText (kind: FieldKind): string {
+  return kind === 'Boolean' ? 'must be true, false, 1 or 0' : 'must consist of decimal digits'
+}
+
+export function describeMaximum (maximum: unknown): string {
+  return `must be at most ${maximum === maxId ? '2^53-1' : String(maximum)}`
+}
+
+/** Messages of the formats that fields may have. */
+export const formatMessages: Readonly<Record<string, (value: string) => string>> = {
+  email: describeEmail,
+  'iso-3166-1-alpha-2': describeCountry,
+  'iso-3166-2-subdivision': describeSubdivision,
+  'iso-8601-range': describeDateRange,
+}
+
+const patterns: Readonly<Record<string, string>> = {
+  [linePattern]: 'must not contain a line break',
+  [anyCountryPattern]: 'must be two capital letters',
+  [anyStatePattern]: 'must be one to three capital letters or digits',
+}
+
+/** Describes a text that breaks the format or the pattern of its field. */
+export function describeFormat (schema: Readonly<Record<string, unknown>>, value: string): string {
+  const { format, pattern } = schema
+  const message = formatMessages[String(format)]?.(value) ?? patterns[String(pattern)]
+  return message ?? `must have the format ${String(format ?? pattern)}`
+}
+
+function describeEmail (value: string): string {
+  if (value !== value.trim()) return 'must be an e-mail address without white space around it'
+  // eslint-disable-next-line no-control-regex -- the pattern is all of ASCII
+  return /^[\x00-\x7f]*$/.test(value) ? 'must be an e-mail address' : 'must be an e-mail address in ASCII'
+}
+
+function describeCountry (value: string): string {
+  if (countryCodes.has(value.toUpperCase())) return 'must be in upper case'
+  if (value === 'UK') return 'must be GB for the United Kingdom: UK is not an ISO 3166-1 alpha-2 code'
+  return /^[A-Z]{2}$/.test(value)
+    ? 'must be an ISO 3166-1 alpha-2 code that is currently assigned'
+    : 'must be an ISO 3166-1 alpha-2 code: two capital letters'
+}
+
+function describeSubdivision (value: string): string {
+  if (subdivisionCodes.has(value.toUpperCase())) return 'must be in upper case'
+  if (subdivisionCodes.has(value.slice(value.indexOf('-') + 1))) return 'must be without the country and the hyphen'
+  return 'must be the part after the hyphen of an ISO 3166-2 code'
+}
+
+function describeDateRange (value: string): string {
+  const ends = value.split('...')
+  if (ends.length > 2) return 'must be one date or date-time, or two of them separated by `...`'
+  const end = ends.find(end => !isDateTime(end)) ?? ''
+  if (/\.\d{7}/.test(end)) return 'must have at most six digits after the decimal point of the seconds'
+  if (/^\d{4}-\d\d-\d\d/.test(end) && !isDateTime(end.slice(0, 10))) return 'must contain only dates that exist'
+  return 'must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ss, with an optional fraction and offset, or two of them separated ' +
+    'by `...`'
+}

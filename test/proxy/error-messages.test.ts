@@ -1,0 +1,147 @@
+// The message of each error is a true sentence about the value.
+import t from 'tap'
+import { jane, multipartBody, send, sendJson, sendMultipart, summarizeErrors } from '../helpers/requests.ts'
+import { startService } from '../helpers/service.ts'
+
+t.test('the message says what is wrong with a value of JSON', async t => {
+  const { usersUrl } = await startService(t)
+  const rows: Array<{ field: string, value: unknown, rule: string, message: string }> = [
+    { field: 'country_code', value: 'us', rule: 'format', message: 'must be in upper case' },
+    {
+      field: 'country_code',
+      value: 'UK',
+      rule: 'format',
+      message: 'must be GB for the United Kingdom: UK is not an ISO 3166-1 alpha-2 code',
+    },
+    {
+      field: 'country_code',
+      value: 'XK',
+      rule: 'format',
+      message: 'must be an ISO 3166-1 alpha-2 code that is currently assigned',
+    },
+    {
+      field: 'country_code',
+      value: 'USA',
+      rule: 'format',
+      message: 'must be an ISO 3166-1 alpha-2 code: two capital letters',
+    },
+    { field: 'state_code', value: 'ca', rule: 'format', message: 'must be in upper case' },
+    { field: 'state_code', value: 'US-CA', rule: 'format', message: 'must be without the country and the hyphen' },
+    {
+      field: 'state_code',
+      value: 'California',
+      rule: 'format',
+      message: 'must be the part after the hyphen of an ISO 3166-2 code',
+    },
+    { field: 'email_address', value: 'jane', rule: 'format', message: 'must be an e-mail address' },
+    {
+      field: 'email_address',
+      value: 'jané@example.com',
+      rule: 'format',
+      message: 'must be an e-mail address in ASCII',
+    },
+    {
+      field: 'email_address',
+      value: ' jane@example.com',
+      rule: 'format',
+      message: 'must be an e-mail address without white space around it',
+    },
+    { field: 'vendor_id', value: '5', rule: 'type', message: 'must be a number, not a string' },
+    { field: 'vendor_id', value: 1.5, rule: 'type', message: 'must be an integer' },
+    { field: 'is_active', value: 'true', rule: 'type', message: 'must be true or false, not a string' },
+    { field: 'first_name', value: 5, rule: 'type', message: 'must be a string' },
+    { field: 'first_name', value: 'a\nb', rule: 'format', message: 'must not contain a line break' },
+    { field: 'city', value: 'a\r', rule: 'format', message: 'must not contain a line break' },
+    { field: 'notes', value: 'a\ud800b', rule: 'format', message: 'must not contain half of a surrogate pair' },
+    { field: 'last_name', value: '\udc00', rule: 'format', message: 'must not contain half of a surrogate pair' },
+  ]
+  for (const { field, value, rule, message } of rows) {
+    await t.test(`${field} ${JSON.stringify(value)} ${message}`, async t => {
+      const response = await sendJson(usersUrl, { user: { ...jane, [field]: value } })
+      t.strictSame(summarizeErrors(response), [`body /user/${field} ${rule}`])
+      t.match(response.json.errors, [{ message }])
+    })
+  }
+  for (const field of ['notes', 'email_signature', 'address', 'origin_data']) {
+    await t.test(`${field} may have several lines`, async t => {
+      const user = { ...jane, email_address: `${field}@example.com`, [field]: 'a\r\nb\nc' }
+      t.equal((await sendJson(usersUrl, { user })).status, 201)
+    })
+  }
+})
+
+t.test('the message says what is wrong with a text of a form', async t => {
+  const { usersUrl } = await startService(t)
+  const rows = [
+    { field: 'vendor_id', text: '-5', message: 'must consist of decimal digits' },
+    { field: 'vendor_id', text: '1.5', message: 'must consist of decimal digits' },
+    { field: 'is_active', text: 'yes', message: 'must be true, false, 1 or 0' },
+    { field: 'business_phone_extension', text: '007', message: 'must not start with 0, because Procore would drop it' },
+  ]
+  for (const { field, text, message } of rows) {
+    await t.test(`${field} ${text} ${message}`, async t => {
+      const parts = Object.entries({ ...jane, [field]: text }).map(([name, data]) => ({ name: `user[${name}]`, data }))
+      const response = await sendMultipart(usersUrl, multipartBody(parts))
+      t.match(response.json.errors, [{ pointer: `/user/${field}`, message }])
+    })
+  }
+})
+
+t.test('the message says what is wrong with a range of dates', async t => {
+  const { usersUrl } = await startService(t)
+  const rows = [
+    {
+      value: '2026-01-01T00:00:00.1234567Z',
+      message: 'must have at most six digits after the decimal point of the seconds',
+    },
+    { value: '2026-02-30', message: 'must contain only dates that exist' },
+    { value: '2026-01-01...2026-02-30T00:00:00Z', message: 'must contain only dates that exist' },
+    {
+      value: '2026-01-01...2026-01-02...2026-01-03',
+      message: 'must be one date or date-time, or two of them separated by `...`',
+    },
+    {
+      value: '2026-W01',
+      message: 'must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ss, with an optional fraction and offset, or two of them ' +
+        'separated by `...`',
+    },
+  ]
+  for (const { value, message } of rows) {
+    await t.test(`${value} ${message}`, async t => {
+      const url = `${usersUrl}?filters[created_at]=${encodeURIComponent(value)}`
+      t.match((await send(url, { method: 'GET' })).json.errors, [{ rule: 'format', message }])
+    })
+  }
+})
+
+t.test('the message says why a JSON body is malformed', async t => {
+  const { usersUrl } = await startService(t)
+  const rows = [
+    { name: 'an empty body', body: '', detail: 'The body is empty.' },
+    { name: 'invalid UTF-8', body: Buffer.from([0xff]), detail: 'The body is not valid UTF-8.' },
+    { name: 'a missing brace', body: '{"user":{}', detail: 'The body is not valid JSON.' },
+  ]
+  for (const { name, body, detail } of rows) {
+    await t.test(`${name} is malformed_json: ${detail}`, async t => {
+      t.match((await sendJson(usersUrl, body)).json, { status: 400, code: 'malformed_json', detail })
+    })
+  }
+})
+
+t.test('with STATE_CODES=any, a country is two capitals and a state one to three capitals or digits', async t => {
+  const { usersUrl, emulator } = await startService(t, { env: { STATE_CODES: 'any' } })
+  emulator.faults.add({ kind: 'status', status: 201, body: '{}' })
+  t.equal((await sendJson(usersUrl, { user: { ...jane, country_code: 'XK', state_code: 'Q1' } })).status, 201)
+  t.match(String(emulator.apiRequests[0]?.body), /"country_code":"XK","state_code":"Q1"/)
+  const rows = [
+    { field: 'country_code', value: 'xk', message: 'must be two capital letters' },
+    { field: 'country_code', value: 'XKX', message: 'must be two capital letters' },
+    { field: 'state_code', value: 'abcd', message: 'must be one to three capital letters or digits' },
+  ]
+  for (const { field, value, message } of rows) {
+    await t.test(`${field} ${value} ${message}`, async t => {
+      const response = await sendJson(usersUrl, { user: { ...jane, [field]: value } })
+      t.match(response.json.errors, [{ pointer: `/user/${field}`, rule: 'format', message }])
+    })
+  }
+})
