@@ -22,7 +22,7 @@ export const examples: readonly string[] = [
   ' [', 'W/"tag"', '/companies/:company_id/users/:id', 'example.com:80', 'at function (file:///a.ts:12:34)',
   '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01-extra', 'https://example.com/', 'procore_rejected', 'Sun',
   'a b_c', 'a%5Bb%5D', 'jane.doe@mail.example.com', 'NSW', '0000',
-  'US', 'utf-8\'en\'', '2026-01-02T03:04:05.1234567Z',
+  'HTTP/1.1 100 ', 'example.com.', 'US', 'utf-8\'en\'', '2026-01-02T03:04:05.1234567Z',
 ]
 
 /** Returns the patterns of the service and the client. Those of settings are left out: settings are not hostile. */
