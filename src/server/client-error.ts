@@ -24,7 +24,7 @@ export function handleFrameworkError (
   reply: FastifyReply
 ): UnparsedRequest {
   const status = error.statusCode === 414 ? 414 : 400
-  const problem = new Problem('bad_request', 'The URL is not valid.', { status })
+  const problem = new Problem('bad_request', 'The URL is not valid.', { status, headers: { connection: 'close' } })
   const { method, id } = request
   // Fastify creates such a request without the decorators.
   request.inFlight = null

@@ -2,7 +2,6 @@
 import fp from 'fastify-plugin'
 import type { AllowedMethods } from './method-not-allowed.ts'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { findClosingProblem } from './connection-close.ts'
 import { Problem } from './problem.ts'
@@ -16,32 +15,37 @@ export const requestGuardsPlugin = fp<{ allowedMethods: AllowedMethods }>(async 
   app.setNotFoundHandler(request => { throw allowedMethods.problemFor(request.raw.url) })
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
-    done(findClosingProblem(request.raw.socket) ?? checkRequest(request, allowedMethods))
+    // RFC 9110 §10.1.1: an expectation of an HTTP/1.0 caller is ignored, because it may not understand 100 (Continue).
+    if (request.raw.httpVersion === '1.0') delete request.headers.expect
+    const problem = findClosingProblem(request.raw.socket) ?? checkRequestHead(request.raw)
+    // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
+    done(problem ?? (request.is404 ? allowedMethods.problemFor(request.raw.url) : undefined))
   })
 })
-
-function checkRequest ({ is404, raw }: FastifyRequest, allowedMethods: AllowedMethods): Problem | undefined {
-  // Fastify parses the body before it calls the not-found handler, and would report an error in the body first.
-  return is404 ? allowedMethods.problemFor(raw.url) : checkRequestHead(raw)
-}
 
 type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'httpVersion'>
 
 /**
- * Checks a request head for a missing or invalid Host (RFC 9112 §3.2), more than `limits.server.headersMaxCount`
- * headers, duplicates of singleton headers, a transfer coding other than chunked, and an invalid target. Returns
- * `bad_request` (400, or 431 for too many headers), or undefined for a valid head.
+ * Checks a request head for an unsupported version, a missing or invalid Host (RFC 9112 §3.2), more than
+ * `limits.server.headersMaxCount` headers, duplicates of singleton headers, a transfer coding other than chunked, and
+ * an invalid target. Returns `bad_request` (400, or 431 for too many headers), or undefined for a valid head.
  */
 function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
+  // Node's parser also accepts the versions 0.9 and 2.0, which have other rules.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return badRequest('The HTTP version is not supported.')
   if (httpVersion === '1.1' && headers.host === undefined) return badRequest('The request has no Host header.')
   if (rawHeaders.length > limits.server.headersMaxCount * 2) {
-    return new Problem('bad_request', 'The request has too many headers.', { status: 431 })
+    return badRequest('The request has too many headers.', { status: 431 })
   }
   const isValidHost = headers.host === undefined || /^[\w.:[\]-]*$/.test(headers.host)
   if (hasDuplicateSingletonField(rawHeaders) || !isValidHost) {
     return badRequest('Host, Authorization or Content-Type is duplicated or not valid.')
   }
   const transferCoding = headers['transfer-encoding']
+  // RFC 9112 §6.1: HTTP/1.0 has no transfer codings, so an HTTP/1.0 proxy may have framed the body otherwise.
+  if (transferCoding !== undefined && httpVersion === '1.0') {
+    return badRequest('An HTTP/1.0 request must not have a Transfer-Encoding header.')
+  }
   // RFC 9112 §6.1: without support for a transfer coding, the server cannot determine the body.
   if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
     return badRequest('The only supported transfer coding is chunked.')
@@ -63,7 +67,13 @@ function isValidTarget (url: string): boolean {
   }
 }
 
-const badRequest = (detail: string) => new Problem('bad_request', detail)
+/**
+ * The connection closes, because another parser on the way may have found a different end of the request (RFC 9112
+ * §11.2).
+ */
+function badRequest (detail: string, extras: { status?: number } = {}): Problem {
+  return new Problem('bad_request', detail, { ...extras, headers: { connection: 'close' } })
+}
 
 /**
  * Headers that may occur once. If duplicated, Node uses the first, and another parser may use the last (RFC 9110 §5.3,

@@ -205,6 +205,31 @@ t.test('an invalid request is rejected and does not reach Procore', async t => {
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
 })
 
+t.test('a request whose head is rejected is the last one of its connection', async t => {
+  const { port, emulator } = await startService(t)
+  const rows = [
+    { name: 'two Authorization headers', head: post('authorization: a\r\nauthorization: b\r\n', '') },
+    { name: 'an unknown transfer coding', head: post('transfer-encoding: gzip, chunked\r\n', '0\r\n\r\n') },
+    {
+      name: 'two Authorization headers and an unknown path',
+      head: post('authorization: a\r\nauthorization: b\r\n', '', '/nowhere'),
+    },
+    { name: 'a fragment in the target', head: post('', '', '/companies/101/users#x') },
+    { name: 'a path that cannot be decoded', head: post('', '', '/companies/%ff/users') },
+    { name: 'a parameter that is too long', head: post('', '', `/companies/${'1'.repeat(200)}/users`) },
+    { name: 'too many headers', head: post('a: b\r\n'.repeat(limits.server.headersMaxCount), '') },
+  ]
+  for (const { name, head } of rows) {
+    await t.test(name, async t => {
+      const caller = new RawConnection(port).write(head + post(contentLength, body))
+      const received = await caller.readToEnd()
+      t.match(received, /^HTTP\/1\.1 4\d\d [^]*\r\nconnection: close\r\n/)
+      t.equal(received.split('HTTP/1.1 ').length, 2)
+    })
+  }
+  t.equal(emulator.apiRequests.length, 0)
+})
+
 t.test('an absolute target is routed by its path, whatever host it names (RFC 9112 §3.2.2)', async t => {
   const { port, emulator } = await startService(t)
   const caller = new RawConnection(port)
