@@ -31,22 +31,36 @@ export class InFlightRequest {
   readonly #controller = new AbortController()
   /** Aborts when the caller leaves or the service has to end the request. Its reason is an `AbortReason`. */
   readonly signal = this.#controller.signal
+  readonly #registry: Pick<InFlightRequests, 'isDraining' | 'findLast'>
   readonly #onEnd: () => void
   #rejectWork: ((reason: AbortReason) => void) | undefined
   /** Both are over before the request ends. */
   #isResponseClosed = false
   #hasWork = false
 
-  constructor (record: RequestRecord, reply: FastifyReply, sequence: number, onEnd: () => void) {
+  constructor (
+    { record, reply, sequence }: Pick<InFlightRequest, 'record' | 'reply' | 'sequence'>,
+    registry: Pick<InFlightRequests, 'isDraining' | 'findLast'>,
+    onEnd: () => void
+  ) {
     this.record = record
     this.reply = reply
     this.sequence = sequence
+    this.#registry = registry
     this.#onEnd = onEnd
   }
 
   /** Whether the response was sent or cannot be sent any more. */
   get isResponseClosed (): boolean {
     return this.#isResponseClosed
+  }
+
+  /**
+   * Whether the connection closes after the response, because the service stops. A later request on the same connection
+   * is answered first.
+   */
+  get closesConnection (): boolean {
+    return this.#registry.isDraining && this.#registry.findLast(this.reply.request.raw.socket) === this
   }
 
   abort (reason: AbortReason): void {
@@ -184,7 +198,8 @@ export class InFlightRequests {
 
   /** Adds a request. It is removed when it ends. */
   add (record: RequestRecord, reply: FastifyReply): InFlightRequest {
-    const request = new InFlightRequest(record, reply, this.#nextSequence++, () => this.#end(request, slot))
+    const sequence = this.#nextSequence++
+    const request = new InFlightRequest({ record, reply, sequence }, this, () => this.#end(request, slot))
     const slot = this.#requests.add(request)
     // Emitted when the response was sent, and when the connection closes before that.
     reply.raw.once('close', () => request.onResponseClosed())
@@ -222,8 +237,7 @@ export const inFlightPlugin = fp<InFlightOptions>(async (app, { inFlight, startR
     done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {
-    // A later request on the same connection is answered too, so the connection closes after that.
-    if (inFlight.isDraining && inFlight.findLast(request.raw.socket) === request.inFlight) closeAfterResponse(reply)
+    if (request.inFlight?.closesConnection === true) closeAfterResponse(reply)
     done(null, payload)
   })
 })

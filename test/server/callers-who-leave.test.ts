@@ -1,4 +1,5 @@
 // A caller that leaves ends its request once, whatever the service is doing for it, and loses nothing of its trail.
+import { once } from 'node:events'
 import t from 'tap'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -30,7 +31,7 @@ t.test('a caller that leaves while its rate is counted in Redis ends its request
   proxy.setDelay(80)
   const caller = new RawConnection(service.port)
   caller.write(requestHead('/companies/abc/trades', authorization, 'GET'))
-  await waitUntil(() => service.app.inFlight.count === 1)
+  await once(service.app.fastify.server, 'request')
   caller.socket.resetAndDestroy()
   await waitUntil(() => requestLines(service).length > countBefore)
   t.equal(await service.app.inFlight.waitUntilIdle(1000), true)
