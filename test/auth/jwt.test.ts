@@ -103,7 +103,7 @@ t.test('the clock of the issuer may differ by a few seconds', async t => {
   const early = bearerHeader(await issuer.sign({}, { notBeforeIn: 3 }))
   t.equal((await sendJson(usersUrl, { user: jane }, early)).status, 201)
   const late = bearerHeader(await issuer.sign({}, { expiresIn: -2 }))
-  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, late)).status, 201)
+  t.equal((await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, late)).status, 201)
 })
 
 t.test('concurrent requests share one fetch of the keys; an unknown key is fetched only after a cooldown', async t => {
@@ -152,7 +152,7 @@ t.test('keys stay in use while the issuer is down; without keys, callers receive
   issuer.isDown = true
   skip(limits.jwks.maxAgeMs)
   const later = await issuer.sign({}, { expiresIn: 86_400 })
-  t.equal((await sendJson(usersUrl.replace('101', '102'), { user: jane }, bearerHeader(later))).status, 201)
+  t.equal((await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, bearerHeader(later))).status, 201)
   await waitUntil(() => issuer.requestCount === 3)
 
   await issuer.rotate()

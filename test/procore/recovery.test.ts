@@ -96,7 +96,7 @@ t.test('the record of another create with the same address is not attributed to 
   t.match(sameSecond.json, { outcome: 'unknown', detail: ambiguousDetail }, 'created in the same second')
   t.equal(emulator.api.directory.users.size, 1)
   emulator.faults.add({ kind: 'reset-after-body' })
-  const otherCompany = await sendJson(usersUrl.replace('101', '102'), { user: jane })
+  const otherCompany = await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane })
   t.equal(otherCompany.headers['x-outcome'], 'recovered', 'creates of another company do not matter')
 })
 

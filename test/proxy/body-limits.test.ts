@@ -20,9 +20,9 @@ t.test('an upload beyond MAX_CONCURRENT_UPLOADS is refused, while JSON and small
   refused.write(createUserFormHead(form.length, 'expect: 100-continue'))
   t.match(await refused.readToEnd(), /^HTTP\/1\.1 503 [^]*retry-after: 1\r\n[^]*"code":"overloaded"/)
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
-  t.equal((await sendMultipart(usersUrl.replace('101', '102'), multipartBody(janeParts))).status, 201)
+  t.equal((await sendMultipart(usersUrl.replace('/101/', '/102/'), multipartBody(janeParts))).status, 201)
   const sendChunked = (companyId: string, body: Buffer) => {
-    return sendMultipart(usersUrl.replace('101', companyId), (async function * () { yield body })())
+    return sendMultipart(usersUrl.replace('/101/', `/${companyId}/`), (async function * () { yield body })())
   }
   t.equal((await sendChunked('103', multipartBody(janeParts))).status, 201, 'a small form without Content-Length')
   t.match((await sendChunked('104', form)).json, { code: 'overloaded' }, 'a large form without Content-Length')
@@ -52,7 +52,7 @@ t.test('a request is refused once the queue for a connection to Procore is full'
   const env = { UPSTREAM_CONNECTIONS: '1', PROCORE_API_URL: procoreUrl }
   const { usersUrl, app } = await startService(t, { env })
   const queued = Array.from({ length: 1100 }, (_, index) => {
-    return sendJson(usersUrl.replace('101', String(index + 1)), { user: jane })
+    return sendJson(usersUrl.replace('/101/', `/${index + 1}/`), { user: jane })
   })
   await waitUntil(() => app.procore.isAtCapacity)
   const refused = await sendJson(usersUrl, { user: jane })
@@ -63,5 +63,5 @@ t.test('a request is refused once the queue for a connection to Procore is full'
   const responses = await Promise.all(queued)
   t.ok(responses.every(({ status }) => status === 201 || status === 503))
   t.ok(responses.filter(({ status }) => status === 201).length >= 1000)
-  t.equal((await sendJson(usersUrl.replace('101', '5000'), { user: jane })).status, 201)
+  t.equal((await sendJson(usersUrl.replace('/101/', '/5000/'), { user: jane })).status, 201)
 })

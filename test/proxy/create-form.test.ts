@@ -228,7 +228,7 @@ t.test('an error before the avatar is reported without a call to Procore', async
       t.notOk('outcome' in response.json)
     })
   }
-  const invalidCompany = await sendMultipart(usersUrl.replace('101', 'x'), multipartBody([...janeParts, avatar]))
+  const invalidCompany = await sendMultipart(usersUrl.replace('/101/', '/x/'), multipartBody([...janeParts, avatar]))
   t.strictSame(summarizeErrors(invalidCompany), ['path /company_id type'])
   t.equal(emulator.apiRequests.length, 0)
 })

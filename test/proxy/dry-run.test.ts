@@ -132,7 +132,7 @@ t.test('an invalid body gets the same problem as from a create', async t => {
     })
   }
   t.equal(emulator.apiRequests.filter(({ complete }) => complete).length, 0)
-  const invalidCompany = await sendJson(`${usersUrl.replace('101', 'x')}/validate`, { user: jane })
+  const invalidCompany = await sendJson(`${usersUrl.replace('/101/', '/x/')}/validate`, { user: jane })
   t.match(invalidCompany.json, { errors: [{ in: 'path', pointer: '/company_id' }] })
 })
 

@@ -105,7 +105,7 @@ t.test('a different request under the same key is refused', async t => {
 t.test('a key is scoped to its company, and Procore receives a token that is derived from both', async t => {
   const { usersUrl, emulator } = await startService(t)
   await sendJson(usersUrl, { user: jane }, withKey('a'))
-  const otherCompany = await sendJson(usersUrl.replace('101', '102'), { user: jane }, withKey('a'))
+  const otherCompany = await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, withKey('a'))
   t.equal(otherCompany.headers['idempotency-replayed'], undefined)
   const otherKey = await sendJson(usersUrl, { user: { ...jane, email_address: 'b@example.com' } }, withKey('b'))
   t.equal(otherKey.headers['idempotency-replayed'], undefined)

@@ -352,7 +352,7 @@ t.test('an early response of Procore\'s is relayed and stops the upload', async 
   for (const [index, { procoreStatus, expected, retryAfter }] of rows.entries()) {
     await t.test(`an early ${procoreStatus} becomes ${expected.status} ${expected.code}`, async t => {
       emulator.faults.add({ kind: 'early', status: procoreStatus, body: '{}', lingerMs: 2000 })
-      const response = await sendMultipart(usersUrl.replace('101', String(index + 1)), largeForm)
+      const response = await sendMultipart(usersUrl.replace('/101/', `/${index + 1}/`), largeForm)
       t.match(response.json, expected)
       if (retryAfter !== undefined) t.equal(response.headers['retry-after'], retryAfter)
     })

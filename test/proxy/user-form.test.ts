@@ -146,7 +146,7 @@ t.test('the failure of one list is reported beside the others, and the failure o
   emulator.faults.clear()
   const notConnected = '{"errors":["App is not connected to this company."]}'
   emulator.faults.add({ kind: 'status', status: 403, body: notConnected, rate: 1 })
-  const otherCompany = await get(`${usersUrl.replace('101', '102')}/form`)
+  const otherCompany = await get(`${usersUrl.replace('/101/', '/102/')}/form`)
   t.match(otherCompany.json, { status: 403, code: 'procore_rejected' })
 })
 

@@ -70,7 +70,7 @@ t.test('all replicas see that a key is in progress, and replay its response', { 
   })
   const headers = { 'retry-after': '60' }
   emulator.faults.add({ kind: 'status', status: 429, body: '', headers, path: '/companies/102/' })
-  t.equal((await sendJson(first.usersUrl.replace('101', '102'), user(3), withKey('c'))).status, 429)
+  t.equal((await sendJson(first.usersUrl.replace('/101/', '/102/'), user(3), withKey('c'))).status, 429)
   t.equal(emulator.apiRequests.filter(({ method }) => method === 'POST').length, 3)
 })
 

@@ -23,11 +23,11 @@ t.test('each valid create is audited with its subject, company and outcome', asy
   await sendJson(usersUrl, { user: {} }, headers)
   const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }
   emulator.faults.add({ kind: 'reset-after-body' })
-  await sendMultipart(usersUrl.replace('101', '102'), multipartBody([...janeParts, avatar]), headers)
+  await sendMultipart(usersUrl.replace('/101/', '/102/'), multipartBody([...janeParts, avatar]), headers)
   emulator.faults.add({ kind: 'status', status: 500, body: '' })
-  await sendJson(usersUrl.replace('101', '103'), { user: jane }, headers)
+  await sendJson(usersUrl.replace('/101/', '/103/'), { user: jane }, headers)
   const incomplete = multipartBody([avatar, { name: 'user[last_name]', data: 'Doe' }])
-  await sendMultipart(usersUrl.replace('101', '104'), incomplete, headers)
+  await sendMultipart(usersUrl.replace('/101/', '/104/'), incomplete, headers)
   const line = {
     level: 'info',
     msg: 'create',

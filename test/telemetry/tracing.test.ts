@@ -68,7 +68,7 @@ t.test('spans show waits, lookups and failures', async t => {
   service.emulator.faults.add({ kind: 'reset-after-body' })
   service.emulator.faults.add({ kind: 'status', status: 503, body: '', method: 'GET', rate: 1 })
   const form = multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a.png', data: png(500_000) }])
-  t.equal((await sendMultipart(service.usersUrl.replace('101', '102'), form)).status, 502)
+  t.equal((await sendMultipart(service.usersUrl.replace('/101/', '/102/'), form)).status, 502)
   t.equal((await sendJson(service.usersUrl, { user: {} })).status, 422)
   await service.app.fastify.close()
   const requests = receiver.spans.filter(({ kind }) => kind === 2)
@@ -105,7 +105,7 @@ t.test('a failed child span has its error type, and the method distinguishes loo
   })
   const { emulator, usersUrl, app } = service
   const create = async (companyId: number, code: string) => {
-    const { json } = await sendJson(usersUrl.replace('101', String(companyId)), { user: jane })
+    const { json } = await sendJson(usersUrl.replace('/101/', `/${companyId}/`), { user: jane })
     t.equal(json['code'], code)
   }
   for (const kind of ['reset-after-body', 'silence'] as const) emulator.faults.add({ kind, method: 'POST' })
