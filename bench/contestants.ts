@@ -39,7 +39,6 @@ export interface ServiceOptions {
 
 /** An issuer of JWTs: the environment with which the service verifies them, and a function that signs one. */
 export interface Issuer {
-  publicKey: CryptoKey
   env: Record<string, string>
   sign (subject: string): Promise<string>
 }
@@ -100,7 +99,6 @@ export async function startIssuer (): Promise<Issuer> {
   await once(server, 'listening')
   server.unref()
   return {
-    publicKey,
     env: {
       CALLER_AUTH: 'jwt',
       JWT_JWKS_URL: `http://127.0.0.1:${getPort(server)}/`,

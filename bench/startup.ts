@@ -1,7 +1,10 @@
 /** Measures how long the service takes to become ready, and what authenticating a caller with a cached JWT costs. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { JwksCache } from '../src/auth/jwks.ts'
 import { JwtAuthenticator } from '../src/auth/jwt.ts'
+import { loadConfig } from '../src/config/index.ts'
+import { createLog } from '../src/telemetry/logger.ts'
 import { freePort } from '../test/helpers/free-port.ts'
 import { getNodeFlags } from '../test/helpers/spawn-program.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
@@ -57,13 +60,15 @@ function isReady (url: string): Promise<boolean> {
 
 /** Returns the processor time of authenticating a caller whose JWT was verified before, in microseconds. */
 async function measureKnownCaller (): Promise<number> {
-  const { JWT_ISSUER = '', JWT_AUDIENCE = '' } = issuer.env
-  const options = { jwksUrl: '', issuer: JWT_ISSUER, audience: JWT_AUDIENCE, companiesClaim: '', scopePrefix: '' }
-  const authenticator = new JwtAuthenticator(options, { getKey: async () => issuer.publicKey })
+  const { auth, proxy } = loadConfig({ ...environmentFor('http://127.0.0.1'), ...issuer.env })
+  if (auth.jwt === undefined) throw new Error('The environment of the issuer does not set CALLER_AUTH=jwt.')
+  const jwks = new JwksCache(auth.jwt.jwksUrl, proxy, createLog({ level: 'silent' }, { write: () => {} }))
+  const authenticator = new JwtAuthenticator(auth.jwt, jwks)
   const headers = { authorization: `Bearer ${await issuer.sign('caller')}` }
-  await authenticator.authenticate(headers)
+  await authenticator.authenticate(headers, () => undefined)
   const usageBefore = process.cpuUsage()
-  for (let call = 0; call < calls; call++) authenticator.authenticate(headers)
+  for (let call = 0; call < calls; call++) authenticator.authenticate(headers, () => undefined)
   const { user, system } = process.cpuUsage(usageBefore)
+  await jwks.close()
   return (user + system) / calls
 }

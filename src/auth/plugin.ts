@@ -38,19 +38,23 @@ export interface AuthOptions {
   sharedRateLimit: SharedRateLimit | undefined
 }
 
+/** Headers by which a gateway says that it forwards a request (RFC 7239, RFC 9110 §7.6.3). */
+const forwardingHeaders = ['x-forwarded-for', 'forwarded', 'via']
+
 /** Decorates the instance with `authorizeCaller`. */
 export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRateLimit }) => {
-  const { jwt, ratePerMinute, companyIds } = config
+  const { jwt, ratePerMinute, companyIds, trustedProxies } = config
   const identifiesCallers = canIdentifyCallers(config)
   const authenticator = jwt === undefined || jwks === undefined ? undefined : new JwtAuthenticator(jwt, jwks)
   app.decorateRequest('identity', null)
   app.decorateRequest('callerId', undefined)
 
   const authenticate: onRequestAsyncHookHandler = async request => {
-    const identity = authenticator?.authenticate(request.headers) ?? anonymous
+    const identity = authenticator?.authenticate(request.headers, () => knownAddress(request)) ?? anonymous
     request.identity = identity instanceof Promise ? await untilAborted(identity, request) : identity
     const { subject } = request.identity
-    request.callerId = subject !== '' ? subject : identifiesCallers ? normalizeIP(request.ip) : undefined
+    if (subject !== '' && request.inFlight !== null) request.inFlight.record.subject = subject
+    request.callerId = subject !== '' ? subject : identifiesCallers ? getAddress(request) : undefined
   }
   const authorize: onRequestAsyncHookHandler = async ({ params, query, identity, routeOptions }) => {
     if (identity === null) throw new Error('The caller was not authenticated.')
@@ -59,12 +63,24 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
     const problem = endpoint === undefined ? undefined : app.checkOperation(endpoint.name, identity)
     if (problem !== undefined) throw problem
   }
+  const trustsProxies = trustedProxies.length > 0
+  /** Undefined if the peer forwards requests of others and is not trusted to report their addresses. */
+  const knownAddress = (request: FastifyRequest): string | undefined => {
+    const isForwarded = forwardingHeaders.some(name => request.headers[name] !== undefined)
+    return trustsProxies || !isForwarded ? getAddress(request) : undefined
+  }
   app.decorate('checkOperation', (operation: string, identity: Identity) =>
     checkOperation(operation, identity, jwt?.scopePrefix ?? ''))
   const limitsRate = ratePerMinute > 0 && identifiesCallers
   const limitRate = limitsRate ? [await createRateLimitHook(app, ratePerMinute, sharedRateLimit)] : []
   app.decorate('authorizeCaller', [authenticate, ...limitRate, authorize])
 })
+
+/** Returns the address of the caller, or its network with IPv6, where one caller has many addresses. */
+function getAddress ({ inFlight }: FastifyRequest): string | undefined {
+  const address = inFlight?.record.address
+  return address === undefined ? undefined : normalizeIP(address)
+}
 
 function untilAborted<T> (promise: Promise<T>, { inFlight }: FastifyRequest): Promise<T> {
   return inFlight === null ? promise : raceWithAbort(promise, inFlight.signal)

@@ -43,14 +43,19 @@ export const limits = freezeGroups({
     cacheTtlMs: 300_000,
     cacheMax: 20_000,
     subjectMaxLength: 255,
+    /** JWTs of one address that fail the verification in a minute, and addresses that are counted. */
+    failuresPerMinute: 300,
+    addressesMax: 20_000,
   },
   jwks: {
-    /**
-     * Time for one download of the issuer's keys, pause after a failed one, and age at which they are downloaded again.
-     */
+    /** Time for one download of the issuer's keys, its size, and the pause after it. */
     timeoutMs: 5_000,
+    maxBytes: 1_048_576,
     cooldownMs: 10_000,
-    maxAgeMs: 600_000,
+    /** The keys are downloaded again after this time. A revoked key is accepted until then. */
+    renewMs: 300_000,
+    /** While the issuer is down, the last keys are used for this time. */
+    maxAgeMs: 86_400_000,
   },
   callerRate: {
     /** Callers whose requests are counted; the one that called longest ago is evicted first. */
@@ -220,6 +225,9 @@ export const limits = freezeGroups({
     /** Lines are written in batches: after this time, or when they have this many characters. */
     batchMs: 10,
     batchLength: 60_000,
+    /** Lines about requests whose caller is not authenticated: so many at once, then one in each interval. */
+    unauthenticatedBurst: 100,
+    unauthenticatedIntervalMs: 100,
     /** Nested causes of one error that are logged. */
     causesMax: 5,
     /** SIGUSR2 sets the log level to `debug` for this time. */

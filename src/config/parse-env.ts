@@ -4,6 +4,7 @@
  */
 import { isIP, isIPv6 } from 'node:net'
 import { toHostName } from '../util/host-name.ts'
+import { normalizeMediaType } from '../util/media-type.ts'
 import { EnvSchema } from './env-schema.ts'
 
 /** The variables that are set, by name; no value is empty. */
@@ -14,6 +15,12 @@ export interface JwtConfig {
   readonly jwksUrl: string
   readonly issuer: string
   readonly audience: string
+  /** Name of the claim that contains the audience. */
+  readonly audienceClaim: string
+  /** Accepted `typ` headers, in lower case and without `application/`. */
+  readonly types: ReadonlySet<string>
+  /** Longest time since `iat`; undefined: not checked. */
+  readonly maxAgeSeconds: number | undefined
   /** Name of the claim that lists the companies of a caller; empty: JWTs do not restrict companies. */
   readonly companiesClaim: string
   /** Prefix of an endpoint's name in a scope; empty: scopes are not checked. */
@@ -81,9 +88,28 @@ class EnvParser {
       jwksUrl: this.#text('JWT_JWKS_URL') === '' ? '' : this.#secureUrl('JWT_JWKS_URL')?.href ?? '',
       issuer: this.#text('JWT_ISSUER'),
       audience: this.#text('JWT_AUDIENCE'),
+      audienceClaim: this.#text('JWT_AUDIENCE_CLAIM'),
+      types: new Set(this.#list('JWT_TYPES', isMediaType, 'types such as at+jwt').map(normalizeMediaType)),
+      maxAgeSeconds: this.#optionalSeconds('JWT_MAX_AGE_SECONDS'),
       companiesClaim: this.#text('JWT_COMPANIES_CLAIM'),
-      scopePrefix: this.#text('JWT_SCOPE_PREFIX'),
+      scopePrefix: this.#scopePrefix('JWT_SCOPE_PREFIX'),
     }
+  }
+
+  /** A prefix that no scope can have would reject every caller, or break the header WWW-Authenticate. */
+  #scopePrefix (name: VariableName): string {
+    const text = this.#text(name)
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) {
+      this.#issues.push(`${name}: must be printable ASCII without space, quote and backslash (RFC 6749 §3.3)`)
+    }
+    return text
+  }
+
+  #optionalSeconds (name: VariableName): number | undefined {
+    const text = this.#text(name)
+    if (text === '') return undefined
+    if (!/^[1-9]\d{0,8}$/.test(text)) this.#issues.push(`${name}: must be a number of seconds from 1 to 999999999`)
+    return Number(text)
   }
 
   #origin (name: VariableName): string {
@@ -159,6 +185,11 @@ class EnvParser {
 
 function isLoopback (hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
+}
+
+/** A subtype, or a whole media type (RFC 7515 §4.1.9). */
+function isMediaType (text: string): boolean {
+  return /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?$/.test(text)
 }
 
 function isId (text: string): boolean {

@@ -6,6 +6,7 @@ import type { Config } from '../config/index.ts'
 import type { InFlightRequests } from './in-flight.ts'
 import { limits } from '../config/limits.ts'
 import type { UnparsedRequest } from '../telemetry/request-record.ts'
+import { normalizeForwardedFor } from './forwarded-for.ts'
 import { getRequestId } from './request-id.ts'
 import { handleFrameworkError, handleClientError } from './client-error.ts'
 
@@ -57,6 +58,14 @@ export function createServer (
     },
     frameworkErrors: (error, request, reply) => notifyObservers(handleFrameworkError(error, request, reply)),
   })
+  if (trustedProxies.length > 0) {
+    // Before any hook reads `request.ip`, which Fastify derives from the header each time.
+    fastify.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
+      const forwardedFor = headers['x-forwarded-for']
+      if (typeof forwardedFor === 'string') headers['x-forwarded-for'] = normalizeForwardedFor(forwardedFor)
+      done()
+    })
+  }
   handleExpect(fastify.server)
   // RFC 9112 §9.6: a caller may close its side of the connection after a complete request, and reads the response. One
   // that has left is known by the reset with which its system answers the first bytes of the response.

@@ -124,5 +124,6 @@ export function recordProblem ({ code, extras }: Problem, record: RequestRecord)
   record.code = code
   // A replayed outcome belongs to an earlier request.
   if (extras.outcome !== undefined && record.replayed !== true) record.outcome = extras.outcome
+  if (extras.authFailure !== undefined) record.authFailure = extras.authFailure
   if (extras.errors !== undefined) record.errorCount = extras.errors.length
 }

@@ -229,11 +229,19 @@ export interface InFlightOptions {
   startRecord: (request: FastifyRequest) => RequestRecord
 }
 
+/** The address is undefined if the connection is closed already. */
+function setAddress (record: RequestRecord, address: string | undefined): void {
+  if (address !== undefined) record.address = address.replace(/^::ffff:(?=\d+\.)/, '')
+}
+
 /** Registers the hooks. They must be the first ones, because all others may use `request.inFlight`. */
 export const inFlightPlugin = fp<InFlightOptions>(async (app, { inFlight, startRecord }) => {
   app.decorateRequest('inFlight', null)
   app.addHook('onRequest', (request, reply, done) => {
-    request.inFlight = inFlight.add(startRecord(request), reply)
+    const record = startRecord(request)
+    // A closed socket has no address, so it is read now. A socket that accepts IPv6 maps IPv4 addresses (RFC 4291).
+    setAddress(record, request.ip)
+    request.inFlight = inFlight.add(record, reply)
     done()
   })
   app.addHook('onSend', (request, reply, payload, done) => {

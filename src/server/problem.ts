@@ -1,6 +1,7 @@
 /** Defines the error format of this service (RFC 9457) and its problem codes. Any module may throw a Problem. */
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../endpoints/string-enum.ts'
+import type { AuthFailure } from '../telemetry/auth-failure.ts'
 
 /** Status and title by problem code. When Procore's own status is relayed, it replaces the status of the table. */
 export const problemTable = {
@@ -93,6 +94,8 @@ export interface ProblemExtras {
   sentAtMs?: number
   /** When Procore answered such a create. */
   answeredAtMs?: number | undefined
+  /** Why the caller was not authenticated. Logged, never reported. */
+  authFailure?: AuthFailure
   cause?: unknown
 }
 

@@ -35,7 +35,10 @@ export async function startProcess (
     await shutDown(app, config.shutdown)
   })
 
-  process.on('SIGHUP', () => app.procore.renewCredentials())
+  process.on('SIGHUP', () => {
+    app.procore.renewCredentials()
+    app.jwks?.fetchInBackground()
+  })
   process.on('SIGUSR2', createDebugToggle(log, limits.log.debugMs))
 
   for (const warning of insecureSettings(config)) log.warn(warning)

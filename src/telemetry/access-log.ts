@@ -1,15 +1,21 @@
 /** Writes the access log: one line for each request, with ids, codes, sizes and times from its record. */
+import { LineLimit } from './line-limit.ts'
 import type { Logger } from './logger.ts'
 import type { RequestEnd, RequestEndListener, UpstreamRecord } from './request-record.ts'
 
 /**
  * Returns a listener that writes the line `request` when a request ends, as a warning if its status is 500 or above and
- * at level `debug` for a probe that succeeded. Writes `background request` when a request to Procore ends for which no
- * caller waits any longer. Times are in milliseconds, rounded to tenths; sizes are in bytes.
+ * at level `debug` for a probe that succeeded. Lines about callers who are not authenticated are limited in number.
+ * Writes `background request` when a request to Procore ends for which no caller waits any longer. Times are in
+ * milliseconds, rounded to tenths; sizes are in bytes.
  */
 export function createAccessLog (log: Logger): RequestEndListener {
+  const unauthenticated = new LineLimit()
   return {
-    onRequestEnd: end => log[lineLevel(end)](buildLogLine(end), 'request'),
+    onRequestEnd: end => {
+      const line = end.record.authFailure === undefined ? { omittedCount: 0 } : unauthenticated.take()
+      if (line !== undefined) log[lineLevel(end)](buildLogLine(end, line.omittedCount), 'request')
+    },
     onBackgroundEnd: record => log.info(buildBackgroundLine(record), 'background request'),
   }
 }
@@ -32,7 +38,7 @@ function buildBackgroundLine (record: UpstreamRecord): object {
   }
 }
 
-function buildLogLine ({ record, request, reply, status, route }: RequestEnd): object {
+function buildLogLine ({ record, request, reply, status, route }: RequestEnd, omittedCount: number): object {
   return {
     requestId: request.id,
     traceId: record.traceId,
@@ -42,6 +48,10 @@ function buildLogLine ({ record, request, reply, status, route }: RequestEnd): o
     code: record.code,
     outcome: record.outcome,
     errorCount: record.errorCount,
+    authFailure: record.authFailure,
+    omittedCount: omittedCount === 0 ? undefined : omittedCount,
+    subject: record.subject,
+    address: record.address,
     durationMs: roundToTenths(reply.elapsedTime),
     rateLimitWaitMs: roundToTenths(record.rateLimitWaitMs),
     upstreamMs: roundToTenths(record.upstreamMs),

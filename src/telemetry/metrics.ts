@@ -7,6 +7,7 @@ import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { markAsProbe } from '../server/in-flight.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
+import { authFailureReasons } from './auth-failure.ts'
 import type { RequestEndListener, RequestRecord, UnparsedRequest, UpstreamRecord } from './request-record.ts'
 
 /** Prefix of the names of the service's own metrics. */
@@ -93,6 +94,12 @@ export class Metrics implements RequestEndListener {
     ['source']
   )
 
+  readonly #authFailures = this.#counter(
+    'authentication_failures_total',
+    'Requests whose caller could not be authenticated, by the check that failed.',
+    ['reason']
+  )
+
   readonly #lookups = this.#counter(
     'lookups_total',
     'Requests to Procore that look up the outcome of a create.',
@@ -106,6 +113,7 @@ export class Metrics implements RequestEndListener {
     for (const outcome of outcomes) this.#outcomes.inc({ outcome }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotencyHits.inc({ result }, 0)
     for (const source of ['miss', 'hit', 'stale']) this.#pickLists.inc({ source }, 0)
+    for (const reason of authFailureReasons) this.#authFailures.inc({ reason }, 0)
     for (const endpoint of endpoints) this.#initialize(endpoint)
   }
 
@@ -131,6 +139,7 @@ export class Metrics implements RequestEndListener {
     if (record.bytesIn !== undefined) this.#receivedBytes.inc({ route }, record.bytesIn)
     this.#sentBytes.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
     if (record.outcome !== undefined) this.#outcomes.inc({ outcome: record.outcome })
+    if (record.authFailure !== undefined) this.#authFailures.inc({ reason: record.authFailure.reason })
     if (record.lookupCount !== undefined) this.#lookups.inc({}, record.lookupCount)
     if (record.cache !== undefined) this.#pickLists.inc({ source: record.cache })
     const idempotencyResult = getIdempotencyResult(record)

@@ -1,9 +1,11 @@
 /**
  * The record of one request: what happened to it, from which its log line, metrics and spans are made. It holds ids,
- * codes, sizes, times and states only. Personal data and credentials are never put in it, so they cannot reach a log.
+ * codes, sizes, times and states, and of personal data only the caller's subject and address. Credentials are never put
+ * in it, so they cannot reach a log.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Outcome, ProblemCode } from '../server/problem.ts'
+import type { AuthFailure } from './auth-failure.ts'
 import type { SpanRecord } from './spans.ts'
 import { parseTraceparent } from './trace-context.ts'
 
@@ -47,6 +49,11 @@ export interface RequestRecord extends UpstreamRecord {
   replayed?: true
   bodyMode?: BodyMode
   errorCount?: number
+  authFailure?: AuthFailure
+  /** `sub` of the JWT. For the access log. */
+  subject?: string
+  /** Address of the caller: the peer, or the one that a trusted proxy reports. For the access log. */
+  address?: string
   cache?: CacheStatus
   /** A request of a monitor for the state of the service. */
   isProbe?: true

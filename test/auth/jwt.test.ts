@@ -150,19 +150,27 @@ t.test('keys stay in use while the issuer is down; without keys, callers receive
   skip(limits.jwks.cooldownMs)
   t.equal((await sendJson(usersUrl, { user: jane }, bearerHeader(await issuer.sign()))).status, 201)
   issuer.isDown = true
-  skip(limits.jwks.maxAgeMs)
-  const later = await issuer.sign({}, { expiresIn: 86_400 })
-  t.equal((await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, bearerHeader(later))).status, 201)
-  await waitUntil(() => issuer.requestCount === 3)
+  skip(limits.jwks.renewMs + limits.jwks.timeoutMs + 1)
+  const later = bearerHeader(await issuer.sign({}, { expiresIn: 200_000 }))
+  t.equal((await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, later)).status, 201)
+  t.equal(issuer.requestCount, 3, 'the renewal is overdue, so the request waits for a fetch')
+
+  skip(limits.jwks.cooldownMs)
+  t.equal((await sendJson(usersUrl.replace('/101/', '/103/'), { user: jane }, later)).status, 201)
+  t.equal(issuer.requestCount, 3, 'no request waits for an issuer that is down')
 
   await issuer.rotate()
-  skip(limits.jwks.cooldownMs)
   const rotatedJwt = await issuer.sign({}, { expiresIn: 86_400 })
   const response = await sendJson(usersUrl, { user: jane }, bearerHeader(rotatedJwt))
   t.match(response.json, { code: 'identity_unavailable' }, 'the JWT may be signed with a new key')
+
+  skip(limits.jwks.maxAgeMs)
+  t.match(await sendJson(usersUrl.replace('/101/', '/104/'), { user: jane }, later), {
+    status: 503, json: { code: 'identity_unavailable' },
+  }, 'keys older than a day')
 })
 
-t.test('a failed fetch of the keys is repeated after each cooldown until it succeeds, without requests', async t => {
+t.test('the keys are renewed at intervals, and a failed fetch is repeated after each cooldown', async t => {
   const issuer = await startIssuer(t)
   const { url, app, lines } = await startService(t, { env: issuer.env })
   const failureCount = () => lines.filter(({ msg }) => msg === 'cannot fetch the keys that verify callers').length
@@ -181,8 +189,10 @@ t.test('a failed fetch of the keys is repeated after each cooldown until it succ
   }
   await waitUntil(() => app.jwks?.status.isUp === true)
   t.match(await getReadiness(), { dependencies: { identity: { state: 'up' } } })
-  mock.timers.tick(limits.jwks.maxAgeMs)
-  t.equal(issuer.requestCount, 4, 'no fetch after a success')
+  mock.timers.tick(limits.jwks.renewMs - 1)
+  t.equal(issuer.requestCount, 4, 'no fetch before the renewal')
+  mock.timers.tick(1)
+  await waitUntil(() => issuer.requestCount === 5)
 })
 
 t.test('a verified JWT is cached for five minutes, but not beyond its expiry', async t => {
@@ -192,12 +202,12 @@ t.test('a verified JWT is cached for five minutes, but not beyond its expiry', a
   const { jwks } = app
   if (jwks === undefined) throw new Error('CALLER_AUTH=jwt did not create a JWKS cache')
   let verificationCount = 0
-  const { getKey } = jwks
-  const countingGetKey: typeof getKey = (...input) => {
+  const findKeys = jwks.findKeys.bind(jwks)
+  const countingFindKeys: typeof findKeys = kid => {
     verificationCount++
-    return getKey(...input)
+    return findKeys(kid)
   }
-  Object.assign(jwks, { getKey: countingGetKey })
+  Object.assign(jwks, { findKeys: countingFindKeys })
   const create = async (jwt: string, company: number) => {
     const response = await sendJson(`${url}/companies/${company}/users`, { user: jane }, bearerHeader(jwt))
     return response.status

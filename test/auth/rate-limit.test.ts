@@ -65,6 +65,11 @@ t.test('behind a trusted proxy, requests are limited by address', async t => {
       first: '192.0.2.9, 10.1.2.3',
       second: '192.0.2.77, 192.0.2.9',
     },
+    { name: 'the same address with different ports', first: '192.0.2.20:4711', second: '192.0.2.20:4712' },
+    { name: 'the same address with and without a port', first: '192.0.2.21:4711', second: '192.0.2.21' },
+    { name: 'the same IPv6 address in brackets with a port', first: '[2001:db8:1::1]:1', second: '[2001:db8:1::1]:2' },
+    { name: 'the same address beside entries that are no address', first: 'unknown, 192.0.2.22', second: '192.0.2.22' },
+    { name: 'no address, so that of the proxy counts', first: 'unknown', second: '_hidden' },
     { name: 'the same IPv6 network', first: '2001:db8::1', second: '2001:db8::2' },
   ]
   const { usersUrl } = await startService(t, {

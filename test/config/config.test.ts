@@ -95,6 +95,29 @@ t.test('an API URL that is not an https: origin', async t => {
   }
 })
 
+t.test('settings of JWTs', async t => {
+  const jwtEnv = {
+    ...minimalEnv, CALLER_AUTH: 'jwt', JWT_JWKS_URL: 'https://i.example.com/', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a',
+  }
+  const rows = [
+    { name: 'JWT_SCOPE_PREFIX', accepted: ['procore:', 'a/b#c', "'!~"], rejected: ['a b', 'a"', 'a\\', 'ü', 'a\tb'] },
+    { name: 'JWT_TYPES', accepted: ['at+jwt', 'application/at+jwt, JWT'], rejected: ['at jwt', ',', '"jwt"'] },
+    { name: 'JWT_MAX_AGE_SECONDS', accepted: ['1', '86400'], rejected: ['0', '-1', '1.5', '1h', '01'] },
+  ]
+  for (const { name, accepted, rejected } of rows) {
+    for (const value of accepted) {
+      t.test(`${name}=${value} is accepted`, async t => {
+        t.strictSame(collectIssues({ ...jwtEnv, [name]: value }), [])
+      })
+    }
+    for (const value of rejected) {
+      t.test(`${name}=${JSON.stringify(value)} is rejected`, async t => {
+        t.strictSame(collectIssues({ ...jwtEnv, [name]: value }).map(getVariable), [name])
+      })
+    }
+  }
+})
+
 t.test('a list of accepted hosts', async t => {
   for (const hosts of ['bff.example.com', '*.example.com, bff', 'bff.example.com:80', '192.0.2.1', '[::1]:80', '::1']) {
     t.test(`${hosts} is accepted`, async t => {

@@ -1,6 +1,6 @@
 /** Issues callers' JWTs, and serves the JWKS on a real socket. */
-import { createServer } from 'node:http'
-import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTPayload } from 'jose'
 import type { Test } from 'tap'
 import { listen } from './listen.ts'
 
@@ -9,11 +9,17 @@ export interface Issuer {
   env: Record<string, string>
   /** Number of JWKS requests. */
   requestCount: number
+  /** Headers of the last JWKS request. */
+  requestHeaders: IncomingHttpHeaders
   /** Whether it responds with 503. */
   isDown: boolean
+  /** The published keys, oldest first. A test may remove or change them. */
+  publicKeys: JWK[]
+  /** Sent instead of the published keys. */
+  body?: string
   sign (claims?: JWTPayload, options?: SignOptions): Promise<string>
   /** Adds a key, which signs all later JWTs. */
-  rotate (algorithm?: string): Promise<void>
+  rotate (algorithm?: string, kid?: string): Promise<void>
 }
 
 export interface SignOptions {
@@ -22,39 +28,52 @@ export interface SignOptions {
   /** Seconds from now. */
   expiresIn?: number
   notBeforeIn?: number
+  /** Header `typ`. */
+  type?: string
+  /** Whether the header has no `kid`. */
+  omitKid?: boolean
 }
 
 const issuerUrl = 'https://issuer.example.com/'
 const audience = 'procore-bff'
 
 export async function startIssuer (t: Test, algorithm = 'ES256'): Promise<Issuer> {
-  const publicKeys: object[] = []
+  let keyCount = 0
   let current: { algorithm: string, kid: string, key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'] }
   const issuer: Issuer = {
     env: {},
     requestCount: 0,
+    requestHeaders: {},
     isDown: false,
+    publicKeys: [],
     sign: async (claims = {}, options = {}) => {
       const nowSeconds = Math.floor(Date.now() / 1000)
       return new SignJWT({ sub: 'caller', ...claims })
-        .setProtectedHeader({ alg: current.algorithm, kid: current.kid })
+        .setProtectedHeader({
+          alg: current.algorithm,
+          ...(options.omitKid !== true && { kid: current.kid }),
+          ...(options.type !== undefined && { typ: options.type }),
+        })
         .setIssuer(options.issuer ?? issuerUrl)
         .setAudience(options.audience ?? audience)
         .setExpirationTime(nowSeconds + (options.expiresIn ?? 600))
         .setNotBefore(nowSeconds + (options.notBeforeIn ?? 0))
         .sign(current.key)
     },
-    rotate: async (algorithm = 'ES256') => {
+    rotate: async (algorithm = 'ES256', kid = `key-${keyCount}`) => {
+      keyCount++
       const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true })
-      current = { algorithm, kid: `key-${publicKeys.length}`, key: privateKey }
-      publicKeys.push({ ...await exportJWK(publicKey), kid: current.kid, alg: algorithm, use: 'sig' })
+      current = { algorithm, kid, key: privateKey }
+      issuer.publicKeys.push({ ...await exportJWK(publicKey), kid: current.kid, alg: algorithm, use: 'sig' })
     },
   }
   await issuer.rotate(algorithm)
-  const server = createServer((_request, response) => {
+  const server = createServer(({ headers }, response) => {
     issuer.requestCount++
+    issuer.requestHeaders = headers
+    const body = issuer.body ?? JSON.stringify({ keys: issuer.publicKeys })
     if (issuer.isDown) response.writeHead(503).end('away')
-    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: publicKeys }))
+    else response.writeHead(200, { 'content-type': 'application/json' }).end(body)
   })
   issuer.env = {
     CALLER_AUTH: 'jwt',
