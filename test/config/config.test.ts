@@ -100,7 +100,7 @@ t.test('settings of JWTs', async t => {
     ...minimalEnv, CALLER_AUTH: 'jwt', JWT_JWKS_URL: 'https://i.example.com/', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a',
   }
   const rows = [
-    { name: 'JWT_SCOPE_PREFIX', accepted: ['procore:', 'a/b#c', "'!~"], rejected: ['a b', 'a"', 'a\\', 'ü', 'a\tb'] },
+    { name: 'JWT_SCOPE_PREFIX', accepted: ['procore:', 'a/b#c', "'!~"], rejected: ['a b', 'a"', 'a\\', 'ü'] },
     { name: 'JWT_TYPES', accepted: ['at+jwt', 'application/at+jwt, JWT'], rejected: ['at jwt', ',', '"jwt"'] },
     { name: 'JWT_MAX_AGE_SECONDS', accepted: ['1', '86400'], rejected: ['0', '-1', '1.5', '1h', '01'] },
   ]
