@@ -20,7 +20,7 @@ export function openStdout (): LogWriter {
  * not exit before its threads ended. A disk may be slow, so a thread writes to a file.
  */
 function createTarget (): LogTarget {
-  const terminalFd = openTerminal()
+  const terminalFd = openTerminal(stdoutFd)
   const fd = terminalFd ?? process.stdout.fd
   const stats = fstatSync(fd)
   const isNonBlocking = terminalFd !== undefined || stats.isFIFO() || stats.isSocket()
@@ -34,12 +34,14 @@ function createTarget (): LogTarget {
     }
     onWritten(null, bytesWritten)
   }
+  let stderrTargetFd: number | undefined
   return {
     write: isNonBlocking ? writeAtOnce : (data, onWritten) => write(fd, data, onWritten),
     writeSync: data => writeSync(fd, data),
     report: line => {
       try {
-        return process.stderr.fd === stderrFd && writeSync(stderrFd, `${line}\n`) > 0
+        stderrTargetFd ??= openTerminal(stderrFd) ?? process.stderr.fd
+        return writeSync(stderrTargetFd, `${line}\n`) > 0
       } catch {
         return false
       }
@@ -48,13 +50,13 @@ function createTarget (): LogTarget {
 }
 
 /**
- * Opens the terminal of stdout again, if stdout is one. Node makes its own descriptor of a terminal blocking, but a
+ * Opens the terminal of a descriptor again, if it is one. Node makes its own descriptor of a terminal blocking, but a
  * terminal can stall too (Ctrl-S, `docker run --tty` without a reader). Returns undefined for everything else.
  */
-function openTerminal (): number | undefined {
-  if (!isatty(stdoutFd)) return undefined
+function openTerminal (fd: number): number | undefined {
+  if (!isatty(fd)) return undefined
   try {
-    return openSync(`/dev/fd/${stdoutFd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch {
     return undefined
   }

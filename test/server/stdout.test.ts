@@ -1,6 +1,7 @@
 // Whatever happens to standard output, the service serves, says once that lines are lost, and exits as documented.
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -115,6 +116,25 @@ t.test('with a stalled reader of both stdout and stderr, SIGTERM exits with stat
   await fillPipe(service)
   service.child.kill('SIGTERM')
   t.equal(await service.exitCode, 0)
+})
+
+/** `script` of util-linux runs a command on a new terminal. */
+const hasScript = spawnSync('script', ['--version']).status === 0
+const skip = !hasScript && process.env['CI'] !== 'true' && 'script (util-linux) is not installed'
+
+t.test('with a stalled terminal as stdout and stderr, SIGTERM exits with status 0', { skip }, async t => {
+  const directory = t.testdir()
+  const command = `${node.join(' ')} & echo $! > ${directory}/pid; wait $!; echo $? > ${directory}/status`
+  const service = await startUnread(t, 'pipe', ['script', '--quiet', '--command', command, '/dev/null'])
+  await fillPipe(service)
+  const readText = (name: string) => readFile(join(directory, name), 'utf8').catch(() => '')
+  process.kill(Number(await readText('pid')), 'SIGTERM')
+  let status = ''
+  while (status === '') {
+    await sleep(20)
+    status = await readText('status')
+  }
+  t.equal(status, '0\n')
 })
 
 t.test('with a stalled reader of stdout, a second SIGTERM exits at once with status 1', async t => {
