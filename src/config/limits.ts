@@ -104,6 +104,8 @@ export const limits = freezeGroups({
     /** Idle time of a connection to Procore. It is shorter than load balancers use, so that this side closes first. */
     keepAliveMs: 4_000,
     responseMaxBytes: 8_388_608,
+    /** A longer `id` of a record is not logged. */
+    recordIdMaxLength: 64,
     /** A success up to this size is parsed; of a larger one only the first and the last character are checked. */
     parsedMaxBytes: 1_048_576,
     /** The body of a rejection is reported up to this size and this number of nested levels. */
@@ -216,9 +218,9 @@ export const limits = freezeGroups({
   log: {
     /** Characters of lines that wait to be written. The audit trail has a buffer of its own. */
     maxLength: 16_777_216,
-    auditMaxLength: 4_194_304,
+    auditMaxLength: 8_388_608,
     /** Part of the buffer of the audit trail that each create or change in flight reserves for its line. */
-    auditLineLength: 1_024,
+    auditLineLength: 3_072,
     /** Pause before the next write to a reader that is slow, and the longest wait for it at the exit. */
     retryMs: 10,
     exitMs: 500,

@@ -173,7 +173,8 @@ function pickHeaders (headers: UpstreamResponse['headers'], names: readonly stri
 
 export function getRecordId (value: unknown): number | string | undefined {
   const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined
-  return typeof id === 'number' || typeof id === 'string' ? id : undefined
+  const isShortText = typeof id === 'string' && id.length <= limits.upstream.recordIdMaxLength
+  return typeof id === 'number' || isShortText ? id : undefined
 }
 
 function leakProblem (outcome: Outcome): Problem {

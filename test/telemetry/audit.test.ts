@@ -1,5 +1,11 @@
 // The audit trail has one line for each valid create, at any log level, without e-mail addresses.
 import t from 'tap'
+import { loadConfig } from '../../src/config/index.ts'
+import { limits } from '../../src/config/limits.ts'
+import { getRecordId } from '../../src/procore/classify.ts'
+import { Audit } from '../../src/telemetry/audit.ts'
+import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
+import { createLogs } from '../../src/telemetry/logger.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
@@ -98,4 +104,31 @@ t.test('a repeat with the same key is audited as replayed, or as recovered if it
   t.strictSame(auditLines(service).map(({ outcome }) => outcome), expected)
   const requestLines = service.lines.filter(({ msg }) => msg === 'request')
   t.strictSame(requestLines.map(({ outcome }) => outcome).filter(Boolean), expected)
+})
+
+t.test('the longest audit line fits into the space that a request reserves for it', async t => {
+  const written: string[] = []
+  const config = loadConfig({ PROCORE_CLIENT_ID: 'id', PROCORE_CLIENT_SECRET: 'secret', CALLER_AUTH: 'none' })
+  const logs = createLogs(config.log, unbufferedOutput(line => { written.push(line) }))
+  const audit = new Audit(logs, config.procore.clientSecret)
+  const requestId = 'x'.repeat(128)
+  audit.write({
+    subject: '\u0001'.repeat(limits.jwt.subjectMaxLength),
+    companyId: Number.MAX_SAFE_INTEGER,
+    operation: 'create-company-user',
+    route: '/rest/v1.3/companies/:company_id/users/:id/invite',
+    outcome: 'recovered',
+    status: 201,
+    recordId: '\u0001'.repeat(limits.upstream.recordIdMaxLength),
+    requestId,
+    traceId: '0'.repeat(32),
+    procoreRequestId: requestId,
+    fingerprint: audit.fingerprint('jane@example.com'),
+  }, 'create')
+  t.ok((written[0] ?? '').length <= limits.log.auditLineLength, `${written[0]?.length} characters`)
+})
+
+t.test('a long text as the id of a record is not logged', async t => {
+  t.equal(getRecordId({ id: 'a-uuid' }), 'a-uuid')
+  t.equal(getRecordId({ id: 'x'.repeat(limits.upstream.recordIdMaxLength + 1) }), undefined)
 })
