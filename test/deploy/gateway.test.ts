@@ -150,11 +150,28 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
     t.match(response, expectedProblem('bad_request'))
   })
 
-  await t.test('an unknown transfer coding is refused', async t => {
+  for (const [name, head] of Object.entries({
+    'an unknown transfer coding': 'POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip',
+    'an unknown version of HTTP': 'GET /companies/101/users HTTP/2.5\r\nhost: x',
+  })) {
+    await t.test(`${name} is refused`, async t => {
+      const connection = new RawConnection(Number(new URL(gateway).port))
+      connection.write(`${head}\r\n\r\n`)
+      const expected = /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/
+      t.match(await connection.readUntil('}'), expected)
+    })
+  }
+
+  await t.test('TRACE, which nginx refuses itself, is a problem with the methods that are allowed', async t => {
     const connection = new RawConnection(Number(new URL(gateway).port))
-    connection.write('POST /companies/101/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n')
-    const expected = /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"code":"bad_request"/
-    t.match(await connection.readUntil('}'), expected)
+    connection.write('TRACE /companies/101/users HTTP/1.1\r\nhost: x\r\norigin: https://app.example.com\r\n\r\n')
+    const { title } = problemTable.method_not_allowed
+    const response = await connection.readUntil('}')
+    t.match(response, /^HTTP\/1.1 405 /)
+    t.match(response, /^Content-Type: application\/problem\+json\r\n/m)
+    t.match(response, /^Allow: .*\bPOST\b/m)
+    t.match(response, /^Access-Control-Allow-Origin: https:\/\/app.example.com\r\n/m)
+    t.match(response, `"title":"${title}","status":405`)
   })
 
   await t.test('a GET that no replica accepts has no outcome', async t => {
@@ -203,6 +220,11 @@ t.test('the service gets the Host with its port, and no trace that a caller chos
   const head = await received.promise
   t.match(head, `\r\nHost: ${new URL(gateway).host}\r\n`)
   t.notMatch(head, /trace(parent|state)/i)
+
+  received = Promise.withResolvers()
+  const oldCaller = new RawConnection(Number(new URL(gateway).port))
+  oldCaller.write('GET /companies/101/users HTTP/1.0\r\n\r\n')
+  t.match(await received.promise, '\r\nHost: service\r\n', 'HTTP/1.1 needs a Host, HTTP/1.0 does not')
 })
 
 t.test('1,020 slow bodies leave the gateway open for others', { skip }, async t => {
