@@ -1,4 +1,4 @@
-// Every package of the lock file has a digest, and SECURITY.md names tests that exist.
+// Every package of the lock file has a digest, and the security pages name tests that exist.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -34,9 +34,11 @@ t.test('every package in the lock file has a digest and comes from a registry', 
   t.strictSame(fromElsewhere.map(([path]) => path), [])
 })
 
-t.test('the tests that SECURITY.md names exist', async t => {
-  const text = readFileSync(join(root, 'SECURITY.md'), 'utf8')
-  const paths = [...text.matchAll(/\]\((test\/[^)]+)\)/g)].map(match => match[1] ?? '')
-  t.ok(paths.length > 20)
-  t.strictSame(paths.filter(path => !existsSync(join(root, path))), [])
-})
+for (const page of ['SECURITY.md', 'docs/security-checklist.md']) {
+  t.test(`the tests that ${page} names exist`, async t => {
+    const text = readFileSync(join(root, page), 'utf8')
+    const paths = [...text.matchAll(/\]\((?:\.\.\/)?(test\/[^)]+)\)/g)].map(match => match[1] ?? '')
+    t.ok(paths.length > 20)
+    t.strictSame(paths.filter(path => !existsSync(join(root, path))), [])
+  })
+}
