@@ -48,7 +48,6 @@ export function createRateLimitStore (
 class LocalCounter {
   readonly #windows = new LRUCache<string, { requestCount: number }>({
     max: limits.callerRate.callersMax,
-    perf: Date,
     ttlResolution: 0,
   })
 

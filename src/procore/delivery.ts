@@ -30,7 +30,7 @@ export class Delivery {
     return outcome === 'not_sent' || outcome === 'rejected' || outcome === 'unknown' ? outcome : undefined
   }
 
-  /** When the last byte was handed to the socket, by our own clock. */
+  /** When the last byte was handed to the socket, by the monotonic clock. */
   get sentAtMs (): number | undefined {
     return this.#state.name === 'unknown' ? this.#state.sentAtMs : undefined
   }

@@ -8,6 +8,7 @@ import { toError } from '../server/errors.ts'
 import { decodeContent } from './content-encoding.ts'
 import { containsAccessToken, withoutAccessToken } from './redact-access-token.ts'
 import { isStream, type HttpRequest } from './request.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /** Limits of one exchange. */
 export interface ExchangeLimits {
@@ -132,7 +133,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     this.#status = status
     this.#headers = headers
-    this.#receivedAtMs = Date.now()
+    this.#receivedAtMs = monotonicNowMs()
     if (this.#requestSent) return
     // This response is final. If the request became complete now, Procore could act on it and contradict the response.
     this.#request.stopBody?.()
@@ -252,7 +253,7 @@ export interface UpstreamResponse {
   containsAccessToken: boolean
   /** The response was complete before the last byte of the request was handed to the socket. */
   beforeRequestEnd: boolean
-  /** When the response began, by our own clock: its `Date` names the same moment by Procore's clock. */
+  /** When the response began, by the monotonic clock: its `Date` names the same moment by Procore's clock. */
   receivedAtMs: number
 }
 

@@ -21,6 +21,7 @@ import type { UpstreamResult } from './result.ts'
 import { buildHttpRequest, isStream, type UpstreamRequest } from './request.ts'
 import { errorType, failureType, startSpan, type SpanEnd } from '../telemetry/spans.ts'
 import type { AccessTokenProvider } from './auth/token-provider.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /** A request with its time limits, its record, and whether it may be retried. */
 export interface UpstreamCall extends UpstreamRequest {
@@ -54,7 +55,7 @@ export interface SendResult {
   result: UpstreamResult
   /** The response of that attempt, if there was one. */
   response: UpstreamResponse | undefined
-  /** When it was sent, by our own clock; undefined if nothing was sent. */
+  /** When it was sent, by the monotonic clock; undefined if nothing was sent. */
   startedAtMs: number | undefined
 }
 
@@ -185,7 +186,7 @@ export class UpstreamSender {
   async #acquirePermit (call: UpstreamCall, maxWaitMs: number): Promise<Permit> {
     const { companyId, callerId, method, purpose = method === 'GET' ? 'read' : 'change', signal, record } = call
     const endSpan = startSpan(record, 'rate_limit')
-    const startedAtMs = Date.now()
+    const startedAtMs = monotonicNowMs()
     try {
       const permit = await this.rateLimiter.acquire({
         companyId, callerId, isRead: purpose === 'read', maxWaitMs, signal
@@ -196,14 +197,14 @@ export class UpstreamSender {
       return permit
     } catch (error) {
       endSpan({ error: errorType(error) })
-      addRateLimitWait(record, Date.now() - startedAtMs)
+      addRateLimitWait(record, monotonicNowMs() - startedAtMs)
       throw error
     }
   }
 
   async #exchange (call: UpstreamCall, accessToken: string, rateLimitWaitMs: number): Promise<SentAttempt> {
     const { record, delivery, timeoutMs, signal, body, isIdempotent, expectation } = call
-    const startedAtMs = Date.now()
+    const startedAtMs = monotonicNowMs()
     const startedAt = performance.now()
     const exchangeLimits = timeoutMs === undefined ? this.#limits : { ...this.#limits, timeoutMs }
     const endSpan = startSpan(record, 'upstream')
@@ -211,12 +212,13 @@ export class UpstreamSender {
     try {
       const request = buildHttpRequest(call, this.#config.apiUrl, accessToken)
       const onSent = () => {
-        delivery?.onSent(Date.now())
+        delivery?.onSent(monotonicNowMs())
         call.onSent?.()
       }
       const exchangeResult = await exchange(this.#dispatcher, request, exchangeLimits, signal, onSent)
       const response = exchangeResult.kind === 'response' ? exchangeResult : undefined
       const isStreamed = isStream(body)
+      // The wall clock, because a header may name a date in a response without a `Date`.
       const classification = classify(exchangeResult, { isIdempotent, isStreamed, expectation }, Date.now())
       const error = exchangeResult.kind === 'failure' ? failureType(exchangeResult) : undefined
       endSpan({ method: call.method, status: response?.status, error })

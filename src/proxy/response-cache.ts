@@ -12,6 +12,7 @@ import { addUpstreamRecord, childRecord, type CacheStatus, type UpstreamRecord }
 import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import type { RequestBuilder, Send } from './context.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /** A request to Procore that several callers may wait for. */
 export interface Fetch {
@@ -121,7 +122,7 @@ export class ResponseCache {
   async get (cacheKey: string, signal: AbortSignal, start: () => Fetch): Promise<CachedResult> {
     const entry = this.#find(cacheKey)
     if (entry === undefined) return this.#fetch(cacheKey, signal, start)
-    const nowMs = Date.now()
+    const nowMs = monotonicNowMs()
     if (nowMs - entry.atMs < this.ttlMs) return toCachedResult(entry, 'hit')
     if (nowMs < entry.retryAtMs) return toCachedResult(entry, 'stale')
     const slow = new AbortController()
@@ -157,7 +158,7 @@ export class ResponseCache {
   }
 
   #start (cacheKey: string, { record, result }: Fetch): Fetch {
-    const startedAtMs = Date.now()
+    const startedAtMs = monotonicNowMs()
     const stored = result.then(settled => {
       this.#store(cacheKey, settled, record.procoreRequestId, startedAtMs)
       return settled
@@ -180,7 +181,7 @@ export class ResponseCache {
     if (result.kind === 'rejection') {
       this.#entries.delete(cacheKey)
     } else if (result.kind === 'failure') {
-      this.#deferRetry(cacheKey, isTransient(result) ? Date.now() + limits.responseCache.retryMs : 0)
+      this.#deferRetry(cacheKey, isTransient(result) ? monotonicNowMs() + limits.responseCache.retryMs : 0)
     } else if (!isCompleteList(result)) {
       this.#deferRetry(cacheKey, 0)
     } else if (this.ttlMs > 0) {
@@ -197,7 +198,8 @@ export class ResponseCache {
   /** Removes an entry that is too old to be served even when Procore fails. */
   #find (cacheKey: string): CacheEntry | undefined {
     const entry = this.#entries.get(cacheKey)
-    if (entry === undefined || Date.now() - entry.atMs < this.ttlMs + limits.responseCache.staleIfErrorMs) return entry
+    const longestAgeMs = this.ttlMs + limits.responseCache.staleIfErrorMs
+    if (entry === undefined || monotonicNowMs() - entry.atMs < longestAgeMs) return entry
     this.#entries.delete(cacheKey)
     return undefined
   }
@@ -213,7 +215,7 @@ function toMiss (result: UpstreamResult, procoreRequestId?: string, record?: Ups
 }
 
 function toCachedResult ({ success, procoreRequestId, atMs }: CacheEntry, cacheStatus: CacheStatus): CachedResult {
-  const ageSeconds = Math.max(0, Math.floor((Date.now() - atMs) / 1000))
+  const ageSeconds = Math.max(0, Math.floor((monotonicNowMs() - atMs) / 1000))
   return { result: success, cacheStatus, ageSeconds, procoreRequestId, record: undefined }
 }
 

@@ -28,6 +28,7 @@ import { compileParameters } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { OperationCheck } from './validation/record.ts'
 import type { RequestContext, Send } from './context.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -211,7 +212,7 @@ export class EndpointRoute {
     const startUpload = () => { releaseUpload ??= this.#uploadLimiter.acquire(callerId) }
     // A form that is declared to be larger than the buffer takes its place at once, so that it is refused unread.
     if (declaredBytes !== undefined && declaredBytes > this.#bodyLimits.formBufferBytes) startUpload()
-    const removeForm = this.#activeForms.add({ record, declaredBytes, startedAtMs: Date.now() })
+    const removeForm = this.#activeForms.add({ record, declaredBytes, startedAtMs: monotonicNowMs() })
     try {
       return await forwardForm(context, boundary, startUpload)
     } finally {

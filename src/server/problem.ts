@@ -90,7 +90,7 @@ export interface ProblemExtras {
   procore?: { status: number, body?: unknown }
   /** Response headers; names in lower case. */
   headers?: Record<string, string>
-  /** Time by our clock at which a create with an unknown outcome was sent. Used by a later lookup, never reported. */
+  /** Monotonic time at which a create with an unknown outcome was sent. Used by a later lookup, never reported. */
   sentAtMs?: number
   /** When Procore answered such a create. */
   answeredAtMs?: number | undefined

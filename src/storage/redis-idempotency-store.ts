@@ -11,6 +11,7 @@ import {
 import { deserialize, serialize } from './stored-idempotency-record.ts'
 import type { LeaseTiming, RedisConnection } from './redis.ts'
 import type { Encryptor } from './encryption.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /**
  * A name of an idempotency key in Redis, and the encryption of the records under it. A key has one name for each state
@@ -79,7 +80,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
         throw error
       })
       if (Array.isArray(reply)) return parseReplies(id, names, reply)
-      this.#leases.set(id, { holderId, names, claimedAtMs: Date.now(), recordsIfLost, isReleasing: false })
+      this.#leases.set(id, { holderId, names, claimedAtMs: monotonicNowMs(), recordsIfLost, isReleasing: false })
       return undefined
     } catch (error) {
       // Redis may have run the script although its reply was lost.
@@ -162,7 +163,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
   }
 
   async #extend ({ holderId, names, claimedAtMs, recordsIfLost, isReleasing }: ActiveLease): Promise<void> {
-    const claimedAgoMs = isReleasing ? '' : Date.now() - claimedAtMs
+    const claimedAgoMs = isReleasing ? '' : monotonicNowMs() - claimedAtMs
     const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, claimedAgoMs, ...recordsIfLost]
     await this.#run('extend-key', names, args).catch(() => {})
   }
@@ -172,7 +173,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
 function encryptLost (id: string, names: readonly KeyName[], fingerprint: string | undefined): string[] {
   if (fingerprint === undefined) return names.map(() => '')
   const record: IndeterminateRecord = {
-    state: 'unknown', fingerprint, sentAtMs: Date.now(), code: 'procore_unreachable',
+    state: 'unknown', fingerprint, sentAtMs: monotonicNowMs(), code: 'procore_unreachable',
   }
   return names.map(({ encryptor }) => encryptRecord(id, encryptor, record))
 }
@@ -196,14 +197,14 @@ function parseReplies (id: string, names: readonly KeyName[], replies: readonly 
   return records.find(({ state }) => state === 'running') ??
     records.find(({ state }) => state === 'answered') ??
     records.find(record => record.state === 'unknown' && record.fingerprint !== '') ??
-    records[0] ?? lostRecord(Date.now())
+    records[0] ?? lostRecord(monotonicNowMs())
 }
 
 function parseReply (
   id: string, encryptor: Encryptor, [state, encrypted, agoMs]: readonly unknown[]
 ): IdempotencyRecord {
   if (state === 'running') return { state: 'running' }
-  const claimedAtMs = Date.now() - Number(agoMs)
+  const claimedAtMs = monotonicNowMs() - Number(agoMs)
   const hasRecord = typeof encrypted === 'string' && encrypted !== ''
   const record = hasRecord ? deserialize(encryptor.decrypt(id, encrypted), claimedAtMs) : undefined
   return record ?? lostRecord(claimedAtMs)

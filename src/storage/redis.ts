@@ -8,6 +8,7 @@ import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /** Redis is unavailable, slow or full. The caller continues without it. */
 export class StoreUnavailableError extends Error {
@@ -158,8 +159,8 @@ export class RedisConnection {
 
   /** Resolves when no call is in flight, at the latest after the timeout of a call. */
   async waitUntilIdle (): Promise<void> {
-    const deadlineMs = Date.now() + limits.redis.timeoutMs
-    while (this.#inFlight > 0 && Date.now() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
+    const deadlineMs = monotonicNowMs() + limits.redis.timeoutMs
+    while (this.#inFlight > 0 && monotonicNowMs() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
   async #retryLoop (call: () => Promise<unknown>): Promise<void> {
@@ -190,9 +191,9 @@ export class RedisConnection {
    * fill the log.
    */
   #logOutage (error: unknown): void {
-    if (this.#outages === 0 || Date.now() - this.#outageLoggedAtMs < limits.redis.warnIntervalMs) return
+    if (this.#outages === 0 || monotonicNowMs() - this.#outageLoggedAtMs < limits.redis.warnIntervalMs) return
     this.#log.warn({ err: error, outages: this.#outages }, 'Redis is unavailable; this replica uses its own memory')
-    this.#outageLoggedAtMs = Date.now()
+    this.#outageLoggedAtMs = monotonicNowMs()
     this.#outages = 0
   }
 

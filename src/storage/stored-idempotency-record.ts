@@ -4,6 +4,7 @@
  */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { fromWallTimeMs, toWallTimeMs } from '../util/clock.ts'
 import { stringEnum } from '../endpoints/string-enum.ts'
 import { problemCodes } from '../server/problem.ts'
 import type { RelayedResult } from '../procore/result.ts'
@@ -44,8 +45,9 @@ type StoredRecord = Static<typeof StoredSchema>
 
 /** Returns the record as JSON. The body of a response is stored as base64, since JSON has no type for bytes. */
 export function serialize (record: CompletedRecord | IndeterminateRecord): unknown {
-  if (record.state === 'unknown') return record
-  const { result, ...completed } = record
+  const sentAtMs = toWallTimeMs(record.sentAtMs)
+  if (record.state === 'unknown') return { ...record, sentAtMs }
+  const { result, ...completed } = { ...record, sentAtMs }
   if (result.kind === 'rejection') return { ...completed, verdict: { ...result, kind: 'refusal' } }
   const { body, ...success } = result
   return { ...completed, verdict: { ...success, base64: body.toString('base64') } }
@@ -59,8 +61,9 @@ export function deserialize (
   value: unknown, claimedAtMs: number
 ): CompletedRecord | IndeterminateRecord | undefined {
   if (!isStoredRecord(value)) return undefined
-  if (value.state === 'unknown') return value
-  const { verdict, procoreRequestId, sentAtMs = claimedAtMs, ...completed } = value
+  const sentAtMs = value.sentAtMs === undefined ? claimedAtMs : fromWallTimeMs(value.sentAtMs)
+  if (value.state === 'unknown') return { ...value, sentAtMs }
+  const { verdict, procoreRequestId, ...completed } = value
   return { ...completed, procoreRequestId, sentAtMs, result: toResult(verdict) }
 }
 

@@ -116,11 +116,11 @@ function toContext ({ traceId, spanId, isSampled }: TraceContext): Context {
 
 /** Wraps an exporter: failures are logged, at most once per `limits.tracing.warnIntervalMs`. The spans are lost. */
 function withFailureLog (exporter: OTLPTraceExporter, log: Logger): SpanExporter {
-  let nextWarningAtMs = 0
+  let nextWarningAtMs = -Infinity
   return {
     export: (spans: ReadableSpan[], done) => exporter.export(spans, result => {
-      if (result.error !== undefined && Date.now() >= nextWarningAtMs) {
-        nextWarningAtMs = Date.now() + limits.tracing.warnIntervalMs
+      if (result.error !== undefined && performance.now() >= nextWarningAtMs) {
+        nextWarningAtMs = performance.now() + limits.tracing.warnIntervalMs
         log.warn({ err: result.error, spans: spans.length }, 'traces cannot be sent')
       }
       done(result)

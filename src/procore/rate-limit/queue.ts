@@ -7,6 +7,7 @@ import { Problem, overloadedProblem } from '../../server/problem.ts'
 import type { Permit, RateLimit } from './rate-limit.ts'
 import type { PermitPurpose, Wait } from './state.ts'
 import { Turns } from './turns.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
 
 /** A request that needs a permit. */
 export interface PermitRequest extends PermitPurpose {
@@ -56,7 +57,7 @@ export class RateLimitQueue {
   /** See `RateLimiter.acquire`. */
   async acquire (request: PermitRequest): Promise<Permit> {
     request.signal.throwIfAborted()
-    const arrivedAtMs = Date.now()
+    const arrivedAtMs = monotonicNowMs()
     const mustWait = this.#nextAskAtMs(request) > arrivedAtMs || this.#findNext() !== undefined
     return (mustWait ? undefined : await this.#ask(request)) ?? await this.#enqueue(request, arrivedAtMs)
   }
@@ -93,13 +94,13 @@ export class RateLimitQueue {
     const waiter: Waiter = { companyId, callerId, isRead, deadlineMs, resolve, reject }
     const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem(waiter)), deadlineMs - Date.now())
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem(waiter)), deadlineMs - monotonicNowMs())
     this.#waiters.add(waiter)
     this.#counts.waiting++
     this.#scheduleAsk()
     try {
       const permit = await promise
-      return { ...permit, waitMs: Date.now() - arrivedAtMs }
+      return { ...permit, waitMs: monotonicNowMs() - arrivedAtMs }
     } finally {
       this.#counts.waiting--
       clearTimeout(timer)
@@ -132,7 +133,7 @@ export class RateLimitQueue {
 
   /** Returns the waiting request whose turn is next, of those that may pass now. */
   #findNext (): Waiter | undefined {
-    const nowMs = Date.now()
+    const nowMs = monotonicNowMs()
     if ((this.#wait?.askAgainAtMs ?? 0) > nowMs) return undefined
     for (const waiter of this.#waiters) if (this.#nextAskAtMs(waiter) <= nowMs) return waiter
     return undefined
@@ -149,7 +150,7 @@ export class RateLimitQueue {
     if (this.#waiters.size === 0) return
     let nextAskAtMs = Infinity
     for (const waiter of this.#waiters) nextAskAtMs = Math.min(nextAskAtMs, this.#nextAskAtMs(waiter))
-    this.#timer = setTimeout(() => this.#grantWaiting(), nextAskAtMs - Date.now())
+    this.#timer = setTimeout(() => this.#grantWaiting(), nextAskAtMs - monotonicNowMs())
   }
 
   /** Returns when the request may pass at the earliest, as far as that is known; 0 if nothing delays it. */
@@ -174,7 +175,7 @@ export class RateLimitQueue {
 
   #rateLimitProblem (purpose: PermitPurpose): Problem {
     const wait = this.#waitOf(purpose)
-    const seconds = Math.ceil(((wait?.untilMs ?? 0) - Date.now()) / 1000)
+    const seconds = Math.ceil(((wait?.untilMs ?? 0) - monotonicNowMs()) / 1000)
     const headers = { 'retry-after': String(Math.max(1, seconds)) }
     if (wait?.reason === 'unavailable') {
       const detail = 'Procore is not available and asked to retry later.'
@@ -193,7 +194,7 @@ const waitDetails: Record<Exclude<Wait['reason'], 'unavailable'>, string> = {
 }
 
 function toKnownWait (wait: Wait): KnownWait {
-  const nowMs = Date.now()
+  const nowMs = monotonicNowMs()
   const untilMs = nowMs + wait.waitMs
   return { ...wait, untilMs, askAgainAtMs: wait.isFirm ? untilMs : Math.min(untilMs, nowMs + limits.rateLimit.pollMs) }
 }

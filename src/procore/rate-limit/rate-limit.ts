@@ -11,6 +11,7 @@ import {
   type PermitPurpose, type Wait
 } from './state.ts'
 import { addRequests, getHourUsage, type HourUsage } from './usage.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
 
 /** Permission to send one request. Must be released once. */
 export interface Permit {
@@ -57,9 +58,9 @@ export class RateLimit {
     return getHourUsage(this.state.usage, this.state.windows, this.nowMs)
   }
 
-  /** The time by the clock of Redis, or of this process without Redis. */
+  /** The time by the clock of Redis, or by the monotonic clock of this process without Redis. */
   get nowMs (): number {
-    return Date.now() + this.#clockOffsetMs
+    return monotonicNowMs() + this.#clockOffsetMs
   }
 
   /** Whether a request of this replica is in flight. */
@@ -175,7 +176,7 @@ export class RateLimit {
     const view = await shared.read(this.#id, permitId)
     if (view === undefined) return undefined
     this.#view = view
-    this.#clockOffsetMs = view.nowMs - Date.now()
+    this.#clockOffsetMs = view.nowMs - monotonicNowMs()
     const { nowMs } = this
     const stored = countRequests(parseState(view.json), view.lost)
     let { usage } = stored

@@ -13,6 +13,7 @@ import { responseDateSeconds } from '../http-dates.ts'
 import { lookupDetails } from '../problem-details.ts'
 import type { UpstreamResult } from '../result.ts'
 import type { UpstreamCall, UpstreamSender } from '../send.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
 
 /** How to find a record. */
 export interface LookupCriteria {
@@ -67,10 +68,10 @@ export async function lookUp (
 ): Promise<LookupResult> {
   const { promise: timedOut, resolve } = Promise.withResolvers<LookupResult>()
   const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'inconclusive' })
-  const deadlineMs = Date.now() + limits.lookup.timeoutMs
+  const deadlineMs = monotonicNowMs() + limits.lookup.timeoutMs
   let result: LookupResult = { kind: 'notFound' }
   for (const path of criteria.listPaths()) {
-    const leftMs = deadlineMs - Date.now()
+    const leftMs = deadlineMs - monotonicNowMs()
     if (leftMs <= 0) break
     const timeLimits = { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs }
     const search = searchList(sender, call, { path, criteria, creationWindow, timeLimits })

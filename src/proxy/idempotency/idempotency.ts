@@ -14,6 +14,7 @@ import type {
 } from '../../storage/idempotency-store.ts'
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
 import type { SendToProcore } from '../record-guard.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
 
 /** The owner and the operation of an idempotency key: equal keys of different scopes are independent. */
 export interface IdempotencyScope {
@@ -84,7 +85,7 @@ export class Idempotency {
       throw error
     }
     if (earlier !== undefined) return this.#replay(id, earlier, request, operations)
-    const startedAtMs = Date.now()
+    const startedAtMs = monotonicNowMs()
     try {
       const result = await operations.send()
       await this.#settle(id, result, request, startedAtMs)

@@ -10,6 +10,7 @@ import { mapDependencies, getPhase, type ObservedComponents } from '../../teleme
 import { overloadedProblem } from '../../server/problem.ts'
 import { version } from '../../config/product.ts'
 import { registerSecurityHeaders } from '../security-headers.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
 
 const files = [
   { url: '/status', file: 'page.html', type: 'text/html; charset=utf-8' },
@@ -71,7 +72,7 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
       bodyMode: record.bodyMode,
       bytes: record.bytesIn ?? 0,
       declaredBytes,
-      ageMs: nowMs - startedAtMs,
+      ageMs: monotonicNowMs() - startedAtMs,
     })),
     problems: problems.list(),
   }
