@@ -19,6 +19,9 @@ export interface IssuerKey {
   import (algorithm: string): Promise<CryptoKey>
 }
 
+/** Fetches are so far apart that an idle connection is closed before the next one. */
+const poolLimits = { maxConnections: 1, connectionLifetimeMs: limits.jwks.maxAgeMs }
+
 /** Cache of a JWK Set (RFC 7517 §5). */
 export class JwksCache {
   readonly #url: string
@@ -38,7 +41,7 @@ export class JwksCache {
   constructor (url: string, proxy: ProxyConfig, log: Logger) {
     this.#url = url
     this.#log = log
-    this.#pool = createUpstreamPool(new URL(url).origin, 1, proxy)
+    this.#pool = createUpstreamPool(new URL(url).origin, poolLimits, proxy)
   }
 
   /** Starts a fetch without waiting for it, for example at startup, so that the first caller does not have to wait. */

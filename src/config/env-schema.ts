@@ -50,6 +50,7 @@ export const EnvSchema = Type.Object({
   UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
   UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
+  UPSTREAM_CONNECTION_LIFETIME_MS: milliseconds(300_000),
   RATE_LIMIT_MAX_WAIT_MS: milliseconds(3_000, 0),
   PROCORE_RATE_LIMIT_SCOPE: stringEnum(['company', 'service'], { default: 'company' }),
   STATE_CODES: stringEnum(['iso', 'any'], { default: 'iso' }),

@@ -192,6 +192,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       clientId: new Secret(env.PROCORE_CLIENT_ID, rawEnv['PROCORE_CLIENT_ID_FILE']),
       clientSecret: new Secret(env.PROCORE_CLIENT_SECRET, rawEnv['PROCORE_CLIENT_SECRET_FILE']),
       connections: env.UPSTREAM_CONNECTIONS,
+      /** A connection is replaced after this time. */
+      connectionLifetimeMs: env.UPSTREAM_CONNECTION_LIFETIME_MS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       /** Longest wait for Procore's rate limit. */

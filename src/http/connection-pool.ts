@@ -25,6 +25,14 @@ export interface PoolStats {
   queued: number
 }
 
+/** Limits of a pool. */
+export interface PoolLimits {
+  /** Further requests wait in the pool, and its user limits their number. */
+  maxConnections: number
+  /** Age at which a connection takes no further request and is closed, so that a DNS change is followed. */
+  connectionLifetimeMs: number
+}
+
 /** Connections to one host. Closing the dispatcher closes them all. */
 export interface UpstreamPool {
   readonly dispatcher: Dispatcher
@@ -34,10 +42,8 @@ export interface UpstreamPool {
 /**
  * Creates a pool of connections to one origin, which every request must name. The first connection is opened with the
  * first request. The pool has no response timeouts: each exchange has its own.
- * @param maxConnections maximum number of connections; further requests wait in the pool, and its user limits their
- * number
  */
-export function createUpstreamPool (origin: string, maxConnections: number, proxy: ProxyConfig): UpstreamPool {
+export function createUpstreamPool (origin: string, poolLimits: PoolLimits, proxy: ProxyConfig): UpstreamPool {
   const directConnector = buildConnector({
     timeout: limits.upstream.connectTimeoutMs,
     rejectUnauthorized: true,
@@ -45,7 +51,7 @@ export function createUpstreamPool (origin: string, maxConnections: number, prox
   })
   const pools: Pool[] = []
   const addPool = (url: string | URL, connector: buildConnector.connector) => {
-    const pool = createPool(url, maxConnections, connector)
+    const pool = createPool(url, poolLimits, connector)
     pools.push(pool)
     return pool
   }
@@ -83,9 +89,14 @@ function createProxyAgent (
   })
 }
 
-function createPool (origin: string | URL, maxConnections: number, connector: buildConnector.connector): Pool {
+function createPool (
+  origin: string | URL,
+  { maxConnections, connectionLifetimeMs }: PoolLimits,
+  connector: buildConnector.connector
+): Pool {
   return new Pool(origin, {
     connections: maxConnections,
+    clientTtl: connectionLifetimeMs,
     pipelining: 1,
     allowH2: false,
     connect: (options, callback) => connector(options, (...result) => {

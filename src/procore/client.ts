@@ -20,6 +20,7 @@ import {
 import type { UpstreamResult } from './result.ts'
 import { UpstreamSender, type SendResult, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
+import { monotonicNowMs } from '../util/clock.ts'
 
 /** A request. Its time limits are those of the configuration. */
 export interface ProcoreRequest extends Omit<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'> {
@@ -68,8 +69,9 @@ export class ProcoreClient {
     this.#config = config
     this.#log = log
     this.#sharedCreates = coordination?.sharedCreates
-    this.#apiPool = createUpstreamPool(config.apiUrl, config.connections, proxy)
-    this.#loginPool = createUpstreamPool(config.loginUrl, 1, proxy)
+    const { connections, connectionLifetimeMs } = config
+    this.#apiPool = createUpstreamPool(config.apiUrl, { maxConnections: connections, connectionLifetimeMs }, proxy)
+    this.#loginPool = createUpstreamPool(config.loginUrl, { maxConnections: 1, connectionLifetimeMs }, proxy)
     const fetchAccessToken = createAccessTokenFetcher(config, this.#loginPool.dispatcher, recordTokenRequest)
     const fetchSharedAccessToken = coordination?.withSharedAccessToken(fetchAccessToken) ?? fetchAccessToken
     this.accessTokens = new AccessTokenProvider(fetchSharedAccessToken, log)
@@ -120,8 +122,12 @@ export class ProcoreClient {
   /**
    * Looks for the record that an earlier request may have created.
    * @param unknownProblem the failure, with the result of the lookup added, if the record is not found
+<<<<<<< HEAD
    * @param times of the request, by our own clock
    * @param createId id of the request among those of all replicas
+=======
+   * @param sentAtMs when the request was sent, by the monotonic clock
+>>>>>>> 8112adf (http: replace connections to Procore after five minutes)
    */
   async reconcile (
     call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
@@ -155,7 +161,7 @@ export class ProcoreClient {
   #shareOnSent (call: ProcoreRequest, createId: string): ProcoreRequest {
     const sharedCreates = this.#sharedCreates
     if (sharedCreates === undefined || call.lookupCriteria === undefined) return call
-    return { ...call, onSent: () => sharedCreates.add(toSharedCreate(call, createId), Date.now()) }
+    return { ...call, onSent: () => sharedCreates.add(toSharedCreate(call, createId), monotonicNowMs()) }
   }
 
   #unshare (call: ProcoreRequest, createId: string): void {

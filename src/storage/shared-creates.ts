@@ -3,6 +3,7 @@
  * made must not be attributed to the create of another. Procore creates a record after the last byte of a request, so a
  * create is added then.
  */
+import { toWallTimeMs } from '../util/clock.ts'
 import { limits } from '../config/limits.ts'
 import { redisKeyPrefix, type RedisConnection } from './redis.ts'
 import type { Encryptor } from './encryption.ts'
@@ -28,7 +29,7 @@ export class SharedCreates {
 
   /** Adds a create, later if Redis is unavailable. */
   add (create: SharedCreate, sentAtMs: number): void {
-    const args = [create.id, sentAtMs, limits.recentCreates.perEmailMax, limits.idempotency.ttlMs]
+    const args = [create.id, toWallTimeMs(sentAtMs), limits.recentCreates.perEmailMax, limits.idempotency.ttlMs]
     this.#redis.runOrRetryLater(() => this.#redis.script('add-create', this.#getNames(create), args)).catch(() => {})
   }
 
@@ -42,9 +43,10 @@ export class SharedCreates {
 
   /** Whether another create may have been sent in this time. Without Redis it is unknown, so the answer is yes. */
   async hasOther (create: SharedCreate, fromMs: number, toMs: number): Promise<boolean> {
+    const [min, max] = [toWallTimeMs(fromMs), toWallTimeMs(toMs)]
     try {
       const found = await Promise.all(this.#getNames(create).map(name => {
-        return this.#redis.run(client => client.zrangebyscore(redisKeyPrefix + name, fromMs, toMs))
+        return this.#redis.run(client => client.zrangebyscore(redisKeyPrefix + name, min, max))
       }))
       return found.flat().some(id => id !== create.id)
     } catch {

@@ -45,9 +45,12 @@ type StoredRecord = Static<typeof StoredSchema>
 
 /** Returns the record as JSON. The body of a response is stored as base64, since JSON has no type for bytes. */
 export function serialize (record: CompletedRecord | IndeterminateRecord): unknown {
-  const sentAtMs = toWallTimeMs(record.sentAtMs)
-  if (record.state === 'unknown') return { ...record, sentAtMs }
-  const { result, ...completed } = { ...record, sentAtMs }
+  const times = {
+    sentAtMs: toWallTimeMs(record.sentAtMs),
+    answeredAtMs: record.answeredAtMs === undefined ? undefined : toWallTimeMs(record.answeredAtMs),
+  }
+  if (record.state === 'unknown') return { ...record, ...times }
+  const { result, ...completed } = { ...record, ...times }
   if (result.kind === 'rejection') return { ...completed, verdict: { ...result, kind: 'refusal' } }
   const { body, ...success } = result
   return { ...completed, verdict: { ...success, base64: body.toString('base64') } }
@@ -62,9 +65,10 @@ export function deserialize (
 ): CompletedRecord | IndeterminateRecord | undefined {
   if (!isStoredRecord(value)) return undefined
   const sentAtMs = value.sentAtMs === undefined ? claimedAtMs : fromWallTimeMs(value.sentAtMs)
-  if (value.state === 'unknown') return { ...value, sentAtMs }
+  const answeredAtMs = value.answeredAtMs === undefined ? undefined : fromWallTimeMs(value.answeredAtMs)
+  if (value.state === 'unknown') return { ...value, sentAtMs, answeredAtMs }
   const { verdict, procoreRequestId, ...completed } = value
-  return { ...completed, procoreRequestId, sentAtMs, result: toResult(verdict) }
+  return { ...completed, procoreRequestId, sentAtMs, answeredAtMs, result: toResult(verdict) }
 }
 
 function toResult (verdict: Static<typeof CompletedSchema>['verdict']): RelayedResult {

@@ -67,7 +67,9 @@ async function upload (dispatcher: Dispatcher, { url, state }: EarlyServer) {
 
 t.test('the service reads a response that arrived before the connection was reset', async t => {
   const server = await startServer(t)
-  const { dispatcher } = createUpstreamPool(server.url, 1, { url: new Secret(''), noProxy: '' })
+  const { dispatcher } = createUpstreamPool(
+    server.url, { maxConnections: 1, connectionLifetimeMs: 60_000 }, { url: new Secret(''), noProxy: '' }
+  )
   t.teardown(() => dispatcher.destroy())
   t.strictSame(await upload(dispatcher, server), { status: 422, text: '{}' })
 })

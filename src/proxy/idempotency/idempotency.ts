@@ -149,7 +149,7 @@ export class Idempotency {
     const fingerprint = await currentFingerprint(request)
     if (fingerprint === undefined) return this.#store.release(id)
     const { record: { procoreRequestId }, callerId = '' } = request
-    const answeredAtMs = Date.now()
+    const answeredAtMs = monotonicNowMs()
     const completed: CompletedRecord = {
       state: 'answered', fingerprint, result, procoreRequestId, sentAtMs, answeredAtMs,
     }
