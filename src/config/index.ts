@@ -6,7 +6,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { EnvSchema, renamedVariables, secretFileVariables, type Env } from './env-schema.ts'
 import { limits } from './limits.ts'
-import { readSecretFile, Secret } from './secret.ts'
+import { controlCharacter, readSecretFile, Secret } from './secret.ts'
 import { findUnknownNames } from './variable-names.ts'
 import { parseEnv, type ParsedEnv, type RawEnv } from './parse-env.ts'
 
@@ -67,10 +67,9 @@ function readVariables (processEnv: NodeJS.ProcessEnv, issues: string[]): RawEnv
   return rawEnv
 }
 
-/** A control character within a value is an accident of copying, and the value would fail at its first use. */
 function rejectControlCharacters (rawEnv: RawEnv, issues: string[]): void {
   for (const [name, value] of Object.entries(rawEnv)) {
-    if (/\p{Cc}/u.test(value)) issues.push(`${name}: must not contain control characters`)
+    if (controlCharacter.test(value)) issues.push(`${name}: must not contain control characters`)
   }
 }
 

@@ -151,22 +151,41 @@ class EnvParser {
       this.#issues.push(`${name}: must be an http: or https: URL`)
     } else if (!allowUserinfo && url !== null && (url.username !== '' || url.password !== '')) {
       this.#issues.push(`${name}: must not contain credentials`)
+    } else if (url !== null) {
+      this.#checkUserinfo(name, url)
     }
     return text
   }
 
-  /** Requires TLS, unless the operator opts out: the password of Redis travels there. */
+  /** Clients decode the user name and the password (RFC 3986 §3.2.1), which fails for a `%` that stands for itself. */
+  #checkUserinfo (name: VariableName, { username, password }: URL): void {
+    try {
+      decodeURIComponent(username)
+      decodeURIComponent(password)
+    } catch {
+      this.#issues.push(`${name}: the user name and the password must be percent-encoded`)
+    }
+  }
+
+  /**
+   * Requires TLS, unless the operator opts out: the password of Redis travels there. Returns the URL with a scheme in
+   * lower case, because the client of Redis uses no TLS for `REDISS:`.
+   */
   #redisUrl (name: VariableName): string {
     const text = this.#text(name)
     if (text === '') return text
     const url = URL.parse(text)
     const allowPlaintext = this.#rawEnv['REDIS_ALLOW_PLAINTEXT'] === 'true'
-    if (url?.protocol !== 'redis:' && url?.protocol !== 'rediss:') {
-      this.#issues.push(`${name}: must be a redis: or rediss: URL`)
-    } else if (url.protocol === 'redis:' && !allowPlaintext && !isLoopback(url.hostname)) {
+    const isRedisUrl = url?.protocol === 'redis:' || url?.protocol === 'rediss:'
+    if (url === null || !isRedisUrl || url.hostname === '') {
+      this.#issues.push(`${name}: must be a redis: or rediss: URL with a host`)
+      return ''
+    }
+    this.#checkUserinfo(name, url)
+    if (url.protocol === 'redis:' && !allowPlaintext && !isLoopback(url.hostname)) {
       this.#issues.push(`${name}: must use rediss:; redis: needs a loopback host or REDIS_ALLOW_PLAINTEXT=true`)
     }
-    return text
+    return url.href
   }
 
   #ids (name: VariableName): ReadonlySet<number> {

@@ -7,6 +7,9 @@ import { inspect } from 'node:util'
 
 const mask = '[secret]'
 
+/** A control character within a value is an accident of copying, and the value would fail at its first use. */
+export const controlCharacter = /\p{Cc}/u
+
 /** One secret. All holders share the instance, so they see the new value after `reload`. */
 export class Secret {
   #value: string
@@ -24,14 +27,14 @@ export class Secret {
   }
 
   /**
-   * Reads the file of the secret again, if it has one, and returns whether the value changed. An unreadable or empty
-   * file changes nothing.
+   * Reads the file of the secret again, if it has one, and returns whether the value changed. A file changes nothing if
+   * it is unreadable or empty, or if its value could not be used at startup either.
    */
   reload (): boolean {
     if (this.#file === undefined) return false
     try {
       const value = readSecretFile(this.#file)
-      if (value === '' || value === this.#value) return false
+      if (value === '' || controlCharacter.test(value) || value === this.#value) return false
       this.#value = value
       return true
     } catch {

@@ -324,6 +324,32 @@ t.test('the URL of Redis', async t => {
       t.strictSame(collectIssues({ ...minimalEnv, REDIS_URL: url, REDIS_ALLOW_PLAINTEXT: 'true' }), [])
     })
   }
+  t.test('has a scheme in lower case, as the client of Redis needs it for TLS', async t => {
+    const { storage } = loadConfig({ ...minimalEnv, REDIS_URL: 'REDISS://:hunter2@redis.example.com' })
+    t.equal(storage.redisUrl?.reveal(), 'rediss://:hunter2@redis.example.com')
+  })
+  for (const url of ['rediss:user:hunter2@redis.example.com', 'rediss:///0', 'redis.example.com:6379']) {
+    t.test(`${url} is refused`, async t => {
+      const issue = 'REDIS_URL: must be a redis: or rediss: URL with a host'
+      t.strictSame(collectIssues({ ...minimalEnv, REDIS_URL: url }), [issue])
+    })
+  }
+})
+
+for (const [name, url] of [['REDIS_URL', 'rediss://:50%@redis'], ['HTTPS_PROXY', 'http://user:50%@proxy']] as const) {
+  t.test(`a password in ${name} that is not percent-encoded is an issue`, async t => {
+    const issue = `${name}: the user name and the password must be percent-encoded`
+    t.strictSame(collectIssues({ ...minimalEnv, [name]: url }), [issue])
+  })
+}
+
+t.test('a secret file that has a control character after SIGHUP keeps the old value', async t => {
+  const file = `${t.testdir({ secret: 'first\n' })}/secret`
+  const { PROCORE_CLIENT_SECRET: _, ...env } = minimalEnv
+  const { clientSecret } = loadConfig({ ...env, PROCORE_CLIENT_SECRET_FILE: file }).procore
+  writeFileSync(file, 'sec\nond\n')
+  t.equal(clientSecret.reload(), false)
+  t.equal(clientSecret.reveal(), 'first')
 })
 
 t.test('a renamed variable', async t => {
