@@ -1491,6 +1491,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             api: {
                                 /** @enum {string} */
@@ -1500,6 +1502,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             identity?: {
                                 /** @enum {string} */
@@ -1509,6 +1513,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             redis?: {
                                 /** @enum {string} */
@@ -1518,6 +1524,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                         };
                     };
@@ -1541,6 +1549,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             api: {
                                 /** @enum {string} */
@@ -1550,6 +1560,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             identity?: {
                                 /** @enum {string} */
@@ -1559,6 +1571,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                             redis?: {
                                 /** @enum {string} */
@@ -1568,6 +1582,8 @@ export interface operations {
                                  * @description Time at which this replica observed the change to this state.
                                  */
                                 since: string;
+                                /** @description A configuration of the dependency that endangers the service. */
+                                warning?: string;
                             };
                         };
                     };

@@ -203,6 +203,10 @@ export const limits = freezeGroups({
     connectTimeoutMs: 2_000,
     /** Calls in flight. */
     callsMax: 2_000,
+    /** After the first call that times out, the connection is replaced; the call waits this long to be repeated. */
+    reconnectTimeoutMs: 500,
+    /** A connection without calls is kept in the tables of a NAT by a PING at this interval. */
+    idlePingMs: 10_000,
     /** Interval of the probes while Redis is down. */
     probeMs: 1_000,
     warnIntervalMs: 60_000,

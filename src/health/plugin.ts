@@ -13,6 +13,9 @@ const DependencySchema = Type.Object({
     format: 'date-time',
     description: 'Time at which this replica observed the change to this state.',
   }),
+  warning: Type.Optional(Type.String({
+    description: 'A configuration of the dependency that endangers the service.',
+  })),
 })
 const ReadySchema = Type.Object({
   status: stringEnum(['ready', 'starting', 'stopping']),
@@ -53,6 +56,10 @@ export const healthPlugin: FastifyPluginAsyncTypebox<ObservedComponents> = async
   })
 }
 
-function serializeDependency ({ isUp, sinceMs }: DependencyStatus): Static<typeof DependencySchema> {
-  return { state: isUp ? 'up' : 'down', since: new Date(sinceMs).toISOString() }
+function serializeDependency ({ isUp, sinceMs, warning }: DependencyStatus): Static<typeof DependencySchema> {
+  return {
+    state: isUp ? 'up' : 'down',
+    since: new Date(sinceMs).toISOString(),
+    ...(warning !== undefined && { warning }),
+  }
 }

@@ -70,13 +70,13 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     const holderId = randomUUID()
     const names = this.#getNames(id)
     const recordsIfLost = encryptLost(id, names, fingerprint)
-    const wasUp = this.#redis.isUp
+    const { mayRecoverSoon } = this.#redis
     const args = [holderId, this.#leaseMs, limits.idempotency.ttlMs, ...recordsIfLost]
     const claim = () => this.#run('claim-key', names, args)
     try {
       // A claim may be repeated: the script grants the key to its holder again.
       const reply = await claim().catch(async (error: unknown) => {
-        if (wasUp && await this.#redis.waitForProbe()) return claim()
+        if (mayRecoverSoon && await this.#redis.waitForProbe()) return claim()
         throw error
       })
       if (Array.isArray(reply)) return parseReplies(id, names, reply)
@@ -84,7 +84,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
       return undefined
     } catch (error) {
       // Redis may have run the script although its reply was lost.
-      if (wasUp) this.#redis.runOrRetryLater(() => this.#run('release-key', names, [holderId])).catch(() => {})
+      if (mayRecoverSoon) this.#redis.runOrRetryLater(() => this.#run('release-key', names, [holderId])).catch(() => {})
       throw error
     }
   }

@@ -2,6 +2,7 @@
  * Connects to Redis. The duration and the number of calls are limited. When a call fails, Redis counts as unavailable:
  * calls are rejected immediately, and a small write probes at intervals until it succeeds.
  */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { limits } from '../config/limits.ts'
@@ -58,6 +59,11 @@ export class RedisConnection {
   #outageLoggedAtMs = -Infinity
   #probeTimer: NodeJS.Timeout | undefined
   #pendingProbe: Promise<void> | undefined
+  readonly #pingTimer: NodeJS.Timeout
+  #callsAtLastPing = 0
+  #isEvictionChecked = false
+  /** The connection is being closed, so that a new one is opened. */
+  #isReplacing = false
   #closed = false
 
   constructor (url: Secret, log: Logger) {
@@ -73,7 +79,12 @@ export class RedisConnection {
       enableAutoPipelining: true,
       // After a failover the address belongs to another server, or this server has become a replica.
       reconnectOnError: error => error.message.startsWith('READONLY'),
-      retryStrategy: attempts => Math.min(attempts * 100, limits.redis.probeMs),
+      retryStrategy: attempts => {
+        return this.#isReplacing && attempts === 1 ? 0 : Math.min(attempts * 100, limits.redis.probeMs)
+      },
+      keepAlive: limits.redis.idlePingMs,
+      // A connection that is replaced may be dead, and then its end is never confirmed.
+      disconnectTimeout: 0,
     })
     for (const name of scripts) {
       const lua = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8')
@@ -81,12 +92,22 @@ export class RedisConnection {
     }
     this.#client.on('error', error => this.#markDown(error))
     this.#client.on('close', () => this.#markDown(new Error('The connection to Redis was closed.')))
-    this.#client.on('ready', () => this.#probe())
+    this.#client.on('ready', () => {
+      this.#isReplacing = false
+      this.#isEvictionChecked = false
+      this.#probe()
+    })
+    this.#pingTimer = setInterval(() => this.#pingIfIdle(), limits.redis.idlePingMs).unref()
   }
 
   /** Whether calls are sent. Otherwise they fail immediately. */
   get isUp (): boolean {
     return this.status.isUp
+  }
+
+  /** Whether a call that fails now may succeed after `waitForProbe`: the first probe of an outage is not done yet. */
+  get mayRecoverSoon (): boolean {
+    return this.isUp || (this.#pendingProbe !== undefined && this.#failedProbes === 0)
   }
 
   /** Connects. Resolves when it is known whether Redis can be used; never rejects. */
@@ -101,6 +122,7 @@ export class RedisConnection {
   async close (): Promise<void> {
     this.#closed = true
     clearTimeout(this.#probeTimer)
+    clearInterval(this.#pingTimer)
     this.#client.disconnect()
   }
 
@@ -177,13 +199,27 @@ export class RedisConnection {
 
   #markDown (error: unknown): void {
     if (this.#closed) return
-    const isNewOutage = this.isUp || this.#probeTimer === undefined
+    const wasUp = this.isUp
+    const isNewOutage = wasUp || this.#probeTimer === undefined
     if (isNewOutage) this.#outages++
     this.#logOutage(error)
     this.status.report(false)
     clearTimeout(this.#probeTimer)
     this.#probeTimer = setTimeout(() => this.#probe(), limits.redis.probeMs).unref()
+    // A NAT drops the packets of a connection that it has forgotten, and neither side gets an error.
+    if (wasUp && error instanceof CallTimeoutError) this.#replaceConnection()
     if (isNewOutage) this.#probe()
+  }
+
+  #replaceConnection (): void {
+    this.#isReplacing = true
+    this.#client.disconnect(true)
+  }
+
+  /** Calls that are rarer than a NAT remembers a connection would each meet a dead one. */
+  #pingIfIdle (): void {
+    if (this.isUp && this.counts.calls === this.#callsAtLastPing) this.run(client => client.ping()).catch(() => {})
+    this.#callsAtLastPing = this.counts.calls
   }
 
   /**
@@ -207,12 +243,14 @@ export class RedisConnection {
   async #runProbe (): Promise<void> {
     if (this.#closed || this.isUp) return
     try {
+      await this.#waitUntilConnected()
       await withTimeout(this.#client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000))
+      await this.#checkEviction()
     } catch (error) {
       this.#markDown(error)
       this.#failedProbes++
       // A connection without responses may be dead, for example after a failover.
-      if (this.#failedProbes % probesPerConnection === 0) this.#client.disconnect(true)
+      if (this.#failedProbes % probesPerConnection === 0) this.#replaceConnection()
       return
     }
     this.#failedProbes = 0
@@ -222,6 +260,36 @@ export class RedisConnection {
     // Logged only if the last outage was logged, too.
     if (this.#outages === 0) this.#log.info({}, 'Redis is available')
   }
+
+  /** Waits for a connection that is being opened, so that a call that lost its connection can be repeated. */
+  async #waitUntilConnected (): Promise<void> {
+    if (this.#client.status === 'ready' && !this.#isReplacing) return
+    await withTimeout(once(this.#client, 'ready'), limits.redis.reconnectTimeoutMs)
+  }
+
+  /**
+   * Checks once for each connection whether Redis may evict keys when its memory is full. An evicted idempotency key is
+   * free, so that a repeat creates again. INFO, because managed services block CONFIG.
+   */
+  async #checkEviction (): Promise<void> {
+    if (this.#isEvictionChecked) return
+    this.#isEvictionChecked = true
+    const memory = await withTimeout(this.#client.info('memory')).catch(() => '')
+    const policy = /^maxmemory_policy:([\w-]+)/m.exec(memory)?.[1]
+    this.status.warning = policy === 'noeviction' ? undefined : evictionWarning(policy)
+    if (this.status.warning !== undefined) this.#log.error({ policy }, this.status.warning)
+  }
+}
+
+function evictionWarning (policy: string | undefined): string {
+  return policy === undefined
+    ? 'The maxmemory-policy of Redis is unknown; it must be noeviction, or a create can be made twice'
+    : `The maxmemory-policy of Redis is ${policy}, so a create can be made twice; set it to noeviction`
+}
+
+/** Redis did not reply in time. */
+class CallTimeoutError extends Error {
+  override readonly name = 'CallTimeoutError'
 }
 
 /**
@@ -231,7 +299,7 @@ export class RedisConnection {
  */
 function withTimeout<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const timer = setTimeout(() => setImmediate(() => reject(new Error('Command timed out'))), timeoutMs)
+  const timer = setTimeout(() => setImmediate(() => reject(new CallTimeoutError('Command timed out'))), timeoutMs)
   call.then(resolve, reject).finally(() => clearTimeout(timer))
   return promise
 }

@@ -3,6 +3,8 @@
  * the dependency reports what it observes; until then the status is down, unless it starts as up.
  */
 export class DependencyStatus {
+  /** A configuration of the dependency that endangers the service, as a sentence for the operator. */
+  warning: string | undefined
   #isUp: boolean
   #sinceMs = Date.now()
 

@@ -1,7 +1,11 @@
 // While Redis is down, slow, full or flushed, the service uses its own memory and logs it once. It recovers by itself.
+import { mock } from 'node:test'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { Secret } from '../../src/config/secret.ts'
+import { RedisConnection } from '../../src/storage/redis.ts'
+import { createLog } from '../../src/telemetry/logger.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
@@ -264,7 +268,7 @@ for (const { name, begin } of failovers) {
     t.equal((await sendJson(service.usersUrl, uniqueUser())).status, 201)
     await waitUntil(() => isDown(service))
     await assertRecovers(t, service)
-    t.equal((await newPrimary.client.keys('procore-bff:key:*')).length, 1, 'new keys are there')
+    t.equal((await newPrimary.client.keys('procore-bff:key:*')).length, 2, 'the new key is there under both its names')
   })
 }
 
@@ -289,14 +293,78 @@ t.test('a short stall of Redis rejects no request with a key, and no key is clai
   const service = await startService(t, { env: { REDIS_URL: redis.url } })
   const client = await service.app.redis?.run(async client => client)
   if (client === undefined) throw new Error('Redis is not configured')
-  const probes = t.capture(client, 'set', client.set.bind(client))
+  const replacements = t.capture(client, 'disconnect', client.disconnect.bind(client))
   redis.pause()
   const create = sendJson(service.usersUrl, uniqueUser(), withKey('a'))
-  // The call has timed out; the probe that follows it succeeds.
-  await waitUntil(() => probes().length > 0)
+  // The call has timed out; the probe that follows it on a new connection succeeds.
+  await waitUntil(() => replacements().length > 0)
   redis.resume()
   t.equal((await create).status, 201)
   t.match(await sendJson(service.usersUrl, uniqueUser(), withKey('b')), { status: 201 })
+})
+
+t.test('a connection that a NAT has forgotten is replaced, and no keyed request is rejected', { skip }, async t => {
+  const redis = await startRedis(t)
+  const proxy = await startTcpProxy(t, redis.port)
+  const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })
+  for (let index = 0; index < 3; index++) {
+    proxy.forgetConnections()
+    t.equal((await sendJson(service.usersUrl, uniqueUser(), withKey(`quiet-${index}`))).status, 201)
+    t.ok(isUp(service))
+  }
+})
+
+// The test replaces the timers of the process.
+t.test('a connection without calls is kept open by PING', { skip, buffered: false }, async t => {
+  const server = await startRedis(t)
+  const countPings = async () => {
+    return Number(/cmdstat_ping:calls=(\d+)/.exec(await server.client.info('commandstats'))?.[1] ?? 0)
+  }
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }, { write: () => {} }))
+  t.teardown(() => redis.close())
+  await redis.start()
+  for (const expected of [1, 2]) {
+    mock.timers.tick(limits.redis.idlePingMs)
+    while (await countPings() < expected);
+  }
+  await redis.run(client => client.get('another call'))
+  mock.timers.tick(limits.redis.idlePingMs)
+  await redis.run(client => client.get('a later call'))
+  t.equal(await countPings(), 2, 'a connection with calls needs none')
+})
+
+for (const policy of ['allkeys-lru', 'volatile-ttl']) {
+  t.test(`a Redis with the policy ${policy} is an error in the log, and a warning in /readyz`, { skip }, async t => {
+    const redis = await startRedis(t, { extraArgs: ['--maxmemory-policy', policy] })
+    const service = await startService(t, { env: { REDIS_URL: redis.url } })
+    const [line] = service.lines.filter(({ level }) => level === 'error')
+    t.match(line, { policy, msg: /a create can be made twice; set it to noeviction/ })
+    const readyzUrl = `${service.url}/readyz`
+    const warning = new RegExp(`^The maxmemory-policy of Redis is ${policy}`)
+    t.match(await send(readyzUrl, { method: 'GET' }), {
+      status: 200,
+      json: { dependencies: { redis: { state: 'up', warning } } },
+    })
+    await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await waitUntil(() => isDown(service))
+    await waitUntil(() => isUp(service))
+    const { json } = await send(readyzUrl, { method: 'GET' })
+    t.equal(JSON.stringify(json).includes('warning'), false, 'it is checked again on a new connection')
+  })
+}
+
+t.test('a Redis whose policy may not be read is reported, and used', { skip }, async t => {
+  const redis = await startRedis(t)
+  await redis.client.call('ACL', 'SETUSER', 'limited', 'on', '>hunter2', '~*', '+@all', '-info')
+  const env = { REDIS_URL: redis.url.replace('://', '://limited:hunter2@') }
+  const service = await startService(t, { env })
+  t.equal((await sendJson(service.usersUrl, uniqueUser(), withKey('a'))).status, 201)
+  const warning = /^The maxmemory-policy of Redis is unknown/
+  const ready = await send(`${service.url}/readyz`, { method: 'GET' })
+  t.match(ready.json, { dependencies: { redis: { state: 'up', warning } } })
 })
 
 // The test blocks the event loop.
