@@ -4,7 +4,7 @@
 /** Small modules that every layer except endpoints/ may import. */
 const shared = [
   '^src/(http|util|config)/',
-  '^src/server/(problem|errors|error-handler|abort|in-flight|request-id|gc-hint|lingering-close)\\.ts$',
+  '^src/server/(problem|errors|error-handler|abort|in-flight|request-id|gc-hint|lingering-close|cors-headers)\\.ts$',
 ]
 
 const layers = {

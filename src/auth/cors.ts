@@ -2,13 +2,7 @@
 import cors from '@fastify/cors'
 import fp from 'fastify-plugin'
 import { limits } from '../config/limits.ts'
-
-/** Response headers that pages may read. */
-const exposedHeaders = [
-  'x-request-id', 'procore-request-id', 'idempotency-replayed', 'x-outcome', 'retry-after', 'allow', 'www-authenticate',
-  'ratelimit-policy', 'ratelimit', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset',
-  'link', 'total', 'per-page', 'age', 'etag',
-]
+import { exposedHeaders } from '../server/cors-headers.ts'
 
 /**
  * Without origins no CORS headers are sent. For a listed origin, a preflight allows all headers that it asks for: pages

@@ -33,17 +33,29 @@ export function handleFrameworkError (
   return { method, status, code: problem.code, requestId: id }
 }
 
+/** An error of Node's parser or of a connection. */
+export interface ClientError extends Error {
+  code?: string
+  /** The bytes that were read last, in a buffer. Fastify declares another type. */
+  rawPacket?: unknown
+}
+
+interface ClientErrorOptions {
+  log: FastifyBaseLogger
+  /** Finds the last request that arrived on the connection. */
+  inFlight: InFlightRequests
+  /** Headers of a response that no request was parsed for. */
+  corsHeaders: Record<string, string>
+  /** Called with the request for metrics, unless the request-end listeners already receive it. */
+  notify: (unparsedRequest: UnparsedRequest) => void
+}
+
 /**
  * Answers bytes that are not valid HTTP and requests that time out, after the responses to all earlier requests on the
  * connection. Then the connection closes, because Node's parser cannot continue.
- * @param notify called with the request for metrics, unless the request-end listeners already receive it
  */
 export function handleClientError (
-  log: FastifyBaseLogger,
-  error: Error & { code?: string },
-  socket: Duplex,
-  inFlight: InFlightRequests,
-  notify: (unparsedRequest: UnparsedRequest) => void
+  error: ClientError, socket: Duplex, { log, inFlight, corsHeaders, notify }: ClientErrorOptions
 ): void {
   if (findClosingProblem(socket) !== undefined) return
   if (!socket.writable || error.code === 'ECONNRESET') {
@@ -63,7 +75,7 @@ export function handleClientError (
     if (pending !== undefined) pending.reply.raw.once('close', respond)
     else if (isAnswered) closeGracefully(socket)
     // A response with `Connection: close` may have been the last one.
-    else if (socket.writable) notify(writeRawResponse(log, problem, socket))
+    else if (socket.writable) notify(writeRawResponse(log, problem, socket, corsHeaders))
   }
   respond()
 }
@@ -75,7 +87,9 @@ function abortAndClose (problem: Problem, request: InFlightRequest, socket: Dupl
   if (!reply.sent) request.abort(problem)
 }
 
-function writeRawResponse (log: FastifyBaseLogger, problem: Problem, socket: Duplex): UnparsedRequest {
+function writeRawResponse (
+  log: FastifyBaseLogger, problem: Problem, socket: Duplex, corsHeaders: Record<string, string>
+): UnparsedRequest {
   const { status, code } = problem
   const id = getRequestId({ headers: {} })
   log.info({ requestId: id, status, code }, 'request')
@@ -88,6 +102,7 @@ function writeRawResponse (log: FastifyBaseLogger, problem: Problem, socket: Dup
     'cache-control: no-store',
     `x-request-id: ${id}`,
     'connection: close',
+    ...Object.entries(corsHeaders).map(([name, value]) => `${name}: ${value}`),
   ]
   closeGracefully(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
   return { method: 'none', status, code, requestId: id }

@@ -8,7 +8,14 @@ import { limits } from '../config/limits.ts'
 import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { normalizeForwardedFor } from './forwarded-for.ts'
 import { getRequestId } from './request-id.ts'
-import { handleFrameworkError, handleClientError } from './client-error.ts'
+import { handleFrameworkError, handleClientError, type ClientError } from './client-error.ts'
+import { createCorsHeaders, findOrigin, type CorsHeaders } from './cors-headers.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    corsHeaders: CorsHeaders
+  }
+}
 
 export interface ServerDependencies {
   log: FastifyBaseLogger
@@ -23,14 +30,16 @@ export interface ServerDependencies {
  * `limits`.
  */
 export function createServer (
-  { auth: { trustedProxies }, keepAliveTimeoutMs, procore }: Pick<Config, 'auth' | 'keepAliveTimeoutMs' | 'procore'>,
+  { auth, keepAliveTimeoutMs, procore }: Pick<Config, 'auth' | 'keepAliveTimeoutMs' | 'procore'>,
   { log, inFlight, parseErrorObservers }: ServerDependencies
 ): FastifyInstance {
+  const { corsOrigins, trustedProxies } = auth
   const notifyObservers = (unparsedRequest: UnparsedRequest) => {
     for (const observer of parseErrorObservers) observer.recordParseError(unparsedRequest)
   }
-  const onClientError = (error: Error, socket: Duplex) => {
-    handleClientError(log, error, socket, inFlight, notifyObservers)
+  const onClientError = (error: ClientError, socket: Duplex) => {
+    const corsHeaders = fastify.corsHeaders(findOrigin(error.rawPacket, corsOrigins))
+    handleClientError(error, socket, { log, inFlight, corsHeaders, notify: notifyObservers })
   }
   const fastify = Fastify({
     loggerInstance: log,
@@ -66,6 +75,7 @@ export function createServer (
       done()
     })
   }
+  fastify.decorate('corsHeaders', createCorsHeaders(corsOrigins))
   handleExpect(fastify.server)
   // RFC 9112 §9.6: a caller may close its side of the connection after a complete request, and reads the response. One
   // that has left is known by the reset with which its system answers the first bytes of the response.

@@ -76,6 +76,8 @@ export function sendProblem (problem: Problem, request: FastifyRequest, reply: F
   if (isBodyUncertain || isLast) closeAfterResponse(reply)
   discardBody(raw)
   reply.headers(extras.headers ?? {})
+  // The hook of the CORS plugin has not run if an earlier one has rejected the request.
+  if (!reply.hasHeader('vary')) reply.headers(request.server.corsHeaders(request.headers.origin))
   writeProblem(reportedProblem(problem, inFlight?.record), id, reply)
 }
 

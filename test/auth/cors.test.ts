@@ -1,8 +1,10 @@
 // CORS: pages of the configured origins can call the API and read its headers; pages of other origins cannot.
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
-import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
+import { multipartBody, jane, janeParts, RawConnection, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const origin = 'https://app.example.com'
 const preflight = {
@@ -115,4 +117,59 @@ t.test('with CORS_ORIGINS, unknown paths and unsupported methods are still rejec
   t.match(await send(`${url}/nowhere`, { method: 'GET' }), { status: 404, json: { code: 'not_found' } })
   const response = await send(`${url}/companies/101/users`, { method: 'DELETE' })
   t.match(response, { status: 405, headers: { allow: 'POST' } })
+})
+
+t.test('a page of a listed origin can read every rejection, whichever code answers it', async t => {
+  const otherOrigin = 'https://other.example.com'
+  const rows = [
+    {
+      name: '400 for a duplicate header',
+      request: 'GET /livez',
+      headers: 'content-type: a\r\ncontent-type: b\r\n',
+      status: 400,
+    },
+    { name: '400 for a path that cannot be decoded', request: 'GET /companies/%ff/users', headers: '', status: 400 },
+    { name: '400 for bytes that are not HTTP', request: 'GET /livez', headers: 'a\r\n', status: 400 },
+    { name: '404', request: 'GET /nowhere', headers: '', status: 404 },
+    { name: '405', request: 'DELETE /companies/101/users', headers: '', status: 405 },
+    { name: '414', request: `GET /companies/${'1'.repeat(200)}/users`, headers: '', status: 414 },
+    { name: '422', request: 'GET /companies/x/users', headers: '', status: 422 },
+    { name: '431 for too many headers', request: 'GET /livez', headers: 'a: b\r\n'.repeat(200), status: 431 },
+    { name: '431 for long headers', request: 'GET /livez', headers: `a: ${'b'.repeat(20_000)}\r\n`, status: 431 },
+  ]
+  const { port } = await startService(t, { env: { CORS_ORIGINS: `${origin}, ${otherOrigin}` } })
+  const sendRaw = (request: string, headers: string, pageOrigin: string) => {
+    const head = `${request} HTTP/1.1\r\nhost: x\r\norigin: ${pageOrigin}\r\nconnection: close\r\n`
+    return new RawConnection(port).write(`${head}${headers}\r\n`).readToEnd()
+  }
+  for (const { name, request, headers, status } of rows) {
+    await t.test(name, async t => {
+      const received = await sendRaw(request, headers, otherOrigin)
+      t.match(received, new RegExp(`^HTTP/1\\.1 ${status} `))
+      t.match(received, `\r\naccess-control-allow-origin: ${otherOrigin}\r\n`)
+      t.match(received, '\r\naccess-control-allow-credentials: true\r\n')
+      t.match(received, /\r\naccess-control-expose-headers: x-request-id, /)
+      t.match(received, /\r\nvary: [^\r]*origin/i)
+      t.match(received, '\r\nx-content-type-options: nosniff\r\n')
+      t.notMatch(await sendRaw(request, headers, 'https://evil.example.com'), 'access-control-allow-origin')
+    })
+  }
+})
+
+t.test('a page of the only listed origin can read a 431 whose origin has not arrived in the last bytes', async t => {
+  const { port, app } = await startService(t, { env: { CORS_ORIGINS: origin } })
+  const caller = new RawConnection(port)
+  const connected = new Promise<Socket>(resolve => { app.fastify.server.once('connection', resolve) })
+  caller.write(`GET /livez HTTP/1.1\r\nhost: x\r\norigin: ${origin}\r\na: `)
+  const socket = await connected
+  await waitUntil(() => socket.bytesRead > 0)
+  const received = await caller.write('b'.repeat(20_000)).readToEnd()
+  t.match(received, `\r\naccess-control-allow-origin: ${origin}\r\n`)
+})
+
+t.test('the preflight of an unknown path is answered, so that the page can read the 404', async t => {
+  const { url } = await startService(t, { env: { CORS_ORIGINS: origin } })
+  t.match(await send(`${url}/nowhere`, { method: 'OPTIONS', headers: preflight }), {
+    status: 204, headers: { 'access-control-allow-origin': origin, 'x-content-type-options': 'nosniff' },
+  })
 })
