@@ -63,6 +63,11 @@ function readVariables (processEnv: NodeJS.ProcessEnv, issues: string[]): RawEnv
     if (value.trim() === '') issues.push(`${name}: must not consist of white space`)
     else rawEnv[name] = value.trim()
   }
+  for (const name of ['HTTPS_PROXY', 'NO_PROXY']) {
+    // Most programs read the lower-case names of these two as well.
+    const value = processEnv[name.toLowerCase()]?.trim() ?? ''
+    if (value !== '') rawEnv[name] ??= value
+  }
   issues.push(...findUnknownNames(setNames, knownNames))
   return rawEnv
 }

@@ -6,6 +6,7 @@ import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { delayWriteErrors } from './delay-write-errors.ts'
+import { isInNetworkOf } from './no-proxy.ts'
 import { skipInterimResponses } from './skip-interim-responses.ts'
 
 /** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
@@ -55,7 +56,8 @@ export function createUpstreamPool (origin: string, poolLimits: PoolLimits, prox
     pools.push(pool)
     return pool
   }
-  const dispatcher = proxy.url.reveal() === ''
+  const isDirect = proxy.url.reveal() === '' || isInNetworkOf(proxy.noProxy, origin)
+  const dispatcher = isDirect
     ? addPool(origin, directConnector)
     : createProxyAgent(proxy, directConnector, addPool)
   return { dispatcher, stats: () => sumStats(pools) }

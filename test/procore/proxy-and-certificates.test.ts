@@ -74,6 +74,15 @@ t.test('Procore over TLS, with and without a proxy', async t => {
     t.notMatch(program.lines.join('\n'), /hunter2/)
     t.match((await createUser(start(t, { HTTPS_PROXY: proxyUrl }), 4)).json, { code: 'procore_unavailable' })
   })
+  await t.test('https_proxy and no_proxy count as well', async t => {
+    const env = { NODE_EXTRA_CA_CERTS: certFile, https_proxy: proxyUrl }
+    tunnels.length = 0
+    t.equal((await createUser(start(t, env), 6)).status, 201)
+    t.ok(tunnels.length >= 2)
+    tunnels.length = 0
+    t.equal((await createUser(start(t, { ...env, no_proxy: 'localhost' }), 7)).status, 201)
+    t.strictSame(tunnels, [])
+  })
   await t.test('a host in NO_PROXY is reached without the proxy', async t => {
     tunnels.length = 0
     const env = { NODE_EXTRA_CA_CERTS: certFile, HTTPS_PROXY: proxyUrl, NO_PROXY: 'example.com,localhost' }
