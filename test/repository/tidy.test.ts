@@ -79,6 +79,7 @@ const codesIn = (text: string) => [text, ...[...text.matchAll(/"code":"(\w+)"/g)
 
 /** Variables of Node, of libraries, of the emulator and of programs that measure. */
 const foreignVariables = [
+  'HTTP_PROXY', 'REDIS_PASSWORD',
   'CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE',
   'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'OTEL_SERVICE_NAME', 'OTEL_TRACES_SAMPLER',
 ]
