@@ -400,7 +400,7 @@ t.test('a variable that the service does not know', async t => {
   }
   const foreign = [
     'REDIS_PASSWORD', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_DB', 'CACHE_DIR', 'HTTP_PROXY', 'ALL_PROXY', 'FTP_PROXY',
-    'https_proxy', 'no_proxy', 'HOSTNAME', 'HOME', 'PATH', 'IDEMPOTENCY', 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    'HOSTNAME', 'HOME', 'PATH', 'IDEMPOTENCY', 'OTEL_EXPORTER_OTLP_TIMEOUT',
     'NODE_OPTIONS', 'LS_COLORS', 'npm_config_https_proxy',
   ]
   for (const name of foreign) {
