@@ -9,10 +9,11 @@ import { createEndpoints } from './endpoints/index.ts'
 import { healthPlugin } from './health/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { ProcoreClient } from './procore/client.ts'
-import { ActiveForms } from './proxy/body/upload-limiter.ts'
+import { ActiveForms } from './proxy/body/active-forms.ts'
 import { Idempotency } from './proxy/idempotency/idempotency.ts'
 import { proxyPlugin } from './proxy/plugin.ts'
 import { ResponseCache } from './proxy/response-cache.ts'
+import { UsageLimiter } from './proxy/usage.ts'
 import { closeConnectionsPlugin } from './server/shutdown.ts'
 import { createServer } from './server/create-server.ts'
 import { errorHandlerPlugin } from './server/error-handler.ts'
@@ -63,7 +64,8 @@ export async function buildApp (
   const sharedState = await loadSharedState(config, log)
   const metrics = new Metrics(endpoints)
   const recentProblems = new RecentProblems()
-  const listeners = [createAccessLog(log), metrics, recentProblems]
+  const usageLimiter = new UsageLimiter(config.usage)
+  const listeners = [createAccessLog(log), metrics, recentProblems, usageLimiter]
   const inFlight = new InFlightRequests(tracing === undefined ? listeners : [...listeners, tracing])
   const onAccessTokenRequest = (durationMs: number) => metrics.recordAccessTokenRequest(durationMs)
   const procore = new ProcoreClient(config.procore, proxy, log, sharedState, onAccessTokenRequest)
@@ -89,7 +91,7 @@ export async function buildApp (
   await fastify.register(proxyPlugin, {
     endpoints,
     bodyLimits: body,
-    maxUploadsPerCaller: auth.maxUploads,
+    responseLimits: config.response,
     procore,
     idempotency: new Idempotency(
       sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), storage.stateKeys.at(-1) ?? clientSecret
@@ -97,6 +99,7 @@ export async function buildApp (
     audit: new Audit(logs, clientSecret),
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,
+    usageLimiter,
   })
   await fastify.register(methodNotAllowedPlugin, { allowedMethods })
   await fastify.register(closeConnectionsPlugin, { upstreams: [procore, jwks], sharedState, tracing })

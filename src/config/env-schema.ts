@@ -36,6 +36,7 @@ export const EnvSchema = Type.Object({
   ALLOWED_HOSTS: commaSeparated(),
   TRUSTED_PROXIES: commaSeparated(),
   CALLER_RATE_PER_MINUTE: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 600 }),
+  CALLER_CONCURRENT_REQUESTS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   CALLER_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 16 }),
   MAX_CONCURRENT_UPLOADS: Type.Integer({ minimum: 1, maximum: 100_000, default: 64 }),
   UPLOAD_TIMEOUT_MS: milliseconds(300_000),

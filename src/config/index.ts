@@ -139,8 +139,13 @@ function describeType (schema: TSchema): string {
   return `an integer from ${schema['minimum']} to ${schema['maximum']}`
 }
 
+/** Numbers without their literal types, so that a test can replace them. */
+type Numbers<T> = Record<keyof T, number>
+
 /** Groups the settings by module. The type `Config` follows from it. */
 function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]) {
+  const { minBytesPerSecond, rateWindowMs }: Numbers<typeof limits.body> = limits.body
+  const response: Numbers<typeof limits.response> = limits.response
   return {
     listen: { host: env.HOST, port: env.PORT, backlog: limits.server.listenBacklog },
     /** Idle time of a caller's connection. It is longer than gateways use, so that the gateway closes first. */
@@ -162,8 +167,6 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       trustedProxies: parsedEnv.trustedProxies,
       /** 0: no limit. */
       ratePerMinute: env.CALLER_RATE_PER_MINUTE,
-      /** Multipart forms that one caller may upload at a time. */
-      maxUploads: env.CALLER_CONCURRENT_UPLOADS,
       /** Origins whose browser pages may call the API. */
       corsOrigins: parsedEnv.corsOrigins,
     },
@@ -174,9 +177,11 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
-      /** Multipart forms that all callers may upload at a time. */
-      maxUploads: env.MAX_CONCURRENT_UPLOADS,
+      minBytesPerSecond,
+      rateWindowMs,
     },
+    response,
+    usage: toUsageLimits(env),
     /** Time for which pick-lists are cached; 0: not cached. */
     cache: { ttlMs: env.PICK_LIST_CACHE_SECONDS * 1000 },
     endpoints: { stateCodes: env.STATE_CODES, permissionTemplateIds: parsedEnv.permissionTemplateIds },
@@ -207,6 +212,29 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
     /** Renamed variables whose old name is still set beside the new one. */
     obsoleteVariables,
+  }
+}
+
+/** Limits of what the requests in flight may use of this process. */
+function toUsageLimits (env: Env) {
+  const { maxBytes, callerDivisor, bodiesPerCallerMax }: Numbers<typeof limits.usage> = limits.usage
+  // A JSON body is in memory as bytes and as values. The texts of a form are beside its buffer.
+  const formMaxBytes = env.FORM_BUFFER_BYTES + 2 * limits.multipart.textMaxBytes
+  const bodyMaxBytes = Math.max(4 * env.JSON_MAX_BYTES, formMaxBytes, limits.upstream.responseMaxBytes)
+  const callerBytes = Math.max(maxBytes / callerDivisor, bodyMaxBytes)
+  return {
+    perCaller: {
+      requests: env.CALLER_CONCURRENT_REQUESTS,
+      bodies: bodiesPerCallerMax,
+      uploads: env.CALLER_CONCURRENT_UPLOADS,
+      bytes: callerBytes,
+    },
+    total: {
+      requests: Infinity,
+      bodies: Infinity,
+      uploads: env.MAX_CONCURRENT_UPLOADS,
+      bytes: Math.max(maxBytes, callerBytes),
+    },
   }
 }
 

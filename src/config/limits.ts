@@ -61,11 +61,33 @@ export const limits = freezeGroups({
     /** Callers whose requests are counted; the one that called longest ago is evicted first. */
     callersMax: 20_000,
   },
+  usage: {
+    /** Bytes of bodies and of responses in memory, of all callers together. */
+    maxBytes: 268_435_456,
+    /** One caller may use this part of them, but always enough for the largest body. */
+    callerDivisor: 8,
+    /** Bodies of one caller that are being read. */
+    bodiesPerCallerMax: 32,
+  },
   body: {
-    /** Bytes of all bodies that are read whole or buffered, of all callers together. */
-    bufferedMaxBytes: 268_435_456,
+    /**
+     * A body must arrive at this rate, on average over the window. Only time in which the service waits for the caller
+     * counts.
+     */
+    minBytesPerSecond: 1_024,
+    rateWindowMs: 30_000,
     /** A minor garbage collection is requested each time this many bytes were streamed. */
     minorGcEveryBytes: 8_388_608,
+  },
+  response: {
+    /** A larger body is sent in slices of this size, so that its progress is known. */
+    sliceBytes: 65_536,
+    /**
+     * A caller that holds more than half of its share of the memory must take a response at this rate, on average over
+     * the window.
+     */
+    minBytesPerSecond: 16_384,
+    rateWindowMs: 30_000,
   },
   multipart: {
     /** Parts of one form, with known or unknown names. */

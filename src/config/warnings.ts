@@ -5,17 +5,15 @@ import { canIdentifyCallers } from './index.ts'
  * Returns a warning for each protection that is off, to log at startup. Warnings name variables and never contain
  * values.
  */
-export function insecureSettings ({ auth, endpoints, body, procore, storage, obsoleteVariables }: Config): string[] {
+export function insecureSettings ({ auth, endpoints, usage, procore, storage, obsoleteVariables }: Config): string[] {
   const { jwt, companyIds, ratePerMinute } = auth
   const messages: string[] = []
   if (jwt === undefined) {
     messages.push('CALLER_AUTH=none: callers are not authenticated; the network must be trusted')
   }
   if (!canIdentifyCallers(auth)) {
-    const disabled = ratePerMinute > 0
-      ? 'CALLER_RATE_PER_MINUTE and CALLER_CONCURRENT_UPLOADS are'
-      : 'CALLER_CONCURRENT_UPLOADS is'
-    messages.push(`callers cannot be identified: ${disabled} not enforced`)
+    const disabled = `${ratePerMinute > 0 ? 'CALLER_RATE_PER_MINUTE, ' : ''}CALLER_CONCURRENT_REQUESTS`
+    messages.push(`callers cannot be identified: ${disabled} and CALLER_CONCURRENT_UPLOADS are not enforced`)
   }
   if (companyIds.size === 0 && (jwt === undefined || jwt.companiesClaim === '')) {
     messages.push('PROCORE_COMPANY_IDS is empty: callers can access every company')
@@ -23,7 +21,7 @@ export function insecureSettings ({ auth, endpoints, body, procore, storage, obs
   if (endpoints.permissionTemplateIds.size === 0) {
     messages.push('PERMISSION_TEMPLATE_IDS is empty: callers can assign any permission template')
   }
-  if (body.maxUploads >= procore.connections) {
+  if (usage.total.uploads >= procore.connections) {
     messages.push('MAX_CONCURRENT_UPLOADS is not below UPSTREAM_CONNECTIONS: uploads can use every connection')
   }
   if (storage.redisUrl !== undefined && storage.stateKeys.length === 0) {

@@ -82,17 +82,22 @@ const userFields = (stateCodes: StateCodes) => Type.Object({
   })),
 })
 
-const stateBelongsToCountry: FieldDependency = values => {
-  const country = values.get('country_code')
-  const state = values.get('state_code')
-  if (typeof country !== 'string' || typeof state !== 'string' || isSubdivisionOf(country, state)) return undefined
-  return { field: 'state_code', message: `must be an ISO 3166-2 subdivision of ${country}` }
+const stateBelongsToCountry: FieldDependency = {
+  fields: ['country_code', 'state_code'],
+  check: values => {
+    const country = values.get('country_code')
+    const state = values.get('state_code')
+    if (typeof country !== 'string' || typeof state !== 'string' || isSubdivisionOf(country, state)) return undefined
+    return { field: 'state_code', message: `must be an ISO 3166-2 subdivision of ${country}` }
+  },
 }
 
-const bidContactRequiresVendor: FieldDependency = values =>
-  values.get('bid_contact') === true && !values.has('vendor_id')
+const bidContactRequiresVendor: FieldDependency = {
+  fields: ['bid_contact', 'vendor_id'],
+  check: values => values.get('bid_contact') === true && !values.has('vendor_id')
     ? { field: 'vendor_id', message: 'is required when bid_contact is true' }
-    : undefined
+    : undefined,
+}
 
 const nullable = (schema: TString | TInteger | TBoolean) => optional(Type.Union([schema, Type.Null()]))
 const nullableText = nullable(Type.String())

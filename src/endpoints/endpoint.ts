@@ -7,8 +7,13 @@ import { Type, TypeGuard, type TArray, type TInteger, type TObject } from '@sinc
 /** The valid values of a record, by field name. */
 export type FieldValues = ReadonlyMap<string, unknown>
 
-/** A rule between fields. Receives only valid values, and returns an error or undefined. */
-export type FieldDependency = (values: FieldValues) => { field: string, message: string } | undefined
+/** A rule between fields. */
+export interface FieldDependency {
+  /** The fields whose values it reads. */
+  fields: readonly string[]
+  /** Receives only valid values, and returns an error or undefined. */
+  check (values: FieldValues): { field: string, message: string } | undefined
+}
 
 /** An image that a multipart form may contain once, beside its fields. */
 export interface ImageField {

@@ -86,6 +86,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   #headers: IncomingHttpHeaders = {}
   #chunks: Buffer[] = []
   #bytes = 0
+  #countedBytes = 0
 
   constructor (
     request: HttpRequest,
@@ -145,12 +146,20 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#bytes > this.#limits.responseMaxBytes) {
       return controller.abort(new Error('the response body is too large'))
     }
+    try {
+      this.#request.countResponseBytes?.(chunk.length)
+    } catch (error) {
+      return this.#abort(toError(error))
+    }
+    this.#countedBytes += chunk.length
     this.#chunks.push(chunk)
   }
 
   onResponseEnd (): void {
     const [firstChunk] = this.#chunks
     const received = this.#chunks.length === 1 && firstChunk !== undefined ? firstChunk : Buffer.concat(this.#chunks)
+    // The chunks must not stay in memory beside the body.
+    this.#chunks = []
     const coding = this.#headers['content-encoding']
     const body = coding === undefined ? received : decodeContent(received, coding, this.#limits.responseMaxBytes)
     const { accessToken } = this.#request
@@ -235,6 +244,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#settled = true
     clearTimeout(this.#timer)
     this.#signal.removeEventListener('abort', this.#onAbort)
+    this.#chunks = []
+    this.#request.countResponseBytes?.(-this.#countedBytes)
     this.#resolve(result)
   }
 }

@@ -23,12 +23,16 @@ export interface UpstreamRequest {
   body: RequestBody
   /** Stops a stream, so that it never becomes complete, but does not end it: a response arrived before its end. */
   stopBody?: (() => void) | undefined
+  /** Counts bytes of the response in memory; negative: they are released. Throws a Problem to end the exchange. */
+  countResponseBytes?: ((bytes: number) => void) | undefined
   /** Sent as `Idempotency-Token`, as Procore's own SDK does. Procore does not document whether it uses it. */
   idempotencyToken?: string
 }
 
+type HttpRequestPart = 'method' | 'path' | 'body' | 'stopBody' | 'countResponseBytes'
+
 /** The request as undici dispatches it. */
-export interface HttpRequest extends Pick<UpstreamRequest, 'method' | 'path' | 'body' | 'stopBody'> {
+export interface HttpRequest extends Pick<UpstreamRequest, HttpRequestPart> {
   origin: string
   /** The one in the headers. */
   accessToken: string
@@ -41,7 +45,7 @@ type RequestParts = Omit<UpstreamRequest, 'companyId'> & { companyId: number | u
 
 /** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
 export function buildHttpRequest (
-  { method, path, body, stopBody, companyId, contentType, idempotencyToken }: RequestParts,
+  { method, path, body, stopBody, countResponseBytes, companyId, contentType, idempotencyToken }: RequestParts,
   origin: string,
   accessToken: string
 ): HttpRequest {
@@ -55,7 +59,7 @@ export function buildHttpRequest (
   if (companyId !== undefined) headers.push('procore-company-id', String(companyId))
   if (contentType !== undefined) headers.push('content-type', contentType)
   if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
-  return { origin, method, path, body, headers, stopBody, accessToken }
+  return { origin, method, path, body, headers, stopBody, countResponseBytes, accessToken }
 }
 
 /** Whether the body is streamed rather than buffered or absent. */

@@ -9,7 +9,7 @@ import type { ProcoreRequest } from '../procore/client.ts'
 import type { Delivery } from '../procore/delivery.ts'
 import type { UpstreamResult } from '../procore/result.ts'
 import type { OperationCheck, RecordValidator } from './validation/record.ts'
-import type { MemoryBudget } from './body/memory-budget.ts'
+import type { RequestUsage } from './usage.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
 /** The part of one request that the body readers use. */
@@ -18,8 +18,8 @@ export interface RequestContext {
   response: ServerResponse
   signal: AbortSignal
   bodyLimits: Config['body']
-  /** Shared by the bodies of all requests. */
-  memoryBudget: MemoryBudget
+  /** Counts the bytes of the body, until the request ends. */
+  usage: RequestUsage
   /** The compiled description of the body. */
   compiled: CompiledRecord
   /** For fields that need a scope of their own. */
@@ -78,6 +78,7 @@ export interface EndpointRequest {
   checkOperation: OperationCheck
   /** Whether the caller's scopes include that of seeing the created record; false where scopes are not checked. */
   mayShowRecord: boolean
+  usage: RequestUsage
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord

@@ -44,7 +44,7 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
   const expectation = getExpectation(endpoint)
   const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup)
   return request => {
-    const { path, query, body, callerId, record, delivery, signal } = request
+    const { path, query, body, callerId, usage, record, delivery, signal } = request
     return {
       method,
       path: buildPath(path.values, query.values),
@@ -55,6 +55,8 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
       contentType: body.contentType,
       body: body.content,
       stopBody: body.stopBody,
+      // The response to a change is never refused, because it is the only report of the change.
+      countResponseBytes: effect === 'safe' ? bytes => usage.add('bytes', bytes) : undefined,
       record,
       delivery,
       signal,

@@ -4,11 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
-import { limits } from '../config/limits.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { UserFormBuilder } from './user-form.ts'
-import { UploadLimiter, type ActiveForms } from './body/upload-limiter.ts'
-import { MemoryBudget } from './body/memory-budget.ts'
+import type { ActiveForms } from './body/active-forms.ts'
+import type { UsageLimiter } from './usage.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
 import { assertDescription } from './validation/description.ts'
@@ -21,33 +20,32 @@ import type { Send } from './context.ts'
 export interface ProxyOptions {
   endpoints: readonly Endpoint[]
   bodyLimits: Config['body']
-  /** How many forms one caller may stream at the same time. */
-  maxUploadsPerCaller: number
+  responseLimits: Config['response']
   procore: ProcoreClient
   idempotency: Idempotency
   audit: Audit
   responseCache: ResponseCache
   activeForms: ActiveForms
+  usageLimiter: UsageLimiter
 }
 
 /** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */
 export async function proxyPlugin (
   app: FastifyInstance,
-  { endpoints, maxUploadsPerCaller, idempotency, audit, responseCache, ...rest }: ProxyOptions
+  { endpoints, idempotency, audit, responseCache, ...rest }: ProxyOptions
 ): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
   // Accepts every type: `parseRequestHead` has rejected unsupported types, and bodies that are not needed are ignored.
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.decorateRequest('head', null)
-  const uploadLimiter = new UploadLimiter(rest.bodyLimits.maxUploads, maxUploadsPerCaller)
-  const memoryBudget = new MemoryBudget(limits.body.bufferedMaxBytes)
+  app.decorateRequest('usage', null)
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
     assertDescription(endpoint)
     const needsCapacity = isProxied(endpoint) && endpoint.cache === undefined
     const send = createSend(endpoint, services, rest.bodyLimits)
-    const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, uploadLimiter, memoryBudget, send })
+    const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, send })
     await app.register(async scope => {
       if (endpoint.body !== undefined) await scope.register(multipart)
       route.register(scope)

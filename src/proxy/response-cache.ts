@@ -12,6 +12,7 @@ import { addUpstreamRecord, childRecord, type CacheStatus, type UpstreamRecord }
 import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import type { RequestBuilder, Send } from './context.ts'
+import type { RequestUsage } from './usage.ts'
 import { monotonicNowMs } from '../util/clock.ts'
 
 /** A request to Procore that several callers may wait for. */
@@ -47,19 +48,23 @@ export function withCache (
   procore: ProcoreClient,
   cache: ResponseCache
 ): Send {
-  /** The request goes on if its caller leaves, because others wait for it. */
-  const start = (call: ProcoreRequest): Fetch => {
+  /** The request goes on if its caller leaves, because others wait for it. It counts for that caller until it ends. */
+  const start = (call: ProcoreRequest, usage: RequestUsage): Fetch => {
     // Its spans are its own, because it may end after the request that starts it.
     const record = { ...childRecord(call.record), operation, ...(call.record.spans !== undefined && { spans: [] }) }
     const { signal } = new AbortController()
-    if (!procore.isAtCapacity) return { record, result: procore.send({ ...call, record, signal }) }
+    if (!procore.isAtCapacity) {
+      const result = procore.send({ ...call, record, signal })
+      usage.keepDuring(result)
+      return { record, result }
+    }
     const error = overloadedProblem('Too many requests are waiting for Procore.')
     return { record, result: Promise.resolve({ kind: 'failure', error }) }
   }
   return async request => {
-    const { record, signal } = request
+    const { record, signal, usage } = request
     const call = toProcoreRequest(request)
-    const cached = await cache.get(getCacheKey(call), signal, () => start(call))
+    const cached = await cache.get(getCacheKey(call), signal, () => start(call, usage))
     const { result, cacheStatus, ageSeconds, procoreRequestId } = cached
     if (cached.record !== undefined) addUpstreamRecord(record, cached.record)
     if (procoreRequestId !== undefined) record.procoreRequestId = procoreRequestId
@@ -85,6 +90,10 @@ const transientCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   'procore_rate_limited',
   'overloaded',
 ])
+
+function isCallerLimit (result: UpstreamResult): boolean {
+  return result.kind === 'failure' && result.error instanceof Problem && result.error.code === 'too_many_requests'
+}
 
 function isTransient (result: UpstreamResult): boolean {
   return result.kind === 'failure' && result.error instanceof Problem && transientCodes.has(result.error.code)
@@ -147,6 +156,8 @@ export class ResponseCache {
     this.#waitingCount++
     try {
       const result = await raceWithAbort(fetch.result, signal)
+      // The caller that started the request has too many bytes in memory. That is no reason to refuse this one.
+      if (running !== undefined && isCallerLimit(result)) return await this.#fetch(cacheKey, signal, start)
       return toMiss(result, fetch.record.procoreRequestId, running === undefined ? fetch.record : undefined)
     } catch (error) {
       if (!isAbortReason(error)) throw error

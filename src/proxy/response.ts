@@ -1,8 +1,13 @@
 /** Sends Procore's successes to the caller. */
 import { isAscii } from 'node:buffer'
 import type { FastifyReply } from 'fastify'
+import type { Config } from '../config/index.ts'
+import { recordProblem } from '../server/error-handler.ts'
+import { Problem } from '../server/problem.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { UpstreamSuccess } from '../procore/result.ts'
+import { ResponseStream } from './response-stream.ts'
+import type { RequestUsage } from './usage.ts'
 
 type CacheInfo = NonNullable<UpstreamSuccess['cacheInfo']>
 
@@ -12,24 +17,49 @@ export function setUpstreamHeaders (reply: FastifyReply, { procoreRequestId, rep
   if (replayed === true) reply.header('idempotency-replayed', 'true')
 }
 
+/** How a response counts, and how slowly the caller may read it. */
+interface RelayOptions {
+  usage: RequestUsage
+  responseLimits: Config['response']
+  /** The response is the only report of a change, so it is sent even if its caller has too many bytes in memory. */
+  mustBeSent: boolean
+}
+
 /**
  * Relays a success byte for byte, with none of Procore's headers but the content type. Responds with 304 if the caller
  * already has the form metadata.
+ * @throws {Problem} `too_many_requests`, `overloaded`
  */
 export function relaySuccess (
-  reply: FastifyReply, { status, contentType, body, recovered, cacheInfo, etag }: UpstreamSuccess
+  reply: FastifyReply,
+  { status, contentType, body, recovered, cacheInfo, etag }: UpstreamSuccess,
+  { usage, responseLimits, mustBeSent }: RelayOptions
 ): FastifyReply {
+  const hasMatchingEtag = etag !== undefined && matchesIfNoneMatch(etag, reply.request.headers['if-none-match'])
+  if (!hasMatchingEtag) usage.setResponse(body, mustBeSent)
   if (recovered === true) reply.header('x-outcome', 'recovered')
   reply.code(status)
   if (cacheInfo === undefined) reply.header('cache-control', 'no-store')
   else setCacheHeaders(reply, cacheInfo)
-  if (etag !== undefined) {
-    reply.header('etag', etag)
-    // RFC 9110 §15.4.5: a 304 has the same headers as the 200 that it stands for, and no body.
-    if (matchesIfNoneMatch(etag, reply.request.headers['if-none-match'])) return reply.code(304).send()
-  }
+  if (etag !== undefined) reply.header('etag', etag)
+  // RFC 9110 §15.4.5: a 304 has the same headers as the 200 that it stands for, and no body.
+  if (hasMatchingEtag) return reply.code(304).send()
   if (body.length === 0) return reply.send()
-  return reply.header('content-type', contentType).serializer(passThrough).send(toPayload(body, contentType))
+  reply.header('content-type', contentType)
+  if (body.length <= responseLimits.sliceBytes) {
+    return reply.serializer(passThrough).send(toPayload(body, contentType))
+  }
+  const stream = new ResponseStream(body, responseLimits, () => {
+    if (usage.isAboveHalfOfShare) endSlowResponse(reply, stream)
+  })
+  return reply.header('content-length', String(body.length)).send(stream)
+}
+
+/** Closes the connection of a caller that holds much memory by reading slowly. */
+function endSlowResponse ({ request: { inFlight } }: FastifyReply, stream: ResponseStream): void {
+  const problem = new Problem('request_timeout', 'The caller read the response too slowly.')
+  if (inFlight !== null) recordProblem(problem, inFlight.record)
+  stream.destroy(problem)
 }
 
 /**

@@ -15,13 +15,13 @@ import type { ProcoreClient } from '../procore/client.ts'
 import { Delivery, failureOutcome } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
-import type { ActiveForms, UploadLimiter } from './body/upload-limiter.ts'
-import type { MemoryBudget } from './body/memory-budget.ts'
+import type { ActiveForms } from './body/active-forms.ts'
 import {
   parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead,
 } from './request-head.ts'
 import { rewritePageHeaders } from './pagination.ts'
 import { setUpstreamHeaders, relaySuccess } from './response.ts'
+import type { RequestUsage, UsageLimiter } from './usage.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters } from './validation/parameters.ts'
@@ -44,6 +44,7 @@ type ProxiedRequest = FastifyRequest<ProxiedRoute>
 interface ReadyRequest {
   head: RequestHead
   inFlight: InFlightRequest
+  usage: RequestUsage
   delivery: Delivery | undefined
   subject: string
   callerId: string | undefined
@@ -57,12 +58,12 @@ const hookMissing = () => new Error('A hook of this route did not run.')
 export interface EndpointRouteOptions {
   endpoint: Endpoint
   bodyLimits: Config['body']
+  responseLimits: Config['response']
   procore: ProcoreClient
   activeForms: ActiveForms
   /** Whether to reject requests while Procore is at capacity; false for cached lists and for local endpoints. */
   needsCapacity: boolean
-  uploadLimiter: UploadLimiter
-  memoryBudget: MemoryBudget
+  usageLimiter: UsageLimiter
   send: Send
 }
 
@@ -70,11 +71,11 @@ export interface EndpointRouteOptions {
 export class EndpointRoute {
   readonly #endpoint: Endpoint
   readonly #bodyLimits: Config['body']
+  readonly #responseLimits: Config['response']
   readonly #procore: ProcoreClient
   readonly #send: Send
   readonly #needsCapacity: boolean
-  readonly #uploadLimiter: UploadLimiter
-  readonly #memoryBudget: MemoryBudget
+  readonly #usageLimiter: UsageLimiter
   readonly #activeForms: ActiveForms
   readonly #compiledBody: CompiledRecord | undefined
   readonly #headOptions: HeadOptions
@@ -84,11 +85,11 @@ export class EndpointRoute {
     const { body } = endpoint
     this.#endpoint = endpoint
     this.#bodyLimits = bodyLimits
+    this.#responseLimits = options.responseLimits
     this.#procore = options.procore
     this.#send = options.send
     this.#needsCapacity = options.needsCapacity
-    this.#uploadLimiter = options.uploadLimiter
-    this.#memoryBudget = options.memoryBudget
+    this.#usageLimiter = options.usageLimiter
     this.#activeForms = options.activeForms
     this.#compiledBody = body === undefined ? undefined : compileRecord('body', body.fields, body)
     const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
@@ -121,6 +122,7 @@ export class EndpointRoute {
     if (signal.aborted) return toError(signal.reason)
     try {
       request.head = parseRequestHead(request, request.inFlight.record, this.#headOptions, route)
+      request.usage = this.#usageLimiter.start(request.callerId)
       return undefined
     } catch (error) {
       return toError(error)
@@ -132,8 +134,8 @@ export class EndpointRoute {
    * work may then go on, for example until an idempotency key is settled.
    */
   async #handle (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { head, inFlight, identity, callerId } = request
-    if (head === null || inFlight === null || identity === null) throw hookMissing()
+    const { head, inFlight, usage, identity, callerId } = request
+    if (head === null || inFlight === null || usage === null || identity === null) throw hookMissing()
     if (this.#needsCapacity && this.#procore.isAtCapacity) {
       throw overloadedProblem('Too many requests are waiting for Procore.')
     }
@@ -143,24 +145,29 @@ export class EndpointRoute {
     const { lookup } = this.#endpoint
     const mayShowRecord = identity.scopes !== undefined && lookup !== undefined &&
       checkOperation(lookup.showOperation) === undefined
-    const ready: ReadyRequest = { head, inFlight, delivery, subject, callerId, checkOperation, mayShowRecord }
+    const ready: ReadyRequest = { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
-      if (result.kind === 'success') return this.#sendSuccess(reply, result, head)
+      if (result.kind === 'success') return this.#sendSuccess(reply, result, ready)
       throw this.#toError(result, head)
     } catch (error) {
       throw this.#toReported(isAbortReason(error) ? error : unexpectedProblem(error, request), ready)
     }
   }
 
-  #sendSuccess (reply: FastifyReply, success: UpstreamSuccess, { path, query, route }: RequestHead): FastifyReply {
+  #sendSuccess (reply: FastifyReply, success: UpstreamSuccess, ready: ReadyRequest): FastifyReply {
+    const { path, query, route } = ready.head
     if (success.headers !== undefined) {
       const buildPageUrl = (page: Map<string, number>) =>
         route.urlFor(path.values, new Map([...query.values, ...page]))
       reply.headers(rewritePageHeaders(success.headers, query.compiled, buildPageUrl))
     }
-    return relaySuccess(reply, success)
+    return relaySuccess(reply, success, {
+      usage: ready.usage,
+      responseLimits: this.#responseLimits,
+      mustBeSent: this.#endpoint.effect !== 'safe',
+    })
   }
 
   #toError (result: UpstreamRejection | UpstreamFailure, { query }: RequestHead): AbortReason {
@@ -184,7 +191,7 @@ export class EndpointRoute {
     try {
       if (body === undefined) result = await context.send(validateEmptyBody(context))
       else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
-      else result = await this.#forwardForm(context, body.boundary, ready.callerId)
+      else result = await this.#forwardForm(context, body.boundary)
     } catch (error) {
       result = { kind: 'failure', error: isAbortReason(error) ? error : unexpectedProblem(error, request) }
     }
@@ -202,29 +209,25 @@ export class EndpointRoute {
     if (error instanceof Problem) recordProblem(error, record)
   }
 
-  async #forwardForm (
-    context: RequestContext, boundary: string, callerId: string | undefined
-  ): Promise<UpstreamResult> {
-    const { raw, record } = context
+  async #forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+    const { raw, record, usage } = context
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)
-    let releaseUpload: (() => void) | undefined
-    const startUpload = () => { releaseUpload ??= this.#uploadLimiter.acquire(callerId) }
-    // A form that is declared to be larger than the buffer takes its place at once, so that it is refused unread.
-    if (declaredBytes !== undefined && declaredBytes > this.#bodyLimits.formBufferBytes) startUpload()
+    // A form that is declared to be larger than the buffer counts at once, so that it is refused unread.
+    if (declaredBytes !== undefined && declaredBytes > this.#bodyLimits.formBufferBytes) usage.startUpload()
     const removeForm = this.#activeForms.add({ record, declaredBytes, startedAtMs: monotonicNowMs() })
     try {
-      return await forwardForm(context, boundary, startUpload)
+      return await forwardForm(context, boundary)
     } finally {
       removeForm()
-      releaseUpload?.()
+      usage.release('uploads')
     }
   }
 
   #createContext (
     { raw }: FastifyRequest,
     reply: FastifyReply,
-    { head, inFlight, delivery, subject, callerId, checkOperation, mayShowRecord }: ReadyRequest
+    { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord }: ReadyRequest
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
@@ -233,7 +236,7 @@ export class EndpointRoute {
       response: reply.raw,
       signal,
       bodyLimits: this.#bodyLimits,
-      memoryBudget: this.#memoryBudget,
+      usage,
       compiled: this.#compiledBody ?? query.compiled,
       checkOperation,
       parameterValidators: [path, query],
@@ -247,6 +250,7 @@ export class EndpointRoute {
           body,
           subject,
           callerId,
+          usage,
           checkOperation,
           mayShowRecord,
           idempotencyKey,

@@ -17,6 +17,11 @@ declare module 'fastify' {
   }
 }
 
+/** The access log writes the only line of a request, also if its response was not read to the end. */
+class SilentLogController extends LogController {
+  override streamError (): void {}
+}
+
 export interface ServerDependencies {
   log: FastifyBaseLogger
   /** Finds the last request that arrived on a connection. */
@@ -43,8 +48,7 @@ export function createServer (
   }
   const fastify = Fastify({
     loggerInstance: log,
-    // The access log writes the only line of a request.
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new SilentLogController({ disableRequestLogging: true }),
     requestIdHeader: false,
     genReqId: getRequestId,
     // A logger for each request would cost more than the two lines that may need it: they name the request themselves.

@@ -1,7 +1,7 @@
 /** Derives the health of the service from its components, for health checks, metrics and the status page. */
 import type { JwksCache } from '../auth/jwks.ts'
 import type { InFlightRequests } from '../server/in-flight.ts'
-import type { ActiveForms } from '../proxy/body/upload-limiter.ts'
+import type { ActiveForms } from '../proxy/body/active-forms.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import type { DependencyStatus } from './dependency-status.ts'
 import type { LogOutput } from './log-writer.ts'

@@ -30,6 +30,8 @@ export interface ServiceOptions {
   endpoints?: readonly Endpoint[]
   /** Adds routes that `npm start` does not have. */
   extend?: (fastify: App['fastify'], config: Config) => Promise<void>
+  /** Changes settings that no environment variable has. */
+  adjustConfig?: (config: Config) => Config
   /** Another output for the log, whose lines are then not in `lines`. */
   logOutput?: LogOutput
   /** Whether to wait for the first access token. */
@@ -40,7 +42,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
   const emulator = await startTestEmulator(t, options.emulator)
   const procore = options.procoreUrl ?? emulator.url
   const lines: Service['lines'] = []
-  const config = loadConfig({
+  const loadedConfig = loadConfig({
     PROCORE_API_URL: procore,
     PROCORE_LOGIN_URL: procore,
     PROCORE_CLIENT_ID: emulator.settings.clientId,
@@ -50,6 +52,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     LOG_LEVEL: 'trace',
     ...options.env,
   })
+  const config = options.adjustConfig?.(loadedConfig) ?? loadedConfig
   const output = options.logOutput ?? unbufferedOutput(line => { lines.push(parseLine(line)) })
   const app = await buildApp(config, createLogs(config.log, output), options.endpoints)
   await options.extend?.(app.fastify, config)

@@ -2,6 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Resolves when the condition holds. If it never does, tap's timeout ends the test. */
-export async function waitUntil (condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(5)
+export async function waitUntil (condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await condition()) await sleep(5)
 }

@@ -1,10 +1,12 @@
 // Callers that stall, take too long or disconnect: their connection is closed, and nothing complete reaches Procore.
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import t from 'tap'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { avatarPart, createUserFormHead, createUserHead } from '../helpers/request-builders.ts'
 import {
-  boundary, multipartBody, multipartPart, jane, janeParts, RawConnection, sendJson,
+  boundary, multipartBody, multipartPart, jane, janeParts, RawConnection, sendJson, sendMultipart,
 } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
@@ -44,6 +46,51 @@ t.test('a caller that sends without a pause beyond UPLOAD_TIMEOUT_MS is disconne
   clearInterval(timer)
   t.match(response, /^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
   t.equal(emulator.apiRequests.length, 0)
+})
+
+t.test('the average rate of a body', async t => {
+  const { port } = await startService(t, {
+    adjustConfig: config => ({ ...config, body: { ...config.body, minBytesPerSecond: 1024, rateWindowMs: 500 } }),
+  })
+  const bodies = [
+    { kind: 'a JSON body', head: createUserHead('content-type: application/json', 'content-length: 2000'), start: '{' },
+    { kind: 'a form', head: createUserFormHead(2000), start: `--${boundary}\r\n` },
+  ]
+  for (const { kind, head, start } of bodies) {
+    await t.test(`${kind} that arrives below the lowest rate, without a long pause, ends in 408`, async t => {
+      const caller = new RawConnection(port).write(head).write(start)
+      const timer = setInterval(() => caller.write(' '), 10)
+      const response = await caller.readToEnd()
+      clearInterval(timer)
+      t.match(response, /^HTTP\/1\.1 408 [^]*connection: close\r\n[^]*"code":"request_timeout"/i)
+    })
+  }
+  await t.test('a body that arrives slowly, but not below the lowest rate, is accepted', async t => {
+    const body = JSON.stringify({ user: jane }).padEnd(10_000)
+    const caller = new RawConnection(port)
+    caller.write(createUserHead('content-type: application/json', `content-length: ${body.length}`))
+    let sent = 0
+    const timer = setInterval(() => {
+      caller.write(body.slice(sent, sent + 100))
+      sent += 100
+    }, 10)
+    t.match(await caller.readUntil('\r\n\r\n{'), /^HTTP\/1\.1 201 /)
+    clearInterval(timer)
+    caller.socket.destroy()
+  })
+})
+
+t.test('time in which the service waits for Procore does not count for the rate of a body', async t => {
+  const form = multipartBody([avatarPart(png(30_000_000)), ...janeParts])
+  const procore = createServer((request, response) => {
+    setTimeout(() => request.resume(), 1500)
+    request.on('end', () => response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1}'))
+  })
+  const { usersUrl } = await startService(t, {
+    env: { PROCORE_API_URL: `http://127.0.0.1:${await listen(t, procore)}`, AVATAR_MAX_BYTES: '40000000' },
+    adjustConfig: config => ({ ...config, body: { ...config.body, minBytesPerSecond: 1024, rateWindowMs: 300 } }),
+  })
+  t.equal((await sendMultipart(usersUrl, form)).status, 201)
 })
 
 t.test('a caller that disconnects during a streamed form cuts off the request to Procore', async t => {

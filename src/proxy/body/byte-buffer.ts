@@ -1,6 +1,6 @@
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
-/** Most bytes that are allocated in advance. */
+/** Most bytes that are allocated in advance, or a quarter of the bytes if that is more: it bounds the copies. */
 const growthMaxBytes = 65_536
 
 /**
@@ -20,13 +20,19 @@ export class ByteBuffer {
     }
     const needed = this.length + chunk.length
     if (needed > this.#buffer.length) {
-      const capacity = Math.max(needed, Math.min(this.#buffer.length * 2, needed + growthMaxBytes))
+      const growth = Math.max(growthMaxBytes, needed >> 2)
+      const capacity = Math.max(needed, Math.min(this.#buffer.length * 2, needed + growth))
       const larger = Buffer.allocUnsafeSlow(capacity)
       this.#buffer.copy(larger, 0, 0, this.length)
       this.#buffer = larger
     }
     chunk.copy(this.#buffer, this.length)
     this.length = needed
+  }
+
+  /** Size of the memory that the bytes keep alive. */
+  get allocatedBytes (): number {
+    return this.#buffer.buffer.byteLength
   }
 
   get bytes (): Buffer {

@@ -41,23 +41,24 @@ const noBytes = Buffer.alloc(0)
  * the reason as its error, which closes the connection to Procore. Fails with `malformed_form`, `avatar_type`,
  * `avatar_too_large`, `request_timeout`, `validation_failed`, `too_many_requests`, `overloaded`, the reason of the
  * signal, or as sending does.
- * @param startUpload called when the form begins to flow; it throws if there are too many uploads
  */
-export function forwardForm (
-  context: RequestContext, boundary: string, startUpload: () => void
-): Promise<UpstreamResult> {
-  return new FormForwarder(context, boundary, startUpload).run()
+export function forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+  return new FormForwarder(context, boundary).run()
 }
+
+const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
+/** The parser has at most one header block and the epilogue in memory. */
+const parserMaxBytes = partHeadersMaxBytes + preambleMaxBytes
 
 class FormForwarder implements FormEvents {
   readonly #context: RequestContext
-  readonly #startUpload: () => void
   readonly #validator: RecordValidator
   readonly #decoder: FormDecoder
   readonly #parser: MultipartParser
   readonly #reader: BodyReader
   readonly #encoder: MultipartEncoder
   #state: State = { kind: 'buffering', buffer: new ByteBuffer() }
+  #countedBytes = 0
   /** The result of the request to Procore, once there is one. */
   #sent: Promise<UpstreamResult> | undefined
   readonly #validated = Promise.withResolvers<BodyValidation>()
@@ -70,15 +71,13 @@ class FormForwarder implements FormEvents {
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
 
-  constructor (context: RequestContext, boundary: string, startUpload: () => void) {
+  constructor (context: RequestContext, boundary: string) {
     this.#context = context
-    this.#startUpload = startUpload
     this.#validator = new RecordValidator(context.compiled, context.checkOperation)
     this.#encoder = new MultipartEncoder(context.compiled.rootKey ?? '')
-    const { partsMax, partHeadersMaxBytes, preambleMaxBytes } = limits.multipart
     this.#decoder = new FormDecoder(this.#validator, context.bodyLimits, this)
     this.#parser = new MultipartParser(boundary, this.#decoder, { partsMax, partHeadersMaxBytes, preambleMaxBytes })
-    this.#reader = new BodyReader(context.raw, context.signal, context.bodyLimits, chunk => this.#read(chunk))
+    this.#reader = new BodyReader(context, chunk => this.#read(chunk))
   }
 
   async run (): Promise<UpstreamResult> {
@@ -86,6 +85,7 @@ class FormForwarder implements FormEvents {
     record.bodyMode = 'buffered'
     const endSpan = startSpan(record, 'validate')
     try {
+      this.#countKeptBytes()
       const end = await Promise.race([this.#reader.read(response), this.#answeredEarly.promise])
       if (end !== 'early') await this.#finish()
     } catch (error) {
@@ -109,9 +109,21 @@ class FormForwarder implements FormEvents {
     const problem = this.#validationProblem()
     if (problem !== undefined) this.#invalidate(problem)
     else if (full !== undefined) this.#startStreaming(full)
+    this.#countKeptBytes()
     // Only an invalid form can be this large: all other limits are reached earlier.
     if (bytes <= multipartMaxBytes(avatarMaxBytes)) return
     throw problem ?? new Error('A form without errors exceeds the maximum size of a form.')
+  }
+
+  /** Counts all bytes of the form that are in memory. */
+  #countKeptBytes (): void {
+    const state = this.#state
+    const encodedBytes = state.kind === 'buffering'
+      ? state.buffer.allocatedBytes
+      : state.kind === 'streaming' ? state.upstream.readableLength : this.#bufferedBytes.buffer.byteLength
+    const keptBytes = parserMaxBytes + this.#decoder.keptBytes + this.#validator.keptBytes + encodedBytes
+    this.#context.usage.add('bytes', keptBytes - this.#countedBytes)
+    this.#countedBytes = keptBytes
   }
 
   field ({ name }: CompiledField, value: unknown): void {
@@ -137,25 +149,18 @@ class FormForwarder implements FormEvents {
     const state = this.#state
     if (this.#validator.hasErrors) return
     if (state.kind === 'buffering') {
-      this.#context.memoryBudget.reserve(bytes.length)
       state.buffer.add(bytes)
     } else if (state.kind === 'streaming' && !state.upstream.push(bytes)) {
       this.#reader.pause()
     }
   }
 
-  /** Leaves the state `buffering`, whose bytes no longer count for the memory budget. */
-  #endBuffer (buffer: ByteBuffer, next: State): void {
-    this.#context.memoryBudget.release(buffer.length)
-    this.#state = next
-  }
-
   #startStreaming (buffer: ByteBuffer): void {
-    this.#startUpload()
+    this.#context.usage.startUpload()
     this.#context.record.bodyMode = 'streamed'
     const upstream = new Readable({ read: () => this.#reader.resume() })
     upstream.on('error', () => {})
-    this.#endBuffer(buffer, { kind: 'streaming', upstream })
+    this.#state = { kind: 'streaming', upstream }
     if (!upstream.push(buffer.bytes)) this.#reader.pause()
     const signal = AbortSignal.any([this.#context.signal, this.#sending.signal])
     this.#sent = this.#context.send({
@@ -180,7 +185,7 @@ class FormForwarder implements FormEvents {
     const state = this.#state
     if (state.kind === 'buffering') {
       this.#bufferedBytes = state.buffer.bytes
-      this.#endBuffer(state.buffer, complete)
+      this.#state = complete
     } else if (state.kind === 'streaming') {
       state.upstream.push(null)
       this.#state = complete
@@ -196,7 +201,6 @@ class FormForwarder implements FormEvents {
     const state = this.#state
     if (state.kind === 'invalid') return
     this.#state = { kind: 'invalid' }
-    if (state.kind === 'buffering') this.#endBuffer(state.buffer, this.#state)
     this.#validated.resolve({ kind: 'invalid', reason })
     if (state.kind === 'streaming') state.upstream.destroy(reason)
     // Ends the waits for a permit or an access token.

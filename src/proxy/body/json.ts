@@ -18,24 +18,25 @@ const needsMultipart: Violation = {
 /**
  * Reads a JSON body whole, parses it strictly and validates it field by field. The body to send is serialized again
  * from the validated values.
- * @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`
+ * @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, `too_many_requests`,
+ * `overloaded`
  * @throws the reason of the signal
  */
 export async function readJsonBody (context: RequestContext): Promise<ValidatedBody> {
-  const { raw, response, signal, bodyLimits, record, memoryBudget } = context
+  const { response, bodyLimits: { jsonMaxBytes }, record, usage } = context
   const endSpan = startSpan(record, 'validate')
   const buffered = new ByteBuffer()
-  const reader = new BodyReader(raw, signal, bodyLimits, chunk => {
-    if (reader.bytes > bodyLimits.jsonMaxBytes) throw bodyTooLargeProblem(bodyLimits.jsonMaxBytes)
-    memoryBudget.reserve(chunk.length)
+  const reader = new BodyReader(context, chunk => {
+    if (reader.bytes > jsonMaxBytes) throw bodyTooLargeProblem(jsonMaxBytes)
+    const allocatedBytes = buffered.allocatedBytes
     buffered.add(chunk)
+    usage.add('bytes', buffered.allocatedBytes - allocatedBytes)
   })
   try {
     await reader.read(response)
     return validateJson(buffered.bytes, context)
   } finally {
     record.bytesIn = reader.bytes
-    memoryBudget.release(buffered.length)
     endSpan()
   }
 }
@@ -47,7 +48,12 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
   if (problem !== undefined) throw problem
   // Serialized again, the record has no duplicate names and no fields that are absent.
   const document = { [validator.compiled.rootKey ?? '']: Object.fromEntries(validator.values) }
-  return bufferedBody(Buffer.from(JSON.stringify(document)), 'application/json', validator.values)
+  const content = Buffer.from(JSON.stringify(document))
+  // The bytes that were read are no longer in memory. These are, until Procore has responded, and so are the values,
+  // with two bytes for each character.
+  context.usage.release('bytes')
+  context.usage.add('bytes', 3 * content.length)
+  return bufferedBody(content, 'application/json', validator.values)
 }
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])

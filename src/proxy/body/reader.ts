@@ -1,13 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Problem } from '../../server/problem.ts'
+import type { RequestContext } from '../context.ts'
+import type { RequestUsage } from '../usage.ts'
 
-/** Time limits for reading a body, in milliseconds. */
+/** Time limits for reading a body. */
 export interface ReadLimits {
   /** Longest time without a chunk. */
   idleTimeoutMs: number
   /** Longest time for the whole body. */
   timeoutMs: number
+  /** Lowest average rate in each window. Time in which the reader is paused does not count. */
+  minBytesPerSecond: number
+  rateWindowMs: number
 }
+
+/** The part of a request that is needed to read its body. */
+type ReaderContext = Pick<RequestContext, 'raw' | 'signal' | 'usage'> & { bodyLimits: ReadLimits }
 
 /**
  * Reads one request body into a sink, chunk by chunk, within time limits. It can be paused while the sink is full. If
@@ -19,30 +27,35 @@ export class BodyReader {
   readonly #signal: AbortSignal
   readonly #sink: (chunk: Buffer) => void
   readonly #limits: ReadLimits
+  readonly #usage: RequestUsage
   #startedAtMs = 0
   #lastChunkAtMs = 0
+  #window = { startedAtMs: 0, startBytes: 0, pausedMs: 0 }
   #timer: NodeJS.Timeout | undefined
   /** Removes the listeners; undefined before there are any. */
   #unsubscribe: (() => void) | undefined
   #reject: ((error: unknown) => void) | undefined
   #ended = false
-  #paused = false
+  /** When the reader was paused; undefined while it reads. */
+  #pausedAtMs: number | undefined
 
-  constructor (raw: IncomingMessage, signal: AbortSignal, limits: ReadLimits, sink: (chunk: Buffer) => void) {
+  constructor ({ raw, signal, bodyLimits, usage }: ReaderContext, sink: (chunk: Buffer) => void) {
     this.#raw = raw
     this.#signal = signal
     this.#sink = sink
-    this.#limits = limits
+    this.#limits = bodyLimits
+    this.#usage = usage
   }
 
   /**
    * Resolves when the whole body was read. Sends `100 Continue` to a caller that expects it.
    * @param response the response to the same request
-   * @throws {Problem} `request_timeout`, the reason of the signal, or what the sink throws
+   * @throws {Problem} `request_timeout`, `too_many_requests`, the reason of the signal, or what the sink throws
    */
   async read (response: ServerResponse): Promise<void> {
     this.#signal.throwIfAborted()
     if (isFullyBuffered(this.#raw)) return this.#readBuffered()
+    this.#usage.startBody()
     // RFC 9110 §10.1.1: the head is valid, so the body is wanted.
     if (this.#raw.headers.expect?.toLowerCase() === '100-continue') response.writeContinue()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -64,7 +77,6 @@ export class BodyReader {
 
   #start (resolve: () => void): void {
     const raw = this.#raw
-    const { idleTimeoutMs, timeoutMs } = this.#limits
     const onData = (chunk: Buffer) => this.#write(chunk)
     const onEnd = () => {
       this.stop()
@@ -72,7 +84,8 @@ export class BodyReader {
     }
     const onAbort = () => this.#fail(this.#signal.reason)
     this.#startedAtMs = this.#lastChunkAtMs = performance.now()
-    this.#timer = setTimeout(() => this.#checkTimeouts(), Math.min(idleTimeoutMs, timeoutMs))
+    this.#startWindow(this.#startedAtMs)
+    this.#checkTimeouts()
     raw.on('data', onData).on('end', onEnd)
     this.#signal.addEventListener('abort', onAbort)
     this.#unsubscribe = () => {
@@ -83,14 +96,15 @@ export class BodyReader {
 
   pause (): void {
     if (this.#ended) return
-    this.#paused = true
+    this.#pausedAtMs ??= performance.now()
     this.#raw.pause()
   }
 
   resume (): void {
-    if (!this.#paused || this.#ended) return
-    this.#paused = false
+    if (this.#pausedAtMs === undefined || this.#ended) return
     this.#lastChunkAtMs = performance.now()
+    this.#window.pausedMs += this.#lastChunkAtMs - this.#pausedAtMs
+    this.#pausedAtMs = undefined
     this.#raw.resume()
   }
 
@@ -99,6 +113,7 @@ export class BodyReader {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#timer)
+    this.#usage.release('bodies')
     this.#unsubscribe?.()
   }
 
@@ -112,15 +127,32 @@ export class BodyReader {
     }
   }
 
-  /** Serves both limits with one timer, which is set again if neither has passed. */
+  /** Serves all limits with one timer, which is set again if none has passed. */
   #checkTimeouts (): void {
     const { idleTimeoutMs, timeoutMs } = this.#limits
     const nowMs = performance.now()
     // While the reader is paused, the caller cannot send, so it is not idle.
-    const idleLeftMs = this.#paused ? idleTimeoutMs : this.#lastChunkAtMs + idleTimeoutMs - nowMs
-    const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs)
+    const idleLeftMs = this.#pausedAtMs === undefined ? this.#lastChunkAtMs + idleTimeoutMs - nowMs : idleTimeoutMs
+    const leftMs = Math.min(idleLeftMs, this.#startedAtMs + timeoutMs - nowMs, this.#checkRate(nowMs))
     if (leftMs <= 0) this.#fail(timeoutProblem())
     else this.#timer = setTimeout(() => this.#checkTimeouts(), Math.ceil(leftMs))
+  }
+
+  /** Returns the time that is left of the current window, or 0 if it ended and the body arrived too slowly in it. */
+  #checkRate (nowMs: number): number {
+    const { minBytesPerSecond, rateWindowMs } = this.#limits
+    const { startedAtMs, startBytes, pausedMs } = this.#window
+    const currentPauseMs = this.#pausedAtMs === undefined ? 0 : nowMs - this.#pausedAtMs
+    const waitedMs = nowMs - startedAtMs - pausedMs - currentPauseMs
+    if (waitedMs < rateWindowMs) return rateWindowMs - waitedMs
+    if ((this.bytes - startBytes) * 1000 < minBytesPerSecond * rateWindowMs) return 0
+    this.#startWindow(nowMs)
+    return rateWindowMs
+  }
+
+  #startWindow (nowMs: number): void {
+    this.#window = { startedAtMs: nowMs, startBytes: this.bytes, pausedMs: 0 }
+    if (this.#pausedAtMs !== undefined) this.#pausedAtMs = nowMs
   }
 
   #fail (error: unknown): void {

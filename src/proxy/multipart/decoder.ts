@@ -52,6 +52,11 @@ export class FormDecoder implements PartSink {
     this.#events = events
   }
 
+  /** Bytes of the current part that are in memory. */
+  get keptBytes (): number {
+    return this.#partial.allocatedBytes
+  }
+
   partStart (headerBlock: Buffer): void {
     const headers = parsePartHeaders(headerBlock, ++this.#parts)
     this.#bytes = 0

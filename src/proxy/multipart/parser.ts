@@ -30,6 +30,13 @@ const tab = 0x09
 const paddingMaxBytes = 256
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
+/** Copies a part of a chunk, so that the whole chunk does not stay in memory. */
+function copyBytes (bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
+}
+
 type State = 'preamble' | 'data' | 'delimiter' | 'headers' | 'epilogue'
 
 /**
@@ -129,7 +136,7 @@ export class MultipartParser {
       this.#content(chunk)
     } else {
       this.#content(chunk.subarray(0, partialIndex))
-      this.#pending = chunk.subarray(partialIndex)
+      this.#pending = copyBytes(chunk.subarray(partialIndex))
     }
     return emptyBuffer
   }
@@ -212,7 +219,7 @@ export class MultipartParser {
     const padding = countPadding(next)
     if (padding > paddingMaxBytes) throw malformedForm('A delimiter is followed by too much white space.')
     if (next.length < padding + 2) {
-      this.#pending = next
+      this.#pending = copyBytes(next)
       return emptyBuffer
     }
     if (next[padding] === cr && next[padding + 1] === 0x0a) {
@@ -244,7 +251,7 @@ export class MultipartParser {
       throw malformedForm(`${describePart(this.#parts)} has headers of more than ${partHeadersMaxBytes} bytes.`)
     }
     if (index < 0) {
-      this.#pending = block
+      this.#pending = pending.length === 0 ? copyBytes(block) : block
       return emptyBuffer
     }
     // A parser that reads line by line would treat a delimiter in the headers as one.

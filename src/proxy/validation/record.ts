@@ -31,6 +31,8 @@ class ErrorList {
 export class RecordValidator {
   readonly compiled: CompiledRecord
   readonly values = new Map<string, unknown>()
+  /** Bytes of the texts in memory, with two bytes for each character. */
+  #textBytes = 0
   // Created lazily: most records have no errors, and only forms call `markSeen`.
   #seen: Set<string> | undefined
   #errors: ErrorList | undefined
@@ -46,6 +48,11 @@ export class RecordValidator {
   /** Whether the record must not be sent. */
   get hasErrors (): boolean {
     return this.#errors !== undefined || this.#forbiddenValue !== undefined
+  }
+
+  /** Bytes of values and of names in errors that are in memory. */
+  get keptBytes (): number {
+    return this.#textBytes
   }
 
   get forbiddenValue (): Problem | undefined {
@@ -73,8 +80,31 @@ export class RecordValidator {
     if (violation !== undefined) return this.addError(field.name, violation)
     const restriction = this.compiled.restrictions.get(field.name)
     const problem = restriction === undefined ? undefined : this.#checkRestriction(field, value, restriction)
-    if (problem === undefined) this.values.set(field.name, value)
-    else this.#forbiddenValue ??= problem
+    if (problem === undefined) return this.#keep(field.name, value)
+    this.#forbiddenValue ??= problem
+    this.#dropTexts()
+  }
+
+  #keep (name: string, value: unknown): void {
+    const isKept = !this.hasErrors || this.#isNeeded(name, value)
+    this.values.set(name, isKept ? value : undefined)
+    if (isKept && typeof value === 'string') this.#textBytes += 2 * value.length
+  }
+
+  /** After the first error nothing is sent, so only that the other fields have a value is needed. */
+  #dropTexts (): void {
+    this.#textBytes = 0
+    for (const [name, value] of this.values) if (!this.#isNeeded(name, value)) this.values.set(name, undefined)
+  }
+
+  /** Whether further validation needs the value. */
+  #isNeeded (name: string, value: unknown): boolean {
+    return typeof value !== 'string' || this.compiled.dependencies.some(({ fields }) => fields.includes(name))
+  }
+
+  #startErrors (): ErrorList {
+    this.#dropTexts()
+    return new ErrorList()
   }
 
   #checkRestriction ({ name }: CompiledField, value: unknown, restriction: Restriction): Problem | undefined {
@@ -97,7 +127,7 @@ export class RecordValidator {
 
   /** Adds an error of a field or of the image, once for each rule. */
   addError (name: string, { rule, message }: Violation): void {
-    const errors = this.#errors ??= new ErrorList()
+    const errors = this.#errors ??= this.#startErrors()
     const fieldAndRule = `${name} ${rule}`
     if (errors.recorded.has(fieldAndRule)) return
     errors.recorded.add(name).add(fieldAndRule)
@@ -108,7 +138,7 @@ export class RecordValidator {
 
   /** Adds an error of the record itself or of the document that contains it. */
   addRecordError (pointer: string, field: string, { rule, message }: Violation): void {
-    this.#errors ??= new ErrorList()
+    this.#errors ??= this.#startErrors()
     this.#errors.known.push({ order: -1, error: { in: this.compiled.location, pointer, field, rule, message } })
   }
 
@@ -117,10 +147,17 @@ export class RecordValidator {
    * @param path leads to the unknown field from the root of the document
    */
   addUnknownField (path: readonly string[], field: string): void {
-    const { location } = this.compiled
-    const error: FieldError = { in: location, ...this.#describeUnknownField(path, field), rule: 'unknown' }
-    const { unknown } = this.#errors ??= new ErrorList()
-    if (unknown.length < errorsMax && !unknown.some(({ pointer }) => pointer === error.pointer)) unknown.push(error)
+    const { pointer, field: shownField, message } = this.#describeUnknownField(path, field)
+    const { unknown } = this.#errors ??= this.#startErrors()
+    if (unknown.length >= errorsMax || unknown.some(error => error.pointer === pointer)) return
+    unknown.push({
+      in: this.compiled.location,
+      pointer: copyText(pointer),
+      field: copyText(shownField),
+      message: copyText(message),
+      rule: 'unknown',
+    })
+    this.#textBytes += 2 * (pointer.length + shownField.length + message.length)
   }
 
   #describeUnknownField (path: readonly string[], field: string): Pick<FieldError, 'pointer' | 'field' | 'message'> {
@@ -145,8 +182,8 @@ export class RecordValidator {
 
   /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */
   checkDependenciesSoFar (): void {
-    for (const dependency of this.compiled.dependencies) {
-      const broken = dependency(this.values)
+    for (const { check } of this.compiled.dependencies) {
+      const broken = check(this.values)
       if (broken !== undefined && this.values.has(broken.field)) {
         this.addError(broken.field, { rule: 'dependency', message: broken.message })
       }
@@ -158,8 +195,8 @@ export class RecordValidator {
     for (const { name } of this.compiled.required) {
       if (!this.values.has(name) && !this.#hasError(name)) this.addError(name, requiredViolation)
     }
-    for (const dependency of this.compiled.dependencies) {
-      const broken = dependency(this.values)
+    for (const { check } of this.compiled.dependencies) {
+      const broken = check(this.values)
       if (broken !== undefined && !this.#hasError(broken.field)) {
         this.addError(broken.field, { rule: 'dependency', message: broken.message })
       }
@@ -211,6 +248,11 @@ function toSnakeCase (name: string): string {
   const decoded = name.replaceAll(/%5b/gi, '[').replaceAll(/%5d/gi, ']')
   const last = decoded.split(/[[\].]+/).findLast(step => step !== '') ?? ''
   return last.replaceAll(/[A-Z]/g, (letter, index) => `${index === 0 ? '' : '_'}${letter.toLowerCase()}`)
+}
+
+/** Copies a part of a text, because V8 keeps the whole text in memory for as long as a part of it. */
+function copyText (text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le')
 }
 
 /** Returns a JSON Pointer (RFC 6901 §3). */
