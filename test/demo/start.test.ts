@@ -1,5 +1,5 @@
 // Runs `npm run demo`: it needs no configuration, prints curl commands that work, and stops on one signal.
-import { execFile } from 'node:child_process'
+import { execFile, type ChildProcess } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
@@ -36,3 +36,27 @@ t.test("an invalid setting stops the demo with the service's error message", asy
   t.equal((await demo.exit).code, 1)
   t.match(demo.stderr(), /^PORT: /)
 })
+
+async function isListening (url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/livez`)).ok
+  } catch {
+    return false
+  }
+}
+
+const ends: Record<string, (child: ChildProcess) => void> = {
+  'is killed': child => child.kill('SIGKILL'),
+  'has no reader any longer': child => child.stdout?.destroy(),
+}
+
+for (const [condition, end] of Object.entries(ends)) {
+  t.test(`the service stops when the demo ${condition}`, async t => {
+    const demo = spawnProgram(t, 'tools/demo/index.ts', { PORT: '0' })
+    const url = await demo.listening
+    end(demo.child)
+    while (await isListening(url)) await fetch(`${url}/nowhere`).catch(() => {})
+    await demo.exit
+    t.notMatch(demo.stderr(), /Unhandled/)
+  })
+}

@@ -2,6 +2,7 @@
  * Runs `npm run demo`: starts the emulator in this process, and the service with the demo page in a child process that
  * is configured by environment variables, as in production.
  */
+import assert from 'node:assert'
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +11,8 @@ import { startEmulator } from '../emulator/emulator.ts'
 const emulator = await startEmulator()
 const servicePath = fileURLToPath(new URL('service.ts', import.meta.url))
 const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', servicePath], {
-  stdio: ['ignore', 'pipe', 'inherit'],
+  // The service stops when the channel closes, so that it does not outlive this process.
+  stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   // Ctrl-C signals every process of the terminal's group, and the handler below forwards the signal. The service would
   // get it twice and exit at once; detached, it is in a group of its own.
   detached: true,
@@ -24,11 +26,14 @@ const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning'
   },
 })
 
+assert(service.stdout !== null)
 createInterface({ input: service.stdout }).on('line', line => {
   process.stdout.write(`${line}\n`)
   const url = parseListeningUrl(line)
   if (url !== undefined) process.stdout.write(welcomeMessage(url))
 })
+// Nobody reads the output any longer, as after `npm run demo | head`.
+process.stdout.on('error', () => service.kill('SIGTERM'))
 service.once('exit', code => {
   process.exitCode = code ?? 1
   emulator.close()

@@ -5,3 +5,5 @@ import '../../src/server/compile-cache.ts'
 const { startProcess } = await import('../../src/server/process.ts')
 const { registerDemoPage } = await import('./plugin.ts')
 await startProcess((fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)))
+// The process that started this one has ended.
+process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
