@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { RateLimiter } from '../../src/procore/rate-limit/limiter.ts'
-import { initialState, restrict } from '../../src/procore/rate-limit/state.ts'
+import { initialState, restrict, type RateLimitState } from '../../src/procore/rate-limit/state.ts'
 import {
   addRequests, alignPeriod, getHourUsage, initialUsage, shareExhaustedUntilMs
 } from '../../src/procore/rate-limit/usage.ts'
@@ -136,7 +136,9 @@ t.test('the counts of callers', async t => {
       alignPeriod(initialUsage, window, 0)
     )
   }
-  const exhausted = (requests: Record<string, number>, nowMs = 0) => shareExhaustedUntilMs(count(requests), 'a', nowMs)
+  const exhausted = (requests: Record<string, number>, nowMs = 0) => {
+    return shareExhaustedUntilMs(count(requests), [], 'a', nowMs)
+  }
 
   await t.test('end with the window', async t => {
     t.equal(exhausted({ a: 10, b: 1 }), 600_000)
@@ -147,19 +149,30 @@ t.test('the counts of callers', async t => {
   })
   await t.test('do not restrict the only caller', async t => t.equal(exhausted({ a: 40 }), undefined))
   await t.test('do not include requests that were not sent', async t => {
-    t.equal(shareExhaustedUntilMs(addRequests(count({ a: 10, b: 1 }), 'a', -1, 0), 'a', 0), undefined)
+    t.equal(shareExhaustedUntilMs(addRequests(count({ a: 10, b: 1 }), 'a', -1, 0), [], 'a', 0), undefined)
   })
   await t.test('work for a caller that is named like a property of all objects', async t => {
     const usage = addRequests(count({ a: 40 }), '__proto__', 10, 0)
-    t.equal(shareExhaustedUntilMs(usage, '__proto__', 0), 600_000)
-    t.equal(shareExhaustedUntilMs(usage, 'constructor', 0), undefined)
+    t.equal(shareExhaustedUntilMs(usage, [], '__proto__', 0), 600_000)
+    t.equal(shareExhaustedUntilMs(usage, [], 'constructor', 0), undefined)
   })
-  await t.test('are limited in number, and a caller with many requests stays', async t => {
-    let usage = count({ a: 10 })
+  await t.test('are limited in number, and a caller that sends much is counted whenever it comes', async t => {
+    const { countedCallersMax } = limits.rateLimit
+    let usage = alignPeriod(initialUsage, { ...window, name: '3600 600', limit: 3600, remaining: 3600 }, 0)
     for (let index = 0; index < 1000; index++) usage = addRequests(usage, `caller ${index}`, 1, 0)
-    t.equal(Object.keys(usage.hour.byCaller).length, limits.rateLimit.countedCallersMax)
-    t.equal(usage.hour.total, 1010)
-    t.equal(shareExhaustedUntilMs(usage, 'a', 0), 600_000)
+    const isExhausted = () => shareExhaustedUntilMs(usage, [], 'late', 0) !== undefined
+    let passed = 0
+    for (; !isExhausted() && passed < 2000; passed++) usage = addRequests(usage, 'late', 1, 0)
+    t.ok(passed <= 900 && passed >= 900 - 1000 / countedCallersMax - 1, `${passed} requests`)
+    t.equal(Object.keys(usage.hour.byCaller).length, countedCallersMax)
+    t.equal(usage.hour.total, 1000 + passed)
+    t.equal(shareExhaustedUntilMs(usage, [], 'caller 1', 0), undefined)
+    t.strictSame(addRequests(usage, 'caller 1', -1, 0).hour.byCaller, usage.hour.byCaller, 'replaced meanwhile')
+  })
+  await t.test('of others stay when the total is corrected by what Procore has counted', async t => {
+    const early = addRequests(addRequests(initialUsage, 'a', 500, 0), 'b', 10, 0)
+    const aligned = alignPeriod(early, { ...window, limit: 1000, remaining: 600 }, 0)
+    t.equal(shareExhaustedUntilMs(aligned, [], 'a', 0), 600_000)
   })
   await t.test('that began before the window are corrected by what Procore has counted', async t => {
     const early = addRequests(initialUsage, 'a', 500, 0)
@@ -171,6 +184,48 @@ t.test('the counts of callers', async t => {
     const read = { callerId: 'a', isRead: true }
     t.strictSame(restrict(state, 0, 0, read), { waitMs: 3_600_000, isFirm: true, reason: 'reserve' })
     t.equal(restrict(state, 0, 0, { ...read, isRead: false }), undefined)
+  })
+})
+
+t.test('while Procore reports the short window only', async t => {
+  const resetAtMs = 10_000
+  /** The state after so many requests of each caller, with so many left in the short window. */
+  const stateAfter = (requests: Record<string, number>, remaining: number): RateLimitState => {
+    const usage = Object.entries(requests).reduce(
+      (known, [callerId, requestCount]) => addRequests(known, callerId, requestCount, 0), initialUsage
+    )
+    const window = { name: '100 10', remaining, limit: 100, resetAtMs }
+    const { short, hour } = alignPeriod(usage, window, 0)
+    return { ...initialState, windows: [window], usage: { short: { ...short, byCaller: {} }, hour } }
+  }
+  const read = { callerId: 'a', isRead: true }
+  const create = { callerId: 'a', isRead: false }
+
+  await t.test('reads leave the last fifth of the hour to creates', async t => {
+    t.equal(restrict(stateAfter({ a: 2879 }, 99), 0, 0, read), undefined)
+    const state = stateAfter({ a: 2880 }, 99)
+    t.strictSame(restrict(state, 0, 0, read), { waitMs: 3_600_000, isFirm: true, reason: 'reserve' })
+    t.equal(restrict(state, 0, 0, create), undefined)
+    t.match(restrict(state, 0, resetAtMs, read), { reason: 'reserve' }, 'after the short window')
+  })
+  await t.test('a caller gets at most a quarter of the hour in which others were active', async t => {
+    t.equal(restrict(stateAfter({ a: 899, b: 1 }, 99), 0, 0, create), undefined)
+    t.match(restrict(stateAfter({ a: 900, b: 1 }, 99), 0, 0, create), { waitMs: 3_600_000, reason: 'share' })
+    t.equal(restrict(stateAfter({ a: 900 }, 99), 0, 0, create), undefined, 'unless it is alone')
+  })
+  await t.test('the limit of an earlier hour is assumed', async t => {
+    const state = stateAfter({ a: 480 }, 99)
+    state.usage.hour.limit = 600
+    t.match(restrict(state, 0, 0, read), { reason: 'reserve' })
+  })
+  await t.test('an assumed limit is not enforced if Procore allows more', async t => {
+    t.equal(restrict(stateAfter({ a: 3502, b: 1 }, 99), 0, 0, read), undefined)
+    t.equal(restrict(stateAfter({ a: 3601, b: 1 }, 99), 0, resetAtMs, read), undefined)
+    t.equal(restrict(stateAfter({ a: 2880, b: 1 }, 721), 0, 0, read), undefined)
+  })
+  await t.test('no limit is assumed if Procore reports none', async t => {
+    const state = { ...initialState, usage: addRequests(initialUsage, 'a', 3000, 0) }
+    t.equal(restrict(state, 0, 0, read), undefined)
   })
 })
 

@@ -96,12 +96,12 @@ export interface PermitPurpose {
 export function restrict (
   { windows, usage }: RateLimitState, inFlight: number, nowMs: number, { callerId, isRead }: PermitPurpose
 ): Wait | undefined {
-  const shareUntilMs = shareExhaustedUntilMs(usage, callerId, nowMs)
+  const shareUntilMs = shareExhaustedUntilMs(usage, windows, callerId, nowMs)
   if (shareUntilMs !== undefined) return { waitMs: shareUntilMs - nowMs, isFirm: true, reason: 'share' }
   if (!isRead) return undefined
   let exhaustedUntilMs = 0
   let saturatedUntilMs = 0
-  const hour = remainingInHour(usage)
+  const hour = remainingInHour(usage, windows, nowMs)
   for (const { remaining, limit, resetAtMs } of hour === undefined ? windows : [...windows, hour]) {
     if (resetAtMs <= nowMs) continue
     const available = remaining - Math.floor((limit ?? 0) * limits.rateLimit.reservedShare)

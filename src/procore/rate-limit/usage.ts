@@ -59,10 +59,25 @@ export function alignPeriod (usage: Usage, window: KnownWindow, nowMs: number): 
   return { ...usage, [span]: aligned }
 }
 
-/** Returns how many requests remain in the hour by our own count; undefined until Procore has reported the hour. */
-export function remainingInHour ({ hour }: Usage): KnownWindow | undefined {
-  const { windowName: name, limit, total, endsAtMs: resetAtMs } = hour
-  return name === '' || limit === null ? undefined : { name, limit, remaining: limit - total, resetAtMs }
+/** Returns how many requests remain in the hour by our own count; undefined while its limit is unknown. */
+export function remainingInHour (
+  usage: Usage, windows: readonly KnownWindow[], nowMs: number
+): KnownWindow | undefined {
+  const { windowName: name, total, endsAtMs: resetAtMs } = usage.hour
+  const limit = getHourLimit(usage, windows, nowMs)
+  return limit === null ? undefined : { name, limit, remaining: limit - total, resetAtMs }
+}
+
+/**
+ * Returns the limit of the hour that is enforced; null if it is unknown. Procore reports the hour only when it is
+ * closer to its limit than the short window. That is too late for shares and reserves, so the limit of an earlier hour
+ * or a usual one is assumed before. If Procore allows more than that, the assumption is wrong.
+ */
+function getHourLimit ({ short, hour }: Usage, windows: readonly KnownWindow[], nowMs: number): number | null {
+  if (hour.windowName !== '' || short.limit === null) return hour.limit
+  const limit = hour.limit ?? limits.rateLimit.assumedHourLimit
+  const reported = windows.find(({ name, resetAtMs }) => name === short.windowName && resetAtMs > nowMs)
+  return hour.total + (reported?.remaining ?? 0) > limit ? null : limit
 }
 
 /** Requests of the current hour. */
@@ -89,11 +104,13 @@ export function getHourUsage (
  * Returns when the caller may send again, because it has used its share of a period in which others were active;
  * undefined if it may send now.
  */
-export function shareExhaustedUntilMs (usage: Usage, callerId: string, nowMs: number): number | undefined {
-  const exhausted = [usage.short, usage.hour].filter(({ endsAtMs, limit, total, byCaller }) => {
-    const count = countOf(byCaller, callerId)
-    if (endsAtMs <= nowMs || limit === null || total <= count) return false
-    return count >= Math.max(1, Math.floor(limit * limits.rateLimit.callerShare))
+export function shareExhaustedUntilMs (
+  usage: Usage, windows: readonly KnownWindow[], callerId: string, nowMs: number
+): number | undefined {
+  const hour = { ...usage.hour, limit: getHourLimit(usage, windows, nowMs) }
+  const exhausted = [usage.short, hour].filter(({ endsAtMs, limit, byCaller }) => {
+    if (endsAtMs <= nowMs || limit === null || !hasOthers(byCaller, callerId)) return false
+    return countOf(byCaller, callerId) >= Math.max(1, Math.floor(limit * limits.rateLimit.callerShare))
   })
   return exhausted.length === 0 ? undefined : Math.max(...exhausted.map(({ endsAtMs }) => endsAtMs))
 }
@@ -103,17 +120,28 @@ function startPeriod (period: Period, lengthMs: number, nowMs: number): Period {
   return period.endsAtMs > nowMs ? period : { ...noRequests, limit: period.limit, endsAtMs: nowMs + lengthMs }
 }
 
+/**
+ * The sum of all counts stays the total: a caller that cannot be counted in addition replaces the one with the fewest
+ * requests and takes over its count (the Space-Saving algorithm). A count is thus too high by at most the total divided
+ * by `limits.rateLimit.countedCallersMax`, and no caller that has sent more than that remains uncounted.
+ */
 function addToPeriod (period: Period, callerId: string, change: number): Period {
-  const count = Math.max(0, countOf(period.byCaller, callerId) + change)
-  const byCaller = evictSmallest({ ...period.byCaller, [callerId]: count })
-  return { ...period, total: Math.max(0, period.total + change), byCaller }
+  const { byCaller } = period
+  const total = Math.max(0, period.total + change)
+  const isCounted = Object.hasOwn(byCaller, callerId)
+  // The caller was replaced after its request was counted.
+  if (!isCounted && change < 0) return { ...period, total }
+  const entries = Object.entries(byCaller)
+  if (isCounted || entries.length < limits.rateLimit.countedCallersMax) {
+    const count = Math.max(0, countOf(byCaller, callerId) + change)
+    return { ...period, total, byCaller: { ...byCaller, [callerId]: count } }
+  }
+  const [replaced, ...others] = entries.sort(([, a], [, b]) => a - b)
+  return { ...period, total, byCaller: Object.fromEntries([...others, [callerId, (replaced?.[1] ?? 0) + change]]) }
 }
 
-/** A caller with few requests cannot have used its share, so its count is not needed. */
-function evictSmallest (byCaller: Period['byCaller']): Period['byCaller'] {
-  const entries = Object.entries(byCaller)
-  if (entries.length <= limits.rateLimit.countedCallersMax) return byCaller
-  return Object.fromEntries(entries.sort(([, a], [, b]) => b - a).slice(0, limits.rateLimit.countedCallersMax))
+function hasOthers (byCaller: Period['byCaller'], callerId: string): boolean {
+  return Object.entries(byCaller).some(([id, count]) => id !== callerId && count > 0)
 }
 
 /** The id may be the name of a property that all objects inherit. */
