@@ -30,6 +30,7 @@ import type { ObservedComponents } from './telemetry/dependencies.ts'
 import { addGauges } from './telemetry/gauges.ts'
 import type { Logs } from './telemetry/logger.ts'
 import { Metrics, metricsPlugin } from './telemetry/metrics.ts'
+import { createRefusalAudit } from './telemetry/refusal-audit.ts'
 import { RecentProblems } from './telemetry/recent-problems.ts'
 import { createRecord } from './telemetry/request-record.ts'
 import type { RequestTracer } from './telemetry/tracing.ts'
@@ -64,8 +65,9 @@ export async function buildApp (
   const sharedState = await loadSharedState(config, log)
   const metrics = new Metrics(endpoints)
   const recentProblems = new RecentProblems()
+  const audit = new Audit(logs, clientSecret)
   const usageLimiter = new UsageLimiter(config.usage)
-  const listeners = [createAccessLog(log), metrics, recentProblems, usageLimiter]
+  const listeners = [createAccessLog(log), createRefusalAudit(audit), metrics, recentProblems, usageLimiter]
   const inFlight = new InFlightRequests(tracing === undefined ? listeners : [...listeners, tracing])
   const onAccessTokenRequest = (durationMs: number) => metrics.recordAccessTokenRequest(durationMs)
   const procore = new ProcoreClient(config.procore, proxy, log, sharedState, onAccessTokenRequest)
@@ -96,7 +98,7 @@ export async function buildApp (
     idempotency: new Idempotency(
       sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), storage.stateKeys.at(-1) ?? clientSecret
     ),
-    audit: new Audit(logs, clientSecret),
+    audit,
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,
     usageLimiter,

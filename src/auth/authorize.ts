@@ -2,25 +2,20 @@
 import { Problem } from '../server/problem.ts'
 import type { Identity } from './jwt.ts'
 
+/** Returns the id of a company, or undefined if the text is no valid id: the proxy reports it and sends nothing. */
+export function parseCompanyId (text: string | undefined): number | undefined {
+  const id = text !== undefined && /^\d+$/.test(text) ? Number(text) : 0
+  return id >= 1 && Number.isSafeInteger(id) ? id : undefined
+}
+
 /**
- * Authorizes a company. An id that is not valid passes: the proxy reports the validation error and sends nothing.
+ * Authorizes a company. The answer is the same whether the service or the caller may not access it.
  * @param companyIds the companies that the service may access; empty: any
  * @throws {Problem} `company_not_allowed`
  */
-export function authorizeCompany (
-  companyIdText: string | undefined,
-  { companies }: Identity,
-  companyIds: ReadonlySet<number>
-): void {
-  if (companyIdText === undefined || !/^\d+$/.test(companyIdText)) return
-  const id = Number(companyIdText)
-  if (id < 1 || !Number.isSafeInteger(id)) return
-  if (companyIds.size > 0 && !companyIds.has(id)) {
-    throw new Problem('company_not_allowed', 'This service is not allowed to access this company.')
-  }
-  if (companies !== undefined && !companies.has(id)) {
-    throw new Problem('company_not_allowed', 'This caller is not allowed to access this company.')
-  }
+export function authorizeCompany (id: number, { companies }: Identity, companyIds: ReadonlySet<number>): void {
+  const isAllowed = (companyIds.size === 0 || companyIds.has(id)) && (companies === undefined || companies.has(id))
+  if (!isAllowed) throw new Problem('company_not_allowed', 'This caller is not allowed to access this company.')
 }
 
 /**

@@ -8,7 +8,7 @@ import { raceWithAbort } from '../server/abort.ts'
 import type { Problem } from '../server/problem.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
 import type { JwksCache } from './jwks.ts'
-import { authorizeCompany, checkOperation } from './authorize.ts'
+import { authorizeCompany, checkOperation, parseCompanyId } from './authorize.ts'
 import { createRateLimitHook, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
@@ -56,9 +56,14 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
     if (subject !== '' && request.inFlight !== null) request.inFlight.record.subject = subject
     request.callerId = subject !== '' ? subject : identifiesCallers ? getAddress(request) : undefined
   }
-  const authorize: onRequestAsyncHookHandler = async ({ params, query, identity, routeOptions }) => {
+  const authorize: onRequestAsyncHookHandler = async ({ params, query, identity, inFlight, routeOptions }) => {
     if (identity === null) throw new Error('The caller was not authenticated.')
-    authorizeCompany(getCompanyId(params) ?? getCompanyId(query), identity, companyIds)
+    const companyId = parseCompanyId(getCompanyId(params) ?? getCompanyId(query))
+    if (companyId !== undefined) {
+      // For the log and the audit trail, also if the caller is refused.
+      if (inFlight !== null) inFlight.record.companyId = companyId
+      authorizeCompany(companyId, identity, companyIds)
+    }
     const { endpoint } = routeOptions.config
     const problem = endpoint === undefined ? undefined : app.checkOperation(endpoint.name, identity)
     if (problem !== undefined) throw problem

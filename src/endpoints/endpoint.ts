@@ -143,6 +143,8 @@ export type Effect =
     guard?: never
     /** The response is the same for every authorized caller and may be cached. Never set it for personal data. */
     cache?: 'pick-list'
+    /** The response contains personal data, so each read is written to the audit trail. */
+    readsPeople?: true
   }
   | {
     /** Repeating the request leaves the same state. */
@@ -153,6 +155,7 @@ export type Effect =
     lookup?: never
     guard?: RecordGuard
     cache?: never
+    readsPeople?: never
   }
   | {
     /** Each request has an effect of its own, so only an Idempotency-Key makes a repeat safe. */
@@ -166,10 +169,21 @@ export type Effect =
     /** The existing record that the request is about. */
     guard?: RecordGuard
     cache?: never
+    readsPeople?: never
   }
 
+/** What an endpoint that is not sent to Procore does not have. */
+interface LocalEffect {
+  effect: 'safe'
+  procorePath?: never
+  lookup?: never
+  guard?: never
+  cache?: never
+  readsPeople?: never
+}
+
 /** An endpoint that this service answers itself: the request is validated, and nothing is sent to Procore. */
-type LocalEndpoint = { effect: 'safe', procorePath?: never, lookup?: never, guard?: never, cache?: never } & ({
+type LocalEndpoint = LocalEffect & ({
   method: 'POST'
   body: RecordBody
   /** Whether an Idempotency-Key is validated. It is not stored. */

@@ -1,4 +1,4 @@
-/** Writes the audit line of each valid create or change, and ends its delivery with the final outcome. */
+/** Writes the audit line of each valid create or change and of each read of people. */
 import type { ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { failureOutcome } from '../procore/delivery.ts'
@@ -14,6 +14,43 @@ const changesByMethod = {
   PATCH: { auditEvent: 'change', successOutcome: 'changed' },
 } as const
 
+/** Reserves space for the audit line before the request is sent. */
+function withReservedLine (send: Send, audit: Audit): Send {
+  return async request => {
+    if (!audit.reserve()) return { kind: 'failure', error: auditOverloadedProblem() }
+    try {
+      return await send(request)
+    } finally {
+      audit.release()
+    }
+  }
+}
+
+/** Returns the fields that the lines of all requests to Procore have. */
+function commonFields ({ subject, record, path, query, route }: EndpointRequest, operation: string) {
+  const { address, requestId, traceId, procoreRequestId } = record
+  const companyId = getCompanyId(path, query)
+  return { subject, address, companyId, operation, route, requestId, traceId, procoreRequestId }
+}
+
+function getPathId ({ path }: EndpointRequest, recordParam: string): number | undefined {
+  const id = path.values.get(recordParam)
+  return typeof id === 'number' ? id : undefined
+}
+
+/**
+ * Writes a line for each read, with the id in the path if there is one. It does not say who is in the response.
+ * @param recordParam the path parameter with the id of an existing record; empty if the endpoint has none
+ */
+export function withReadAudit (send: Send, operation: string, recordParam: string, audit: Audit): Send {
+  return withReservedLine(async request => {
+    const result = await send(request)
+    const { status } = toAuditedResponse(result)
+    audit.write({ ...commonFields(request, operation), status, recordId: getPathId(request, recordParam) }, 'read')
+    return result
+  }, audit)
+}
+
 /** @param recordParam the path parameter with the id of an existing record; empty if the endpoint has none */
 export function withAudit (
   send: Send, { name, method, lookup }: ProxiedEndpoint, recordParam: string, audit: Audit
@@ -21,25 +58,18 @@ export function withAudit (
   if (method === 'GET') return send
   const { auditEvent, successOutcome } = changesByMethod[method]
   const end = (request: EndpointRequest, outcome: ChangeOutcome, response: AuditedResponse) => {
-    const { record, delivery, path, query, body } = request
-    const pathId = path.values.get(recordParam)
+    const { record, delivery, body } = request
     delivery?.end(outcome)
     record.outcome = outcome
     audit.write({
-      subject: request.subject,
-      companyId: getCompanyId(path, query),
-      operation: name,
-      route: request.route,
+      ...commonFields(request, name),
       outcome,
       status: response.status,
-      recordId: response.recordId ?? (typeof pathId === 'number' ? pathId : undefined),
-      requestId: record.requestId,
-      traceId: record.traceId,
-      procoreRequestId: record.procoreRequestId,
+      recordId: response.recordId ?? getPathId(request, recordParam),
       fingerprint: lookup === undefined ? undefined : audit.fingerprint(body.values.get(lookup.matchField)),
     }, auditEvent)
   }
-  const sendAudited: Send = async request => {
+  return withReservedLine(async request => {
     let result: UpstreamResult
     try {
       result = await send(request)
@@ -50,15 +80,7 @@ export function withAudit (
     if (result.kind === 'failure' && await isInvalid(request.body)) return result
     end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
     return result
-  }
-  return async request => {
-    if (!audit.reserve()) return { kind: 'failure', error: auditOverloadedProblem() }
-    try {
-      return await sendAudited(request)
-    } finally {
-      audit.release()
-    }
-  }
+  }, audit)
 }
 
 /** Creates the problem for a request that is refused because its audit line could be lost. */

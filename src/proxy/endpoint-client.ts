@@ -4,7 +4,7 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { LookupCriteria } from '../procore/recovery/lookup.ts'
 import { expectJson, type ResponseExpectation } from '../procore/classify.ts'
 import type { ProcoreClient } from '../procore/client.ts'
-import { withAudit } from './audit.ts'
+import { withAudit, withReadAudit } from './audit.ts'
 import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
 import { withRecordGuard } from './record-guard.ts'
@@ -32,8 +32,11 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
   const params = Object.keys(endpoint.params.properties)
   const toProcoreRequest = createRequestBuilder(endpoint, params)
   if (endpoint.cache !== undefined) return withCache(endpoint.name, toProcoreRequest, procore, responseCache)
-  if (endpoint.effect === 'safe') return request => procore.send(toProcoreRequest(request))
   const recordParam = params.find(name => name !== 'company_id') ?? ''
+  if (endpoint.effect === 'safe') {
+    const sendRead: Send = request => procore.send(toProcoreRequest(request))
+    return endpoint.readsPeople === true ? withReadAudit(sendRead, endpoint.name, recordParam, audit) : sendRead
+  }
   const sendOnce = withIdempotency(toProcoreRequest, withRecordGuard(endpoint, procore), services, endpoint.name)
   return withAudit(sendOnce, endpoint, recordParam, audit)
 }

@@ -1,31 +1,41 @@
 /**
- * Writes the audit trail: one line for each valid create or change, with `name: audit`, whatever the log level is. It
- * says who created or changed what, and in which company. The person is identified only by a keyed hash: a line can be
- * found by an e-mail address, but no address can be derived from a line.
+ * Writes the audit trail: one line for each valid create or change, each read of people, and each refused caller, with
+ * `name: audit`, whatever the log level is. It says who did what, and in which company. The person in the directory is
+ * identified only by a keyed hash: a line can be found by an e-mail address, but no address can be derived from a line.
  */
 import { hash, hkdfSync } from 'node:crypto'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
+import type { ProblemCode } from '../server/problem.ts'
 import type { Logs } from './logger.ts'
 import type { ChangeOutcome } from './request-record.ts'
 
 /** Fields of one line. Fields that are undefined are left out. */
 export interface AuditEntry {
   subject: string
-  companyId: number
-  operation: string
+  /** Address of the caller. */
+  address: string | undefined
+  companyId: number | undefined
+  operation: string | undefined
   route: string | undefined
-  outcome: ChangeOutcome
+  /** Absent for a read and a refused caller, who changed nothing. */
+  outcome?: ChangeOutcome
+  /** Why a caller was refused. */
+  code?: ProblemCode | undefined
+  /** Lines about callers who are not authenticated that were omitted before this one. */
+  omittedCount?: number | undefined
   /** Absent if the caller disconnected before the response. */
   status: number | undefined
   /** `id` of the record in Procore. */
-  recordId: number | string | undefined
+  recordId?: number | string | undefined
   requestId: string
   traceId: string | undefined
-  procoreRequestId: string | undefined
+  procoreRequestId?: string | undefined
   /** Keyed hash of the value that identifies the record, such as the e-mail address. */
-  fingerprint: string | undefined
+  fingerprint?: string | undefined
 }
+
+type AuditEvent = 'create' | 'change' | 'read' | 'refuse'
 
 export class Audit {
   readonly #logs: Pick<Logs, 'auditLog' | 'output'>
@@ -58,7 +68,7 @@ export class Audit {
   }
 
   /** Writes a line with level `info`, even if the log level is higher. */
-  write (entry: AuditEntry, event: 'create' | 'change'): void {
+  write (entry: AuditEntry, event: AuditEvent): void {
     this.#logs.auditLog.info(entry, event)
   }
 

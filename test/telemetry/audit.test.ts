@@ -114,6 +114,7 @@ t.test('the longest audit line fits into the space that a request reserves for i
   const requestId = 'x'.repeat(128)
   audit.write({
     subject: '\u0001'.repeat(limits.jwt.subjectMaxLength),
+    address: 'f'.repeat(45),
     companyId: Number.MAX_SAFE_INTEGER,
     operation: 'create-company-user',
     route: '/rest/v1.3/companies/:company_id/users/:id/invite',
@@ -131,4 +132,93 @@ t.test('the longest audit line fits into the space that a request reserves for i
 t.test('a long text as the id of a record is not logged', async t => {
   t.equal(getRecordId({ id: 'a-uuid' }), 'a-uuid')
   t.equal(getRecordId({ id: 'x'.repeat(limits.upstream.recordIdMaxLength + 1) }), undefined)
+})
+
+t.test('each read of people is audited, with the caller and the id in the path', async t => {
+  const issuer = await startIssuer(t)
+  const service = await startService(t, { env: { ...issuer.env, LOG_LEVEL: 'error' } })
+  const { usersUrl, url } = service
+  const headers = bearerHeader(await issuer.sign({ sub: 'anna' }))
+  const created = await sendJson(usersUrl, { user: jane }, headers)
+  const id = Number(created.json['id'])
+  await send(usersUrl, { method: 'GET', headers: { ...headers, 'x-request-id': 'ticket-2' } })
+  await send(`${usersUrl}/${id}`, { method: 'GET', headers })
+  await send(`${usersUrl}/999999`, { method: 'GET', headers })
+  await send(`${url}/companies/101/trades`, { method: 'GET', headers })
+  const line = { level: 'info', msg: 'read', subject: 'anna', address: '127.0.0.1', companyId: 101 }
+  t.match(auditLines(service), [
+    { msg: 'create', subject: 'anna', address: '127.0.0.1' },
+    { ...line, operation: 'list-company-users', status: 200, requestId: 'ticket-2', recordId: undefined },
+    { ...line, operation: 'show-company-user', status: 200, recordId: id },
+    { ...line, operation: 'show-company-user', status: 404, recordId: 999_999 },
+  ])
+  t.equal(auditLines(service).length, 4, 'a pick-list has no personal data')
+})
+
+t.test('each caller who is refused with 401 or 403 is audited', async t => {
+  const issuer = await startIssuer(t)
+  const service = await startService(t, {
+    env: {
+      ...issuer.env,
+      LOG_LEVEL: 'error',
+      JWT_COMPANIES_CLAIM: 'companies',
+      JWT_SCOPE_PREFIX: 'procore:',
+      PERMISSION_TEMPLATE_IDS: '27',
+    },
+  })
+  const { usersUrl } = service
+  const rows = [
+    { name: 'without a JWT', claims: undefined, user: jane, status: 401, code: 'unauthenticated' },
+    {
+      name: 'without the company',
+      claims: { companies: [102], scope: 'procore:create-company-user' },
+      user: jane,
+      status: 403,
+      code: 'company_not_allowed',
+    },
+    {
+      name: 'without the scope',
+      claims: { companies: [101], scope: '' },
+      user: jane,
+      status: 403,
+      code: 'operation_not_allowed',
+    },
+    {
+      name: 'with another permission template',
+      claims: { companies: [101], scope: 'procore:create-company-user' },
+      user: { ...jane, company_permission_template_id: 1 },
+      status: 403,
+      code: 'template_not_allowed',
+    },
+  ]
+  for (const { name, claims, user, status, code } of rows) {
+    await t.test(`${name}: ${code}`, async t => {
+      const lineCount = auditLines(service).length
+      const headers = claims === undefined ? {} : bearerHeader(await issuer.sign({ sub: 'anna', ...claims }))
+      t.equal((await sendJson(usersUrl, { user }, headers)).status, status)
+      const lines = auditLines(service).slice(lineCount)
+      t.match(lines, [{
+        level: 'info',
+        msg: 'refuse',
+        subject: claims === undefined ? '' : 'anna',
+        address: '127.0.0.1',
+        operation: 'create-company-user',
+        route: '/companies/:company_id/users',
+        status,
+        code,
+        requestId: String,
+      }])
+      t.equal(lines.length, 1)
+      if (claims !== undefined) t.equal(lines[0]?.['companyId'], 101)
+    })
+  }
+})
+
+t.test('refusals of callers who are not authenticated are limited in number', async t => {
+  const issuer = await startIssuer(t)
+  const service = await startService(t, { env: { ...issuer.env, LOG_LEVEL: 'error' } })
+  const requestCount = 3 * limits.log.unauthenticatedBurst
+  for (let index = 0; index < requestCount; index++) await sendJson(service.usersUrl, { user: jane })
+  t.ok(auditLines(service).length < requestCount)
+  t.ok(auditLines(service).length >= limits.log.unauthenticatedBurst)
 })
