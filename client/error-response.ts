@@ -17,7 +17,12 @@ export function toFailure ({ status, headers, text }: TransportResponse, mayChan
  * If another gateway does not, the outcome is unknown.
  */
 const lostCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
-  'internal', 'procore_unreachable', 'procore_bad_response', 'procore_timeout',
+  'internal',
+  'procore_unreachable',
+  'procore_unauthorized',
+  'procore_bad_response',
+  'procore_unavailable',
+  'procore_timeout',
 ])
 
 function parseJson (text: string): unknown {

@@ -91,6 +91,9 @@ const unknownOutcomes = [
 for (const { code, outcome } of [
   { code: 'procore_unreachable', outcome: 'unknown' },
   { code: 'procore_timeout', outcome: 'unknown' },
+  { code: 'procore_bad_response', outcome: 'unknown' },
+  { code: 'procore_unavailable', outcome: 'unknown' },
+  { code: 'procore_unauthorized', outcome: 'unknown' },
   { code: 'internal', outcome: 'unknown' },
   { code: 'overloaded', outcome: undefined },
 ] as const) {
