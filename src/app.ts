@@ -61,7 +61,7 @@ export async function buildApp (
 ): Promise<App> {
   const { auth, body, cache, procore: { clientSecret }, proxy, storage, telemetry } = config
   const { log, output: logOutput } = logs
-  const tracing = await loadTracing(telemetry, log)
+  const tracing = await loadTracing(config, log)
   const sharedState = await loadSharedState(config, log)
   const metrics = new Metrics(endpoints)
   const recentProblems = new RecentProblems()
@@ -118,10 +118,10 @@ async function loadSharedState (config: Config, log: FastifyBaseLogger): Promise
 
 /** Loads OpenTelemetry only when traces are exported. */
 async function loadTracing (
-  { tracesUrl }: Config['telemetry'],
+  { telemetry: { tracing }, proxy }: Pick<Config, 'telemetry' | 'proxy'>,
   log: FastifyBaseLogger
 ): Promise<RequestTracer | undefined> {
-  if (tracesUrl === undefined) return undefined
+  if (tracing === undefined) return undefined
   const { RequestTracer } = await import('./telemetry/tracing.ts')
-  return new RequestTracer(tracesUrl, log)
+  return new RequestTracer(tracing, proxy, log)
 }

@@ -63,6 +63,16 @@ export const EnvSchema = Type.Object({
   HTTPS_PROXY: Type.String({ default: '' }),
   NO_PROXY: Type.String({ default: '' }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.String({ default: '' }),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Type.String({ default: '' }),
+  OTEL_TRACES_EXPORTER: stringEnum(['otlp', 'none'], { default: 'otlp' }),
+  OTEL_SDK_DISABLED: Type.Boolean({ default: false }),
+  OTEL_SERVICE_NAME: Type.String({ default: 'procore-bff' }),
+  OTEL_RESOURCE_ATTRIBUTES: commaSeparated(),
+  OTEL_TRACES_SAMPLER: stringEnum([
+    'always_on', 'always_off', 'traceidratio',
+    'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio',
+  ], { default: 'parentbased_always_on' }),
+  OTEL_TRACES_SAMPLER_ARG: Type.String({ default: '1' }),
   STATUS_PAGE: Type.Boolean({ default: false }),
   LOG_LEVEL: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info' }),
 })

@@ -142,6 +142,20 @@ function describeType (schema: TSchema): string {
 /** Numbers without their literal types, so that a test can replace them. */
 type Numbers<T> = Record<keyof T, number>
 
+function toTracingConfig (env: Env, { tracesUrl, traceAttributes, traceRatio }: ParsedEnv) {
+  if (tracesUrl === '' || env.OTEL_SDK_DISABLED || env.OTEL_TRACES_EXPORTER === 'none') return undefined
+  return {
+    /** The receiver's URL for traces (OTLP over HTTP). */
+    url: tracesUrl,
+    serviceName: env.OTEL_SERVICE_NAME,
+    /** Further attributes of the resource. */
+    attributes: traceAttributes,
+    sampler: env.OTEL_TRACES_SAMPLER,
+    /** Share of the traces that the `traceidratio` samplers record. */
+    ratio: traceRatio,
+  }
+}
+
 /** Groups the settings by module. The type `Config` follows from it. */
 function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVariables: readonly string[]) {
   const { minBytesPerSecond, rateWindowMs }: Numbers<typeof limits.body> = limits.body
@@ -152,8 +166,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
     keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_MS,
     log: { level: env.LOG_LEVEL },
     telemetry: {
-      /** Base URL of an OTLP receiver; undefined: traces are not exported. */
-      tracesUrl: parsedEnv.tracesUrl === '' ? undefined : parsedEnv.tracesUrl,
+      /** Undefined: traces are not exported. */
+      tracing: toTracingConfig(env, parsedEnv),
       statusPage: env.STATUS_PAGE,
     },
     auth: {

@@ -39,7 +39,10 @@ export interface ParsedEnv {
   allowedHosts: readonly string[]
   trustedProxies: readonly string[]
   corsOrigins: readonly string[]
+  /** The receiver's URL for traces. */
   tracesUrl: string
+  traceAttributes: Readonly<Record<string, string>>
+  traceRatio: number
   jwt: JwtConfig | undefined
 }
 
@@ -71,9 +74,34 @@ class EnvParser {
       allowedHosts: this.#list('ALLOWED_HOSTS', isHostPattern, 'host names, addresses or *.suffix').map(toHostName),
       trustedProxies: this.#list('TRUSTED_PROXIES', isNetwork, 'addresses or networks'),
       corsOrigins: this.#list('CORS_ORIGINS', isOrigin, 'origins such as https://app.example.com'),
-      tracesUrl: this.#httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', false),
+      tracesUrl: this.#tracesUrl(),
+      traceAttributes: this.#traceAttributes('OTEL_RESOURCE_ATTRIBUTES'),
+      traceRatio: this.#ratio('OTEL_TRACES_SAMPLER_ARG'),
       jwt: this.#rawEnv['CALLER_AUTH'] === 'jwt' ? this.#jwtConfig() : undefined,
     }
+  }
+
+  /** The URL for traces is used as it is, and the base URL with the path of traces (OTLP Exporter Configuration). */
+  #tracesUrl (): string {
+    const baseUrl = this.#httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', false)
+    const url = this.#httpUrl('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', false)
+    return url !== '' || baseUrl === '' ? url : `${baseUrl.replace(/\/$/, '')}/v1/traces`
+  }
+
+  /** Pairs of a name and a percent-encoded value (OpenTelemetry, Resource SDK). */
+  #traceAttributes (name: VariableName): Readonly<Record<string, string>> {
+    const pairs = this.#list(name, isResourceAttribute, 'pairs such as deployment.environment.name=production')
+    return Object.fromEntries(pairs.filter(isResourceAttribute).map(pair => {
+      const separator = pair.indexOf('=')
+      return [pair.slice(0, separator).trim(), decodeURIComponent(pair.slice(separator + 1).trim())]
+    }))
+  }
+
+  #ratio (name: VariableName): number {
+    const text = this.#text(name)
+    const ratio = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN
+    if (!(ratio <= 1)) this.#issues.push(`${name}: must be a number from 0 to 1`)
+    return ratio
   }
 
   #text (name: VariableName): string {
@@ -209,6 +237,16 @@ function isLoopback (hostname: string): boolean {
 /** A subtype, or a whole media type (RFC 7515 §4.1.9). */
 function isMediaType (text: string): boolean {
   return /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?$/.test(text)
+}
+
+function isResourceAttribute (text: string): boolean {
+  if (!/^[^=\s]+\s*=/.test(text)) return false
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isId (text: string): boolean {

@@ -10,15 +10,21 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
-  BasicTracerProvider, BatchSpanProcessor, type ReadableSpan, type SpanExporter
+  AlwaysOffSampler, AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor, ParentBasedSampler,
+  TraceIdRatioBasedSampler, type ReadableSpan, type Sampler, type SpanExporter,
 } from '@opentelemetry/sdk-trace-base'
 import type { FastifyRequest } from 'fastify'
+import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
+import type { ProxyConfig } from '../http/connection-pool.ts'
+import { isInNetworkOf } from '../http/no-proxy.ts'
 import type { Logger } from './logger.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
 import type { RequestEnd, RequestEndListener, RequestRecord, UpstreamRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
+
+type TracingConfig = NonNullable<Config['telemetry']['tracing']>
 
 /**
  * Creates and sends the spans. At most `limits.tracing.queueMax` wait to be sent, further ones are dropped; requests
@@ -29,15 +35,14 @@ export class RequestTracer implements RequestEndListener {
   readonly #tracer: Tracer
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
-  /** @param endpoint base URL of the receiver, as in `OTEL_EXPORTER_OTLP_ENDPOINT` */
-  constructor (endpoint: string, log: Logger) {
+  constructor ({ url, serviceName, attributes, sampler, ratio }: TracingConfig, proxy: ProxyConfig, log: Logger) {
     const { timeoutMs, queueMax } = limits.tracing
-    const url = `${endpoint.replace(/\/$/, '')}/v1/traces`
-    const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs }), log)
+    const httpAgentOptions = { keepAlive: true, proxyEnv: toProxyEnv(proxy, url) }
+    const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs, httpAgentOptions }), log)
     this.#provider = new BasicTracerProvider({
+      sampler: createSampler(sampler, ratio),
       resource: resourceFromAttributes({
-        'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'procore-bff',
-        'service.version': version,
+        'service.version': version, ...attributes, 'service.name': serviceName,
       }),
       spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: queueMax, exportTimeoutMillis: timeoutMs })],
     })
@@ -105,6 +110,23 @@ export class RequestTracer implements RequestEndListener {
     span.setAttributes({ 'http.request.method': method, 'http.response.status_code': status, 'error.type': errorType })
     if (errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(endedAtMs)
+  }
+}
+
+/** Settings of Node's agent. A receiver with an `http:` URL is reached directly, like all `http:` hosts. */
+function toProxyEnv ({ url, noProxy }: ProxyConfig, target: string): Record<string, string> {
+  return url.reveal() === '' || isInNetworkOf(noProxy, target) ? {} : { HTTPS_PROXY: url.reveal(), NO_PROXY: noProxy }
+}
+
+/** `OTEL_TRACES_SAMPLER`: a `parentbased` sampler follows the decision of the gateway's span, if there is one. */
+function createSampler (name: TracingConfig['sampler'], ratio: number): Sampler {
+  switch (name) {
+    case 'always_on': return new AlwaysOnSampler()
+    case 'always_off': return new AlwaysOffSampler()
+    case 'traceidratio': return new TraceIdRatioBasedSampler(ratio)
+    case 'parentbased_always_on': return new ParentBasedSampler({ root: new AlwaysOnSampler() })
+    case 'parentbased_always_off': return new ParentBasedSampler({ root: new AlwaysOffSampler() })
+    case 'parentbased_traceidratio': return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) })
   }
 }
 

@@ -81,7 +81,7 @@ const codesIn = (text: string) => [text, ...[...text.matchAll(/"code":"(\w+)"/g)
 const foreignVariables = [
   'HTTP_PROXY', 'REDIS_PASSWORD',
   'CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE',
-  'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'OTEL_SERVICE_NAME', 'OTEL_TRACES_SAMPLER',
+  'NODE_ENV', 'NODE_EXTRA_CA_CERTS',
 ]
 const variables = Object.keys(EnvSchema.properties)
 const knownVariables = new Set([
@@ -93,7 +93,6 @@ t.test('the environment is read in few files', async t => {
   t.strictSame(sources.filter(({ tree }) => tree.text.includes('process.env')).map(({ path }) => path), [
     'src/health/container-check.ts',
     'src/server/process.ts',
-    'src/telemetry/tracing.ts',
   ])
 })
 

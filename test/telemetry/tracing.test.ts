@@ -1,6 +1,7 @@
 // Tracing sends spans to an OTLP receiver, in the trace of the gateway. OpenTelemetry is not loaded if tracing is off.
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
@@ -144,6 +145,67 @@ t.test('a trace that the gateway does not sample is not recorded, but logged', a
   await service.app.fastify.close()
   t.strictSame(receiver.spans, [])
   t.ok(service.lines.some(({ msg, traceId: id }) => msg === 'request' && id === traceId), 'the log has its trace id')
+})
+
+t.test("the variables of OpenTelemetry's specification", async t => {
+  const start = async (t: Test, env: Record<string, string>) => {
+    const receiver = await startOtlpReceiver(t)
+    const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, ...env } })
+    await sendJson(service.usersUrl, { user: jane })
+    await sendJson(service.usersUrl, { user: jane }, { traceparent })
+    await service.app.fastify.close()
+    return receiver
+  }
+  await t.test('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is the whole URL and takes precedence', async t => {
+    const other = await startOtlpReceiver(t)
+    const receiver = await start(t, { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${other.url}/custom` })
+    t.strictSame([receiver.paths, other.paths], [new Set(), new Set(['/custom'])])
+  })
+  await t.test('OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES describe the service', async t => {
+    const attributes = 'service.name=other, deployment.environment.name=pre%2Dproduction'
+    const receiver = await start(t, { OTEL_SERVICE_NAME: 'directory', OTEL_RESOURCE_ATTRIBUTES: attributes })
+    t.match(receiver.resource, { 'service.name': 'directory', 'deployment.environment.name': 'pre-production' })
+  })
+  for (const env of [{ OTEL_SDK_DISABLED: 'true' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
+    await t.test(`${Object.entries(env).join()} turns traces off`, async t => {
+      t.strictSame((await start(t, env)).paths, new Set())
+    })
+  }
+  const samplers = [
+    { sampler: 'always_on', argument: '1', count: 2 },
+    { sampler: 'always_off', argument: '1', count: 0 },
+    { sampler: 'traceidratio', argument: '0', count: 0 },
+    { sampler: 'parentbased_always_on', argument: '1', count: 2 },
+    { sampler: 'parentbased_always_off', argument: '1', count: 1 },
+    { sampler: 'parentbased_traceidratio', argument: '0', count: 1 },
+  ]
+  for (const { sampler, argument, count } of samplers) {
+    await t.test(`${sampler} with ${argument} records ${count} of 2 requests, one of them sampled before`, async t => {
+      const { spans } = await start(t, { OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: argument })
+      t.equal(spans.filter(({ kind }) => kind === 2).length, count)
+    })
+  }
+})
+
+t.test('traces for an https receiver are sent through HTTPS_PROXY, unless NO_PROXY names it', async t => {
+  const targets: Array<string | undefined> = []
+  const proxy = createHttpServer().on('connect', ({ url }, socket) => {
+    targets.push(url)
+    socket.destroy()
+  })
+  const env = {
+    HTTPS_PROXY: `http://127.0.0.1:${await listen(t, proxy)}`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://127.0.0.1:1',
+  }
+  for (const noProxy of ['', '127.0.0.1', '127.0.0.0/8']) {
+    await t.test(`with NO_PROXY=${noProxy}`, async t => {
+      targets.length = 0
+      const service = await startService(t, { env: { ...env, NO_PROXY: noProxy } })
+      await sendJson(service.usersUrl, { user: jane })
+      await service.app.fastify.close()
+      t.equal(targets.includes('127.0.0.1:1'), noProxy === '')
+    })
+  }
 })
 
 t.test('a receiver that rejects spans is logged once, and no request fails', async t => {
