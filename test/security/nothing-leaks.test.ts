@@ -115,7 +115,7 @@ t.test('a printed configuration has no secrets, and they cannot be enumerated', 
     PROCORE_CLIENT_ID: 'zzclient',
     PROCORE_CLIENT_SECRET: 'zzsecret',
     HTTPS_PROXY: 'http://user:zzproxy@proxy:1',
-    REDIS_URL: 'redis://:zzredis@redis',
+    REDIS_URL: 'rediss://:zzredis@redis',
   })
   const { clientSecret } = config.procore
   t.notMatch(JSON.stringify(config), /zz/)
