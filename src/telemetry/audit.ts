@@ -72,6 +72,13 @@ export class Audit {
     this.#logs.auditLog.info(entry, event)
   }
 
+  /** Writes a line for which no space was reserved. If all space is reserved, the line is dropped and counted. */
+  writeUnreserved (entry: AuditEntry, event: AuditEvent): void {
+    if (!this.reserve()) return this.#logs.output.dropAuditLine()
+    this.write(entry, event)
+    this.release()
+  }
+
   /**
    * Returns the fingerprint of an identifier: a SHA-512/256 in base64url, 43 characters. It does not depend on upper
    * and lower case. Returns undefined for a value that is not a string.

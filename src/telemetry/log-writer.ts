@@ -13,11 +13,14 @@ export interface LogOutput extends Readonly<Record<LineKind, DestinationStream>>
   /** Characters that the buffer of the audit trail can still hold. */
   readonly auditCapacity: number
   readonly droppedLines: Readonly<Record<LineKind, number>>
+  /** Counts an audit line that is not written, because its space is reserved for other lines. */
+  dropAuditLine (): void
 }
 
 /** Returns an output that passes each line on at once. */
 export function unbufferedOutput (write: (line: string) => void): LogOutput {
-  return { log: { write }, audit: { write }, auditCapacity: Infinity, droppedLines: { log: 0, audit: 0 } }
+  const droppedLines = { log: 0, audit: 0 }
+  return { log: { write }, audit: { write }, auditCapacity: Infinity, droppedLines, dropAuditLine: () => {} }
 }
 
 type WriteCallback = (error: NodeJS.ErrnoException | null, bytesWritten: number) => void
@@ -69,6 +72,10 @@ export class LogWriter implements LogOutput {
 
   get droppedLines (): Record<LineKind, number> {
     return { log: this.log.droppedLines, audit: this.audit.droppedLines }
+  }
+
+  dropAuditLine (): void {
+    this.audit.drop()
   }
 
   /**
@@ -183,12 +190,16 @@ class LineBuffer implements DestinationStream {
 
   write (line: string): void {
     if (line.length > this.capacity) {
-      this.droppedLines++
-      this.#onDrop()
+      this.drop()
     } else {
       this.#text += line
       this.#onLine(this.#text.length)
     }
+  }
+
+  drop (): void {
+    this.droppedLines++
+    this.#onDrop()
   }
 
   take (): string {

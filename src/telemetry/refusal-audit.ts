@@ -18,8 +18,8 @@ export function createRefusalAudit (audit: Audit): RequestEndListener {
       if (!refusalCodes.has(code)) return
       const line = subject === undefined ? unauthenticated.take() : { omittedCount: 0 }
       // A refusal changes nothing, so it must not take the space that creates and changes need for their lines.
-      if (line === undefined || !audit.reserve()) return
-      audit.write({
+      if (line === undefined) return
+      audit.writeUnreserved({
         subject: subject ?? '',
         address: record.address,
         companyId: record.companyId,
@@ -31,7 +31,6 @@ export function createRefusalAudit (audit: Audit): RequestEndListener {
         traceId: record.traceId,
         omittedCount: line.omittedCount === 0 ? undefined : line.omittedCount,
       }, 'refuse')
-      audit.release()
     },
   }
 }

@@ -3,6 +3,7 @@ import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { createLogs } from '../../src/telemetry/logger.ts'
 import { LogWriter, type LogTarget } from '../../src/telemetry/log-writer.ts'
+import { startIssuer } from '../helpers/issuer.ts'
 import { parseSamples } from '../helpers/prometheus-samples.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
@@ -121,11 +122,21 @@ t.test('while the reader is stalled and the audit buffer is full, creates are re
   const refused = await createUser(usersUrl, created)
   t.match(refused, { status: 503, json: { code: 'overloaded', outcome: 'not_sent' }, headers: { 'retry-after': '1' } })
   t.equal(emulator.apiRequests.length, sentCount)
-  t.equal((await send(usersUrl, { method: 'GET' })).status, 200, 'a request without an audit line is served')
+  t.match(await send(usersUrl, { method: 'GET' }), { status: 503, json: { code: 'overloaded' } })
+  const tradesUrl = usersUrl.replace(/users$/, 'trades')
+  t.equal((await send(tradesUrl, { method: 'GET' })).status, 200, 'a request without an audit line is served')
   target.capacity = Infinity
   await waitUntil(() => target.text.includes('"name":"audit"'))
   t.equal((await createUser(usersUrl, created)).status, 201)
   await waitUntil(() => lines(target.text).filter(line => line.includes('"name":"audit"')).length === created + 1)
+})
+
+t.test('while the audit buffer is full, the lines of refused callers are dropped and counted', async t => {
+  const issuer = await startIssuer(t)
+  const logOutput = new LogWriter(new LimitedTarget(0, 'EAGAIN'), limits.log.auditLineLength)
+  const { usersUrl } = await startService(t, { logOutput, env: issuer.env })
+  for (let index = 0; index < 4; index++) t.equal((await createUser(usersUrl, index)).status, 401)
+  await waitUntil(() => logOutput.droppedLines.audit === 3)
 })
 
 t.test('where stdout fails, creates proceed, and a metric counts the lost audit lines', async t => {
