@@ -117,34 +117,37 @@ const jsonType: BodyType = { kind: 'json' }
 function parseContentType (headers: IncomingHttpHeaders): BodyType {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
-    throw unsupportedMediaType('The body must not have a Content-Encoding.')
+    throw new Problem('unsupported_media_type', 'The body must not have a Content-Encoding.')
   }
   const contentType = headers['content-type']
   if (contentType === 'application/json') return jsonType
-  if (contentType === undefined) throw unsupportedMediaType('Send application/json or multipart/form-data.')
+  if (contentType === undefined) throw unsupportedMediaType('The request has no Content-Type.')
   const isForm = /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType)
   const mediaType = parseParameters(contentType, true)
   if (mediaType === undefined) {
     throw isForm
-      ? malformedForm('The parameters of the content type are invalid.')
+      ? malformedForm('The content type has an invalid or repeated parameter.')
       : unsupportedMediaType('The content type is invalid.')
   }
+  const isJson = mediaType.value === 'application/json'
+  if (!isJson && !isForm) throw unsupportedMediaType('The content type is not supported.')
   const charset = parseCharset(mediaType.parameters.get('charset') ?? 'utf-8')
-  if (charset !== 'utf-8') throw unsupportedMediaType('The charset of the content type must be UTF-8 or US-ASCII.')
-  if (mediaType.value === 'application/json') return jsonType
-  if (mediaType.value === 'multipart/form-data') {
-    return { kind: 'multipart', boundary: parseBoundary(mediaType.parameters.get('boundary')) }
+  if (charset !== 'utf-8') {
+    throw new Problem('unsupported_media_type', 'The charset of the content type must be UTF-8 or US-ASCII.')
   }
-  throw unsupportedMediaType('Send application/json or multipart/form-data.')
+  return isJson ? jsonType : { kind: 'multipart', boundary: parseBoundary(mediaType.parameters.get('boundary')) }
 }
 
 /** Validates a boundary by RFC 2046 §5.1.1: 1 to 70 characters of a set, and the last one is not a space. */
 function parseBoundary (boundary: string | undefined): string {
-  if (boundary === undefined) throw malformedForm('The content type has no boundary.')
+  if (boundary === undefined) {
+    throw malformedForm('The content type has no boundary. The library that writes the form should set it.')
+  }
   if (!/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) {
     throw malformedForm('The boundary of the content type is invalid (RFC 2046, section 5.1.1).')
   }
   return boundary
 }
 
-const unsupportedMediaType = (detail: string) => new Problem('unsupported_media_type', detail)
+const unsupportedMediaType = (fault: string) =>
+  new Problem('unsupported_media_type', `${fault} Send application/json or multipart/form-data.`)

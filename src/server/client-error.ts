@@ -12,6 +12,7 @@ import type { InFlightRequest, InFlightRequests } from './in-flight.ts'
 import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { sendProblem } from './error-handler.ts'
+import { invalidEncodingDetail } from './request-guards.ts'
 import { getRequestId } from './request-id.ts'
 
 /**
@@ -24,7 +25,8 @@ export function handleFrameworkError (
   reply: FastifyReply
 ): UnparsedRequest {
   const status = error.statusCode === 414 ? 414 : 400
-  const problem = new Problem('bad_request', 'The URL is not valid.', { status, headers: { connection: 'close' } })
+  const detail = status === 414 ? 'A segment of the path is too long.' : invalidEncodingDetail
+  const problem = new Problem('bad_request', detail, { status, headers: { connection: 'close' } })
   const { method, id } = request
   // Fastify creates such a request without the decorators.
   request.inFlight = null
@@ -121,7 +123,8 @@ function clientErrorProblem (code: string | undefined): Problem {
     return new Problem('request_timeout', 'The request did not arrive in time.', { headers })
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return new Problem('bad_request', 'The headers are too large.', { status: 431, headers })
+    const detail = `The headers are larger than ${limits.server.headersMaxBytes} bytes.`
+    return new Problem('bad_request', detail, { status: 431, headers })
   }
   return new Problem('bad_request', 'The request is not valid HTTP.', { headers })
 }

@@ -32,8 +32,9 @@ export class AllowedMethods {
     const paths = [...this.#methodsByUrl]
     const usedMethods = paths.reduce((all, [, methods]) => all.union(methods), new Set<string>())
     for (const [url, methods] of paths) {
-      const headers = { allow: [...methods].join(', ') }
-      const problem = new Problem('method_not_allowed', 'The route does not support this method.', { headers })
+      const allow = [...methods].join(', ')
+      const detail = `The route does not support this method. It supports ${allow}.`
+      const problem = new Problem('method_not_allowed', detail, { headers: { allow } })
       this.#problems.on('GET', url, () => {}, problem)
       app.route({
         method: [...usedMethods.difference(methods)],

@@ -32,14 +32,15 @@ type RequestHead = Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url' | 'htt
  */
 function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHead): Problem | undefined {
   // Node's parser also accepts the versions 0.9 and 2.0, which have other rules.
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') return badRequest('The HTTP version is not supported.')
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return badRequest('The HTTP version is not supported. Use 1.1.')
   if (httpVersion === '1.1' && headers.host === undefined) return badRequest('The request has no Host header.')
   if (rawHeaders.length > limits.server.headersMaxCount * 2) {
-    return badRequest('The request has too many headers.', { status: 431 })
+    return badRequest(`The request has more than ${limits.server.headersMaxCount} headers.`, { status: 431 })
   }
-  const isValidHost = headers.host === undefined || /^[\w.:[\]-]*$/.test(headers.host)
-  if (hasDuplicateSingletonField(rawHeaders) || !isValidHost) {
-    return badRequest('Host, Authorization or Content-Type is duplicated or not valid.')
+  const duplicate = findDuplicateSingletonField(rawHeaders)
+  if (duplicate !== undefined) return badRequest(`The request has more than one ${duplicate} header.`)
+  if (headers.host !== undefined && !/^[\w.:[\]-]*$/.test(headers.host)) {
+    return badRequest('The Host header is not a valid host name or address.')
   }
   const transferCoding = headers['transfer-encoding']
   // RFC 9112 §6.1: HTTP/1.0 has no transfer codings, so an HTTP/1.0 proxy may have framed the body otherwise.
@@ -50,22 +51,26 @@ function checkRequestHead ({ rawHeaders, headers, url, httpVersion }: RequestHea
   if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') {
     return badRequest('The only supported transfer coding is chunked.')
   }
-  return isValidTarget(url ?? '') ? undefined : badRequest('The URL is not valid.')
+  const fault = findTargetFault(url ?? '')
+  return fault === undefined ? undefined : badRequest(fault)
 }
 
 /**
  * RFC 9112 §3.2: a request target has no fragment. RFC 3986 §2.5: its percent-encoded octets are UTF-8. Fastify checks
  * the path only, and its parser of queries keeps octets that it cannot decode.
  */
-function isValidTarget (url: string): boolean {
-  if (url.includes('#')) return false
+function findTargetFault (url: string): string | undefined {
+  if (url.includes('#')) return 'The URL must not have a fragment.'
   try {
     if (url.includes('%')) decodeURIComponent(url)
-    return true
+    return undefined
   } catch {
-    return false
+    return invalidEncodingDetail
   }
 }
+
+/** Detail of a URL whose percent-encoding cannot be decoded. */
+export const invalidEncodingDetail = 'The percent-encoding of the URL is invalid or not UTF-8.'
 
 /**
  * The connection closes, because another parser on the way may have found a different end of the request (RFC 9112
@@ -83,15 +88,15 @@ const singletonFields = new Set(['host', 'authorization', 'content-type'])
 
 const singletonFieldLengths = new Set([...singletonFields].map(name => name.length))
 
-function hasDuplicateSingletonField (rawHeaders: readonly string[]): boolean {
+function findDuplicateSingletonField (rawHeaders: readonly string[]): string | undefined {
   const seen: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const header = rawHeaders[index] ?? ''
     if (!singletonFieldLengths.has(header.length)) continue
     const name = header.toLowerCase()
     if (!singletonFields.has(name)) continue
-    if (seen.includes(name)) return true
+    if (seen.includes(name)) return header
     seen.push(name)
   }
-  return false
+  return undefined
 }

@@ -161,7 +161,80 @@ t.test('a refused part is named, and the message says what is wrong', async t =>
     {
       name: 'a form whose last part has no end of its headers',
       body: valid.replace('\r\n\r\njane', '\r\njane'),
-      detail: 'The form is incomplete: no empty line follows the headers of part 2.',
+      detail: 'Part 2 has no empty line after its headers.',
+    },
+    {
+      name: 'a form whose last delimiter follows a line feed, with lines after it',
+      body: `${valid.replace(`\r\n--${boundary}--`, `\n--${boundary}--`)}\r\n\r\n\r\n`,
+      detail: 'The form is incomplete: its last delimiter does not follow CR LF.',
+    },
+    {
+      name: 'a form whose last delimiter is like the others',
+      body: valid.replace(`--${boundary}--\r\n`, `--${boundary}\r\n`),
+      detail: 'The form is incomplete: its last delimiter is not followed by two hyphens.',
+    },
+    { name: 'an empty form', body: '', detail: 'The form is incomplete: it is empty.' },
+    {
+      name: 'a part without headers',
+      body: valid.replace(/Content-Disposition: [^\r]*email_address.*\r\n/, ''),
+      detail: 'Part 2 has no headers.',
+    },
+    {
+      name: 'a part whose headers end in LF',
+      body: formOf(0, part(`${disposition('name="user[city]"')}\n\nx\r\nA: b`, 'x')),
+      detail: 'Part 3 (user[city]) has a header line that does not end in CR LF.',
+    },
+    {
+      name: 'a part of an earlier form whose headers end in LF',
+      body: valid.replace('name="user[last_name]"\r\n\r\n', 'name="user[last_name]"\n\n'),
+      detail: 'Part 1 has header lines that end in LF instead of CR LF.',
+    },
+    {
+      name: 'a large avatar whose headers end in LF',
+      body: Buffer.concat([
+        Buffer.from(`--${boundary}\r\n${avatarHeaders('filename="a.png"')}\n\n`), Buffer.alloc(20_000, 'x'),
+      ]),
+      detail: 'Part 1 has header lines that end in LF instead of CR LF.',
+    },
+    {
+      name: 'a header on two lines',
+      body: formOf(0, part('Content-Disposition: form-data;\r\n name="user[city]"', 'x')),
+      detail: 'Part 3 (user[city]) has a header that continues on a second line.',
+    },
+    {
+      name: 'a header line without a colon',
+      body: formOf(0, part(`${disposition('name="user[city]"')}\r\nContent-Type text/plain`, 'x')),
+      detail: 'Part 3 (user[city]) has a header line without a colon.',
+    },
+    {
+      name: 'a header name with a space',
+      body: formOf(0, part(`${disposition('name="user[city]"')}\r\nContent Type: text/plain`, 'x')),
+      detail: 'Part 3 (user[city]) has a header with an invalid name or a control character.',
+    },
+    {
+      name: 'two headers of one name',
+      body: formOf(0, part(`${disposition('name="user[city]"')}\r\nContent-Type: a/b\r\ncontent-type: a/b`, 'x')),
+      detail: 'Part 3 (user[city]) has two content-type headers.',
+    },
+    {
+      name: 'a part without a name',
+      body: formOf(0, part(disposition('filename="a.png"'), 'x')),
+      detail: 'Part 3 has no name in its Content-Disposition header.',
+    },
+    {
+      name: 'a part with two names',
+      body: formOf(0, part(disposition('name="user[city]"; name="user[zip]"'), 'x')),
+      detail: 'Part 3 (user[city]) has a Content-Disposition header with an invalid or repeated parameter.',
+    },
+    {
+      name: 'a large form with another boundary',
+      body: Buffer.concat([Buffer.from('--other\r\n'), Buffer.alloc(20_000, 'x')]),
+      detail: 'The boundary of the content type is not in the first 16384 bytes of the form, after CR LF.',
+    },
+    {
+      name: 'a large epilogue',
+      body: Buffer.concat([Buffer.from(valid), Buffer.alloc(20_000, 'x')]),
+      detail: 'The form has more than 16384 bytes after its last delimiter.',
     },
     {
       name: 'a form with another boundary',

@@ -1,3 +1,4 @@
+import type { Problem } from '../../server/problem.ts'
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import { describePart, malformedForm } from './part-headers.ts'
 
@@ -20,6 +21,8 @@ export interface MultipartLimits {
 
 const lineBreak = Buffer.from('\r\n')
 const headersEnd = Buffer.from('\r\n\r\n')
+/** The end of headers whose lines end in LF only. */
+const invalidHeadersEnd = '\n\n'
 const delimiterStart = Buffer.from('\r\n--')
 /** Most matches of `delimiterStart` in a chunk that are not delimiters, before the whole delimiter is searched for. */
 const partialMatchesMax = 8
@@ -28,6 +31,8 @@ const space = 0x20
 const tab = 0x09
 /** Longest white space after a delimiter (RFC 2046 §5.1.1: transport padding). */
 const paddingMaxBytes = 256
+/** Bytes after the last delimiter of an incomplete form among which the delimiter is still found. */
+const endMaxBytes = 256
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
 /** Copies a part of a chunk, so that the whole chunk does not stay in memory. */
@@ -93,17 +98,23 @@ export class MultipartParser {
 
   /** Copies the last bytes, which `#findMissing` needs. */
   #keepEnd (chunk: Buffer): void {
-    // The end of a delimiter: two hyphens and a line break.
-    const bytes = this.#delimiter.length + 4
+    const bytes = this.#delimiter.length + endMaxBytes
     const joined = chunk.length < bytes ? Buffer.concat([this.#lastBytes, chunk]) : chunk
     this.#lastBytes = Buffer.from(joined.subarray(-bytes))
   }
 
   #findMissing (state: Exclude<State, 'epilogue'>): string {
     if (state === 'delimiter') return 'its last delimiter is not followed by CR LF or two hyphens.'
-    if (state === 'headers') return `no empty line follows the headers of part ${this.#parts}.`
+    if (state === 'headers') {
+      const hasHeaders = this.#pending.length > 0
+      if (hasHeaders) throw this.#headersProblem(this.#pending, 'has no empty line after its headers')
+      return 'its last delimiter is not followed by two hyphens.'
+    }
+    if (this.#lastBytes.length === 0) return 'it is empty.'
     const hyphensAndBoundary = this.#delimiter.subarray(lineBreak.length)
-    if (this.#lastBytes.includes(hyphensAndBoundary)) return 'its last delimiter does not follow CR LF.'
+    const index = this.#lastBytes.lastIndexOf(hyphensAndBoundary)
+    const isDelimiter = this.#lastBytes.lastIndexOf(this.#delimiter) === index - lineBreak.length
+    if (index >= lineBreak.length && !isDelimiter) return 'its last delimiter does not follow CR LF.'
     return state === 'preamble'
       ? 'it does not contain the boundary of the content type after CR LF.'
       : 'its last delimiter is missing.'
@@ -246,9 +257,12 @@ export class MultipartParser {
     const block = pending.length === 0
       ? chunk
       : Buffer.concat([pending, chunk.subarray(0, partHeadersMaxBytes + headersEnd.length)])
+    if (block.subarray(0, lineBreak.length).equals(lineBreak)) {
+      throw malformedForm(`${describePart(this.#parts)} has no headers.`)
+    }
     const index = block.indexOf(headersEnd, Math.max(0, pending.length - headersEnd.length))
     if (index > partHeadersMaxBytes || (index < 0 && block.length > partHeadersMaxBytes)) {
-      throw malformedForm(`${describePart(this.#parts)} has headers of more than ${partHeadersMaxBytes} bytes.`)
+      throw this.#headersProblem(block, `has headers of more than ${partHeadersMaxBytes} bytes`)
     }
     if (index < 0) {
       this.#pending = pending.length === 0 ? copyBytes(block) : block
@@ -256,7 +270,7 @@ export class MultipartParser {
     }
     // A parser that reads line by line would treat a delimiter in the headers as one.
     if (Buffer.concat([lineBreak, block.subarray(0, index)]).includes(this.#delimiter)) {
-      throw malformedForm(`${describePart(this.#parts)} has the boundary in its headers.`)
+      throw this.#headersProblem(block.subarray(0, index), 'has the boundary in its headers')
     }
     this.#state = 'data'
     this.#setPending(lineBreak, lineBreak.length)
@@ -264,11 +278,19 @@ export class MultipartParser {
     return chunk.subarray(index + headersEnd.length - pending.length)
   }
 
+  /** Headers whose lines end in LF seem not to end, and other faults follow from that. */
+  #headersProblem (block: Buffer, fault: string): Problem {
+    const reason = block.includes(invalidHeadersEnd) ? 'has header lines that end in LF instead of CR LF' : fault
+    return malformedForm(`${describePart(this.#parts)} ${reason}.`)
+  }
+
   #countPreamble (bytes: number): void {
+    const { preambleMaxBytes } = this.#limits
     this.#preambleBytes += bytes
-    if (this.#preambleBytes > this.#limits.preambleMaxBytes) {
-      throw malformedForm('The form has too much data before its first part or after its last part.')
-    }
+    if (this.#preambleBytes <= preambleMaxBytes) return
+    throw malformedForm(this.#state === 'preamble'
+      ? `The boundary of the content type is not in the first ${preambleMaxBytes} bytes of the form, after CR LF.`
+      : `The form has more than ${preambleMaxBytes} bytes after its last delimiter.`)
   }
 }
 

@@ -58,11 +58,18 @@ function parseHeaderLines (block: string, part: string): Map<string, string> {
   for (const line of block.split('\r\n')) {
     const match = headerLinePattern.exec(line)
     const name = match?.[1]?.toLowerCase()
-    if (name === undefined || match?.[2] === undefined) throw malformedForm(`${part} has an invalid header line.`)
-    if (headers.has(name)) throw malformedForm(`${part} has two headers of the same name.`)
+    if (name === undefined || match?.[2] === undefined) throw malformedForm(`${part} has ${describeInvalidLine(line)}.`)
+    if (headers.has(name)) throw malformedForm(`${part} has two ${name} headers.`)
     headers.set(name, match[2])
   }
   return headers
+}
+
+function describeInvalidLine (line: string): string {
+  if (line.includes('\n') || line.includes('\r')) return 'a header line that does not end in CR LF'
+  if (line.startsWith(' ') || line.startsWith('\t')) return 'a header that continues on a second line'
+  if (!line.includes(':')) return 'a header line without a colon'
+  return 'a header with an invalid name or a control character'
 }
 
 function parseDisposition (text: string, part: string): Pick<PartHeaders, 'name' | 'fileName'> {
@@ -70,9 +77,10 @@ function parseDisposition (text: string, part: string): Pick<PartHeaders, 'name'
   const name = disposition?.parameters.get('name')
   // Some parsers ignore a part if its last parameter is empty.
   const endsWithEmptyParameter = text.trimEnd().endsWith(';')
-  if (disposition === undefined || name === undefined || endsWithEmptyParameter) {
-    throw malformedForm(`${part} has an invalid Content-Disposition header.`)
+  if (disposition === undefined || endsWithEmptyParameter) {
+    throw malformedForm(`${part} has a Content-Disposition header with an invalid or repeated parameter.`)
   }
+  if (name === undefined) throw malformedForm(`${part} has no name in its Content-Disposition header.`)
   const fileName = findFileName(disposition.parameters)
   // Some clients send files as attachments (RFC 2183 §2.2).
   const isExpected = disposition.value === 'form-data' || (disposition.value === 'attachment' && fileName !== 'none')

@@ -50,16 +50,16 @@ function describeEmail (value: string): string {
 }
 
 function describeCountry (value: string): string {
-  if (countryCodes.has(value.toUpperCase())) return 'must be in upper case'
-  if (value === 'UK') return 'must be GB for the United Kingdom: UK is not an ISO 3166-1 alpha-2 code'
+  if (/^[a-z]{2}$/i.test(value) && countryCodes.has(value.toUpperCase())) return 'must be in upper case'
+  if (value.toUpperCase() === 'UK') return 'must be GB for the United Kingdom: UK is not an ISO 3166-1 alpha-2 code'
   return /^[A-Z]{2}$/.test(value)
     ? 'must be an ISO 3166-1 alpha-2 code that is currently assigned'
     : 'must be an ISO 3166-1 alpha-2 code: two capital letters'
 }
 
 function describeSubdivision (value: string): string {
-  if (subdivisionCodes.has(value.toUpperCase())) return 'must be in upper case'
-  if (subdivisionCodes.has(value.slice(value.indexOf('-') + 1))) return 'must be without the country and the hyphen'
+  if (/^[a-z0-9]+$/i.test(value) && subdivisionCodes.has(value.toUpperCase())) return 'must be in upper case'
+  if (/^[a-z]{2}-/i.test(value) && subdivisionCodes.has(value.slice(3).toUpperCase())) return 'must be without the country and the hyphen'
   return 'must be the part after the hyphen of an ISO 3166-2 code'
 }
 
@@ -69,6 +69,7 @@ function describeDateRange (value: string): string {
   const end = ends.find(end => !isDateTime(end)) ?? ''
   if (/\.\d{7}/.test(end)) return 'must have at most six digits after the decimal point of the seconds'
   if (/^\d{4}-\d\d-\d\d/.test(end) && !isDateTime(end.slice(0, 10))) return 'must contain only dates that exist'
+  if (/^.{10}T\d\d:\d\d:\d\d/.test(end) && !isDateTime(end.slice(0, 19))) return 'must contain only times that exist'
   return 'must be YYYY-MM-DD or YYYY-MM-DDThh:mm:ss, with an optional fraction and offset, or two of them separated ' +
     'by `...`'
 }

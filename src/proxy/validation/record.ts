@@ -149,7 +149,7 @@ export class RecordValidator {
   addUnknownField (path: readonly string[], field: string): void {
     const { pointer, field: shownField, message } = this.#describeUnknownField(path, field)
     const { unknown } = this.#errors ??= this.#startErrors()
-    if (unknown.length >= errorsMax || unknown.some(error => error.pointer === pointer)) return
+    if (unknown.length > errorsMax || unknown.some(error => error.pointer === pointer)) return
     unknown.push({
       in: this.compiled.location,
       pointer: copyText(pointer),
@@ -232,10 +232,12 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
   if (!validators.some(validator => validator.hasErrors)) return undefined
   const known = validators.flatMap(validator => validator.knownErrors)
   const unknown = validators.flatMap(validator => validator.unknownFieldErrors)
-  const errors = [...known, ...unknown].slice(0, errorsMax)
-  if (errors.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
-  const count = errors.length === 1 ? 'one error' : `${errors.length} errors`
-  return new Problem('validation_failed', `The request has ${count} and was not carried out.`, { errors })
+  const all = [...known, ...unknown]
+  if (all.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
+  const errors = all.slice(0, errorsMax)
+  const count = all.length === 1 ? 'one error' : `${errors.length} errors`
+  const prefix = all.length > errorsMax ? 'more than ' : ''
+  return new Problem('validation_failed', `The request has ${prefix}${count} and was not carried out.`, { errors })
 }
 
 function validateNull ({ required, nullMeaning }: CompiledField): Violation | undefined {
