@@ -46,6 +46,7 @@ t.test('a caller that only reads leaves the last fifth of a window to creates', 
   t.match(refusal, { status: 429, code: 'procore_rate_limited', detail: /reserved for creates/ })
   for (let index = 0; index < 4; index++) t.equal((await create(service, 'a')).status, 201)
   t.match(await create(service, 'a'), { status: 429 })
+  t.match((await list(service, 'a')).json, { status: 429, detail: /is exhausted/ }, 'nothing is left that is reserved')
 })
 
 t.test('concurrent reads leave the last fifth of a window to creates', async t => {

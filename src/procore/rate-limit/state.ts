@@ -101,8 +101,10 @@ export function restrict (
   if (!isRead) return undefined
   let exhaustedUntilMs = 0
   let saturatedUntilMs = 0
+  // An exhausted window delays all requests.
+  const usable = windows.filter(({ remaining }) => remaining > 0)
   const hour = remainingInHour(usage, windows, nowMs)
-  for (const { remaining, limit, resetAtMs } of hour === undefined ? windows : [...windows, hour]) {
+  for (const { remaining, limit, resetAtMs } of hour === undefined ? usable : [...usable, hour]) {
     if (resetAtMs <= nowMs) continue
     const available = remaining - Math.floor((limit ?? 0) * limits.rateLimit.reservedShare)
     if (available <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
