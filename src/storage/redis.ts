@@ -41,12 +41,14 @@ const probesPerConnection = 5
 export const redisKeyPrefix = 'procore-bff:'
 
 /**
- * A call times out after `limits.redis.timeoutMs`, and at most `limits.redis.callsMax` are in flight. A failed call
- * throws `StoreUnavailableError` and is not retried.
+ * A call times out after `timeoutMs`, and at most `limits.redis.callsMax` are in flight. A failed call throws
+ * `StoreUnavailableError` and is not retried.
  */
 export class RedisConnection {
   readonly #client: Redis
   readonly #log: Logger
+  /** Time limit of a call. Tests raise it, because calls are slow on a busy machine. */
+  timeoutMs: number = limits.redis.timeoutMs
   /** Up if the last call or probe succeeded. */
   readonly status = new DependencyStatus()
   readonly #recoveryListeners = new Set<() => void>()
@@ -132,7 +134,7 @@ export class RedisConnection {
     this.#inFlight++
     this.counts.calls++
     try {
-      return await withTimeout(call(this.#client))
+      return await withTimeout(call(this.#client), this.timeoutMs)
     } catch (error) {
       this.counts.failures++
       this.#markDown(error)
@@ -181,7 +183,7 @@ export class RedisConnection {
 
   /** Resolves when no call is in flight, at the latest after the timeout of a call. */
   async waitUntilIdle (): Promise<void> {
-    const deadlineMs = monotonicNowMs() + limits.redis.timeoutMs
+    const deadlineMs = monotonicNowMs() + this.timeoutMs
     while (this.#inFlight > 0 && monotonicNowMs() < deadlineMs) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
@@ -244,7 +246,7 @@ export class RedisConnection {
     if (this.#closed || this.isUp) return
     try {
       await this.#waitUntilConnected()
-      await withTimeout(this.#client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000))
+      await withTimeout(this.#client.set(`${redisKeyPrefix}probe`, '1', 'PX', 10_000), this.timeoutMs)
       await this.#checkEviction()
     } catch (error) {
       this.#markDown(error)
@@ -274,7 +276,7 @@ export class RedisConnection {
   async #checkEviction (): Promise<void> {
     if (this.#isEvictionChecked) return
     this.#isEvictionChecked = true
-    const memory = await withTimeout(this.#client.info('memory')).catch(() => '')
+    const memory = await withTimeout(this.#client.info('memory'), this.timeoutMs).catch(() => '')
     const policy = /^maxmemory_policy:([\w-]+)/m.exec(memory)?.[1]
     this.status.warning = policy === 'noeviction' ? undefined : evictionWarning(policy)
     if (this.status.warning !== undefined) this.#log.error({ policy }, this.status.warning)
@@ -297,7 +299,7 @@ class CallTimeoutError extends Error {
  * effect one `setImmediate` later, since the event loop runs timers before it reads sockets. `commandTimeout` of
  * ioredis does not do this.
  */
-function withTimeout<T> (call: Promise<T>, timeoutMs: number = limits.redis.timeoutMs): Promise<T> {
+function withTimeout<T> (call: Promise<T>, timeoutMs: number): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const timer = setTimeout(() => setImmediate(() => reject(new CallTimeoutError('Command timed out'))), timeoutMs)
   call.then(resolve, reject).finally(() => clearTimeout(timer))
