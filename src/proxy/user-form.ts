@@ -32,9 +32,9 @@ type Section = ListSection | AbortReason
 /** Procore's response to one query, or the reason why there is none. */
 type Page = UpstreamSuccess | AbortReason
 
-/** A form, and the responses that it was built from. */
+/** A form, and the parts that it was built from. */
 interface BuiltForm {
-  pageBodies: readonly Buffer[]
+  parts: ReadonlyArray<ReturnType<typeof toPart>>
   success: UpstreamSuccess
 }
 
@@ -80,17 +80,17 @@ export class UserFormBuilder {
   async build (request: EndpointRequest): Promise<UpstreamResult> {
     const pagesByList = await this.#fetchLists(request)
     const pages = pagesByList.flat()
-    const pageBodies = pages.flatMap(page => page instanceof Error ? [] : [page.body])
-    const [firstBody] = pageBodies
-    if (firstBody === undefined || pageBodies.length < pages.length) return this.#assemble(pagesByList, request)
+    const parts = pages.map(toPart)
+    const firstBody = parts.find((part): part is Buffer => Buffer.isBuffer(part))
+    if (firstBody === undefined || parts.includes(undefined)) return this.#assemble(pagesByList, request)
     const built = this.#builtForms.get(firstBody)
-    if (built !== undefined && built.pageBodies.every((body, index) => body === pageBodies[index])) {
+    if (built !== undefined && built.parts.every((part, index) => part === parts[index])) {
       const cacheInfo = oldestCacheInfo(pages)
       request.record.cache = cacheInfo.cacheStatus
       return { ...built.success, cacheInfo }
     }
     const result = this.#assemble(pagesByList, request)
-    if (result.kind === 'success') this.#builtForms.set(firstBody, { pageBodies, success: result })
+    if (result.kind === 'success') this.#builtForms.set(firstBody, { parts, success: result })
     return result
   }
 
@@ -165,6 +165,15 @@ export class UserFormBuilder {
       cacheInfo,
     }
   }
+}
+
+/**
+ * Returns what a response adds to the form, for comparison: the cached buffer, or the text of a problem, because a list
+ * may be missing for ever. Undefined if the caller left.
+ */
+function toPart (page: Page): Buffer | string | undefined {
+  if (page instanceof Problem) return `${page.code}: ${page.message}`
+  return page instanceof Error ? undefined : page.body
 }
 
 /** Merges all queries of one list by id. If one query fails, the list fails. */

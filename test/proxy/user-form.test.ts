@@ -1,5 +1,5 @@
 // The metadata of a create-user screen in one response: schema, pick-lists, required fields, countries, avatar limits.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { listCountries } from '../../src/endpoints/iso-3166.ts'
 import { limits } from '../../src/config/limits.ts'
@@ -111,12 +111,17 @@ t.test('a matching strong ETag saves the transfer, and changes with the content'
   t.not(second.headers['etag'], etag)
 })
 
-t.test('the metadata is serialized once for the same responses, also for a 304', async t => {
-  const { usersUrl } = await startService(t)
+/** Returns a function that counts the forms that were serialized since its last call. */
+function captureForms (t: Test): () => number {
   const calls = t.capture(JSON, 'stringify', JSON.stringify)
-  const countForms = () => calls().filter(({ args: [value] }) => {
+  return () => calls().filter(({ args: [value] }) => {
     return typeof value === 'object' && value !== null && 'pick_lists' in value
   }).length
+}
+
+t.test('the metadata is serialized once for the same responses, also for a 304', async t => {
+  const { usersUrl } = await startService(t)
+  const countForms = captureForms(t)
   const { headers, text } = await get(`${usersUrl}/form`)
   t.equal(countForms(), 1)
   const second = await get(`${usersUrl}/form`)
@@ -124,6 +129,15 @@ t.test('the metadata is serialized once for the same responses, also for a 304',
   const ifNoneMatch = { 'if-none-match': String(headers.etag) }
   t.equal((await send(`${usersUrl}/form`, { method: 'GET', headers: ifNoneMatch })).status, 304)
   t.equal(countForms(), 0)
+})
+
+t.test('the metadata is serialized once while the same list is missing for the same reason', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'status', status: 403, body: '{}', path: '/rest/v1.0/vendors', rate: 1 })
+  const countForms = captureForms(t)
+  const { text } = await get(`${usersUrl}/form`)
+  t.match(await get(`${usersUrl}/form`), { status: 200, text, json: { problems: { vendors: {} } } })
+  t.equal(countForms(), 1)
 })
 
 t.test('the failure of one list is reported beside the others, and the failure of all is a problem', async t => {
