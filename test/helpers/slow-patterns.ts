@@ -24,6 +24,7 @@ export const examples: readonly string[] = [
   '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01-extra', 'https://example.com/', 'procore_rejected', 'Sun',
   'a b_c', 'a%5Bb%5D', 'jane.doe@mail.example.com', 'NSW', '0000',
   'HTTP/1.1 100 ', 'example.com.', 'US', 'utf-8\'en\'', 'us-ca', '2026-01-02T03:04:05.1234567Z',
+  '1.2.3.4:80', '::ffff:1.2.3.4', 'maxmemory_policy:noeviction', 'jane@localhost',
 ]
 
 /** Returns the patterns of the service and the client. Those of settings are left out: settings are not hostile. */

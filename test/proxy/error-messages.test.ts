@@ -57,6 +57,12 @@ t.test('the message says what is wrong with a value of JSON', async t => {
     { field: 'email_address', value: 'jane', rule: 'format', message: 'must be an e-mail address' },
     {
       field: 'email_address',
+      value: 'jane@localhost',
+      rule: 'format',
+      message: 'must be an e-mail address with a whole domain name, such as example.com',
+    },
+    {
+      field: 'email_address',
       value: 'jané@example.com',
       rule: 'format',
       message: 'must be an e-mail address in ASCII',

@@ -28,6 +28,9 @@ t.test('a text is decoded by the charset of its part', async t => {
     { name: 'ISO-8859-1', part: city('text/plain; charset=ISO-8859-1', latin1), value: 'Zürich' },
     { name: 'latin1', part: city('text/plain; charset="latin1"', latin1), value: 'Zürich' },
     { name: 'Windows-1252', part: city('text/plain; charset=windows-1252', Buffer.from([0x80, 0xfc])), value: '€ü' },
+    { name: 'ISO8859_1', part: city('text/plain; charset=ISO8859_1', latin1), value: 'Zürich' },
+    { name: 'ISO_8859-1', part: city('text/plain; charset=ISO_8859-1', latin1), value: 'Zürich' },
+    { name: 'ANSI_X3.4-1968', part: city('text/plain; charset=ANSI_X3.4-1968', Buffer.from('Bern')), value: 'Bern' },
     { name: 'US-ASCII', part: city('text/plain; charset=US-ASCII', Buffer.from('Bern')), value: 'Bern' },
     { name: 'UTF-8', part: city('text/plain; charset=utf-8', Buffer.from('Zürich')), value: 'Zürich' },
   ]
@@ -40,6 +43,12 @@ t.test('a text is decoded by the charset of its part', async t => {
   }
   const utf16 = await sendMultipart(usersUrl, formOf(9, city('text/plain; charset=utf-16', Buffer.from('x'))))
   t.match(utf16.json, { status: 415, code: 'unsupported_media_type', detail: /^Part 3 \(user\[city\]\) has a charset/ })
+})
+
+t.test('an empty Content-Transfer-Encoding means nothing', async t => {
+  const { usersUrl } = await startService(t)
+  const text = part(`${disposition('name="user[city]"')}\r\nContent-Transfer-Encoding: `, 'x')
+  t.equal((await sendMultipart(usersUrl, formOf(0, text))).status, 201)
 })
 
 t.test('US-ASCII is a charset of JSON and of a form', async t => {
@@ -224,7 +233,13 @@ t.test('a refused part is named, and the message says what is wrong', async t =>
     {
       name: 'a part with two names',
       body: formOf(0, part(disposition('name="user[city]"; name="user[zip]"'), 'x')),
-      detail: 'Part 3 (user[city]) has a Content-Disposition header with an invalid or repeated parameter.',
+      detail: 'Part 3 (user[city]) has a Content-Disposition with an empty or repeated parameter, or a value that ' +
+        'needs quotes.',
+    },
+    {
+      name: 'a name with brackets and no quotes',
+      body: formOf(0, part(disposition('name=user[city]'), 'x')),
+      detail: 'Part 3 has a Content-Disposition with an empty or repeated parameter, or a value that needs quotes.',
     },
     {
       name: 'a large form with another boundary',

@@ -3,14 +3,17 @@ import { isUtf8 } from 'node:buffer'
 
 export type Charset = 'utf-8' | 'iso-8859-1' | 'windows-1252'
 
-/** Names of RFC 9110 §8.3.2 with common aliases. ASCII is a subset of UTF-8. */
+/** Names of RFC 9110 §8.3.2, and aliases that Java, Python and the C library use. ASCII is a subset of UTF-8. */
 const charsets: ReadonlyMap<string, Charset> = new Map([
   ['utf-8', 'utf-8'],
   ['utf8', 'utf-8'],
   ['us-ascii', 'utf-8'],
   ['ascii', 'utf-8'],
+  ['ansi_x3.4-1968', 'utf-8'],
   ['iso-8859-1', 'iso-8859-1'],
   ['iso8859-1', 'iso-8859-1'],
+  ['iso8859_1', 'iso-8859-1'],
+  ['iso_8859-1', 'iso-8859-1'],
   ['latin1', 'iso-8859-1'],
   ['windows-1252', 'windows-1252'],
   ['cp1252', 'windows-1252'],

@@ -78,7 +78,8 @@ function parseDisposition (text: string, part: string): Pick<PartHeaders, 'name'
   // Some parsers ignore a part if its last parameter is empty.
   const endsWithEmptyParameter = text.trimEnd().endsWith(';')
   if (disposition === undefined || endsWithEmptyParameter) {
-    throw malformedForm(`${part} has a Content-Disposition header with an invalid or repeated parameter.`)
+    const fault = 'an empty or repeated parameter, or a value that needs quotes'
+    throw malformedForm(`${part} has a Content-Disposition with ${fault}.`)
   }
   if (name === undefined) throw malformedForm(`${part} has no name in its Content-Disposition header.`)
   const fileName = findFileName(disposition.parameters)
@@ -118,7 +119,7 @@ function findFileName (parameters: ReadonlyMap<string, string>): PartHeaders['fi
  * deprecates the header.
  */
 function rejectTransferEncoding (encoding: string | undefined, part: string): void {
-  if (encoding === undefined || /^(7bit|8bit|binary)[ \t]*$/i.test(encoding)) return
+  if (encoding === undefined || /^((7bit|8bit|binary)[ \t]*)?$/i.test(encoding)) return
   const shown = encoding.slice(0, shownNameMaxLength)
   throw malformedForm(`${part} has the Content-Transfer-Encoding ${shown}. Send its bytes as they are (binary).`)
 }

@@ -45,6 +45,7 @@ export function describeFormat (schema: Readonly<Record<string, unknown>>, value
 
 function describeEmail (value: string): string {
   if (value !== value.trim()) return 'must be an e-mail address without white space around it'
+  if (/^[^@\s]+@[^@.\s]+$/.test(value)) return 'must be an e-mail address with a whole domain name, such as example.com'
   // eslint-disable-next-line no-control-regex -- the pattern is all of ASCII
   return /^[\x00-\x7f]*$/.test(value) ? 'must be an e-mail address' : 'must be an e-mail address in ASCII'
 }
