@@ -80,6 +80,29 @@ t.test('startup refuses a description', async t => {
       message: /names tool_id, which is not in params/,
     },
     {
+      name: 'whose lookup compares an unknown field',
+      endpoint: { ...base, lookup: { listPaths: [], matchField: 'email' } },
+      message: /body: the lookup names email, which is not a field/,
+    },
+    {
+      name: 'whose lookup reads an unknown field',
+      endpoint: { ...base, lookup: { listPaths: [], matchField: 'name', fieldPaths: { vendor: ['id'] } } },
+      message: /body: the lookup names vendor, which is not a field/,
+    },
+    {
+      name: 'with a restriction of an unknown field',
+      endpoint: {
+        ...base,
+        body: { ...base.body, restrictions: [{ kind: 'operation', fields: ['is_activ'], operation: 'x' }] },
+      },
+      message: /body: a restriction names is_activ, which is not a field/,
+    },
+    {
+      name: 'with an unknown field that cannot be cleared',
+      endpoint: { ...base, body: { ...base.body, nullMeaning: { kind: 'cleared', exceptFields: ['nam'] } } },
+      message: /body: the meaning of null names nam, which is not a field/,
+    },
+    {
       name: 'with a list in the body',
       endpoint: withFields({ trade_ids: ids({ description }) }),
       message: /body trade_ids: only a query may have lists/,

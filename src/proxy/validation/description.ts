@@ -3,7 +3,7 @@
  * the OpenAPI document would contain constraints that are not validated, or a request would have no company to check.
  */
 import { FormatRegistry, Kind, OptionalKind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
-import { getEndpointPaths, type Endpoint } from '../../endpoints/endpoint.ts'
+import { getEndpointPaths, type Endpoint, type RecordBody } from '../../endpoints/endpoint.ts'
 import { listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
@@ -32,6 +32,7 @@ export function assertDescription (endpoint: Endpoint): void {
     ...findRecordFaults('params', params, false),
     ...findRecordFaults('query', query, true),
     ...(body === undefined ? [] : findRecordFaults('body', body.fields, false)),
+    ...findNameFaults(endpoint),
   ]
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
 }
@@ -56,6 +57,20 @@ function findPathFaults (endpoint: Endpoint): string[] {
     const unknown = getParameterNames(path).filter(name => !(name in params.properties))
     return unknown.map(name => `${path} names ${name}, which is not in params`)
   })
+}
+
+/** A rule for a field that does not exist would never apply, and a lookup by it would find every record. */
+function findNameFaults ({ body, lookup }: Endpoint): string[] {
+  const { fields, restrictions = [], nullMeaning }: Partial<RecordBody> = body ?? {}
+  const exceptFields = nullMeaning?.kind === 'cleared' ? nullMeaning.exceptFields : []
+  const namesByRule = {
+    'a restriction': restrictions.flatMap(restriction => restriction.fields),
+    'the meaning of null': exceptFields,
+    'the lookup': lookup === undefined ? [] : [lookup.matchField, ...Object.keys(lookup.fieldPaths ?? {})],
+  }
+  return Object.entries(namesByRule).flatMap(([rule, names]) => names
+    .filter(name => fields === undefined || !Object.hasOwn(fields.properties, name))
+    .map(name => `body: ${rule} names ${name}, which is not a field`))
 }
 
 function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean): string[] {
