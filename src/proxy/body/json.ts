@@ -107,7 +107,7 @@ function validateDocument (value: unknown, { compiled, checkOperation }: Request
     if (name !== rootKey) validator.addUnknownField([name], name)
   }
   const members = Object.hasOwn(value, rootKey) ? value[rootKey] : undefined
-  if (members === undefined || members === null) validator.addRecordError(`/${rootKey}`, rootKey, requiredViolation)
+  if (members === undefined) validator.addRecordError(`/${rootKey}`, rootKey, requiredViolation)
   else if (!isJsonObject(members)) validator.addRecordError(`/${rootKey}`, rootKey, notAnObject)
   else validateMembers(validator, members)
   return validator
