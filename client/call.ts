@@ -109,8 +109,11 @@ function buildContent (
     const nullMeaning = method === 'post' ? 'absent' : 'cleared'
     return { headers, body: buildFormData(body, nullMeaning, { name: 'avatar', data: avatar }) }
   }
-  return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body, keepNumber) }
 }
+
+/** JSON has no NaN, and null would mean that the field is absent. As text, the service rejects it by its name. */
+const keepNumber = (_name: string, value: unknown) => Number.isNaN(value) ? 'NaN' : value
 
 /** Sends until a response arrives, or until a failure that a retry cannot fix. */
 async function sendWithRetries<T> (

@@ -116,7 +116,7 @@ t.test('an upload that the page aborts halfway creates no user', { skip }, async
   })
   t.match(result, { ids: [], failure: { name: 'Error', message: 'left' } })
   t.ok((result.progress.at(-1)?.loaded ?? Infinity) < 9_000_000)
-  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
+  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 400))
   t.equal(service.emulator.api.directory.list(101).length, 0)
 })
 

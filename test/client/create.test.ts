@@ -72,6 +72,13 @@ t.test('a user with an avatar is sent as a form: fields arrive typed, the image 
   }
 })
 
+t.test('a number that could not be parsed is an error of its field', async t => {
+  const { url } = await startService(t)
+  const user = { ...jane, business_phone_extension: Number('x') }
+  const problem = await catchProblem(createClient({ baseUrl: url }).createUser(101, user))
+  t.match(problem.errorsFor('business_phone_extension'), [{ rule: 'type' }])
+})
+
 t.test('upload progress is reported until all bytes are sent', async t => {
   const { url, emulator } = await startService(t)
   const seen: Progress[] = []
@@ -149,7 +156,7 @@ t.test('an upload that is aborted halfway creates no user', async t => {
     onProgress: ({ loaded }) => { if (loaded > 1_000_000) controller.abort(reason) },
   })
   t.equal(await call.catch((error: unknown) => error), reason)
-  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 499))
+  await waitUntil(() => service.lines.some(({ msg, status }) => msg === 'request' && status === 400))
   t.equal(service.emulator.api.directory.list(101).length, 0)
 })
 
