@@ -9,6 +9,8 @@ import { startService } from '../helpers/service.ts'
 const list = async (url: string, headers: Record<string, string>) =>
   send(`${url}/companies/101/trades`, { method: 'GET', headers })
 
+const isRequestLine = ({ msg }: Record<string, unknown>) => msg === 'request'
+
 t.test('a JWT whose header typ', async t => {
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
@@ -172,12 +174,12 @@ t.test('the log and the metrics say which check failed, and the caller learns no
   }
   await t.test('no token: missing', async t => {
     t.equal((await list(url, {})).status, 401)
-    t.match(lines.at(-1), { authFailure: { reason: 'missing' } })
+    t.match(lines.findLast(isRequestLine), { authFailure: { reason: 'missing' } })
   })
   await t.test('a kid that is no plain text is not logged', async t => {
     const header = Buffer.from('{"alg":"ES256","kid":"a\\nb"}').toString('base64url')
     await list(url, bearerHeader(`${header}.${payload}.AAAA`))
-    t.strictSame(lines.at(-1)?.['authFailure'], { reason: 'unknown_key' })
+    t.strictSame(lines.findLast(isRequestLine)?.['authFailure'], { reason: 'unknown_key' })
   })
   const { text } = await send(`${url}/metrics`, { method: 'GET' })
   const counts = new Map(parseSamples(text)
