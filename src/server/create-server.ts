@@ -86,10 +86,17 @@ export function createServer (
   Object.assign(fastify.server, { httpAllowHalfOpen: true })
   fastify.server.maxConnections = limits.server.connectionsMax
   fastify.server.setTimeout(socketTimeoutMs(procore))
-  // Each pipelined request adds listeners to the same socket.
-  fastify.server.on('connection', socket => socket.setMaxListeners(0))
+  const drainListeners = new WeakMap<Duplex, readonly Function[]>()
+  fastify.server.on('connection', socket => {
+    // Each pipelined request adds listeners to the same socket.
+    socket.setMaxListeners(0)
+    drainListeners.set(socket, socket.listeners('drain'))
+  })
   fastify.server.on('connect', (_request, socket) => {
-    // Node has removed its own listeners from this socket.
+    // Node has removed its own listeners from this socket. The responses to earlier requests still wait for `drain`.
+    for (const listener of drainListeners.get(socket) ?? []) {
+      socket.on('drain', () => { Reflect.apply(listener, socket, []) })
+    }
     socket.on('error', () => {}).on('close', () => inFlight.endConnection(socket)).resume()
     onClientError(new Error('CONNECT'), socket)
   })

@@ -8,11 +8,13 @@ import fp from 'fastify-plugin'
 import { limits } from '../config/limits.ts'
 
 const discardedRequests = new WeakSet<IncomingMessage>()
-const discardingSockets = new WeakSet<Duplex>()
+/** The answered requests whose bodies are being discarded, by connection. */
+const discardedBySocket = new WeakMap<Duplex, IncomingMessage>()
 
-/** Whether the rest of an answered request's body is being read from this socket. */
+/** Whether the rest of an answered request's body is still arriving on this socket. */
 export function isDiscardingBody (socket: Duplex): boolean {
-  return discardingSockets.has(socket)
+  // A request without a body is answered before Node regards it as complete.
+  return discardedBySocket.get(socket)?.complete === false
 }
 
 /** Registers a hook that discards the rest of the request body with every response. */
@@ -32,7 +34,7 @@ export function discardBody (raw: IncomingMessage): void {
   if (raw.complete || raw.destroyed || discardedRequests.has(raw)) return
   discardedRequests.add(raw)
   const { socket } = raw
-  discardingSockets.add(socket)
+  discardedBySocket.set(socket, raw)
   let bytes = 0
   let isClosing = false
   const timer = setTimeout(() => socket.destroy(), limits.server.lingerTimeoutMs)
@@ -44,7 +46,7 @@ export function discardBody (raw: IncomingMessage): void {
   }
   const finish = () => {
     clearTimeout(timer)
-    discardingSockets.delete(socket)
+    discardedBySocket.delete(socket)
     // The socket may serve many more requests.
     socket.off('close', finish)
     Reflect.deleteProperty(socket, 'destroySoon')

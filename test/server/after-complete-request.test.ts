@@ -1,9 +1,11 @@
 // A complete request is answered whatever follows it on its connection. What cannot be parsed is answered after it, and
 // the connection then closes.
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { png } from '../helpers/images.ts'
+import { listen } from '../helpers/listen.ts'
 import { avatarPart, createUserFormHead, createUserJson } from '../helpers/request-builders.ts'
 import { requestHead } from '../helpers/request-head.ts'
 import { jane, janeParts, multipartBody, RawConnection, sendJson } from '../helpers/requests.ts'
@@ -85,6 +87,36 @@ for (const { name, build, status } of requests) {
     t.match(requestLines(service), [{ status }])
   })
 }
+
+const answeredAtOnce = [
+  { name: 'a probe', text: requestHead('/livez', {}, 'GET'), status: 200 },
+  { name: 'an unknown path', text: requestHead('/nowhere', {}, 'GET'), status: 404 },
+  { name: 'an invalid create', text: createUserJson('{"user":{}}'), status: 422 },
+]
+
+for (const { name, text, status } of answeredAtOnce) {
+  t.test(`${name} is answered at once, and then what follows it`, async t => {
+    const { port } = await startService(t)
+    for (const follower of followers) {
+      await t.test(follower.name, async t => {
+        const caller = new RawConnection(port).write(Buffer.from(text + follower.bytes, 'latin1'))
+        t.strictSame(statuses(await caller.readToEnd()), [status, follower.status])
+      })
+    }
+  })
+}
+
+t.test('a response larger than the buffers of the connection is complete before a CONNECT is answered', async t => {
+  const list = `[${' '.repeat(7_500_000)}]`
+  const procore = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(list)
+  })
+  const { port } = await startService(t, { env: { PROCORE_API_URL: `http://127.0.0.1:${await listen(t, procore)}` } })
+  const tunnel = 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n'
+  const received = await new RawConnection(port).write(requestHead(users, {}, 'GET') + tunnel).readToEnd()
+  t.strictSame(statuses(received), [200, 400])
+  t.ok(received.includes(`${list}HTTP/1.1 400 `))
+})
 
 t.test('two pipelined creates are answered before the bytes that follow them', async t => {
   const { service } = await startWithUser(t)
