@@ -122,12 +122,8 @@ export class ProcoreClient {
   /**
    * Looks for the record that an earlier request may have created.
    * @param unknownProblem the failure, with the result of the lookup added, if the record is not found
-<<<<<<< HEAD
-   * @param times of the request, by our own clock
+   * @param times of the request, by the monotonic clock
    * @param createId id of the request among those of all replicas
-=======
-   * @param sentAtMs when the request was sent, by the monotonic clock
->>>>>>> 8112adf (http: replace connections to Procore after five minutes)
    */
   async reconcile (
     call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
