@@ -120,6 +120,8 @@ export const limits = freezeGroups({
   userForm: {
     /** The form metadata waits this long for its lists. A list that arrives later is cached for the next request. */
     waitMs: 5_000,
+    /** Bytes of serialized forms, and of the responses that they were built from. */
+    builtMaxBytes: 33_554_432,
   },
   upstream: {
     connectTimeoutMs: 5_000,

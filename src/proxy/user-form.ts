@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
 import { recordSchema, type FormMetadata, type ListQuery } from '../endpoints/endpoint.ts'
@@ -57,9 +58,14 @@ export class UserFormBuilder {
   readonly #constantsDigest: Buffer
   /**
    * The form of the latest responses, by the first of them. Cached responses keep their buffers, so equal buffers mean
-   * an equal form, and an entry goes with the cached response.
+   * an equal form.
    */
-  readonly #builtForms = new WeakMap<Buffer, BuiltForm>()
+  readonly #builtForms = new LRUCache<Buffer, BuiltForm>({
+    maxSize: limits.userForm.builtMaxBytes,
+    sizeCalculation: ({ pageBodies, success }) => {
+      return pageBodies.reduce((bytes, body) => bytes + body.length, success.body.length)
+    },
+  })
 
   constructor (
     metadata: FormMetadata, services: ProxyServices, { avatarMaxBytes, avatarMaxPixels }: Config['body']
