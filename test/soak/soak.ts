@@ -1,19 +1,22 @@
 /**
  * `npm run soak`: sends creates of every kind to an emulated Procore that fails in one of five requests, and prints a
  * ledger: no create lost, none made twice, no response that contradicts what Procore has. `SOAK_SECONDS` (default
- * 180) and `SOAK_SEED` may be set; the same seed injects the same faults into the same creates. The exit status is 1
- * after a contradiction, or if the service still has connections at the end.
+ * 180) and `SOAK_SEED` may be set; the same seed injects the same faults into the same creates. Then a quiet caller
+ * creates beside two noisy ones, and one caller opens 4,000 connections. The exit status is 1 after a contradiction, or
+ * if the service still has connections at the end.
  */
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { request, Agent } from 'undici'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
 import { png } from '../helpers/images.ts'
+import { peakMemoryBytes } from '../helpers/noisy-callers.ts'
 import { startProgram } from '../helpers/start-program.ts'
 import { boundary, multipartBody } from '../helpers/requests.ts'
+import { checkFairness } from './fairness.ts'
 import { Ledger, type LedgerEntry, type ReportedResult } from './ledger.ts'
 import { Random } from '../helpers/random.ts'
 
@@ -64,11 +67,16 @@ process.stdout.write(`seed ${seed}, ${seconds} s, ${concurrency} callers at a ti
 while (Date.now() < endsAtMs) await runBatch()
 const leftSockets = await waitForIdleSockets()
 process.stdout.write(`${ledger.toString()}\n`)
-process.stdout.write(`${leftSockets} sockets left, ${memoryBytes() >> 20} MiB resident at the peak\n`)
+const peakMebibytes = peakMemoryBytes(service.child.pid) >> 20
+process.stdout.write(`${leftSockets} sockets left, ${peakMebibytes} MiB resident at the peak\n`)
 for (const { child } of [service, emulator]) child.kill('SIGTERM')
 const exit: readonly unknown[] = await once(service.child, 'exit')
 if (ledger.contradictions.length > 0 || leftSockets > 4 || exit[0] !== 0) process.exitCode = 1
 await agent.destroy()
+for (const contradiction of await checkFairness()) {
+  process.stdout.write(`${contradiction}\n`)
+  process.exitCode = 1
+}
 
 /** Runs one batch and empties the emulator, which has the avatars in memory. */
 async function runBatch (): Promise<void> {
@@ -169,8 +177,4 @@ async function waitForIdleSockets (): Promise<number> {
 /** Returns the number of open files of the service. Only its connections change it. */
 function openFiles (): number {
   return readdirSync(`/proc/${service.child.pid}/fd`).length
-}
-
-function memoryBytes (): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${service.child.pid}/status`, 'utf8'))?.[1]) * 1024
 }
