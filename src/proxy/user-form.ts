@@ -62,8 +62,8 @@ export class UserFormBuilder {
    */
   readonly #builtForms = new LRUCache<Buffer, BuiltForm>({
     maxSize: limits.userForm.builtMaxBytes,
-    sizeCalculation: ({ pageBodies, success }) => {
-      return pageBodies.reduce((bytes, body) => bytes + body.length, success.body.length)
+    sizeCalculation: ({ parts, success }) => {
+      return parts.reduce((bytes, part) => bytes + (part?.length ?? 0), success.body.length)
     },
   })
 
