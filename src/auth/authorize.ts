@@ -2,7 +2,7 @@
 import { Problem } from '../server/problem.ts'
 import type { Identity } from './jwt.ts'
 
-/** Returns the id of a company, or undefined if the text is no valid id: the proxy reports it and sends nothing. */
+/** Returns the id of a company, or undefined if the text is not a valid id, which the proxy reports. */
 export function parseCompanyId (text: string | undefined): number | undefined {
   const id = text !== undefined && /^\d+$/.test(text) ? Number(text) : 0
   return id >= 1 && Number.isSafeInteger(id) ? id : undefined

@@ -60,7 +60,7 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
     if (identity === null) throw new Error('The caller was not authenticated.')
     const companyId = parseCompanyId(getCompanyId(params) ?? getCompanyId(query))
     if (companyId !== undefined) {
-      // For the log and the audit trail, also if the caller is refused.
+      // The log and the audit trail name the caller, also if it is refused.
       if (inFlight !== null) inFlight.record.companyId = companyId
       authorizeCompany(companyId, identity, companyIds)
     }

@@ -170,7 +170,7 @@ const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueR
   message: 'is not a permission template that callers may assign',
 })
 
-/** Whoever changes the address or the state of an account can take it over or lock it. */
+/** A caller that changes the address or the state of an account can take it over or lock it. */
 const loginRestriction: OperationRestriction = {
   kind: 'operation',
   fields: ['email_address', 'is_active'],

@@ -59,7 +59,7 @@ export type NullMeaning = { kind: 'absent' } | { kind: 'cleared', exceptFields: 
 export interface RecordBody {
   rootKey: string
   fields: TObject
-  /** By default `absent`. */
+  /** The default is `absent`. */
   nullMeaning?: NullMeaning
   image?: ImageField
   dependencies: readonly FieldDependency[]

@@ -22,7 +22,7 @@ export interface RequestContext {
   usage: RequestUsage
   /** The compiled description of the body. */
   compiled: CompiledRecord
-  /** For fields that need a scope of their own. */
+  /** Checks the scope of fields that need one of their own. */
   checkOperation: OperationCheck
   /** Path and query, already validated: their errors are reported together with those of the body. */
   parameterValidators: readonly RecordValidator[]

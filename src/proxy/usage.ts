@@ -68,7 +68,7 @@ class Account {
 }
 
 /**
- * What one request uses, counted for its caller and in total. All of it is released when the request ends. If callers
+ * Counts the use of one request, for its caller and in total. All of it is released when the request ends. If callers
  * cannot be distinguished, only the total is limited.
  */
 export class RequestUsage {

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 
 /**
  * Returns the addresses of the header without ports: some load balancers write `192.0.2.1:4711`, and each connection
- * would count as another caller. An entry that is no address, such as `unknown`, is left out. Returns undefined if
+ * would count as another caller. An entry that is not an address, such as `unknown`, is left out. Returns undefined if
  * nothing is left.
  */
 export function normalizeForwardedFor (header: string): string | undefined {

@@ -11,7 +11,7 @@ interface SettledKey {
   expiresAtMs: number
 }
 
-/** What one caller has in this store. The ids are in the order in which they were settled. */
+/** The records of one caller. The ids are in the order in which they were settled. */
 interface Owner {
   callerId: string
   ids: Set<string>
@@ -28,7 +28,7 @@ interface Owner {
  */
 export class MemoryIdempotencyStore implements IdempotencyStore {
   readonly #running = new Set<string>()
-  /** In the order in which the keys were settled. */
+  /** The map has the order in which the keys were settled. */
   readonly #settled = new Map<string, SettledKey>()
   readonly #owners = new Map<string, Owner>()
   #responseBytes = 0

@@ -27,7 +27,7 @@ const invalidFormStart = Buffer.concat([multipartPart({ name: 'user[nickname]', 
 const createChunk = (bytes: Buffer) =>
   Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
 
-/** What one caller does on each of its connections. */
+/** The work of one caller on each of its connections. */
 interface Attack {
   /** Starts a request with these headers that never ends, or whose response is never read. */
   start (connection: RawConnection, headers: readonly string[], index: number): void

@@ -230,7 +230,7 @@ t.test('a wait that Procore asks for is at most one hour, and after it one reque
   }
 })
 
-t.test('a caller is told to wait at most one hour, whatever Procore asks for', async t => {
+t.test('Retry-After is at most one hour, whatever Procore asks for', async t => {
   for (const [status, code] of [[429, 'procore_rate_limited'], [503, 'procore_unavailable']] as const) {
     await t.test(`with ${status}`, async t => {
       const { usersUrl, emulator } = await startService(t)
