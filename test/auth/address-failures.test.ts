@@ -52,7 +52,7 @@ t.test('after too many failures of a direct peer', async t => {
     const failures = lines.filter(({ authFailure }) => authFailure !== undefined)
     const omittedCount = failures.reduce((sum, line) => sum + Number(line['omittedCount'] ?? 0), 0)
     t.equal(failures.length + omittedCount, 2 * limits.jwt.failuresPerMinute + 4)
-    t.ok(omittedCount > failures.length)
+    t.ok(omittedCount > 0)
   })
 })
 
