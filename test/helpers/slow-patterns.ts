@@ -53,7 +53,7 @@ const growthMax = 24
 const runsMin = 2
 const runsMax = 6
 /** An exponential pattern never ends, so it is stopped. */
-const stopAfterMs = 10_000
+const stopAfterMs = 2_000
 
 /** Index of the attack that runs. */
 let current = 0
