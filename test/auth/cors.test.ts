@@ -110,6 +110,12 @@ t.test('a browser does not render responses as pages', async t => {
     'x-content-type-options': 'nosniff',
     'x-frame-options': String,
   })
+  const created = await sendJson(usersUrl, { user: jane })
+  t.match(created, { status: 201, headers: { 'x-content-type-options': 'nosniff' } })
+  for (const path of ['/livez', '/readyz', '/metrics', '/companies/101/users']) {
+    const { status, headers } = await send(url + path, { method: 'GET' })
+    t.match({ status, headers }, { status: 200, headers: { 'x-content-type-options': 'nosniff' } }, path)
+  }
 })
 
 t.test('with CORS_ORIGINS, unknown paths and unsupported methods are still rejected', async t => {
