@@ -1,6 +1,6 @@
 /** Limits the requests of each caller. All replicas count together in Redis; while Redis is down, each counts alone. */
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, onRequestAsyncHookHandler } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { RedisConnection } from '../storage/redis.ts'
@@ -28,11 +28,12 @@ export async function createRateLimitHook (
     keyGenerator: ({ callerId }) => callerId ?? '',
   })
   const countRequest = app.createRateLimit()
+  const policy = { field: `"default";q=${ratePerMinute};w=${windowSeconds}`, limit: String(ratePerMinute) }
   return async (request, reply) => {
     const count = await countRequest(request)
     if (count.isAllowed) return
     const { remaining, ttlInSeconds, isExceeded } = count
-    reply.headers(rateLimitHeaders(ratePerMinute, remaining, ttlInSeconds))
+    setRateLimitHeaders(reply, policy, remaining, ttlInSeconds)
     if (!isExceeded) return
     const headers = { 'retry-after': String(ttlInSeconds) }
     throw new Problem('too_many_requests', 'This caller sends too many requests.', { headers })
@@ -40,17 +41,18 @@ export async function createRateLimitHook (
 }
 
 /**
- * Returns the structured fields of draft-ietf-httpapi-ratelimit-headers-11, and the fields of draft 06, which more
- * clients read.
+ * Sets the structured fields of draft-ietf-httpapi-ratelimit-headers-11, and the fields of draft 06, which more clients
+ * read.
  */
-function rateLimitHeaders (ratePerMinute: number, remaining: number, resetSeconds: number): Record<string, string> {
-  return {
-    'ratelimit-policy': `"default";q=${ratePerMinute};w=${windowSeconds}`,
-    ratelimit: `"default";r=${remaining};t=${resetSeconds}`,
-    'ratelimit-limit': String(ratePerMinute),
-    'ratelimit-remaining': String(remaining),
-    'ratelimit-reset': String(resetSeconds),
-  }
+function setRateLimitHeaders (
+  reply: FastifyReply, policy: { field: string, limit: string }, remaining: number, resetSeconds: number
+): void {
+  reply
+    .header('ratelimit-policy', policy.field)
+    .header('ratelimit', `"default";r=${remaining};t=${resetSeconds}`)
+    .header('ratelimit-limit', policy.limit)
+    .header('ratelimit-remaining', String(remaining))
+    .header('ratelimit-reset', String(resetSeconds))
 }
 
 async function loadStore ({ redis, pseudonymize }: SharedRateLimit) {

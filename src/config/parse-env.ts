@@ -185,7 +185,10 @@ class EnvParser {
     return text
   }
 
-  /** Clients decode the user name and the password (RFC 3986 §3.2.1), which fails for a `%` without two hexadecimal digits. */
+  /**
+   * Clients decode the user name and the password (RFC 3986 §3.2.1), which fails for a `%` without two hexadecimal
+   * digits.
+   */
   #checkUserinfo (name: VariableName, { username, password }: URL): void {
     try {
       decodeURIComponent(username)

@@ -113,7 +113,8 @@ export class RateLimitQueue {
     // A firm wait does not end earlier.
     if (this.#wait?.isFirm === false) this.#wait = undefined
     this.#readWait = undefined
-    if (this.#isGranting) return
+    // Most responses find no request that waits.
+    if (this.#isGranting || this.#waiters.size === 0) return
     this.#isGranting = true
     try {
       for (let waiter = this.#findNext(); waiter !== undefined; waiter = this.#findNext()) {
@@ -133,6 +134,7 @@ export class RateLimitQueue {
 
   /** Returns the waiting request whose turn is next, of those that may pass now. */
   #findNext (): Waiter | undefined {
+    if (this.#waiters.size === 0) return undefined
     const nowMs = monotonicNowMs()
     if ((this.#wait?.askAgainAtMs ?? 0) > nowMs) return undefined
     for (const waiter of this.#waiters) if (this.#nextAskAtMs(waiter) <= nowMs) return waiter

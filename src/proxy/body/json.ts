@@ -47,13 +47,19 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
   const problem = validationProblem([...context.parameterValidators, validator])
   if (problem !== undefined) throw problem
   // Serialized again, the record has no duplicate names and no fields that are absent.
-  const document = { [validator.compiled.rootKey ?? '']: Object.fromEntries(validator.values) }
-  const content = Buffer.from(JSON.stringify(document))
+  const content = Buffer.from(JSON.stringify(withoutAbsentFields(value, validator)))
   // The bytes that were read are no longer in memory. These are, until Procore has responded, and so are the values,
   // with two bytes for each character.
   context.usage.release('bytes')
   context.usage.add('bytes', 3 * content.length)
   return bufferedBody(content, 'application/json', validator.values)
+}
+
+/** A field that is null may count as absent, and is then not among the values of a valid document. */
+function withoutAbsentFields (document: unknown, { compiled: { rootKey = '' }, values }: RecordValidator): unknown {
+  const members = isJsonObject(document) ? document[rootKey] : undefined
+  const hasAbsentFields = isJsonObject(members) && Object.keys(members).length > values.size
+  return hasAbsentFields ? { [rootKey]: Object.fromEntries(values) } : document
 }
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])

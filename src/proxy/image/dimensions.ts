@@ -5,8 +5,8 @@ import { ImageInput } from './input.ts'
 type ImageParser = Generator<undefined, void, undefined>
 
 /**
- * The state of reading the header of an image. `incomplete`: it has declared no size so far. `complete`: it has, or it is
- * unreadable. `fragmented`: its pieces are so small that reading them would take too long. `raw`: the image is a
+ * The state of reading the header of an image. `incomplete`: it has declared no size so far. `complete`: it has, or it
+ * is unreadable. `fragmented`: its pieces are so small that reading them would take too long. `raw`: the image is a
  * camera's raw file, which only looks like a TIFF.
  */
 export type ImageHeaderState = 'incomplete' | 'complete' | 'fragmented' | 'raw'
