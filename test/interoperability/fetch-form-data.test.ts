@@ -17,7 +17,8 @@ t.test('FormData creates a user', async t => {
         const form = new FormData()
         const blob = new Blob([new Uint8Array(image)], { type: 'image/png' })
         if (position === 'first') form.append('user[avatar]', blob, 'Zoë "1".png')
-        form.append('user[last_name]', 'Doe\nDoe')
+        form.append('user[last_name]', 'Doe')
+        form.append('user[notes]', 'a\nb')
         form.append('user[email_address]', `${name.replaceAll(' ', '-')}.${position}@example.com`)
         form.append('user[is_active]', 'true')
         if (position === 'last') form.append('user[avatar]', blob, 'Zoë "1".png')
@@ -26,7 +27,7 @@ t.test('FormData creates a user', async t => {
         const { id } = assertSchema(UserSchema, await response.json())
         const user = emulator.api.directory.users.get(id)
         t.ok(user?.avatar?.equals(image))
-        t.match(user?.values, { last_name: 'Doe\r\nDoe', is_active: true })
+        t.match(user?.values, { last_name: 'Doe', notes: 'a\r\nb', is_active: true })
       })
     }
   }

@@ -107,6 +107,7 @@ t.test('the body of Procore\'s response is relayed byte for byte, with headers o
     'cache-control': 'no-store',
     'x-request-id': 'caller-7',
     'procore-request-id': 'procore-9',
+    'x-content-type-options': 'nosniff',
     connection: 'keep-alive',
   })
 })
