@@ -153,7 +153,7 @@ t.test('an idempotency key is bound to one user, and its invitation is sent once
   t.equal(invitations, 2, 'an invitation with an unknown outcome is not sent again')
 })
 
-t.test('changes and invitations are in the audit log, failed ones and reads are not', async t => {
+t.test('changes, invitations and reads are in the audit log, changes that are not valid are not', async t => {
   const { id, userUrl, lines } = await startWithUser(t)
   await patch(userUrl, '{"user":{"job_title":"QA"}}')
   await invite(userUrl)
@@ -171,7 +171,8 @@ t.test('changes and invitations are in the audit log, failed ones and reads are 
       status: 200,
     },
     { msg: 'change', operation: 'invite-company-user', outcome: 'changed', recordId: id, status: 202 },
+    { msg: 'read', operation: 'show-company-user', status: 200 },
   ])
-  t.equal(auditLines.length, 3)
+  t.equal(auditLines.length, 4)
   t.match((await sendJson(userUrl, {})).status, 405)
 })

@@ -22,6 +22,7 @@ t.test('a request that Fastify rejects before any hook is not in flight', async 
     rejected.push(request)
   }
   const fastify = Fastify({ frameworkErrors })
+  fastify.decorate('corsHeaders', () => ({}))
   fastify.get('/items/:id', async () => '')
   t.teardown(() => fastify.close())
   await fastify.listen({ host: '127.0.0.1', port: 0 })
