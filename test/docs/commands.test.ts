@@ -138,7 +138,7 @@ t.test('the emulator and `npm start` work together as docs/deployment.md says', 
 })
 
 t.test('the soak finds no lost, double or misreported create', { timeout: 110_000 }, async t => {
-  const env = { ...process.env, SOAK_SECONDS: '5', SOAK_SEED: '1' }
+  const env = { ...process.env, SOAK_SECONDS: '5', SOAK_SEED: '1', SOAK_CONNECTIONS: '100' }
   const { stdout } = await exec('bash', ['-c', soak], { cwd: root, env })
   t.match(stdout, /[1-9]\d* creates, [1-9]\d* users in Procore, 0 contradictions/)
   t.match(stdout, /201 {2}recovered/)

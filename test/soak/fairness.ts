@@ -13,7 +13,6 @@ const p99MaxRatio = 10
 /** More than one caller may have in flight; they are held, because opening them would load this process as well. */
 const noisyConnections = 80
 const noisyHoldMs = 2_000
-const attackConnections = 4_000
 const memoryMaxBytes = 600_000_000
 
 const quietAddress = '192.0.2.1'
@@ -22,13 +21,15 @@ const noisyHeaders = ['192.0.2.2', '192.0.2.3'].map(address => `x-forwarded-for:
 interface QuietResult { successRatio: number, p99Ms: number }
 
 /** Returns the contradictions, and writes what was measured. */
-export async function checkFairness (): Promise<string[]> {
+export async function checkFairness (attackConnections: number): Promise<string[]> {
   const dispatcher = new Agent()
   const procore = createLargeProcore().listen(0, '127.0.0.1')
   await once(procore, 'listening')
   const procoreUrl = `http://127.0.0.1:${getPort(procore)}`
   const contradictions = await checkQuietCaller(procoreUrl, dispatcher)
-  for (const name of Object.keys(memoryAttacks)) contradictions.push(...await checkMemory(name, procoreUrl))
+  for (const name of Object.keys(memoryAttacks)) {
+    contradictions.push(...await checkMemory(name, procoreUrl, attackConnections))
+  }
   await dispatcher.close()
   procore.closeAllConnections()
   procore.close()
@@ -105,7 +106,7 @@ function makeNoise (port: number) {
   }
 }
 
-async function checkMemory (name: string, procoreUrl: string): Promise<string[]> {
+async function checkMemory (name: string, procoreUrl: string, attackConnections: number): Promise<string[]> {
   const attack = memoryAttacks[name]
   const [header = ''] = noisyHeaders
   if (attack === undefined) return []

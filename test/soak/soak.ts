@@ -2,8 +2,8 @@
  * `npm run soak`: sends creates of every kind to an emulated Procore that fails in one of five requests, and prints a
  * ledger: no create lost, none made twice, no response that contradicts what Procore has. `SOAK_SECONDS` (default
  * 180) and `SOAK_SEED` may be set; the same seed injects the same faults into the same creates. Then a quiet caller
- * creates beside two noisy ones, and one caller opens 4,000 connections. The exit status is 1 after a contradiction, or
- * if the service still has connections at the end.
+ * creates beside two noisy ones, and one caller opens `SOAK_CONNECTIONS` (default 4,000) connections. The exit status
+ * is 1 after a contradiction, or if the service still has connections at the end.
  */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -22,6 +22,7 @@ import { Random } from '../helpers/random.ts'
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 180)
 const seed = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000)
+const attackConnections = Number(process.env['SOAK_CONNECTIONS'] ?? 4000)
 const random = new Random(seed)
 const concurrency = 24
 const batchSize = 240
@@ -73,7 +74,7 @@ for (const { child } of [service, emulator]) child.kill('SIGTERM')
 const exit: readonly unknown[] = await once(service.child, 'exit')
 if (ledger.contradictions.length > 0 || leftSockets > 4 || exit[0] !== 0) process.exitCode = 1
 await agent.destroy()
-for (const contradiction of await checkFairness()) {
+for (const contradiction of await checkFairness(attackConnections)) {
   process.stdout.write(`${contradiction}\n`)
   process.exitCode = 1
 }

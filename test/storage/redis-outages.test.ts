@@ -276,7 +276,7 @@ t.test('slow replies of Redis are used until the timeout, and do not delay a cre
   const redis = await startRedis(t)
   const proxy = await startTcpProxy(t, redis.port)
   const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })
-  proxy.setDelay(limits.redis.timeoutMs * 0.4)
+  proxy.setDelay(limits.redis.timeoutMs * 0.2)
   const newUser = uniqueUser()
   const created = await sendJson(service.usersUrl, newUser, withKey('slow'))
   t.equal(created.status, 201)

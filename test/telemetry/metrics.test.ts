@@ -4,6 +4,7 @@ import t from 'tap'
 import { getEndpointPaths } from '../../src/endpoints/endpoint.ts'
 import { createEndpoints } from '../../src/endpoints/index.ts'
 import { limits } from '../../src/config/limits.ts'
+import { authFailureReasons } from '../../src/telemetry/auth-failure.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { png } from '../helpers/images.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -305,6 +306,7 @@ t.test('labels have few values, none of which a caller sent', async t => {
     host: new Set(['api', 'login']),
     state: new Set(['free', 'busy', 'queued']),
     kind: new Set(['log', 'audit']),
+    reason: new Set(authFailureReasons),
   }
   for (const { name, labels } of samples) {
     if (!name.startsWith('procore_bff_')) continue

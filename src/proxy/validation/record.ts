@@ -154,8 +154,8 @@ export class RecordValidator {
       in: this.compiled.location,
       pointer: copyText(pointer),
       field: copyText(shownField),
-      message: copyText(message),
       rule: 'unknown',
+      message: copyText(message),
     })
     this.#textBytes += 2 * (pointer.length + shownField.length + message.length)
   }
