@@ -9,6 +9,7 @@ import type { UpstreamResult } from '../procore/result.ts'
 import { childRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
+import { parseJson } from '../util/parse-json.ts'
 import { rejectionProblem } from './rejection.ts'
 import { createUrlBuilder } from './url.ts'
 import type { EndpointRequest } from './context.ts'
@@ -57,10 +58,6 @@ function findForbiddenValue (
 }
 
 function parseRecord (body: Buffer): Record<string, unknown> {
-  try {
-    const record: unknown = JSON.parse(body.toString('utf8'))
-    return isJsonObject(record) ? record : {}
-  } catch {
-    return {}
-  }
+  const record = parseJson(body.toString('utf8'))
+  return isJsonObject(record) ? record : {}
 }
