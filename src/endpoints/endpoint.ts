@@ -82,7 +82,7 @@ export interface LookupSpec {
   listPaths: readonly string[]
   /** The operation that shows a record. A caller without its scope gets only what it sent. */
   showOperation: string
-  /** The field that identifies a record. It is the search term and must match exactly. */
+  /** The field that identifies a record. It is the search term, and its whole value must match. */
   matchField: string
   /** Paths of fields that a list returns under another name. */
   fieldPaths?: Readonly<Record<string, readonly string[]>>

@@ -15,7 +15,7 @@ import type { RateLimiter } from './rate-limit/limiter.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
 import {
-  lookUp, interpretLookup, type CreationWindow, type LookupContext, type LookupCriteria,
+  getMatchValue, lookUp, interpretLookup, type CreationWindow, type LookupContext, type LookupCriteria,
 } from './recovery/lookup.ts'
 import type { UpstreamResult } from './result.ts'
 import { UpstreamSender, type SendResult, type UpstreamCall } from './send.ts'
@@ -186,7 +186,7 @@ function getTimes (call: ProcoreRequest, { response, startedAtMs }: SendResult):
 }
 
 function toSharedCreate ({ companyId, lookupCriteria }: CreateOfAddress, id: string): SharedCreate {
-  return { id, companyId, address: String(lookupCriteria?.values.get(lookupCriteria.matchField)) }
+  return { id, companyId, address: lookupCriteria === undefined ? '' : getMatchValue(lookupCriteria) }
 }
 
 function mayHaveCreated (result: UpstreamResult): boolean {

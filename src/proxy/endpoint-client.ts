@@ -1,5 +1,6 @@
 /** Builds the function that sends the validated requests of one endpoint: Procore, wrapped in the endpoint's layers. */
-import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
+import type { TSchema } from '@sinclair/typebox'
+import type { LookupSpec, ProxiedEndpoint, RecordBody } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { LookupCriteria } from '../procore/recovery/lookup.ts'
 import { expectJson, type ResponseExpectation } from '../procore/classify.ts'
@@ -45,7 +46,7 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
   const { method, effect, lookup } = endpoint
   const buildPath = createUrlBuilder(endpoint.procorePath, params)
   const expectation = getExpectation(endpoint)
-  const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup)
+  const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup, endpoint.body)
   return request => {
     const { path, query, body, callerId, usage, record, delivery, signal } = request
     return {
@@ -69,15 +70,17 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
 }
 
 function createCriteriaBuilder (
-  { listPaths, matchField, fieldPaths = {} }: NonNullable<Endpoint['lookup']>
+  { listPaths, matchField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
 ): (request: EndpointRequest) => LookupCriteria {
   const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
+  const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
+  const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
   return ({ path, body: { values }, mayShowRecord }) => {
     const buildListPaths = () => {
       const search = new Map([['filters[search]', values.get(matchField)]])
       return builders.map(buildListPath => buildListPath(path.values, search))
     }
-    return { listPaths: buildListPaths, matchField, values, fieldPaths, mayShowRecord }
+    return { listPaths: buildListPaths, matchField, emailFields, values, fieldPaths, mayShowRecord }
   }
 }
 

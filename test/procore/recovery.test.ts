@@ -82,6 +82,42 @@ t.test('an older user, a user with another listed field, and a partial match are
   t.match(partialMatch.json, { outcome: 'unknown', detail: notFoundDetail }, 'the search also finds parts of words')
 })
 
+const normalizations: Array<{ name: string, sent: object, stored: object }> = [
+  {
+    name: 'an e-mail address in lower case',
+    sent: { email_address: 'Jane.Doe@Example.COM' },
+    stored: { email_address: 'jane.doe@example.com' },
+  },
+  { name: 'an e-mail address with spaces', sent: {}, stored: { email_address: ' jane.doe@example.com ' } },
+  { name: 'a text without the spaces around it', sent: { job_title: ' Clerk\t' }, stored: { job_title: 'Clerk' } },
+  { name: 'no value for a text of spaces', sent: { job_title: '  ' }, stored: { job_title: null } },
+]
+for (const { name, sent, stored } of normalizations) {
+  t.test(`a record in which Procore stored ${name} is recovered`, async t => {
+    const { usersUrl, emulator } = await startService(t)
+    emulator.faults.add({ kind: 'reset-before-body' })
+    emulator.api.directory.add(101, { values: { ...jane, ...stored } }, new Date(Date.now() + 1000))
+    const response = await sendJson(usersUrl, { user: { ...jane, ...sent } })
+    t.match(response, { status: 201, headers: { 'x-outcome': 'recovered' } })
+  })
+}
+
+t.test('a text that differs in upper and lower case is another one', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'reset-before-body' })
+  emulator.api.directory.add(101, { values: { ...jane, job_title: 'clerk' } }, new Date(Date.now() + 1000))
+  const response = await sendJson(usersUrl, { user: { ...jane, job_title: 'Clerk' } })
+  t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+})
+
+t.test('the record of a create of the same address in other letters is not attributed to this one', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
+  emulator.faults.add({ kind: 'reset-before-body' })
+  const response = await sendJson(usersUrl, { user: { ...jane, email_address: 'JANE.DOE@example.com' } })
+  t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+})
+
 t.test('the record of another create with the same address is not attributed to this one', async t => {
   const { usersUrl, emulator } = await startService(t)
   const createWithKey = (idempotencyKey: string) => {
@@ -165,7 +201,8 @@ t.test('the number of remembered creates is limited', async t => {
   const recentCreates = new RecentCreates()
   const { emailsMax, perEmailMax } = limits.recentCreates
   const buildCreate = (companyId: number) => {
-    return { companyId, lookupCriteria: { matchField: 'name', values: new Map([['name', 'a']]) } }
+    const values = new Map([['name', 'a']])
+    return { companyId, lookupCriteria: { matchField: 'name', emailFields: new Set<string>(), values } }
   }
   const trackAndSettle = (companyId: number, sentAtMs: number) => {
     const create = buildCreate(companyId)

@@ -8,6 +8,7 @@ import { limits } from '../../config/limits.ts'
 import { childRecord, type RequestRecord } from '../../telemetry/request-record.ts'
 import type { Problem } from '../../server/problem.ts'
 import { expectJson, getRecordId } from '../classify.ts'
+import { normalizeEmail, normalizeText } from './normalize.ts'
 import type { UpstreamResponse } from '../exchange.ts'
 import { responseDateSeconds } from '../http-dates.ts'
 import { lookupDetails } from '../problem-details.ts'
@@ -19,8 +20,10 @@ import { monotonicNowMs } from '../../util/clock.ts'
 export interface LookupCriteria {
   /** Returns the lists to search, in order, as paths with queries. A function, because lookups are rare. */
   listPaths (): readonly string[]
-  /** The field whose value must be exactly equal. */
+  /** The field whose value must be equal. */
   matchField: string
+  /** The fields that are compared as e-mail addresses. */
+  emailFields: ReadonlySet<string>
   /** All fields that were sent. The values of a stream are complete only at its end. */
   values: ReadonlyMap<string, unknown>
   /** Paths of the fields that a list shows under another name. */
@@ -28,6 +31,9 @@ export interface LookupCriteria {
   /** Whether the caller may see whole records. Otherwise it gets the id, the time and the fields that it sent. */
   mayShowRecord: boolean
 }
+
+/** The part of the criteria that identifies the record of a create. */
+export type CreateIdentity = Pick<LookupCriteria, 'matchField' | 'emailFields' | 'values'>
 
 /** The time in which Procore may have created the record, by our own clock. */
 export interface CreationWindow {
@@ -165,18 +171,18 @@ function setValue (parent: JsonObject, [name = '', ...rest]: readonly string[], 
  */
 function matchRecord (
   { status, body, headers, receivedAtMs }: UpstreamResponse,
-  { matchField, values, fieldPaths }: LookupCriteria,
+  criteria: LookupCriteria,
   { sentAtMs, endsAtMs }: CreationWindow
 ): LookupResult {
   const list = status === 200 && body !== undefined ? parseList(body) : undefined
   if (list === undefined) return { kind: 'inconclusive' }
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
-  const [record, ...others] = list.filter(candidate => candidate[matchField] === values.get(matchField))
+  const [record, ...others] = list.filter(candidate => isSameValue(candidate, criteria.matchField, criteria))
   if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
   const createdAtSeconds = parseCreatedAtSeconds(record)
   const latestSeconds = sentAtSeconds + 1 + (endsAtMs - sentAtMs) / 1000
   const isInTime = createdAtSeconds >= Math.floor(sentAtSeconds) && createdAtSeconds <= latestSeconds
-  const isMatch = others.length === 0 && isInTime && fieldsMatch(record, values, fieldPaths)
+  const isMatch = others.length === 0 && isInTime && fieldsMatch(record, criteria)
   return isMatch ? { kind: 'found', record } : { kind: 'ambiguous' }
 }
 
@@ -187,16 +193,28 @@ function parseCreatedAtSeconds (record: JsonObject): number {
 }
 
 /** Whether all fields that were sent, and that the list shows, are equal. */
-function fieldsMatch (
-  record: JsonObject,
-  values: LookupCriteria['values'],
-  fieldPaths: LookupCriteria['fieldPaths']
-): boolean {
-  for (const [name, value] of values) {
-    const listedValue = getValue(record, fieldPaths[name] ?? [name])
-    if (listedValue !== undefined && String(listedValue ?? '') !== String(value)) return false
-  }
-  return true
+function fieldsMatch (record: JsonObject, criteria: LookupCriteria): boolean {
+  return [...criteria.values.keys()].every(name => {
+    return getListedValue(record, name, criteria) === undefined || isSameValue(record, name, criteria)
+  })
+}
+
+function isSameValue (record: JsonObject, name: string, criteria: LookupCriteria): boolean {
+  const listedValue = getListedValue(record, name, criteria)
+  return normalizeField(name, listedValue, criteria) === normalizeField(name, criteria.values.get(name), criteria)
+}
+
+function normalizeField (name: string, value: unknown, { emailFields }: Pick<LookupCriteria, 'emailFields'>): string {
+  return emailFields.has(name) ? normalizeEmail(value) : normalizeText(value)
+}
+
+function getListedValue (record: JsonObject, name: string, { fieldPaths }: LookupCriteria): unknown {
+  return getValue(record, fieldPaths[name] ?? [name])
+}
+
+/** Returns the normalized value that identifies the record of a create. */
+export function getMatchValue (criteria: CreateIdentity): string {
+  return normalizeField(criteria.matchField, criteria.values.get(criteria.matchField), criteria)
 }
 
 function getValue (record: JsonObject, path: readonly string[]): unknown {

@@ -6,12 +6,12 @@
 import { LRUCache } from 'lru-cache'
 import { limits } from '../../config/limits.ts'
 import { SlotSet } from '../../util/slot-set.ts'
-import type { LookupCriteria } from './lookup.ts'
+import { getMatchValue, type CreateIdentity } from './lookup.ts'
 
 interface PendingCreate {
   companyId: number
   /** Read at the end of the create, because the values of a stream are complete only then. */
-  lookupCriteria?: Pick<LookupCriteria, 'matchField' | 'values'> | undefined
+  lookupCriteria?: CreateIdentity | undefined
 }
 
 /**
@@ -58,5 +58,5 @@ export class RecentCreates {
 }
 
 function getDedupeKey ({ companyId, lookupCriteria }: PendingCreate): string {
-  return `${companyId} ${String(lookupCriteria?.values.get(lookupCriteria.matchField))}`
+  return `${companyId} ${lookupCriteria === undefined ? '' : getMatchValue(lookupCriteria)}`
 }

@@ -1,0 +1,14 @@
+/** Normalizes values before they are compared with those that Procore lists, because Procore may normalize them too. */
+
+/**
+ * Returns an e-mail address as mail systems compare it: without regard to case, in the local part too (RFC 5321 §2.4
+ * allows a distinction, but providers make none).
+ */
+export function normalizeEmail (address: unknown): string {
+  return normalizeText(address).toLowerCase()
+}
+
+/** Returns a value as text without surrounding white space. A value that is not set is empty. */
+export function normalizeText (value: unknown): string {
+  return String(value ?? '').trim()
+}
