@@ -244,6 +244,86 @@ export interface paths {
         patch: operations["invite-company-user-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/users/inactive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List inactive company users
+         * @description Lists the inactive users in the directory of a company.
+         */
+        get: operations["list-inactive-company-users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/users/inactive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List inactive company users
+         * @description Lists the inactive users in the directory of a company. This is the same route under Procore's own path.
+         */
+        get: operations["list-inactive-company-users-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users/inactive/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Reactivate a company user
+         * @description Makes an inactive user active again. The request has no body. Where scopes are on, it needs the scope `update-company-user-login` as well. Where permission templates are restricted, a user with another template cannot be reactivated.
+         */
+        patch: operations["reactivate-company-user"];
+        trace?: never;
+    };
+    "/rest/v1.0/companies/{company_id}/users/inactive/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Reactivate a company user
+         * @description Makes an inactive user active again. The request has no body. Where scopes are on, it needs the scope `update-company-user-login` as well. Where permission templates are restricted, a user with another template cannot be reactivated. This is the same route under Procore's own path.
+         */
+        patch: operations["reactivate-company-user-procore-path"];
+        trace?: never;
+    };
     "/companies/{company_id}/permission_templates": {
         parameters: {
             query?: never;
@@ -1266,7 +1346,7 @@ export interface components {
             };
         };
         /** @description The request is not valid. */
-        "problem-422-safe": {
+        "problem-422": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1356,7 +1436,7 @@ export interface components {
             };
         };
         /** @description Procore rejected the request. */
-        "problem-4XX-change-key": {
+        "problem-4XX-change": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1696,7 +1776,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -1850,7 +1930,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2071,7 +2151,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2119,7 +2199,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2229,7 +2309,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2346,7 +2426,7 @@ export interface operations {
             502: components["responses"]["problem-502-change"];
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
-            "4XX": components["responses"]["problem-4XX-change-key"];
+            "4XX": components["responses"]["problem-4XX-change"];
         };
     };
     "invite-company-user-procore-path": {
@@ -2395,7 +2475,221 @@ export interface operations {
             502: components["responses"]["problem-502-change"];
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
-            "4XX": components["responses"]["problem-4XX-change-key"];
+            "4XX": components["responses"]["problem-4XX-change"];
+        };
+    };
+    "list-inactive-company-users": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Page number, starting at 1.
+                 * @example 1
+                 */
+                page?: components["parameters"]["query-page"];
+                /**
+                 * @description Number of items per page.
+                 * @example 100
+                 */
+                per_page?: components["parameters"]["query-per_page"];
+                /** @description The sort order of the list. */
+                sort?: "name";
+            };
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of inactive users. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"][];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "list-inactive-company-users-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Page number, starting at 1.
+                 * @example 1
+                 */
+                page?: components["parameters"]["query-page"];
+                /**
+                 * @description Number of items per page.
+                 * @example 100
+                 */
+                per_page?: components["parameters"]["query-per_page"];
+                /** @description The sort order of the list. */
+                sort?: "name";
+            };
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of inactive users. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    total: components["headers"]["total"];
+                    "per-page": components["headers"]["per-page"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"][];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "reactivate-company-user": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: components["parameters"]["path-id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user is active. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change"];
+        };
+    };
+    "reactivate-company-user-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: components["parameters"]["path-id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user is active. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change"];
         };
     };
     "list-permission-templates": {
@@ -2445,7 +2739,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2501,7 +2795,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2604,7 +2898,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2706,7 +3000,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2773,7 +3067,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2840,7 +3134,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2917,7 +3211,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -2994,7 +3288,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -3072,7 +3366,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];
@@ -3150,7 +3444,7 @@ export interface operations {
             403: components["responses"]["problem-403-safe"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            422: components["responses"]["problem-422-safe"];
+            422: components["responses"]["problem-422"];
             429: components["responses"]["problem-429-safe"];
             500: components["responses"]["problem-500"];
             502: components["responses"]["problem-502-safe"];

@@ -65,8 +65,10 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
       authorizeCompany(companyId, identity, companyIds)
     }
     const { endpoint } = routeOptions.config
-    const problem = endpoint === undefined ? undefined : app.checkOperation(endpoint.name, identity)
-    if (problem !== undefined) throw problem
+    for (const operation of endpoint === undefined ? [] : [endpoint.name, ...endpoint.additionalOperations ?? []]) {
+      const problem = app.checkOperation(operation, identity)
+      if (problem !== undefined) throw problem
+    }
   }
   const trustsProxies = trustedProxies.length > 0
   /** Undefined if the peer forwards requests of others and is not trusted to report their addresses. */

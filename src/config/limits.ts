@@ -208,6 +208,10 @@ export const limits = freezeGroups({
     /** With Redis: attempts to store a response while other replicas store theirs. The next response stores both. */
     saveAttemptsMax: 10,
   },
+  recordGuard: {
+    /** Items that are searched for a record which Procore shows only in a list: those of the first page. */
+    listItemsMax: 1_000,
+  },
   lookup: {
     /** All requests of one lookup together. */
     timeoutMs: 5_000,

@@ -104,7 +104,7 @@ const nullableText = nullable(Type.String())
 const nullableInteger = nullable(Type.Integer())
 const nullableBoolean = nullable(Type.Boolean())
 
-const userSchema = Type.Object({
+export const userSchema = Type.Object({
   id: optional(Type.Integer({ description: 'The id of the user in Procore.' })),
   name: nullableText,
   first_name: nullableText,
@@ -171,7 +171,7 @@ const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueR
 })
 
 /** A caller that changes the address or the state of an account can take it over or lock it. */
-const loginRestriction: OperationRestriction = {
+export const loginRestriction: OperationRestriction = {
   kind: 'operation',
   fields: ['email_address', 'is_active'],
   operation: 'update-company-user-login',
@@ -199,8 +199,11 @@ function userBody (
   }
 }
 
-const usersRoute = { path: '/companies/:company_id/users', procorePath: '/rest/v1.3/companies/:company_id/users' }
-const userRoute = {
+export const usersRoute = {
+  path: '/companies/:company_id/users',
+  procorePath: '/rest/v1.3/companies/:company_id/users',
+}
+export const userRoute = {
   path: `${usersRoute.path}/:id`,
   procorePath: `${usersRoute.procorePath}/:id`,
   params: Type.Object({
@@ -210,7 +213,7 @@ const userRoute = {
 }
 
 /** Without it, a caller could take over the account of an administrator: change its address, then invite it. */
-const userGuard = ({ permissionTemplateIds }: EndpointOptions): RecordGuard => ({
+export const userGuard = ({ permissionTemplateIds }: EndpointOptions): RecordGuard => ({
   procorePath: userRoute.procorePath,
   restriction: templateRestriction(permissionTemplateIds),
 })

@@ -45,6 +45,8 @@ export type Restriction = ValueRestriction | OperationRestriction
 export interface RecordGuard {
   /** Procore's path of the record; it has the parameters of the endpoint's path. */
   procorePath: string
+  /** Procore's list that has the record, for a record that Procore does not show by itself (404). */
+  listPath?: string
   restriction: ValueRestriction
 }
 
@@ -121,6 +123,8 @@ type EndpointParams = TObject & { properties: { company_id: TInteger } }
 interface EndpointBase {
   /** Name of the operation in scopes, OpenAPI and metrics. */
   name: string
+  /** Other operations whose scopes a caller needs as well. */
+  additionalOperations?: readonly string[]
   path: string
   summary: string
   description: string

@@ -2,6 +2,7 @@
 import {
   createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, updateCompanyUser, validateCompanyUser,
 } from './company-users.ts'
+import { listInactiveCompanyUsers, reactivateCompanyUser } from './inactive-company-users.ts'
 import { companyUserForm } from './company-user-form.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EndpointOptions } from './fields.ts'
@@ -19,6 +20,8 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     showCompanyUser,
     updateCompanyUser(options),
     inviteCompanyUser(options),
+    listInactiveCompanyUsers,
+    reactivateCompanyUser(options),
     listPermissionTemplates,
     listVendors,
     listWorkClassifications,

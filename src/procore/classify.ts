@@ -22,6 +22,12 @@ export interface ResponseExpectation {
 /** A record or a list, without headers that the caller needs. */
 export const expectJson: ResponseExpectation = { mayBeEmpty: false, headers: [] }
 
+/** Procore's headers that belong to one page of a list. */
+export const pageHeaderNames = ['link', 'total', 'per-page']
+
+/** One page of a list. */
+export const expectPage: ResponseExpectation = { mayBeEmpty: false, headers: pageHeaderNames }
+
 /** The properties of a request that its classification depends on. */
 export interface SentRequest {
   /** It is safe or idempotent (RFC 9110 §9.2), so it may be sent again even if Procore may have acted on it. */

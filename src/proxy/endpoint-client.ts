@@ -3,7 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import type { LookupSpec, ProxiedEndpoint, RecordBody } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { LookupCriteria } from '../procore/recovery/lookup.ts'
-import { expectJson, type ResponseExpectation } from '../procore/classify.ts'
+import { expectJson, pageHeaderNames, type ResponseExpectation } from '../procore/classify.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { withAudit, withReadAudit } from './audit.ts'
 import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
@@ -12,9 +12,6 @@ import { withRecordGuard } from './record-guard.ts'
 import { getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder, type UrlBuilder } from './url.ts'
 import type { EndpointRequest, RequestBuilder, Send } from './context.ts'
-
-/** Procore's headers that belong to one page of a list. */
-const paginationHeaders = ['link', 'total', 'per-page']
 
 /** The services that all endpoints share. */
 export interface ProxyServices {
@@ -86,5 +83,5 @@ function createCriteriaBuilder (
 
 function getExpectation ({ success: { schema, isPage } }: ProxiedEndpoint): ResponseExpectation {
   if (schema !== undefined && isPage !== true) return expectJson
-  return { mayBeEmpty: schema === undefined, headers: isPage === true ? paginationHeaders : [] }
+  return { mayBeEmpty: schema === undefined, headers: isPage === true ? pageHeaderNames : [] }
 }

@@ -8,12 +8,12 @@ import { childRecord, type RequestRecord, type UpstreamRecord } from '../telemet
 import { Problem } from '../server/problem.ts'
 import { ClientDisconnectedError } from '../server/errors.ts'
 import type { AbortReason } from '../server/abort.ts'
+import { isLastPage } from '../procore/page-links.ts'
 import type { UpstreamSuccess, UpstreamResult } from '../procore/result.ts'
 import { parseJson } from '../util/parse-json.ts'
 import { emptyBody } from './body/json.ts'
 import type { RecordValidator } from './validation/record.ts'
 import { imageMediaTypes } from './image/signature.ts'
-import { hasNextPage } from './pagination.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileParameters, validateQuery } from './validation/parameters.ts'
 import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
@@ -214,12 +214,7 @@ function parsePage (page: Page): Section {
   if (page instanceof Error) return page
   const items = parseJson(page.body.toString('utf8'))
   if (!Array.isArray(items)) return new Problem('procore_bad_response', 'Procore\'s response is not a list.')
-  return { items, isComplete: isLastPage(page.headers, items.length), cacheInfo: page.cacheInfo }
-}
-
-/** Procore may return fewer items than requested, and indicate that by the total count only or by a link only. */
-function isLastPage ({ total = '0', link = '' }: Readonly<Record<string, string>> = {}, count: number): boolean {
-  return Number(total) <= count && !hasNextPage(link)
+  return { items, isComplete: isLastPage(page.headers ?? {}, items.length), cacheInfo: page.cacheInfo }
 }
 
 /** Records the longest times, because the lists are fetched concurrently. */

@@ -231,6 +231,10 @@ t.test('a user can be updated and invited, and lists are paginated and filtered'
   for (const url of [`${usersUrl}/1`, `${usersUrl}/1/invite`]) {
     t.equal((await send(url, { method: 'PATCH', headers, body: '{"user":{}}' })).status, 404, url)
   }
+  await update({ is_active: false })
+  const reactivate = () => send(`${usersUrl}/inactive/${String(id)}`, { method: 'PATCH', headers })
+  t.match(await reactivate(), { status: 200, json: { id, is_active: true } })
+  t.equal((await reactivate()).status, 404, 'an active user is not among the inactive ones')
   t.strictSame((await send(`${usersUrl}?view=ids_only`, { method: 'GET', headers })).json, [381_006, 381_007])
   const list = (path: string) => send(`${emulator.url}/rest/v1.0/${path}`, { method: 'GET', headers })
   const page = await list('vendors?company_id=101&per_page=5&page=2')

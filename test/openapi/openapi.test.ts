@@ -130,7 +130,8 @@ const codeRows = [
   { method: 'post', path: `${usersPath}/validate`, codes: codesWithout(/^procore_/, /^idempotency_/) },
   { method: 'patch', path: `${usersPath}/{id}`, codes: codesWithout(/^idempotency_/) },
   { method: 'patch', path: `${usersPath}/{id}/invite`, codes: codesWithout(bodyCodes) },
-  ...[usersPath, `${usersPath}/{id}`, `${usersPath}/form`, '/rest/v1.0/vendors'].map(path => {
+  { method: 'patch', path: `${usersPath}/inactive/{id}`, codes: codesWithout(bodyCodes, /^idempotency_/) },
+  ...[usersPath, `${usersPath}/inactive`, `${usersPath}/{id}`, `${usersPath}/form`, '/rest/v1.0/vendors'].map(path => {
     return { method: 'get', path, codes: codesWithout(bodyCodes, templateCodes, /^idempotency_/) }
   }),
 ]

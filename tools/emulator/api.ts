@@ -48,7 +48,7 @@ export class EmulatedApi {
   }
 
   #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {
-    const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
+    const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive(?:\/\d+)?|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
     if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1] ?? '', url)
     const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
     const list = request.method === 'GET' ? findCatalogList(name ?? '', url.searchParams, this.settings) : undefined
@@ -137,7 +137,7 @@ export class EmulatedApi {
   }
 
   #handleUsers (request: ReceivedRequest, companyId: number, subpath: string, url: URL): EmulatedResponse {
-    const candidate = this.directory.users.get(Number(subpath.split('/')[1]))
+    const candidate = this.directory.users.get(Number(/\d+/.exec(subpath)?.[0]))
     const user = candidate?.companyId === companyId ? candidate : undefined
     switch (`${request.method} ${subpath.replace(/\d+/, 'id')}`) {
       case 'GET ': return this.#listUsers(companyId, url, true)
@@ -146,6 +146,7 @@ export class EmulatedApi {
         return user === undefined ? notFoundResponse() : jsonResponse(200, serializeUser(user, url.origin))
       case 'POST ': return this.#createUser(request, companyId, url)
       case 'PATCH /id': return user === undefined ? notFoundResponse() : this.#updateUser(request, user, url)
+      case 'PATCH /inactive/id': return this.#reactivateUser(user, url)
       case 'PATCH /id/invite':
         if (user === undefined) return notFoundResponse()
         user.invitations++
@@ -174,6 +175,13 @@ export class EmulatedApi {
     const errors = this.directory.validateUpdate(user, attributes, this.settings, enforcesRequiredFields(query))
     if (Object.keys(errors).length > 0) return jsonResponse(422, { errors } satisfies { errors: ErrorsByField })
     this.directory.update(user, attributes, this.now())
+    return jsonResponse(200, serializeUser(user, origin))
+  }
+
+  /** A user that is active already is not among the inactive ones. */
+  #reactivateUser (user: User | undefined, { origin }: URL): EmulatedResponse {
+    if (user?.values['is_active'] !== false) return notFoundResponse()
+    this.directory.update(user, { values: { is_active: true } }, this.now())
     return jsonResponse(200, serializeUser(user, origin))
   }
 

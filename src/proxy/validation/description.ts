@@ -53,6 +53,7 @@ function findPathFaults (endpoint: Endpoint): string[] {
   const { params, guard, lookup } = endpoint
   const paths = [...getEndpointPaths(endpoint), ...lookup?.listPaths ?? []]
   if (guard !== undefined) paths.push(guard.procorePath)
+  if (guard?.listPath !== undefined) paths.push(guard.listPath)
   return paths.flatMap(path => {
     const unknown = getParameterNames(path).filter(name => !(name in params.properties))
     return unknown.map(name => `${path} names ${name}, which is not in params`)
