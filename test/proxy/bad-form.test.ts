@@ -119,22 +119,84 @@ t.test('an unsupported media type is rejected', async t => {
   }
 })
 
-t.test('an avatar whose first bytes are not an image is rejected, whatever its name', async t => {
+t.test('an avatar that is not of the five types is rejected with a detail that names what it is', async t => {
   const { usersUrl, emulator } = await startService(t)
+  const other = 'The content of the avatar is not a PNG, JPEG, GIF, BMP or TIFF image.'
+  const heic = 'The avatar is an iPhone photo in HEIC: ' +
+    "choose 'Most Compatible' in the camera settings, or convert it to JPEG."
+  const video = 'The avatar is a video: choose a photo.'
+  const webp = 'The avatar is a WebP image: convert it to JPEG or PNG.'
+  const svg = 'The avatar is an SVG drawing: export it as PNG.'
+  const xml = 'The avatar is an XML document, such as an SVG drawing: export it as PNG.'
+  const html = 'The avatar is a web page: download the picture itself.'
+  const raw = 'The avatar is a raw file of a camera: export it as JPEG.'
+  const ftyp = (brand: string) => `\0\0\0\x18ftyp${brand}\0\0\0\0mif1heic`
   const rows = [
-    { name: 'SVG', data: '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' },
-    { name: 'HTML', data: '<html><script>alert(1)</script>' },
-    { name: 'text', data: 'BM is not an image' },
-    { name: 'PDF', data: '%PDF-1.7' },
-    { name: 'WebP', data: 'RIFF\x24\0\0\0WEBPVP8 ' },
-    { name: 'a truncated signature', data: '\x89PN' },
-    { name: 'a large file', data: 'x'.repeat(1_000_000) },
+    { name: 'an iPhone photo in HEIC', data: ftyp('heic'), detail: heic },
+    { name: 'an iPhone photo in HEIC with 10 bits', data: ftyp('heix'), detail: heic },
+    { name: 'an iPhone sequence in HEIC', data: ftyp('hevc'), detail: heic },
+    { name: 'HEIF', data: ftyp('mif1'), detail: 'The avatar is a HEIF image: convert it to JPEG.' },
+    { name: 'AVIF', data: ftyp('avif'), detail: 'The avatar is an AVIF image: convert it to JPEG or PNG.' },
+    { name: 'animated AVIF', data: ftyp('avis'), detail: 'The avatar is an AVIF image: convert it to JPEG or PNG.' },
+    { name: 'WebP', data: 'RIFF\x24\0\0\0WEBPVP8 ', detail: webp },
+    { name: 'the start of a WebP', data: 'RIFF\x24\0\0\0WEBP', detail: webp },
+    {
+      name: 'a JPEG XL container',
+      data: '\0\0\0\x0cJXL \r\n\x87\n',
+      detail: 'The avatar is a JPEG XL image: convert it to JPEG.',
+    },
+    {
+      name: 'a JPEG XL codestream',
+      data: '\xff\x0a\xfa\x7f',
+      detail: 'The avatar is a JPEG XL image: convert it to JPEG.',
+    },
+    {
+      name: 'JPEG 2000',
+      data: '\0\0\0\x0cjP  \r\n\x87\n',
+      detail: 'The avatar is a JPEG 2000 image: convert it to JPEG.',
+    },
+    { name: 'BigTIFF', data: 'II+\0\x08\0\0\0', detail: 'The avatar is a BigTIFF image: convert it to TIFF or JPEG.' },
+    { name: 'SVG', data: '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', detail: svg },
+    { name: 'SVG with a document type', data: '\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">', detail: svg },
+    { name: 'SVG with an XML declaration', data: '\xef\xbb\xbf<?xml version="1.0"?><svg/>', detail: xml },
+    { name: 'HTML', data: '<html><script>alert(1)</script>', detail: html },
+    { name: 'HTML with a document type', data: '<!doctype html><img>', detail: html },
+    { name: 'PDF', data: '%PDF-1.7', detail: 'The avatar is a PDF document: export the picture as JPEG or PNG.' },
+    {
+      name: 'PostScript',
+      data: '%!PS-Adobe-3.0',
+      detail: 'The avatar is a PostScript document: export the picture as JPEG or PNG.',
+    },
+    {
+      name: 'a Photoshop document',
+      data: '8BPS\0\x01',
+      detail: 'The avatar is a Photoshop document: export it as JPEG or PNG.',
+    },
+    { name: 'an icon', data: '\0\0\x01\0\x01\0\x10\x10', detail: 'The avatar is an icon (ICO): convert it to PNG.' },
+    { name: 'MP4', data: ftyp('mp42'), detail: video },
+    { name: 'QuickTime', data: ftyp('qt  '), detail: video },
+    { name: 'QuickTime without a file type', data: '\0\0\0\x08wide\0\0\0\x01mdat', detail: video },
+    { name: 'AVI', data: 'RIFF\x24\0\0\0AVI LIST', detail: video },
+    { name: 'WebM', data: '\x1aE\xdf\xa3\x9fB\x86\x81\x01', detail: video },
+    { name: 'a sound recording', data: ftyp('M4A '), detail: 'The avatar is a sound recording: choose a photo.' },
+    { name: "Canon's raw file", data: ftyp('crx '), detail: raw },
+    { name: "Panasonic's raw file", data: 'IIU\0\x18\0\0\0', detail: raw },
+    { name: "Fujifilm's raw file", data: 'FUJIFILMCCD-RAW 0201', detail: raw },
+    {
+      name: 'an office document',
+      data: 'PK\x03\x04\x14\0\x06\0',
+      detail: 'The avatar is a ZIP archive or an office document: choose the picture itself.',
+    },
+    { name: 'text', data: 'BM is not an image', detail: other },
+    { name: 'the name of a format in a text', data: 'an svg, <svg> or WEBP', detail: other },
+    { name: 'a truncated signature', data: '\x89PN', detail: other },
+    { name: 'a large file', data: 'x'.repeat(1_000_000), detail: other },
   ]
-  for (const { name, data } of rows) {
-    await t.test(`${name} is rejected by its type`, async t => {
+  for (const { name, data, detail } of rows) {
+    await t.test(`${name} is rejected by its type, whatever its name`, async t => {
       const avatar = avatarPart(Buffer.from(data, 'latin1'), 'me.png', 'image/png')
       const response = await sendMultipart(usersUrl, multipartBody([...janeParts, avatar]))
-      t.match(response.json, { status: 415, code: 'avatar_type' })
+      t.match(response.json, { status: 415, code: 'avatar_type', detail })
     })
   }
   t.equal(emulator.apiRequests.length, 0)

@@ -5,6 +5,7 @@ import type { RecordValidator } from '../validation/record.ts'
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import { ImageDimensions } from '../image/dimensions.ts'
 import { detectImageType, signatureBytes, type ImageType } from '../image/signature.ts'
+import { describeUnsupportedType } from '../image/unsupported-type.ts'
 import type { PartSink } from './parser.ts'
 import { decodeText } from './charset.ts'
 import { describePart, malformedForm, parsePartHeaders, type PartHeaders } from './part-headers.ts'
@@ -148,7 +149,7 @@ export class FormDecoder implements PartSink {
 
   #imageStart (part: ImagePart): ImageDimensions {
     const type = detectImageType(this.#partial.bytes.subarray(0, signatureBytes))
-    if (type === undefined) throw avatarType('The content of the avatar is not a PNG, JPEG, GIF, BMP or TIFF image.')
+    if (type === undefined) throw avatarType(describeUnsupportedType(this.#partial.bytes))
     const dimensions = part.dimensions = new ImageDimensions(type)
     this.#events.imageStart(type)
     const { bytes } = this.#partial
