@@ -4,6 +4,7 @@ import { startEmulator } from '../../tools/emulator/emulator.ts'
 import { parseMultipart } from '../../tools/emulator/multipart.ts'
 import { SettingsSchema, type Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 import { boundary, multipartBody, jane, janeParts, send, type Body } from '../helpers/requests.ts'
 
 const credentials = { grant_type: 'client_credentials', client_id: 'demo-client', client_secret: 'demo-secret' }
@@ -75,7 +76,7 @@ t.test('a request is refused before its body is validated', async t => {
   })
 
   await t.test('with the header of another company', async t => {
-    t.match(await create('{}', { 'procore-company-id': '102' }), { status: 400 })
+    t.match(await create('{}', { 'procore-company-id': '102' }), { status: 404, json: { errors: 'Item not found' } })
   })
 
   await t.test('for a company that is not connected', async t => {
@@ -150,7 +151,7 @@ for (const unauthorizedKey of ['errors', 'error', 'message'] as const) {
   })
 }
 
-for (const missingCompanyHeaderStatus of [400, 403] as const) {
+for (const missingCompanyHeaderStatus of [400, 403, 404] as const) {
   t.test(`a missing Procore-Company-Id is refused with ${missingCompanyHeaderStatus}`, async t => {
     const { create } = await start(t, { missingCompanyHeaderStatus })
     t.equal((await create(janeJson, { 'procore-company-id': '' })).status, missingCompanyHeaderStatus)
@@ -251,5 +252,127 @@ t.test('a user can be updated and invited, and lists are paginated and filtered'
   for (const path of ['vendors', 'companies/101/vendors', 'companies/101/nothing']) {
     t.equal((await list(path)).status, 404, path)
   }
-  t.match(await list('vendors?company_id=102'), { status: 400 }, 'the header and the query must name the same company')
+  t.match(await list('vendors?company_id=102'), { status: 404 }, 'the header and the query must name the same company')
+})
+
+const image = png()
+const imageParts = [...janeParts, { name: 'user[avatar]', filename: 'a.png', data: image }]
+const formType = { 'content-type': `multipart/form-data; boundary=${boundary}` }
+
+t.test('a protected avatar needs the access token, and is redirected to a signed URL of the storage host', async t => {
+  const { create, emulator, headers: { authorization } } = await start(t, { avatarAccess: 'access-token' })
+  const avatarUrl = String((await create(multipartBody(imageParts), formType)).json['avatar'])
+  t.equal((await send(avatarUrl, { method: 'GET' })).status, 401)
+  const redirect = await send(avatarUrl, { method: 'GET', headers: { authorization } })
+  t.equal(redirect.status, 302)
+  const location = new URL(String(redirect.headers['location']))
+  t.not(location.hostname, new URL(emulator.url).hostname)
+
+  await t.test('the storage host serves the picture without a token', async t => {
+    const picture = await fetch(location)
+    t.equal(picture.status, 200)
+    t.ok(Buffer.from(await picture.arrayBuffer()).equals(image))
+  })
+
+  await t.test('the storage host refuses a request that carries Authorization', async t => {
+    const refused = await send(location.href, { method: 'GET', headers: { authorization } })
+    t.match(refused, { status: 400, text: /InvalidArgument/ })
+  })
+
+  await t.test('the storage host refuses a URL with another signature', async t => {
+    const unsigned = location.href.replace(/Signature=.*/, 'Signature=x')
+    t.match(await send(unsigned, { method: 'GET' }), { status: 403, text: /AccessDenied/ })
+  })
+
+  t.match(emulator.storageRequests.map(({ status }) => status), [200, 400, 403])
+})
+
+t.test('the avatar of an update replaces the one of the create', async t => {
+  const { create, usersUrl, headers } = await start(t)
+  const { json: { id, avatar } } = await create(multipartBody(imageParts), formType)
+  const replacement = png(600)
+  const body = multipartBody([{ name: 'user[avatar]', filename: 'b.png', data: replacement }])
+  const updated = await send(`${usersUrl}/${String(id)}`, {
+    method: 'PATCH', headers: { ...headers, ...formType }, body,
+  })
+  t.equal(updated.status, 200)
+  t.ok(Buffer.from(await (await fetch(String(avatar))).arrayBuffer()).equals(replacement))
+})
+
+t.test('a URL in a response has the host name that the client used', async t => {
+  const { create } = await start(t)
+  const response = await create(multipartBody(imageParts), { ...formType, host: 'emulator:4010' })
+  t.match(response.json['avatar'], /^http:\/\/emulator:4010\/avatars\/\d+$/)
+})
+
+t.test('a form with an avatar is carried out, and answered later by `uploadDelayMs`', async t => {
+  const { create, emulator } = await start(t, { uploadDelayMs: 600_000 })
+  const other = { ...jane, email_address: 'b@example.com' }
+  t.equal((await create(JSON.stringify({ user: other }))).status, 201, 'JSON is answered at once')
+  const upload = create(multipartBody(imageParts), formType)
+  upload.catch(() => {})
+  await waitUntil(() => emulator.api.directory.users.size === 2)
+  t.equal(emulator.apiRequests.at(-1)?.status, 201)
+  await emulator.close()
+  await t.rejects(upload)
+})
+
+t.test('texts are trimmed and e-mail addresses lower-cased if the settings say so', async t => {
+  const { create } = await start(t, { normalizesText: true })
+  const user = { last_name: ' Doe ', email_address: ' Jane.Doe@Example.COM ', notes: '  ', origin_id: ' A ' }
+  t.match((await create(JSON.stringify({ user }))).json, {
+    last_name: 'Doe', email_address: 'jane.doe@example.com', notes: '', origin_id: 'A',
+  })
+})
+
+t.test('an `origin_id` is unique in a company', async t => {
+  const { create, usersUrl, headers } = await start(t)
+  const taken = { status: 422, json: { errors: { origin_id: ['has already been taken'] } } }
+  const other = { ...jane, email_address: 'b@example.com' }
+  const { json: { id } } = await create(JSON.stringify({ user: { ...jane, origin_id: 'a' } }))
+  const update = (userId: unknown) => send(`${usersUrl}/${String(userId)}`, {
+    method: 'PATCH', headers, body: JSON.stringify({ user: { origin_id: 'a' } }),
+  })
+
+  await t.test('a create with one that another user has is refused', async t => {
+    t.match(await create(JSON.stringify({ user: { ...other, origin_id: 'a' } })), taken)
+  })
+
+  await t.test('an update with one that another user has is refused, and one with the own is not', async t => {
+    t.match(await update((await create(JSON.stringify({ user: other }))).json['id']), taken)
+    t.equal((await update(id)).status, 200)
+  })
+
+  await t.test('the list of users is filtered by it', async t => {
+    const list = await send(`${usersUrl}?filters[origin_id]=a`, { method: 'GET', headers })
+    t.match(list, { headers: { total: '1' }, json: [{ id }] })
+  })
+})
+
+for (const takenEmail of [409, 422] as const) {
+  t.test(`the e-mail address of an inactive user is refused with ${takenEmail}`, async t => {
+    const { create, emulator, headers } = await start(t, { takenEmail })
+    await create(JSON.stringify({ user: { ...jane, is_active: false } }))
+    t.equal((await create(janeJson)).status, takenEmail)
+    const inactiveUrl = `${emulator.url}/rest/v1.0/companies/101/users/inactive`
+    const inactive = await send(inactiveUrl, { method: 'GET', headers })
+    t.match(inactive, { status: 200, headers: { total: '1' }, json: [jane] })
+  })
+}
+
+t.test('a missing field has the message that the settings name', async t => {
+  const { create } = await start(t, { blankMessage: 'required' })
+  const errors = { email_address: ['required'] }
+  t.match(await create('{"user":{"last_name":"Doe"}}'), { status: 422, json: { errors } })
+})
+
+t.test('an update without the fields that the settings name is refused', async t => {
+  const { create, usersUrl, headers } = await start(t, { updateRequiredFields: ['last_name', 'email_address'] })
+  const { json: { id } } = await create(janeJson)
+  const update = (user: object) => send(`${usersUrl}/${String(id)}`, {
+    method: 'PATCH', headers, body: JSON.stringify({ user }),
+  })
+  const errors = { last_name: ["can't be blank"], email_address: ["can't be blank"] }
+  t.match(await update({ job_title: 'QA' }), { status: 422, json: { errors } })
+  t.equal((await update({ ...jane, job_title: 'QA' })).status, 200)
 })

@@ -305,7 +305,7 @@ t.test('every variant of behaviour that Procore does not document is supported',
       t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
     })
   }
-  const missingCompanyHeaderStatuses: Array<Settings['missingCompanyHeaderStatus']> = [400, 403]
+  const missingCompanyHeaderStatuses: Array<Settings['missingCompanyHeaderStatus']> = [400, 403, 404]
   for (const missingCompanyHeaderStatus of missingCompanyHeaderStatuses) {
     await t.test(`a create has the company header whose absence is a ${missingCompanyHeaderStatus}`, async t => {
       const { usersUrl } = await startService(t, { emulator: { missingCompanyHeaderStatus } })

@@ -7,11 +7,13 @@ import { parseMultipart } from './multipart.ts'
 import { paginate } from './pagination.ts'
 import type { ReceivedRequest } from './recorder.ts'
 import type { Settings } from './settings.ts'
+import { avatarResponse, EmulatedStorage } from './storage.ts'
 
 /** The parts of Procore that the service uses: REST API and token endpoint (client credentials, RFC 6749 §4.4). */
 export class EmulatedApi {
   settings: Settings
   readonly directory = new Directory()
+  readonly storage = new EmulatedStorage(this.directory)
   readonly #accessTokens = new Map<string, number>()
   readonly #rateLimitWindows = new Map<number, { endsAtMs: number, used: number }>()
 
@@ -29,15 +31,18 @@ export class EmulatedApi {
     this.#accessTokens.clear()
   }
 
-  /** @param origin of the emulator, for links in responses */
-  respond (request: ReceivedRequest, origin: string): EmulatedResponse {
+  /**
+   * @param origin of the emulator, for links in responses
+   * @param storageOrigin of the storage host, for redirects
+   */
+  respond (request: ReceivedRequest, origin: string, storageOrigin: string): EmulatedResponse {
     const url = new URL(request.path, origin)
     const { pathname } = url
     if (pathname === '/oauth/token') {
       return request.method === 'POST' ? this.#issueAccessToken(request) : jsonResponse(404, { error: 'Not found' })
     }
     const avatarMatch = /^\/avatars\/(\d+)$/.exec(pathname)
-    if (avatarMatch !== null) return this.#getAvatar(Number(avatarMatch[1]))
+    if (avatarMatch !== null) return this.#getAvatar(request, Number(avatarMatch[1]), storageOrigin)
     if (pathname === '/rest/v1.0/me') {
       const user = { id: 1, login: 'service@example.com', name: 'Service' }
       return this.#checkAccessToken(request) ?? jsonResponse(200, user)
@@ -86,7 +91,9 @@ export class EmulatedApi {
     if (unauthorized !== undefined) return unauthorized
     const { missingCompanyHeaderStatus, forbiddenCompanyIds } = this.settings
     if (headers['procore-company-id'] !== String(companyId)) {
-      return jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
+      return missingCompanyHeaderStatus === 404
+        ? jsonResponse(404, { errors: 'Item not found' })
+        : jsonResponse(missingCompanyHeaderStatus, { message: 'Procore-Company-Id header is missing or wrong' })
     }
     if (this.#exceedsRateLimit(companyId)) return this.#rateLimitResponse(companyId)
     if (!forbiddenCompanyIds.includes(companyId)) return undefined
@@ -196,7 +203,7 @@ export class EmulatedApi {
       const record = parseObject(body)?.['user']
       if (!isObject(record)) return jsonResponse(400, missingUser)
       request.json = { user: record }
-      return { values: this.directory.castFields(record) }
+      return { values: this.directory.castFields(record, this.settings) }
     }
     if (!contentType.startsWith('multipart/form-data')) return jsonResponse(415, { message: 'Unsupported media type' })
     try {
@@ -206,7 +213,7 @@ export class EmulatedApi {
     }
     const textParts = request.parts.filter(({ filename }) => filename === undefined)
     const record = Object.fromEntries(textParts.map(({ name, data }) => [parseFieldName(name), data.toString()]))
-    const values = this.directory.castFields(record)
+    const values = this.directory.castFields(record, this.settings)
     const avatar = request.parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
     return avatar === undefined ? { values } : { values, avatar: avatar.data }
   }
@@ -218,10 +225,14 @@ export class EmulatedApi {
     return paginate(matching.map(user => isIdsOnly ? user.id : serializeUser(user, url.origin)), url)
   }
 
-  #getAvatar (id: number): EmulatedResponse {
+  #getAvatar (request: ReceivedRequest, id: number, storageOrigin: string): EmulatedResponse {
+    const isOpen = this.settings.avatarAccess === 'open'
+    const unauthorized = isOpen ? undefined : this.#checkAccessToken(request)
+    if (unauthorized !== undefined) return unauthorized
     const avatar = this.directory.users.get(id)?.avatar
     if (avatar === undefined) return notFoundResponse()
-    return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: avatar }
+    if (isOpen) return avatarResponse(avatar)
+    return { status: 302, headers: { location: `${storageOrigin}${this.storage.signPath(id)}` }, body: '' }
   }
 }
 
@@ -232,7 +243,7 @@ function matchesFilters ({ values }: User, query: URLSearchParams): boolean {
   if (search !== undefined && !isFound(search)) return false
   return ['vendor_id', 'origin_id'].every(name => {
     const expected = query.get(`filters[${name}]`)
-    return expected === null || String(values[name]) === expected
+    return expected === null || String(values[name] ?? '') === expected
   })
 }
 

@@ -65,11 +65,13 @@ export class Directory {
   #nextId = 381_006
   #avatarBytes = 0
 
-  /** Casts the known fields and drops unknown ones silently, as Procore does. */
-  castFields (record: Record<string, unknown>): Record<string, unknown> {
+  /** Casts the known fields, normalizes texts if the settings say so, and drops unknown fields silently. */
+  castFields (record: Record<string, unknown>, { normalizesText }: Settings): Record<string, unknown> {
     const values: Record<string, unknown> = {}
     for (const [name, type] of Object.entries(fieldTypes)) {
-      if (record[name] !== undefined) values[name] = castValue(type, record[name])
+      if (record[name] === undefined) continue
+      const value = castValue(type, record[name])
+      values[name] = normalizesText && typeof value === 'string' ? normalizeText(name, value) : value
     }
     return values
   }
@@ -79,20 +81,10 @@ export class Directory {
    * @param enforcesRequiredFields whether fields that the company itself requires must be present
    */
   validate (
-    companyId: number, { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
+    companyId: number, attributes: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
   ): ErrorsByField {
-    const errors: ErrorsByField = {}
-    const required = ['last_name', 'email_address', ...(enforcesRequiredFields ? settings.requiredFields : [])]
-    for (const name of required) {
-      if (String(values[name] ?? '').trim() === '') errors[name] = ["can't be blank"]
-    }
-    validateCountryAndState(values, errors)
-    if (values['bid_contact'] === true && values['vendor_id'] === undefined) errors['vendor_id'] = ["can't be blank"]
-    if (avatar !== undefined && !isImage(avatar)) errors['avatar'] = ['is not an image']
-    if (settings.takenEmail === 422 && this.isEmailTaken(companyId, values['email_address'])) {
-      errors['email_address'] = ['has already been taken']
-    }
-    return errors
+    const errors = validateFields(attributes, settings, enforcesRequiredFields)
+    return { ...errors, ...this.#findTaken(companyId, attributes.values) }
   }
 
   /** Returns Procore's validation errors for a user after an update. */
@@ -100,18 +92,20 @@ export class Directory {
     user: User, attributes: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
   ): ErrorsByField {
     const updated = { ...attributes, values: { ...user.values, ...attributes.values } }
-    // The user's own address is not taken: the check below excludes the user.
-    const settingsWithoutEmailCheck: Settings = { ...settings, takenEmail: 409 }
-    const errors = this.validate(user.companyId, updated, settingsWithoutEmailCheck, enforcesRequiredFields)
-    const email = attributes.values['email_address']
-    const isTaken = this.list(user.companyId).some(other => other !== user && hasEmail(other, email))
-    if (email !== undefined && isTaken) errors['email_address'] = ['has already been taken']
-    return errors
+    const errors = validateFields(updated, settings, enforcesRequiredFields)
+    for (const name of settings.updateRequiredFields) {
+      if (isBlank(attributes.values[name])) errors[name] = [settings.blankMessage]
+    }
+    return { ...errors, ...this.#findTaken(user.companyId, attributes.values, user) }
   }
 
+  /** @throws {RangeError} if the directory is full */
   update (user: User, { values, avatar }: UserAttributes, now: Date): void {
+    if (avatar !== undefined) {
+      this.#reserveAvatarBytes(avatar.length - (user.avatar?.length ?? 0))
+      user.avatar = avatar
+    }
     Object.assign(user.values, values)
-    user.avatar = avatar ?? user.avatar
     user.updatedAt = toIsoSeconds(now)
   }
 
@@ -122,9 +116,8 @@ export class Directory {
 
   /** @throws {RangeError} if the directory is full */
   add (companyId: number, { values, avatar }: UserAttributes, now: Date): User {
-    this.#avatarBytes += avatar?.length ?? 0
-    const isFull = this.users.size >= usersMax || this.#avatarBytes > avatarsMaxBytes
-    if (isFull) throw new RangeError('The emulated directory is full.')
+    if (this.users.size >= usersMax) throw new RangeError('The emulated directory is full.')
+    this.#reserveAvatarBytes(avatar?.length ?? 0)
     const timestamp = toIsoSeconds(now)
     const user: User = {
       id: this.#nextId++,
@@ -149,6 +142,48 @@ export class Directory {
   list (companyId: number): User[] {
     return [...this.users.values()].filter(user => user.companyId === companyId)
   }
+
+  /**
+   * Finds the values that must be unique in a company and that another user has, active or not.
+   * @param updated the user that the values are for, unless they are for a new one
+   */
+  #findTaken (companyId: number, values: Record<string, unknown>, updated?: User): ErrorsByField {
+    const others = this.list(companyId).filter(user => user !== updated)
+    const { email_address: email, origin_id: originId } = values
+    const errors: ErrorsByField = {}
+    if (!isBlank(email) && others.some(user => hasEmail(user, email))) errors['email_address'] = [takenMessage]
+    const isOriginIdTaken = !isBlank(originId) && others.some(user => user.values['origin_id'] === originId)
+    if (isOriginIdTaken) errors['origin_id'] = [takenMessage]
+    return errors
+  }
+
+  #reserveAvatarBytes (bytes: number): void {
+    if (this.#avatarBytes + bytes > avatarsMaxBytes) throw new RangeError('The emulated directory is full.')
+    this.#avatarBytes += bytes
+  }
+}
+
+const takenMessage = 'has already been taken'
+
+const isBlank = (value: unknown) => String(value ?? '').trim() === ''
+
+function validateFields (
+  { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
+): ErrorsByField {
+  const errors: ErrorsByField = {}
+  const required = ['last_name', 'email_address', ...(enforcesRequiredFields ? settings.requiredFields : [])]
+  for (const name of required) {
+    if (isBlank(values[name])) errors[name] = [settings.blankMessage]
+  }
+  validateCountryAndState(values, errors)
+  const lacksVendor = values['bid_contact'] === true && values['vendor_id'] === undefined
+  if (lacksVendor) errors['vendor_id'] = [settings.blankMessage]
+  if (avatar !== undefined && !isImage(avatar)) errors['avatar'] = ['is not an image']
+  return errors
+}
+
+function normalizeText (fieldName: string, text: string): string {
+  return fieldName === 'email_address' ? text.trim().toLowerCase() : text.trim()
 }
 
 function hasEmail (user: User, email: unknown): boolean {

@@ -11,7 +11,7 @@ import { handleControlRequest, isControlPath } from './control.ts'
 import { FaultQueue } from './faults.ts'
 import { RequestRecorder, type ReceivedRequest } from './recorder.ts'
 import { jsonResponse, type EmulatedResponse } from './response.ts'
-import { defaultSettings, type InjectedFault, type Settings } from './settings.ts'
+import { defaultSettings, type FaultTarget, type InjectedFault, type Settings } from './settings.ts'
 
 const bodyMaxBytes = 268_435_456
 
@@ -32,23 +32,24 @@ export async function startEmulator (
   return emulator
 }
 
-/** The HTTP server of the emulator. Tests inspect its data (`api`) and requests (`recorder`), and inject `faults`. */
+/**
+ * The HTTP servers of the emulator: Procore and its storage host. Tests inspect the data (`api`) and the requests
+ * (`recorder`), and inject `faults`.
+ */
 export class Emulator {
   readonly api: EmulatedApi
   readonly faults = new FaultQueue()
   readonly recorder = new RequestRecorder()
   /** Set by `listen`. */
   url = ''
+  #storagePort = 0
   readonly #server: Server
+  readonly #storageServer: Server
 
   constructor (settings: Settings) {
     this.api = new EmulatedApi(settings)
-    this.#server = createServer((request, response) => {
-      this.#handleRequest(request, response).catch((error: unknown) => {
-        response.destroy(error instanceof Error ? error : undefined)
-      })
-    })
-    this.#server.keepAliveTimeout = 60_000
+    this.#server = this.#createServer(path => path === '/oauth/token' ? 'token' : 'api')
+    this.#storageServer = this.#createServer(() => 'storage')
   }
 
   get settings (): Settings {
@@ -68,30 +69,39 @@ export class Emulator {
     return this.recorder.requests.filter(({ path }) => path === '/oauth/token')
   }
 
+  get storageRequests (): ReceivedRequest[] {
+    return this.recorder.requests.filter(({ target }) => target === 'storage')
+  }
+
   async listen (host: string, port: number): Promise<void> {
-    this.#server.listen(port, host)
-    await once(this.#server, 'listening')
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('The emulator does not listen on TCP.')
-    this.url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${address.port}`
+    const address = host === '0.0.0.0' ? '127.0.0.1' : host
+    this.url = `http://${address}:${await listen(this.#server, host, port)}`
+    this.#storagePort = await listen(this.#storageServer, host, 0)
   }
 
-  /** Closes the server and destroys its connections. */
+  /** Closes the servers and destroys their connections. */
   async close (): Promise<void> {
-    if (!this.#server.listening) return
-    this.#server.close()
-    this.#server.closeAllConnections()
-    await once(this.#server, 'close')
+    await Promise.all([this.#server, this.#storageServer].map(closeServer))
   }
 
-  async #handleRequest (request: IncomingMessage, response: ServerResponse): Promise<void> {
+  #createServer (getTarget: (path: string) => FaultTarget): Server {
+    const server = createServer((request, response) => {
+      this.#handleRequest(request, response, getTarget(request.url ?? '')).catch((error: unknown) => {
+        response.destroy(error instanceof Error ? error : undefined)
+      })
+    })
+    server.keepAliveTimeout = 60_000
+    return server
+  }
+
+  async #handleRequest (request: IncomingMessage, response: ServerResponse, target: FaultTarget): Promise<void> {
     const path = request.url ?? ''
     if (isControlPath(path)) {
       const body = await readBody(request) ?? Buffer.alloc(0)
       return sendResponse(response, handleControlRequest(this, request.method ?? '', path, body))
     }
-    const received = this.recorder.record(request)
-    const fault = this.faults.take(path === '/oauth/token' ? 'token' : 'api', received.method, path)
+    const received = this.recorder.record(request, target)
+    const fault = this.faults.take(target, received.method, path)
     if (this.settings.refuseChunked && request.headers['transfer-encoding'] !== undefined) {
       return this.#respondBeforeBody(request, response, received, lengthRequired)
     }
@@ -105,14 +115,30 @@ export class Emulator {
     if (fault?.kind === 'delay') await sleep(fault.delayMs ?? 0)
     const emulatedResponse = fault?.kind === 'status' ? buildFaultResponse(fault) : this.#buildResponse(received)
     received.status = emulatedResponse.status
+    if (hasFile(received)) await sleep(this.settings.uploadDelayMs, undefined, { ref: false })
     await sendWithFault(response, emulatedResponse, fault)
   }
 
   #buildResponse (received: ReceivedRequest): EmulatedResponse {
-    const response = this.api.respond(received, this.url)
+    if (received.target === 'storage') return this.api.storage.respond(received)
+    const origin = this.#getOrigin(received)
+    const response = this.api.respond(received, origin, this.#getStorageOrigin(origin))
     const companyId = parseCompanyId(received.path)
     const rateLimitHeaders = companyId === undefined ? {} : this.api.rateLimitHeaders(companyId)
     return { ...response, headers: { ...response.headers, ...this.#commonHeaders(), ...rateLimitHeaders } }
+  }
+
+  /** Returns the origin that the client uses, which differs from `url` in another container. */
+  #getOrigin ({ headers }: ReceivedRequest): string {
+    const origin = `http://${headers.host ?? ''}`
+    return URL.canParse(origin) ? origin : this.url
+  }
+
+  /** On loopback, the storage host has another name than the API, as in production. */
+  #getStorageOrigin (origin: string): string {
+    const { hostname } = new URL(origin)
+    const storageHostname = hostname === '127.0.0.1' ? 'localhost' : hostname
+    return `http://${storageHostname}:${this.#storagePort}`
   }
 
   #commonHeaders (): Record<string, string> {
@@ -149,6 +175,24 @@ export class Emulator {
     sendResponse(response, emulatedResponse)
   }
 }
+
+/** Returns the port that the server listens on. */
+async function listen (server: Server, host: string, port: number): Promise<number> {
+  server.listen(port, host)
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The emulator does not listen on TCP.')
+  return address.port
+}
+
+async function closeServer (server: Server): Promise<void> {
+  if (!server.listening) return
+  server.close()
+  server.closeAllConnections()
+  await once(server, 'close')
+}
+
+const hasFile = ({ parts }: ReceivedRequest) => parts?.some(({ filename }) => filename !== undefined) === true
 
 function isBeforeBody ({ kind }: InjectedFault): boolean {
   return kind === 'early' || kind === 'reset-before-body' || kind === 'reset-in-body' || kind === 'stall'

@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { MultipartPart } from './multipart.ts'
+import type { FaultTarget } from './settings.ts'
 
 /** A recorded request. The optional fields are set while the request is handled. */
 export interface ReceivedRequest {
+  target: FaultTarget
   method: string
   /** Path and query. */
   path: string
@@ -26,8 +28,9 @@ const bodiesMax = 2000
 export class RequestRecorder {
   requests: ReceivedRequest[] = []
 
-  record (request: IncomingMessage): ReceivedRequest {
+  record (request: IncomingMessage, target: FaultTarget): ReceivedRequest {
     const entry: ReceivedRequest = {
+      target,
       method: request.method ?? '',
       path: request.url ?? '',
       headers: request.headers,

@@ -1,6 +1,8 @@
 /** Schemas of the emulator's settings and of the faults that it injects on demand. */
 import { Type, type Static } from '@sinclair/typebox'
 
+const milliseconds = Type.Integer({ minimum: 0, maximum: 600_000 })
+
 /** One setting for each behaviour that Procore's documentation leaves open, or that a test has to vary. */
 export const SettingsSchema = Type.Object({
   clientId: Type.String(),
@@ -20,12 +22,26 @@ export const SettingsSchema = Type.Object({
   rateLimitRetryAfter: Type.Boolean(),
   /** The member of a 401 body that contains the reason. */
   unauthorizedKey: Type.Union([Type.Literal('errors'), Type.Literal('error'), Type.Literal('message')]),
-  missingCompanyHeaderStatus: Type.Union([Type.Literal(400), Type.Literal(403)]),
+  /** Status if `Procore-Company-Id` is missing or not the company of the path. Production was seen to send 404. */
+  missingCompanyHeaderStatus: Type.Union([Type.Literal(400), Type.Literal(403), Type.Literal(404)]),
   /** Whether Procore's edge responds with 411 to a body without Content-Length. */
   refuseChunked: Type.Boolean(),
   maxAvatarBytes: Type.Integer({ minimum: 1 }),
+  /**
+   * Who may read the URL in `avatar`: anybody, or requests with the access token, which are redirected to a signed URL
+   * of a storage host. Procore documents the latter for its other files.
+   */
+  avatarAccess: Type.Union([Type.Literal('open'), Type.Literal('access-token')]),
+  /** How much later a request with an avatar is answered, after it was carried out. */
+  uploadDelayMs: milliseconds,
+  /** Whether texts are trimmed, and e-mail addresses also written in lower case, before they are stored. */
+  normalizesText: Type.Boolean(),
+  /** The message for a required field that is missing or blank. */
+  blankMessage: Type.Union([Type.Literal("can't be blank"), Type.Literal('required')]),
   /** Fields that the company requires in addition if `run_configurable_validations=true`. */
   requiredFields: Type.Array(Type.String()),
+  /** Fields that every update must contain. The reference lists `last_name` and `email_address`. */
+  updateRequiredFields: Type.Array(Type.String()),
   /** Companies that the application is not connected to; Procore responds with 403. */
   forbiddenCompanyIds: Type.Array(Type.Integer()),
   /** How far Procore's clock is ahead of the local clock. */
@@ -47,17 +63,20 @@ export const defaultSettings: Settings = {
   rateLimitBody: 'json',
   rateLimitRetryAfter: true,
   unauthorizedKey: 'errors',
-  missingCompanyHeaderStatus: 400,
+  missingCompanyHeaderStatus: 404,
   refuseChunked: false,
   maxAvatarBytes: 67_108_864,
+  avatarAccess: 'open',
+  uploadDelayMs: 0,
+  normalizesText: false,
+  blankMessage: "can't be blank",
   requiredFields: ['job_title'],
+  updateRequiredFields: [],
   forbiddenCompanyIds: [],
   clockSkewSeconds: 0,
 }
 
-const milliseconds = Type.Integer({ minimum: 0, maximum: 600_000 })
-
-const FaultTargetSchema = Type.Union([Type.Literal('api'), Type.Literal('token')])
+const FaultTargetSchema = Type.Union([Type.Literal('api'), Type.Literal('token'), Type.Literal('storage')])
 
 export type FaultTarget = Static<typeof FaultTargetSchema>
 
@@ -89,7 +108,7 @@ export const InjectedFaultSchema = Type.Object({
     /** Never reads the body, and never responds. */
     Type.Literal('stall'),
   ]),
-  /** Requests to the API (default) or to the token endpoint. */
+  /** Requests to the API (default), to the token endpoint or to the storage host. */
   on: Type.Optional(FaultTargetSchema),
   /** How many requests it applies to; 1 if neither `times` nor `rate` is given. */
   times: Type.Optional(Type.Integer({ minimum: 1 })),
