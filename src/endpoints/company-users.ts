@@ -227,7 +227,7 @@ const validationQuery = Type.Object({
 
 /**
  * Procore's Create Company User, v1.3. It is sent at most once. If the response is lost, the user is looked up by
- * e-mail address. With `stateCodes: 'any'`, only Procore validates states.
+ * `origin_id`, if there is one, and by e-mail address. With `stateCodes: 'any'`, only Procore validates states.
  */
 export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & { body: RecordBody } {
   return {
@@ -246,6 +246,7 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
       listPaths: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
       showOperation: showCompanyUser.name,
       matchField: 'email_address',
+      originField: 'origin_id',
       fieldPaths: { vendor_id: ['vendor', 'id'] },
     },
   }

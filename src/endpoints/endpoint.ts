@@ -86,6 +86,11 @@ export interface LookupSpec {
   showOperation: string
   /** The field that identifies a record. It is the search term, and its whole value must match. */
   matchField: string
+  /**
+   * The id of the record in the system of origin. Procore keeps it unique within a company, and the lists can be
+   * filtered by it (`filters[<name>]`). If it was sent, it is searched by first.
+   */
+  originField?: string
   /** Paths of fields that a list returns under another name. */
   fieldPaths?: Readonly<Record<string, readonly string[]>>
 }

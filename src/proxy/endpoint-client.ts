@@ -67,18 +67,20 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
 }
 
 function createCriteriaBuilder (
-  { listPaths, matchField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
+  { listPaths, matchField, originField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
 ): (request: EndpointRequest) => LookupCriteria {
   const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
   const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
   const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
-  return ({ path, body: { values }, mayShowRecord }) => {
-    const buildListPaths = () => {
-      const search = new Map([['filters[search]', values.get(matchField)]])
-      return builders.map(buildListPath => buildListPath(path.values, search))
-    }
-    return { listPaths: buildListPaths, matchField, emailFields, values, fieldPaths, mayShowRecord }
-  }
+  return ({ path, body: { values }, mayShowRecord }) => ({
+    buildListPaths: (filter, value) => builders.map(buildPath => buildPath(path.values, new Map([[filter, value]]))),
+    matchField,
+    originField,
+    emailFields,
+    values,
+    fieldPaths,
+    mayShowRecord,
+  })
 }
 
 function getExpectation ({ success: { schema, isPage } }: ProxiedEndpoint): ResponseExpectation {

@@ -82,6 +82,62 @@ t.test('an older user, a user with another listed field, and a partial match are
   t.match(partialMatch.json, { outcome: 'unknown', detail: notFoundDetail }, 'the search also finds parts of words')
 })
 
+const originFilter = 'filters[origin_id]=hr-7'
+const withOriginId = { user: { ...jane, origin_id: 'hr-7' } }
+
+t.test('a create with an origin_id is looked up by it first', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'reset-after-body' })
+  const recovered = { status: 201, headers: { 'x-outcome': 'recovered' }, json: { origin_id: 'hr-7' } }
+  t.match(await sendJson(usersUrl, withOriginId), recovered)
+  t.strictSame(lookupPaths(emulator), [activeUsersPath.replace(search, originFilter)])
+})
+
+t.test('an inactive user with an origin_id is found before lists are searched by e-mail', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'reset-after-body' })
+  const form = multipartBody([
+    ...janeParts,
+    { name: 'user[avatar]', filename: 'a', data: png(500_000) },
+    { name: 'user[is_active]', data: 'false' },
+    { name: 'user[origin_id]', data: 'hr-7' },
+  ])
+  t.match(await sendMultipart(usersUrl, form), { status: 201, headers: { 'x-outcome': 'recovered' } })
+  const paths = [activeUsersPath, inactiveUsersPath].map(path => path.replace(search, originFilter))
+  t.strictSame(lookupPaths(emulator), paths)
+})
+
+t.test('if no user has the origin_id, lists are searched by e-mail', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'reset-before-body' })
+  t.match((await sendJson(usersUrl, withOriginId)).json, { outcome: 'unknown', detail: notFoundDetail })
+  const paths = [activeUsersPath, inactiveUsersPath]
+  t.strictSame(lookupPaths(emulator), [...paths.map(path => path.replace(search, originFilter)), ...paths])
+})
+
+t.test('a blank origin_id is not searched by', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  emulator.faults.add({ kind: 'reset-after-body' })
+  const response = await sendJson(usersUrl, { user: { ...jane, origin_id: ' ' } })
+  t.match(response, { status: 201, headers: { 'x-outcome': 'recovered' } })
+  t.strictSame(lookupPaths(emulator), [activeUsersPath])
+})
+
+const others: Array<{ name: string, stored: object, createdAfterMs: number }> = [
+  { name: 'is older', stored: { origin_id: 'hr-7' }, createdAfterMs: -10_000 },
+  { name: 'has another e-mail address', stored: { origin_id: 'hr-7', email_address: 'b@x.de' }, createdAfterMs: 1000 },
+  { name: 'has another origin_id and the same address', stored: { origin_id: 'hr-8' }, createdAfterMs: 1000 },
+]
+for (const { name, stored, createdAfterMs } of others) {
+  t.test(`a user that ${name} is not attributed to a create with an origin_id`, async t => {
+    const { usersUrl, emulator } = await startService(t)
+    emulator.faults.add({ kind: 'reset-before-body' })
+    emulator.api.directory.add(101, { values: { ...jane, ...stored } }, new Date(Date.now() + createdAfterMs))
+    const response = await sendJson(usersUrl, withOriginId)
+    t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+  })
+}
+
 const normalizations: Array<{ name: string, sent: object, stored: object }> = [
   {
     name: 'an e-mail address in lower case',

@@ -90,6 +90,11 @@ t.test('startup refuses a description', async t => {
       message: /body: the lookup names vendor, which is not a field/,
     },
     {
+      name: 'whose lookup filters by an unknown field',
+      endpoint: { ...base, lookup: { listPaths: [], matchField: 'name', originField: 'origin' } },
+      message: /body: the lookup names origin, which is not a field/,
+    },
+    {
       name: 'with a restriction of an unknown field',
       endpoint: {
         ...base,

@@ -18,10 +18,12 @@ import { monotonicNowMs } from '../../util/clock.ts'
 
 /** How to find a record. */
 export interface LookupCriteria {
-  /** Returns the lists to search, in order, as paths with queries. A function, because lookups are rare. */
-  listPaths (): readonly string[]
-  /** The field whose value must be equal. */
+  /** Returns the lists to search, in order, as paths with one filter. A function, because lookups are rare. */
+  buildListPaths (filter: string, value: string): readonly string[]
+  /** The field that most lookups search by. */
   matchField: string
+  /** The field that Procore keeps unique within a company and filters by. If it was sent, it is searched by first. */
+  originField: string | undefined
   /** The fields that are compared as e-mail addresses. */
   emailFields: ReadonlySet<string>
   /** All fields that were sent. The values of a stream are complete only at its end. */
@@ -60,6 +62,24 @@ export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'callerI
   record: RequestRecord
 }
 
+/** One list to search for a record with this value. */
+interface ListSearch {
+  path: string
+  field: string
+  value: string
+}
+
+/** Returns the searches by the id in the system of origin, if one was sent, and then those by `matchField`. */
+function buildSearches (criteria: LookupCriteria): ListSearch[] {
+  const { originField, matchField, values } = criteria
+  const searchBy = (field: string, filter: string): ListSearch[] => {
+    const value = normalizeText(values.get(field))
+    return value === '' ? [] : criteria.buildListPaths(filter, value).map(path => ({ path, field, value }))
+  }
+  const byOrigin = originField === undefined ? [] : searchBy(originField, `filters[${originField}]`)
+  return [...byOrigin, ...searchBy(matchField, 'filters[search]')]
+}
+
 /**
  * Searches the lists until the record is found, for at most `limits.lookup.timeoutMs` in total. A list that could not
  * be read outweighs lists without the record. Never rejects: an error counts as a list that could not be read.
@@ -76,12 +96,14 @@ export async function lookUp (
   const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'inconclusive' })
   const deadlineMs = monotonicNowMs() + limits.lookup.timeoutMs
   let result: LookupResult = { kind: 'notFound' }
-  for (const path of criteria.listPaths()) {
+  for (const search of buildSearches(criteria)) {
     const leftMs = deadlineMs - monotonicNowMs()
     if (leftMs <= 0) break
     const timeLimits = { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs }
-    const search = searchList(sender, call, { path, criteria, creationWindow, timeLimits })
-    const listResult = await Promise.race([timedOut, search])
+    const searched = searchList(sender, call, search, timeLimits).then(response => {
+      return response === undefined ? inconclusive : matchRecord(response, search, criteria, creationWindow)
+    })
+    const listResult = await Promise.race([timedOut, searched])
     const isFound = listResult.kind === 'found'
     if (isFound || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
     if (isFound) break
@@ -90,19 +112,19 @@ export async function lookUp (
   return result
 }
 
-interface ListSearch {
-  path: string
-  criteria: LookupCriteria
-  creationWindow: CreationWindow
-  timeLimits: { rateLimitMaxWaitMs: number, timeoutMs: number }
-}
+const inconclusive: LookupResult = { kind: 'inconclusive' }
 
+/**
+ * Returns undefined if there is no response: the rate limit is exhausted, there is no access token, or the host is
+ * down. The caller learns only that the lookup failed.
+ */
 async function searchList (
   sender: UpstreamSender,
   { companyId, callerId, record, signal }: LookupContext,
-  { path, criteria, creationWindow, timeLimits }: ListSearch
-): Promise<LookupResult> {
-  if (signal.aborted) return { kind: 'inconclusive' }
+  { path }: ListSearch,
+  timeLimits: Pick<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'>
+): Promise<UpstreamResponse | undefined> {
+  if (signal.aborted) return undefined
   record.lookupCount = (record.lookupCount ?? 0) + 1
   const sent = await sender.send({
     method: 'GET',
@@ -117,10 +139,7 @@ async function searchList (
     record: childRecord(record),
     signal,
   }).catch(() => undefined)
-  // Without a response (the rate limit is exhausted, there is no access token, or the host is down) the caller learns
-  // only that the lookup failed.
-  if (sent?.response === undefined) return { kind: 'inconclusive' }
-  return matchRecord(sent.response, criteria, creationWindow)
+  return sent?.response
 }
 
 /** Returns the record that a lookup found, or the problem with the lookup's result added. */
@@ -166,18 +185,19 @@ function setValue (parent: JsonObject, [name = '', ...rest]: readonly string[], 
 }
 
 /**
- * Matches the records of one list. If several have the same `matchField`, none can be attributed to the request. If the
- * list has more pages, the record may be on another one.
+ * Matches the records of one list. If several have the value, none can be attributed to the request. If the list has
+ * more pages, the record may be on another one.
  */
 function matchRecord (
   { status, body, headers, receivedAtMs }: UpstreamResponse,
+  { field, value }: ListSearch,
   criteria: LookupCriteria,
   { sentAtMs, endsAtMs }: CreationWindow
 ): LookupResult {
   const list = status === 200 && body !== undefined ? parseList(body) : undefined
-  if (list === undefined) return { kind: 'inconclusive' }
+  if (list === undefined) return inconclusive
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
-  const [record, ...others] = list.filter(candidate => isSameValue(candidate, criteria.matchField, criteria))
+  const [record, ...others] = list.filter(candidate => isSameValue(candidate, field, value, criteria))
   if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
   const createdAtSeconds = parseCreatedAtSeconds(record)
   const latestSeconds = sentAtSeconds + 1 + (endsAtMs - sentAtMs) / 1000
@@ -194,14 +214,14 @@ function parseCreatedAtSeconds (record: JsonObject): number {
 
 /** Whether all fields that were sent, and that the list shows, are equal. */
 function fieldsMatch (record: JsonObject, criteria: LookupCriteria): boolean {
-  return [...criteria.values.keys()].every(name => {
-    return getListedValue(record, name, criteria) === undefined || isSameValue(record, name, criteria)
+  return [...criteria.values].every(([name, value]) => {
+    return getListedValue(record, name, criteria) === undefined || isSameValue(record, name, value, criteria)
   })
 }
 
-function isSameValue (record: JsonObject, name: string, criteria: LookupCriteria): boolean {
+function isSameValue (record: JsonObject, name: string, value: unknown, criteria: LookupCriteria): boolean {
   const listedValue = getListedValue(record, name, criteria)
-  return normalizeField(name, listedValue, criteria) === normalizeField(name, criteria.values.get(name), criteria)
+  return normalizeField(name, listedValue, criteria) === normalizeField(name, value, criteria)
 }
 
 function normalizeField (name: string, value: unknown, { emailFields }: Pick<LookupCriteria, 'emailFields'>): string {

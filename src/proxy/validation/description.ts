@@ -3,7 +3,7 @@
  * the OpenAPI document would contain constraints that are not validated, or a request would have no company to check.
  */
 import { FormatRegistry, Kind, OptionalKind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
-import { getEndpointPaths, type Endpoint, type RecordBody } from '../../endpoints/endpoint.ts'
+import { getEndpointPaths, type Endpoint, type LookupSpec, type RecordBody } from '../../endpoints/endpoint.ts'
 import { listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
@@ -67,11 +67,16 @@ function findNameFaults ({ body, lookup }: Endpoint): string[] {
   const namesByRule = {
     'a restriction': restrictions.flatMap(restriction => restriction.fields),
     'the meaning of null': exceptFields,
-    'the lookup': lookup === undefined ? [] : [lookup.matchField, ...Object.keys(lookup.fieldPaths ?? {})],
+    'the lookup': lookup === undefined ? [] : getLookupFields(lookup),
   }
   return Object.entries(namesByRule).flatMap(([rule, names]) => names
     .filter(name => fields === undefined || !Object.hasOwn(fields.properties, name))
     .map(name => `body: ${rule} names ${name}, which is not a field`))
+}
+
+function getLookupFields ({ matchField, originField, fieldPaths }: LookupSpec): string[] {
+  const names = [matchField, ...Object.keys(fieldPaths ?? {})]
+  return originField === undefined ? names : [...names, originField]
 }
 
 function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean): string[] {
