@@ -1,4 +1,4 @@
-/** The limits of the client. They bound every retry and every wait. */
+/** The limits of the client. They bound every retry, every wait and every conversion. */
 export const limits = Object.freeze({
   /** Attempts of one call, including the first. Waiting for a request with the same idempotency key does not count. */
   attemptsMax: 4,
@@ -11,4 +11,6 @@ export const limits = Object.freeze({
   callTimeoutMs: 420_000,
   /** The bytes of a multipart body between two progress reports. */
   uploadChunkBytes: 65_536,
+  /** The largest image that `toJpeg` decodes. */
+  imageMaxBytes: 50_000_000,
 })

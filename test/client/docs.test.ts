@@ -13,7 +13,7 @@ import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
 const page = readPage('docs/client.md')
-const exampleNames = ['create-user.ts', 'use-create-user.ts', 'plain-fetch.ts']
+const exampleNames = ['create-user.ts', 'use-create-user.ts', 'plain-fetch.ts', 'choose-avatar.ts']
 
 /** Declares as much of React Query as the example uses. */
 const reactQueryTypes = `declare module '@tanstack/react-query' {
@@ -42,7 +42,7 @@ async function writeExamples (t: Test, baseUrl: string): Promise<string> {
     const source = (examples.get(name) ?? '')
       .replaceAll('\'./client/', `'${join(root, 'client')}/`)
       .replaceAll('https://bff.example.com', baseUrl)
-    t.ok(source.includes(baseUrl), name)
+    t.not(source, '', name)
     await writeFile(join(directory, name), source)
   }
   await writeFile(join(directory, 'session.ts'), 'export const accessToken = async () => \'a-token\'\n')
@@ -144,6 +144,12 @@ t.test('the examples create users', async t => {
     t.ok(getAvatar(102)?.equals(gif()))
   })
 
+  await t.test('with an avatar of another type that cannot be converted here', async t => {
+    const prepareAvatar = await load('choose-avatar.ts', 'prepareAvatar')
+    t.match(await prepareAvatar(avatar), { avatar })
+    t.match(await prepareAvatar(new Blob(['<svg/>'])), { message: /cannot convert images/ })
+  })
+
   await t.test('with plain fetch', async t => {
     const createUser = await load('plain-fetch.ts', 'createUser')
     t.match(await createUser(103, jane, avatar, 'three'), { user: { id: Number } })
@@ -159,4 +165,5 @@ t.test('the page states the limits of the client', async t => {
   t.match(page.text, `up to ${limits.attemptsMax} attempts`)
   t.match(page.text, 'take one minute at most in total')
   t.equal(limits.retryDelayTotalMaxMs, 60_000)
+  t.match(page.text, `more than ${limits.imageMaxBytes / 1e6} MB`)
 })

@@ -1,4 +1,5 @@
 // Creates users on the demo page in a browser, with every outcome and with errors of the service and of Procore.
+import sharp from 'sharp'
 import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
@@ -154,6 +155,48 @@ t.test('an avatar that is not an image is refused, and the form without it creat
   await page.getByRole('button', { name: 'Remove the avatar' }).click()
   await submit(page)
   await waitForOutcome(page, 'created')
+})
+
+t.test('an avatar that the browser can decode is sent as JPEG, and the page says so', { skip }, async t => {
+  const { page, emulator, errors } = await openDemo(t)
+  await fillRequiredFields(page)
+  const red = sharp({ create: { width: 60, height: 40, channels: 3, background: 'red' } })
+  const rows = [
+    { name: 'WebP', file: 'jane.webp', buffer: await red.webp().toBuffer() },
+    { name: 'AVIF with a wrong name', file: 'jane.png', buffer: await red.avif({ effort: 0 }).toBuffer() },
+  ]
+  for (const [index, { name, file, buffer }] of rows.entries()) {
+    await t.test(name, async t => {
+      await page.getByLabel('E-mail required').fill(`jane${index}@example.com`)
+      await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: file, mimeType: '', buffer })
+      await page.getByText(new RegExp(`^${file}, converted to JPEG: \\d+ bytes$`)).waitFor()
+      await page.getByAltText('The chosen avatar').waitFor()
+      await submit(page)
+      await page.locator('#outcome').getByText('has the id').waitFor()
+      const user = emulator.api.directory.list(1234).find(({ values }) => {
+        return values['email_address'] === `jane${index}@example.com`
+      })
+      t.match(await sharp(user?.avatar).metadata(), { format: 'jpeg', width: 60, height: 40 })
+      await page.getByRole('button', { name: 'Another user' }).click()
+      await fillRequiredFields(page)
+    })
+  }
+  t.strictSame(errors, [])
+})
+
+t.test('an iPhone photo in HEIC is reported when it is chosen, and by the service', { skip }, async t => {
+  const { page, countCreates } = await openDemo(t)
+  await fillRequiredFields(page)
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({
+    name: 'IMG_0001.HEIC', mimeType: 'image/heic', buffer: Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic'),
+  })
+  const error = page.locator('#avatar-error')
+  await error.getByText("This browser cannot read an iPhone photo in HEIC: choose 'Most Compatible'").waitFor()
+  t.ok(await page.getByAltText('The chosen avatar').isHidden())
+  await submit(page)
+  await waitForOutcome(page, 'avatar_type')
+  await error.getByText("The avatar is an iPhone photo in HEIC: choose 'Most Compatible'").waitFor()
+  t.equal(countCreates(), 0)
 })
 
 t.test('the page describes the outcomes recovered, unknown, not_sent and created', { skip }, async t => {

@@ -1,6 +1,19 @@
-/** Previews the chosen avatar; without one, the page shows the initials. */
+/** Converts the chosen avatar if necessary, and previews it; without one, the page shows the initials. */
 import type { FieldError } from '../../../client/client.ts'
+import { ConversionError, isAcceptedImage, toJpeg } from '../../../client/to-jpeg.ts'
 import { formatBytes, getElement } from './dom.ts'
+
+export interface Avatar {
+  /** The file that the user chose. */
+  chosen: File
+  /** The file that is sent: the chosen one, or a JPEG of it. */
+  file: File
+  /** Why the browser could not convert it. The service then names its type. */
+  conversionError: string | undefined
+}
+
+/** Types that browsers can convert. A phone converts HEIC itself if it is not among the types. */
+const convertibleTypes = ['image/webp', 'image/avif']
 
 const input = getElement('avatar', HTMLInputElement)
 const image = getElement('preview', HTMLImageElement)
@@ -9,26 +22,35 @@ const removeButton = getElement('avatar-remove', HTMLButtonElement)
 const hint = getElement('avatar-hint', HTMLElement)
 let defaultHint = hint.textContent
 let avatarMaxBytes = Infinity
+let avatar: Avatar | undefined
+/** Resolves when the chosen file is ready to be sent. */
+let preparation: Promise<void> = Promise.resolve()
 
-export const getAvatarFile = (): File | undefined => input.files?.[0]
+const getChosenFile = () => input.files?.[0]
 
-/** Checks the size before the upload; the service validates everything else. */
-export function validateAvatarSize (): FieldError[] {
-  const bytes = getAvatarFile()?.size ?? 0
-  if (bytes <= avatarMaxBytes) return []
-  const message = `is larger than ${formatBytes(avatarMaxBytes)}`
-  return [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule: 'size', message }]
+export async function getAvatar (): Promise<Avatar | undefined> {
+  await preparation
+  return avatar
+}
+
+/** Checks the type and the size before the upload; the service validates everything. */
+export async function validateAvatar (): Promise<FieldError[]> {
+  const { file, conversionError } = await getAvatar() ?? {}
+  const error = { in: 'body', pointer: '/user/avatar', field: 'user[avatar]' } as const
+  if (conversionError !== undefined) return [{ ...error, rule: 'type', message: conversionError }]
+  if (file === undefined || file.size <= avatarMaxBytes) return []
+  return [{ ...error, rule: 'size', message: `is larger than ${formatBytes(avatarMaxBytes)}` }]
 }
 
 export function setAvatarLimits ({ types, maxBytes }: { types: readonly string[], maxBytes: number }): void {
   avatarMaxBytes = maxBytes
-  input.accept = types.join(',')
+  input.accept = [...types, ...convertibleTypes].join(',')
   defaultHint = `${defaultHint} At most ${formatBytes(maxBytes)}.`
-  updatePreview()
+  showAvatar()
 }
 
 export function initAvatar (): void {
-  input.addEventListener('change', updatePreview)
+  input.addEventListener('change', onChoice)
   removeButton.addEventListener('click', () => {
     input.value = ''
     input.dispatchEvent(new Event('change', { bubbles: true }))
@@ -40,18 +62,46 @@ export function initAvatar (): void {
 
 export function clearAvatar (): void {
   input.value = ''
-  updatePreview()
+  onChoice()
 }
 
-function updatePreview (): void {
-  const file = getAvatarFile()
-  URL.revokeObjectURL(image.src)
-  if (file === undefined) image.removeAttribute('src')
-  else image.src = URL.createObjectURL(file)
-  setImageVisible(file !== undefined)
-  removeButton.hidden = file === undefined
-  hint.textContent = file === undefined ? defaultHint : `${file.name}, ${formatBytes(file.size)}`
+function onChoice (): void {
+  const chosen = getChosenFile()
+  avatar = undefined
+  showAvatar()
+  if (chosen !== undefined) preparation = prepare(chosen)
 }
+
+async function prepare (chosen: File): Promise<void> {
+  const prepared = await convertIfNecessary(chosen)
+  if (chosen !== getChosenFile()) return
+  avatar = prepared
+  showAvatar()
+}
+
+async function convertIfNecessary (chosen: File): Promise<Avatar> {
+  try {
+    const file = await isAcceptedImage(chosen) ? chosen : await toJpeg(chosen)
+    return { chosen, file, conversionError: undefined }
+  } catch (error) {
+    const message = error instanceof ConversionError ? error.message : 'The file cannot be read. Choose it again.'
+    return { chosen, file: chosen, conversionError: message }
+  }
+}
+
+function showAvatar (): void {
+  URL.revokeObjectURL(image.src)
+  if (avatar === undefined) image.removeAttribute('src')
+  else image.src = URL.createObjectURL(avatar.file)
+  setImageVisible(avatar !== undefined)
+  const chosen = getChosenFile()
+  removeButton.hidden = chosen === undefined
+  hint.textContent = chosen === undefined ? defaultHint : describeFile(chosen, avatar?.file ?? chosen)
+}
+
+const describeFile = (chosen: File, file: File) => file === chosen
+  ? `${chosen.name}, ${formatBytes(chosen.size)}`
+  : `${chosen.name}, converted to JPEG: ${formatBytes(file.size)}`
 
 function setImageVisible (isVisible: boolean): void {
   image.hidden = !isVisible

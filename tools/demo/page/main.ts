@@ -3,7 +3,7 @@ import {
   createClient, ProblemError, type FieldError, type NewUser, type Progress, type Retry,
 } from '../../../client/client.ts'
 import { showResponse, showProblem, showWaiting } from './response-view.ts'
-import { validateAvatarSize, getAvatarFile, clearAvatar, setAvatarLimits, initAvatar } from './avatar.ts'
+import { validateAvatar, getAvatar, clearAvatar, setAvatarLimits, initAvatar } from './avatar.ts'
 import { loadFormChoices } from './choices.ts'
 import { getElement, formatBytes } from './dom.ts'
 import { clearErrors, showFieldErrors, initFieldErrors, showErrorSummary } from './field-errors.ts'
@@ -35,15 +35,15 @@ async function submitForm (): Promise<void> {
   // Ignores a second click. Without this check, the idempotency key would still prevent a second user.
   if (inFlightCreate !== undefined) return
   inFlightCreate = new AbortController()
-  const avatar = getAvatarFile()
+  const avatar = await getAvatar()
   const user = readUser(form)
-  const submission = buildSubmission(user, avatar, companyId, enforcedCheckbox.checked)
+  const submission = buildSubmission(user, avatar?.chosen, companyId, enforcedCheckbox.checked)
   saveSubmission(submission)
   liveValidator.stop()
   clearErrors()
-  beginCreate(avatar)
+  beginCreate(avatar?.file)
   await scenarioReady()
-  const showResult = await sendCreate(submission.idempotencyKey, user, avatar, inFlightCreate.signal)
+  const showResult = await sendCreate(submission.idempotencyKey, user, avatar?.file, inFlightCreate.signal)
   saveSubmission({ ...submission, isInFlight: false })
   endCreate()
   showResult()
@@ -205,9 +205,9 @@ form.addEventListener('submit', event => {
   submitForm()
 })
 form.addEventListener('input', onFormChange)
-form.addEventListener('change', ({ target }) => {
+form.addEventListener('change', async ({ target }) => {
   onFormChange()
-  if (target instanceof HTMLInputElement && target.id === 'avatar') showFieldErrors('avatar', validateAvatarSize())
+  if (target instanceof HTMLInputElement && target.id === 'avatar') showFieldErrors('avatar', await validateAvatar())
 })
 cancelButton.addEventListener('click', () => inFlightCreate?.abort())
 againButton.addEventListener('click', startOver)
