@@ -11,6 +11,7 @@ import { openapiPlugin } from './openapi/plugin.ts'
 import { ProcoreClient } from './procore/client.ts'
 import { ActiveForms } from './proxy/body/active-forms.ts'
 import { Idempotency } from './proxy/idempotency/idempotency.ts'
+import { OriginIds } from './proxy/idempotency/origin-ids.ts'
 import { proxyPlugin } from './proxy/plugin.ts'
 import { ResponseCache } from './proxy/response-cache.ts'
 import { UsageLimiter } from './proxy/usage.ts'
@@ -98,6 +99,7 @@ export async function buildApp (
     idempotency: new Idempotency(
       sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), storage.stateKeys.at(-1) ?? clientSecret
     ),
+    originIds: new OriginIds(storage.originIdPrefix, storage.stateKeys.length > 0 ? storage.stateKeys : [clientSecret]),
     audit,
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,

@@ -56,6 +56,7 @@ export const EnvSchema = Type.Object({
   PROCORE_RATE_LIMIT_SCOPE: stringEnum(['company', 'service'], { default: 'company' }),
   STATE_CODES: stringEnum(['iso', 'any'], { default: 'iso' }),
   STATE_KEYS: commaSeparated(),
+  ORIGIN_ID_PREFIX: Type.String({ default: '' }),
   PICK_LIST_CACHE_SECONDS: Type.Integer({ minimum: 0, maximum: 3600, default: 60 }),
   DRAIN_DELAY_MS: milliseconds(0, 0),
   SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),

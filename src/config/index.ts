@@ -204,6 +204,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       redisUrl: parsedEnv.redisUrl === '' ? undefined : new Secret(parsedEnv.redisUrl),
       /** Keys of the encrypted and named state in Redis, newest first. Empty: derived from the client secret. */
       stateKeys: parsedEnv.stateKeys.map(stateKey => new Secret(stateKey)),
+      /** Prefix of the origin ids that are generated for requests with an Idempotency-Key; empty: none are. */
+      originIdPrefix: parsedEnv.originIdPrefix,
       /** Handling of requests with an Idempotency-Key while Redis is down. */
       redisOutagePolicy: env.IDEMPOTENCY_WITHOUT_REDIS,
     },

@@ -34,6 +34,7 @@ export interface ParsedEnv {
   proxyUrl: string
   redisUrl: string
   stateKeys: readonly string[]
+  originIdPrefix: string
   companyIds: ReadonlySet<number>
   permissionTemplateIds: ReadonlySet<number>
   allowedHosts: readonly string[]
@@ -69,6 +70,7 @@ class EnvParser {
       proxyUrl: this.#httpUrl('HTTPS_PROXY', true),
       redisUrl: this.#redisUrl('REDIS_URL'),
       stateKeys: this.#list('STATE_KEYS', () => true, 'keys'),
+      originIdPrefix: this.#originIdPrefix('ORIGIN_ID_PREFIX'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
       permissionTemplateIds: this.#ids('PERMISSION_TEMPLATE_IDS'),
       allowedHosts: this.#list('ALLOWED_HOSTS', isHostPattern, 'host names, addresses or *.suffix').map(toHostName),
@@ -129,6 +131,15 @@ class EnvParser {
     const text = this.#text(name)
     if (!/^[\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) {
       this.#issues.push(`${name}: must be printable ASCII without space, quote and backslash (RFC 6749 §3.3)`)
+    }
+    return text
+  }
+
+  /** The ids travel in JSON, in forms and in URLs, and people may search for them. */
+  #originIdPrefix (name: VariableName): string {
+    const text = this.#text(name)
+    if (!/^[\w.:-]{0,32}$/.test(text)) {
+      this.#issues.push(`${name}: must have at most 32 characters of A-Z a-z 0-9 . _ : -`)
     }
     return text
   }

@@ -27,6 +27,9 @@ export function insecureSettings ({ auth, endpoints, usage, procore, storage, ob
   if (storage.redisUrl !== undefined && storage.stateKeys.length === 0) {
     messages.push('STATE_KEYS is empty: a change of the client secret makes stored idempotency keys unreadable')
   }
+  if (storage.originIdPrefix !== '' && storage.stateKeys.length === 0) {
+    messages.push('STATE_KEYS is empty: a change of the client secret changes the origin ids that are generated')
+  }
   for (const name of obsoleteVariables) messages.push(`${name} was renamed and is ignored: remove it`)
   return messages
 }

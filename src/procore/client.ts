@@ -12,12 +12,14 @@ import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
+import { classifyDuplicate, interpretDuplicate } from './recovery/duplicate.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
 import {
-  getMatchValue, lookUp, interpretLookup, type CreationWindow, type LookupContext, type LookupCriteria,
+  buildOriginSearches, buildSearches, getMatchValue, interpretLookup, lookUp,
+  type CreationWindow, type LookupContext, type LookupCriteria,
 } from './recovery/lookup.ts'
-import type { UpstreamResult } from './result.ts'
+import type { UpstreamRejection, UpstreamResult } from './result.ts'
 import { UpstreamSender, type SendResult, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 import { monotonicNowMs } from '../util/clock.ts'
@@ -115,6 +117,7 @@ export class ProcoreClient {
       this.#recentCreates.settle(slot, call, times?.sentAtMs)
       if (times === undefined) this.#unshare(call, createId)
     }
+    if (result.kind === 'rejection') return this.#recoverDuplicate(call, result)
     if (times === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
     return this.reconcile(call, result.error, times, createId)
   }
@@ -137,12 +140,34 @@ export class ProcoreClient {
     const { sentAtMs, answeredAtMs } = times
     const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
     const creationWindow = { sentAtMs, endsAtMs: answeredAtMs ?? sentAtMs + maxAgeMs }
-    const { rateLimitMaxWaitMs } = this.#config
-    let lookupResult = await lookUp(this.#sender, call, lookupCriteria, creationWindow, rateLimitMaxWaitMs)
-    if (lookupResult.kind === 'found' && await this.#hasDuplicate(call, creationWindow, maxAgeMs, createId)) {
+    let lookupResult = await lookUp(this.#sender, call, {
+      criteria: lookupCriteria,
+      searches: buildSearches(lookupCriteria),
+      creationWindow,
+      maxWaitMs: this.#config.rateLimitMaxWaitMs,
+    })
+    const mayBeOfOther = lookupResult.kind === 'found' && !lookupResult.hasGeneratedId
+    if (mayBeOfOther && await this.#hasDuplicate(call, creationWindow, maxAgeMs, createId)) {
       lookupResult = { kind: 'ambiguous' }
     }
     return interpretLookup(lookupResult, lookupCriteria, problem)
+  }
+
+  /** Looks for the record because of which Procore rejected a create, if the same idempotency key made it. */
+  async #recoverDuplicate (call: ProcoreRequest, rejection: UpstreamRejection): Promise<UpstreamResult> {
+    const { lookupCriteria: criteria, delivery } = call
+    // A response to an incomplete form is about a part of it, and its values are not complete either.
+    const sentAtMs = delivery?.sentAtMs
+    if (criteria === undefined || sentAtMs === undefined) return rejection
+    const duplicate = classifyDuplicate(rejection, criteria)
+    if (duplicate === undefined) return rejection
+    const lookupResult = await lookUp(this.#sender, call, {
+      criteria,
+      searches: buildOriginSearches(criteria),
+      creationWindow: { sentAtMs, endsAtMs: sentAtMs },
+      maxWaitMs: this.#config.rateLimitMaxWaitMs,
+    })
+    return interpretDuplicate(lookupResult, duplicate, criteria, rejection)
   }
 
   /** Whether another create of the same address, at this replica or another one, may have created the record. */

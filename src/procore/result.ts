@@ -32,6 +32,8 @@ export interface UpstreamRejection {
   body: unknown
   /** The response has a Retry-After: it is about the moment, not about the request. */
   hasRetryAfter?: true
+  /** The record because of which the request was rejected may be its own, but could not be looked up. */
+  lookupFailed?: true
 }
 
 /** A response that may be relayed to the caller. */

@@ -27,10 +27,20 @@ export interface RequestContext {
   /** Path and query, already validated: their errors are reported together with those of the body. */
   parameterValidators: readonly RecordValidator[]
   record: RequestRecord
+  /**
+   * A field that is sent to Procore if the caller does not send it. It is not among the values, because it is not part
+   * of the caller's request.
+   */
+  generatedField: GeneratedField | undefined
   /** The avatar of a request with an idempotency key is hashed while it streams, for the fingerprint. */
   hasIdempotencyKey: boolean
   /** Must be called once, when everything read so far is valid. From then on a failure has an outcome. */
   send (body: ValidatedBody): Promise<UpstreamResult>
+}
+
+export interface GeneratedField {
+  name: string
+  value: string
 }
 
 /** A body that is valid as far as it was read, ready to be sent. */
@@ -79,6 +89,8 @@ export interface EndpointRequest {
   /** Whether the caller's scopes include that of seeing the created record; false where scopes are not checked. */
   mayShowRecord: boolean
   usage: RequestUsage
+  /** The ids of this request that may be in Procore, if its caller sent none: first the one that is sent. */
+  generatedOriginIds: readonly string[]
   /** The caller's Idempotency-Key. */
   idempotencyKey: string | undefined
   record: RequestRecord

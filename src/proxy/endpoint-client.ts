@@ -72,10 +72,11 @@ function createCriteriaBuilder (
   const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
   const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
   const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
-  return ({ path, body: { values }, mayShowRecord }) => ({
+  return ({ path, body: { values }, mayShowRecord, generatedOriginIds }) => ({
     buildListPaths: (filter, value) => builders.map(buildPath => buildPath(path.values, new Map([[filter, value]]))),
     matchField,
     originField,
+    generatedOriginIds,
     emailFields,
     values,
     fieldPaths,

@@ -10,6 +10,7 @@ import type { ActiveForms } from './body/active-forms.ts'
 import type { UsageLimiter } from './usage.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
+import type { OriginIds } from './idempotency/origin-ids.ts'
 import { assertDescription } from './validation/description.ts'
 import { EndpointRoute } from './route.ts'
 import { dryRun } from './dry-run.ts'
@@ -27,6 +28,7 @@ export interface ProxyOptions {
   responseCache: ResponseCache
   activeForms: ActiveForms
   usageLimiter: UsageLimiter
+  originIds: OriginIds
 }
 
 /** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */

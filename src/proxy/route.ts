@@ -16,6 +16,7 @@ import { Delivery, failureOutcome } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
 import type { ActiveForms } from './body/active-forms.ts'
+import type { OriginIds } from './idempotency/origin-ids.ts'
 import {
   parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead,
 } from './request-head.ts'
@@ -24,10 +25,10 @@ import { setUpstreamHeaders, relaySuccess } from './response.ts'
 import type { RequestUsage, UsageLimiter } from './usage.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
-import { compileParameters } from './validation/parameters.ts'
+import { compileParameters, getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { OperationCheck } from './validation/record.ts'
-import type { RequestContext, Send } from './context.ts'
+import type { GeneratedField, RequestContext, Send } from './context.ts'
 import { monotonicNowMs } from '../util/clock.ts'
 
 declare module 'fastify' {
@@ -64,6 +65,7 @@ export interface EndpointRouteOptions {
   /** Whether to reject requests while Procore is at capacity; false for cached lists and for local endpoints. */
   needsCapacity: boolean
   usageLimiter: UsageLimiter
+  originIds: OriginIds
   send: Send
 }
 
@@ -77,6 +79,7 @@ export class EndpointRoute {
   readonly #needsCapacity: boolean
   readonly #usageLimiter: UsageLimiter
   readonly #activeForms: ActiveForms
+  readonly #originIds: OriginIds
   readonly #compiledBody: CompiledRecord | undefined
   readonly #headOptions: HeadOptions
 
@@ -91,6 +94,7 @@ export class EndpointRoute {
     this.#needsCapacity = options.needsCapacity
     this.#usageLimiter = options.usageLimiter
     this.#activeForms = options.activeForms
+    this.#originIds = options.originIds
     this.#compiledBody = body === undefined ? undefined : compileRecord('body', body.fields, body)
     const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
     this.#headOptions = { hasBody: body !== undefined, acceptsIdempotencyKey, bodyLimits }
@@ -224,6 +228,19 @@ export class EndpointRoute {
     }
   }
 
+  /** Returns no ids if the endpoint has no field for them, or if the request is not valid or has no idempotency key. */
+  #generateOriginIds ({ path, query, idempotencyKey }: RequestHead, caller: string): readonly string[] {
+    const { name: endpoint, lookup } = this.#endpoint
+    const isValid = !path.hasErrors && !query.hasErrors
+    if (lookup?.originField === undefined || idempotencyKey === undefined || !isValid) return []
+    return this.#originIds.generate({ caller, companyId: getCompanyId(path, query), endpoint, idempotencyKey })
+  }
+
+  #toGeneratedField ([value]: readonly string[]): GeneratedField | undefined {
+    const name = this.#endpoint.lookup?.originField
+    return name === undefined || value === undefined ? undefined : { name, value }
+  }
+
   #createContext (
     { raw }: FastifyRequest,
     reply: FastifyReply,
@@ -231,6 +248,7 @@ export class EndpointRoute {
   ): RequestContext {
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
+    const generatedOriginIds = this.#generateOriginIds(head, subject)
     return {
       raw,
       response: reply.raw,
@@ -242,6 +260,7 @@ export class EndpointRoute {
       parameterValidators: [path, query],
       record,
       hasIdempotencyKey: idempotencyKey !== undefined,
+      generatedField: this.#toGeneratedField(generatedOriginIds),
       send: body => {
         delivery?.onValidated()
         return this.#send({
@@ -253,6 +272,7 @@ export class EndpointRoute {
           usage,
           checkOperation,
           mayShowRecord,
+          generatedOriginIds,
           idempotencyKey,
           record,
           delivery,

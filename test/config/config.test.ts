@@ -151,6 +151,27 @@ t.test('lists, enums and integers are parsed', async t => {
   t.match(config, { endpoints: { stateCodes: 'any' }, listen: { port: 0 }, shutdown: { drainDelayMs: 5000 } })
 })
 
+t.test('ORIGIN_ID_PREFIX', async t => {
+  for (const value of ['', 'bff-', 'App_1.x:', 'x'.repeat(32)]) {
+    t.equal(loadConfig({ ...minimalEnv, ORIGIN_ID_PREFIX: value }).storage.originIdPrefix, value)
+  }
+  for (const value of ['a b', 'a/b', 'a"', 'ä', 'x'.repeat(33)]) {
+    t.test(`with the value ${value} is rejected`, async t => {
+      const issues = collectIssues({ ...minimalEnv, ORIGIN_ID_PREFIX: value })
+      t.strictSame(issues, ['ORIGIN_ID_PREFIX: must have at most 32 characters of A-Z a-z 0-9 . _ : -'])
+    })
+  }
+  t.test('without STATE_KEYS is a warning', async t => {
+    const warning = /^STATE_KEYS is empty: .* origin ids/
+    const hasWarning = (env: Record<string, string>) => {
+      return insecureSettings(loadConfig({ ...minimalEnv, ...env })).some(message => warning.test(message))
+    }
+    t.ok(hasWarning({ ORIGIN_ID_PREFIX: 'bff-' }))
+    t.notOk(hasWarning({ ORIGIN_ID_PREFIX: 'bff-', STATE_KEYS: 'first' }))
+    t.notOk(hasWarning({}))
+  })
+})
+
 t.test('a list that is set but has no items, which would disable a limit', async t => {
   const lists = ['PROCORE_COMPANY_IDS', 'PERMISSION_TEMPLATE_IDS', 'TRUSTED_PROXIES', 'CORS_ORIGINS', 'STATE_KEYS']
   for (const name of lists) {

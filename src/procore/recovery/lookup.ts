@@ -12,7 +12,7 @@ import { normalizeEmail, normalizeText } from './normalize.ts'
 import type { UpstreamResponse } from '../exchange.ts'
 import { responseDateSeconds } from '../http-dates.ts'
 import { lookupDetails } from '../problem-details.ts'
-import type { UpstreamResult } from '../result.ts'
+import type { UpstreamResult, UpstreamSuccess } from '../result.ts'
 import type { UpstreamCall, UpstreamSender } from '../send.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
 
@@ -24,6 +24,8 @@ export interface LookupCriteria {
   matchField: string
   /** The field that Procore keeps unique within a company and filters by. If it was sent, it is searched by first. */
   originField: string | undefined
+  /** Ids of this create that this service may have sent in `originField`, if the caller sent none. */
+  generatedOriginIds: readonly string[]
   /** The fields that are compared as e-mail addresses. */
   emailFields: ReadonlySet<string>
   /** All fields that were sent. The values of a stream are complete only at its end. */
@@ -46,11 +48,13 @@ export interface CreationWindow {
 }
 
 /**
- * The record, no record, a record with the same `matchField` that may be of another request, or a list that could not
- * be read.
+ * The record, no record, a record that may be of another request, or a list that could not be read. A record with an id
+ * that this service generated is of the same idempotency key for certain. If it `differs`, a sent field has another
+ * value.
  */
 export type LookupResult =
-  | { kind: 'found', record: JsonObject }
+  | { kind: 'found', record: JsonObject, hasGeneratedId: boolean }
+  | { kind: 'differs' }
   | { kind: 'notFound' }
   | { kind: 'ambiguous' }
   | { kind: 'inconclusive' }
@@ -70,33 +74,45 @@ interface ListSearch {
 }
 
 /** Returns the searches by the id in the system of origin, if one was sent, and then those by `matchField`. */
-function buildSearches (criteria: LookupCriteria): ListSearch[] {
-  const { originField, matchField, values } = criteria
-  const searchBy = (field: string, filter: string): ListSearch[] => {
-    const value = normalizeText(values.get(field))
-    return value === '' ? [] : criteria.buildListPaths(filter, value).map(path => ({ path, field, value }))
-  }
-  const byOrigin = originField === undefined ? [] : searchBy(originField, `filters[${originField}]`)
-  return [...byOrigin, ...searchBy(matchField, 'filters[search]')]
+export function buildSearches (criteria: LookupCriteria): ListSearch[] {
+  const { matchField, values } = criteria
+  const address = normalizeText(values.get(matchField))
+  return [
+    ...buildOriginSearches(criteria),
+    ...criteria.buildListPaths('filters[search]', address).map(path => ({ path, field: matchField, value: address })),
+  ]
+}
+
+/** Returns the searches by the id in the system of origin. Each state key has generated another one. */
+export function buildOriginSearches (criteria: LookupCriteria): ListSearch[] {
+  const { originField: field, values, buildListPaths } = criteria
+  if (field === undefined) return []
+  const sentIds = [normalizeText(values.get(field))].filter(value => value !== '')
+  const originIds = values.has(field) ? sentIds : criteria.generatedOriginIds
+  return originIds.flatMap(value => buildListPaths(`filters[${field}]`, value).map(path => ({ path, field, value })))
+}
+
+/** What to search for, and where. */
+export interface Lookup {
+  criteria: LookupCriteria
+  searches: readonly ListSearch[]
+  creationWindow: CreationWindow
+  /** Longest wait for the rate limit, for each list. */
+  maxWaitMs: number
 }
 
 /**
  * Searches the lists until the record is found, for at most `limits.lookup.timeoutMs` in total. A list that could not
  * be read outweighs lists without the record. Never rejects: an error counts as a list that could not be read.
- * @param maxWaitMs longest wait for the rate limit, for each list
  */
 export async function lookUp (
-  sender: UpstreamSender,
-  call: LookupContext,
-  criteria: LookupCriteria,
-  creationWindow: CreationWindow,
-  maxWaitMs: number
+  sender: UpstreamSender, call: LookupContext, { criteria, searches, creationWindow, maxWaitMs }: Lookup
 ): Promise<LookupResult> {
   const { promise: timedOut, resolve } = Promise.withResolvers<LookupResult>()
   const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'inconclusive' })
   const deadlineMs = monotonicNowMs() + limits.lookup.timeoutMs
   let result: LookupResult = { kind: 'notFound' }
-  for (const search of buildSearches(criteria)) {
+  for (const search of searches) {
     const leftMs = deadlineMs - monotonicNowMs()
     if (leftMs <= 0) break
     const timeLimits = { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs }
@@ -104,7 +120,7 @@ export async function lookUp (
       return response === undefined ? inconclusive : matchRecord(response, search, criteria, creationWindow)
     })
     const listResult = await Promise.race([timedOut, searched])
-    const isFound = listResult.kind === 'found'
+    const isFound = listResult.kind === 'found' || listResult.kind === 'differs'
     if (isFound || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
     if (isFound) break
   }
@@ -146,10 +162,14 @@ async function searchList (
 export function interpretLookup (
   lookupResult: LookupResult, criteria: LookupCriteria, unknownProblem: Problem
 ): UpstreamResult {
-  if (lookupResult.kind !== 'found') {
-    return { kind: 'failure', error: unknownProblem.withExtras({}, lookupDetails[lookupResult.kind]) }
-  }
-  const { record } = lookupResult
+  if (lookupResult.kind === 'found') return toRecovered(lookupResult.record, criteria)
+  // Procore may have changed a value, so the record may be of this request.
+  const kind = lookupResult.kind === 'differs' ? 'ambiguous' : lookupResult.kind
+  return { kind: 'failure', error: unknownProblem.withExtras({}, lookupDetails[kind]) }
+}
+
+/** Returns the record as the response to the create that made it. */
+export function toRecovered (record: JsonObject, criteria: LookupCriteria): UpstreamSuccess {
   return {
     kind: 'success',
     status: 201,
@@ -199,11 +219,27 @@ function matchRecord (
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
   const [record, ...others] = list.filter(candidate => isSameValue(candidate, field, value, criteria))
   if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
+  if (others.length > 0) return { kind: 'ambiguous' }
+  const isMatch = fieldsMatch(record, criteria)
+  const originId = getGeneratedOriginId(record, criteria)
+  if (originId === 'same') return isMatch ? { kind: 'found', record, hasGeneratedId: true } : { kind: 'differs' }
   const createdAtSeconds = parseCreatedAtSeconds(record)
   const latestSeconds = sentAtSeconds + 1 + (endsAtMs - sentAtMs) / 1000
   const isInTime = createdAtSeconds >= Math.floor(sentAtSeconds) && createdAtSeconds <= latestSeconds
-  const isMatch = others.length === 0 && isInTime && fieldsMatch(record, criteria)
-  return isMatch ? { kind: 'found', record } : { kind: 'ambiguous' }
+  const isCertain = isMatch && isInTime && originId === 'none'
+  return isCertain ? { kind: 'found', record, hasGeneratedId: false } : { kind: 'ambiguous' }
+}
+
+/**
+ * Compares the id of a record with those that this service may have sent for the create. `none`: it sent none, or the
+ * list does not show the field.
+ */
+function getGeneratedOriginId (record: JsonObject, criteria: LookupCriteria): 'none' | 'same' | 'other' {
+  const { originField, generatedOriginIds, values } = criteria
+  const listedId = originField === undefined ? undefined : getListedValue(record, originField, criteria)
+  const wasSent = originField !== undefined && !values.has(originField) && generatedOriginIds.length > 0
+  if (!wasSent || listedId === undefined) return 'none'
+  return generatedOriginIds.includes(normalizeText(listedId)) ? 'same' : 'other'
 }
 
 /** Procore's timestamps are in whole seconds. Returns NaN if there is none. */

@@ -181,6 +181,10 @@ class FormForwarder implements FormEvents {
     const imageDigest = this.#hash?.digest('hex') ?? ''
     this.#validated.resolve({ kind: 'valid', imageDigest })
     await this.#beforeEnd?.(imageDigest)
+    const { generatedField } = this.#context
+    if (generatedField !== undefined && !this.#validator.values.has(generatedField.name)) {
+      this.#write(this.#encoder.field(generatedField.name, generatedField.value))
+    }
     this.#write(this.#encoder.close())
     const state = this.#state
     if (state.kind === 'buffering') {

@@ -47,7 +47,7 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
   const problem = validationProblem([...context.parameterValidators, validator])
   if (problem !== undefined) throw problem
   // Serialized again, the record has no duplicate names and no fields that are absent.
-  const content = Buffer.from(JSON.stringify(withoutAbsentFields(value, validator)))
+  const content = Buffer.from(JSON.stringify(toSentDocument(value, validator, context.generatedField)))
   // The bytes that were read are no longer in memory. These are, until Procore has responded, and so are the values,
   // with two bytes for each character.
   context.usage.release('bytes')
@@ -56,7 +56,14 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
 }
 
 /** A field that is null may count as absent, and is then not among the values of a valid document. */
-function withoutAbsentFields (document: unknown, { compiled: { rootKey = '' }, values }: RecordValidator): unknown {
+function toSentDocument (
+  document: unknown,
+  { compiled: { rootKey = '' }, values }: RecordValidator,
+  generatedField: RequestContext['generatedField']
+): unknown {
+  if (generatedField !== undefined && !values.has(generatedField.name)) {
+    return { [rootKey]: { ...Object.fromEntries(values), [generatedField.name]: generatedField.value } }
+  }
   const members = isJsonObject(document) ? document[rootKey] : undefined
   const hasAbsentFields = isJsonObject(members) && Object.keys(members).length > values.size
   return hasAbsentFields ? { [rootKey]: Object.fromEntries(values) } : document

@@ -175,8 +175,8 @@ export class Idempotency {
 const contentStatuses: ReadonlySet<number> = new Set([400, 409, 413, 415, 422])
 
 /** Whether a repeat would be rejected again until the request is changed. */
-function isAboutRequest ({ status, hasRetryAfter }: UpstreamRejection): boolean {
-  return contentStatuses.has(status) && hasRetryAfter !== true
+function isAboutRequest ({ status, hasRetryAfter, lookupFailed }: UpstreamRejection): boolean {
+  return contentStatuses.has(status) && hasRetryAfter !== true && lookupFailed !== true
 }
 
 /** Returns undefined while the body is not known to be valid. */
@@ -196,6 +196,7 @@ function fingerprintRequest ({ body, path, query }: EndpointRequest, imageDigest
 const failure = (code: ProblemCode, detail: string): UpstreamResult =>
   ({ kind: 'failure', error: new Problem(code, detail) })
 
-function serializeScope ({ caller, companyId, endpoint, idempotencyKey }: IdempotencyScope): string {
+/** Returns a text that is different for each scope. */
+export function serializeScope ({ caller, companyId, endpoint, idempotencyKey }: IdempotencyScope): string {
   return JSON.stringify([caller, companyId, endpoint, idempotencyKey])
 }
