@@ -42,6 +42,7 @@ export interface UserFormOptions extends CallOptions {
   ifNoneMatch?: ApiResponse<UserForm> | undefined
 }
 
+type InactiveUserQuery = Query<'get', '/companies/{company_id}/users/inactive'>
 type PickListQuery<Name extends string> = Query<'get', `/companies/{company_id}/${Name}`>
 
 export type Client = ReturnType<typeof createClient>
@@ -58,6 +59,9 @@ export function createClient (options: ClientOptions) {
     const response = await send('get', '/companies/{company_id}/users', { path: companyPath(companyId), query }, call)
     return { ...response, data: response.data.filter(user => typeof user !== 'number') }
   }
+
+  const listInactiveUsers = (companyId: number, query: InactiveUserQuery = {}, call?: CallOptions) =>
+    send('get', '/companies/{company_id}/users/inactive', { path: companyPath(companyId), query }, call)
 
   return {
     /** Calls any operation of the OpenAPI document by its method and path. */
@@ -108,6 +112,18 @@ export function createClient (options: ClientOptions) {
       const { idempotencyKey = createIdempotencyKey(), ...call } = options
       const input = { path: userPath(companyId, userId) }
       return send('patch', '/companies/{company_id}/users/{id}/invite', input, { ...call, idempotencyKey })
+    },
+
+    listInactiveUsers,
+
+    /** Iterates over the pages of `listInactiveUsers`. Requests each page only when the loop reaches it. */
+    inactiveUserPages: (companyId: number, query: InactiveUserQuery = {}, call?: CallOptions) =>
+      paginate(query.page ?? 1, page => listInactiveUsers(companyId, { ...query, page }, call)),
+
+    /** Makes an inactive user active again. It is idempotent, and is therefore sent again if its response is lost. */
+    reactivateUser: (companyId: number, userId: number, call?: CallOptions) => {
+      const input = { path: userPath(companyId, userId) }
+      return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, isIdempotent: true })
     },
 
     permissionTemplates: (companyId: number, query?: PickListQuery<'permission_templates'>, call?: CallOptions) =>

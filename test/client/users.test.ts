@@ -82,6 +82,27 @@ t.test('an invitation is sent once for each idempotency key', async t => {
   t.equal(emulator.apiRequests.filter(({ path }) => path.endsWith('/invite')).length, 2)
 })
 
+t.test('an inactive user is found in its list and reactivated', async t => {
+  const { url } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const { data: { id = 0 } } = await client.createUser(101, jane)
+  await client.updateUser(101, id, { is_active: false })
+  t.match(await client.listInactiveUsers(101, { sort: 'name', per_page: 10 }), { data: [{ id, is_active: false }] })
+  const ids: Array<number | undefined> = []
+  for await (const { data } of client.inactiveUserPages(101)) ids.push(...data.map(({ id }) => id))
+  t.strictSame(ids, [id])
+  t.match(await client.reactivateUser(101, id), { status: 200, data: { id, is_active: true } })
+  t.strictSame((await client.listInactiveUsers(101)).data, [])
+  await t.rejects(client.reactivateUser(101, id), { code: 'procore_rejected', status: 404 })
+})
+
+t.test('a reactivation whose response is lost is sent again', async t => {
+  const { url, requests } = await startScriptedServer(t, ['reset', { ...createdResponse, status: 200 }])
+  t.match(await createClient({ baseUrl: url }).reactivateUser(101, 7), { attempts: 2, data: { id: 7 } })
+  const request = 'PATCH /companies/101/users/inactive/7'
+  t.strictSame(requests.map(({ method, url }) => `${method} ${url}`), [request, request])
+})
+
 t.test('an update whose response is lost is retried, and an invitation is retried with its key', async t => {
   const { url, requests } = await startScriptedServer(t, ['reset', createdResponse])
   const client = createClient({ baseUrl: url })
