@@ -91,7 +91,7 @@ function buildHeaders<T> (
 ): Record<string, string> {
   const etag = ifNoneMatch?.headers.get('etag')
   return {
-    accept: 'application/json, application/problem+json',
+    accept: 'application/json, application/problem+json, image/*',
     ...(accessToken !== undefined && { authorization: `Bearer ${accessToken}` }),
     ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
     ...(typeof etag === 'string' && { 'if-none-match': etag }),
@@ -156,11 +156,11 @@ function toApiResponse<T> (
   ifNoneMatch: ApiResponse<T> | undefined,
   mayChange: boolean
 ): ResponseOfAttempt<T> {
-  const { status, headers, text } = response
+  const { status, headers, content } = response
   const cached = status === 304 ? ifNoneMatch : undefined
   if (cached === undefined && (status < 200 || status > 299)) throw toFailure(response, mayChange)
   return {
-    data: cached === undefined ? parseData<T>(text, status) : cached.data,
+    data: cached === undefined ? parseData<T>(content, status) : cached.data,
     status,
     headers,
     requestId: headers.get('x-request-id') ?? undefined,
@@ -170,16 +170,24 @@ function toApiResponse<T> (
   }
 }
 
-/**
- * Parses JSON as the type that the OpenAPI document declares for it. The client has no validator: it trusts the service
- * to follow its own document.
- */
-const parseTrustedJson: <T>(text: string) => T = JSON.parse
+function parseData<T> (content: string | Blob, status: number): T {
+  const data = typeof content === 'string' ? parseJson(content, status) : content
+  if (!isDeclared<T>(data)) throw new NetworkError('response', { status })
+  return data
+}
 
-function parseData<T> (text: string, status: number): T {
+function parseJson (text: string, status: number): unknown {
   try {
-    return parseTrustedJson<T>(text === '' ? 'null' : text)
+    return JSON.parse(text === '' ? 'null' : text)
   } catch (cause) {
     throw new NetworkError('response', { cause, status })
   }
+}
+
+/**
+ * Returns whether data has the type that the OpenAPI document declares for it. The client has no validator: it trusts
+ * the service to follow its own document.
+ */
+function isDeclared<T> (data: unknown): data is T {
+  return data !== undefined
 }

@@ -4,9 +4,9 @@ import type { Problem, ProblemCode } from './operation.ts'
 import type { TransportResponse } from './transport.ts'
 
 /** @param mayChange whether the request may have created or changed something */
-export function toFailure ({ status, headers, text }: TransportResponse, mayChange: boolean): Failure {
+export function toFailure ({ status, headers, content }: TransportResponse, mayChange: boolean): Failure {
   const isProblemJson = /^application\/problem\+json\b/i.test(headers.get('content-type') ?? '')
-  const problem = isProblemJson ? parseJson(text) : undefined
+  const problem = isProblemJson && typeof content === 'string' ? parseJson(content) : undefined
   if (!isProblem(problem)) return new NetworkError('response', { status })
   const outcome = mayChange && lostCodes.has(problem.code) ? 'unknown' : undefined
   return new ProblemError({ ...(outcome !== undefined && { outcome }), ...problem }, parseRetryAfter(headers))

@@ -35,10 +35,17 @@ export type JsonBody<M extends Method, P> = [RequestBody<M, P>] extends [never]
 
 type SuccessStatus = 200 | 201 | 202
 
-/** The JSON of a successful response. */
+/** The JSON of a successful response, or its image. */
 export type ResponseData<M extends Method, P> = {
-  [S in SuccessStatus]: Operation<M, P>['responses'] extends Record<S, JsonContent<infer T>> ? T : never
+  [S in SuccessStatus]: Operation<M, P>['responses'] extends Record<S, infer Response> ? Data<Response> : never
 }[SuccessStatus]
+
+type Data<Response> = Response extends JsonContent<infer T>
+  ? T
+  : Response extends { content: infer Content } ? ImageContent<Content> : never
+
+/** The document lists the types that an image may have. */
+type ImageContent<Content> = keyof Content extends `image/${string}` ? Blob : never
 
 /** The input of a call, without its options. */
 export type CallInput<M extends Method, P extends PathWithMethod<M>> = {

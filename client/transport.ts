@@ -12,7 +12,8 @@ export interface TransportRequest {
 export interface TransportResponse {
   status: number
   headers: Headers
-  text: string
+  /** A Blob if the response is an image, otherwise its text. */
+  content: string | Blob
 }
 
 export interface Progress {
@@ -75,7 +76,9 @@ async function sendWithFetch (
     redirect: 'error',
   }
   const response = await sendRequest(url, init)
-  return { status: response.status, headers: response.headers, text: await response.text() }
+  const isImage = response.headers.get('content-type')?.startsWith('image/') === true
+  const responseContent = isImage ? await response.blob() : await response.text()
+  return { status: response.status, headers: response.headers, content: responseContent }
 }
 
 /**
@@ -116,7 +119,7 @@ function sendWithXhr (
       // XMLHttpRequest follows every redirect, but without the access token if it leads to another origin. The response
       // that it led to is not one of the service.
       if (xhr.responseURL !== '' && xhr.responseURL !== requestedUrl) reject(new NetworkError('connection'))
-      else resolve({ status: xhr.status, headers: parseHeaders(xhr), text: xhr.responseText })
+      else resolve({ status: xhr.status, headers: parseHeaders(xhr), content: xhr.responseText })
     }
     xhr.onerror = () => reject(new NetworkError('connection'))
     xhr.onabort = () => reject(signal.reason)
