@@ -202,6 +202,16 @@ t.test('a rejection for another reason is not looked up', async t => {
   t.strictSame(findLookups(emulator), [])
 })
 
+t.test('a rejection that comes before the form is complete is not looked up', async t => {
+  const emulator = await startTestEmulator(t)
+  const { usersUrl } = await startReplica(t, emulator)
+  const body = '{"errors":{"email_address":["has already been taken"]}}'
+  emulator.faults.add({ kind: 'early', status: 422, body, lingerMs: 1000 })
+  const form = multipartBody([...janeParts, { name: 'user[avatar]', filename: 'a', data: png(5_000_000) }])
+  t.match((await sendMultipart(usersUrl, form, withKey('a'))).json, { code: 'procore_rejected', outcome: 'rejected' })
+  t.strictSame(findLookups(emulator), [])
+})
+
 t.test('if the lookup of a taken generated id fails, the outcome is unknown, and a repeat is recovered', async t => {
   const emulator = await startTestEmulator(t)
   const first = await startReplica(t, emulator)

@@ -56,6 +56,31 @@ t.test('a recovered record has the id, the time and the fields that were sent', 
   })
 })
 
+const duplicateRows = [
+  { name: 'the scope of a create only', scope: 'p:create-company-user', shown: undefined },
+  {
+    name: 'the scope of showing a user as well',
+    scope: 'p:create-company-user p:show-company-user',
+    shown: { notes: colleague.notes },
+  },
+]
+for (const { name, scope, shown = { notes: undefined, origin_id: undefined } } of duplicateRows) {
+  t.test(`a create that Procore refuses as a double is recovered with ${name}`, async t => {
+    const issuer = await startIssuer(t)
+    const emulator = await startTestEmulator(t)
+    const headers = { ...bearerHeader(await issuer.sign({ scope })), ...withKey('a') }
+    const env = { ...issuer.env, JWT_SCOPE_PREFIX: 'p:', ORIGIN_ID_PREFIX: 'bff-', STATE_KEYS: 'first' }
+    const first = await startService(t, { procoreUrl: emulator.url, env })
+    t.equal((await sendJson(first.usersUrl, { user: jane }, headers)).status, 201)
+    for (const user of emulator.api.directory.list(101)) user.values['notes'] = colleague.notes
+    const second = await startService(t, { procoreUrl: emulator.url, env })
+    const recovered = await sendJson(second.usersUrl, { user: jane }, headers)
+    t.match(recovered, { status: 201, headers: { 'x-outcome': 'recovered' }, json: { ...jane, ...shown } })
+    const other = { ...headers, ...bearerHeader(await issuer.sign({ scope, sub: 'other' })) }
+    t.match((await sendJson(second.usersUrl, { user: jane }, other)).json, { code: 'procore_rejected' })
+  })
+}
+
 t.test('a record that was created after Procore answered is not attributed to the request', async t => {
   const service = await startService(t)
   const { usersUrl, emulator } = service
