@@ -55,6 +55,7 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
       expectation,
       contentType: body.contentType,
       body: body.content,
+      hasImage: body.hasImage,
       stopBody: body.stopBody,
       // The response to a change is never refused, because it is the only report of the change.
       countResponseBytes: effect === 'safe' ? bytes => usage.add('bytes', bytes) : undefined,
