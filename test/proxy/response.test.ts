@@ -3,7 +3,7 @@ import t from 'tap'
 import type { InjectedFault, Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { avatarPart } from '../helpers/request-builders.ts'
-import { summarizeErrors, multipartBody, jane, janeParts, sendMultipart, sendJson } from '../helpers/requests.ts'
+import { summarizeErrors, multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
 interface ResponseRow {
@@ -319,6 +319,22 @@ t.test('every variant of behaviour that Procore does not document is supported',
       t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
     })
   }
+  await t.test('a field that Procore misses with a bare word has its pointer', async t => {
+    const { usersUrl } = await startService(t, { emulator: { blankMessage: 'required' } })
+    const missing = await sendJson(`${usersUrl}?run_configurable_validations=true`, { user: jane })
+    t.equal(missing.json['code'], 'procore_rejected')
+    t.strictSame(summarizeErrors(missing), ['body /user/job_title procore'])
+  })
+  await t.test('an update that Procore wants to have more fields names them', async t => {
+    const updateRequiredFields = ['last_name', 'email_address']
+    const { usersUrl } = await startService(t, { emulator: { updateRequiredFields } })
+    const { json: { id } } = await sendJson(usersUrl, { user: jane })
+    const updated = await send(`${usersUrl}/${String(id)}`, {
+      method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '{"user":{"job_title":"QA"}}',
+    })
+    t.match(updated, { status: 422, json: { code: 'procore_rejected', outcome: 'rejected' } })
+    t.strictSame(summarizeErrors(updated), ['body /user/last_name procore', 'body /user/email_address procore'])
+  })
   await t.test('configurable validations apply only if the query asks for them', async t => {
     const { usersUrl } = await startService(t)
     const configured = await sendJson(`${usersUrl}?run_configurable_validations=true`, { user: jane })
