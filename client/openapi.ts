@@ -204,6 +204,26 @@ export interface paths {
         patch: operations["update-company-user-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/users/{id}/avatar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the avatar of a company user
+         * @description Returns the picture of a user. The service reads the user, and fetches the picture with the access token if Procore asks for it. The scope is that of `show-company-user`. 404 with the code `not_found` if the user has no avatar.
+         */
+        get: operations["show-company-user-avatar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/users/{id}/invite": {
         parameters: {
             query?: never;
@@ -835,7 +855,7 @@ export interface components {
             "user[bid_contact]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
@@ -1177,7 +1197,7 @@ export interface components {
             "user[add_to_new_projects]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
@@ -1210,7 +1230,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The route does not exist. */
+        /** @description The route or the file does not exist. */
         "problem-404": {
             headers: {
                 [name: string]: unknown;
@@ -2378,6 +2398,77 @@ export interface operations {
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
             "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "show-company-user-avatar": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: components["parameters"]["path-id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    "cache-control": components["headers"]["cache-control"];
+                    /** @description Identifies the content. With `If-None-Match` it is not sent again (304). */
+                    etag?: string;
+                    /** @description `inline`, and a name with the extension of the detected type. */
+                    "content-disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                    "image/jpeg": unknown;
+                    "image/gif": unknown;
+                    "image/bmp": unknown;
+                    "image/tiff": unknown;
+                    "image/webp": unknown;
+                    "image/avif": unknown;
+                };
+            };
+            /** @description The file is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    /** @description Identifies the content. With `If-None-Match` it is not sent again (304). */
+                    etag?: string;
+                    /** @description `inline`, and a name with the extension of the detected type. */
+                    "content-disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "invite-company-user": {

@@ -95,6 +95,7 @@ export async function buildApp (
     endpoints,
     bodyLimits: body,
     responseLimits: config.response,
+    fileMaxBytes: config.procore.files.maxBytes,
     procore,
     idempotency: new Idempotency(
       sharedState?.idempotencyStore ?? new MemoryIdempotencyStore(), storage.stateKeys.at(-1) ?? clientSecret

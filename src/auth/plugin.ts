@@ -3,7 +3,7 @@ import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyRequest, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { canIdentifyCallers, type Config } from '../config/index.ts'
-import type { Endpoint } from '../endpoints/endpoint.ts'
+import { getScopeOperations, type Endpoint } from '../endpoints/endpoint.ts'
 import { raceWithAbort } from '../server/abort.ts'
 import type { Problem } from '../server/problem.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
@@ -65,7 +65,7 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
       authorizeCompany(companyId, identity, companyIds)
     }
     const { endpoint } = routeOptions.config
-    for (const operation of endpoint === undefined ? [] : [endpoint.name, ...endpoint.additionalOperations ?? []]) {
+    for (const operation of endpoint === undefined ? [] : getScopeOperations(endpoint)) {
       const problem = app.checkOperation(operation, identity)
       if (problem !== undefined) throw problem
     }

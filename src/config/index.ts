@@ -188,8 +188,6 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       jsonMaxBytes: env.JSON_MAX_BYTES,
       avatarMaxBytes: env.AVATAR_MAX_BYTES,
       avatarMaxPixels: env.AVATAR_MAX_PIXELS,
-      /** `strip`: Exif, XMP, IPTC and comments of avatars are removed. */
-      avatarMetadata: env.AVATAR_METADATA,
       formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,
@@ -222,12 +220,11 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       /** A connection is replaced after this time. */
       connectionLifetimeMs: env.UPSTREAM_CONNECTION_LIFETIME_MS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
-      /** The timeout of requests with an avatar. */
-      formTimeoutMs: env.UPSTREAM_FORM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       /** Longest wait for Procore's rate limit. */
       rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,
       rateLimitScope: env.PROCORE_RATE_LIMIT_SCOPE,
+      files: toFilesConfig(env, parsedEnv),
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
     /** Renamed variables whose old name is still set beside the new one. */
@@ -235,9 +232,23 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
   }
 }
 
+function toFilesConfig (env: Env, { fileHosts }: ParsedEnv) {
+  const { timeoutMs, idleTimeoutMs, maxBytes }: Numbers<typeof limits.file> = limits.file
+  return {
+    /** Hosts that receive the access token when a file is fetched, beside the API host. */
+    hosts: fileHosts,
+    /** Files may be on this machine, at any port and without TLS, as those of the emulator are. */
+    allowLoopback: env.PROCORE_FILE_ALLOW_LOOPBACK,
+    maxBytes: Math.max(env.AVATAR_MAX_BYTES, maxBytes),
+    timeoutMs,
+    idleTimeoutMs,
+  }
+}
+
 /** Limits of what the requests in flight may use of this process. */
 function toUsageLimits (env: Env) {
-  const { maxBytes, callerDivisor, bodiesPerCallerMax }: Numbers<typeof limits.usage> = limits.usage
+  const usage: Numbers<typeof limits.usage> = limits.usage
+  const { maxBytes, callerDivisor } = usage
   // A JSON body is in memory as bytes and as values. The texts of a form are beside its buffer.
   const formMaxBytes = env.FORM_BUFFER_BYTES + 2 * limits.multipart.textMaxBytes
   const bodyMaxBytes = Math.max(4 * env.JSON_MAX_BYTES, formMaxBytes, limits.upstream.responseMaxBytes)
@@ -245,14 +256,16 @@ function toUsageLimits (env: Env) {
   return {
     perCaller: {
       requests: env.CALLER_CONCURRENT_REQUESTS,
-      bodies: bodiesPerCallerMax,
+      bodies: usage.bodiesPerCallerMax,
       uploads: env.CALLER_CONCURRENT_UPLOADS,
+      files: usage.filesPerCallerMax,
       bytes: callerBytes,
     },
     total: {
       requests: Infinity,
       bodies: Infinity,
       uploads: env.MAX_CONCURRENT_UPLOADS,
+      files: usage.filesMax,
       bytes: Math.max(maxBytes, callerBytes),
     },
   }

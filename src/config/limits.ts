@@ -68,6 +68,9 @@ export const limits = freezeGroups({
     callerDivisor: 8,
     /** Bodies of one caller that are being read. */
     bodiesPerCallerMax: 32,
+    /** Files that are being fetched, for one caller and in total. */
+    filesPerCallerMax: 64,
+    filesMax: 256,
   },
   body: {
     /**
@@ -139,6 +142,24 @@ export const limits = freezeGroups({
     linkMaxLength: 8_192,
     /** A write error is delayed by this time, so that a response that has already arrived is read first. */
     writeErrorDelayMs: 100,
+  },
+  file: {
+    /** Requests for one file: the first one, and one for each redirect. */
+    requestsMax: 5,
+    urlMaxLength: 8_192,
+    /** Time from the first request until the caller has received the file. */
+    timeoutMs: 60_000,
+    /** Wait for the head of a response, and pause in its body. */
+    idleTimeoutMs: 10_000,
+    /** Largest file, unless `AVATAR_MAX_BYTES` is more. */
+    maxBytes: 67_108_864,
+    /** Bytes of one file in memory: the buffers of the stream and of its two connections. */
+    bufferBytes: 262_144,
+    /** Connections to one host, and hosts. */
+    connectionsMax: 64,
+    originsMax: 64,
+    /** A caller may cache a file for this time. */
+    cacheSeconds: 300,
   },
   accessToken: {
     /** Time for one request to the login host, and bytes of its response after decoding. */

@@ -3,7 +3,7 @@
  * together. Issues name the variable and never contain its value, which may be a secret set in the wrong variable.
  */
 import { isIP, isIPv6 } from 'node:net'
-import { toHostName } from '../util/host-name.ts'
+import { isLoopbackHost, toHostName } from '../util/host-name.ts'
 import { normalizeMediaType } from '../util/media-type.ts'
 import { EnvSchema } from './env-schema.ts'
 
@@ -33,6 +33,7 @@ export interface ParsedEnv {
   loginUrl: string
   proxyUrl: string
   redisUrl: string
+  fileHosts: ReadonlySet<string>
   stateKeys: readonly string[]
   originIdPrefix: string
   companyIds: ReadonlySet<number>
@@ -69,6 +70,7 @@ class EnvParser {
       loginUrl: this.#origin('PROCORE_LOGIN_URL'),
       proxyUrl: this.#httpUrl('HTTPS_PROXY', true),
       redisUrl: this.#redisUrl('REDIS_URL'),
+      fileHosts: new Set(this.#list('PROCORE_FILE_HOSTS', isHostName, 'names of hosts').map(toHostName)),
       stateKeys: this.#list('STATE_KEYS', () => true, 'keys'),
       originIdPrefix: this.#originIdPrefix('ORIGIN_ID_PREFIX'),
       companyIds: this.#ids('PROCORE_COMPANY_IDS'),
@@ -171,7 +173,7 @@ class EnvParser {
       this.#issues.push(`${name}: must be an https: URL`)
     } else if (url.username !== '' || url.password !== '') {
       this.#issues.push(`${name}: must not contain credentials`)
-    } else if (url.protocol === 'http:' && !allowHttp && !isLoopback(url.hostname)) {
+    } else if (url.protocol === 'http:' && !allowHttp && !isLoopbackHost(url.hostname)) {
       this.#issues.push(`${name}: must use https:; http: needs a loopback host or PROCORE_ALLOW_HTTP=true`)
     } else {
       return url
@@ -224,7 +226,7 @@ class EnvParser {
       return ''
     }
     this.#checkUserinfo(name, url)
-    if (url.protocol === 'redis:' && !allowPlaintext && !isLoopback(url.hostname)) {
+    if (url.protocol === 'redis:' && !allowPlaintext && !isLoopbackHost(url.hostname)) {
       this.#issues.push(`${name}: must use rediss:; redis: needs a loopback host or REDIS_ALLOW_PLAINTEXT=true`)
     }
     return url.href
@@ -244,10 +246,6 @@ class EnvParser {
   }
 }
 
-function isLoopback (hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
-}
-
 /** A subtype, or a whole media type (RFC 7515 §4.1.9). */
 function isMediaType (text: string): boolean {
   return /^[\w!#$&^.+-]+(?:\/[\w!#$&^.+-]+)?$/.test(text)
@@ -265,6 +263,12 @@ function isResourceAttribute (text: string): boolean {
 
 function isId (text: string): boolean {
   return /^\d+$/.test(text) && Number(text) >= 1 && Number.isSafeInteger(Number(text))
+}
+
+/** A host name that is not an address, without a port and a wildcard. */
+function isHostName (text: string): boolean {
+  const isName = /^[\w-]+(?:\.[\w-]+)*$/.test(text)
+  return isName && isIP(text) === 0 && URL.parse(`https://${text}`)?.hostname === text.toLowerCase()
 }
 
 /** A host name, an address (IPv6 in brackets), each with or without a port, or `*.` and a suffix. */

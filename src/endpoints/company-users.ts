@@ -191,8 +191,8 @@ function userBody (
     nullMeaning,
     image: {
       name: 'avatar',
-      description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, ' +
-        'metadata of PNG, JPEG and GIF images is removed. Only in a multipart form.',
+      description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a ' +
+        'multipart form.',
     },
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],
@@ -333,7 +333,7 @@ export function inviteCompanyUser (options: EndpointOptions): Endpoint {
 }
 
 /** Procore's Show Company User, v1.3. */
-export const showCompanyUser: Endpoint = {
+export const showCompanyUser: ProxiedEndpoint = {
   ...userRoute,
   name: 'show-company-user',
   method: 'GET',
@@ -343,6 +343,25 @@ export const showCompanyUser: Endpoint = {
   description: 'Returns one user in the directory of a company.',
   query: Type.Object({}),
   success: { status: 200, description: 'The user.', schema: userSchema },
+}
+
+/**
+ * The picture of a user. Procore has no such endpoint, and a page may not be able to use the URL in `avatar`, which may
+ * need the access token.
+ */
+export const showCompanyUserAvatar: Endpoint = {
+  path: `${userRoute.path}/avatar`,
+  params: userRoute.params,
+  name: 'show-company-user-avatar',
+  method: 'GET',
+  effect: 'safe',
+  summary: 'Show the avatar of a company user',
+  description: 'Returns the picture of a user. The service reads the user, and fetches the picture with the access ' +
+    'token if Procore asks for it. The scope is that of `show-company-user`. 404 with the code `not_found` if the ' +
+    'user has no avatar.',
+  query: Type.Object({}),
+  file: { record: showCompanyUser, field: 'avatar' },
+  success: { status: 200, description: 'The picture.' },
 }
 
 const sortOrders = [

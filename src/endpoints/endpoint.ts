@@ -101,6 +101,13 @@ export interface ListQuery {
   query: Readonly<Record<string, string>>
 }
 
+/** A file whose URL is in a field of a record. The record is read first, then the file is streamed to the caller. */
+export interface RecordFile {
+  /** Shows the record. Callers need its scope, and it has the parameters of the endpoint's path. */
+  record: ProxiedEndpoint
+  field: string
+}
+
 /** Describes the data that a user interface needs to create a record. */
 export interface FormMetadata {
   body: RecordBody
@@ -181,7 +188,7 @@ export type Effect =
     readsPeople?: never
   }
 
-/** What an endpoint that is not sent to Procore does not have. */
+/** What an endpoint without a path of Procore's does not have. */
 interface LocalEffect {
   effect: 'safe'
   procorePath?: never
@@ -191,7 +198,7 @@ interface LocalEffect {
   readsPeople?: never
 }
 
-/** An endpoint that this service answers itself: the request is validated, and nothing is sent to Procore. */
+/** An endpoint that is not proxied: this service builds its response. */
 type LocalEndpoint = LocalEffect & ({
   method: 'POST'
   body: RecordBody
@@ -200,12 +207,21 @@ type LocalEndpoint = LocalEffect & ({
   /** Response to a valid request. */
   dryRunResponse: unknown
   formMetadata?: never
+  file?: never
 } | {
   method: 'GET'
   body?: never
   acceptsIdempotencyKey?: never
   dryRunResponse?: never
   formMetadata: FormMetadata
+  file?: never
+} | {
+  method: 'GET'
+  body?: never
+  acceptsIdempotencyKey?: never
+  dryRunResponse?: never
+  formMetadata?: never
+  file: RecordFile
 })
 
 /**
@@ -213,12 +229,17 @@ type LocalEndpoint = LocalEffect & ({
  * name is in the query of that path.
  */
 export type Endpoint = EndpointBase & (
-  | (Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never })
+  | (Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never, file?: never })
   | LocalEndpoint
 )
 
 /** An endpoint that is proxied to Procore. */
 export type ProxiedEndpoint = Endpoint & { procorePath: string }
+
+/** Returns the operations whose scopes callers need. A file has the scopes of its record. */
+export function getScopeOperations ({ name, additionalOperations = [], file }: Endpoint): string[] {
+  return file === undefined ? [name, ...additionalOperations] : getScopeOperations(file.record)
+}
 
 /** Returns the paths at which an endpoint can be called. */
 export function getEndpointPaths ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {

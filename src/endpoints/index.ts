@@ -1,6 +1,7 @@
 /** Lists the endpoints: those that are proxied to Procore, and those that this service answers itself. */
 import {
-  createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, updateCompanyUser, validateCompanyUser,
+  createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, showCompanyUserAvatar, updateCompanyUser,
+  validateCompanyUser,
 } from './company-users.ts'
 import { listInactiveCompanyUsers, reactivateCompanyUser } from './inactive-company-users.ts'
 import { companyUserForm } from './company-user-form.ts'
@@ -18,6 +19,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     companyUserForm(options),
     listCompanyUsers,
     showCompanyUser,
+    showCompanyUserAvatar,
     updateCompanyUser(options),
     inviteCompanyUser(options),
     listInactiveCompanyUsers,

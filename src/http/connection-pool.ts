@@ -2,11 +2,12 @@
  * Creates the connections to other hosts with explicit settings: certificates are verified, redirects are not followed,
  * HTTP/2 is off, and this side closes idle connections first.
  */
-import { EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
+import { Agent, EnvHttpProxyAgent, Pool, buildConnector, type Dispatcher } from 'undici'
 import { limits } from '../config/limits.ts'
 import type { Secret } from '../config/secret.ts'
 import { delayWriteErrors } from './delay-write-errors.ts'
 import { isInNetworkOf } from './no-proxy.ts'
+import { createPublicConnector } from './public-addresses.ts'
 import { skipInterimResponses } from './skip-interim-responses.ts'
 
 /** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
@@ -45,11 +46,7 @@ export interface UpstreamPool {
  * first request. The pool has no response timeouts: each exchange has its own.
  */
 export function createUpstreamPool (origin: string, poolLimits: PoolLimits, proxy: ProxyConfig): UpstreamPool {
-  const directConnector = buildConnector({
-    timeout: limits.upstream.connectTimeoutMs,
-    rejectUnauthorized: true,
-    allowH2: false,
-  })
+  const directConnector = createConnector()
   const pools: Pool[] = []
   const addPool = (url: string | URL, connector: buildConnector.connector) => {
     const pool = createPool(url, poolLimits, connector)
@@ -61,6 +58,37 @@ export function createUpstreamPool (origin: string, poolLimits: PoolLimits, prox
     ? addPool(origin, directConnector)
     : createProxyAgent(proxy, directConnector, addPool)
   return { dispatcher, stats: () => sumStats(pools) }
+}
+
+/** Which hosts a file dispatcher connects to, beside those with public addresses. */
+export interface FileDispatcherOptions {
+  /** Its addresses are not checked, because the operator configured it. */
+  trustedOrigin: string
+  allowLoopback: boolean
+  poolLimits: PoolLimits
+  originsMax: number
+}
+
+/**
+ * Creates connections to any number of origins, for URLs that another system chose. Addresses are checked when a
+ * connection is opened. They cannot be checked for an origin that is reached through the proxy, which resolves names.
+ */
+export function createFileDispatcher (
+  { trustedOrigin, allowLoopback, poolLimits, originsMax }: FileDispatcherOptions, proxy: ProxyConfig
+): Dispatcher {
+  const trustedConnector = createConnector()
+  const publicConnector = createPublicConnector(allowLoopback)
+  const connector: buildConnector.connector = (options, callback) => {
+    const isTrusted = `${options.protocol}//${options.host ?? ''}` === trustedOrigin
+    return isTrusted ? trustedConnector(options, callback) : publicConnector(options, callback)
+  }
+  const addPool = (url: string | URL, connect: buildConnector.connector) => createPool(url, poolLimits, connect)
+  if (proxy.url.reveal() !== '') return createProxyAgent(proxy, connector, addPool)
+  return new Agent({ factory: origin => addPool(origin, connector), maxOrigins: originsMax })
+}
+
+function createConnector (): buildConnector.connector {
+  return buildConnector({ timeout: limits.upstream.connectTimeoutMs, rejectUnauthorized: true, allowH2: false })
 }
 
 function sumStats (pools: readonly Pool[]): PoolStats {

@@ -7,6 +7,7 @@ import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
 import { acceptsNull, recordSchema } from '../endpoints/endpoint.ts'
+import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
 import { buildProblemResponses } from './problem-examples.ts'
@@ -16,7 +17,7 @@ import { buildProblemResponses } from './problem-examples.ts'
  *   in a document.
  */
 export function buildOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
-  const { name, summary, description, params, query, body, success, formMetadata } = endpoint
+  const { name, summary, description, params, query, body, success, formMetadata, file } = endpoint
   const parameters = splitParameters(url, params, query)
   const isOwnPath = url === endpoint.path
   return {
@@ -34,14 +35,25 @@ export function buildOperationSchema (endpoint: Endpoint, url: string, config: C
       [success.status]: {
         description: success.description,
         headers: buildResponseHeaders(endpoint),
-        ...(success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }),
+        ...buildSuccessContent(endpoint),
       },
       ...(formMetadata !== undefined && {
         304: { description: 'The form is the one that `If-None-Match` names.', headers: userFormHeaders, ...noContent },
       }),
+      ...(file !== undefined && {
+        304: { description: 'The file is the one that `If-None-Match` names.', headers: fileHeaders, ...noContent },
+      }),
       ...buildProblemResponses(endpoint),
     },
   }
+}
+
+function buildSuccessContent ({ success, file }: Endpoint): object {
+  if (file !== undefined) {
+    // OpenAPI 3.1: the media type says that the content is binary.
+    return { content: Object.fromEntries(displayedMediaTypes.map(mediaType => [mediaType, { schema: {} }])) }
+  }
+  return success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }
 }
 
 /** How @fastify/swagger marks a response without content. */
@@ -88,6 +100,14 @@ const userFormHeaders = {
   }),
 }
 
+const fileHeaders = {
+  'cache-control': cacheHeaders['cache-control'],
+  etag: Type.String({
+    description: 'Identifies the content. With `If-None-Match` it is not sent again (304).',
+  }),
+  'content-disposition': Type.String({ description: '`inline`, and a name with the extension of the detected type.' }),
+}
+
 const upstreamHeaders = {
   ...commonHeaders,
   'procore-request-id': Type.String({ description: 'Procore\'s own id of the request.' }),
@@ -101,11 +121,12 @@ const paginationHeaders = {
   'per-page': Type.Integer({ description: 'The number of items on a page.' }),
 }
 
-function buildResponseHeaders ({ procorePath, cache, formMetadata, success }: Endpoint): Record<string, TSchema> {
+function buildResponseHeaders ({ procorePath, cache, formMetadata, file, success }: Endpoint): Record<string, TSchema> {
   return {
-    ...(procorePath === undefined ? commonHeaders : upstreamHeaders),
+    ...(procorePath === undefined && file === undefined ? commonHeaders : upstreamHeaders),
     ...((cache !== undefined || formMetadata !== undefined) && cacheHeaders),
     ...(formMetadata !== undefined && userFormHeaders),
+    ...(file !== undefined && fileHeaders),
     ...(success.isPage === true && paginationHeaders),
   }
 }

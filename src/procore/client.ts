@@ -12,6 +12,7 @@ import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { RateLimiter } from './rate-limit/limiter.ts'
+import { FileFetcher, type FileRequest, type FileResponse } from './file.ts'
 import { classifyDuplicate, interpretDuplicate } from './recovery/duplicate.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
@@ -57,6 +58,7 @@ export class ProcoreClient {
   readonly #apiPool: UpstreamPool
   readonly #loginPool: UpstreamPool
   readonly #sender: UpstreamSender
+  readonly #files: FileFetcher
   readonly #recentCreates = new RecentCreates()
   readonly #sharedCreates: SharedCreates | undefined
 
@@ -77,6 +79,7 @@ export class ProcoreClient {
     const fetchAccessToken = createAccessTokenFetcher(config, this.#loginPool.dispatcher, recordTokenRequest)
     const fetchSharedAccessToken = coordination?.withSharedAccessToken(fetchAccessToken) ?? fetchAccessToken
     this.accessTokens = new AccessTokenProvider(fetchSharedAccessToken, log)
+    this.#files = new FileFetcher(config, proxy, this.accessTokens)
     const { dispatcher } = this.#apiPool
     this.#sender = new UpstreamSender(config, dispatcher, this.accessTokens, log, coordination?.rateLimiter)
   }
@@ -123,13 +126,21 @@ export class ProcoreClient {
   }
 
   /**
+   * Fetches a file whose URL is in a record.
+   * @throws {AbortReason} if there is no file
+   */
+  fetchFile (request: FileRequest): Promise<FileResponse> {
+    return this.#files.fetch(request)
+  }
+
+  /**
    * Looks for the record that an earlier request may have created.
    * @param unknownProblem the failure, with the result of the lookup added, if the record is not found
    * @param times of the request, by the monotonic clock
    * @param createId id of the request among those of all replicas
    */
   async reconcile (
-    call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria' | 'hasImage'>,
+    call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
     unknownProblem: Problem,
     times: RequestTimes,
     createId: string
@@ -138,15 +149,16 @@ export class ProcoreClient {
     const { lookupCriteria } = call
     if (lookupCriteria === undefined) return { kind: 'failure', error: problem }
     const { sentAtMs, answeredAtMs } = times
-    const { timeoutMs, formTimeoutMs, rateLimitMaxWaitMs: maxWaitMs } = this.#config
-    const responseTimeoutMs = call.hasImage?.() === true ? formTimeoutMs : timeoutMs
-    const endsAtMs = answeredAtMs ?? sentAtMs + responseTimeoutMs + limits.lookup.slackMs
-    const creationWindow = { sentAtMs, endsAtMs }
+    const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
+    const creationWindow = { sentAtMs, endsAtMs: answeredAtMs ?? sentAtMs + maxAgeMs }
     let lookupResult = await lookUp(this.#sender, call, {
-      criteria: lookupCriteria, searches: buildSearches(lookupCriteria), creationWindow, maxWaitMs,
+      criteria: lookupCriteria,
+      searches: buildSearches(lookupCriteria),
+      creationWindow,
+      maxWaitMs: this.#config.rateLimitMaxWaitMs,
     })
     const mayBeOfOther = lookupResult.kind === 'found' && !lookupResult.hasGeneratedId
-    if (mayBeOfOther && await this.#hasDuplicate(call, creationWindow, createId)) {
+    if (mayBeOfOther && await this.#hasDuplicate(call, creationWindow, maxAgeMs, createId)) {
       lookupResult = { kind: 'ambiguous' }
     }
     return interpretLookup(lookupResult, lookupCriteria, problem)
@@ -171,11 +183,8 @@ export class ProcoreClient {
 
   /** Whether another create of the same address, at this replica or another one, may have created the record. */
   async #hasDuplicate (
-    call: CreateOfAddress, { sentAtMs, endsAtMs }: CreationWindow, createId: string
+    call: CreateOfAddress, { sentAtMs, endsAtMs }: CreationWindow, maxAgeMs: number, createId: string
   ): Promise<boolean> {
-    // The other create may have had an avatar, whether this one has one or not.
-    const { timeoutMs, formTimeoutMs } = this.#config
-    const maxAgeMs = Math.max(timeoutMs, formTimeoutMs) + limits.lookup.slackMs
     if (this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)) return true
     const create = toSharedCreate(call, createId)
     return await this.#sharedCreates?.hasOther(create, sentAtMs - maxAgeMs, endsAtMs + maxClockSkewMs) ?? false
@@ -202,7 +211,9 @@ export class ProcoreClient {
   async close (): Promise<void> {
     this.accessTokens.stop()
     this.#sender.stop()
-    await Promise.all([this.#apiPool.dispatcher.destroy(), this.#loginPool.dispatcher.destroy()])
+    const { dispatcher: api } = this.#apiPool
+    const { dispatcher: login } = this.#loginPool
+    await Promise.all([api.destroy(), login.destroy(), this.#files.close()])
   }
 }
 

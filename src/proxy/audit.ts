@@ -2,11 +2,11 @@
 import type { ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { failureOutcome } from '../procore/delivery.ts'
-import type { UpstreamResult } from '../procore/result.ts'
+import type { UpstreamFailure, UpstreamResult } from '../procore/result.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
 import { getCompanyId } from './validation/parameters.ts'
-import type { EndpointRequest, Send, ValidatedBody } from './context.ts'
+import type { EndpointRequest, EndpointResult, Send, ValidatedBody } from './context.ts'
 
 /** The audit event of a request that may have changed something, and the outcome of its success. */
 const changesByMethod = {
@@ -15,7 +15,9 @@ const changesByMethod = {
 } as const
 
 /** Reserves space for the audit line before the request is sent. */
-function withReservedLine (send: Send, audit: Audit): Send {
+function withReservedLine<Result extends EndpointResult> (
+  send: Send<Result>, audit: Audit
+): Send<Result | UpstreamFailure> {
   return async request => {
     if (!audit.reserve()) return { kind: 'failure', error: auditOverloadedProblem() }
     try {
@@ -42,7 +44,9 @@ function getPathId ({ path }: EndpointRequest, recordParam: string): number | un
  * Writes a line for each read, with the id in the path if there is one. It does not say who is in the response.
  * @param recordParam the path parameter with the id of an existing record; empty if the endpoint has none
  */
-export function withReadAudit (send: Send, operation: string, recordParam: string, audit: Audit): Send {
+export function withReadAudit<Result extends EndpointResult> (
+  send: Send<Result>, operation: string, recordParam: string, audit: Audit
+): Send<Result | UpstreamFailure> {
   return withReservedLine(async request => {
     const result = await send(request)
     const { status } = toAuditedResponse(result)
@@ -94,7 +98,7 @@ interface AuditedResponse {
   recordId?: number | string | undefined
 }
 
-function toAuditedResponse (result: UpstreamResult): AuditedResponse {
+function toAuditedResponse (result: EndpointResult): AuditedResponse {
   if (result.kind !== 'failure') return result.kind === 'success' ? result : { status: result.status }
   return { status: result.error instanceof Problem ? result.error.status : undefined }
 }

@@ -9,6 +9,7 @@ import type { ProcoreRequest } from '../procore/client.ts'
 import type { Delivery } from '../procore/delivery.ts'
 import type { UpstreamResult } from '../procore/result.ts'
 import type { OperationCheck, RecordValidator } from './validation/record.ts'
+import type { FileStream } from './file-stream.ts'
 import type { RequestUsage } from './usage.ts'
 import type { CompiledRecord } from './validation/schema.ts'
 
@@ -35,7 +36,7 @@ export interface RequestContext {
   /** The avatar of a request with an idempotency key is hashed while it streams, for the fingerprint. */
   hasIdempotencyKey: boolean
   /** Must be called once, when everything read so far is valid. From then on a failure has an outcome. */
-  send (body: ValidatedBody): Promise<UpstreamResult>
+  send (body: ValidatedBody): Promise<EndpointResult>
 }
 
 export interface GeneratedField {
@@ -48,8 +49,6 @@ export interface ValidatedBody {
   /** Null if the endpoint takes no body. */
   content: Buffer | Readable | null
   contentType: string | undefined
-  /** Whether the body has an avatar. Of a stream it is known at its end. */
-  hasImage (): boolean
   /** The validated values; those of a stream are complete once `validated` resolves. */
   values: FieldValues
   /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */
@@ -105,5 +104,22 @@ export interface EndpointRequest {
 /** Builds Procore's request from the validated values of a caller's request. */
 export type RequestBuilder = (request: EndpointRequest) => ProcoreRequest
 
+/** A file that is streamed to the caller. */
+export interface FileSuccess {
+  kind: 'file'
+  status: 200
+  contentType: string
+  /** For `Content-Disposition`. */
+  fileName: string
+  /** Undefined if the length is not known in advance. */
+  contentLength: number | undefined
+  /** Validator of the content (RFC 9110 §8.8.3). */
+  etag: string
+  /** Must be read or destroyed. */
+  content: FileStream
+}
+
+export type EndpointResult = UpstreamResult | FileSuccess
+
 /** Sends a request and returns its result. Each layer (audit, idempotency, cache) wraps another one. */
-export type Send = (request: EndpointRequest) => Promise<UpstreamResult>
+export type Send<Result extends EndpointResult = UpstreamResult> = (request: EndpointRequest) => Promise<Result>

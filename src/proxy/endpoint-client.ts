@@ -39,7 +39,8 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
   return withAudit(sendOnce, endpoint, recordParam, audit)
 }
 
-function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly string[]): RequestBuilder {
+/** @param params names of the parameters of the caller's path */
+export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly string[]): RequestBuilder {
   const { method, effect, lookup } = endpoint
   const buildPath = createUrlBuilder(endpoint.procorePath, params)
   const expectation = getExpectation(endpoint)
@@ -55,7 +56,6 @@ function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly strin
       expectation,
       contentType: body.contentType,
       body: body.content,
-      hasImage: body.hasImage,
       stopBody: body.stopBody,
       // The response to a change is never refused, because it is the only report of the change.
       countResponseBytes: effect === 'safe' ? bytes => usage.add('bytes', bytes) : undefined,

@@ -14,13 +14,15 @@ import type { OriginIds } from './idempotency/origin-ids.ts'
 import { assertDescription } from './validation/description.ts'
 import { EndpointRoute } from './route.ts'
 import { dryRun } from './dry-run.ts'
+import { createFileClient, type FileEndpoint } from './file-client.ts'
 import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
-import type { Send } from './context.ts'
+import type { EndpointResult, Send } from './context.ts'
 
 /** The endpoints to register, and the services that their routes use. */
 export interface ProxyOptions {
   endpoints: readonly Endpoint[]
   bodyLimits: Config['body']
+  fileMaxBytes: number
   responseLimits: Config['response']
   procore: ProcoreClient
   idempotency: Idempotency
@@ -34,7 +36,7 @@ export interface ProxyOptions {
 /** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */
 export async function proxyPlugin (
   app: FastifyInstance,
-  { endpoints, idempotency, audit, responseCache, ...rest }: ProxyOptions
+  { endpoints, idempotency, audit, responseCache, fileMaxBytes, ...rest }: ProxyOptions
 ): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
@@ -45,8 +47,8 @@ export async function proxyPlugin (
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
     assertDescription(endpoint)
-    const needsCapacity = isProxied(endpoint) && endpoint.cache === undefined
-    const send = createSend(endpoint, services, rest.bodyLimits)
+    const needsCapacity = hasFile(endpoint) || (isProxied(endpoint) && endpoint.cache === undefined)
+    const send = createSend(endpoint, services, rest.bodyLimits, fileMaxBytes)
     const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, send })
     await app.register(async scope => {
       if (endpoint.body !== undefined) await scope.register(multipart)
@@ -55,11 +57,18 @@ export async function proxyPlugin (
   }
 }
 
-function createSend (endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body']): Send {
+function createSend (
+  endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body'], fileMaxBytes: number
+): Send<EndpointResult> {
   if (isProxied(endpoint)) return createEndpointClient(endpoint, services)
+  if (hasFile(endpoint)) return createFileClient(endpoint, services, fileMaxBytes)
   if (endpoint.formMetadata === undefined) return dryRun(endpoint.dryRunResponse)
   const userForm = new UserFormBuilder(endpoint.formMetadata, services, bodyLimits)
   return request => userForm.build(request)
+}
+
+function hasFile (endpoint: Endpoint): endpoint is FileEndpoint {
+  return endpoint.file !== undefined
 }
 
 function isProxied (endpoint: Endpoint): endpoint is ProxiedEndpoint {

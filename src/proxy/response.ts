@@ -2,10 +2,12 @@
 import { isAscii } from 'node:buffer'
 import type { FastifyReply } from 'fastify'
 import type { Config } from '../config/index.ts'
+import { limits } from '../config/limits.ts'
 import { recordProblem } from '../server/error-handler.ts'
 import { Problem } from '../server/problem.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { UpstreamSuccess } from '../procore/result.ts'
+import type { FileSuccess } from './context.ts'
 import { ResponseStream } from './response-stream.ts'
 import type { RequestUsage } from './usage.ts'
 
@@ -55,6 +57,34 @@ export function relaySuccess (
   return reply.header('content-length', String(body.length)).send(stream)
 }
 
+/**
+ * Streams a file to the caller. Headers keep a browser from running anything in it, and pages of other sites from
+ * embedding it. An error after the head closes the connection, so that the caller sees that the file is incomplete.
+ */
+export function relayFile (
+  reply: FastifyReply, { status, contentType, fileName, contentLength, etag, content }: FileSuccess
+): FastifyReply {
+  const { headers, inFlight } = reply.request
+  reply.code(status)
+  setCacheHeaders(reply, { lifetimeSeconds: limits.file.cacheSeconds, ageSeconds: 0, cacheStatus: 'miss' })
+  reply.headers({
+    etag,
+    'content-disposition': `inline; filename="${fileName}"`,
+    'content-security-policy': 'default-src \'none\'; sandbox',
+    'cross-origin-resource-policy': 'same-site',
+  })
+  if (matchesIfNoneMatch(etag, headers['if-none-match'])) {
+    content.destroy()
+    return reply.code(304).send()
+  }
+  content.on('error', error => {
+    // The record of a request whose caller has left is frozen.
+    if (error instanceof Problem && inFlight?.isResponseClosed === false) recordProblem(error, inFlight.record)
+  })
+  if (contentLength !== undefined) reply.header('content-length', String(contentLength))
+  return reply.header('content-type', contentType).send(content)
+}
+
 /** Closes the connection of a caller that holds much memory by reading slowly. */
 function endSlowResponse ({ request: { inFlight } }: FastifyReply, stream: ResponseStream): void {
   const problem = new Problem('request_timeout', 'The caller read the response too slowly.')
@@ -80,7 +110,8 @@ const passThrough = (payload: unknown) => String(payload)
 /** RFC 9110 §13.1.2: compares weakly, because a cache on the way may have made the tag weak. */
 function matchesIfNoneMatch (etag: string, ifNoneMatch: string | undefined): boolean {
   if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === etag)
+  const opaqueTag = etag.replace(/^W\//, '')
+  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => tag.trim().replace(/^W\//, '') === opaqueTag)
 }
 
 /** Varies by the access token, because another person at the same browser may not have the same permissions. */

@@ -10,7 +10,7 @@ import { ClientDisconnectedError, toError } from '../server/errors.ts'
 import { isAbortReason, type AbortReason } from '../server/abort.ts'
 import { recordProblem, unexpectedProblem } from '../server/error-handler.ts'
 import type { InFlightRequest } from '../server/in-flight.ts'
-import type { UpstreamFailure, UpstreamRejection, UpstreamResult, UpstreamSuccess } from '../procore/result.ts'
+import type { UpstreamFailure, UpstreamRejection, UpstreamSuccess } from '../procore/result.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { Delivery, failureOutcome } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
@@ -21,14 +21,14 @@ import {
   parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead,
 } from './request-head.ts'
 import { rewritePageHeaders } from './pagination.ts'
-import { setUpstreamHeaders, relaySuccess } from './response.ts'
+import { setUpstreamHeaders, relayFile, relaySuccess } from './response.ts'
 import type { RequestUsage, UsageLimiter } from './usage.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileRecord, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters, getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { OperationCheck } from './validation/record.ts'
-import type { GeneratedField, RequestContext, Send } from './context.ts'
+import type { EndpointResult, GeneratedField, RequestContext, Send } from './context.ts'
 import { monotonicNowMs } from '../util/clock.ts'
 
 declare module 'fastify' {
@@ -66,7 +66,7 @@ export interface EndpointRouteOptions {
   needsCapacity: boolean
   usageLimiter: UsageLimiter
   originIds: OriginIds
-  send: Send
+  send: Send<EndpointResult>
 }
 
 /** Serves one endpoint on its paths: validates head and body, calls `send` with a valid request, relays the result. */
@@ -75,7 +75,7 @@ export class EndpointRoute {
   readonly #bodyLimits: Config['body']
   readonly #responseLimits: Config['response']
   readonly #procore: ProcoreClient
-  readonly #send: Send
+  readonly #send: Send<EndpointResult>
   readonly #needsCapacity: boolean
   readonly #usageLimiter: UsageLimiter
   readonly #activeForms: ActiveForms
@@ -154,6 +154,7 @@ export class EndpointRoute {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, ready)
+      if (result.kind === 'file') return relayFile(reply, result)
       throw this.#toError(result, head)
     } catch (error) {
       throw this.#toReported(isAbortReason(error) ? error : unexpectedProblem(error, request), ready)
@@ -188,10 +189,10 @@ export class EndpointRoute {
   }
 
   /** Reads the body and sends the request. Never rejects: an error that was thrown is returned as a failure. */
-  async #forward (request: FastifyRequest, reply: FastifyReply, ready: ReadyRequest): Promise<UpstreamResult> {
+  async #forward (request: FastifyRequest, reply: FastifyReply, ready: ReadyRequest): Promise<EndpointResult> {
     const context = this.#createContext(request, reply, ready)
     const { body } = ready.head
-    let result: UpstreamResult
+    let result: EndpointResult
     try {
       if (body === undefined) result = await context.send(validateEmptyBody(context))
       else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
@@ -204,16 +205,16 @@ export class EndpointRoute {
   }
 
   /** If the caller has left, no reply records the problem. */
-  #recordUnsentReply (result: UpstreamResult, ready: ReadyRequest): void {
+  #recordUnsentReply (result: EndpointResult, ready: ReadyRequest): void {
     const { record } = ready.inFlight
     const outcome = ready.delivery?.outcome
     if (outcome !== undefined) record.outcome ??= outcome
-    if (result.kind === 'success') return
+    if (result.kind === 'success' || result.kind === 'file') return
     const error = this.#toReported(this.#toError(result, ready.head), ready)
     if (error instanceof Problem) recordProblem(error, record)
   }
 
-  async #forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+  async #forwardForm (context: RequestContext, boundary: string): Promise<EndpointResult> {
     const { raw, record, usage } = context
     const length = raw.headers['content-length']
     const declaredBytes = length === undefined ? undefined : Number(length)

@@ -15,17 +15,21 @@ declare module 'fastify' {
 
 type UsageLimits = Config['usage']['total']
 
-/** `requests`: in flight. `bodies`: being read. `uploads`: streamed forms. `bytes`: bodies and responses in memory. */
+/**
+ * `requests`: in flight. `bodies`: being read. `uploads`: streamed forms. `files`: streamed responses. `bytes`: bodies
+ * and responses in memory.
+ */
 type Resource = keyof UsageLimits
 
 const descriptions: Readonly<Record<Resource, string>> = {
   requests: 'requests in progress',
   bodies: 'bodies in progress',
   uploads: 'uploads in progress',
+  files: 'files in progress',
   bytes: 'bytes in memory: bodies that are incomplete, or responses that are not read',
 }
 
-const noUsage = (): Record<Resource, number> => ({ requests: 0, bodies: 0, uploads: 0, bytes: 0 })
+const noUsage = (): Record<Resource, number> => ({ requests: 0, bodies: 0, uploads: 0, files: 0, bytes: 0 })
 
 /** What the requests of one caller, or of all of them, use. */
 class Account {
@@ -141,7 +145,7 @@ export class RequestUsage {
   /** Must be called once, at the end of the request. */
   end (): void {
     if (--this.#users > 0) return
-    for (const resource of ['requests', 'bodies', 'uploads', 'bytes'] as const) this.release(resource)
+    for (const resource of ['requests', 'bodies', 'uploads', 'files', 'bytes'] as const) this.release(resource)
     if (this.#response !== undefined) for (const account of this.#accounts) account.removeReader(this.#response)
     this.#onEnd()
   }

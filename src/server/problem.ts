@@ -13,7 +13,7 @@ export const problemTable = {
   operation_not_allowed: { status: 403, title: 'The scope of the caller does not include this operation' },
   template_not_allowed: { status: 403, title: 'This permission template may not be assigned' },
   origin_not_allowed: { status: 403, title: 'The page or the host name of the request is not allowed' },
-  not_found: { status: 404, title: 'The route does not exist' },
+  not_found: { status: 404, title: 'The route or the file does not exist' },
   method_not_allowed: { status: 405, title: 'The route does not support this method' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
   idempotency_in_progress: { status: 409, title: 'A request with this idempotency key is still in progress' },

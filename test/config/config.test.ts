@@ -38,7 +38,6 @@ t.test('a minimal environment results in the defaults, frozen, without the secre
       loginUrl: 'https://login.procore.com',
       connections: 128,
       timeoutMs: 20_000,
-      formTimeoutMs: 60_000,
     },
     shutdown: { drainDelayMs: 0, graceMs: 25_000 },
   })
@@ -92,6 +91,26 @@ t.test('an API URL that is not an https: origin', async t => {
   for (const url of urls) {
     t.test(`${url} is rejected`, async t => {
       t.equal(collectIssues({ ...minimalEnv, PROCORE_API_URL: url }).length, 1)
+    })
+  }
+})
+
+t.test('the hosts of files', async t => {
+  const parseHosts = (text: string) => [...loadConfig({ ...minimalEnv, PROCORE_FILE_HOSTS: text }).procore.files.hosts]
+  for (const [text, hosts] of [
+    ['Files.Procore.com, storage.procore.com', ['files.procore.com', 'storage.procore.com']],
+    ['files', ['files']],
+  ] as const) {
+    t.test(`${text} is accepted`, async t => { t.strictSame(parseHosts(text), hosts) })
+  }
+  for (const text of [
+    'https://files.procore.com', 'files.procore.com:443', 'files.procore.com/a', '*.procore.com', '.procore.com', '8.8.8.8',
+    '2130706433', '[::1]', '::1', 'user@files.procore.com', ',', 'files.procore.com.',
+  ]) {
+    t.test(`${text} is rejected`, async t => {
+      t.strictSame(collectIssues({ ...minimalEnv, PROCORE_FILE_HOSTS: text }), [
+        'PROCORE_FILE_HOSTS: must be names of hosts, separated by commas',
+      ])
     })
   }
 })
@@ -304,12 +323,6 @@ t.test('white space around a value is removed, for', async t => {
     const env = { ...minimalEnv, RATE_WAIT_MS: '100\n', RATE_LIMIT_MAX_WAIT_MS: '100' }
     t.match(loadConfig(env).obsoleteVariables, ['RATE_WAIT_MS'])
   })
-})
-
-t.test('a timeout for forms below the one for other requests is a warning', async t => {
-  const warnings = (env: Record<string, string>) => insecureSettings(loadConfig({ ...minimalEnv, ...env })).join('\n')
-  t.match(warnings({ UPSTREAM_FORM_TIMEOUT_MS: '19999' }), /^UPSTREAM_FORM_TIMEOUT_MS is below UPSTREAM_TIMEOUT_MS/m)
-  t.notMatch(warnings({ UPSTREAM_FORM_TIMEOUT_MS: '20000' }), /UPSTREAM_FORM_TIMEOUT_MS/)
 })
 
 t.test('a value of white space only is rejected, and not taken for an unset variable', async t => {

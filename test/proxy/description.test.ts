@@ -2,6 +2,7 @@
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
+import { showCompanyUser, showCompanyUserAvatar } from '../../src/endpoints/company-users.ts'
 import { companyParams, id, ids, listMaxItems, oneOf, text, textMaxBytes } from '../../src/endpoints/fields.ts'
 import { startService } from '../helpers/service.ts'
 
@@ -48,6 +49,18 @@ t.test('startup refuses a description', async t => {
         ...base, path: '/projects/:project_id/users', params: Type.Object({ project_id: projectId }),
       },
       message: /create-project-user.*params must have company_id/,
+    },
+    {
+      name: 'whose file is in a field that its record does not have',
+      endpoint: { ...showCompanyUserAvatar, file: { record: showCompanyUser, field: 'picture' } },
+      message: /show-company-user does not return picture/,
+    },
+    {
+      name: 'whose file has a record with other parameters',
+      endpoint: {
+        ...showCompanyUserAvatar, path: '/companies/:company_id/avatar', params: companyParams,
+      },
+      message: /\/users\/:id names id, which is not in params/,
     },
     {
       name: 'whose company is optional',

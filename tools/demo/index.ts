@@ -22,6 +22,7 @@ const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning'
     PROCORE_LOGIN_URL: emulator.url,
     PROCORE_CLIENT_ID: emulator.settings.clientId,
     PROCORE_CLIENT_SECRET: emulator.settings.clientSecret,
+    PROCORE_FILE_ALLOW_LOOPBACK: 'true',
     CALLER_AUTH: 'none',
   },
 })

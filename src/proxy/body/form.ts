@@ -6,7 +6,6 @@ import { startSpan } from '../../telemetry/spans.ts'
 import { hintMinorGc } from '../../server/gc-hint.ts'
 import { isAbortReason, type AbortReason } from '../../server/abort.ts'
 import { Problem } from '../../server/problem.ts'
-import type { UpstreamResult } from '../../procore/result.ts'
 import { BodyReader } from './reader.ts'
 import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { FormDecoder, type FormEvents } from '../multipart/decoder.ts'
@@ -16,7 +15,7 @@ import { ByteBuffer } from './byte-buffer.ts'
 import { multipartMaxBytes } from '../request-head.ts'
 import { MultipartParser } from '../multipart/parser.ts'
 import type { CompiledField } from '../validation/schema.ts'
-import type { BodyValidation, ValidatedBody, RequestContext } from '../context.ts'
+import type { BodyValidation, EndpointResult, ValidatedBody, RequestContext } from '../context.ts'
 
 /**
  * The state of the encoded form. `buffering`: it is collected. `streaming`: it is written to Procore. `draining`:
@@ -42,7 +41,7 @@ const noBytes = Buffer.alloc(0)
  * `avatar_too_large`, `request_timeout`, `validation_failed`, `too_many_requests`, `overloaded`, the reason of the
  * signal, or as sending does.
  */
-export function forwardForm (context: RequestContext, boundary: string): Promise<UpstreamResult> {
+export function forwardForm (context: RequestContext, boundary: string): Promise<EndpointResult> {
   return new FormForwarder(context, boundary).run()
 }
 
@@ -60,13 +59,12 @@ class FormForwarder implements FormEvents {
   #state: State = { kind: 'buffering', buffer: new ByteBuffer() }
   #countedBytes = 0
   /** The result of the request to Procore, once there is one. */
-  #sent: Promise<UpstreamResult> | undefined
+  #sent: Promise<EndpointResult> | undefined
   readonly #validated = Promise.withResolvers<BodyValidation>()
   /** Aborts when the form turns out to be invalid while it is sent. */
   readonly #sending = new AbortController()
   /** The whole form, if it was buffered to its end. */
   #bufferedBytes: Buffer = noBytes
-  #hasImage = false
   #hash: Hash | undefined
   #beforeEnd: ((imageDigest: string) => Promise<void>) | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
@@ -81,7 +79,7 @@ class FormForwarder implements FormEvents {
     this.#reader = new BodyReader(context, chunk => this.#read(chunk))
   }
 
-  async run (): Promise<UpstreamResult> {
+  async run (): Promise<EndpointResult> {
     const { record, response } = this.#context
     record.bodyMode = 'buffered'
     const endSpan = startSpan(record, 'validate')
@@ -132,15 +130,13 @@ class FormForwarder implements FormEvents {
   }
 
   imageStart (type: ImageType): void {
-    this.#hasImage = true
     if (this.#context.hasIdempotencyKey) this.#hash = createHash('sha256')
     this.#write(this.#encoder.imageStart(this.#context.compiled.image?.name ?? '', type))
   }
 
-  /** The fingerprint covers the bytes of the caller, so it does not depend on how metadata is removed. */
-  imageData (data: Buffer, content: Buffer): void {
+  imageData (data: Buffer): void {
     this.#hash?.update(data)
-    if (content.length > 0) this.#write(content)
+    this.#write(data)
   }
 
   imageEnd (): void {
@@ -216,7 +212,7 @@ class FormForwarder implements FormEvents {
   }
 
   /** Returns the failure once the request to Procore has ended with it, and with it its idempotency key. */
-  async #fail (error: unknown): Promise<UpstreamResult> {
+  async #fail (error: unknown): Promise<EndpointResult> {
     const reason = isAbortReason(error) ? error : new Problem('internal', 'The form could not be read.')
     this.#invalidate(reason)
     await this.#sent
@@ -228,7 +224,6 @@ class FormForwarder implements FormEvents {
     return {
       content,
       contentType: this.#encoder.contentType,
-      hasImage: () => this.#hasImage,
       values: this.#validator.values,
       validated: this.#validated.promise,
       drain: () => this.#drain(),

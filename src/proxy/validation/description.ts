@@ -33,6 +33,7 @@ export function assertDescription (endpoint: Endpoint): void {
     ...findRecordFaults('query', query, true),
     ...(body === undefined ? [] : findRecordFaults('body', body.fields, false)),
     ...findNameFaults(endpoint),
+    ...findFileFaults(endpoint),
   ]
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
 }
@@ -50,10 +51,11 @@ function findCompanyFaults ({ params, query }: Endpoint): string[] {
 
 /** A name that is not in `params` would be sent as `undefined`. */
 function findPathFaults (endpoint: Endpoint): string[] {
-  const { params, guard, lookup } = endpoint
+  const { params, guard, lookup, file } = endpoint
   const paths = [...getEndpointPaths(endpoint), ...lookup?.listPaths ?? []]
   if (guard !== undefined) paths.push(guard.procorePath)
   if (guard?.listPath !== undefined) paths.push(guard.listPath)
+  if (file !== undefined) paths.push(file.record.procorePath)
   return paths.flatMap(path => {
     const unknown = getParameterNames(path).filter(name => !(name in params.properties))
     return unknown.map(name => `${path} names ${name}, which is not in params`)
@@ -77,6 +79,14 @@ function findNameFaults ({ body, lookup }: Endpoint): string[] {
 function getLookupFields ({ matchField, originField, fieldPaths }: LookupSpec): string[] {
   const names = [matchField, ...Object.keys(fieldPaths ?? {})]
   return originField === undefined ? names : [...names, originField]
+}
+
+/** A field that the record does not have would mean that no record has a file. */
+function findFileFaults ({ file }: Endpoint): string[] {
+  if (file === undefined) return []
+  const { record: { name, success: { schema } }, field } = file
+  const isKnown = TypeGuard.IsObject(schema) && Object.hasOwn(schema.properties, field)
+  return isKnown ? [] : [`${name} does not return ${field}`]
 }
 
 function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean): string[] {

@@ -1,0 +1,90 @@
+/** Sends the requests of an endpoint whose response is a file: reads the record that has its URL, then fetches it. */
+import { createHash } from 'node:crypto'
+import { limits } from '../config/limits.ts'
+import type { Endpoint, RecordFile } from '../endpoints/endpoint.ts'
+import type { FileResponse } from '../procore/file.ts'
+import type { UpstreamSuccess } from '../procore/result.ts'
+import { isAbortReason } from '../server/abort.ts'
+import { Problem } from '../server/problem.ts'
+import { isJsonObject } from '../util/is-json-object.ts'
+import { parseJson } from '../util/parse-json.ts'
+import { withReadAudit } from './audit.ts'
+import type { EndpointResult, FileSuccess, Send } from './context.ts'
+import { createRequestBuilder, type ProxyServices } from './endpoint-client.ts'
+import { fileTooLargeProblem, FileStream } from './file-stream.ts'
+import { getCompanyId } from './validation/parameters.ts'
+
+/** An endpoint whose response is a file. */
+export type FileEndpoint = Endpoint & { file: RecordFile }
+
+/** Returns the function that sends the requests of the endpoint. It is audited as the record is. */
+export function createFileClient (
+  { name, params, file: { record, field } }: FileEndpoint, { procore, audit }: ProxyServices, maxBytes: number
+): Send<EndpointResult> {
+  const names = Object.keys(params.properties)
+  const toRecordRequest = createRequestBuilder(record, names)
+  const sendForFile: Send<EndpointResult> = async request => {
+    const read = await procore.send(toRecordRequest(request))
+    if (read.kind !== 'success') return read
+    const { path, query, usage, signal } = request
+    try {
+      const url = getFileUrl(read, field)
+      usage.add('files', 1)
+      usage.add('bytes', limits.file.bufferBytes)
+      const response = await procore.fetchFile({ url, companyId: getCompanyId(path, query), signal })
+      return await openFile(response, maxBytes, field, read)
+    } catch (error) {
+      if (isAbortReason(error)) return { kind: 'failure', error }
+      throw error
+    }
+  }
+  const recordParam = names.find(param => param !== 'company_id') ?? ''
+  return record.readsPeople === true ? withReadAudit(sendForFile, name, recordParam, audit) : sendForFile
+}
+
+/** @throws {Problem} if the record has no usable URL */
+function getFileUrl ({ body }: UpstreamSuccess, field: string): string {
+  const record = parseJson(body.toString('utf8'))
+  if (!isJsonObject(record)) throw new Problem('procore_bad_response', 'Procore\'s response is not an object.')
+  const url = record[field] ?? ''
+  if (typeof url !== 'string') throw new Problem('procore_bad_response', `The ${field} in Procore is not a URL.`)
+  if (url === '') throw new Problem('not_found', `This record has no ${field}.`)
+  return url
+}
+
+/** Waits for the first bytes of the content. */
+async function openFile (
+  { headers, body, toAbortReason }: FileResponse, maxBytes: number, field: string, record: UpstreamSuccess
+): Promise<FileSuccess> {
+  const content = new FileStream(body, maxBytes, toAbortReason)
+  try {
+    const contentLength = getContentLength(headers)
+    if (contentLength !== undefined && contentLength > maxBytes) throw fileTooLargeProblem(maxBytes)
+    if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+      throw new Problem('procore_bad_response', 'The file in Procore has a content coding, although none was accepted.')
+    }
+    const { mediaType, extension } = await content.imageType
+    const etag = createEtag(headers, record)
+    const fileName = `${field}.${extension}`
+    return { kind: 'file', status: 200, contentType: mediaType, fileName, contentLength, etag, content }
+  } catch (error) {
+    content.destroy()
+    throw error
+  }
+}
+
+function getContentLength ({ 'content-length': length }: FileResponse['headers']): number | undefined {
+  return length === undefined ? undefined : Number(length)
+}
+
+/**
+ * Hashes the validators of the host of the file, so that nothing that it chooses is in our header. If it has none, the
+ * record is the validator. Weak, because a validator may be weak and a record does not change with each byte.
+ */
+function createEtag (headers: FileResponse['headers'], { body }: UpstreamSuccess): string {
+  const { etag, 'last-modified': lastModified } = headers
+  const hash = createHash('sha256')
+  if (etag === undefined && lastModified === undefined) hash.update(body)
+  else hash.update(JSON.stringify([etag, lastModified]))
+  return `W/"${hash.digest('base64url')}"`
+}
