@@ -13,7 +13,7 @@ const connections = 16
 const warmUpCreates = 3000
 const countedCreates = 3000
 
-t.test('a JSON create allocates less than three times what the bare proxy allocates', { timeout: 110_000 }, async t => {
+t.test('a JSON create allocates less than three times what the bare proxy allocates', async t => {
   const upstream = await startProbed(t, 'bench/upstream.ts', {})
   const service = await startProbed(t, 'src/main.ts', environmentFor(upstream.url))
   const serviceBytes = await measureBytesPerCreate(service)

@@ -17,7 +17,7 @@ t.test('the page on performance shows the command that runs the benchmarks', asy
   t.ok(page.codeBlocks('sh').includes('npm run bench'))
 })
 
-t.test('a quick benchmark prints the table and the sentence that the page shows', { timeout: 110_000 }, async t => {
+t.test('a quick benchmark prints the table and the sentence that the page shows', async t => {
   const env = {
     ...process.env,
     BENCH_SECONDS: '0.2',

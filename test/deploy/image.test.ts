@@ -61,7 +61,7 @@ t.test('.dockerignore lets in every path that is copied from the build context',
 const unprivilegedUid = '65534'
 const skip = process.getuid?.() !== 0 && process.env['CI'] !== 'true' && 'only root can switch to another user'
 
-t.test('the images of the Dockerfile', { timeout: 110_000, skip }, async t => {
+t.test('the images of the Dockerfile', { skip }, async t => {
   // The unprivileged user cannot read the directory of the tests, and perhaps not the Node that runs them.
   const directory = await mkdtemp(join(tmpdir(), 'image-'))
   t.teardown(() => rm(directory, { recursive: true }))

@@ -14,7 +14,7 @@ const skip = (!hasNginx || !hasRedis) && process.env['CI'] !== 'true' && 'nginx 
 
 interface Replica { program: Program, host: string }
 
-t.test('a rolling restart fails no create and sends none twice', { skip, timeout: 110_000 }, async t => {
+t.test('a rolling restart fails no create and sends none twice', { skip }, async t => {
   const emulator = await startTestEmulator(t, { rateLimit: 1_000_000 })
   const redis = await startRedis(t)
   const startReplica = async (port = '0'): Promise<Replica> => {
