@@ -120,12 +120,12 @@ t.test('a key is scoped to its company, and Procore receives a token that is der
 
 t.test('a repeat is refused while the first request is in progress', async t => {
   const { usersUrl, emulator } = await startService(t)
-  emulator.faults.add({ kind: 'delay', delayMs: 300 })
+  emulator.faults.add({ kind: 'delay', delayMs: 2000 })
+  const form = multipartBody([avatarPart(png(1_000_000)), ...janeParts])
   const first = sendJson(usersUrl, { user: jane }, withKey('a'))
   await waitUntil(() => emulator.apiRequests.length === 1)
   const repeatedJson = await sendJson(usersUrl, { user: jane }, withKey('a'))
   t.match(repeatedJson.json, { status: 409, code: 'idempotency_in_progress', outcome: 'not_sent' })
-  const form = multipartBody([avatarPart(png(1_000_000)), ...janeParts])
   const repeatedForm = await sendMultipart(usersUrl, form, withKey('a'))
   t.match(repeatedForm.json, { status: 409, code: 'idempotency_in_progress' })
   t.equal((await first).status, 201)
