@@ -10,6 +10,8 @@ import { startProgram } from '../helpers/start-program.ts'
 const quietCreates = 250
 /** The quiet caller may wait this many times as long as without the noisy ones. */
 const p99MaxRatio = 10
+/** Other programs on the machine slow some of the rounds, and an unfair service slows all of them. */
+const roundsMax = 3
 /** More than one caller may have in flight; they are held, because opening them would load this process as well. */
 const noisyConnections = 80
 const noisyHoldMs = 2_000
@@ -53,20 +55,32 @@ function startService (procoreUrl: string) {
 async function checkQuietCaller (procoreUrl: string, dispatcher: Dispatcher): Promise<string[]> {
   const service = await startService(procoreUrl)
   await createQuietly(service.url, dispatcher)
-  const alone = await createQuietly(service.url, dispatcher)
-  const port = Number(new URL(service.url).port)
-  const noise = makeNoise(port)
-  const beside = await createQuietly(service.url, dispatcher)
-  await noise.stop()
+  const rounds = [await compareWithNoise(service.url, dispatcher)]
+  while (rounds.length < roundsMax && rounds.every(({ p99Ratio }) => p99Ratio > p99MaxRatio)) {
+    rounds.push(await compareWithNoise(service.url, dispatcher))
+  }
   service.child.kill('SIGTERM')
   await once(service.child, 'exit')
-  const ratio = beside.p99Ms / alone.p99Ms
-  const p99 = `p99 is ${ratio.toFixed(1)} times as long as alone`
-  process.stdout.write(`quiet caller beside two noisy ones: ${beside.successRatio * 100} % succeed, ${p99}\n`)
+  const p99Ratio = Math.min(...rounds.map(round => round.p99Ratio))
   return [
-    ...(alone.successRatio < 1 || beside.successRatio < 1 ? ['creates of the quiet caller failed'] : []),
-    ...(ratio > p99MaxRatio ? [`${p99} for the quiet caller`] : []),
+    ...(rounds.some(({ successRatio }) => successRatio < 1) ? ['creates of the quiet caller failed'] : []),
+    ...(p99Ratio > p99MaxRatio ? [`p99 of the quiet caller is ${p99Ratio.toFixed(1)} times as long as alone`] : []),
   ]
+}
+
+interface Round { successRatio: number, p99Ratio: number }
+
+/** Sends creates of the quiet caller alone, and then beside the noisy ones. */
+async function compareWithNoise (url: string, dispatcher: Dispatcher): Promise<Round> {
+  const alone = await createQuietly(url, dispatcher)
+  const noise = makeNoise(Number(new URL(url).port))
+  const beside = await createQuietly(url, dispatcher)
+  await noise.stop()
+  const successRatio = Math.min(alone.successRatio, beside.successRatio)
+  const p99Ratio = beside.p99Ms / alone.p99Ms
+  const p99 = `p99 is ${p99Ratio.toFixed(1)} times as long as alone`
+  process.stdout.write(`quiet caller beside two noisy ones: ${successRatio * 100} % succeed, ${p99}\n`)
+  return { successRatio, p99Ratio }
 }
 
 /** Sends creates one after the other. */
