@@ -13,7 +13,9 @@ export interface RawUpload {
 }
 
 const boundary = 'bench-9f2c41d07b'
-const pngHead = Buffer.from('89504e470d0a1a0a0000000d494844520000001000000010080600000000000000', 'hex')
+/** Signature, header, and the start of the longest possible chunk of data. */
+const pngHead =
+  Buffer.from('89504e470d0a1a0a0000000d4948445200000010000000100806000000000000007fffffff49444154', 'hex')
 /** Random, because the content of a real image is compressed and looks like noise. */
 const filler = randomBytes(262_144)
 const bodyHead = Buffer.concat([

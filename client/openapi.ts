@@ -855,7 +855,7 @@ export interface components {
             "user[bid_contact]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
@@ -1197,7 +1197,7 @@ export interface components {
             "user[add_to_new_projects]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };

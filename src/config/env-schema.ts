@@ -47,6 +47,7 @@ export const EnvSchema = Type.Object({
   JSON_MAX_BYTES: bytes(262_144, 64 * mebibyte),
   AVATAR_MAX_BYTES: bytes(10_485_760, 4096 * mebibyte),
   AVATAR_MAX_PIXELS: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: 50_000_000 }),
+  AVATAR_METADATA: stringEnum(['strip', 'keep'], { default: 'strip' }),
   FORM_BUFFER_BYTES: bytes(262_144, 1024 * mebibyte),
   UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),

@@ -188,6 +188,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       jsonMaxBytes: env.JSON_MAX_BYTES,
       avatarMaxBytes: env.AVATAR_MAX_BYTES,
       avatarMaxPixels: env.AVATAR_MAX_PIXELS,
+      /** `strip`: Exif, XMP, IPTC and comments of avatars are removed. */
+      avatarMetadata: env.AVATAR_METADATA,
       formBufferBytes: env.FORM_BUFFER_BYTES,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       timeoutMs: env.UPLOAD_TIMEOUT_MS,

@@ -191,8 +191,8 @@ function userBody (
     nullMeaning,
     image: {
       name: 'avatar',
-      description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. Only in a ' +
-        'multipart form.',
+      description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, ' +
+        'metadata of PNG, JPEG and GIF images is removed. Only in a multipart form.',
     },
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],

@@ -34,14 +34,17 @@ const tinyJpeg = Buffer.from(
   'base64'
 )
 
-/** Returns a JPEG of one pixel with comment segments (ITU T.81 §B.2.4.5), of at least this size. */
+/**
+ * Returns a JPEG of one pixel without metadata, of at least this size. It is filled with segments of a colour profile
+ * (ICC.1 §B.4).
+ */
 export function jpeg (minBytes = tinyJpeg.length): Buffer {
-  const comments: Buffer[] = []
+  const segments: Buffer[] = []
   for (let bytes = tinyJpeg.length; bytes < minBytes; bytes += 65_537) {
-    const comment = randomBytes(65_533).map(byte => byte === 0xff ? 0 : byte)
-    comments.push(Buffer.concat([Buffer.from([0xff, 0xfe, 0xff, 0xff]), comment]))
+    const profile = randomBytes(65_519).map(byte => byte === 0xff ? 0 : byte)
+    segments.push(Buffer.from('\xff\xe2\xff\xffICC_PROFILE\0\x01\x01', 'latin1'), Buffer.from(profile))
   }
-  return Buffer.concat([tinyJpeg.subarray(0, 2), ...comments, tinyJpeg.subarray(2)])
+  return Buffer.concat([tinyJpeg.subarray(0, 2), ...segments, tinyJpeg.subarray(2)])
 }
 
 export const gif = () => Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')

@@ -15,7 +15,8 @@ const buffersMaxBytes = 24_000_000
 
 async function * largeForm (avatarBytes: number): AsyncGenerator<Buffer> {
   const chunk = randomBytes(65_536)
-  const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
+  // A PNG with one chunk of data, the longest possible.
+  const signature = Buffer.from('\x89PNG\r\n\x1a\n\x7f\xff\xff\xffIDAT', 'latin1')
   yield multipartPart({ name: 'user[avatar]', filename: 'a.png', data: signature }).subarray(0, -2)
   for (let bytes = 0; bytes < avatarBytes; bytes += chunk.length) yield chunk
   yield Buffer.concat([Buffer.from('\r\n'), multipartBody(janeParts)])

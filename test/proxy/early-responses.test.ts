@@ -73,7 +73,7 @@ const buildProgram = (upload: string) => `
   const [url] = process.argv.slice(1)
   const agent = new Agent({ keepAlive: true })
   const png = Buffer.alloc(${avatarBytes})
-  png.write('\\x89PNG\\r\\n\\x1a\\n', 'latin1')
+  png.write('\\x89PNG\\r\\n\\x1a\\n\\x7f\\xff\\xff\\xffIDAT', 'latin1')
   const type = 'multipart/form-data; boundary=b'
   const disposition = 'Content-Disposition: form-data; name="user[avatar]"; filename="a.png"'
   const head = Buffer.from('--b\\r\\n' + disposition + '\\r\\n\\r\\n')

@@ -44,8 +44,10 @@ function json (headers: Readonly<Record<string, string>> = {}): Message {
   return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ user: user() }) }
 }
 
-/** The signature and the header of a PNG of 64 by 64 pixels; the rest is not decoded. */
-const imageStart = Buffer.from('89504e470d0a1a0a0000000d49484452000000400000004008060000', 'hex').toString('latin1')
+/** The signature and the header of a PNG of 64 by 64 pixels, and the start of its data, which are not decoded. */
+const imageStart = Buffer.from(
+  '89504e470d0a1a0a0000000d494844520000004000000040080600000000000000' + '7fffffff49444154', 'hex'
+).toString('latin1')
 
 /** A form with its avatar after the fields, and further fields after the avatar. */
 function form (avatarBytes: number, lastFields: Readonly<Record<string, string>> = {}): Message {

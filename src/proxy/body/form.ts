@@ -134,9 +134,10 @@ class FormForwarder implements FormEvents {
     this.#write(this.#encoder.imageStart(this.#context.compiled.image?.name ?? '', type))
   }
 
-  imageData (data: Buffer): void {
+  /** The fingerprint covers the bytes of the caller, so it does not depend on how metadata is removed. */
+  imageData (data: Buffer, content: Buffer): void {
     this.#hash?.update(data)
-    this.#write(data)
+    if (content.length > 0) this.#write(content)
   }
 
   imageEnd (): void {

@@ -3,7 +3,8 @@ import { textMaxBytes } from '../../endpoints/fields.ts'
 import { Problem } from '../../server/problem.ts'
 import type { RecordValidator } from '../validation/record.ts'
 import { ByteBuffer } from '../body/byte-buffer.ts'
-import { ImageDimensions } from '../image/dimensions.ts'
+import type { ImageFault } from '../image/format.ts'
+import { ImageReader } from '../image/reader.ts'
 import { detectImageType, signatureBytes, type ImageType } from '../image/signature.ts'
 import { describeUnsupportedType } from '../image/unsupported-type.ts'
 import type { PartSink } from './parser.ts'
@@ -11,21 +12,22 @@ import { decodeText } from './charset.ts'
 import { describePart, malformedForm, parsePartHeaders, type PartHeaders } from './part-headers.ts'
 import { sizeViolation, type CompiledField, type Violation } from '../validation/schema.ts'
 
-/** Limits of an image, in bytes, and in pixels as its header declares them. */
-export type ImageLimits = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels'>
+/** Limits of an image, in bytes, and in pixels as its header declares them, and whether its metadata is removed. */
+export type ImageOptions = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels' | 'avatarMetadata'>
 
 /** Receives the valid fields and the image of a form, in the order in which they come, and booleans at its end. */
 export interface FormEvents {
   field (field: CompiledField, value: unknown): void
   imageStart (type: ImageType): void
-  imageData (data: Buffer): void
+  /** `data` are bytes as the caller sent them; `content` is what has become ready to be sent, and may be empty. */
+  imageData (data: Buffer, content: Buffer): void
   imageEnd (): void
 }
 
 interface ImagePart {
   kind: 'image'
   headers: PartHeaders
-  dimensions: ImageDimensions | undefined
+  reader: ImageReader | undefined
 }
 
 type Part = ImagePart | { kind: 'text', field: CompiledField, headers: PartHeaders } | { kind: 'ignored' }
@@ -38,7 +40,7 @@ type Part = ImagePart | { kind: 'text', field: CompiledField, headers: PartHeade
  */
 export class FormDecoder implements PartSink {
   readonly #validator: RecordValidator
-  readonly #limits: ImageLimits
+  readonly #imageOptions: ImageOptions
   readonly #events: FormEvents
   #part: Part = { kind: 'ignored' }
   /** Position of the part in the form, starting at 1. */
@@ -47,9 +49,9 @@ export class FormDecoder implements PartSink {
   /** The text read so far, or the first bytes of the image. */
   #partial = new ByteBuffer()
 
-  constructor (validator: RecordValidator, limits: ImageLimits, events: FormEvents) {
+  constructor (validator: RecordValidator, imageOptions: ImageOptions, events: FormEvents) {
     this.#validator = validator
-    this.#limits = limits
+    this.#imageOptions = imageOptions
     this.#events = events
   }
 
@@ -93,7 +95,7 @@ export class FormDecoder implements PartSink {
     // Frameworks send a hidden `0` before a checkbox. If it is ticked, its value comes second.
     const isFirst = this.#validator.markSeen(name, field?.kind === 'Boolean')
     if (!isFirst) return { kind: 'ignored' }
-    return field === undefined ? { kind: 'image', headers, dimensions: undefined } : { kind: 'text', field, headers }
+    return field === undefined ? { kind: 'image', headers, reader: undefined } : { kind: 'text', field, headers }
   }
 
   #textData (field: CompiledField, data: Buffer): void {
@@ -133,12 +135,12 @@ export class FormDecoder implements PartSink {
       this.#part = { kind: 'ignored' }
       return
     }
-    const { avatarMaxBytes } = this.#limits
+    const { avatarMaxBytes } = this.#imageOptions
     if (this.#bytes > avatarMaxBytes) {
       throw new Problem('avatar_too_large', `The avatar has more than ${avatarMaxBytes} bytes.`)
     }
-    if (part.dimensions === undefined) this.#imageHead(part, data)
-    else this.#imageBody(part.dimensions, data)
+    if (part.reader === undefined) this.#imageHead(part, data)
+    else this.#imageBody(part.reader, data)
   }
 
   /** Buffers the first bytes until the type can be detected; usually they come in one chunk. */
@@ -147,26 +149,26 @@ export class FormDecoder implements PartSink {
     if (this.#bytes >= signatureBytes) this.#imageStart(part)
   }
 
-  #imageStart (part: ImagePart): ImageDimensions {
+  #imageStart (part: ImagePart): ImageReader {
     const type = detectImageType(this.#partial.bytes.subarray(0, signatureBytes))
     if (type === undefined) throw avatarType(describeUnsupportedType(this.#partial.bytes))
-    const dimensions = part.dimensions = new ImageDimensions(type)
+    const reader = part.reader = new ImageReader(type, this.#imageOptions.avatarMetadata)
     this.#events.imageStart(type)
     const { bytes } = this.#partial
     this.#partial = new ByteBuffer()
-    this.#imageBody(dimensions, bytes)
-    return dimensions
+    this.#imageBody(reader, bytes)
+    return reader
   }
 
-  #imageBody (dimensions: ImageDimensions, data: Buffer): void {
-    dimensions.write(data)
-    if (dimensions.state === 'fragmented') throw avatarType('The avatar consists of too many small pieces.')
-    if (dimensions.state === 'raw') throw avatarType('The avatar is a raw file of a camera, not a TIFF image.')
-    const { avatarMaxPixels } = this.#limits
-    if (dimensions.pixels > avatarMaxPixels) {
+  #imageBody (reader: ImageReader, data: Buffer): void {
+    const content = reader.write(data)
+    const { state, pixels } = reader
+    if (state !== 'incomplete' && state !== 'complete') throw avatarType(faultDetails[state])
+    const { avatarMaxPixels } = this.#imageOptions
+    if (pixels > avatarMaxPixels) {
       throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
     }
-    this.#events.imageData(data)
+    this.#events.imageData(data, content)
   }
 
   #imageEnd (part: ImagePart): void {
@@ -175,8 +177,8 @@ export class FormDecoder implements PartSink {
       if (part.headers.fileName === 'given') this.#addImageError({ rule: 'size', message: 'must not be empty' })
       return
     }
-    const dimensions = part.dimensions ?? this.#imageStart(part)
-    if (dimensions.state === 'incomplete') throw avatarType('The header of the avatar is incomplete.')
+    const reader = part.reader ?? this.#imageStart(part)
+    if (reader.state === 'incomplete') throw avatarType('The header of the avatar is incomplete.')
     this.#events.imageEnd()
   }
 
@@ -184,6 +186,12 @@ export class FormDecoder implements PartSink {
     const { image } = this.#validator.compiled
     if (image !== undefined) this.#validator.addError(image.name, violation)
   }
+}
+
+const faultDetails: Record<ImageFault, string> = {
+  fragmented: 'The avatar consists of too many small pieces.',
+  raw: 'The avatar is a raw file of a camera, not a TIFF image.',
+  invalid_length: 'The avatar is damaged: one of its parts declares an impossible length. Save it again as an image.',
 }
 
 const avatarType = (detail: string) => new Problem('avatar_type', detail)
