@@ -160,6 +160,8 @@ t.test('an image that cannot be read is rejected by its type', async t => {
   const { usersUrl, emulator } = await startService(t)
   const incomplete = 'The header of the avatar is incomplete.'
   const fragmented = 'The avatar consists of too many small pieces.'
+  const invalidLength =
+    'The avatar is damaged: one of its parts declares an impossible length. Save it again as an image.'
   const raw = 'The avatar is a raw file of a camera, not a TIFF image.'
   const rows: Array<{ name: string, image: Buffer, detail: string }> = [
     { name: 'a PNG that ends in its header', image: png().subarray(0, 20), detail: incomplete },
@@ -171,6 +173,16 @@ t.test('an image that cannot be read is rejected by its type', async t => {
     { name: 'a JPEG of stuffed bytes', image: repeat([0xff, 0xd8, 0xff], [0, 0xff]), detail: fragmented },
     { name: 'a GIF of blocks of 1 byte', image: repeat(gifExtension, [1]), detail: fragmented },
     { name: 'a TIFF of empty directories', image: tiffChain(0), detail: fragmented },
+    {
+      name: 'a JPEG segment without a length',
+      image: Buffer.concat([jpeg().subarray(0, 2), Buffer.from([0xff, 0xe1, 0, 1]), jpeg().subarray(2)]),
+      detail: invalidLength,
+    },
+    {
+      name: 'a PNG chunk of 4 GB',
+      image: Buffer.concat([png().subarray(0, 33), Buffer.from('\xff\xff\xff\xfftEXt', 'latin1')]),
+      detail: invalidLength,
+    },
     { name: 'a CR2 of Canon', image: canonRaw(), detail: raw },
     { name: 'a DNG', image: tiffWith([50_706, 1]), detail: raw },
     { name: 'a NEF of Nikon: a preview with a subdirectory', image: tiffWith([254, 1], [330, 8]), detail: raw },

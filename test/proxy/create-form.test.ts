@@ -271,3 +271,62 @@ t.test('a form of text fields over FORM_BUFFER_BYTES is streamed', async t => {
   t.equal(notes?.data.length, 5000)
   t.match(lines.at(-1), { bodyMode: 'streamed' })
 })
+
+/** A JPEG with a video behind its end, as phones write it. */
+const motionPhoto = (image: Buffer, videoBytes: number) => Buffer.concat([image, Buffer.from([0xff, 0xd9]),
+  Buffer.alloc(videoBytes, 'GPS')])
+
+t.test('metadata that is longer than the image is received, and not sent', async t => {
+  const service = await startService(t, { env: { AVATAR_MAX_BYTES: '20000000' } })
+  const image = jpeg(300_000)
+  const rows = [
+    { name: 'before the fields', parts: [avatarPart(motionPhoto(image, 19_000_000)), ...janeParts] },
+    {
+      name: 'behind the fields',
+      parts: [lastName, field('email_address', 'a@example.com'),
+        avatarPart(motionPhoto(image, 19_000_000))]
+    },
+  ]
+  for (const { name, parts } of rows) {
+    await t.test(`an avatar ${name} is sent without it`, async t => {
+      const response = await sendMultipart(service.usersUrl, multipartBody(parts))
+      t.equal(response.status, 201)
+      t.equal(sha256(findStoredAvatar(service, response.json['id'])), sha256(motionPhoto(image, 0)))
+    })
+  }
+  const tooLarge = multipartBody([avatarPart(motionPhoto(image, 20_000_000)), ...janeParts])
+  t.match((await sendMultipart(service.usersUrl, tooLarge)).json, { code: 'avatar_too_large' })
+})
+
+t.test('a buffered form has the Content-Length without the metadata', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const form = multipartBody([avatarPart(motionPhoto(jpeg(), 50_000)), ...janeParts])
+  t.equal((await sendMultipart(usersUrl, form)).status, 201)
+  const [received] = emulator.apiRequests
+  t.equal(Number(received?.headers['content-length']), received?.body.length)
+  t.ok(Number(received?.headers['content-length']) < 2000)
+})
+
+t.test('with AVATAR_METADATA=keep the avatar is sent byte for byte', async t => {
+  const service = await startService(t, { env: { AVATAR_METADATA: 'keep' } })
+  const image = motionPhoto(jpeg(), 500_000)
+  const response = await sendMultipart(service.usersUrl, multipartBody([avatarPart(image), ...janeParts]))
+  t.equal(sha256(findStoredAvatar(service, response.json['id'])), sha256(image))
+})
+
+t.test('an idempotency key covers the metadata, too', async t => {
+  const { usersUrl } = await startService(t)
+  for (const [name, videoBytes] of [['buffered', 1000], ['streamed', 400_000]] as const) {
+    await t.test(`the same image with other metadata in a ${name} form is another request`, async t => {
+      const formOf = (bytes: number) => multipartBody([avatarPart(motionPhoto(jpeg(), bytes)), lastName,
+        field('email_address', `${name}@example.com`)])
+      const headers = { 'idempotency-key': name }
+      const first = await sendMultipart(usersUrl, formOf(videoBytes), headers)
+      t.equal(first.status, 201)
+      const repeat = await sendMultipart(usersUrl, formOf(videoBytes), headers)
+      t.match(repeat, { status: 201, text: first.text, headers: { 'idempotency-replayed': 'true' } })
+      const other = await sendMultipart(usersUrl, formOf(videoBytes + 1), headers)
+      t.match(other.json, { code: 'idempotency_key_reused' })
+    })
+  }
+})

@@ -137,6 +137,7 @@ t.test('the metadata of a JPEG is left out', async t => {
     ['a JFIF segment with a thumbnail', bytes(
       soi, segment(0xe0, 'JFIF\0', [1, 1, 0, 0, 72, 0, 72, 1, 1], 'RGB'), image, eoi
     )],
+    ['a number of lines that is too long', bytes(soi, jfif, segment(0xdc, [0, 1], 'GPS'), image, eoi)],
     ['bytes between its segments', bytes(soi, jfif, 'GPS', image, eoi)],
     ['stray markers and bytes', bytes(soi, jfif, [0xff, 0, 0xff, 0xd3, 0xff, 0x01, 0xff, 0xd8], image, eoi)],
     ['segments that T.81 reserves', bytes(soi, jfif, segment(0xf0, 'GPS'), segment(0x02, 'GPS'), image, eoi)],
@@ -228,7 +229,7 @@ t.test('a PNG without metadata travels byte for byte', async t => {
   ]
   await checkRows(t, [
     untouched('a PNG of a library', png(3)),
-    ...rendering.map(type => untouched(`a PNG with ${type}`, pngOf(chunk(type, 'any data'), imageData))),
+    ...rendering.map(type => untouched(`a PNG with ${type}`, pngOf(chunk(type, 'a'), imageData))),
     untouched('a PNG without an end', bytes(signature, header, imageData)),
     untouched('a PNG with a wrong checksum', pngOf(chunk('gAMA', 'data').fill(0, 12), imageData)),
   ], 'is sent unchanged')
@@ -237,11 +238,20 @@ t.test('a PNG without metadata travels byte for byte', async t => {
 t.test('the metadata of a PNG is left out', async t => {
   const clean = pngOf(imageData)
   const dropped = ['tEXt', 'iTXt', 'zTXt', 'tIME', 'eXIf', 'caBX', 'iDOT', 'vpAg', 'orNT', 'prVt', 'TEXT']
+  const tooLong: Array<[type: string, maxBytes: number]> = [
+    ['PLTE', 768], ['cHRM', 32], ['cICP', 4], ['gAMA', 4], ['mDCV', 24], ['cLLI', 8], ['sBIT', 4], ['sRGB', 1],
+    ['bKGD', 6], ['hIST', 512], ['tRNS', 256], ['pHYs', 9], ['acTL', 8], ['fcTL', 26],
+  ]
   await checkRows(t, [
     ...dropped.flatMap(type => [
       { name: `a PNG with ${type} before its data`, image: pngOf(chunk(type, 'GPS'), imageData), sent: clean },
       { name: `a PNG with ${type} after its data`, image: pngOf(imageData, chunk(type, 'GPS')), sent: clean },
     ]),
+    ...tooLong.map(([type, maxBytes]) => ({
+      name: `a PNG with ${type} of ${maxBytes + 1} bytes`,
+      image: pngOf(chunk(type, Buffer.alloc(maxBytes + 1, 'GPS')), imageData),
+      sent: clean,
+    })),
     { name: 'a PNG with an empty text', image: pngOf(chunk('tEXt'), imageData), sent: clean },
     { name: 'a PNG with bytes after its end', image: bytes(clean, 'GPS', chunk('tEXt', 'GPS')), sent: clean },
     { name: 'a PNG with data in its end', image: bytes(clean.subarray(0, -12), chunk('IEND', 'GPS')), sent: clean },
@@ -318,6 +328,8 @@ t.test('the metadata of a GIF is left out', async t => {
     ['a text that no decoder draws', bytes([0x21, 0x01, 12], 'GPSGPSGPSGPS', [0])],
     ['an unknown extension', bytes([0x21, 0x42, 3], 'GPS', [0])],
     ['empty blocks', bytes([0, 0])],
+    ['a graphic control that is too long', bytes([0x21, 0xf9, 7, 1, 0, 0, 0], 'GPS', [0])],
+    ['a graphic control that is too short', bytes([0x21, 0xf9, 3], 'GPS', [0])],
   ]
   await checkRows(t, [
     ...rows.flatMap(([name, metadata]) => [
@@ -332,6 +344,21 @@ t.test('the metadata of a GIF is left out', async t => {
         sent: clean,
       },
     ]),
+    {
+      name: 'a GIF with a text behind a graphic control',
+      image: bytes(screen, control.subarray(0, -1), [3], 'GPS', [4], 'GPS2', [0], gifFrame, trailer),
+      sent: clean,
+    },
+    {
+      name: 'a GIF with a text behind its repetitions',
+      image: bytes(screen, application('NETSCAPE2.0', [3, 1, 0, 0, 3], 'GPS', [5], 'GPSGP'), gifFrame, trailer),
+      sent: bytes(screen, loop, gifFrame, trailer),
+    },
+    {
+      name: 'a GIF with a text behind a buffer size',
+      image: bytes(screen, application('NETSCAPE2.0', [5, 2, 0, 0, 0, 0, 4], 'GPS2'), gifFrame, trailer),
+      sent: bytes(screen, application('NETSCAPE2.0', [5, 2, 0, 0, 0, 0]), gifFrame, trailer),
+    },
     { name: 'a GIF with bytes after its trailer', image: bytes(clean, 'GPS', clean), sent: clean },
     {
       name: 'a GIF with bytes that are no block',

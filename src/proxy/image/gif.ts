@@ -1,8 +1,21 @@
 import type { ImageParser } from './format.ts'
 import type { ImageInput } from './input.ts'
 
+/** Returns whether a decoder needs a data block of that size, with that first byte. */
+type BlockFilter = (blockBytes: number, firstByte: number) => boolean
+
+const everyBlock: BlockFilter = () => true
+const noBlock: BlockFilter = () => false
+/** The number of repetitions, and the size of a buffer. */
+const isRepetition: BlockFilter = (blockBytes, firstByte) =>
+  (blockBytes === 3 && (firstByte & 7) === 1) || (blockBytes === 5 && (firstByte & 7) === 2)
+
 /** Application extensions that decoders need: the number of repetitions, and the colour profile. */
-const neededApplications = ['NETSCAPE2.0', 'ANIMEXTS1.0', 'ICCRGBG1012']
+const neededApplications: Array<{ name: string, needsBlock: BlockFilter }> = [
+  { name: 'NETSCAPE2.0', needsBlock: isRepetition },
+  { name: 'ANIMEXTS1.0', needsBlock: isRepetition },
+  { name: 'ICCRGBG1012', needsBlock: everyBlock },
+]
 
 /**
  * Reads the blocks of a GIF (GIF89a appendix A) up to its trailer: the logical screen (§18), and every frame (§20),
@@ -20,11 +33,9 @@ export function * parseGif (input: ImageInput): ImageParser {
       while (!input.has(10)) yield
       yield input.uint16(5) * input.uint16(7)
       input.keep(11 + colorTableBytes(input.uint8(9)))
-      yield * advanceBlocks(input, true)
+      yield * filterBlocks(input, everyBlock)
     } else if (introducer === 0x21) {
-      const isKept = yield * isNeededExtension(input)
-      advance(input, 2, isKept)
-      yield * advanceBlocks(input, isKept)
+      yield * parseExtension(input)
     } else if (introducer === 0) {
       // Some programs end a block twice. Decoders skip that.
       input.drop(1)
@@ -35,27 +46,45 @@ export function * parseGif (input: ImageInput): ImageParser {
   }
 }
 
-function * isNeededExtension (input: ImageInput): Generator<undefined, boolean> {
+function * parseExtension (input: ImageInput): Generator<undefined, void> {
   while (!input.has(3)) yield
   const label = input.uint8(1)
-  if (label === 0xf9) return true
-  if (label !== 0xff || input.uint8(2) !== 11) return false
-  while (!input.has(14)) yield
-  return neededApplications.some(name => input.startsWith(name, 3))
+  const blockBytes = input.uint8(2)
+  if (label === 0xf9 && blockBytes === 4) {
+    while (!input.has(7)) yield
+    input.keep(7)
+    return yield * filterBlocks(input, noBlock)
+  }
+  if (label === 0xff && blockBytes === 11) {
+    while (!input.has(14)) yield
+    const application = neededApplications.find(({ name }) => input.startsWith(name, 3))
+    if (application !== undefined) {
+      input.keep(14)
+      return yield * filterBlocks(input, application.needsBlock)
+    }
+  }
+  input.drop(2)
+  yield * dropBlocks(input)
 }
 
-/** Advances beyond data blocks and the empty block that ends them (§15, §16). */
-function * advanceBlocks (input: ImageInput, isKept: boolean): Generator<undefined, void> {
-  for (let blockBytes = 1; blockBytes > 0;) {
+/** Keeps the data blocks that are needed, and the empty block that ends them (§15, §16). */
+function * filterBlocks (input: ImageInput, needsBlock: BlockFilter): Generator<undefined, void> {
+  for (;;) {
     while (!input.has(1)) yield
-    blockBytes = input.uint8(0)
-    advance(input, 1 + blockBytes, isKept)
+    const blockBytes = input.uint8(0)
+    if (blockBytes === 0) return input.keep(1)
+    while (!input.has(2)) yield
+    if (needsBlock(blockBytes, input.uint8(1))) input.keep(1 + blockBytes)
+    else input.drop(1 + blockBytes)
   }
 }
 
-function advance (input: ImageInput, count: number, isKept: boolean): void {
-  if (isKept) input.keep(count)
-  else input.drop(count)
+function * dropBlocks (input: ImageInput): Generator<undefined, void> {
+  for (let blockBytes = 1; blockBytes > 0;) {
+    while (!input.has(1)) yield
+    blockBytes = input.uint8(0)
+    input.drop(1 + blockBytes)
+  }
 }
 
 /** Returns the size of the colour table that the flags declare. */

@@ -43,7 +43,10 @@ export function * parseJpeg (input: ImageInput): ImageParser {
       if (length < 2) return 'invalid_length'
       input.countSteps(segmentSteps)
       while (!input.has(Math.min(2 + length, decisiveBytes))) yield
-      if (code >= 0xc0 && code <= 0xdf) {
+      if (code === 0xdc && length !== 4) {
+        // Decoders skip a number of lines (§B.2.5) whatever its length.
+        input.drop(2 + length)
+      } else if (code >= 0xc0 && code <= 0xdf) {
         const pixels = readPixels(input, code, length)
         if (pixels !== undefined) yield pixels
         input.keep(2 + length)

@@ -8,12 +8,16 @@ const imageHeader = typeOf('IHDR')
 const imageEnd = typeOf('IEND')
 const exif = typeOf('eXIf')
 
-/** Chunks that decoders need (PNG third edition §11): critical ones, colours, transparency, density, animation. */
-const neededChunks = new Set([
-  'IHDR', 'PLTE', 'IDAT',
-  'cHRM', 'cICP', 'gAMA', 'iCCP', 'mDCV', 'mDCv', 'cLLI', 'cLLi', 'sBIT', 'sRGB', 'bKGD', 'hIST', 'tRNS', 'pHYs',
-  'sPLT', 'acTL', 'fcTL', 'fdAT',
-].map(typeOf))
+/** Chunks that decoders need (PNG §11, third edition), and the most bytes that their definition allows. */
+const critical: Array<[name: string, maxBytes: number]> = [['IHDR', 13], ['PLTE', 768], ['IDAT', Infinity]]
+const colours: Array<[name: string, maxBytes: number]> = [
+  ['cHRM', 32], ['cICP', 4], ['gAMA', 4], ['iCCP', Infinity], ['mDCV', 24], ['mDCv', 24], ['cLLI', 8], ['cLLi', 8],
+  ['sBIT', 4], ['sRGB', 1], ['bKGD', 6], ['hIST', 512], ['tRNS', 256], ['pHYs', 9], ['sPLT', Infinity],
+]
+const animation: Array<[name: string, maxBytes: number]> = [['acTL', 8], ['fcTL', 26], ['fdAT', Infinity]]
+const neededChunks = new Map(
+  [...critical, ...colours, ...animation].map(([name, maxBytes]) => [typeOf(name), maxBytes])
+)
 
 /** PNG §5.3: no chunk is longer. */
 const chunkMaxBytes = 0x7fff_ffff
@@ -42,7 +46,7 @@ export function * parsePng (input: ImageInput): ImageParser {
       input.drop(4)
       if (!hasExif && orientation !== uprightOrientation) input.insert(chunkOf('eXIf', exifOf(orientation)))
       hasExif = true
-    } else if (neededChunks.has(type)) {
+    } else if (length <= (neededChunks.get(type) ?? -1)) {
       input.keep(8)
       input.keep(length + 4)
     } else {
