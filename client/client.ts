@@ -3,6 +3,7 @@
  * OpenAPI document. Each endpoint is one call of `send`: its method, its path, and where each argument goes.
  */
 import { createSend, type ApiResponse, type CallOptions, type ClientOptions, type UploadOptions } from './call.ts'
+import { ProblemError } from './errors.ts'
 import type { NewUser, Query, User, UserChanges, UserForm, UserQuery } from './operation.ts'
 import { paginate } from './pages.ts'
 
@@ -40,6 +41,11 @@ export interface InviteOptions extends CallOptions {
 export interface UserFormOptions extends CallOptions {
   /** An earlier response. If it is still valid (304), its `data` is returned and not downloaded again. */
   ifNoneMatch?: ApiResponse<UserForm> | undefined
+}
+
+export interface UserAvatarOptions extends CallOptions {
+  /** An earlier response. If it is still valid (304), its `data` is returned and not downloaded again. */
+  ifNoneMatch?: ApiResponse<Blob> | undefined
 }
 
 type InactiveUserQuery = Query<'get', '/companies/{company_id}/users/inactive'>
@@ -95,6 +101,24 @@ export function createClient (options: ClientOptions) {
 
     showUser: (companyId: number, userId: number, call?: CallOptions) =>
       send('get', '/companies/{company_id}/users/{id}', { path: userPath(companyId, userId) }, call),
+
+    /**
+     * Returns the picture of a user as a Blob, or undefined if the user has none. `ifNoneMatch` is an earlier response:
+     * if its picture is still valid (304), it is not downloaded again.
+     */
+    userAvatar: async (
+      companyId: number,
+      userId: number,
+      options?: UserAvatarOptions
+    ): Promise<ApiResponse<Blob> | undefined> => {
+      try {
+        const input = { path: userPath(companyId, userId) }
+        return await send('get', '/companies/{company_id}/users/{id}/avatar', input, options)
+      } catch (error) {
+        if (error instanceof ProblemError && error.code === 'not_found') return undefined
+        throw error
+      }
+    },
 
     /**
      * Changes only the given fields; an avatar replaces the present one. The update is idempotent, and is therefore

@@ -82,6 +82,40 @@ t.test('an invitation is sent once for each idempotency key', async t => {
   t.equal(emulator.apiRequests.filter(({ path }) => path.endsWith('/invite')).length, 2)
 })
 
+t.test('userAvatar returns the picture of a user, whoever may read it at Procore', async t => {
+  for (const avatarAccess of ['open', 'access-token'] as const) {
+    await t.test(avatarAccess, async t => {
+      const { url } = await startService(t, {
+        env: { PROCORE_FILE_ALLOW_LOOPBACK: 'true' }, emulator: { avatarAccess },
+      })
+      const client = createClient({ baseUrl: url })
+      const image = png(50_000)
+      const { data: { id = 0 } } = await client.createUser(101, jane, { avatar: toBlob(image) })
+      const avatar = await client.userAvatar(101, id)
+      t.match(avatar, { status: 200, data: { type: 'image/png', size: image.length }, attempts: 1 })
+      t.ok(image.equals(new Uint8Array(await avatar?.data.arrayBuffer() ?? [])))
+      const again = await client.userAvatar(101, id, { ifNoneMatch: avatar })
+      t.equal(again?.status, 304)
+      t.equal(again?.data, avatar?.data)
+    })
+  }
+})
+
+t.test('userAvatar returns undefined for a user without a picture, and fails for an unknown user', async t => {
+  const { url } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const { data: { id = 0 } } = await client.createUser(101, jane)
+  t.equal(await client.userAvatar(101, id), undefined)
+  await t.rejects(client.userAvatar(101, 1), { name: 'ProblemError', status: 404, code: 'procore_rejected' })
+})
+
+t.test('a picture whose connection is lost is requested again', async t => {
+  const image = { status: 200, headers: { 'content-type': 'image/png' }, body: 'a picture' }
+  const { url } = await startScriptedServer(t, ['reset', image])
+  const avatar = await createClient({ baseUrl: url }).userAvatar(101, 7)
+  t.match(avatar, { attempts: 2, data: { size: 9, type: 'image/png' } })
+})
+
 t.test('an inactive user is found in its list and reactivated', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })

@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { registerDemoPage } from '../../tools/demo/plugin.ts'
 import type { Emulator } from '../../tools/emulator/emulator.ts'
+import type { Settings } from '../../tools/emulator/settings.ts'
 import { hasBrowser, openPage, type BrowserPage } from './browser.ts'
 import { startService, type Service } from './service.ts'
 
@@ -16,13 +17,17 @@ export interface Demo extends BrowserPage {
   countUsers: () => number
 }
 
-/** Starts the service as `tools/demo/service.ts` does. */
-export function startDemo (t: Test): Promise<Service> {
-  return startService(t, { extend: (fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)) })
+/** Starts the service as `tools/demo/index.ts` does. */
+export function startDemo (t: Test, settings: Partial<Settings> = {}): Promise<Service> {
+  return startService(t, {
+    env: { PROCORE_FILE_ALLOW_LOOPBACK: 'true' },
+    emulator: settings,
+    extend: (fastify, config) => registerDemoPage(fastify, new URL(config.procore.apiUrl)),
+  })
 }
 
-export async function openDemo (t: Test): Promise<Demo> {
-  const { url, emulator } = await startDemo(t)
+export async function openDemo (t: Test, settings?: Partial<Settings>): Promise<Demo> {
+  const { url, emulator } = await startDemo(t, settings)
   const browsing = await openPage(t)
   await loadPage(browsing.page, `${url}/demo`)
   return {

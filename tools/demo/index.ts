@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { startEmulator } from '../emulator/emulator.ts'
 
-const emulator = await startEmulator()
+// Avatars then have URLs that a page cannot use, as at Procore.
+const emulator = await startEmulator({ avatarAccess: 'access-token' })
 const servicePath = fileURLToPath(new URL('service.ts', import.meta.url))
 const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', servicePath], {
   // The service stops when the channel closes, so that it does not outlive this process.

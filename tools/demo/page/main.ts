@@ -16,6 +16,7 @@ import { clearDraft, saveDraft, restoreDraft, readUser } from './form-values.ts'
 import { showReceivedRequests } from './received-requests.ts'
 import { chooseScenario, scenarioReady, initScenario } from './scenario.ts'
 import { fillSelects } from './selects.ts'
+import { hidePerson, initPerson, showPerson } from './person.ts'
 
 const companyId = 1234
 const client = createClient({ baseUrl: '' })
@@ -43,30 +44,38 @@ async function submitForm (): Promise<void> {
   clearErrors()
   beginCreate(avatar?.file)
   await scenarioReady()
-  const showResult = await sendCreate(submission.idempotencyKey, user, avatar?.file, inFlightCreate.signal)
+  const { show, createdId } = await sendCreate(submission.idempotencyKey, user, avatar?.file, inFlightCreate.signal)
   saveSubmission({ ...submission, isInFlight: false })
   endCreate()
-  showResult()
+  show()
   // The scenario applied to this create only.
   chooseScenario('nothing')
   await showReceivedRequests()
+  const isActive = user.is_active !== false
+  if (createdId !== undefined) await showPerson(client, companyId, { id: createdId, is_active: isActive })
+}
+
+interface CreateResult {
+  show: () => void
+  createdId: number | undefined
 }
 
 /** Returns a function that shows the result, and never rejects. */
 async function sendCreate (
   idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal
-): Promise<() => void> {
+): Promise<CreateResult> {
   if (!signal.aborted) sendProgress = { extent: avatar === undefined ? 'all' : 'some', percent: 0 }
   try {
     const options = { avatar, onProgress, onRetry, signal, idempotencyKey, ...validationOptions() }
     const response = await client.createUser(companyId, user, options)
-    return () => {
+    const show = () => {
       showOutcome(describeSuccess(response))
       showResponse(response)
       againButton.hidden = false
     }
+    return { show, createdId: response.data.id }
   } catch (error) {
-    return signal.aborted ? showCancellation : () => showFailure(error)
+    return { show: signal.aborted ? showCancellation : () => showFailure(error), createdId: undefined }
   }
 }
 
@@ -78,6 +87,7 @@ function beginCreate (avatar: File | undefined): void {
   cancelButton.hidden = false
   scenarioSelect.disabled = true
   againButton.hidden = true
+  hidePerson()
   getElement('interrupted', HTMLElement).hidden = true
   uploadProgress.hidden = avatar === undefined
   if (avatar !== undefined) showProgress(0, avatar.size)
@@ -166,6 +176,7 @@ function startOver (): void {
   clearDraft()
   clearSubmission()
   againButton.hidden = true
+  hidePerson()
   showPreview()
   showStatus('Nothing sent yet.')
   getElement('first_name', HTMLInputElement).focus()
@@ -213,6 +224,7 @@ cancelButton.addEventListener('click', () => inFlightCreate?.abort())
 againButton.addEventListener('click', startOver)
 getElement('refresh', HTMLButtonElement).addEventListener('click', showReceivedRequests)
 initAvatar()
+initPerson()
 initFieldErrors()
 const liveValidator = new LiveValidator(form, validateForm)
 restoreDraft(form)
