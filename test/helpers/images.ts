@@ -1,6 +1,7 @@
 /** Generates real images of a wanted size, so that no image files are needed. */
 import { randomBytes } from 'node:crypto'
-import { crc32, deflateSync } from 'node:zlib'
+import { deflateSync } from 'node:zlib'
+import { joinPng } from './image-pieces.ts'
 
 /** Returns a PNG of noise, of at least this size. */
 export function png (minBytes = 300): Buffer {
@@ -11,21 +12,11 @@ export function png (minBytes = 300): Buffer {
   header.writeUInt32BE(side, 0)
   header.writeUInt32BE(side, 4)
   header.set([8, 2, 0, 0, 0], 8)
-  return Buffer.concat([
-    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
-    chunk('IHDR', header),
-    chunk('IDAT', deflateSync(rows, { level: 1 })),
-    chunk('IEND', Buffer.alloc(0)),
+  return joinPng([
+    { type: 'IHDR', data: header },
+    { type: 'IDAT', data: deflateSync(rows, { level: 1 }) },
+    { type: 'IEND', data: Buffer.alloc(0) },
   ])
-}
-
-function chunk (type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type), data])
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(data.length)
-  const sum = Buffer.alloc(4)
-  sum.writeUInt32BE(crc32(body))
-  return Buffer.concat([size, body, sum])
 }
 
 const tinyJpeg = Buffer.from(
