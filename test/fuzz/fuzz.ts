@@ -1,11 +1,12 @@
 /**
  * `npm run fuzz`: sends mutated bodies to the running service. No body may cause a 5xx, a crash or a hang, or leak
  * memory or sockets. A body that is accepted must have the same fields upstream as an independent parser reads from
- * the sent bytes. Every regular expression of the source is timed on mutated texts. `FUZZ_COUNT` (default 100000 of
- * each kind) and `FUZZ_SEED` may be set; the same seed generates the same bodies. The exit status is 1 if there is a
- * finding.
+ * the sent bytes. A mutated image must arrive without metadata and look the same, as exiftool and sharp read it. Every
+ * regular expression of the source is timed on mutated texts. `FUZZ_COUNT` (default 100000 of each kind, and a fiftieth
+ * of it of images) and `FUZZ_SEED` may be set; the same seed generates the same bodies. The exit status is 1 if there
+ * is a finding.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -14,11 +15,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { Type } from '@sinclair/typebox'
 import { Agent, request } from 'undici'
+import { parseMultipart } from '../../tools/emulator/multipart.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
 import { getPort } from '../helpers/listen.ts'
 import { Random } from '../helpers/random.ts'
+import { avatarPart } from '../helpers/request-builders.ts'
+import { janeParts, multipartBody } from '../helpers/requests.ts'
 import { findSlowText, randomAttacks, readPatterns } from '../helpers/slow-patterns.ts'
 import { startProgram } from '../helpers/start-program.ts'
+import { fuzzImages, type Delivery } from './fuzz-images.ts'
 import {
   generateJsonBody, generateMultipartBody, normalize, parseJsonFields, parseMultipartFields, parseSentMultipartFields,
   type ParsedFields
@@ -26,6 +31,8 @@ import {
 import { mutate } from './mutate.ts'
 
 const count = Number(process.env['FUZZ_COUNT'] ?? 100_000)
+/** sharp and exiftool take much longer than a request. */
+const imageCount = Math.ceil(count / 50)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
 const concurrency = 24
 const allowedStatuses = new Set([201, 400, 413, 415, 422])
@@ -33,7 +40,9 @@ const ProblemSchema = Type.Object({ code: Type.String() })
 const multipartType = 'multipart/form-data; boundary=b'
 
 interface ReceivedBody { body: Buffer, contentType: string }
-type Kind = 'json' | 'form'
+type Kind = 'json' | 'form' | 'image'
+/** What the service answered, and the complete request that it sent upstream. `status` is 0 if it did not answer. */
+interface Exchange { status: number, received?: ReceivedBody }
 
 /** Complete bodies that arrived upstream, by company. Each request has a company of its own. */
 const receivedBodies = new Map<number, ReceivedBody>()
@@ -66,13 +75,14 @@ const findings: string[] = []
 const statuses = new Map<string, number>()
 let company = 0
 
-process.stdout.write(`seed ${seed}, ${count} bodies of each kind\n`)
+process.stdout.write(`seed ${seed}, ${count} bodies of each kind, ${imageCount} images\n`)
 timePatterns(new Random(seed ^ 0x7e47))
 await run('json', count / 10, new Random(seed ^ 0x5eed))
 await run('form', count / 10, new Random(seed ^ 0x5eed))
 const before = measureProcess()
 await run('json', count, new Random(seed))
 await run('form', count, new Random(seed + 1))
+findings.push(...await fuzzImages({ count: imageCount, random: new Random(seed + 2), deliver: deliverImage }))
 await waitUntilSettled()
 const after = measureProcess()
 for (const [name, number] of [...statuses].sort()) process.stdout.write(`  ${String(number).padStart(8)}  ${name}\n`)
@@ -98,7 +108,7 @@ function timePatterns (random: Random): void {
   process.stdout.write(`${patterns.length} patterns timed\n`)
 }
 
-async function run (kind: Kind, bodies: number, random: Random): Promise<void> {
+async function run (kind: 'json' | 'form', bodies: number, random: Random): Promise<void> {
   const generate = kind === 'json' ? generateJsonBody : generateMultipartBody
   let left = bodies
   await Promise.all(Array.from({ length: concurrency }, async () => {
@@ -107,11 +117,23 @@ async function run (kind: Kind, bodies: number, random: Random): Promise<void> {
 }
 
 async function sendMutated (kind: Kind, body: Buffer): Promise<void> {
+  const { received } = await sendBody(kind, body)
+  if (received === undefined) return
+  await compare(kind, body, received).catch((error: unknown) => addFinding(kind, body, String(error)))
+}
+
+async function deliverImage (image: Buffer): Promise<Delivery> {
+  const { status, received } = await sendBody('image', multipartBody([...janeParts, avatarPart(image)], 'b'))
+  if (received === undefined) return { status }
+  return { status, arrived: parseMultipart(received.contentType, received.body).at(-1)?.data ?? Buffer.alloc(0) }
+}
+
+function addFinding (kind: Kind, body: Buffer, text: string): void {
+  findings.push(`${kind} ${hash('sha256', body).slice(0, 8)}: ${text}: ${JSON.stringify(body.toString('latin1'))}`)
+}
+
+async function sendBody (kind: Kind, body: Buffer): Promise<Exchange> {
   const id = ++company
-  const addFinding = (text: string) => {
-    const digest = createHash('sha256').update(body).digest('hex').slice(0, 8)
-    findings.push(`${kind} ${digest}: ${text}: ${JSON.stringify(body.toString('latin1'))}`)
-  }
   try {
     const response = await request(`${service.url}/companies/${id}/users`, {
       dispatcher: agent,
@@ -121,29 +143,29 @@ async function sendMutated (kind: Kind, body: Buffer): Promise<void> {
       signal: AbortSignal.timeout(20_000),
     })
     const text = await response.body.text()
-    const code = response.statusCode === 201 ? '' : assertSchema(ProblemSchema, JSON.parse(text)).code
-    const name = `${kind} ${response.statusCode} ${code}`.trimEnd()
+    const status = response.statusCode
+    const code = status === 201 ? '' : assertSchema(ProblemSchema, JSON.parse(text)).code
+    const name = `${kind} ${status} ${code}`.trimEnd()
     statuses.set(name, (statuses.get(name) ?? 0) + 1)
-    if (!allowedStatuses.has(response.statusCode)) addFinding(`status ${response.statusCode}`)
+    if (!allowedStatuses.has(status)) addFinding(kind, body, `status ${status}`)
     const received = receivedBodies.get(id)
     receivedBodies.delete(id)
-    if ((received !== undefined) !== (response.statusCode === 201)) {
-      addFinding(`status ${response.statusCode}, and ${received === undefined ? 'nothing' : 'a request'} upstream`)
-    } else if (received !== undefined) await compare(kind, body, received, addFinding)
+    if ((received !== undefined) === (status === 201)) return { status, ...(received && { received }) }
+    addFinding(kind, body, `status ${status}, and ${received === undefined ? 'nothing' : 'a request'} upstream`)
+    return { status }
   } catch (error) {
-    addFinding(String(error))
+    addFinding(kind, body, String(error))
+    return { status: 0 }
   }
 }
 
-async function compare (
-  kind: Kind, body: Buffer, received: ReceivedBody, addFinding: (text: string) => void
-): Promise<void> {
+async function compare (kind: Kind, body: Buffer, received: ReceivedBody): Promise<void> {
   const expected = kind === 'json' ? parseJsonFields(body) : normalize(await parseMultipartFields(body, multipartType))
   const actual = normalizeAvatar(expected, kind === 'json'
     ? parseJsonFields(received.body)
     : normalize(parseSentMultipartFields(received.body, received.contentType)))
   if (isDeepStrictEqual(sortedEntries(expected), sortedEntries(actual))) return
-  addFinding(`${JSON.stringify(expected)} became ${JSON.stringify(actual)}`)
+  addFinding(kind, body, `${JSON.stringify(expected)} became ${JSON.stringify(actual)}`)
 }
 
 /** busboy ignores a part whose file name has an invalid syntax, and one that is an attachment. */

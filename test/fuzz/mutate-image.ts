@@ -1,6 +1,7 @@
 /** Mutates images: puts metadata anywhere, and damages, doubles, moves, and removes their pieces. */
 import {
-  commentSegment, exifChunk, exifSegment, gifMetadata, plain, pngMetadata, vendorSegments, xmpSegment, animatedPng
+  animatedPng, commentSegment, exifChunk, exifSegment, gifMetadata, longChunks, longExtensions, longSegments, plain,
+  pngMetadata, vendorSegments, xmpSegment
 } from '../helpers/pictures.ts'
 import { pngChunk, pngSignature, splitGif, splitJpeg, splitPng } from '../helpers/image-pieces.ts'
 import type { Random } from '../helpers/random.ts'
@@ -23,7 +24,7 @@ const formats: readonly [Format, ...Format[]] = [
       jpegPieces(plain.greyJpeg),
     ],
     metadata: [
-      commentSegment, xmpSegment(), ...vendorSegments, Buffer.alloc(3, 0xff),
+      commentSegment, xmpSegment(), ...vendorSegments, ...longSegments, Buffer.alloc(3, 0xff),
       ...orientations.map(orientation => exifSegment({ orientation })),
       exifSegment({ orientation: 6, byteOrder: 'little-endian', thumbnail: plain.jpeg }),
     ],
@@ -34,14 +35,14 @@ const formats: readonly [Format, ...Format[]] = [
       pngPieces(plain.png), pngPieces(plain.palettePng), pngPieces(plain.interlacedPng), pngPieces(animatedPng()),
     ],
     metadata: [
-      pngChunk(exifChunk()), ...pngMetadata.map(pngChunk),
+      pngChunk(exifChunk()), ...[...pngMetadata, ...longChunks].map(pngChunk),
       ...orientations.map(orientation => pngChunk(exifChunk({ orientation }))),
     ],
     lengthOffset: 0,
   },
   {
     images: [splitGif(plain.gif), splitGif(plain.animatedGif)],
-    metadata: [Buffer.of(0x21, 0xfe, 0), ...gifMetadata],
+    metadata: [Buffer.of(0x21, 0xfe, 0), ...gifMetadata, ...longExtensions],
     lengthOffset: 2,
   },
 ]
@@ -59,8 +60,8 @@ const rearrangements: readonly [Mutation, ...Mutation[]] = [
   insertMetadata,
   insertMetadata,
   (pieces, random) => {
-    const index = random.below(pieces.length)
-    return pieces.toSpliced(1 + random.below(pieces.length), 0, ...pieces.slice(index, index + 1))
+    const from = 1 + random.below(pieces.length - 1)
+    return pieces.toSpliced(1 + random.below(pieces.length), 0, ...pieces.slice(from, from + 1))
   },
   (pieces, random) => {
     const from = 1 + random.below(pieces.length - 1)
@@ -68,7 +69,7 @@ const rearrangements: readonly [Mutation, ...Mutation[]] = [
     return pieces.toSpliced(from, 1).toSpliced(to, 0, ...pieces.slice(from, from + 1))
   },
   (pieces, random) => pieces.toSpliced(1 + random.below(pieces.length - 1), 1),
-  (pieces, random) => [...pieces, ...pieces.slice(random.below(pieces.length))],
+  (pieces, random) => [...pieces, ...pieces.slice(1 + random.below(pieces.length))],
 ]
 
 const damages: readonly [Mutation, ...Mutation[]] = [

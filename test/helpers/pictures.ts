@@ -132,6 +132,12 @@ export const vendorSegments = [
   segment(0xef, 'Q 90', privateText),
 ]
 
+/** Segments that decoders need, with text after their data. */
+export const longSegments = [
+  segment(0xe0, 'JFIF\0', Buffer.of(1, 2, 1, 0, 72, 0, 72, 0, 0), privateText),
+  segment(0xee, 'Adobe', Buffer.of(0, 100, 0, 0, 0, 0, 1), privateText),
+]
+
 const text = (type: string, ...parts: Array<string | Buffer>) =>
   ({ type, data: Buffer.concat(parts.map(part => Buffer.from(part))) })
 const rawExifProfile = `\nexif\n${exifData().length}\n${exifData().toString('hex')}\n`
@@ -148,6 +154,18 @@ export const pngMetadata = [
   text('dSIG', privateText),
   text('prVt', privateText),
 ]
+/** Chunks that decoders need, with text after their data, except that most decoders reject them. */
+export const longChunks = [
+  text('gAMA', Buffer.of(0, 0, 0xb1, 0x8f), privateText),
+  text('pHYs', Buffer.of(0, 0, 0, 1, 0, 0, 0, 1, 0), privateText),
+  text('sRGB', Buffer.of(0), privateText),
+  text('cHRM', Buffer.alloc(32, 1), privateText),
+  text('tRNS', Buffer.alloc(256), privateText),
+  text('bKGD', Buffer.alloc(6), privateText),
+  text('sBIT', Buffer.of(8, 8, 8, 8), privateText),
+  text('acTL', Buffer.alloc(8, 1), privateText),
+  text('fcTL', Buffer.alloc(26, 1), privateText),
+]
 export const exifChunk = (options?: ExifOptions) => ({ type: 'eXIf', data: exifData(options) })
 
 const application = (name: string, data: Buffer) =>
@@ -163,6 +181,12 @@ export const gifMetadata = [
   gifXmp,
   application('MGK8BIM0000', subBlocks(photoshopResources().subarray(14))),
   application('PRIVATE1.00', subBlocks(Buffer.from(privateText))),
+]
+/** Extensions that decoders need, with text in more sub-blocks than they have. */
+export const longExtensions = [
+  Buffer.concat([Buffer.of(0x21, 0xf9, 4, 0, 10, 0, 0), subBlocks(Buffer.from(privateText))]),
+  Buffer.concat([Buffer.of(0x21, 0xf9, 22, 0, 10, 0, 0), Buffer.from(privateText), Buffer.of(0)]),
+  application('NETSCAPE2.0', Buffer.concat([Buffer.of(3, 1, 0, 0), subBlocks(Buffer.from(privateText))])),
 ]
 const gifProfile = (profile: Buffer) => application('ICCRGBG1012', subBlocks(profile))
 

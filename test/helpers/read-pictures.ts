@@ -63,7 +63,7 @@ const shownTags = new RegExp(`^(${[
   'PNG:(Animation(Frames|Plays)|(White|Red|Green|Blue)\\w*[XY])',
   'PNG-(pHYs|cICP):\\w+',
   'GIF:(GIFVersion|Image(Width|Height)|HasColorMap|ColorResolutionDepth|BitsPerPixel|BackgroundColor)',
-  'GIF:(AnimationIterations|TransparentColor|FrameCount|Duration)',
+  'GIF:(AnimationIterations|TransparentColor|FrameCount|Duration|PixelAspectRatio)',
 ].join('|')})$`)
 
 /** Returns the names of the tags that are metadata, without orientation, colours and structure. */
@@ -120,15 +120,19 @@ type FailOn = 'none' | 'warning'
 async function readPngFrames (image: Buffer, failOn: FailOn): Promise<Buffer[]> {
   if (!image.includes('acTL')) return []
   const chunks = splitPng(image)
-  const header = chunks[0]?.data ?? Buffer.alloc(0)
+  const end = chunks.findIndex(({ type }) => type === 'IEND')
+  const shown = end < 0 ? chunks : chunks.slice(0, end)
+  if (!shown.some(({ type }) => type === 'acTL')) return []
+  const header = shown[0]?.data ?? Buffer.alloc(0)
   const frames: Buffer[] = []
   let frameHeader = header
-  for (const { type, data } of chunks) {
+  for (const { type, data } of shown) {
     // The size in the control of a frame (PNG §11.3.6.2) replaces that of the header.
     if (type === 'fcTL') frameHeader = Buffer.concat([data.subarray(4, 12), header.subarray(8)])
     if (type !== 'fdAT') continue
     frames.push(await sharp(joinPng([
-      { type: 'IHDR', data: frameHeader }, { type: 'IDAT', data: data.subarray(4) },
+      { type: 'IHDR', data: frameHeader },
+      { type: 'IDAT', data: data.subarray(4) },
       { type: 'IEND', data: Buffer.alloc(0) },
     ]), { failOn }).raw().toBuffer())
   }
