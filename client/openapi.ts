@@ -581,6 +581,13 @@ export interface components {
                 status: number;
                 body?: unknown;
             };
+            /** @description The record that already has a value which Procore keeps unique. Present if it was found, and if the caller may show it. */
+            existing?: {
+                /** @description The id of the record in Procore. */
+                id: number;
+                /** @description Whether it is active. An inactive user can be reactivated. */
+                is_active: boolean;
+            };
         };
         "create-company-user": {
             user: {

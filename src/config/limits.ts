@@ -229,10 +229,6 @@ export const limits = freezeGroups({
     /** With Redis: attempts to store a response while other replicas store theirs. The next response stores both. */
     saveAttemptsMax: 10,
   },
-  recordGuard: {
-    /** Items that are searched for a record which Procore shows only in a list: those of the first page. */
-    listItemsMax: 1_000,
-  },
   lookup: {
     /** All requests of one lookup together. */
     timeoutMs: 5_000,
@@ -241,6 +237,11 @@ export const limits = freezeGroups({
      * attributed to it.
      */
     slackMs: 60_000,
+    /** Items that are searched for an existing record: those of the first page of a list. */
+    listItemsMax: 1_000,
+    /** The search for the record because of which a create was rejected, which its caller waits for. */
+    existingTimeoutMs: 3_000,
+    existingRateLimitMaxWaitMs: 250,
   },
   recentCreates: {
     /** E-mail addresses whose recent creates are remembered, and creates of one address. */

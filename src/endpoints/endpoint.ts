@@ -78,7 +78,7 @@ interface SuccessResponse {
   isPage?: true
 }
 
-/** How to find a record that was created although the response was lost. */
+/** How to find a record that was created although the response was lost, or because of which a create was rejected. */
 export interface LookupSpec {
   /** Procore's lists, searched in this order; their paths have the parameters of the endpoint's path. */
   listPaths: readonly string[]

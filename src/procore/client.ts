@@ -16,6 +16,7 @@ import { FileFetcher, type FileRequest, type FileResponse } from './file.ts'
 import { classifyDuplicate, interpretDuplicate } from './recovery/duplicate.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
+import { withExisting } from './recovery/existing-record.ts'
 import {
   buildOriginSearches, buildSearches, getMatchValue, interpretLookup, lookUp,
   type CreationWindow, type LookupContext, type LookupCriteria,
@@ -120,7 +121,7 @@ export class ProcoreClient {
       this.#recentCreates.settle(slot, call, times?.sentAtMs)
       if (times === undefined) this.#unshare(call, createId)
     }
-    if (result.kind === 'rejection') return this.#recoverDuplicate(call, result)
+    if (result.kind === 'rejection') return this.#explainRejection(call, result)
     if (times === undefined || result.kind !== 'failure' || !(result.error instanceof Problem)) return result
     return this.reconcile(call, result.error, times, createId)
   }
@@ -164,12 +165,21 @@ export class ProcoreClient {
     return interpretLookup(lookupResult, lookupCriteria, problem)
   }
 
-  /** Looks for the record because of which Procore rejected a create, if the same idempotency key made it. */
-  async #recoverDuplicate (call: ProcoreRequest, rejection: UpstreamRejection): Promise<UpstreamResult> {
-    const { lookupCriteria: criteria, delivery } = call
+  /** A create may have been rejected because its record exists: made by the same idempotency key, or by others. */
+  async #explainRejection (call: ProcoreRequest, rejection: UpstreamRejection): Promise<UpstreamResult> {
     // A response to an incomplete form is about a part of it, and its values are not complete either.
-    const sentAtMs = delivery?.sentAtMs
-    if (criteria === undefined || sentAtMs === undefined) return rejection
+    const sentAtMs = call.delivery?.sentAtMs
+    if (sentAtMs === undefined) return rejection
+    const result = await this.#recoverDuplicate(call, rejection, sentAtMs)
+    return result.kind === 'rejection' ? withExisting(this.#sender, call, result) : result
+  }
+
+  /** Looks for the record because of which Procore rejected a create, if the same idempotency key made it. */
+  async #recoverDuplicate (
+    call: ProcoreRequest, rejection: UpstreamRejection, sentAtMs: number
+  ): Promise<UpstreamResult> {
+    const { lookupCriteria: criteria } = call
+    if (criteria === undefined) return rejection
     const duplicate = classifyDuplicate(rejection, criteria)
     if (duplicate === undefined) return rejection
     const lookupResult = await lookUp(this.#sender, call, {

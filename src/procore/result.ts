@@ -1,5 +1,6 @@
 /** The result of a request to Procore, as a value that travels from the exchange up to the route. */
 import type { AbortReason } from '../server/abort.ts'
+import type { ExistingRecord } from '../server/problem.ts'
 import type { CacheStatus } from '../telemetry/request-record.ts'
 
 /** A response that can be relayed: JSON, or an empty body where one is expected. */
@@ -34,6 +35,8 @@ export interface UpstreamRejection {
   hasRetryAfter?: true
   /** The record because of which the request was rejected may be its own, but could not be looked up. */
   lookupFailed?: true
+  /** The record because of which a create was rejected. It is only for callers that may show it. */
+  existing?: ExistingRecord
 }
 
 /** A response that may be relayed to the caller. */

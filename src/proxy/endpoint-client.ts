@@ -73,8 +73,8 @@ function createCriteriaBuilder (
   const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
   const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
   const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
-  return ({ path, body: { values }, mayShowRecord, generatedOriginIds }) => ({
-    buildListPaths: (filter, value) => builders.map(buildPath => buildPath(path.values, new Map([[filter, value]]))),
+  return ({ path, body: { values }, mayShowRecord, mayShowExisting, generatedOriginIds, usage }) => ({
+    buildListPaths: query => builders.map(buildPath => buildPath(path.values, query)),
     matchField,
     originField,
     generatedOriginIds,
@@ -82,6 +82,8 @@ function createCriteriaBuilder (
     values,
     fieldPaths,
     mayShowRecord,
+    mayShowExisting,
+    countListBytes: bytes => usage.add('bytes', bytes),
   })
 }
 

@@ -49,7 +49,7 @@ const notSent = (problem: Problem): UpstreamResult =>
   ({ kind: 'failure', error: problem.withExtras({ outcome: 'not_sent' }) })
 
 const noQuery: ParameterValues = new Map()
-const firstPage: ParameterValues = new Map([['per_page', limits.recordGuard.listItemsMax]])
+const firstPage: ParameterValues = new Map([['per_page', limits.lookup.listItemsMax]])
 
 function readRequest (
   { record }: EndpointRequest,

@@ -9,9 +9,10 @@ import type { CompiledRecord } from './validation/schema.ts'
  * format as those of this service; its whole body is included beside them. The first message that names no field is
  * part of the detail, because a form has no place for it.
  */
-export function rejectionProblem ({ status, body }: UpstreamRejection, compiled: CompiledRecord): Problem {
+export function rejectionProblem ({ status, body, existing }: UpstreamRejection, compiled: CompiledRecord): Problem {
   const procore = body === undefined ? { status } : { status, body }
   const extras: ProblemExtras = { status, outcome: 'rejected', procore }
+  if (existing !== undefined) extras.existing = existing
   const messages = parseMessages(body)
   if (messages.length > 0) extras.errors = messages.map(message => toFieldError(message, compiled))
   const general = messages.find(({ field }) => field === undefined)

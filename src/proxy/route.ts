@@ -51,6 +51,7 @@ interface ReadyRequest {
   callerId: string | undefined
   checkOperation: OperationCheck
   mayShowRecord: boolean
+  mayShowExisting: boolean
 }
 
 const hookMissing = () => new Error('A hook of this route did not run.')
@@ -147,15 +148,17 @@ export class EndpointRoute {
     const { subject } = identity
     const checkOperation = (operation: string) => request.server.checkOperation(operation, identity)
     const { lookup } = this.#endpoint
-    const mayShowRecord = identity.scopes !== undefined && lookup !== undefined &&
-      checkOperation(lookup.showOperation) === undefined
-    const ready: ReadyRequest = { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord }
+    const mayShowExisting = lookup !== undefined && checkOperation(lookup.showOperation) === undefined
+    const mayShowRecord = mayShowExisting && identity.scopes !== undefined
+    const ready: ReadyRequest = {
+      head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord, mayShowExisting,
+    }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
       setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, ready)
       if (result.kind === 'file') return relayFile(reply, result)
-      throw this.#toError(result, head)
+      throw this.#toError(result, ready)
     } catch (error) {
       throw this.#toReported(isAbortReason(error) ? error : unexpectedProblem(error, request), ready)
     }
@@ -175,8 +178,11 @@ export class EndpointRoute {
     })
   }
 
-  #toError (result: UpstreamRejection | UpstreamFailure, { query }: RequestHead): AbortReason {
-    return result.kind === 'failure' ? result.error : rejectionProblem(result, this.#compiledBody ?? query.compiled)
+  #toError (result: UpstreamRejection | UpstreamFailure, { head, mayShowExisting }: ReadyRequest): AbortReason {
+    if (result.kind === 'failure') return result.error
+    const { existing, ...rejection } = result
+    // A replayed rejection may have a record that only another token of the same caller may show.
+    return rejectionProblem(mayShowExisting ? result : rejection, this.#compiledBody ?? head.query.compiled)
   }
 
   /** Adds the outcome to a problem of a request that may have changed something, and removes it from all others. */
@@ -210,7 +216,7 @@ export class EndpointRoute {
     const outcome = ready.delivery?.outcome
     if (outcome !== undefined) record.outcome ??= outcome
     if (result.kind === 'success' || result.kind === 'file') return
-    const error = this.#toReported(this.#toError(result, ready.head), ready)
+    const error = this.#toReported(this.#toError(result, ready), ready)
     if (error instanceof Problem) recordProblem(error, record)
   }
 
@@ -245,8 +251,9 @@ export class EndpointRoute {
   #createContext (
     { raw }: FastifyRequest,
     reply: FastifyReply,
-    { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord }: ReadyRequest
+    ready: ReadyRequest
   ): RequestContext {
+    const { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord, mayShowExisting } = ready
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
     const generatedOriginIds = this.#generateOriginIds(head, subject)
@@ -274,6 +281,7 @@ export class EndpointRoute {
           checkOperation,
           mayShowRecord,
           generatedOriginIds,
+          mayShowExisting,
           idempotencyKey,
           record,
           delivery,

@@ -68,6 +68,16 @@ const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], {
 /** Outcome of a create that failed: Procore received no complete request, rejected it, or may have executed it. */
 export type Outcome = Static<typeof OutcomeSchema>
 
+const ExistingRecordSchema = Type.Object({
+  id: Type.Integer({ description: 'The id of the record in Procore.' }),
+  is_active: Type.Boolean({ description: 'Whether it is active. An inactive user can be reactivated.' }),
+}, {
+  description: 'The record that already has a value which Procore keeps unique. Present if it was found, and if the ' +
+    'caller may show it.',
+})
+/** A record that already has a value which Procore keeps unique. */
+export type ExistingRecord = Static<typeof ExistingRecordSchema>
+
 /** Schema of a problem (RFC 9457 §3.1, §3.2). At most 50 field errors are reported. */
 export const ProblemSchema = Type.Object({
   type: Type.String({ format: 'uri' }),
@@ -79,6 +89,7 @@ export const ProblemSchema = Type.Object({
   errors: Type.Optional(Type.Array(FieldErrorSchema, { maxItems: 50 })),
   outcome: Type.Optional(OutcomeSchema),
   procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
+  existing: Type.Optional(ExistingRecordSchema),
 })
 
 /** Optional data of a problem. */
@@ -88,6 +99,7 @@ export interface ProblemExtras {
   errors?: readonly FieldError[]
   outcome?: Outcome
   procore?: { status: number, body?: unknown }
+  existing?: ExistingRecord
   /** Response headers; names in lower case. */
   headers?: Record<string, string>
   /** Monotonic time at which a create with an unknown outcome was sent. Used by a later lookup, never reported. */
@@ -131,7 +143,7 @@ export const problemMediaType = 'application/problem+json; charset=utf-8'
 
 /** Serializes a problem as a response body (RFC 9457 §3.1). Members that do not apply are omitted. */
 export function problemBody (problem: Problem, requestId: string): string {
-  const { errors, outcome, procore } = problem.extras
+  const { errors, outcome, procore, existing } = problem.extras
   return JSON.stringify({
     type: `urn:problem-type:procore-bff:${problem.code}`,
     title: problemTable[problem.code].title,
@@ -142,6 +154,7 @@ export function problemBody (problem: Problem, requestId: string): string {
     errors,
     outcome,
     procore,
+    existing,
   })
 }
 

@@ -22,6 +22,7 @@ const RejectionSchema = Type.Object({
   kind: Type.Literal('refusal'),
   status: Type.Integer(),
   body: Type.Optional(Type.Unknown()),
+  existing: Type.Optional(Type.Object({ id: Type.Integer(), is_active: Type.Boolean() })),
 })
 const CompletedSchema = Type.Object({
   state: Type.Literal('answered'),
@@ -72,7 +73,10 @@ export function deserialize (
 }
 
 function toResult (verdict: Static<typeof CompletedSchema>['verdict']): RelayedResult {
-  if (verdict.kind === 'refusal') return { kind: 'rejection', status: verdict.status, body: verdict.body }
+  if (verdict.kind === 'refusal') {
+    const { status, body, existing } = verdict
+    return { kind: 'rejection', status, body, ...(existing !== undefined && { existing }) }
+  }
   const { base64, recordId, ...success } = verdict
   return { ...success, recordId, body: Buffer.from(base64, 'base64') }
 }

@@ -43,7 +43,7 @@ export interface RequestRecord extends UpstreamRecord {
   bytesIn?: number
   code?: ProblemCode
   outcome?: ChangeOutcome
-  /** Lookups made for a create with an unknown outcome, or one that Procore rejected as a duplicate. */
+  /** Lists that were read for a create with an unknown outcome, or one that Procore rejected as a duplicate. */
   lookupCount?: number
   /** The response to an earlier request with the same idempotency key was sent again. */
   replayed?: true

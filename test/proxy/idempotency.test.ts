@@ -158,7 +158,7 @@ t.test('a rejection by Procore is replayed with its errors', async t => {
   const second = await sendJson(usersUrl, { user: jane }, withKey('a'))
   t.equal(second.headers['idempotency-replayed'], 'true')
   t.strictSame({ ...second.json, request_id: '' }, { ...first.json, request_id: '' })
-  t.equal(emulator.apiRequests.length, 1)
+  t.equal(emulator.apiRequests.filter(({ method }) => method === 'POST').length, 1)
 })
 
 t.test('a rejection of the request itself is replayed, and any other releases its key', async t => {

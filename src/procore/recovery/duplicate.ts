@@ -28,10 +28,11 @@ export function classifyDuplicate (
   return isPossible ? 'possible' : undefined
 }
 
-const takenMessage = /\b(?:taken|exists?|already|unique|duplicate)\b/i
+/** How Procore says that another record has the value. */
+export const takenMessage = /\b(?:taken|exists?|already|unique|duplicate)\b/i
 
 /** Procore names a field with or without its record: `user.origin_id`, `user[origin_id]` or `origin_id`. */
-const getLastName = (field: string) => field.split(/[.[\]]/).findLast(name => name !== '')
+export const getLastName = (field: string) => field.split(/[.[\]]/).findLast(name => name !== '')
 
 /**
  * Returns the record that an earlier request with the same idempotency key made, if it agrees with this request. If the

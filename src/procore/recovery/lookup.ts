@@ -11,6 +11,7 @@ import { expectJson, getRecordId } from '../classify.ts'
 import { normalizeEmail, normalizeText } from './normalize.ts'
 import type { UpstreamResponse } from '../exchange.ts'
 import { responseDateSeconds } from '../http-dates.ts'
+import { isLastPage } from '../page-links.ts'
 import { lookupDetails } from '../problem-details.ts'
 import type { UpstreamResult, UpstreamSuccess } from '../result.ts'
 import type { UpstreamCall, UpstreamSender } from '../send.ts'
@@ -18,8 +19,8 @@ import { monotonicNowMs } from '../../util/clock.ts'
 
 /** How to find a record. */
 export interface LookupCriteria {
-  /** Returns the lists to search, in order, as paths with one filter. A function, because lookups are rare. */
-  buildListPaths (filter: string, value: string): readonly string[]
+  /** Returns the lists to search, in order, as paths with the query. A function, because lookups are rare. */
+  buildListPaths (query: ReadonlyMap<string, unknown>): readonly string[]
   /** The field that most lookups search by. */
   matchField: string
   /** The field that Procore keeps unique within a company and filters by. If it was sent, it is searched by first. */
@@ -34,6 +35,10 @@ export interface LookupCriteria {
   fieldPaths: Readonly<Record<string, readonly string[]>>
   /** Whether the caller may see whole records. Otherwise it gets the id, the time and the fields that it sent. */
   mayShowRecord: boolean
+  /** Whether the caller may learn which record already has a value that it sent. */
+  mayShowExisting: boolean
+  /** Counts bytes of a list in memory for the caller. Throws a Problem at the limit. */
+  countListBytes (bytes: number): void
 }
 
 /** The part of the criteria that identifies the record of a create. */
@@ -59,7 +64,7 @@ export type LookupResult =
   | { kind: 'ambiguous' }
   | { kind: 'inconclusive' }
 
-type JsonObject = Record<string, unknown>
+export type JsonObject = Record<string, unknown>
 
 /** The request that needs a lookup: its signal ends the waits, and its record counts the lookups. */
 export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'callerId' | 'signal'> {
@@ -73,23 +78,30 @@ interface ListSearch {
   value: string
 }
 
+/**
+ * Returns the searches by one of the fields that identify a record.
+ * @param page which part of the lists to read
+ */
+export function searchBy (
+  field: string, value: string, criteria: LookupCriteria, page: ReadonlyMap<string, unknown> = new Map()
+): ListSearch[] {
+  const filter = field === criteria.originField ? `filters[${field}]` : 'filters[search]'
+  return criteria.buildListPaths(new Map([[filter, value], ...page])).map(path => ({ path, field, value }))
+}
+
 /** Returns the searches by the id in the system of origin, if one was sent, and then those by `matchField`. */
 export function buildSearches (criteria: LookupCriteria): ListSearch[] {
   const { matchField, values } = criteria
-  const address = normalizeText(values.get(matchField))
-  return [
-    ...buildOriginSearches(criteria),
-    ...criteria.buildListPaths('filters[search]', address).map(path => ({ path, field: matchField, value: address })),
-  ]
+  return [...buildOriginSearches(criteria), ...searchBy(matchField, normalizeText(values.get(matchField)), criteria)]
 }
 
 /** Returns the searches by the id in the system of origin. Each state key has generated another one. */
 export function buildOriginSearches (criteria: LookupCriteria): ListSearch[] {
-  const { originField: field, values, buildListPaths } = criteria
+  const { originField: field, values } = criteria
   if (field === undefined) return []
   const sentIds = [normalizeText(values.get(field))].filter(value => value !== '')
   const originIds = values.has(field) ? sentIds : criteria.generatedOriginIds
-  return originIds.flatMap(value => buildListPaths(`filters[${field}]`, value).map(path => ({ path, field, value })))
+  return originIds.flatMap(value => searchBy(field, value, criteria))
 }
 
 /** What to search for, and where. */
@@ -108,37 +120,60 @@ export interface Lookup {
 export async function lookUp (
   sender: UpstreamSender, call: LookupContext, { criteria, searches, creationWindow, maxWaitMs }: Lookup
 ): Promise<LookupResult> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<LookupResult>()
-  const timer = setTimeout(resolve, limits.lookup.timeoutMs, { kind: 'inconclusive' })
-  const deadlineMs = monotonicNowMs() + limits.lookup.timeoutMs
+  const { timeoutMs } = limits.lookup
+  const listRequest = { timeoutMs, rateLimitMaxWaitMs: maxWaitMs, purpose: 'change' } as const
   let result: LookupResult = { kind: 'notFound' }
-  for (const search of searches) {
-    const leftMs = deadlineMs - monotonicNowMs()
-    if (leftMs <= 0) break
-    const timeLimits = { rateLimitMaxWaitMs: Math.min(maxWaitMs, leftMs), timeoutMs: leftMs }
-    const searched = searchList(sender, call, search, timeLimits).then(response => {
-      return response === undefined ? inconclusive : matchRecord(response, search, criteria, creationWindow)
-    })
-    const listResult = await Promise.race([timedOut, searched])
+  for await (const { search, response } of searchLists(sender, call, searches, listRequest)) {
+    const listResult = response === undefined
+      ? inconclusive
+      : matchRecord(response, search, criteria, creationWindow)
     const isFound = listResult.kind === 'found' || listResult.kind === 'differs'
     if (isFound || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
     if (isFound) break
   }
-  clearTimeout(timer)
   return result
 }
 
 const inconclusive: LookupResult = { kind: 'inconclusive' }
 
+/** How lists are requested: for how long, and for whom. */
+interface ListRequest extends Pick<UpstreamCall, 'purpose' | 'countResponseBytes'> {
+  /** All lists together. */
+  timeoutMs: number
+  /** Longest wait for the rate limit, for each list. */
+  rateLimitMaxWaitMs: number
+}
+
+/** Requests one list after the other, until the time is over or the reader of the responses has seen enough. */
+export async function * searchLists (
+  sender: UpstreamSender, call: LookupContext, searches: readonly ListSearch[], listRequest: ListRequest
+): AsyncGenerator<{ search: ListSearch, response: UpstreamResponse | undefined }, void> {
+  const { timeoutMs, rateLimitMaxWaitMs } = listRequest
+  const { promise: timedOut, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(resolve, timeoutMs)
+  const deadlineMs = monotonicNowMs() + timeoutMs
+  try {
+    for (const search of searches) {
+      const leftMs = deadlineMs - monotonicNowMs()
+      if (leftMs <= 0) return
+      const timeLimits = { rateLimitMaxWaitMs: Math.min(rateLimitMaxWaitMs, leftMs), timeoutMs: leftMs }
+      const searched = requestList(sender, call, search.path, { ...listRequest, ...timeLimits })
+      yield { search, response: await Promise.race([timedOut, searched]) }
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /**
  * Returns undefined if there is no response: the rate limit is exhausted, there is no access token, or the host is
  * down. The caller learns only that the lookup failed.
  */
-async function searchList (
+async function requestList (
   sender: UpstreamSender,
   { companyId, callerId, record, signal }: LookupContext,
-  { path }: ListSearch,
-  timeLimits: Pick<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'>
+  path: string,
+  listRequest: ListRequest
 ): Promise<UpstreamResponse | undefined> {
   if (signal.aborted) return undefined
   record.lookupCount = (record.lookupCount ?? 0) + 1
@@ -147,11 +182,10 @@ async function searchList (
     path,
     companyId,
     callerId,
-    purpose: 'change',
     body: null,
     isIdempotent: false,
     expectation: expectJson,
-    ...timeLimits,
+    ...listRequest,
     record: childRecord(record),
     signal,
   }).catch(() => undefined)
@@ -209,16 +243,17 @@ function setValue (parent: JsonObject, [name = '', ...rest]: readonly string[], 
  * more pages, the record may be on another one.
  */
 function matchRecord (
-  { status, body, headers, receivedAtMs }: UpstreamResponse,
+  response: UpstreamResponse,
   { field, value }: ListSearch,
   criteria: LookupCriteria,
   { sentAtMs, endsAtMs }: CreationWindow
 ): LookupResult {
-  const list = status === 200 && body !== undefined ? parseList(body) : undefined
+  const list = parseList(response)
   if (list === undefined) return inconclusive
+  const { headers, receivedAtMs } = response
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
   const [record, ...others] = list.filter(candidate => isSameValue(candidate, field, value, criteria))
-  if (record === undefined) return { kind: Number(headers['total'] ?? 0) > list.length ? 'inconclusive' : 'notFound' }
+  if (record === undefined) return isLastPage(headers, list.length) ? { kind: 'notFound' } : inconclusive
   if (others.length > 0) return { kind: 'ambiguous' }
   const isMatch = fieldsMatch(record, criteria)
   const originId = getGeneratedOriginId(record, criteria)
@@ -255,7 +290,7 @@ function fieldsMatch (record: JsonObject, criteria: LookupCriteria): boolean {
   })
 }
 
-function isSameValue (record: JsonObject, name: string, value: unknown, criteria: LookupCriteria): boolean {
+export function isSameValue (record: JsonObject, name: string, value: unknown, criteria: LookupCriteria): boolean {
   const listedValue = getListedValue(record, name, criteria)
   return normalizeField(name, listedValue, criteria) === normalizeField(name, value, criteria)
 }
@@ -277,7 +312,9 @@ function getValue (record: JsonObject, path: readonly string[]): unknown {
   return path.reduce<unknown>((parent, name) => isJsonObject(parent) ? parent[name] : undefined, record)
 }
 
-function parseList (body: Buffer): JsonObject[] | undefined {
+/** Returns the records of a list, or undefined if the response is not a list. */
+export function parseList ({ status, body }: UpstreamResponse): JsonObject[] | undefined {
+  if (status !== 200 || body === undefined) return undefined
   const value = parseJson(body.toString('utf8'))
   return Array.isArray(value) ? value.filter(isJsonObject) : undefined
 }

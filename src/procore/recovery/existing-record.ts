@@ -1,0 +1,85 @@
+/**
+ * Finds the record because of which Procore rejected a create: one that already has a value which must be unique. Its
+ * id and state tell the caller what it can do instead. Nothing else of the record is reported.
+ */
+import { limits } from '../../config/limits.ts'
+import type { ExistingRecord } from '../../server/problem.ts'
+import { parseMessages, type ProcoreMessage } from '../error-messages.ts'
+import { isLastPage } from '../page-links.ts'
+import type { UpstreamRejection } from '../result.ts'
+import type { UpstreamSender } from '../send.ts'
+import { getLastName, takenMessage } from './duplicate.ts'
+import {
+  isSameValue, parseList, searchBy, searchLists, type JsonObject, type LookupContext, type LookupCriteria,
+} from './lookup.ts'
+import { normalizeText } from './normalize.ts'
+
+/**
+ * Returns the rejection with the existing record. It is left out if the caller may not show records, and in any doubt:
+ * a list cannot be read or has more pages, or several records have the value.
+ */
+export async function withExisting (
+  sender: UpstreamSender,
+  call: LookupContext & { lookupCriteria?: LookupCriteria | undefined },
+  rejection: UpstreamRejection
+): Promise<UpstreamRejection> {
+  const { lookupCriteria } = call
+  if (lookupCriteria?.mayShowExisting !== true || rejection.lookupFailed === true) return rejection
+  const takenFields = findTakenFields(rejection, lookupCriteria)
+  const existing = toExistingRecord(await findRecord(sender, call, lookupCriteria, takenFields))
+  return existing === undefined ? rejection : { ...rejection, existing }
+}
+
+/** Searches by the first field. If Procore names both fields, the record must have both values. */
+async function findRecord (
+  sender: UpstreamSender, call: LookupContext, criteria: LookupCriteria, takenFields: readonly string[]
+): Promise<JsonObject | undefined> {
+  const [searchField] = takenFields
+  const value = normalizeText(criteria.values.get(searchField ?? ''))
+  if (searchField === undefined || value === '') return undefined
+  const searches = searchBy(searchField, value, criteria, new Map([['per_page', limits.lookup.listItemsMax]]))
+  const lists = searchLists(sender, call, searches, {
+    timeoutMs: limits.lookup.existingTimeoutMs,
+    rateLimitMaxWaitMs: limits.lookup.existingRateLimitMaxWaitMs,
+    // The part of the rate limit that is reserved for changes is not for details of a rejection.
+    purpose: 'read',
+    countResponseBytes: criteria.countListBytes,
+  })
+  for await (const { response } of lists) {
+    const list = response === undefined ? undefined : parseList(response)
+    if (response === undefined || list === undefined || !isLastPage(response.headers, list.length)) return undefined
+    const [record, ...others] = list.filter(candidate => hasSentValue(candidate, searchField, criteria))
+    if (record === undefined) continue
+    const isMatch = others.length === 0 && takenFields.every(field => hasSentValue(record, field, criteria))
+    return isMatch ? record : undefined
+  }
+  return undefined
+}
+
+function hasSentValue (record: JsonObject, field: string, criteria: LookupCriteria): boolean {
+  return isSameValue(record, field, criteria.values.get(field), criteria)
+}
+
+function toExistingRecord (record: JsonObject | undefined): ExistingRecord | undefined {
+  const { id, is_active: isActive } = record ?? {}
+  return typeof id === 'number' && typeof isActive === 'boolean' ? { id, is_active: isActive } : undefined
+}
+
+/** Returns the sent fields whose values Procore says that another record has. A 409 may have other reasons. */
+function findTakenFields (
+  { status, body }: UpstreamRejection, { matchField, originField, emailFields, values }: LookupCriteria
+): string[] {
+  if (status !== 409 && status !== 422) return []
+  const messages = parseMessages(body).filter(({ message }) => takenMessage.test(message))
+  return [matchField, originField].filter(field => field !== undefined).filter(field => {
+    if (!values.has(field)) return false
+    const namePattern = emailFields.has(field) ? /\be-?mail/i : new RegExp(`\\b${field.replaceAll('_', '[ _-]?')}\\b`, 'i')
+    return messages.some(message => isAbout(message, field, namePattern))
+  })
+}
+
+/** A message without a field, or about the whole record, names the field in its words. */
+function isAbout ({ field = 'base', message }: ProcoreMessage, name: string, namePattern: RegExp): boolean {
+  const lastName = getLastName(field)
+  return lastName === name || (lastName === 'base' && namePattern.test(message))
+}
