@@ -8,25 +8,27 @@ export interface RawUpload {
   url: string
   /** Request headers besides those of the body. */
   headers: Record<string, string>
-  /** Size of the avatar after its first bytes, which identify it as PNG. */
+  /** Size of the avatar after its first bytes, which identify it as JPEG. */
   avatarBytes: number
 }
 
 const boundary = 'bench-9f2c41d07b'
-/** Signature, header, and the start of the longest possible chunk of data. */
-const pngHead =
-  Buffer.from('89504e470d0a1a0a0000000d4948445200000010000000100806000000000000007fffffff49444154', 'hex')
-/** Random, because the content of a real image is compressed and looks like noise. */
-const filler = randomBytes(262_144)
+/** A JPEG of 16 × 16 grey pixels up to its scan. The end of the image is left out, as decoders allow. */
+const jpegHead = Buffer.from('ffd8ffc0000b080010001001011100ffda0008010100003f00', 'hex')
+/**
+ * Random, because the content of a real image is compressed and looks like noise. In a scan, 0xff is followed by zero
+ * (ITU T.81 §F.1.2.3), and a reader that looks for the end of the scan finds one in every 256 bytes.
+ */
+const filler = Buffer.from(randomBytes(262_144).toString('latin1').replaceAll('\xff', '\xff\0'), 'latin1')
 const bodyHead = Buffer.concat([
   Buffer.from([
     buildPartHead('last_name'),
     'Doe\r\n',
     buildPartHead('email_address'),
     'jane.doe@example.com\r\n',
-    buildPartHead('avatar', '; filename="a.png"\r\nContent-Type: image/png'),
+    buildPartHead('avatar', '; filename="a.jpg"\r\nContent-Type: image/jpeg'),
   ].join('')),
-  pngHead,
+  jpegHead,
 ])
 const bodyTail = Buffer.from(`\r\n--${boundary}--\r\n`)
 

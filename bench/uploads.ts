@@ -45,10 +45,13 @@ let onBodyStart = () => {}
 if (upstream.child.stdout !== null) {
   createInterface({ input: upstream.child.stdout }).on('line', () => onBodyStart())
 }
-const service = await createServiceContestant(await startIssuer(), 'this service', {
-  env: { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128' },
-})
-const measurements = await runRounds([service, ...peers], measure)
+const issuer = await startIssuer()
+const env = { AVATAR_MAX_BYTES: '2000000000', UPSTREAM_CONNECTIONS: '128', CALLER_CONCURRENT_REQUESTS: '1000' }
+const services = [
+  await createServiceContestant(issuer, 'this service', { env }),
+  await createServiceContestant(issuer, 'this service, metadata kept', { env: { ...env, AVATAR_METADATA: 'keep' } }),
+]
+const measurements = await runRounds([...services, ...peers], measure)
 printReport()
 upstream.child.kill()
 
