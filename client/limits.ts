@@ -8,7 +8,7 @@ export const limits = Object.freeze({
   /** All pauses of one call together. A longer Retry-After is not waited for but thrown as `retryAfterMs`. */
   retryDelayTotalMaxMs: 60_000,
   /** One call with all its attempts. The service and a gateway take less time for the largest avatar. */
-  callTimeoutMs: 420_000,
+  callTimeoutMs: 660_000,
   /** The bytes of a multipart body between two progress reports. */
   uploadChunkBytes: 65_536,
   /** The largest image that `toJpeg` decodes. */

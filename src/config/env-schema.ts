@@ -50,6 +50,7 @@ export const EnvSchema = Type.Object({
   AVATAR_METADATA: stringEnum(['strip', 'keep'], { default: 'strip' }),
   FORM_BUFFER_BYTES: bytes(262_144, 1024 * mebibyte),
   UPSTREAM_TIMEOUT_MS: milliseconds(20_000),
+  UPSTREAM_FORM_TIMEOUT_MS: milliseconds(60_000),
   UPLOAD_IDLE_TIMEOUT_MS: milliseconds(15_000),
   UPSTREAM_CONNECTIONS: Type.Integer({ minimum: 1, maximum: 10_000, default: 128 }),
   UPSTREAM_CONNECTION_LIFETIME_MS: milliseconds(300_000),

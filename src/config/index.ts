@@ -222,6 +222,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       /** A connection is replaced after this time. */
       connectionLifetimeMs: env.UPSTREAM_CONNECTION_LIFETIME_MS,
       timeoutMs: env.UPSTREAM_TIMEOUT_MS,
+      /** The timeout of requests with an avatar. */
+      formTimeoutMs: env.UPSTREAM_FORM_TIMEOUT_MS,
       idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
       /** Longest wait for Procore's rate limit. */
       rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,

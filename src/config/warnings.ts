@@ -27,6 +27,9 @@ export function insecureSettings ({ auth, endpoints, usage, procore, storage, ob
   if (usage.total.uploads >= procore.connections) {
     messages.push('MAX_CONCURRENT_UPLOADS is not below UPSTREAM_CONNECTIONS: uploads can use every connection')
   }
+  if (procore.formTimeoutMs < procore.timeoutMs) {
+    messages.push('UPSTREAM_FORM_TIMEOUT_MS is below UPSTREAM_TIMEOUT_MS: a request with an avatar times out earlier')
+  }
   if (storage.redisUrl !== undefined && storage.stateKeys.length === 0) {
     messages.push('STATE_KEYS is empty: a change of the client secret makes stored idempotency keys unreadable')
   }

@@ -141,7 +141,7 @@ export class ProcoreClient {
    * @param createId id of the request among those of all replicas
    */
   async reconcile (
-    call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria'>,
+    call: LookupContext & Pick<ProcoreRequest, 'lookupCriteria' | 'hasImage'>,
     unknownProblem: Problem,
     times: RequestTimes,
     createId: string
@@ -150,16 +150,15 @@ export class ProcoreClient {
     const { lookupCriteria } = call
     if (lookupCriteria === undefined) return { kind: 'failure', error: problem }
     const { sentAtMs, answeredAtMs } = times
-    const maxAgeMs = this.#config.timeoutMs + limits.lookup.slackMs
-    const creationWindow = { sentAtMs, endsAtMs: answeredAtMs ?? sentAtMs + maxAgeMs }
+    const { timeoutMs, formTimeoutMs, rateLimitMaxWaitMs: maxWaitMs } = this.#config
+    const responseTimeoutMs = call.hasImage?.() === true ? formTimeoutMs : timeoutMs
+    const endsAtMs = answeredAtMs ?? sentAtMs + responseTimeoutMs + limits.lookup.slackMs
+    const creationWindow = { sentAtMs, endsAtMs }
     let lookupResult = await lookUp(this.#sender, call, {
-      criteria: lookupCriteria,
-      searches: buildSearches(lookupCriteria),
-      creationWindow,
-      maxWaitMs: this.#config.rateLimitMaxWaitMs,
+      criteria: lookupCriteria, searches: buildSearches(lookupCriteria), creationWindow, maxWaitMs,
     })
     const mayBeOfOther = lookupResult.kind === 'found' && !lookupResult.hasGeneratedId
-    if (mayBeOfOther && await this.#hasDuplicate(call, creationWindow, maxAgeMs, createId)) {
+    if (mayBeOfOther && await this.#hasDuplicate(call, creationWindow, createId)) {
       lookupResult = { kind: 'ambiguous' }
     }
     return interpretLookup(lookupResult, lookupCriteria, problem)
@@ -193,8 +192,11 @@ export class ProcoreClient {
 
   /** Whether another create of the same address, at this replica or another one, may have created the record. */
   async #hasDuplicate (
-    call: CreateOfAddress, { sentAtMs, endsAtMs }: CreationWindow, maxAgeMs: number, createId: string
+    call: CreateOfAddress, { sentAtMs, endsAtMs }: CreationWindow, createId: string
   ): Promise<boolean> {
+    // The other create may have had an avatar, whether this one has one or not.
+    const { timeoutMs, formTimeoutMs } = this.#config
+    const maxAgeMs = Math.max(timeoutMs, formTimeoutMs) + limits.lookup.slackMs
     if (this.#recentCreates.hasConcurrentDuplicate(call, sentAtMs, maxAgeMs)) return true
     const create = toSharedCreate(call, createId)
     return await this.#sharedCreates?.hasOther(create, sentAtMs - maxAgeMs, endsAtMs + maxClockSkewMs) ?? false

@@ -14,6 +14,8 @@ import { monotonicNowMs } from '../util/clock.ts'
 export interface ExchangeLimits {
   /** Longest time from the last byte sent until the response is complete. */
   timeoutMs: number
+  /** The same for a request with an avatar. */
+  formTimeoutMs: number
   /** Longest pause in writing a stream that has bytes to write. */
   idleTimeoutMs: number
   /** Longest time from dispatching the request until a connection takes it. */
@@ -128,7 +130,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#requestSent = true
     this.#signal.removeEventListener('abort', this.#onAbort)
     this.#onSent()
-    this.#restartTimer(this.#limits.timeoutMs)
+    this.#restartTimer(this.#responseTimeoutMs())
   }
 
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -138,7 +140,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#requestSent) return
     // This response is final. If the request became complete now, Procore could act on it and contradict the response.
     this.#request.stopBody?.()
-    this.#restartTimer(this.#limits.timeoutMs)
+    this.#restartTimer(this.#responseTimeoutMs())
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -200,6 +202,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#status !== 0) return 'receive'
     if (this.#requestSent) return 'wait'
     return this.#controller === undefined ? 'connect' : 'send'
+  }
+
+  /** Procore documents that uploads may take longer. The avatar of a stream may come late, so this is asked late. */
+  #responseTimeoutMs (): number {
+    const { timeoutMs, formTimeoutMs } = this.#limits
+    return this.#request.hasImage?.() === true ? formTimeoutMs : timeoutMs
   }
 
   #handleTimeout (): void {

@@ -21,6 +21,8 @@ export interface UpstreamRequest {
   companyId: number
   contentType?: string | undefined
   body: RequestBody
+  /** Whether the body has an avatar. Of a stream it is known when its last byte is sent. */
+  hasImage?: (() => boolean) | undefined
   /** Stops a stream, so that it never becomes complete, but does not end it: a response arrived before its end. */
   stopBody?: (() => void) | undefined
   /** Counts bytes of the response in memory; negative: they are released. Throws a Problem to end the exchange. */
@@ -29,7 +31,7 @@ export interface UpstreamRequest {
   idempotencyToken?: string
 }
 
-type HttpRequestPart = 'method' | 'path' | 'body' | 'stopBody' | 'countResponseBytes'
+type HttpRequestPart = 'method' | 'path' | 'body' | 'hasImage' | 'stopBody' | 'countResponseBytes'
 
 /** The request as undici dispatches it. */
 export interface HttpRequest extends Pick<UpstreamRequest, HttpRequestPart> {
@@ -44,11 +46,9 @@ export interface HttpRequest extends Pick<UpstreamRequest, HttpRequestPart> {
 type RequestParts = Omit<UpstreamRequest, 'companyId'> & { companyId: number | undefined }
 
 /** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
-export function buildHttpRequest (
-  { method, path, body, stopBody, countResponseBytes, companyId, contentType, idempotencyToken }: RequestParts,
-  origin: string,
-  accessToken: string
-): HttpRequest {
+export function buildHttpRequest (requestParts: RequestParts, origin: string, accessToken: string): HttpRequest {
+  const { method, path, body, hasImage, stopBody, countResponseBytes } = requestParts
+  const { companyId, contentType, idempotencyToken } = requestParts
   const headers = [
     'authorization', `Bearer ${accessToken}`,
     'accept', 'application/json',
@@ -59,7 +59,7 @@ export function buildHttpRequest (
   if (companyId !== undefined) headers.push('procore-company-id', String(companyId))
   if (contentType !== undefined) headers.push('content-type', contentType)
   if (idempotencyToken !== undefined) headers.push('idempotency-token', idempotencyToken)
-  return { origin, method, path, body, headers, stopBody, countResponseBytes, accessToken }
+  return { origin, method, path, body, headers, hasImage, stopBody, countResponseBytes, accessToken }
 }
 
 /** Whether the body is streamed rather than buffered or absent. */

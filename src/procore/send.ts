@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
+import { getConnectionWaitMs } from '../config/longest-wait.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { UpstreamRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
@@ -38,7 +39,7 @@ export interface UpstreamCall extends UpstreamRequest {
   expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
   rateLimitMaxWaitMs?: number
-  /** From the last byte sent until the response is complete, if not `UPSTREAM_TIMEOUT_MS`. */
+  /** From the last byte sent until the response is complete, if not the configured time. */
   timeoutMs?: number
   /** Durations and ids are recorded in it for the log. */
   record: UpstreamRecord
@@ -101,8 +102,9 @@ export class UpstreamSender {
     this.#log = log
     this.#limits = {
       timeoutMs: config.timeoutMs,
+      formTimeoutMs: config.formTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
-      startTimeoutMs: Math.min(limits.upstream.connectTimeoutMs * 2, config.timeoutMs),
+      startTimeoutMs: getConnectionWaitMs(config),
       responseMaxBytes: limits.upstream.responseMaxBytes,
     }
   }

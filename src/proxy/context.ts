@@ -49,6 +49,8 @@ export interface ValidatedBody {
   /** Null if the endpoint takes no body. */
   content: Buffer | Readable | null
   contentType: string | undefined
+  /** Whether the body has an avatar. Of a stream it is known at its end. */
+  hasImage (): boolean
   /** The validated values; those of a stream are complete once `validated` resolves. */
   values: FieldValues
   /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */

@@ -56,6 +56,7 @@ export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonl
       expectation,
       contentType: body.contentType,
       body: body.content,
+      hasImage: body.hasImage,
       stopBody: body.stopBody,
       // The response to a change is never refused, because it is the only report of the change.
       countResponseBytes: effect === 'safe' ? bytes => usage.add('bytes', bytes) : undefined,

@@ -5,6 +5,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Config } from '../config/index.ts'
 import type { InFlightRequests } from './in-flight.ts'
 import { limits } from '../config/limits.ts'
+import { getLongestWaitMs } from '../config/longest-wait.ts'
 import type { UnparsedRequest } from '../telemetry/request-record.ts'
 import { normalizeForwardedFor } from './forwarded-for.ts'
 import { getRequestId } from './request-id.ts'
@@ -85,7 +86,8 @@ export function createServer (
   // that has left is known by the reset with which its system answers the first bytes of the response.
   Object.assign(fastify.server, { httpAllowHalfOpen: true })
   fastify.server.maxConnections = limits.server.connectionsMax
-  fastify.server.setTimeout(socketTimeoutMs(procore))
+  // Inactivity of a socket: the caller also has some time to read the response.
+  fastify.server.setTimeout(getLongestWaitMs(procore) + limits.server.responseReadTimeoutMs)
   const drainListeners = new WeakMap<Duplex, readonly Function[]>()
   fastify.server.on('connection', socket => {
     // Each pipelined request adds listeners to the same socket.
@@ -101,15 +103,6 @@ export function createServer (
     onClientError(new Error('CONNECT'), socket)
   })
   return fastify
-}
-
-/**
- * Computes the socket inactivity timeout: all waits of one request, plus the time that the caller has to read the
- * response.
- */
-function socketTimeoutMs ({ timeoutMs, rateLimitMaxWaitMs, idleTimeoutMs }: Config['procore']): number {
-  const requestMaxMs = 2 * timeoutMs + rateLimitMaxWaitMs + idleTimeoutMs + limits.lookup.timeoutMs
-  return requestMaxMs + limits.server.responseReadTimeoutMs
 }
 
 /**

@@ -38,6 +38,7 @@ t.test('a minimal environment results in the defaults, frozen, without the secre
       loginUrl: 'https://login.procore.com',
       connections: 128,
       timeoutMs: 20_000,
+      formTimeoutMs: 60_000,
     },
     shutdown: { drainDelayMs: 0, graceMs: 25_000 },
   })
@@ -323,6 +324,12 @@ t.test('white space around a value is removed, for', async t => {
     const env = { ...minimalEnv, RATE_WAIT_MS: '100\n', RATE_LIMIT_MAX_WAIT_MS: '100' }
     t.match(loadConfig(env).obsoleteVariables, ['RATE_WAIT_MS'])
   })
+})
+
+t.test('a timeout for forms below the one for other requests is a warning', async t => {
+  const warnings = (env: Record<string, string>) => insecureSettings(loadConfig({ ...minimalEnv, ...env })).join('\n')
+  t.match(warnings({ UPSTREAM_FORM_TIMEOUT_MS: '19999' }), /^UPSTREAM_FORM_TIMEOUT_MS is below UPSTREAM_TIMEOUT_MS/m)
+  t.notMatch(warnings({ UPSTREAM_FORM_TIMEOUT_MS: '20000' }), /UPSTREAM_FORM_TIMEOUT_MS/)
 })
 
 t.test('a value of white space only is rejected, and not taken for an unset variable', async t => {

@@ -230,6 +230,7 @@ t.test('a fault of Procore', async t => {
     procoreUrl: upstreamUrl,
     env: {
       UPSTREAM_TIMEOUT_MS: '300',
+      UPSTREAM_FORM_TIMEOUT_MS: '300',
       UPLOAD_IDLE_TIMEOUT_MS: '300',
       RATE_LIMIT_MAX_WAIT_MS: '2500',
       AVATAR_MAX_BYTES: '30000000',

@@ -56,6 +56,7 @@ t.test('no log line, metric, span or status event has a value of the caller\'s o
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
       STATUS_PAGE: 'true',
       UPSTREAM_TIMEOUT_MS: '150',
+      UPSTREAM_FORM_TIMEOUT_MS: '150',
       UPLOAD_IDLE_TIMEOUT_MS: '150',
       RATE_LIMIT_MAX_WAIT_MS: '0',
     },

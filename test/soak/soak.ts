@@ -56,6 +56,7 @@ const service = await startProgram('src/main.ts', {
   PROCORE_CLIENT_SECRET: 'demo-secret',
   CALLER_AUTH: 'none',
   UPSTREAM_TIMEOUT_MS: '400',
+  UPSTREAM_FORM_TIMEOUT_MS: '400',
   UPLOAD_IDLE_TIMEOUT_MS: '400',
   MAX_CONCURRENT_UPLOADS: '12',
 })

@@ -65,6 +65,7 @@ class FormForwarder implements FormEvents {
   readonly #sending = new AbortController()
   /** The whole form, if it was buffered to its end. */
   #bufferedBytes: Buffer = noBytes
+  #hasImage = false
   #hash: Hash | undefined
   #beforeEnd: ((imageDigest: string) => Promise<void>) | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
@@ -130,6 +131,7 @@ class FormForwarder implements FormEvents {
   }
 
   imageStart (type: ImageType): void {
+    this.#hasImage = true
     if (this.#context.hasIdempotencyKey) this.#hash = createHash('sha256')
     this.#write(this.#encoder.imageStart(this.#context.compiled.image?.name ?? '', type))
   }
@@ -225,6 +227,7 @@ class FormForwarder implements FormEvents {
     return {
       content,
       contentType: this.#encoder.contentType,
+      hasImage: () => this.#hasImage,
       values: this.#validator.values,
       validated: this.#validated.promise,
       drain: () => this.#drain(),

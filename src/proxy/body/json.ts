@@ -150,7 +150,7 @@ function noop (): void {}
 function bufferedBody (
   content: Buffer | null, contentType: string | undefined, values: ValidatedBody['values']
 ): ValidatedBody {
-  return { content, contentType, values, validated: alreadyValid, drain: noop, stopBody: noop }
+  return { content, contentType, hasImage: () => false, values, validated: alreadyValid, drain: noop, stopBody: noop }
 }
 
 /** @throws {Problem} `validation_failed` */

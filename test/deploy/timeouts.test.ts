@@ -1,0 +1,73 @@
+// The files in deploy/, docker-compose.yml and the client wait longer than the service does with its defaults.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Type } from '@sinclair/typebox'
+import t from 'tap'
+import { parse } from 'yaml'
+import { limits as clientLimits } from '../../client/limits.ts'
+import { loadConfig } from '../../src/config/index.ts'
+import { limits } from '../../src/config/limits.ts'
+import { getLongestWaitMs } from '../../src/config/longest-wait.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
+import { root } from '../helpers/spawn-program.ts'
+
+const minimalEnv = { PROCORE_CLIENT_ID: 'id', PROCORE_CLIENT_SECRET: 'hunter2hunter2', CALLER_AUTH: 'none' }
+const config = loadConfig(minimalEnv)
+const gateway = await readFile(join(root, 'deploy/nginx.conf'), 'utf8')
+
+/** Returns the time of a directive of nginx in milliseconds. */
+function readGatewayMs (directive: string): number {
+  const seconds = new RegExp(`^\\s*${directive} (\\d+)s;`, 'm').exec(gateway)?.[1]
+  if (seconds === undefined) throw new Error(`nginx.conf has no ${directive} in seconds.`)
+  return Number(seconds) * 1000
+}
+
+t.test('the gateway waits for a response longer than the service can take for it', async t => {
+  t.ok(readGatewayMs('proxy_read_timeout') > getLongestWaitMs(config.procore))
+})
+
+t.test('the gateway waits for a pause in a body longer than the service does', async t => {
+  t.ok(readGatewayMs('proxy_send_timeout') > config.body.idleTimeoutMs)
+  t.ok(readGatewayMs('client_body_timeout') >= config.body.idleTimeoutMs)
+})
+
+t.test('the gateway closes an idle connection before the service does', async t => {
+  t.ok(readGatewayMs('keepalive_timeout') < config.keepAliveTimeoutMs)
+})
+
+t.test('the gateway accepts the largest form that the service accepts', async t => {
+  const mebibytes = Number(/client_max_body_size (\d+)m;/.exec(gateway)?.[1])
+  t.ok(mebibytes * 1_048_576 > config.body.avatarMaxBytes + limits.multipart.textMaxBytes)
+})
+
+t.test('a call of the client waits for the largest upload and the response of the gateway', async t => {
+  t.ok(clientLimits.callTimeoutMs > config.body.timeoutMs + readGatewayMs('proxy_read_timeout'))
+})
+
+t.test('Docker Compose stops a replica after it has had the time for a request with an avatar', async t => {
+  const ComposeSchema = Type.Object({
+    'x-service': Type.Object({
+      environment: Type.Record(Type.String(), Type.String()),
+      stop_grace_period: Type.String({ pattern: '^\\d+s$' }),
+    }),
+  })
+  const compose = assertSchema(ComposeSchema, parse(await readFile(join(root, 'docker-compose.yml'), 'utf8')))
+  const { environment, stop_grace_period: stopGracePeriod } = compose['x-service']
+  const { procore, shutdown } = loadConfig(environment)
+  t.ok(shutdown.graceMs > procore.formTimeoutMs)
+  const stopMs = shutdown.drainDelayMs + shutdown.graceMs + limits.server.shutdownHardLimitMs
+  t.ok(parseInt(stopGracePeriod, 10) * 1000 >= stopMs)
+})
+
+t.test('the longest wait follows', async t => {
+  for (const [name, factor] of [['UPSTREAM_FORM_TIMEOUT_MS', 2], ['RATE_LIMIT_MAX_WAIT_MS', 2]] as const) {
+    await t.test(name, async t => {
+      const waitMs = (ms: number) => getLongestWaitMs(loadConfig({ ...minimalEnv, [name]: String(ms) }).procore)
+      t.equal(waitMs(200_000) - waitMs(100_000), factor * 100_000)
+    })
+  }
+  await t.test('UPSTREAM_TIMEOUT_MS if it is the longer one', async t => {
+    const env = { ...minimalEnv, UPSTREAM_TIMEOUT_MS: '100000' }
+    t.ok(getLongestWaitMs(loadConfig(env).procore) > 400_000)
+  })
+})
