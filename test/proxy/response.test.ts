@@ -232,6 +232,13 @@ t.test('each kind of error body is mapped to errors that point at the input', as
       },
       errors: ['/user/city user[city] procore is wrong'],
     },
+    {
+      name: 'a field with a bare word',
+      status: 422,
+      body: { errors: { job_title: ['required'] } },
+      errors: ['/user/job_title user[job_title] procore required'],
+    },
+    { name: 'a list of a bare word', status: 422, body: ['required'], errors: ['  procore required'] },
     { name: 'an empty list', status: 422, body: [], errors: [] },
     { name: 'a field without messages', status: 422, body: { errors: { city: null } }, errors: [] },
     { name: 'a 403', status: 403, body: { errors: ['no'] }, errors: ['  procore no'] },
