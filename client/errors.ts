@@ -24,6 +24,11 @@ export class ProblemError extends CallError {
   readonly errors: readonly FieldError[]
   /** Procore's own response, if Procore rejected the request. */
   readonly procore: Problem['procore']
+  /**
+   * The user because of whom Procore rejected a create: the user has the same e-mail address or `origin_id`. Undefined
+   * if there is none, or if the service could not find out.
+   */
+  readonly existing: Problem['existing']
   /** The problem as received. */
   readonly problem: Problem
 
@@ -39,6 +44,7 @@ export class ProblemError extends CallError {
     this.retryAfterMs = retryAfterMs
     this.errors = problem.errors ?? []
     this.procore = problem.procore
+    this.existing = problem.existing
   }
 
   /** Returns the errors of one body field. A problem about the avatar as a whole counts as an error of `avatar`. */

@@ -116,6 +116,19 @@ t.test('a picture whose connection is lost is requested again', async t => {
   t.match(avatar, { attempts: 2, data: { size: 9, type: 'image/png' } })
 })
 
+t.test('a create that is refused as a duplicate names the existing user', async t => {
+  const { url } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const { data: { id = 0 } } = await client.createUser(101, jane)
+  for (const isActive of [true, false]) {
+    await t.test(isActive ? 'an active one' : 'an inactive one', async t => {
+      await client.updateUser(101, id, { is_active: isActive })
+      const existing = { id, is_active: isActive }
+      await t.rejects(client.createUser(101, jane), { code: 'procore_rejected', outcome: 'rejected', existing })
+    })
+  }
+})
+
 t.test('an inactive user is found in its list and reactivated', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })

@@ -16,6 +16,7 @@ import { clearDraft, saveDraft, restoreDraft, readUser } from './form-values.ts'
 import { showReceivedRequests } from './received-requests.ts'
 import { chooseScenario, scenarioReady, initScenario } from './scenario.ts'
 import { fillSelects } from './selects.ts'
+import { initExistingPerson, offerExistingPerson } from './existing-person.ts'
 import { hidePerson, initPerson, showPerson } from './person.ts'
 
 const companyId = 1234
@@ -87,6 +88,7 @@ function beginCreate (avatar: File | undefined): void {
   cancelButton.hidden = false
   scenarioSelect.disabled = true
   againButton.hidden = true
+  offerExistingPerson(undefined)
   hidePerson()
   getElement('interrupted', HTMLElement).hidden = true
   uploadProgress.hidden = avatar === undefined
@@ -117,6 +119,7 @@ function showFailure (error: unknown): void {
   if (!(error instanceof ProblemError)) return
   // No user was created, and the same key would only replay the refusal: the next attempt needs a new key.
   if (error.outcome === 'rejected') clearSubmission()
+  offerExistingPerson(error.existing)
   const fieldErrors = [...error.errors, ...(error.errors.length === 0 ? error.errorsFor('avatar') : [])]
   if (fieldErrors.length > 0) showErrorSummary(fieldErrors)
 }
@@ -176,6 +179,7 @@ function startOver (): void {
   clearDraft()
   clearSubmission()
   againButton.hidden = true
+  offerExistingPerson(undefined)
   hidePerson()
   showPreview()
   showStatus('Nothing sent yet.')
@@ -224,6 +228,7 @@ cancelButton.addEventListener('click', () => inFlightCreate?.abort())
 againButton.addEventListener('click', startOver)
 getElement('refresh', HTMLButtonElement).addEventListener('click', showReceivedRequests)
 initAvatar()
+initExistingPerson(client, companyId)
 initPerson()
 initFieldErrors()
 const liveValidator = new LiveValidator(form, validateForm)

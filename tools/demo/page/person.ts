@@ -27,6 +27,8 @@ export function hidePerson (): void {
   panel.hidden = true
 }
 
+export const focusPerson = (): void => panel.focus()
+
 /** Never rejects: an error is shown instead of the person. */
 export async function showPerson (client: Client, companyId: number, person: PersonState): Promise<void> {
   abortController.abort()
