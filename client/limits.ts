@@ -7,6 +7,8 @@ export const limits = Object.freeze({
   backoffMaxMs: 5_000,
   /** All pauses of one call together. A longer Retry-After is not waited for but thrown as `retryAfterMs`. */
   retryDelayTotalMaxMs: 60_000,
+  /** The same while a request with the same idempotency key is in flight. Procore may take a minute for an avatar. */
+  inProgressDelayTotalMaxMs: 150_000,
   /** One call with all its attempts. The service and a gateway take less time for the largest avatar. */
   callTimeoutMs: 660_000,
   /** The bytes of a multipart body between two progress reports. */

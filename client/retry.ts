@@ -68,7 +68,8 @@ export class Backoff {
     // Never shorter than the growing pause: an endless `Retry-After: 0` must end too.
     const delayMs = Math.max(retryAfterMs, this.#jitteredDelayMs())
     this.#totalDelayMs += delayMs
-    return this.#totalDelayMs > limits.retryDelayTotalMaxMs ? undefined : delayMs
+    const totalMaxMs = isInProgress ? limits.inProgressDelayTotalMaxMs : limits.retryDelayTotalMaxMs
+    return this.#totalDelayMs > totalMaxMs ? undefined : delayMs
   }
 
   /** Adds jitter, so that clients that failed together do not retry together. */

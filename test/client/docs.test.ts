@@ -165,5 +165,7 @@ t.test('the page states the limits of the client', async t => {
   t.match(page.text, `up to ${limits.attemptsMax} attempts`)
   t.match(page.text, 'take one minute at most in total')
   t.equal(limits.retryDelayTotalMaxMs, 60_000)
+  t.match(page.text, 'for two and a half minutes at most')
+  t.equal(limits.inProgressDelayTotalMaxMs, 150_000)
   t.match(page.text, `more than ${limits.imageMaxBytes / 1e6} MB`)
 })

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { limits as clientLimits } from '../../client/limits.ts'
 import { loadConfig } from '../../src/config/index.ts'
 import { limits } from '../../src/config/limits.ts'
-import { getLongestWaitMs } from '../../src/config/longest-wait.ts'
+import { getConnectionWaitMs, getLongestWaitMs } from '../../src/config/longest-wait.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
 import { root } from '../helpers/spawn-program.ts'
 
@@ -42,6 +42,16 @@ t.test('the gateway accepts the largest form that the service accepts', async t 
 
 t.test('a call of the client waits for the largest upload and the response of the gateway', async t => {
   t.ok(clientLimits.callTimeoutMs > config.body.timeoutMs + readGatewayMs('proxy_read_timeout'))
+})
+
+t.test('the client waits for a create with the same idempotency key longer than the service takes for it', async t => {
+  const { procore } = config
+  const { timeoutMs: lookupMs, existingTimeoutMs } = limits.lookup
+  const startMs = procore.rateLimitMaxWaitMs + limits.accessToken.timeoutMs + getConnectionWaitMs(procore)
+  // A create with an avatar that Procore rejects as a duplicate, after which the service looks for the other user.
+  const createMs = startMs + procore.formTimeoutMs + lookupMs + existingTimeoutMs
+  // The pause that exceeds the limit does not take place.
+  t.ok(clientLimits.inProgressDelayTotalMaxMs - clientLimits.backoffMaxMs > createMs)
 })
 
 t.test('Docker Compose stops a replica after it has had the time for a request with an avatar', async t => {
