@@ -159,6 +159,7 @@ t.test('an avatar that is not of the five types is rejected with a detail that n
     { name: 'SVG', data: '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', detail: svg },
     { name: 'SVG with a document type', data: '\n<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">', detail: svg },
     { name: 'SVG with an XML declaration', data: '\xef\xbb\xbf<?xml version="1.0"?><svg/>', detail: xml },
+    { name: 'SVG with a comment first', data: '<!-- Created with Inkscape -->\n<svg/>', detail: xml },
     { name: 'HTML', data: '<html><script>alert(1)</script>', detail: html },
     { name: 'HTML with a document type', data: '<!doctype html><img>', detail: html },
     { name: 'PDF', data: '%PDF-1.7', detail: 'The avatar is a PDF document: export the picture as JPEG or PNG.' },

@@ -42,7 +42,8 @@ const unsupportedTypes: readonly UnsupportedType[] = [
   { starts: ['%!PS'], advice: 'a PostScript document: export the picture as JPEG or PNG.' },
   { starts: ['PK\x03\x04'], advice: 'a ZIP archive or an office document: choose the picture itself.' },
   { starts: ['<svg', '<!doctype svg'], advice: 'an SVG drawing: export it as PNG.' },
-  { starts: ['<?xml'], advice: 'an XML document, such as an SVG drawing: export it as PNG.' },
+  // Drawing programs may write a comment first.
+  { starts: ['<?xml', '<!--'], advice: 'an XML document, such as an SVG drawing: export it as PNG.' },
   { starts: ['<html', '<!doctype html'], advice: 'a web page: download the picture itself.' },
 ]
 
