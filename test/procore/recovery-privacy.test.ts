@@ -65,7 +65,7 @@ const duplicateRows = [
   },
 ]
 for (const { name, scope, shown = { notes: undefined, origin_id: undefined } } of duplicateRows) {
-  t.test(`a create that Procore refuses as a double is recovered with ${name}`, async t => {
+  t.test(`a create that Procore refuses as a duplicate is recovered with ${name}`, async t => {
     const issuer = await startIssuer(t)
     const emulator = await startTestEmulator(t)
     const headers = { ...bearerHeader(await issuer.sign({ scope })), ...withKey('a') }

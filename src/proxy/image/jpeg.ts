@@ -13,15 +13,15 @@ const applicationData = new Map([
 ])
 const exifName = 'Exif\0\0'
 
-/** So many bytes of a segment decide what becomes of it. */
+/** Bytes of a segment that are read to decide whether it is kept. */
 const decisiveBytes = 18
 /** A segment takes as long as this many steps. */
 const segmentSteps = 8
 
 /**
- * Reads the segments of a JPEG (ITU T.81 §B.1.1) up to the end of the image. Kept are those that T.81 defines for
- * decoding and the application data that decoders need. Dropped are other application data, comments, reserved
- * segments, and like in decoders bytes and markers without a length between two segments.
+ * Reads the segments of a JPEG (ITU T.81 §B.1.1) up to the end of the image. It keeps the segments that T.81 defines
+ * for decoding and the application data that decoders need. It drops other application data, comments and reserved
+ * segments. Like decoders, it also drops bytes and markers without a length between two segments.
  */
 export function * parseJpeg (input: ImageInput): ImageParser {
   let hasExif = false
