@@ -124,7 +124,7 @@ export async function createServiceContestant (
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
     start: async (upstreamUrl, extraEnv = {}) => {
-      const running = await startNodeProgram('src/main.ts', {
+      const running = await startNodeProgram('src/main.js', {
         ...environmentFor(upstreamUrl),
         ...issuer.env,
         MAX_CONCURRENT_UPLOADS: '1000',

@@ -10,7 +10,7 @@ import { getCpuMicros, environmentFor, saveResults, runLoad, median, rounds, sec
 const calls = 200_000
 const concurrency = 64
 const upstream = await startProgram('bench/upstream.ts', {})
-const service = await startProgram('src/main.ts', environmentFor(upstream.url))
+const service = await startProgram('src/main.js', environmentFor(upstream.url))
 const pool = new Pool(service.url, { connections: concurrency })
 await runLoad([pool], { concurrency, seconds: Math.min(seconds, 1) })
 

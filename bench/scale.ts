@@ -39,7 +39,7 @@ redisServer?.client.disconnect()
 redisServer?.child.kill()
 
 async function measure ({ replicas, redis, hasIdempotencyKey }: Case): Promise<Measurement> {
-  const services = await Promise.all(Array.from({ length: replicas }, () => startProgram('src/main.ts', {
+  const services = await Promise.all(Array.from({ length: replicas }, () => startProgram('src/main.js', {
     ...environmentFor(upstream.url),
     ...(redis && redisServer !== undefined && { REDIS_URL: redisServer.url }),
   })))

@@ -42,7 +42,7 @@ upstream.child.kill()
 async function measureTimeToReady (env: Record<string, string> = {}): Promise<number> {
   const port = await freePort()
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [...getNodeFlags('src/main.ts'), 'src/main.ts'], {
+  const child = spawn(process.execPath, [...getNodeFlags('src/main.js'), 'src/main.js'], {
     env: { ...environmentFor(upstream.url), ...issuer.env, ...env, PORT: String(port) },
     stdio: 'ignore',
   })

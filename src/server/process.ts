@@ -1,5 +1,6 @@
 /** Starts the process: reads the environment, listens, handles signals, sets the exit status. */
 import type { AddressInfo } from 'node:net'
+import { isatty } from 'node:tty'
 import type { FastifyInstance } from 'fastify'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../app.ts'
@@ -9,6 +10,9 @@ import { limits } from '../config/limits.ts'
 import { createLogs, createDebugToggle } from '../telemetry/logger.ts'
 import { openStdout } from '../telemetry/stdout.ts'
 import { shutDown } from './shutdown.ts'
+
+/** A terminal that closes sends SIGHUP, so SIGHUP must stop a service that is started from one. */
+const hasTerminal = [0, 1, 2].some(fd => isatty(fd))
 
 /**
  * Starts the service, which runs until a signal; resolves once it listens. If the environment is not valid or the port
@@ -24,7 +28,7 @@ export async function startProcess (
   const app = await buildApp(config, logs)
   await extend?.(app.fastify, config)
 
-  closeWithGrace({
+  const { close } = closeWithGrace({
     // The steps of the shutdown have their own timeouts. After this delay, close-with-grace exits the process.
     delay: config.shutdown.drainDelayMs + config.shutdown.graceMs + limits.server.shutdownHardLimitMs,
     logger: log,
@@ -36,8 +40,13 @@ export async function startProcess (
   })
 
   process.on('SIGHUP', () => {
-    app.procore.renewCredentials()
-    app.jwks?.fetchInBackground()
+    if (!hasTerminal) {
+      app.procore.renewCredentials()
+      app.jwks?.fetchInBackground()
+    } else if (!app.inFlight.isDraining) {
+      // When a terminal closes, both the kernel and the shell may send SIGHUP. Only the first one stops the service.
+      close()
+    }
   })
   process.on('SIGUSR2', createDebugToggle(log, limits.log.debugMs))
 
@@ -45,7 +54,9 @@ export async function startProcess (
   app.jwks?.fetchInBackground()
   await app.redis?.start()
   app.procore.accessTokens.start()
-  await app.fastify.listen({ ...config.listen, listenTextResolver: () => 'bound' }).catch(exitOnListenError)
+  const { listen } = config
+  await app.fastify.listen({ ...listen, listenTextResolver: () => 'bound' })
+    .catch((error: unknown) => exitOnListenError(error, listen))
   log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
 }
 
@@ -59,9 +70,12 @@ function configOrExit (): Config {
   }
 }
 
-function exitOnListenError (error: unknown): never {
+function exitOnListenError (error: unknown, { host, port }: Config['listen']): never {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-  process.stderr.write(`HOST, PORT: cannot listen on this address (${code})\n`)
+  const reason = code === 'EADDRINUSE'
+    ? `port ${port} of ${host} is in use by another program (${code}). Stop that program, or set PORT to a free port`
+    : `cannot listen on port ${port} of ${host} (${code})`
+  process.stderr.write(`HOST, PORT: ${reason}\n`)
   process.exit(1)
 }
 

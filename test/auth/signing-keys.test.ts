@@ -74,7 +74,7 @@ t.test('a step of the wall clock does not make the keys too old', async t => {
 t.test('SIGHUP renews the keys at once', async t => {
   const issuer = await startIssuer(t)
   const emulator = await startTestEmulator(t)
-  const program = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), ...issuer.env })
+  const program = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), ...issuer.env })
   const url = await program.listening
   const jwt = await issuer.sign()
   await untilStatus(url, jwt, 200)

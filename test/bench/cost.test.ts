@@ -15,7 +15,7 @@ const countedCreates = 3000
 
 t.test('a JSON create allocates less than three times what the bare proxy allocates', async t => {
   const upstream = await startProbed(t, 'bench/upstream.ts', {})
-  const service = await startProbed(t, 'src/main.ts', environmentFor(upstream.url))
+  const service = await startProbed(t, 'src/main.js', environmentFor(upstream.url))
   const serviceBytes = await measureBytesPerCreate(service)
   const bare = await startProbed(t, 'bench/peers/bare.ts', { UPSTREAM: upstream.url })
   const bareBytes = await measureBytesPerCreate(bare)

@@ -470,7 +470,7 @@ t.test('a variable that the service does not know', async t => {
 
 t.test('the process writes each issue on its own line to stderr and exits with status 1', async t => {
   const env = { PROCORE_CLIENT_SECRET: 'hunter2', PORT: 'x', UPSTREAM_TIMEOUT_MS: '0' }
-  const program = spawnProgram(t, 'src/main.ts', env)
+  const program = spawnProgram(t, 'src/main.js', env)
   t.strictSame(await program.exit, { code: 1, signal: null })
   const variables = program.stderr().trim().split('\n').map(getVariable)
   t.strictSame(variables.sort(), ['CALLER_AUTH', 'PORT', 'PROCORE_CLIENT_ID', 'UPSTREAM_TIMEOUT_MS'])
@@ -478,18 +478,20 @@ t.test('the process writes each issue on its own line to stderr and exits with s
 })
 
 t.test('the process exits with status 1 and one line on stderr if its address is in use', async t => {
-  const first = spawnProgram(t, 'src/main.ts', { ...minimalEnv, ...unreachableProcore, PORT: '0' })
+  const first = spawnProgram(t, 'src/main.js', { ...minimalEnv, ...unreachableProcore, PORT: '0' })
   const { port } = new URL(await first.listening)
-  const second = spawnProgram(t, 'src/main.ts', { ...minimalEnv, ...unreachableProcore, PORT: port })
+  const second = spawnProgram(t, 'src/main.js', { ...minimalEnv, ...unreachableProcore, PORT: port })
   t.equal((await second.exit).code, 1)
   t.match(second.stderr(), /^HOST, PORT: [^\n]*EADDRINUSE[^\n]*\n$/)
+  t.match(second.stderr(), `port ${port} of 127.0.0.1 is in use by another program`)
+  t.match(second.stderr(), 'set PORT to a free port')
 })
 
 t.test('the process reads secrets from files, without a secret in its environment or log', async t => {
   const directory = t.testdir()
   writeFileSync(`${directory}/id`, 'client')
   writeFileSync(`${directory}/secret`, 'hunter2\n')
-  const program = spawnProgram(t, 'src/main.ts', {
+  const program = spawnProgram(t, 'src/main.js', {
     ...unreachableProcore,
     PORT: '0',
     CALLER_AUTH: 'none',

@@ -15,7 +15,7 @@ const contentSecurityPolicy = [
 
 t.test('`npm start` does not serve the demo page', async t => {
   const emulator = await startTestEmulator(t)
-  const url = await spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator)).listening
+  const url = await spawnProgram(t, 'src/main.js', serviceEnvironment(emulator)).listening
   const paths = [
     '/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/tools/demo/page/main.ts',
   ]

@@ -3,6 +3,7 @@ import { execFile, type ChildProcess } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
+import { isRunning, skip, startOnTerminal } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 t.test('the printed curl commands and addresses work', async t => {
@@ -20,6 +21,8 @@ t.test('the printed curl commands and addresses work', async t => {
   }
   const page = /Create a user in the browser: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(page ?? '')).text(), /<form id="form"/)
+  const home = await fetch(new URL('/', page), { redirect: 'manual' })
+  t.match([home.status, home.headers.get('location')], [302, '/demo'])
   t.equal(demo.stderr(), '')
   const received = /Requests received by Procore: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(received ?? '')).json(), [
@@ -37,6 +40,13 @@ t.test("an invalid setting stops the demo with the service's error message", asy
   t.match(demo.stderr(), /^PORT: /)
 })
 
+t.test('if its port is in use, the demo stops and says which setting chooses another port', async t => {
+  const { port } = new URL(await spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' }).listening)
+  const demo = spawnProgram(t, 'tools/demo/index.ts', { PORT: port })
+  t.equal((await demo.exit).code, 1)
+  t.match(demo.stderr(), new RegExp(`^HOST, PORT: port ${port} of 127\\.0\\.0\\.1 is in use [^\n]+ set PORT [^\n]+\n$`))
+})
+
 async function isListening (url: string): Promise<boolean> {
   try {
     return (await fetch(`${url}/livez`)).ok
@@ -46,6 +56,7 @@ async function isListening (url: string): Promise<boolean> {
 }
 
 const ends: Record<string, (child: ChildProcess) => void> = {
+  'is hung up': child => child.kill('SIGHUP'),
   'is killed': child => child.kill('SIGKILL'),
   'has no reader any longer': child => child.stdout?.destroy(),
 }
@@ -60,3 +71,10 @@ for (const [condition, end] of Object.entries(ends)) {
     t.notMatch(demo.stderr(), /Unhandled/)
   })
 }
+
+t.test('the demo and its service stop when their terminal closes', { skip }, async t => {
+  const demo = await startOnTerminal(t, 'tools/demo/index.ts', { PORT: '0' })
+  demo.hangUp()
+  await waitUntil(() => !isRunning(demo.pid))
+  while (await isListening(demo.url)) await fetch(`${demo.url}/nowhere`).catch(() => {})
+})

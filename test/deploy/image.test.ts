@@ -17,7 +17,7 @@ const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8')
 const stages = parseDockerfile(dockerfile)
 const stageNames = stages.map(({ name }) => name)
 
-/** @param keyword of an instruction that has an exec form: `["node", "src/main.ts"]` */
+/** @param keyword of an instruction that has an exec form: `["node", "src/main.js"]` */
 function parseCommand (stageName: string, keyword: 'CMD' | 'HEALTHCHECK'): string[] {
   const argument = getArguments(stages, stageName, keyword).at(-1) ?? ''
   const command: unknown = JSON.parse(/\[.*\]$/.exec(argument)?.[0] ?? '[]')

@@ -19,7 +19,7 @@ t.test('a rolling restart fails no create and sends none twice', { skip }, async
   const redis = await startRedis(t)
   const startReplica = async (port = '0'): Promise<Replica> => {
     const environment = { PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' }
-    const program = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), ...environment })
+    const program = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), ...environment })
     const url = await program.listening
     while ((await send(`${url}/readyz`, { method: 'GET' })).status !== 200) await sleep(20)
     return { program, host: new URL(url).host }

@@ -120,3 +120,18 @@ for (const settings of ['{', '{"rateLimit":0}', '{"colour":"red"}']) {
     t.match(program.stderr(), /^EMULATOR_SETTINGS/)
   })
 }
+
+t.test('the emulator says which setting chooses another port if its port', async t => {
+  const { port } = new URL(await spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: '0' }).listening)
+  const rows: Record<string, [port: string, message: RegExp]> = {
+    'is in use': [port, /^EMULATOR_HOST, EMULATOR_PORT: port \d+ of 127\.0\.0\.1 is in use [^\n]+ set EMULATOR_PORT [^\n]+\n$/],
+    'is not a number': ['x', /^EMULATOR_HOST, EMULATOR_PORT: cannot listen on port x of 127\.0\.0\.1 [^\n]+\n$/],
+  }
+  for (const [condition, [wrongPort, message]] of Object.entries(rows)) {
+    await t.test(condition, async t => {
+      const program = spawnProgram(t, 'tools/emulator/main.ts', { EMULATOR_PORT: wrongPort })
+      t.equal((await program.exit).code, 1)
+      t.match(program.stderr(), message)
+    })
+  }
+})

@@ -60,7 +60,7 @@ const upstream = createServer((incoming, response) => {
 }).listen(0, '127.0.0.1')
 await once(upstream, 'listening')
 const upstreamUrl = `http://127.0.0.1:${getPort(upstream)}`
-const service = await startProgram('src/main.ts', {
+const service = await startProgram('src/main.js', {
   PORT: '0',
   PROCORE_API_URL: upstreamUrl,
   PROCORE_LOGIN_URL: upstreamUrl,

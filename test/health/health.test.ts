@@ -103,7 +103,7 @@ t.test('the health check of the image exits with 0 only while the service runs',
     await once(child, 'exit')
     return child.exitCode
   }
-  const service = spawnProgram(t, 'src/main.ts', {
+  const service = spawnProgram(t, 'src/main.js', {
     HOST: '0.0.0.0',
     PORT: '0',
     CALLER_AUTH: 'none',

@@ -40,7 +40,7 @@ t.test('SIGHUP reloads the secret, and the process keeps running', async t => {
   const emulator = await startTestEmulator(t)
   const directory = t.testdir({ secret: 'demo-secret' })
   const { PROCORE_CLIENT_SECRET: _, ...env } = serviceEnvironment(emulator)
-  const program = spawnProgram(t, 'src/main.ts', { ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
+  const program = spawnProgram(t, 'src/main.js', { ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
   const url = await program.listening
   await waitUntil(() => emulator.tokenRequests.length === 1)
   writeFileSync(`${directory}/secret`, 'second-secret')
@@ -71,7 +71,7 @@ t.test('no request fails if the secret is changed under load while both secrets 
   const emulator = await startTestEmulator(t, { nextClientSecret: 'second-secret' })
   const directory = t.testdir({ secret: 'demo-secret' })
   const { PROCORE_CLIENT_SECRET: _, ...env } = serviceEnvironment(emulator)
-  const program = spawnProgram(t, 'src/main.ts', { ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
+  const program = spawnProgram(t, 'src/main.js', { ...env, PROCORE_CLIENT_SECRET_FILE: `${directory}/secret` })
   const url = await program.listening
   const load = new AbortController()
   const statuses = new Set<number>()

@@ -58,7 +58,7 @@ t.test('behind a proxy', async t => {
     })
     for (const either of [socket, upstreamSocket]) either.on('error', () => {})
   }))
-  const program = spawnProgram(t, 'src/main.ts', {
+  const program = spawnProgram(t, 'src/main.js', {
     PROCORE_API_URL: 'https://api.test',
     PROCORE_LOGIN_URL: 'https://api.test',
     PROCORE_CLIENT_ID: 'id',

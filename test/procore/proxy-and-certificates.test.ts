@@ -52,7 +52,7 @@ t.test('Procore over TLS, with and without a proxy', async t => {
   const proxyUrl = `http://user:hunter2@localhost:${await listen(t, proxy)}`
   const start = (t: Test, env: Record<string, string>) => {
     const urls = { PROCORE_API_URL: origin, PROCORE_LOGIN_URL: origin }
-    return spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), ...urls, ...env })
+    return spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), ...urls, ...env })
   }
   const createUser = async (program: Program, companyId: number) => {
     return sendJson(`${await program.listening}/companies/${companyId}/users`, { user: jane })

@@ -13,7 +13,7 @@ const memoryMaxBytes = 400_000_000
 for (const [name, attack] of Object.entries(memoryAttacks)) {
   t.test(`${name}, on ${connectionsCount} connections of one caller, leave memory for another caller`, async t => {
     const procoreUrl = `http://127.0.0.1:${await listen(t, createLargeProcore())}`
-    const service = spawnProgram(t, 'src/main.ts', {
+    const service = spawnProgram(t, 'src/main.js', {
       ...serviceEnvironment({ url: procoreUrl, settings: { clientId: 'a', clientSecret: 'b' } }),
       CALLER_RATE_PER_MINUTE: '0',
       TRUSTED_PROXIES: '127.0.0.1',

@@ -111,7 +111,7 @@ async function startForMeasuring (t: Test): Promise<(image: LargeImage, megabyte
     })
   })
   const procoreUrl = `http://127.0.0.1:${await listen(t, server)}`
-  const service = spawnProgram(t, 'src/main.ts', {
+  const service = spawnProgram(t, 'src/main.js', {
     ...serviceEnvironment({ url: procoreUrl, settings: { clientId: 'a', clientSecret: 'b' } }),
     AVATAR_MAX_BYTES: '1100000000',
   })

@@ -132,7 +132,7 @@ t.test('an uncaught error ends the process with a log line that names it and has
       const details = { headers: { authorization: "Bearer zztoken" }, body: "zzbody" }
       setTimeout(() => { Promise.reject(Object.assign(new Error("uncaught"), details)) }, 1500)`,
   })
-  const program = spawnProgram(t, 'src/main.ts', {
+  const program = spawnProgram(t, 'src/main.js', {
     ...serviceEnvironment(emulator),
     NODE_OPTIONS: `--import=${directory}/crash.mjs`,
   })

@@ -6,6 +6,7 @@ import { spawnProgram, serviceEnvironment, type Program } from '../helpers/spawn
 import { requestHead } from '../helpers/request-head.ts'
 import { multipartBody, jane, janeParts, RawConnection, send, sendJson, boundary } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
+import { isRunning, skip, startOnTerminal } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const hasLine = ({ lines }: Program, message: string) => lines.some(line => line.includes(`"msg":"${message}"`))
@@ -13,7 +14,7 @@ const hasLine = ({ lines }: Program, message: string) => lines.some(line => line
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} while only an idle keep-alive connection is open exits with status 0`, async t => {
     const emulator = await startTestEmulator(t)
-    const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+    const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
     const url = await service.listening
     t.equal((await sendJson(`${url}/companies/101/users`, { user: jane })).status, 201)
     service.child.kill(signal)
@@ -21,9 +22,24 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
+t.test('the service stops when its terminal closes, after the request in flight', { skip }, async t => {
+  const emulator = await startTestEmulator(t)
+  const service = await startOnTerminal(t, 'src/main.js', serviceEnvironment(emulator))
+  emulator.faults.add({ kind: 'delay', delayMs: 700 })
+  const pending = sendJson(`${service.url}/companies/101/users`, { user: jane })
+  await waitUntil(() => emulator.apiRequests.length === 1)
+  const isReady = async () => (await send(`${service.url}/readyz`, { method: 'GET' })).status === 200
+  service.hangUp()
+  await waitUntil(async () => !await isReady().catch(() => false))
+  // The shell of the terminal sends the signal again.
+  process.kill(service.pid, 'SIGHUP')
+  t.equal((await pending).status, 201)
+  await waitUntil(() => !isRunning(service.pid))
+})
+
 t.test('a request in flight completes, and its connection closes', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const url = await service.listening
   emulator.faults.add({ kind: 'delay', delayMs: 700 })
   const pending = sendJson(`${url}/companies/101/users`, { user: jane })
@@ -37,7 +53,7 @@ t.test('a request in flight completes, and its connection closes', async t => {
 
 t.test('an upload in flight completes', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const url = new URL(await service.listening)
   const body = multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(2_000_000) }, ...janeParts])
   const upload = new RawConnection(Number(url.port))
@@ -56,7 +72,7 @@ t.test('an upload in flight completes', async t => {
 
 t.test('with a drain delay the service is not ready but still serves; afterwards it refuses connections', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), DRAIN_DELAY_MS: '600' })
+  const service = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), DRAIN_DELAY_MS: '600' })
   const url = await service.listening
   await waitUntil(() => hasLine(service, 'access token renewed'))
   t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 200)
@@ -71,7 +87,7 @@ t.test('with a drain delay the service is not ready but still serves; afterwards
 
 t.test('when the grace period ends, pending requests are answered with stopping and the exit status is 1', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), SHUTDOWN_GRACE_MS: '300' })
+  const service = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), SHUTDOWN_GRACE_MS: '300' })
   const url = await service.listening
   emulator.faults.add({ kind: 'silence' })
   const pending = sendJson(`${url}/companies/101/users`, { user: jane })
@@ -84,7 +100,7 @@ t.test('when the grace period ends, pending requests are answered with stopping 
 
 t.test('a second signal exits at once with status 1', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const url = await service.listening
   emulator.faults.add({ kind: 'silence' })
   const pending = sendJson(`${url}/companies/101/users`, { user: jane })
@@ -99,7 +115,7 @@ t.test('a second signal exits at once with status 1', async t => {
 
 t.test('a connection without requests does not delay the shutdown', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const { port } = new URL(await service.listening)
   const idle = new RawConnection(Number(port))
   await once(idle.socket, 'connect')

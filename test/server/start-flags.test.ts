@@ -1,9 +1,11 @@
 // V8 flags are on the command line of the service. A flag that is set at run time can crash Node, and V8 prints an
 // error at each start once it has removed the flag.
 import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import packageJson from '../../package.json' with { type: 'json' }
 import { send } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
 import { getNodeFlags, root, serviceEnvironment, spawnProgram } from '../helpers/spawn-program.ts'
@@ -22,15 +24,39 @@ const reportFlags = `data:text/javascript,${encodeURIComponent(`
 t.test('a start sets no V8 flag at run time and prints nothing on stderr', async t => {
   const emulator = await startTestEmulator(t)
   const commandLine = [process.execPath, '--import', reportFlags]
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator), root, commandLine)
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator), root, commandLine)
   await service.listening
   service.child.kill('SIGTERM')
   t.equal((await service.exit).code, 0)
   t.equal(service.stderr(), '')
 })
 
+/** A module that makes Node report another version. */
+const reportOldNode = `data:text/javascript,${encodeURIComponent(`
+  Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })
+`)}`
+
+for (const file of ['src/main.js', 'src/server/require-node.js']) {
+  t.test(`${file} exits with one sentence if Node is too old`, async t => {
+    const program = spawnProgram(t, file, {}, root, [process.execPath, '--import', reportOldNode])
+    t.equal((await program.exit).code, 1)
+    t.match(program.stderr(), /^procore-bff needs Node 24 or later, and this is Node 20\.20\.2 [^\n]+\n$/)
+  })
+
+  t.test(`${file} loads no TypeScript before the version of Node is checked`, async t => {
+    const source = await readFile(join(root, file), 'utf8')
+    const specifiers = [...source.matchAll(/^import .*'(.+)'$/gm)].map(([, specifier]) => specifier)
+    t.strictSame(specifiers.filter(specifier => specifier?.endsWith('.ts')), [])
+    t.equal(specifiers.length, 1)
+  })
+}
+
+t.test('`npm start` checks the version of Node before it passes flags to it', async t => {
+  t.equal(packageJson.scripts.prestart, 'node src/server/require-node.js')
+})
+
 t.test('Node knows the flags of `npm start`', async t => {
-  const flags = getNodeFlags('src/main.ts')
+  const flags = getNodeFlags('src/main.js')
   t.strictSame(flags, ['--disable-sigusr1', '--no-allocation-site-pretenuring', '--expose-gc'])
   const { stderr } = await exec(process.execPath, [...flags, '--eval', ''])
   t.equal(stderr, '')
@@ -38,7 +64,7 @@ t.test('Node knows the flags of `npm start`', async t => {
 
 t.test('SIGUSR1 starts no debugger, and the service goes on', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const url = await service.listening
   service.child.kill('SIGUSR1')
   // The process handles signals in the order of their numbers, and USR2 writes a line.

@@ -1,5 +1,5 @@
 // Whatever happens to standard output, the service serves, says once that lines are lost, and exits as documented.
-import { spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { parseSamples } from '../helpers/prometheus-samples.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
 import { getNodeFlags, inheritedEnv, root, serviceEnvironment } from '../helpers/spawn-program.ts'
+import { skip } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 interface Service {
@@ -20,7 +21,7 @@ interface Service {
   exitCode: Promise<number | null>
 }
 
-const file = 'src/main.ts'
+const file = 'src/main.js'
 const node = [process.execPath, ...getNodeFlags(file), file]
 
 /** Starts the service, whose log is not read, and waits until it is ready. */
@@ -117,10 +118,6 @@ t.test('with a stalled reader of both stdout and stderr, SIGTERM exits with stat
   service.child.kill('SIGTERM')
   t.equal(await service.exitCode, 0)
 })
-
-/** `script` of util-linux runs a command on a new terminal. */
-const hasScript = spawnSync('script', ['--version']).status === 0
-const skip = !hasScript && process.env['CI'] !== 'true' && 'script (util-linux) is not installed'
 
 t.test('with a stalled terminal as stdout and stderr, SIGTERM exits with status 0', { skip }, async t => {
   const directory = t.testdir()

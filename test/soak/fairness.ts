@@ -40,7 +40,7 @@ export async function checkFairness (attackConnections: number): Promise<string[
 
 /** Starts a service that identifies callers by their address. */
 function startService (procoreUrl: string) {
-  return startProgram('src/main.ts', {
+  return startProgram('src/main.js', {
     PORT: '0',
     PROCORE_API_URL: procoreUrl,
     PROCORE_LOGIN_URL: procoreUrl,

@@ -48,7 +48,7 @@ const faults: readonly [InjectedFault, ...InjectedFault[]] = [
 const emulator = await startProgram('tools/emulator/main.ts', {
   EMULATOR_PORT: '0', EMULATOR_SETTINGS: '{"expiresInSeconds":20}',
 })
-const service = await startProgram('src/main.ts', {
+const service = await startProgram('src/main.js', {
   PORT: '0',
   PROCORE_API_URL: emulator.url,
   PROCORE_LOGIN_URL: emulator.url,

@@ -377,7 +377,7 @@ t.test('a replica whose grace period ends first records an unknown outcome', { s
 
 t.test('the key of a killed replica is running for the others, and unknown after its lease', { skip }, async t => {
   const { redis, emulator, second } = await startReplicas(t, 2)
-  const killed = spawnProgram(t, 'src/main.ts', { ...serviceEnvironment(emulator), REDIS_URL: redis.url })
+  const killed = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), REDIS_URL: redis.url })
   const url = await killed.listening
   emulator.faults.add({ kind: 'silence' })
   const lost = sendJson(`${url}/companies/101/users`, user(1), withKey('a')).catch(() => undefined)

@@ -190,7 +190,7 @@ t.test('the debug toggle sets the log level to debug for a while, and again on a
 
 t.test('after SIGUSR2 a process logs the exchange with Procore of the next request', async t => {
   const emulator = await startTestEmulator(t)
-  const program = spawnProgram(t, 'src/main.ts', serviceEnvironment(emulator))
+  const program = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator))
   const users = `${await program.listening}/companies/101/users`
   t.equal((await sendJson(users, { user: jane })).status, 201)
   program.child.kill('SIGUSR2')

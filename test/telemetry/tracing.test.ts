@@ -225,7 +225,7 @@ t.test('a receiver that never responds does not delay shutdown', async t => {
     socket.on('error', () => {})
   }))
   const emulator = await startTestEmulator(t)
-  const program = spawnProgram(t, 'src/main.ts', {
+  const program = spawnProgram(t, 'src/main.js', {
     ...serviceEnvironment(emulator),
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
   })
@@ -244,7 +244,7 @@ t.test('without tracing OpenTelemetry is not loaded, and the log still has the t
     'log-modules.mjs': `import { registerHooks } from 'node:module'
     registerHooks({ load (url, context, next) { process.stderr.write(url + '\\n'); return next(url, context) } })`
   })
-  const program = spawnProgram(t, 'src/main.ts', {
+  const program = spawnProgram(t, 'src/main.js', {
     ...serviceEnvironment(emulator),
     NODE_OPTIONS: `--import=${directory}/log-modules.mjs`,
   })

@@ -40,7 +40,8 @@ service.once('exit', code => {
   process.exitCode = code ?? 1
   emulator.close()
 })
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => service.kill(signal))
+// A terminal that closes sends SIGHUP.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => service.kill('SIGTERM'))
 
 function parseListeningUrl (line: string): string | undefined {
   try {

@@ -24,6 +24,7 @@ export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): 
         return reply.header('cache-control', 'no-store').type(type).send(content)
       })
     }
+    scope.get('/', hidden, async (_request, reply) => reply.redirect('/demo'))
     scope.get('/demo/received', hidden, async (_request, reply) => {
       return reply.header('cache-control', 'no-store').send(await emulatorClient.listReceivedRequests())
     })
