@@ -79,6 +79,18 @@ t.test('an inactive person because of whom a create is refused can be opened and
   t.strictSame(errors.filter(message => !message.includes('422')), [])
 })
 
+t.test('a person who was reactivated meanwhile, or by a lost response, is reported as active', { skip }, async t => {
+  const { page, emulator } = await openDemo(t)
+  await page.getByLabel('Active', { exact: true }).uncheck()
+  await create(page)
+  await page.getByRole('button', { name: 'Another user' }).click()
+  await refuse(page)
+  for (const { values } of emulator.api.directory.users.values()) values['is_active'] = true
+  await reactivateButton(page).click()
+  await waitForOutcome(page, 'reactivated')
+  await person(page).getByText(/^Id \d+, active$/).waitFor()
+})
+
 t.test('a reactivation that fails is reported, and can be tried again', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
   await page.getByLabel('Active', { exact: true }).uncheck()

@@ -1,5 +1,5 @@
 /** Offers to open or reactivate the person because of whom Procore rejected a create. */
-import { isFailure, type Client } from '../../../client/client.ts'
+import { isFailure, ProblemError, type Client, type User } from '../../../client/client.ts'
 import { getElement } from './dom.ts'
 import { showOutcome } from './outcome.ts'
 import { focusPerson, showPerson, type PersonState } from './person.ts'
@@ -38,8 +38,8 @@ export function offerExistingPerson (person: PersonState | undefined): void {
 /** Shows the outcome, and returns whether the person is active. */
 async function reactivate (client: Client, companyId: number, id: number): Promise<boolean> {
   try {
-    const { data } = await client.reactivateUser(companyId, id)
-    const detail = `${data.name ?? 'The person'} is active again.`
+    const { name } = await reactivateOrShow(client, companyId, id)
+    const detail = `${name ?? 'The person'} is active again.`
     showOutcome({ badge: 'reactivated', tone: 'good', title: 'Reactivated.', detail })
     return true
   } catch (error) {
@@ -48,5 +48,20 @@ async function reactivate (client: Client, companyId: number, id: number): Promi
       : ['Not reactivated.', 'failed']
     showOutcome({ badge, tone: 'bad', title, detail: error instanceof Error ? error.message : String(error) })
     return false
+  }
+}
+
+/**
+ * Reactivates the person. Procore rejects that with 404 if the person is active already, for example because an earlier
+ * attempt was carried out but its response was lost.
+ */
+async function reactivateOrShow (client: Client, companyId: number, id: number): Promise<User> {
+  try {
+    return (await client.reactivateUser(companyId, id)).data
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.procore?.status !== 404) throw error
+    const { data } = await client.showUser(companyId, id)
+    if (data.is_active !== true) throw error
+    return data
   }
 }
