@@ -4,7 +4,7 @@ import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'client/openapi.ts'] }),
+  ...neostandard({ ts: true, ignores: ['node_modules/**', '.tap/**', 'client/openapi.ts', 'client/dist/**'] }),
   {
     files: ['**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },

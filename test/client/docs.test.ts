@@ -40,7 +40,8 @@ async function writeExamples (t: Test, baseUrl: string): Promise<string> {
   const examples = new Map(page.codeBlocks('ts').map(code => [/^\/\/ (.+)\n/.exec(code)?.[1] ?? '', code]))
   for (const name of exampleNames) {
     const source = (examples.get(name) ?? '')
-      .replaceAll('\'./client/', `'${join(root, 'client')}/`)
+      .replaceAll('\'procore-bff-client\'', `'${join(root, 'client/client.ts')}'`)
+      .replaceAll('\'procore-bff-client/to-jpeg\'', `'${join(root, 'client/to-jpeg.ts')}'`)
       .replaceAll('https://bff.example.com', baseUrl)
     t.not(source, '', name)
     await writeFile(join(directory, name), source)

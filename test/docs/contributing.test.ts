@@ -24,13 +24,17 @@ t.test('the command for one test runs it', async t => {
   t.match(stdout, /^ok 1 /m)
 })
 
-t.test('the command for a release sets the version of the package', async t => {
+t.test('the command for a release sets the version of the service and of the client', async t => {
   const copy = t.testdir()
-  for (const file of ['package.json', 'package-lock.json']) await cp(join(root, file), join(copy, file))
+  const packageFiles = ['package.json', 'client/package.json']
+  for (const file of [...packageFiles, 'package-lock.json']) await cp(join(root, file), join(copy, file))
   const [version = '', openapi = ''] = release.split(' && ')
   await exec('bash', ['-c', version], { cwd: copy })
-  const written: unknown = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
-  t.equal(assertSchema(Type.Object({ version: Type.String() }), written).version, /\d+\.\d+\.\d+/.exec(version)?.[0])
+  for (const file of packageFiles) {
+    const written: unknown = JSON.parse(await readFile(join(copy, file), 'utf8'))
+    const { version: found } = assertSchema(Type.Object({ version: Type.String() }), written)
+    t.equal(found, /\d+\.\d+\.\d+/.exec(version)?.[0], file)
+  }
   t.ok(readPage('docs/adding-an-endpoint.md').codeBlocks('sh').includes(openapi), 'which commands.test.ts runs')
 })
 

@@ -4,8 +4,11 @@ import type { Test } from 'tap'
 import { clientModules } from '../../client/serve.ts'
 import { listen } from './listen.ts'
 
-export async function startPageServer (t: Test, pages: Readonly<Record<string, string>>): Promise<string> {
-  const modules = clientModules()
+export async function startPageServer (
+  t: Test,
+  pages: Readonly<Record<string, string>>,
+  modules: ReadonlyMap<string, string> = clientModules()
+): Promise<string> {
   const server = createServer(({ url = '' }, response) => {
     const source = url.startsWith('/client/') ? modules.get(url.slice('/client/'.length)) : undefined
     const content = source ?? pages[url]

@@ -14,7 +14,7 @@ import { root } from '../helpers/spawn-program.ts'
 import { describeNode, findCasts, literals, propertyNames, readSources, type Source } from './source-files.ts'
 
 const sources = readSources('src/**/*.ts')
-const programs = readSources('{client,tools,bench}/**/*.ts').filter(({ path }) => path !== 'client/openapi.ts')
+const programs = readSources('client/*.ts', '{tools,bench}/**/*.ts').filter(({ path }) => path !== 'client/openapi.ts')
 const testFiles = readSources('test/**/*.ts')
 const tests = testFiles.filter(({ path }) => path.endsWith('.test.ts') && !/^test\/(repository|docs)\//.test(path))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
