@@ -137,7 +137,7 @@ class EnvParser {
     return text
   }
 
-  /** The ids travel in JSON, in forms and in URLs, and people may search for them. */
+  /** The ids are sent in JSON, in forms and in URLs, and people may search for them. */
   #originIdPrefix (name: VariableName): string {
     const text = this.#text(name)
     if (!/^[\w.:-]{0,32}$/.test(text)) {

@@ -91,7 +91,7 @@ export interface EndpointRequest {
   checkOperation: OperationCheck
   /** Whether the caller's scopes include that of seeing the created record; false where scopes are not checked. */
   mayShowRecord: boolean
-  /** The same; true where scopes are not checked. */
+  /** Whether a rejection may name the existing record: the same scope, but true where scopes are not checked. */
   mayShowExisting: boolean
   usage: RequestUsage
   /** The ids of this request that may be in Procore, if its caller sent none: first the one that is sent. */

@@ -82,7 +82,7 @@ t.test('an invitation is sent once for each idempotency key', async t => {
   t.equal(emulator.apiRequests.filter(({ path }) => path.endsWith('/invite')).length, 2)
 })
 
-t.test('userAvatar returns the picture of a user, whoever may read it at Procore', async t => {
+t.test('userAvatar returns the picture of a user, whether or not Procore asks for the access token', async t => {
   for (const avatarAccess of ['open', 'access-token'] as const) {
     await t.test(avatarAccess, async t => {
       const { url } = await startService(t, {

@@ -10,7 +10,7 @@ const person = (page: Page) => page.getByRole('region', { name: 'Person in the d
 const openButton = (page: Page) => page.getByRole('button', { name: 'Open the existing person' })
 const reactivateButton = (page: Page) => page.getByRole('button', { name: 'Reactivate' })
 
-t.test('the person just created is shown with the picture, whoever may read it at Procore', { skip }, async t => {
+t.test('the person just created is shown with the picture, open or behind the access token', { skip }, async t => {
   for (const avatarAccess of ['open', 'access-token'] as const) {
     await t.test(avatarAccess, async t => {
       const { page, url, emulator, requestedUrls, errors } = await openDemo(t, { avatarAccess })
@@ -79,7 +79,7 @@ t.test('an inactive person because of whom a create is refused can be opened and
   t.strictSame(errors.filter(message => !message.includes('422')), [])
 })
 
-t.test('a person who was reactivated meanwhile, or by a lost response, is reported as active', { skip }, async t => {
+t.test('a person who is active already when the reactivation arrives is reported as reactivated', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
   await page.getByLabel('Active', { exact: true }).uncheck()
   await create(page)

@@ -144,7 +144,7 @@ const doubtRows = [
   { name: 'does not show the id', status: 200, list: [{ ...listed, id: null }], headers: {} },
   { name: 'has more items', status: 200, list: [listed], headers: { total: '2' } },
   { name: 'has more pages', status: 200, list: [listed], headers: { link: '<https://x.invalid/2>; rel="next"' } },
-  { name: 'is no list', status: 200, list: listed, headers: {} },
+  { name: 'is not a list', status: 200, list: listed, headers: {} },
   { name: 'is refused', status: 403, list: {}, headers: {} },
   { name: 'cannot be read', status: 500, list: {}, headers: {} },
 ]

@@ -88,7 +88,7 @@ for (const { name, prefix = 'bff:', user = {}, key, sent } of unchangedRequests)
   })
 }
 
-t.test('a repeat at a replica with ORIGIN_ID_PREFIX is replayed, as the id is no part of it', { skip }, async t => {
+t.test('a repeat at a replica with ORIGIN_ID_PREFIX is replayed: the id is not part of it', { skip }, async t => {
   const redis = await startRedis(t)
   const emulator = await startTestEmulator(t)
   const without = await startReplica(t, emulator, { prefix: '', redisUrl: redis.url })

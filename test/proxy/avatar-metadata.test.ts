@@ -104,7 +104,7 @@ const rows: Array<{ name: string, mode: Mode, prepare: typeof changeUser, pictur
 for (const { name, mode, prepare, pictures } of rows) {
   const env = { FORM_BUFFER_BYTES: bufferBytes[mode] }
 
-  t.test(`the metadata of pictures in ${name} do not travel on`, { skip }, async t => {
+  t.test(`the metadata of pictures in ${name} is not sent`, { skip }, async t => {
     const arrivals = await deliverAll(pictures, await prepare(await startService(t, { env }), mode))
     const before = await readTags(pictures.map(({ image }) => image))
     const after = await readTags(arrivals.map(({ image }) => image))
@@ -123,10 +123,10 @@ for (const { name, mode, prepare, pictures } of rows) {
     }
   })
 
-  t.test(`images without metadata in ${name} travel byte for byte`, async t => {
+  t.test(`images without metadata in ${name} are sent byte for byte`, async t => {
     const arrivals = await deliverAll(imagesWithoutMetadata, await prepare(await startService(t, { env }), 'buffered'))
     for (const [index, { name, image }] of imagesWithoutMetadata.entries()) {
-      await t.test(`${name} travels byte for byte`, async t => t.ok(arrivals[index]?.image.equals(image)))
+      await t.test(`${name} is sent byte for byte`, async t => t.ok(arrivals[index]?.image.equals(image)))
     }
   })
 }
@@ -151,7 +151,7 @@ for (const mode of ['buffered', 'streamed'] as const) {
     const env = { FORM_BUFFER_BYTES: bufferBytes[mode], AVATAR_METADATA: 'keep' }
     const arrivals = await deliverAll(picturesWithMetadata, await createUsers(await startService(t, { env }), mode))
     for (const [index, { name, image }] of picturesWithMetadata.entries()) {
-      await t.test(`${name} travels byte for byte`, async t => t.ok(arrivals[index]?.image.equals(image)))
+      await t.test(`${name} is sent byte for byte`, async t => t.ok(arrivals[index]?.image.equals(image)))
     }
   })
 }

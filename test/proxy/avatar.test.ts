@@ -59,7 +59,7 @@ t.test('by default an avatar is not fetched from the storage of the emulator, wh
   t.equal(emulator.storageRequests.length, 0)
 })
 
-t.test('a user without an avatar', async t => {
+t.test('a user without an avatar is answered with 404 and a detail that says so', async t => {
   const { usersUrl } = await startService(t)
   const created = await sendJson(usersUrl, { user: jane })
   const problem = await get(`${usersUrl}/${String(created.json['id'])}/avatar`)

@@ -106,7 +106,7 @@ const multiPicture = segment(0xe2, 'MPF\0', 'MM\0*')
 const comment = segment(0xfe, 'a comment with markers \xff\xd9 \xff\xda')
 const iptc = segment(0xed, 'Photoshop 3.0\0', '8BIM')
 
-t.test('a JPEG without metadata travels byte for byte', async t => {
+t.test('a JPEG without metadata is sent byte for byte', async t => {
   await checkRows(t, [
     untouched('a JPEG of a library', jpeg()),
     untouched('a JPEG with JFIF, a profile and a colour transform', bytes(soi, jfif, icc, adobe, image, eoi)),
@@ -222,7 +222,7 @@ const imageData = bytes(chunk('IDAT', 'first part'), chunk('IDAT', 'second part'
 const end = chunk('IEND')
 const pngOf = (...chunks: Buffer[]) => bytes(signature, header, ...chunks, end)
 
-t.test('a PNG without metadata travels byte for byte', async t => {
+t.test('a PNG without metadata is sent byte for byte', async t => {
   const rendering = [
     'PLTE', 'cHRM', 'cICP', 'gAMA', 'iCCP', 'mDCV', 'cLLI', 'sBIT', 'sRGB', 'bKGD', 'hIST', 'tRNS', 'pHYs', 'sPLT',
     'acTL', 'fcTL', 'fdAT',
@@ -302,7 +302,7 @@ const gifXmp = application(
   'XMP DataXMP', '<x:xmpmeta>GPS</x:xmpmeta>', [1], Array.from({ length: 256 }, (_, index) => 255 - index)
 )
 
-t.test('a GIF without metadata travels byte for byte', async t => {
+t.test('a GIF without metadata is sent byte for byte', async t => {
   await checkRows(t, [
     untouched('a GIF of a library', gif()),
     untouched('an animated GIF', bytes(screen, loop, control, gifFrame, control, gifFrame, trailer)),
@@ -373,7 +373,7 @@ t.test('the metadata of a GIF is left out', async t => {
   ], 'is sent without it')
 })
 
-t.test('a format whose metadata cannot be left out travels byte for byte', async t => {
+t.test('a format whose metadata cannot be left out is sent byte for byte', async t => {
   await checkRows(t, [
     untouched('a TIFF', tiff()),
     untouched('a BMP', bmp()),
