@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
-import { startDemo } from '../helpers/demo.ts'
+import { openDemo, skip, startDemo } from '../helpers/demo.ts'
 import { root, spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startTestEmulator, startService } from '../helpers/service.ts'
@@ -18,6 +18,7 @@ t.test('`npm start` does not serve the demo page', async t => {
   const url = await spawnProgram(t, 'src/main.js', serviceEnvironment(emulator)).listening
   const paths = [
     '/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/tools/demo/page/main.ts',
+    '/client.js',
   ]
   for (const path of paths) {
     await t.test(`GET ${path}`, async t => {
@@ -60,6 +61,17 @@ t.test('the files of the page have a strict Content-Security-Policy and referenc
   for (const path of ['/demo/client/client.ts', '/demo/page.css', '/demo/tools/demo/page/main.ts']) {
     t.ok(seen.has(path), path)
   }
+})
+
+t.test('a page that imports /client.js creates a user, and has the conversion of images', { skip }, async t => {
+  const { page, errors } = await openDemo(t)
+  const result = await page.evaluate(`import('/client.js').then(async ({ createClient, toJpeg }) => {
+    const user = { last_name: 'Doe', email_address: 'jane@example.com' }
+    const { status } = await createClient({ baseUrl: '' }).createUser(1234, user)
+    return { status, toJpeg: typeof toJpeg }
+  })`)
+  t.strictSame(result, { status: 201, toJpeg: 'function' })
+  t.strictSame(errors, [])
 })
 
 t.test('the form has an input for every field of a create', async t => {

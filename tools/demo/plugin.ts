@@ -35,6 +35,11 @@ export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): 
   })
 }
 
+/** The whole client under one URL, for pages without a bundler. */
+const clientEntry = `export * from './demo/client/client.ts'
+export * from './demo/client/to-jpeg.ts'
+`
+
 interface StaticFile {
   type: string
   content: string
@@ -51,5 +56,6 @@ function loadStaticFiles (): ReadonlyMap<string, StaticFile> {
     ['/demo/page.css', { type: 'text/css; charset=utf-8', content: read('page.css') }],
     ...toStaticFiles('/demo/tools/demo/page/', loadBrowserModules(pageDirectory)),
     ...toStaticFiles('/demo/client/', clientModules()),
+    ['/client.js', { type: javascriptType, content: clientEntry }],
   ])
 }
