@@ -1,23 +1,11 @@
 // Checks the accessibility of the demo page: axe, keyboard, focus and narrow screens.
-import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Page } from 'playwright-core'
+import { findViolations } from '../helpers/axe.ts'
 import { fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 
-interface AxeViolation { id: string, impact: string | null, nodes: Array<{ target: unknown }> }
-
-declare global {
-  interface Window { axe: { run (): Promise<{ violations: AxeViolation[] }> } }
-}
-
-/** Runs axe through the DevTools protocol, because the page's Content-Security-Policy allows no foreign script. */
 async function findSeriousViolations (page: Page): Promise<string[]> {
-  await page.evaluate(await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8'))
-  const { violations } = await page.evaluate(() => window.axe.run())
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id} ${JSON.stringify(nodes.map(({ target }) => target))}`)
+  return (await findViolations(page)).filter(violation => /^(serious|critical) /.test(violation))
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {

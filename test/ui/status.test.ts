@@ -1,5 +1,6 @@
 // Tests the status page and its events, over HTTP and in a browser.
 import t from 'tap'
+import { findViolations } from '../helpers/axe.ts'
 import { hasBrowser, openPage } from '../helpers/browser.ts'
 import { contentSecurityPolicy } from '../helpers/content-security-policy.ts'
 import { png } from '../helpers/images.ts'
@@ -14,6 +15,7 @@ import {
   sendMultipart
 } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
+import { fillStatus } from '../helpers/status.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 import { limits } from '../../src/config/limits.ts'
 import { shutDown } from '../../src/server/shutdown.ts'
@@ -169,6 +171,32 @@ t.test('in a browser: the page is accessible', { skip }, async t => {
     t.ok(ids.size > 0, 'ages change')
   })
 })
+
+for (const [width, colorScheme] of [[1440, 'light'], [1440, 'dark'], [390, 'light'], [390, 'dark']] as const) {
+  t.test(`in a browser: a filled page fits in ${width} pixels in ${colorScheme} mode`, { skip }, async t => {
+    const { url } = await startService(t, { env, emulator: { rateLimit: 100 } })
+    const { completeUploads } = await fillStatus(url)
+    const { page } = await openPage(t)
+    await page.setViewportSize({ width, height: 900 })
+    await page.emulateMedia({ colorScheme })
+    await page.goto(`${url}/status`)
+    await page.getByRole('rowheader', { name: 'validation_failed' }).waitFor()
+    await page.getByRole('progressbar', { name: 'received bytes of request' }).nth(1).waitFor()
+
+    const overflowing = await page.locator('main, section').evaluateAll(elements => {
+      return elements.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(element => element.getAttribute('aria-labelledby'))
+    })
+    t.strictSame(overflowing, [], 'nothing has to be scrolled sideways')
+    const lineCounts = await page.locator('#problems td:last-child code').evaluateAll(elements => {
+      return elements.map(element => element.getClientRects().length)
+    })
+    t.equal(lineCounts.length, 4)
+    t.ok(lineCounts.every(count => count <= (width < 600 ? 2 : 1)), `lines of a request id: ${lineCounts.join()}`)
+    t.strictSame(await findViolations(page), [])
+    t.strictSame(await completeUploads(), [201, 201])
+  })
+}
 
 t.test('the number of event streams is limited, and they do not delay the shutdown', async t => {
   const service = await startService(t, { env })

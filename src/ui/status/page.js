@@ -61,8 +61,13 @@ function createRow (cells) {
 /** Shows the rows in a table body, or the table's "empty" text if there are none. */
 function showRows (id, rows) {
   const body = getElement(id)
-  patchChildren(body, rows)
   const table = body.closest('table')
+  const labels = [...table.tHead.rows[0].cells].map(({ textContent }) => textContent)
+  for (const { cells } of rows) {
+    // On a narrow screen, the style sheet shows the name of the column in each cell.
+    for (const [index, cell] of [...cells].entries()) cell.dataset.label = labels[index]
+  }
+  patchChildren(body, rows)
   setHidden(table, rows.length === 0)
   const emptyText = table.parentElement.querySelector('.empty')
   if (emptyText !== null) setHidden(emptyText, rows.length > 0)
@@ -73,6 +78,12 @@ function createState (isUp) {
   state.className = isUp ? 'up' : 'down'
   state.textContent = isUp ? '● up' : '○ down'
   return state
+}
+
+function createCode (text) {
+  const code = document.createElement('code')
+  code.textContent = text
+  return code
 }
 
 function createProgress (value, max, label) {
@@ -112,11 +123,12 @@ function createUploadRow ({ requestId, companyId, bodyMode, bytes, declaredBytes
         createProgress(bytes, declaredBytes, `received bytes of request ${requestId}`),
         ` ${formatBytes(bytes)} of ${formatBytes(declaredBytes)}`,
       ]
-  return createRow([requestId, companyId, bodyMode, received, formatDuration(ageMs)])
+  return createRow([createCode(requestId), companyId, bodyMode, received, formatDuration(ageMs)])
 }
 
 function createProblemRow (nowMs, { code, count, atMs, route, requestId }) {
-  return createRow([code, count, `${formatDuration(nowMs - atMs)} ago`, route ?? 'none', requestId])
+  const lastSeen = `${formatDuration(nowMs - atMs)} ago`
+  return createRow([createCode(code), count, lastSeen, createCode(route ?? 'none'), createCode(requestId ?? 'none')])
 }
 
 function formatAccessToken ({ isValid, ageMs, renewed, failed, refused }) {
@@ -133,7 +145,7 @@ function showStatus (status) {
     ['access token', formatAccessToken(status.accessToken)],
     ['circuit breaker', dependencies.api.isUp ? 'closed: requests go to Procore' : 'open: requests fail at once'],
     ['requests in flight', status.requests],
-    ['waiting for the rate limit', status.waiting],
+    ['requests waiting for the rate limit', status.waiting],
     ['multipart bodies', `${forms.buffered} buffered, ${forms.streamed} streamed`],
     ['connections to Procore', `${connections.busy} busy, ${connections.free} free, ${connections.queued} queued`],
   ])
