@@ -95,6 +95,9 @@ const { isAcceptedImage } = require('${clientPackageJson.name}/to-jpeg')
 `
 const javascriptImports = requires.replaceAll(/const (.*) = require\((.*)\)/g, 'import $1 from $2')
 
+/** Takes the URL of the service from the page's address. */
+const inPage = (code: string) => code.replace('process.argv[2]', 'location.hash.slice(1)')
+
 async function writeProject (name: string, files: Readonly<Record<string, string>>): Promise<string> {
   const project = join(directory, name)
   await mkdir(project)
@@ -181,22 +184,58 @@ t.test('a strict TypeScript project', async t => {
 
 const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
-t.test('a page with <script type="module"> and no build step creates a user', { skip }, async t => {
-  const esm = join(installed, 'dist/esm')
-  const names = readdirSync(esm).filter(name => name.endsWith('.js'))
-  const modules = new Map(names.map(name => [name, readFileSync(join(esm, name), 'utf8')]))
-  const script = javascriptImports
-    .replace(`'${clientPackageJson.name}/to-jpeg'`, '\'/client/to-jpeg.js\'')
-    .replace(`'${clientPackageJson.name}'`, '\'/client/client.js\'') +
-    javascriptProgram.replace('process.argv[2]', 'location.hash.slice(1)')
-  const html = '<!doctype html><title>sample</title><link rel="icon" href="data:,">' +
-    `<script type="module">${script}</script>`
+/** Returns the files of a folder that end with `.js`, by name. */
+function readModules (folder: string): Array<[string, string]> {
+  const names = readdirSync(folder).filter(name => name.endsWith('.js'))
+  return names.map(name => [name, readFileSync(join(folder, name), 'utf8')])
+}
+
+/** Opens a page whose program creates a user when the button is pressed. */
+async function assertPageCreates (t: Test, html: string, modules: ReadonlyMap<string, string>): Promise<void> {
   const origin = await startPageServer(t, { '/': html }, modules)
   const { url, emulator } = await startService(t, { env: { CORS_ORIGINS: origin } })
   const { page, errors } = await openPage(t)
   const created = page.waitForEvent('console')
   await page.goto(`${origin}/#${url}`)
+  await page.click('button')
   t.equal((await created).text(), '201 Doe')
   t.match(emulator.api.directory.list(101), [{ avatar: gif() }])
   t.strictSame(errors, [])
+}
+
+t.test('a page with <script type="module"> and no build step creates a user', { skip }, async t => {
+  const modules = new Map(readModules(join(installed, 'dist/esm')))
+  const script = javascriptImports
+    .replace(`'${clientPackageJson.name}/to-jpeg'`, '\'/client/to-jpeg.js\'')
+    .replace(`'${clientPackageJson.name}'`, '\'/client/client.js\'') +
+    `document.querySelector('button').onclick = () => { ${inPage(javascriptProgram)} }`
+  const html = '<!doctype html><title>sample</title><link rel="icon" href="data:,"><button>Create</button>' +
+    `<script type="module">${script}</script>`
+  await assertPageCreates(t, html, modules)
+})
+
+t.test('a new Vite and React project builds, and its page creates a user', { skip }, async t => {
+  const project = await writeProject('vite', {
+    'package.json': '{ "private": true, "type": "module" }\n',
+    'index.html': '<!doctype html><title>sample</title><link rel="icon" href="data:,"><div id="root"></div>' +
+      '<script type="module" src="/main.tsx"></script>',
+    'vite.config.ts': `import react from '@vitejs/plugin-react'
+export default { plugins: [react()] }
+`,
+    'main.tsx': `import { createRoot } from 'react-dom/client'
+${imports}
+function start () {
+  ${inPage(program)}
+}
+createRoot(document.querySelector('#root')!).render(<button onClick={start}>Create</button>)
+`,
+  })
+  const packages = ['vite@8', '@vitejs/plugin-react@6', 'react@19', 'react-dom@19']
+  await exec('npm', ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', ...packages], {
+    cwd: project,
+  })
+  const vite = join(project, 'node_modules/vite/bin/vite.js')
+  await exec(process.execPath, [vite, 'build', '--base=/client/'], { cwd: project })
+  const assets = new Map(readModules(join(project, 'dist/assets')).map(([name, code]) => [`assets/${name}`, code]))
+  await assertPageCreates(t, readFileSync(join(project, 'dist/index.html'), 'utf8'), assets)
 })
