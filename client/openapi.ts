@@ -577,6 +577,11 @@ export interface components {
              * @enum {string}
              */
             outcome?: "not_sent" | "rejected" | "unknown";
+            /**
+             * @description What the service found when it looked for the record of a create whose outcome is `unknown`. `not_found`: no record has the values that identify it. `ambiguous`: a record has them, but may be of another request. `inconclusive`: the lookup failed. Absent if nothing was looked up.
+             * @enum {string}
+             */
+            lookup?: "not_found" | "ambiguous" | "inconclusive";
             procore?: {
                 status: number;
                 body?: unknown;
@@ -891,7 +896,7 @@ export interface components {
          */
         User: {
             /** @description The id of the user in Procore. */
-            id?: number;
+            id: number;
             name?: string | null;
             first_name?: string | null;
             last_name?: string | null;

@@ -4,7 +4,7 @@
  */
 
 export const lookupDetails = {
-  notFound: 'A lookup found no matching record in Procore.',
+  not_found: 'A lookup found no matching record in Procore.',
   ambiguous: 'A matching record exists in Procore, but it cannot be attributed to this request.',
   inconclusive: 'The lookup in Procore failed, so the outcome could not be determined.',
 } as const

@@ -68,6 +68,14 @@ const OutcomeSchema = stringEnum(['not_sent', 'rejected', 'unknown'], {
 /** Outcome of a create that failed: Procore received no complete request, rejected it, or may have executed it. */
 export type Outcome = Static<typeof OutcomeSchema>
 
+const LookupOutcomeSchema = stringEnum(['not_found', 'ambiguous', 'inconclusive'], {
+  description: 'What the service found when it looked for the record of a create whose outcome is `unknown`. ' +
+    '`not_found`: no record has the values that identify it. `ambiguous`: a record has them, but may be of another ' +
+    'request. `inconclusive`: the lookup failed. Absent if nothing was looked up.',
+})
+/** What a lookup found for a create whose outcome is unknown. */
+type LookupOutcome = Static<typeof LookupOutcomeSchema>
+
 const ExistingRecordSchema = Type.Object({
   id: Type.Integer({ description: 'The id of the record in Procore.' }),
   is_active: Type.Boolean({ description: 'Whether it is active. An inactive user can be reactivated.' }),
@@ -88,6 +96,7 @@ export const ProblemSchema = Type.Object({
   request_id: Type.String(),
   errors: Type.Optional(Type.Array(FieldErrorSchema, { maxItems: 50 })),
   outcome: Type.Optional(OutcomeSchema),
+  lookup: Type.Optional(LookupOutcomeSchema),
   procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
   existing: Type.Optional(ExistingRecordSchema),
 })
@@ -98,6 +107,7 @@ export interface ProblemExtras {
   status?: number
   errors?: readonly FieldError[]
   outcome?: Outcome
+  lookup?: LookupOutcome
   procore?: { status: number, body?: unknown }
   existing?: ExistingRecord
   /** Response headers; names in lower case. */
@@ -143,7 +153,7 @@ export const problemMediaType = 'application/problem+json; charset=utf-8'
 
 /** Serializes a problem as a response body (RFC 9457 §3.1). Members that do not apply are omitted. */
 export function problemBody (problem: Problem, requestId: string): string {
-  const { errors, outcome, procore, existing } = problem.extras
+  const { errors, outcome, lookup, procore, existing } = problem.extras
   return JSON.stringify({
     type: `urn:problem-type:procore-bff:${problem.code}`,
     title: problemTable[problem.code].title,
@@ -153,6 +163,7 @@ export function problemBody (problem: Problem, requestId: string): string {
     request_id: requestId,
     errors,
     outcome,
+    lookup,
     procore,
     existing,
   })

@@ -227,6 +227,14 @@ t.test('if the lookup of a taken generated id fails, the outcome is unknown, and
   t.equal(findCreates(emulator).length, 2)
 })
 
+t.test('a taken generated id whose user is not found is not reported as a lookup that found none', async t => {
+  const emulator = await startTestEmulator(t)
+  const { usersUrl } = await startReplica(t, emulator)
+  const body = '{"errors":{"origin_id":["has already been taken"]}}'
+  emulator.faults.add({ kind: 'status', status: 422, body, method: 'POST' })
+  t.match((await sendJson(usersUrl, { user: jane }, withKey('a'))).json, { outcome: 'unknown', lookup: 'inconclusive' })
+})
+
 t.test('if the lookup of a taken address fails, the create is rejected, and a repeat is recovered', async t => {
   const emulator = await startTestEmulator(t, { takenEmail: 409 })
   const first = await startReplica(t, emulator)

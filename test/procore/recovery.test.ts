@@ -11,9 +11,13 @@ import { waitUntil } from '../helpers/wait-until.ts'
 // The tests spend most of their time waiting for time limits that cannot be configured.
 t.jobs = 4
 
-const notFoundDetail = /found no matching record in Procore\.$/
-const ambiguousDetail = /cannot be attributed to this request\.$/
-const inconclusiveDetail = /lookup in Procore failed, so the outcome could not be determined\.$/
+const notFound = { outcome: 'unknown', lookup: 'not_found', detail: /found no matching record in Procore\.$/ }
+const ambiguous = { outcome: 'unknown', lookup: 'ambiguous', detail: /cannot be attributed to this request\.$/ }
+const inconclusive = {
+  outcome: 'unknown',
+  lookup: 'inconclusive',
+  detail: /lookup in Procore failed, so the outcome could not be determined\.$/,
+}
 
 function lookupPaths ({ apiRequests }: { apiRequests: Array<{ method: string, path: string }> }): string[] {
   return apiRequests.filter(({ method }) => method === 'GET').map(({ path }) => decodeURIComponent(path))
@@ -58,11 +62,11 @@ t.test('a record is found on Procore\'s clock', async t => {
   }
 })
 
-t.test('without a record the outcome stays unknown, and the detail names the lookup', async t => {
+t.test('without a record the outcome stays unknown, and the problem says that the lookup found none', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-before-body' })
   const { json, text } = await sendJson(usersUrl, { user: jane })
-  t.match(json, { status: 502, code: 'procore_unreachable', outcome: 'unknown', detail: notFoundDetail })
+  t.match(json, { status: 502, code: 'procore_unreachable', ...notFound })
   t.notMatch(text, /jane|sentAt/)
   t.equal(lookupPaths(emulator).length, 2)
 })
@@ -71,15 +75,15 @@ t.test('an older user, a user with another listed field, and a partial match are
   const { usersUrl, emulator } = await startService(t)
   const older = emulator.api.directory.add(101, { values: { ...jane } }, new Date(Date.now() - 10_000))
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await sendJson(usersUrl, { user: jane })).json, ambiguous)
   emulator.api.directory.users.delete(older.id)
   emulator.api.directory.add(101, { values: { ...jane, job_title: 'Another' } }, new Date(Date.now() + 1000))
   emulator.faults.add({ kind: 'reset-before-body' })
   const otherTitle = await sendJson(usersUrl, { user: { ...jane, job_title: 'Mine' } })
-  t.match(otherTitle.json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match(otherTitle.json, ambiguous)
   emulator.faults.add({ kind: 'reset-before-body' })
   const partialMatch = await sendJson(usersUrl, { user: { ...jane, email_address: 'ane.doe@example.com' } })
-  t.match(partialMatch.json, { outcome: 'unknown', detail: notFoundDetail }, 'the search also finds parts of words')
+  t.match(partialMatch.json, notFound, 'the search also finds parts of words')
 })
 
 const originFilter = 'filters[origin_id]=hr-7'
@@ -110,7 +114,7 @@ t.test('an inactive user with an origin_id is found before lists are searched by
 t.test('if no user has the origin_id, lists are searched by e-mail', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await sendJson(usersUrl, withOriginId)).json, { outcome: 'unknown', detail: notFoundDetail })
+  t.match((await sendJson(usersUrl, withOriginId)).json, notFound)
   const paths = [activeUsersPath, inactiveUsersPath]
   t.strictSame(lookupPaths(emulator), [...paths.map(path => path.replace(search, originFilter)), ...paths])
 })
@@ -134,7 +138,7 @@ for (const { name, stored, createdAfterMs } of others) {
     emulator.faults.add({ kind: 'reset-before-body' })
     emulator.api.directory.add(101, { values: { ...jane, ...stored } }, new Date(Date.now() + createdAfterMs))
     const response = await sendJson(usersUrl, withOriginId)
-    t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+    t.match(response.json, ambiguous)
   })
 }
 
@@ -163,7 +167,7 @@ t.test('a text that differs in upper and lower case is another one', async t => 
   emulator.faults.add({ kind: 'reset-before-body' })
   emulator.api.directory.add(101, { values: { ...jane, job_title: 'clerk' } }, new Date(Date.now() + 1000))
   const response = await sendJson(usersUrl, { user: { ...jane, job_title: 'Clerk' } })
-  t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match(response.json, ambiguous)
 })
 
 t.test('the record of a create of the same address in other letters is not attributed to this one', async t => {
@@ -171,7 +175,7 @@ t.test('the record of a create of the same address in other letters is not attri
   t.equal((await sendJson(usersUrl, { user: jane })).status, 201)
   emulator.faults.add({ kind: 'reset-before-body' })
   const response = await sendJson(usersUrl, { user: { ...jane, email_address: 'JANE.DOE@example.com' } })
-  t.match(response.json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match(response.json, ambiguous)
 })
 
 t.test('the record of another create with the same address is not attributed to this one', async t => {
@@ -180,12 +184,12 @@ t.test('the record of another create with the same address is not attributed to 
     return sendJson(usersUrl, { user: jane }, { 'idempotency-key': idempotencyKey })
   }
   emulator.faults.add({ kind: 'reset-before-body' })
-  t.match((await createWithKey('a')).json, { outcome: 'unknown', detail: notFoundDetail })
+  t.match((await createWithKey('a')).json, notFound)
   t.equal((await createWithKey('b')).status, 201)
-  t.match((await createWithKey('a')).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await createWithKey('a')).json, ambiguous)
   emulator.faults.add({ kind: 'status', status: 500, body: '', method: 'POST' })
   const sameSecond = await sendJson(usersUrl, { user: jane })
-  t.match(sameSecond.json, { outcome: 'unknown', detail: ambiguousDetail }, 'created in the same second')
+  t.match(sameSecond.json, ambiguous, 'created in the same second')
   t.equal(emulator.api.directory.users.size, 1)
   emulator.faults.add({ kind: 'reset-after-body' })
   const otherCompany = await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane })
@@ -204,7 +208,7 @@ t.test('of two concurrent creates with lost responses neither recovers the one r
     body: JSON.stringify({ user: jane }),
   }).catch(() => {})
   await waitUntil(() => emulator.api.directory.users.size === 1)
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await sendJson(usersUrl, { user: jane })).json, ambiguous)
   firstController.abort()
   await firstResponse
 })
@@ -224,13 +228,13 @@ t.test('a record created much later, one of two records, or one on another page 
   t.equal((await createWithKey()).json['outcome'], 'unknown')
   const lateDate = new Date(Date.now() + 20_000 + limits.lookup.slackMs + 5000)
   const late = emulator.api.directory.add(101, { values: { ...jane } }, lateDate)
-  t.match((await createWithKey()).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await createWithKey()).json, ambiguous)
   emulator.api.directory.users.delete(late.id)
   for (const notes of ['', null]) emulator.api.directory.add(101, { values: { ...jane, notes } }, new Date())
-  t.match((await createWithKey()).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await createWithKey()).json, ambiguous)
   emulator.api.directory.clear()
   emulator.faults.add({ kind: 'status', status: 200, body: '[{"id":1}]', headers: { total: '101' }, method: 'GET' })
-  t.match((await createWithKey()).json, { outcome: 'unknown', detail: inconclusiveDetail })
+  t.match((await createWithKey()).json, inconclusive)
   emulator.api.directory.add(101, { values: { ...jane } }, new Date())
   t.equal((await createWithKey()).headers['x-outcome'], 'recovered')
 })
@@ -250,7 +254,7 @@ t.test('a record created while the form was still being sent is not attributed t
   emulator.api.directory.add(101, { values: { ...jane } }, new Date())
   await new Promise(resolve => setTimeout(resolve, 3100))
   continueForm()
-  t.match((await response).json, { outcome: 'unknown', detail: ambiguousDetail })
+  t.match((await response).json, ambiguous)
 })
 
 t.test('the number of remembered creates is limited', async t => {
@@ -286,7 +290,7 @@ t.test('after a failed lookup the outcome is unknown', async t => {
       emulator.faults.add({ kind: 'reset-after-body' })
       emulator.faults.add({ ...fault, method: 'GET', rate: 1 })
       const { json } = await sendJson(usersUrl, { user: jane })
-      t.match(json, { outcome: 'unknown', detail: inconclusiveDetail })
+      t.match(json, inconclusive)
       t.equal(emulator.api.directory.users.size, 1)
     })
   }
@@ -297,7 +301,7 @@ t.test('a lookup has its own time limit', async t => {
   emulator.faults.add({ kind: 'reset-after-body' })
   emulator.faults.add({ kind: 'silence', method: 'GET', rate: 1 })
   const { json } = await sendJson(usersUrl, { user: jane })
-  t.match(json, { status: 502, outcome: 'unknown', detail: inconclusiveDetail })
+  t.match(json, { status: 502, ...inconclusive })
   t.equal(lookupPaths(emulator).length, 1, 'no list is requested after the time limit')
 })
 
@@ -306,7 +310,7 @@ t.test('a lookup respects the rate limit', async t => {
   const firstUser = { ...jane, email_address: 'first@example.com' }
   t.equal((await sendJson(usersUrl, { user: firstUser })).status, 201)
   emulator.faults.add({ kind: 'reset-after-body' })
-  t.match((await sendJson(usersUrl, { user: jane })).json, { outcome: 'unknown', detail: inconclusiveDetail })
+  t.match((await sendJson(usersUrl, { user: jane })).json, inconclusive)
   t.strictSame(lookupPaths(emulator), [])
 })
 

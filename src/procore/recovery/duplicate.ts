@@ -50,7 +50,7 @@ export function interpretDuplicate (
           outcome: 'rejected',
         }),
       }
-    case 'notFound':
+    case 'not_found':
       if (duplicate === 'possible') return rejection
       break
     case 'ambiguous':
@@ -59,5 +59,7 @@ export function interpretDuplicate (
   }
   const detail = 'Procore has a record of an earlier request with this idempotency key.'
   const problem = new Problem('procore_bad_response', detail, { outcome: 'unknown' })
-  return { kind: 'failure', error: problem.withExtras({}, lookupDetails[lookupResult.kind]) }
+  // The record exists, so `not_found` would suggest that it may be created again.
+  const lookup = lookupResult.kind === 'not_found' ? 'inconclusive' : lookupResult.kind
+  return { kind: 'failure', error: problem.withExtras({ lookup }, lookupDetails[lookupResult.kind]) }
 }

@@ -60,7 +60,7 @@ export interface CreationWindow {
 export type LookupResult =
   | { kind: 'found', record: JsonObject, hasGeneratedId: boolean }
   | { kind: 'differs' }
-  | { kind: 'notFound' }
+  | { kind: 'not_found' }
   | { kind: 'ambiguous' }
   | { kind: 'inconclusive' }
 
@@ -122,13 +122,13 @@ export async function lookUp (
 ): Promise<LookupResult> {
   const { timeoutMs } = limits.lookup
   const listRequest = { timeoutMs, rateLimitMaxWaitMs: maxWaitMs, purpose: 'change' } as const
-  let result: LookupResult = { kind: 'notFound' }
+  let result: LookupResult = { kind: 'not_found' }
   for await (const { search, response } of searchLists(sender, call, searches, listRequest)) {
     const listResult = response === undefined
       ? inconclusive
       : matchRecord(response, search, criteria, creationWindow)
     const isFound = listResult.kind === 'found' || listResult.kind === 'differs'
-    if (isFound || (listResult.kind !== 'notFound' && result.kind !== 'inconclusive')) result = listResult
+    if (isFound || (listResult.kind !== 'not_found' && result.kind !== 'inconclusive')) result = listResult
     if (isFound) break
   }
   return result
@@ -199,7 +199,7 @@ export function interpretLookup (
   if (lookupResult.kind === 'found') return toRecovered(lookupResult.record, criteria)
   // Procore may have changed a value, so the record may be of this request.
   const kind = lookupResult.kind === 'differs' ? 'ambiguous' : lookupResult.kind
-  return { kind: 'failure', error: unknownProblem.withExtras({}, lookupDetails[kind]) }
+  return { kind: 'failure', error: unknownProblem.withExtras({ lookup: kind }, lookupDetails[kind]) }
 }
 
 /** Returns the record as the response to the create that made it. */
@@ -253,7 +253,7 @@ function matchRecord (
   const { headers, receivedAtMs } = response
   const sentAtSeconds = responseDateSeconds(headers, receivedAtMs) - (receivedAtMs - sentAtMs) / 1000
   const [record, ...others] = list.filter(candidate => isSameValue(candidate, field, value, criteria))
-  if (record === undefined) return isLastPage(headers, list.length) ? { kind: 'notFound' } : inconclusive
+  if (record === undefined) return isLastPage(headers, list.length) ? { kind: 'not_found' } : inconclusive
   if (others.length > 0) return { kind: 'ambiguous' }
   const isMatch = fieldsMatch(record, criteria)
   const originId = getGeneratedOriginId(record, criteria)
