@@ -105,7 +105,7 @@ const nullableInteger = nullable(Type.Integer())
 const nullableBoolean = nullable(Type.Boolean())
 
 export const userSchema = Type.Object({
-  id: optional(Type.Integer({ description: 'The id of the user in Procore.' })),
+  id: Type.Integer({ description: 'The id of the user in Procore.' }),
   name: nullableText,
   first_name: nullableText,
   last_name: nullableText,

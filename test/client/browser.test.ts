@@ -161,7 +161,7 @@ t.test('a page of another origin can use pages, updates, invitations and ETags',
     const ids: number[] = []
     for (const name of ['a', 'b', 'c']) {
       const { data } = await client.createUser(101, { last_name: 'Doe', email_address: `${name}@example.com` })
-      ids.push(data.id ?? 0)
+      ids.push(data.id)
     }
     const sizes: number[] = []
     for await (const { data } of client.userPages(101, { per_page: 2 })) sizes.push(data.length)

@@ -64,7 +64,7 @@ t.test('a user with an avatar is sent as a form: fields arrive typed, the image 
       const fields = { last_name: 'Doe', is_employee: true, vendor_id: 161072, city: undefined }
       const user = { ...fields, email_address: `jane${index}@example.com` }
       const { data } = await client.createUser(101, user, { avatar })
-      const created = emulator.api.directory.users.get(data.id ?? 0)
+      const created = emulator.api.directory.users.get(data.id)
       t.match(created?.values, { last_name: 'Doe', is_employee: true, vendor_id: 161072 })
       t.notOk(Object.hasOwn(created?.values ?? {}, 'city'))
       t.ok(created?.avatar?.equals(image))
@@ -92,7 +92,7 @@ t.test('upload progress is reported until all bytes are sent', async t => {
     return total > image.length && loaded > (seen[index - 1]?.loaded ?? 0)
   }))
   t.equal(seen.at(-1)?.loaded, seen.at(-1)?.total)
-  t.ok(emulator.api.directory.users.get(data.id ?? 0)?.avatar?.equals(image))
+  t.ok(emulator.api.directory.users.get(data.id)?.avatar?.equals(image))
 })
 
 t.test('all invalid fields are reported together, and can be looked up by field', async t => {

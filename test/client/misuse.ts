@@ -29,12 +29,18 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.createUser(101, jane, { avater: new Blob([]) })
 
   const { data } = await client.createUser(101, jane)
-  const id: number | undefined = data.id
+  const id: number = data.id
   const city: string | null | undefined = data.city
   // @ts-expect-error nearly every field of a response may be null or absent
   const title: string = data.job_title
 
   await client.updateUser(101, 7, { city: 'Carpinteria', add_to_new_projects: true }, { avatar: new Blob([]) })
+  // null clears a field
+  await client.updateUser(101, 7, { city: null, business_phone_extension: null, vendor_id: null })
+  // @ts-expect-error a required field cannot be cleared
+  await client.updateUser(101, 7, { email_address: null })
+  // @ts-expect-error a boolean cannot be cleared
+  await client.updateUser(101, 7, { is_active: null })
   // @ts-expect-error only a create can make a bid contact
   await client.updateUser(101, 7, { bid_contact: true })
   // @ts-expect-error a misspelt field

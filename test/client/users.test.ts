@@ -16,7 +16,7 @@ const toBlob = (image: Buffer) => new Blob([new Uint8Array(image)])
 t.test('a user is found in the list, shown and updated', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   await client.createUser(101, { last_name: 'Smith', email_address: 'smith@example.com' })
   const { data, headers } = await client.listUsers(101, {
     'filters[search]': jane.email_address,
@@ -46,7 +46,7 @@ t.test('null in an update with an avatar throws, because a form cannot clear a f
 t.test('an update replaces the avatar and reports progress', async t => {
   const { url, emulator } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane, { avatar: toBlob(png(1000)) })
+  const { data: { id } } = await client.createUser(101, jane, { avatar: toBlob(png(1000)) })
   const image = jpeg(2_000_000)
   const seen: Progress[] = []
   await client.updateUser(101, id, {}, {
@@ -61,7 +61,7 @@ t.test('an update replaces the avatar and reports progress', async t => {
 t.test('an update with an invalid field or without a field that the company requires is rejected', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   await t.rejects(client.updateUser(101, id, { email_address: 'jane' }), {
     code: 'validation_failed',
     errors: [{ pointer: '/user/email_address' }],
@@ -75,7 +75,7 @@ t.test('an update with an invalid field or without a field that the company requ
 t.test('an invitation is sent once for each idempotency key', async t => {
   const { url, emulator } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   t.match(await client.inviteUser(101, id, { idempotencyKey: 'one' }), { status: 202, isReplayed: false })
   t.match(await client.inviteUser(101, id, { idempotencyKey: 'one' }), { status: 202, isReplayed: true })
   t.match(await client.inviteUser(101, id), { status: 202, isReplayed: false })
@@ -90,7 +90,7 @@ t.test('userAvatar returns the picture of a user, whether or not Procore asks fo
       })
       const client = createClient({ baseUrl: url })
       const image = png(50_000)
-      const { data: { id = 0 } } = await client.createUser(101, jane, { avatar: toBlob(image) })
+      const { data: { id } } = await client.createUser(101, jane, { avatar: toBlob(image) })
       const avatar = await client.userAvatar(101, id)
       t.match(avatar, { status: 200, data: { type: 'image/png', size: image.length }, attempts: 1 })
       t.ok(image.equals(new Uint8Array(await avatar?.data.arrayBuffer() ?? [])))
@@ -104,7 +104,7 @@ t.test('userAvatar returns the picture of a user, whether or not Procore asks fo
 t.test('userAvatar returns undefined for a user without a picture, and fails for an unknown user', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   t.equal(await client.userAvatar(101, id), undefined)
   await t.rejects(client.userAvatar(101, 1), { name: 'ProblemError', status: 404, code: 'procore_rejected' })
 })
@@ -119,7 +119,7 @@ t.test('a picture whose connection is lost is requested again', async t => {
 t.test('a create that is refused as a duplicate names the existing user', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   for (const isActive of [true, false]) {
     await t.test(isActive ? 'an active one' : 'an inactive one', async t => {
       await client.updateUser(101, id, { is_active: isActive })
@@ -132,7 +132,7 @@ t.test('a create that is refused as a duplicate names the existing user', async 
 t.test('an inactive user is found in its list and reactivated', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
-  const { data: { id = 0 } } = await client.createUser(101, jane)
+  const { data: { id } } = await client.createUser(101, jane)
   await client.updateUser(101, id, { is_active: false })
   t.match(await client.listInactiveUsers(101, { sort: 'name', per_page: 10 }), { data: [{ id, is_active: false }] })
   const ids: Array<number | undefined> = []
