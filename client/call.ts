@@ -30,11 +30,17 @@ export interface UploadOptions extends CallOptions {
   onProgress?: OnProgress | undefined
 }
 
+/**
+ * What sending a request does (RFC 9110 §9.2): `safe` changes nothing, `idempotent` has the same effect when it is sent
+ * twice, `once` must not be sent twice.
+ */
+export type Effect = 'safe' | 'idempotent' | 'once'
+
 export interface IdempotentOptions extends UploadOptions {
   /** Identifies one create in all its attempts. */
   idempotencyKey?: string | undefined
-  /** Whether sending the request twice has the effect of sending it once (RFC 9110 §9.2.2). Default: only for GET. */
-  isIdempotent?: boolean | undefined
+  /** Default: `safe` for GET, otherwise `once`. */
+  effect?: Effect | undefined
 }
 
 export interface SendOptions<T> extends IdempotentOptions {
@@ -68,7 +74,7 @@ type SendAttempt = (signal: AbortSignal) => Promise<TransportResponse>
 /** @throws {ProblemError | NetworkError} or the reason of `options.signal`, or the error that `accessToken` throws */
 export function createSend (clientOptions: ClientOptions): Send {
   return async (method, path, input, options = {}) => {
-    const mayChange = method !== 'get'
+    const effect = options.effect ?? (method === 'get' ? 'safe' : 'once')
     const sendAttempt = async (signal: AbortSignal) => {
       const url = buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {})
       const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
@@ -78,7 +84,7 @@ export function createSend (clientOptions: ClientOptions): Send {
         { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
       )
     }
-    return sendWithRetries(sendAttempt, { ...options, mayChange, isIdempotent: options.isIdempotent ?? !mayChange })
+    return sendWithRetries(sendAttempt, { ...options, effect })
   }
 }
 
@@ -118,9 +124,9 @@ const keepNumber = (_name: string, value: unknown) => Number.isNaN(value) ? 'NaN
 /** Sends until a response arrives, or until a failure that a retry cannot fix. */
 async function sendWithRetries<T> (
   sendAttempt: SendAttempt,
-  options: SendOptions<T> & { isIdempotent: boolean, mayChange: boolean }
+  options: SendOptions<T> & { effect: Effect }
 ): Promise<ApiResponse<T>> {
-  const { signal, idempotencyKey, onRetry, isIdempotent } = options
+  const { signal, idempotencyKey, onRetry, effect } = options
   const timeout = AbortSignal.timeout(limits.callTimeoutMs)
   const combinedSignal = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const backoff = new Backoff()
@@ -128,6 +134,8 @@ async function sendWithRetries<T> (
     const result = await attempt<T>(sendAttempt, combinedSignal, options)
     if (!isFailure(result)) return { ...result, attempts }
     Object.assign(result, { attempts, idempotencyKey })
+    if (effect === 'safe' && result instanceof NetworkError) result.outcome = undefined
+    const isIdempotent = effect !== 'once'
     const delayMs = shouldRetry(result, { isIdempotent, idempotencyKey }) ? backoff.nextDelayMs(result) : undefined
     if (delayMs === undefined) throw result
     onRetry?.({ failure: result, attempt: attempts + 1, delayMs, idempotencyKey })
@@ -138,10 +146,10 @@ async function sendWithRetries<T> (
 async function attempt<T> (
   sendAttempt: SendAttempt,
   combinedSignal: AbortSignal,
-  { signal, ifNoneMatch, mayChange }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'> & { mayChange: boolean }
+  { signal, ifNoneMatch, effect }: Pick<SendOptions<T>, 'signal' | 'ifNoneMatch'> & { effect: Effect }
 ): Promise<ResponseOfAttempt<T> | Failure> {
   try {
-    return toApiResponse<T>(await sendAttempt(combinedSignal), ifNoneMatch, mayChange)
+    return toApiResponse<T>(await sendAttempt(combinedSignal), ifNoneMatch, effect !== 'safe')
   } catch (error) {
     signal?.throwIfAborted()
     if (combinedSignal.aborted) return new NetworkError('timeout', { cause: error })

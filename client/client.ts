@@ -2,51 +2,35 @@
  * The client of this service for browsers and Node. It has no dependencies and no build step, and its types follow the
  * OpenAPI document. Each endpoint is one call of `send`: its method, its path, and where each argument goes.
  */
-import { createSend, type ApiResponse, type CallOptions, type ClientOptions, type UploadOptions } from './call.ts'
+import { createSend, type ApiResponse, type CallOptions, type ClientOptions } from './call.ts'
 import { ProblemError } from './errors.ts'
-import type { NewUser, Query, User, UserChanges, UserForm, UserQuery } from './operation.ts'
+import { createIdempotencyKey } from './idempotency-key.ts'
+import type { NewUser, Query, User, UserChanges, UserIdQuery, UserQuery } from './operation.ts'
+import type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
 import { paginate } from './pages.ts'
 
-export type { ApiResponse, CallOptions, ClientOptions, Send, SendOptions, UploadOptions } from './call.ts'
-export { isFailure, NetworkError, ProblemError, type Failure } from './errors.ts'
+export type { ApiResponse, CallOptions, ClientOptions, Effect, Send, SendOptions, UploadOptions } from './call.ts'
+export { isFailure, NetworkError, ProblemError } from './errors.ts'
+export type { ErrorsByField, Failure, NetworkReason } from './errors.ts'
+export { createIdempotencyKey } from './idempotency-key.ts'
+export { defaultMessages, describeFailure, type MessageKey, type Messages } from './messages.ts'
 export type {
   FieldError,
   FieldName,
+  LookupOutcome,
   NewUser,
   Outcome,
   ProblemCode,
   User,
   UserChanges,
   UserForm,
+  UserIdQuery,
   UserQuery,
 } from './operation.ts'
+export type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
 export type { Retry } from './retry.ts'
+export { Submission, type ResendOptions } from './submission.ts'
 export type { Progress } from './transport.ts'
-
-export interface UserOptions extends UploadOptions {
-  /** Whether Procore enforces the fields that the company itself requires. */
-  runConfigurableValidations?: boolean | undefined
-}
-
-export interface CreateOptions extends UserOptions {
-  /** Default: a new key for each call. Pass the same key when a form is submitted again, to create one user only. */
-  idempotencyKey?: string | undefined
-}
-
-export interface InviteOptions extends CallOptions {
-  /** Default: a new key for each call. Pass the same key when a button is pressed again, to send one e-mail only. */
-  idempotencyKey?: string | undefined
-}
-
-export interface UserFormOptions extends CallOptions {
-  /** An earlier response. If it is still valid (304), its `data` is returned and not downloaded again. */
-  ifNoneMatch?: ApiResponse<UserForm> | undefined
-}
-
-export interface UserAvatarOptions extends CallOptions {
-  /** An earlier response. If it is still valid (304), its `data` is returned and not downloaded again. */
-  ifNoneMatch?: ApiResponse<Blob> | undefined
-}
 
 type InactiveUserQuery = Query<'get', '/companies/{company_id}/users/inactive'>
 type PickListQuery<Name extends string> = Query<'get', `/companies/{company_id}/${Name}`>
@@ -64,6 +48,17 @@ export function createClient (options: ClientOptions) {
   ): Promise<ApiResponse<User[]>> {
     const response = await send('get', '/companies/{company_id}/users', { path: companyPath(companyId), query }, call)
     return { ...response, data: response.data.filter(user => typeof user !== 'number') }
+  }
+
+  /** Returns the ids of the page of the active users that `page` and `per_page` name. */
+  async function listUserIds (
+    companyId: number,
+    query: UserIdQuery = {},
+    call?: CallOptions
+  ): Promise<ApiResponse<number[]>> {
+    const input = { path: companyPath(companyId), query: { ...query, view: 'ids_only' as const } }
+    const response = await send('get', '/companies/{company_id}/users', input, call)
+    return { ...response, data: response.data.map(user => typeof user === 'number' ? user : user.id) }
   }
 
   const listInactiveUsers = (companyId: number, query: InactiveUserQuery = {}, call?: CallOptions) =>
@@ -86,7 +81,7 @@ export function createClient (options: ClientOptions) {
       const { runConfigurableValidations, ...upload } = options
       const query = toValidationQuery(runConfigurableValidations)
       const input = { path: companyPath(companyId), query, body: { user } }
-      return send('post', '/companies/{company_id}/users/validate', input, { ...upload, isIdempotent: true })
+      return send('post', '/companies/{company_id}/users/validate', input, { ...upload, effect: 'safe' })
     },
 
     /** Returns the metadata of the create-user form. */
@@ -98,6 +93,12 @@ export function createClient (options: ClientOptions) {
     /** Iterates over the pages of `listUsers`. Requests each page only when the loop reaches it. */
     userPages: (companyId: number, query: UserQuery = {}, call?: CallOptions) =>
       paginate(query.page ?? 1, page => listUsers(companyId, { ...query, page }, call)),
+
+    listUserIds,
+
+    /** Iterates over the pages of `listUserIds`. Requests each page only when the loop reaches it. */
+    userIdPages: (companyId: number, query: UserIdQuery = {}, call?: CallOptions) =>
+      paginate(query.page ?? 1, page => listUserIds(companyId, { ...query, page }, call)),
 
     showUser: (companyId: number, userId: number, call?: CallOptions) =>
       send('get', '/companies/{company_id}/users/{id}', { path: userPath(companyId, userId) }, call),
@@ -128,7 +129,7 @@ export function createClient (options: ClientOptions) {
       const { runConfigurableValidations, ...upload } = options
       const query = toValidationQuery(runConfigurableValidations)
       const input = { path: userPath(companyId, userId), query, body: { user } }
-      return send('patch', '/companies/{company_id}/users/{id}', input, { ...upload, isIdempotent: true })
+      return send('patch', '/companies/{company_id}/users/{id}', input, { ...upload, effect: 'idempotent' })
     },
 
     /** Makes Procore send the invitation, once for each key. */
@@ -147,7 +148,7 @@ export function createClient (options: ClientOptions) {
     /** Makes an inactive user active again. It is idempotent, and is therefore sent again if its response is lost. */
     reactivateUser: (companyId: number, userId: number, call?: CallOptions) => {
       const input = { path: userPath(companyId, userId) }
-      return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, isIdempotent: true })
+      return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, effect: 'idempotent' })
     },
 
     permissionTemplates: (companyId: number, query?: PickListQuery<'permission_templates'>, call?: CallOptions) =>
@@ -165,16 +166,6 @@ export function createClient (options: ClientOptions) {
     configurableFieldSets: (companyId: number, query?: PickListQuery<'configurable_field_sets'>, call?: CallOptions) =>
       send('get', '/companies/{company_id}/configurable_field_sets', { path: companyPath(companyId), query }, call),
   }
-}
-
-/**
- * Creates a new Idempotency-Key. Browsers have `crypto.randomUUID` only in secure contexts, and a page that an
- * intranet host serves over plain HTTP is not one.
- */
-export function createIdempotencyKey (): string {
-  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
-  const randomBytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(randomBytes, byte => byte.toString(16).padStart(2, '0')).join('')
 }
 
 const companyPath = (companyId: number) => ({ company_id: companyId })

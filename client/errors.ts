@@ -1,5 +1,8 @@
 /** The failures that a call throws: a problem that the service reported, or the lack of a usable response. */
-import type { FieldError, FieldName, Outcome, Problem, ProblemCode } from './operation.ts'
+import type { FieldError, FieldName, LookupOutcome, Outcome, Problem, ProblemCode } from './operation.ts'
+
+/** The errors of each field that has any. */
+export type ErrorsByField = { readonly [Field in FieldName]?: readonly FieldError[] }
 
 abstract class CallError extends Error {
   /** What became of a create. Undefined if nothing was sent to Procore at all. */
@@ -18,6 +21,8 @@ export class ProblemError extends CallError {
   readonly title: string
   readonly detail: string
   override readonly outcome: Outcome | undefined
+  /** What the service found when it looked for the user of a create whose outcome is `unknown`. */
+  readonly lookup: LookupOutcome | undefined
   readonly requestId: string
   readonly retryAfterMs: number | undefined
   /** All invalid inputs, whether the service or Procore found them. */
@@ -40,6 +45,7 @@ export class ProblemError extends CallError {
     this.title = problem.title
     this.detail = problem.detail
     this.outcome = problem.outcome
+    this.lookup = problem.lookup
     this.requestId = problem.request_id
     this.retryAfterMs = retryAfterMs
     this.errors = problem.errors ?? []
@@ -49,14 +55,36 @@ export class ProblemError extends CallError {
 
   /** Returns the errors of one body field. A problem about the avatar as a whole counts as an error of `avatar`. */
   errorsFor (field: FieldName): readonly FieldError[] {
-    const fieldErrors = this.errors.filter(({ in: part, pointer }) => {
-      return part === 'body' && pointer.split('/')[2] === field
-    })
-    const rule = field === 'avatar' ? avatarRules[this.code] : undefined
-    if (rule === undefined || fieldErrors.length > 0) return fieldErrors
-    return [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }]
+    return this.errorsByField[field] ?? []
+  }
+
+  /** The errors of the body fields, grouped by field. A problem about the avatar as a whole is one of `avatar`. */
+  get errorsByField (): ErrorsByField {
+    const groups = new Map<FieldName, readonly FieldError[]>()
+    for (const error of this.errors) {
+      const field = getFieldName(error)
+      if (field !== undefined) groups.set(field, [...groups.get(field) ?? [], error])
+    }
+    const rule = avatarRules[this.code]
+    if (rule !== undefined && !groups.has('avatar')) {
+      groups.set('avatar', [{ in: 'body', pointer: '/user/avatar', field: 'user[avatar]', rule, message: this.detail }])
+    }
+    return Object.fromEntries(groups)
+  }
+
+  /** The errors that belong to no field: those of the body as a whole, of the path and of the query. */
+  get otherErrors (): readonly FieldError[] {
+    return this.errors.filter(error => getFieldName(error) === undefined)
   }
 }
+
+function getFieldName ({ in: part, pointer }: FieldError): FieldName | undefined {
+  const [, , field] = pointer.split('/')
+  return part === 'body' && isFieldName(field) ? field : undefined
+}
+
+/** The client has no list of the fields: it trusts the service to name those of its OpenAPI document. */
+const isFieldName = (field: string | undefined): field is FieldName => field !== undefined && field !== ''
 
 const avatarRules: Partial<Record<ProblemCode, FieldError['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
 
@@ -71,8 +99,11 @@ export class NetworkError extends CallError {
   readonly reason: NetworkReason
   /** The status of a response that does not come from the service. */
   readonly status: number | undefined
-  /** The outcome of a create is not known. It is safe to send it again only with the same idempotency key. */
-  override readonly outcome = 'unknown'
+  /**
+   * The outcome of a create or change is not known. It is safe to send it again only with the same idempotency key.
+   * Undefined for a request that changes nothing.
+   */
+  override outcome: 'unknown' | undefined = 'unknown'
 
   constructor (reason: NetworkReason, { cause, status }: { cause?: unknown, status?: number } = {}) {
     super(messages[reason], { cause })

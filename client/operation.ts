@@ -59,8 +59,10 @@ export type NewUser = JsonBody<'post', '/companies/{company_id}/users'>['user']
 export type User = ResponseData<'post', '/companies/{company_id}/users'>
 export type UserChanges = JsonBody<'patch', '/companies/{company_id}/users/{id}'>['user']
 export type UserForm = ResponseData<'get', '/companies/{company_id}/users/form'>
-/** The query of `userPages` and `listUsers`. For ids alone use `send`. */
-export type UserQuery = Omit<ListUsersQuery, 'view'> & {
+/** The query of `listUserIds` and `userIdPages`. */
+export type UserIdQuery = Omit<ListUsersQuery, 'view'>
+/** The query of `listUsers` and `userPages`. */
+export type UserQuery = UserIdQuery & {
   view?: Exclude<ListUsersQuery['view'], 'ids_only'> | undefined
 }
 /** The inputs that can have field errors. */
@@ -69,4 +71,6 @@ export type FieldName = keyof NewUser | keyof UserChanges | 'avatar'
 export type Problem = components['schemas']['Problem']
 export type ProblemCode = Problem['code']
 export type Outcome = NonNullable<Problem['outcome']>
+/** What the service found when it looked for the user of a create whose outcome is `unknown`. */
+export type LookupOutcome = NonNullable<Problem['lookup']>
 export type FieldError = NonNullable<Problem['errors']>[number]

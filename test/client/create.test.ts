@@ -118,6 +118,10 @@ t.test('all invalid fields are reported together, and can be looked up by field'
     '/user/state_code dependency',
   ])
   t.match(problem.errorsFor('state_code'), [{ field: 'user[state_code]', rule: 'dependency' }])
+  t.match(problem.errorsByField, {
+    last_name: [{ rule: 'required' }], email_address: [{ rule: 'format' }], state_code: [{ rule: 'dependency' }],
+  })
+  t.strictSame([Object.keys(problem.errorsByField).length, problem.otherErrors], [3, []])
   t.strictSame(problem.errorsFor('city'), [])
   t.equal(emulator.apiRequests.length, 0)
 })
@@ -131,6 +135,16 @@ t.test('errors that Procore finds are looked up by the same fields', async t => 
   t.match(problem.errorsFor('email_address'), [{ rule: 'procore', message: 'has already been taken' }])
 })
 
+t.test('errors that belong to no field are grouped apart', async t => {
+  const { url, emulator } = await startService(t)
+  const body = '{"errors":{"base":["The company is full"],"city":["is unknown","is long"]}}'
+  emulator.faults.add({ kind: 'status', status: 422, body, method: 'POST' })
+  const problem = await catchProblem(createClient({ baseUrl: url }).createUser(101, jane))
+  t.match(problem.otherErrors, [{ message: 'The company is full' }])
+  t.match(problem.errorsByField, { city: [{ message: 'is unknown' }, { message: 'is long' }] })
+  t.strictSame(Object.keys(problem.errorsByField), ['city'])
+})
+
 t.test('a rejected avatar is an error of the field avatar', async t => {
   const { url, emulator } = await startService(t)
   const client = createClient({ baseUrl: url })
@@ -142,6 +156,7 @@ t.test('a rejected avatar is an error of the field avatar', async t => {
     const large = await catchProblem(client.createUser(101, jane, { avatar: toBlob(jpeg(20_000_000)), onProgress }))
     t.match(large, { code: 'avatar_too_large', status: 413 })
     t.match(large.errorsFor('avatar'), [{ rule: 'size' }])
+    t.match(large.errorsByField, { avatar: [{ rule: 'size' }] })
   }
   t.equal(emulator.api.directory.list(101).length, 0)
 })

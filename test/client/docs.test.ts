@@ -13,9 +13,9 @@ import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
 const page = readPage('docs/client.md')
-const exampleNames = ['create-user.ts', 'use-create-user.ts', 'plain-fetch.ts', 'choose-avatar.ts']
+const exampleNames = ['create-user.ts', 'messages.ts', 'use-create-user.ts', 'plain-fetch.ts', 'choose-avatar.ts']
 
-/** Declares as much of React Query as the example uses. */
+/** Declares as much of React and React Query as the example uses. */
 const reactQueryTypes = `declare module '@tanstack/react-query' {
   export function useQueryClient (): {
     invalidateQueries (filter: { queryKey: readonly unknown[] }): Promise<void>
@@ -27,12 +27,17 @@ const reactQueryTypes = `declare module '@tanstack/react-query' {
     retry?: boolean
   }): { mutate (variables: V): void, error: E | null }
 }
+declare module 'react' {
+  export function useState<T> (initial: () => T): [T, (value: T) => void]
+}
 `
 
 /** Returns the options themselves, so that a test can call `mutationFn`. */
 const reactQueryStub = `export const useMutation = options => options
 export const useQueryClient = () => ({})
 `
+
+const reactStub = 'export const useState = initial => [initial(), () => {}]\n'
 
 /** Writes the examples to files, beside the files that a frontend has of its own. */
 async function writeExamples (t: Test, baseUrl: string): Promise<string> {
@@ -123,25 +128,31 @@ t.test('the examples create users', async t => {
   const getAvatar = (companyId: number) => emulator.api.directory.list(companyId)[0]?.avatar
 
   await t.test('with the client', async t => {
+    const openForm = await load('create-user.ts', 'openForm')
     const submit = await load('create-user.ts', 'submit')
-    t.match(await submit(101, jane, { avatar, idempotencyKey: 'one' }), { id: Number })
-    t.match(await submit(101, { ...jane, email_address: 'jane' }, {}), {
-      message: String,
-      outcome: undefined,
-      emailErrors: ['must be an e-mail address'],
+    const submission = openForm(101)
+    t.match(await submit(submission, { ...jane, email_address: 'jane' }, {}), {
+      message: 'Some fields are not valid. Correct them and try again.',
+      errorsByField: { email_address: [{ message: 'must be an e-mail address' }] },
+      canCreateAnyway: false,
     })
+    t.match(await submit(submission, jane, { avatar }), { id: Number })
     t.ok(getAvatar(101)?.equals(gif()))
   })
 
   await t.test('with the client in React Query', async t => {
-    const packageDirectory = join(directory, 'node_modules/@tanstack/react-query')
-    await mkdir(packageDirectory, { recursive: true })
-    await writeFile(join(packageDirectory, 'index.mjs'), reactQueryStub)
-    await writeFile(join(packageDirectory, 'package.json'), '{"exports":"./index.mjs"}')
+    for (const [name, stub] of [['@tanstack/react-query', reactQueryStub], ['react', reactStub]] as const) {
+      const packageDirectory = join(directory, 'node_modules', name)
+      await mkdir(packageDirectory, { recursive: true })
+      await writeFile(join(packageDirectory, 'index.mjs'), stub)
+      await writeFile(join(packageDirectory, 'package.json'), '{"exports":"./index.mjs"}')
+    }
     t.teardown(() => rm(join(directory, 'node_modules'), { recursive: true }))
     const useCreateUser = await load('use-create-user.ts', 'useCreateUser')
-    const mutate = getFunction(useCreateUser(102), 'mutationFn')
-    t.match(await mutate({ user: jane, avatar }), { status: 201 })
+    const hook = useCreateUser(102)
+    t.match(hook, { canCreateAnyway: false, createAnyway: { mutationFn: Function } })
+    const submit: unknown = typeof hook === 'object' && hook !== null && 'submit' in hook ? hook.submit : undefined
+    t.match(await getFunction(submit, 'mutationFn')({ user: jane, avatar }), { status: 201 })
     t.ok(getAvatar(102)?.equals(gif()))
   })
 

@@ -49,6 +49,10 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.listUsers(101, { sort: 'age' })
   // @ts-expect-error a list of ids is not a list of users
   await client.listUsers(101, { view: 'ids_only' })
+  const { data: ids } = await client.listUserIds(101, { sort: 'name' })
+  const firstId: number | undefined = ids[0]
+  // @ts-expect-error a list of ids has no other view
+  await client.listUserIds(101, { view: 'normal' })
   for await (const { data } of client.userPages(101, { per_page: 500 })) {
     const title: string | null | undefined = data[0]?.job_title
     console.log(title)
@@ -63,6 +67,8 @@ export async function misuse (problem: ProblemError): Promise<void> {
   problem.errorsFor('avatar')
   // @ts-expect-error there is no such field
   problem.errorsFor('email')
+  // @ts-expect-error there is no such field
+  console.log(problem.errorsByField.email)
   // @ts-expect-error there is no such code
   const isTaken = problem.code === 'taken'
 
@@ -78,5 +84,5 @@ export async function misuse (problem: ProblemError): Promise<void> {
   await client.send('post', '/companies/{company_id}/users', { path: { company_id: 101 } })
   // @ts-expect-error the endpoints for operators are not part of the client
   await client.send('get', '/metrics', { path: {} })
-  console.log(id, city, title, isTaken)
+  console.log(id, firstId, city, title, isTaken, problem.errorsByField.city)
 }

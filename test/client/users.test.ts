@@ -32,6 +32,31 @@ t.test('a user is found in the list, shown and updated', async t => {
   await t.rejects(client.showUser(101, 1), { name: 'ProblemError', status: 404, code: 'procore_rejected' })
 })
 
+t.test('the ids of users are listed by page, however many fields the users have', async t => {
+  const { url, emulator } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const created: number[] = []
+  for (let index = 0; index < 3; index++) {
+    const { data } = await client.createUser(101, { last_name: 'Doe', email_address: `jane${index}@example.com` })
+    created.push(data.id)
+  }
+  const { data, headers } = await client.listUserIds(101, { per_page: 2 })
+  t.strictSame([data.length, headers.get('total')], [2, '3'])
+  const ids: number[] = []
+  for await (const { data } of client.userIdPages(101, { per_page: 2 })) ids.push(...data)
+  t.strictSame(ids.sort(), created.sort())
+  const listRequests = emulator.apiRequests.filter(({ method }) => method === 'GET')
+  t.ok(listRequests.every(({ path }) => path.includes('view=ids_only')))
+})
+
+t.test('null in an update clears the field', async t => {
+  const { url } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const { data: { id } } = await client.createUser(101, { ...jane, city: 'Carpinteria' })
+  await client.updateUser(101, id, { city: null })
+  t.equal((await client.showUser(101, id)).data.city, null)
+})
+
 t.test('null in an update with an avatar throws, because a form cannot clear a field', async t => {
   const { url } = await startService(t)
   const client = createClient({ baseUrl: url })
