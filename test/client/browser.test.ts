@@ -36,6 +36,7 @@ interface SubmissionResult {
 declare global {
   interface Window {
     importClient (): Promise<typeof ClientModule>
+    bmp (bytes: number): Blob
     submit (submission: Submission): Promise<SubmissionResult>
   }
 }
@@ -166,10 +167,9 @@ t.test('a page of another origin can use pages, updates, invitations and ETags',
     const sizes: number[] = []
     for await (const { data } of client.userPages(101, { per_page: 2 })) sizes.push(data.length)
     const [id = 0] = ids
-    const gif = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(90_000)])
     let loaded = 0
     const { data } = await client.updateUser(101, id, { city: 'Carpinteria' }, {
-      avatar: gif,
+      avatar: window.bmp(90_000),
       onProgress: progress => { loaded = progress.loaded },
     })
     const invited = await client.inviteUser(101, id)
@@ -187,7 +187,7 @@ t.test('a form is sent with a custom fetch on a page where a bundler has defined
   const status = await page.evaluate(async baseUrl => {
     const { createClient } = await window.importClient()
     Object.assign(globalThis, { process: { env: {} } })
-    const avatar = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(90_000)])
+    const avatar = window.bmp(90_000)
     const client = createClient({ baseUrl, fetch: (...args) => fetch(...args) })
     const user = { last_name: 'Doe', email_address: 'jane@example.com' }
     return client.createUser(101, user, { avatar, onProgress: () => {} }).then(({ status }) => status, String)
@@ -208,7 +208,7 @@ t.test('the response of a redirect target is a NetworkError', { skip }, async t 
     await t.test(name, async t => {
       const failure = await page.evaluate(async hasProgress => {
         const { createClient, isFailure } = await window.importClient()
-        const avatar = new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(1000)])
+        const avatar = window.bmp(1000)
         const user = { last_name: 'Doe', email_address: 'jane@example.com' }
         const input = { path: { company_id: 101 }, body: { user } }
         const call = createClient({ baseUrl: '' }).send('post', '/companies/{company_id}/users', input, {
@@ -246,19 +246,24 @@ async function open (t: Test): Promise<OpenedPage> {
   return { service, proxy, page, errors, submit }
 }
 
-/** Defines `window.submit`. Runs in the page. */
+/** Defines `window.bmp` and `window.submit`. Runs in the page. */
 async function install (): Promise<void> {
   const { createClient, ProblemError } = await window.importClient()
+  // A BMP of one pixel, of which only the header is checked.
+  window.bmp = bytes => {
+    const header = new Uint8Array(54)
+    header.set([0x42, 0x4d])
+    header.set([40, 0, 0, 0, 1, 0, 0, 0, 1], 14)
+    return new Blob([header, new Uint8Array(bytes - header.length)])
+  }
   window.submit = async submission => {
     const { baseUrl, email, avatarBytes, hasProgress, idempotencyKey } = submission
     const { times = 1, abortAtBytes = Infinity } = submission
     const result: SubmissionResult = { ids: [], attempts: [], replayed: [], progress: [], retries: [] }
     const controller = new AbortController()
-    // Only the header of the GIF is checked: one pixel.
-    const gif = (bytes: number) => new Blob(['GIF89a', Uint8Array.of(1, 0, 1, 0), new Uint8Array(bytes - 10)])
     const fields = { last_name: 'Doe', is_employee: true, vendor_id: 161072, city: undefined }
     const createUser = () => createClient({ baseUrl }).createUser(101, { ...fields, email_address: email }, {
-      avatar: avatarBytes === undefined ? undefined : gif(avatarBytes),
+      avatar: avatarBytes === undefined ? undefined : window.bmp(avatarBytes),
       idempotencyKey,
       signal: controller.signal,
       onProgress: hasProgress !== true

@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
+import { png } from '../helpers/images.ts'
 
 const fieldError = (page: Page, name: string) => page.locator(`#${name}-error`)
 const validations = /\/users\/validate$/
@@ -115,7 +116,7 @@ t.test('a validation that fails shows no error', { skip }, async t => {
 t.test('an avatar that is too large is reported until another or none is chosen', { skip }, async t => {
   const { page } = await openDemo(t)
   const choose = (bytes: number) => page.getByLabel('Avatar', { exact: true }).setInputFiles({
-    name: 'jane.png', mimeType: 'image/png', buffer: Buffer.alloc(bytes),
+    name: 'jane.png', mimeType: 'image/png', buffer: Buffer.concat([png(), Buffer.alloc(bytes)]),
   })
   await choose(11_000_000)
   await fieldError(page, 'avatar').getByText('Avatar is larger than 10.5 MB.').waitFor()

@@ -19,7 +19,7 @@ const errorsPage = readPage('docs/errors.md')
 const [curlInvalid = '', soak = ''] = errorsPage.codeBlocks('sh')
 const [invalid = ''] = errorsPage.codeBlocks('json')
 const apiPage = readPage('docs/api.md')
-const [curlJson = '', curlApiForm = '', curlValidate = '', curlList = ''] = apiPage.codeBlocks('sh')
+const [curlJson = '', curlApiForm = '', curlAvatar = '', curlValidate = '', curlList = ''] = apiPage.codeBlocks('sh')
 const [validated = ''] = apiPage.codeBlocks('json')
 const [emulator = '', start = ''] = readPage('docs/deployment.md').codeBlocks('sh')
 const [openapi = ''] = readPage('docs/adding-an-endpoint.md').codeBlocks('sh')
@@ -32,7 +32,7 @@ t.test('the pages have no command that this file does not know', async t => {
     'README.md': 3,
     'SECURITY.md': 1,
     'docs/adding-an-endpoint.md': 1,
-    'docs/api.md': 4,
+    'docs/api.md': 5,
     'docs/deployment.md': 2,
     'docs/errors.md': 2,
     'docs/performance.md': 1,
@@ -115,6 +115,11 @@ t.test('on a clean clone, `npm run demo` serves every curl line of the pages', a
   await t.test('api: JSON creates a user', async t => t.match(await curl(curlJson), /"email_address":"jane\.json@/))
   await t.test('api: a form creates a user', async t => {
     t.match(await curl(curlApiForm), /"email_address":"jane\.form@/)
+  })
+  await t.test('api: an avatar is fetched', async t => {
+    const directory = t.testdir()
+    await exec('bash', ['-c', curlAvatar.replace('http://127.0.0.1:3000', service)], { cwd: directory })
+    t.equal((await readFile(join(directory, 'avatar'))).toString('latin1', 1, 4), 'PNG')
   })
   await t.test('api: a body is validated', async t => t.equal(await curl(curlValidate), normalize(validated)))
   await t.test('api: users are listed', async t => t.match(await curl(curlList), /^\[\{.*\}\]$/))

@@ -60,8 +60,9 @@ const upstream = createServer((incoming, response) => {
 }).listen(0, '127.0.0.1')
 await once(upstream, 'listening')
 const upstreamUrl = `http://127.0.0.1:${getPort(upstream)}`
-const service = await startProgram('src/main.js', {
+const startService = (metadata: 'keep' | 'strip') => startProgram('src/main.js', {
   PORT: '0',
+  AVATAR_METADATA: metadata,
   PROCORE_API_URL: upstreamUrl,
   PROCORE_LOGIN_URL: upstreamUrl,
   PROCORE_CLIENT_ID: 'client',
@@ -70,6 +71,10 @@ const service = await startProgram('src/main.js', {
   FORM_BUFFER_BYTES: '400',
   MAX_CONCURRENT_UPLOADS: '1000',
 })
+/** Mutated bodies contain damaged avatars, which must arrive as they are; images are sent to the other service. */
+const bodyService = await startService('keep')
+const imageService = await startService('strip')
+const services = [bodyService, imageService]
 const agent = new Agent({ connections: concurrency })
 const findings: string[] = []
 const statuses = new Map<string, number>()
@@ -79,12 +84,12 @@ process.stdout.write(`seed ${seed}, ${count} bodies of each kind, ${imageCount} 
 timePatterns(new Random(seed ^ 0x7e47))
 await run('json', count / 10, new Random(seed ^ 0x5eed))
 await run('form', count / 10, new Random(seed ^ 0x5eed))
-const before = measureProcess()
+const before = measureProcesses()
 await run('json', count, new Random(seed))
 await run('form', count, new Random(seed + 1))
 findings.push(...await fuzzImages({ count: imageCount, random: new Random(seed + 2), deliver: deliverImage }))
 await waitUntilSettled()
-const after = measureProcess()
+const after = measureProcesses()
 for (const [name, number] of [...statuses].sort()) process.stdout.write(`  ${String(number).padStart(8)}  ${name}\n`)
 const moreFiles = after.files - before.files
 const moreBytes = after.bytes - before.bytes
@@ -92,9 +97,11 @@ const summary = `${findings.length} findings, ${moreFiles} more open files, ${mo
 process.stdout.write(`${summary}\n`)
 process.stdout.write(`${findings.slice(0, 10).join('\n')}\n`)
 if (findings.length > 0 || moreFiles > 4 || moreBytes > 128 * 1_048_576) process.exitCode = 1
-service.child.kill('SIGTERM')
-const exit: readonly unknown[] = await once(service.child, 'exit')
-if (exit[0] !== 0) process.exitCode = 1
+for (const { child } of services) {
+  child.kill('SIGTERM')
+  const exit: readonly unknown[] = await once(child, 'exit')
+  if (exit[0] !== 0) process.exitCode = 1
+}
 upstream.close()
 upstream.closeAllConnections()
 
@@ -134,8 +141,9 @@ function addFinding (kind: Kind, body: Buffer, text: string): void {
 
 async function sendBody (kind: Kind, body: Buffer): Promise<Exchange> {
   const id = ++company
+  const { url } = kind === 'image' ? imageService : bodyService
   try {
-    const response = await request(`${service.url}/companies/${id}/users`, {
+    const response = await request(`${url}/companies/${id}/users`, {
       dispatcher: agent,
       method: 'POST',
       body,
@@ -180,11 +188,16 @@ function sortedEntries (fields: ParsedFields): Array<[string, string]> {
 /** Waits until the idle connections to upstream have timed out. */
 async function waitUntilSettled (): Promise<void> {
   await agent.close()
-  for (let waitedMs = 0; waitedMs < 10_000 && measureProcess().files > before.files; waitedMs += 200) await sleep(200)
+  for (let waitedMs = 0; waitedMs < 10_000 && measureProcesses().files > before.files; waitedMs += 200) await sleep(200)
 }
 
-function measureProcess (): { files: number, bytes: number } {
-  const { pid } = service.child
-  const resident = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-  return { files: readdirSync(`/proc/${pid}/fd`).length, bytes: resident * 1024 }
+/** Returns the open files and the memory of the services together. */
+function measureProcesses (): { files: number, bytes: number } {
+  let files = 0
+  let bytes = 0
+  for (const { child: { pid } } of services) {
+    files += readdirSync(`/proc/${pid}/fd`).length
+    bytes += Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+  }
+  return { files, bytes }
 }

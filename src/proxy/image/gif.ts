@@ -50,9 +50,10 @@ function * parseExtension (input: ImageInput): Generator<undefined, void> {
   while (!input.has(3)) yield
   const label = input.uint8(1)
   const blockBytes = input.uint8(2)
-  if (label === 0xf9 && blockBytes === 4) {
+  if (label === 0xf9 && blockBytes >= 4) {
     while (!input.has(7)) yield
-    input.keep(7)
+    if (blockBytes === 4) input.keep(7)
+    else replaceBlock(input, blockBytes)
     return yield * filterBlocks(input, noBlock)
   }
   if (label === 0xff && blockBytes === 11) {
@@ -65,6 +66,14 @@ function * parseExtension (input: ImageInput): Generator<undefined, void> {
   }
   input.drop(2)
   yield * dropBlocks(input)
+}
+
+/** Decoders read four bytes of a graphic control, whatever its size. */
+function replaceBlock (input: ImageInput, blockBytes: number): void {
+  const control = input.copy(7)
+  control[2] = 4
+  input.drop(3 + blockBytes)
+  input.insert(control)
 }
 
 /** Keeps the data blocks that are needed, and the empty block that ends them (§15, §16). */

@@ -9,7 +9,7 @@ const bytesPerStep = 8
 const searchSteps = 16
 const cutSteps = 8
 /** Within this distance of the last marker, a loop finds the next one faster than a search. */
-const denseBytes = 32
+const denseBytes = 16
 
 /** Returns the offset of the next marker that ends data, or if there is none, that of the first undecided byte. */
 function findMarker (bytes: Buffer, from: number): number {
