@@ -5,7 +5,9 @@ import { OriginIds } from '../../src/proxy/idempotency/origin-ids.ts'
 import type { Emulator } from '../../tools/emulator/emulator.ts'
 import type { InjectedFault, Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
-import { jane, janeParts, multipartBody, sendJson, sendMultipart, type TestResponse } from '../helpers/requests.ts'
+import {
+  jane, janeParts, multipartBody, send as sendRequest, sendJson, sendMultipart, type TestResponse,
+} from '../helpers/requests.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startService, startTestEmulator, type Service } from '../helpers/service.ts'
 import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
@@ -120,6 +122,14 @@ const taken: Array<{ name: string, settings?: Partial<Settings>, fault?: Injecte
     name: '422 for the origin_id of the record',
     fault: { kind: 'status', status: 422, body: '{"errors":{"user.origin_id":["has already been taken"]}}' },
   },
+  {
+    name: '422 for the whole record',
+    fault: { kind: 'status', status: 422, body: '{"errors":{"base":["Email address has already been taken"]}}' },
+  },
+  {
+    name: '422 for a field that was not sent',
+    fault: { kind: 'status', status: 422, body: '{"errors":{"login":["has already been taken"]}}' },
+  },
 ]
 for (const { name, settings, fault } of taken) {
   t.test(`a repeat that Procore refuses with ${name} is recovered`, async t => {
@@ -175,6 +185,35 @@ for (const { name, user } of otherUsers) {
   })
 }
 
+t.test('a field that the list of Procore does not show is not compared', async t => {
+  const emulator = await startTestEmulator(t)
+  const user = { ...jane, job_title: 'Clerk' }
+  const first = await startReplica(t, emulator)
+  const { json: { id, created_at: createdAt } } = await sendJson(first.usersUrl, { user }, withKey('a'))
+  const [originId] = findOriginIds(emulator)
+  const listed = { ...jane, id, created_at: createdAt, origin_id: originId }
+  emulator.faults.add({ kind: 'status', status: 200, body: JSON.stringify([listed]), method: 'GET' })
+  const second = await startReplica(t, emulator)
+  t.match(await sendJson(second.usersUrl, { user }, withKey('a')), { ...recovered, json: { id } })
+})
+
+t.test('a user that was updated after its create no longer agrees with it', async t => {
+  const emulator = await startTestEmulator(t)
+  const first = await startReplica(t, emulator)
+  const { json: { id } } = await sendJson(first.usersUrl, { user: jane }, withKey('a'))
+  const user = { ...jane, last_name: 'Smith' }
+  const updated = await sendRequest(`${first.usersUrl}/${Number(id)}`, {
+    method: 'PATCH', body: JSON.stringify({ user }), headers: { 'content-type': 'application/json' },
+  })
+  t.equal(updated.status, 200)
+  const second = await startReplica(t, emulator)
+  const response = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
+  t.match(response.json, {
+    code: 'idempotency_key_reused', outcome: 'rejected', detail: /earlier request.* other values/,
+  })
+  t.equal(findUsers(emulator).length, 1)
+})
+
 t.test('a duplicate origin_id of the caller itself is rejected', async t => {
   const emulator = await startTestEmulator(t)
   const { usersUrl } = await startReplica(t, emulator)
@@ -212,20 +251,34 @@ t.test('a rejection that comes before the form is complete is not looked up', as
   t.strictSame(findLookups(emulator), [])
 })
 
-t.test('if the lookup of a taken generated id fails, the outcome is unknown, and a repeat is recovered', async t => {
-  const emulator = await startTestEmulator(t)
-  const first = await startReplica(t, emulator)
-  t.equal((await sendJson(first.usersUrl, { user: jane }, withKey('a'))).status, 201)
-  const second = await startReplica(t, emulator)
-  emulator.faults.add({ kind: 'status', status: 500, method: 'GET', times: 2 })
-  const response = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
-  t.match(response.json, { status: 502, code: 'procore_bad_response', outcome: 'unknown' })
-  t.match(response.json, { detail: /^Procore has a record of an earlier request.*The lookup in Procore failed/ })
-  t.match(await sendJson(second.usersUrl, { user: jane }, withKey('a')), {
-    status: 201, headers: { 'x-outcome': 'recovered', ...withReplayed },
+const takenOriginIds: Array<{ name: string, fault?: InjectedFault }> = [
+  { name: 'generated id' },
+  {
+    name: 'generated id that a message about the whole record names',
+    fault: { kind: 'status', status: 422, body: '{"errors":{"base":["Origin ID has already been taken"]}}' },
+  },
+  {
+    name: 'generated id that a message without a field names',
+    fault: { kind: 'status', status: 422, body: '{"errors":["The origin_id has already been taken"]}' },
+  },
+]
+for (const { name, fault } of takenOriginIds) {
+  t.test(`if the lookup of a taken ${name} fails, the outcome is unknown, and a repeat is recovered`, async t => {
+    const emulator = await startTestEmulator(t)
+    const first = await startReplica(t, emulator)
+    t.equal((await sendJson(first.usersUrl, { user: jane }, withKey('a'))).status, 201)
+    const second = await startReplica(t, emulator)
+    if (fault !== undefined) emulator.faults.add({ ...fault, method: 'POST' })
+    emulator.faults.add({ kind: 'status', status: 500, method: 'GET', times: 2 })
+    const response = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
+    t.match(response.json, { status: 502, code: 'procore_bad_response', outcome: 'unknown' })
+    t.match(response.json, { detail: /^Procore has a record of an earlier request.*The lookup in Procore failed/ })
+    t.match(await sendJson(second.usersUrl, { user: jane }, withKey('a')), {
+      status: 201, headers: { 'x-outcome': 'recovered', ...withReplayed },
+    })
+    t.equal(findCreates(emulator).length, 2)
   })
-  t.equal(findCreates(emulator).length, 2)
-})
+}
 
 t.test('a taken generated id whose user is not found is not reported as a lookup that found none', async t => {
   const emulator = await startTestEmulator(t)

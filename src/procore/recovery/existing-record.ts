@@ -4,11 +4,11 @@
  */
 import { limits } from '../../config/limits.ts'
 import type { ExistingRecord } from '../../server/problem.ts'
-import { parseMessages, type ProcoreMessage } from '../error-messages.ts'
+import { parseMessages } from '../error-messages.ts'
 import { isLastPage } from '../page-links.ts'
 import type { UpstreamRejection } from '../result.ts'
 import type { UpstreamSender } from '../send.ts'
-import { getLastName, takenMessage } from './duplicate.ts'
+import { isAbout, takenMessage } from './duplicate.ts'
 import {
   isSameValue, parseList, searchBy, searchLists, type JsonObject, type LookupContext, type LookupCriteria,
 } from './lookup.ts'
@@ -66,20 +66,11 @@ function toExistingRecord (record: JsonObject | undefined): ExistingRecord | und
 }
 
 /** Returns the sent fields whose values Procore says that another record has. A 409 may have other reasons. */
-function findTakenFields (
-  { status, body }: UpstreamRejection, { matchField, originField, emailFields, values }: LookupCriteria
-): string[] {
+function findTakenFields ({ status, body }: UpstreamRejection, criteria: LookupCriteria): string[] {
   if (status !== 409 && status !== 422) return []
+  const { matchField, originField, values } = criteria
   const messages = parseMessages(body).filter(({ message }) => takenMessage.test(message))
   return [matchField, originField].filter(field => field !== undefined).filter(field => {
-    if (!values.has(field)) return false
-    const namePattern = emailFields.has(field) ? /\be-?mail/i : new RegExp(`\\b${field.replaceAll('_', '[ _-]?')}\\b`, 'i')
-    return messages.some(message => isAbout(message, field, namePattern))
+    return values.has(field) && messages.some(message => isAbout(message, field, criteria))
   })
-}
-
-/** A message without a field, or about the whole record, names the field in its words. */
-function isAbout ({ field = 'base', message }: ProcoreMessage, name: string, namePattern: RegExp): boolean {
-  const lastName = getLastName(field)
-  return lastName === name || (lastName === 'base' && namePattern.test(message))
 }
