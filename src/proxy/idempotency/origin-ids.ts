@@ -2,7 +2,7 @@ import { createHmac, hkdfSync } from 'node:crypto'
 import type { Secret } from '../../config/secret.ts'
 import { serializeScope, type IdempotencyScope } from './idempotency.ts'
 
-/** 160 bits. Hexadecimal digits stay the same if Procore changes upper and lower case. */
+/** 160 bits. Hexadecimal ids stay different if Procore ignores upper and lower case. */
 const idLength = 40
 
 /**
