@@ -1,4 +1,5 @@
 // With ORIGIN_ID_PREFIX, Procore itself refuses a second create with the same idempotency key after all state was lost.
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Secret } from '../../src/config/secret.ts'
 import { OriginIds } from '../../src/proxy/idempotency/origin-ids.ts'
@@ -108,6 +109,50 @@ t.test('a repeat after Redis lost everything is recovered', { skip }, async t =>
   t.equal((await sendJson(first.usersUrl, { user: jane }, withKey('a'))).status, 201)
   await redis.client.flushall()
   t.match(await sendJson(second.usersUrl, { user: jane }, withKey('a')), recovered)
+  t.equal(findUsers(emulator).length, 1)
+})
+
+t.test('a create during which Redis is flushed and its repeat at another replica have one outcome', { skip }, async t => {
+  const redis = await startRedis(t)
+  const emulator = await startTestEmulator(t)
+  const first = await startReplica(t, emulator, { redisUrl: redis.url })
+  const second = await startReplica(t, emulator, { redisUrl: redis.url })
+  emulator.faults.add({ kind: 'slow', delayMs: 1, method: 'POST' })
+  const creating = sendJson(first.usersUrl, { user: jane }, withKey('a'))
+  while (findUsers(emulator).length === 0) await setImmediate()
+  await redis.client.flushall()
+  const repeat = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
+  t.match(repeat, recovered)
+  const created = await creating
+  t.match(created, { status: 201, json: { id: repeat.json['id'] } })
+  for (const { usersUrl } of [first, second]) {
+    t.match(await sendJson(usersUrl, { user: jane }, withKey('a')), { status: 201, json: { id: repeat.json['id'] } })
+  }
+  t.equal(findUsers(emulator).length, 1)
+})
+
+t.test('a repeat whose caller leaves during the lookup is recovered later', async t => {
+  const emulator = await startTestEmulator(t)
+  const first = await startReplica(t, emulator)
+  const { json: { id } } = await sendJson(first.usersUrl, { user: jane }, withKey('a'))
+  const second = await startReplica(t, emulator)
+  emulator.faults.add({ kind: 'delay', delayMs: 1000, method: 'GET' })
+  const caller = new AbortController()
+  const leaving = fetch(second.usersUrl, {
+    method: 'POST',
+    body: JSON.stringify({ user: jane }),
+    headers: { 'content-type': 'application/json', ...withKey('a') },
+    signal: caller.signal,
+  })
+  while (findLookups(emulator).length === 0) await setImmediate()
+  caller.abort()
+  await t.rejects(leaving)
+  let repeat = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
+  while (repeat.json['code'] === 'idempotency_in_progress') {
+    repeat = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
+  }
+  t.match(repeat, { status: 201, json: { id } })
+  t.equal(findCreates(emulator).length, 2)
   t.equal(findUsers(emulator).length, 1)
 })
 
