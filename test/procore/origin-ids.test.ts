@@ -112,25 +112,6 @@ t.test('a repeat after Redis lost everything is recovered', { skip }, async t =>
   t.equal(findUsers(emulator).length, 1)
 })
 
-t.test('a create during which Redis is flushed and its repeat at another replica have one outcome', { skip }, async t => {
-  const redis = await startRedis(t)
-  const emulator = await startTestEmulator(t)
-  const first = await startReplica(t, emulator, { redisUrl: redis.url })
-  const second = await startReplica(t, emulator, { redisUrl: redis.url })
-  emulator.faults.add({ kind: 'slow', delayMs: 1, method: 'POST' })
-  const creating = sendJson(first.usersUrl, { user: jane }, withKey('a'))
-  while (findUsers(emulator).length === 0) await setImmediate()
-  await redis.client.flushall()
-  const repeat = await sendJson(second.usersUrl, { user: jane }, withKey('a'))
-  t.match(repeat, recovered)
-  const created = await creating
-  t.match(created, { status: 201, json: { id: repeat.json['id'] } })
-  for (const { usersUrl } of [first, second]) {
-    t.match(await sendJson(usersUrl, { user: jane }, withKey('a')), { status: 201, json: { id: repeat.json['id'] } })
-  }
-  t.equal(findUsers(emulator).length, 1)
-})
-
 t.test('a repeat whose caller leaves during the lookup is recovered later', async t => {
   const emulator = await startTestEmulator(t)
   const first = await startReplica(t, emulator)
