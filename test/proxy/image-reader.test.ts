@@ -21,7 +21,7 @@ function read (chunks: Buffer[], metadata: MetadataPolicy = 'strip'): { sent: Bu
     memory.fill(0xee)
     return copy
   })
-  return { sent: Buffer.concat(sent), state: reader.state }
+  return { sent: Buffer.concat([...sent, reader.end()]), state: reader.state }
 }
 
 /** All ways to split an image once, and chunks of 1, 2, 3 and 7 bytes. */
@@ -140,7 +140,9 @@ t.test('the metadata of a JPEG is left out', async t => {
     ['a number of lines that is too long', bytes(soi, jfif, segment(0xdc, [0, 1], 'GPS'), image, eoi)],
     ['bytes between its segments', bytes(soi, jfif, 'GPS', image, eoi)],
     ['stray markers and bytes', bytes(soi, jfif, [0xff, 0, 0xff, 0xd3, 0xff, 0x01, 0xff, 0xd8], image, eoi)],
-    ['segments that T.81 reserves', bytes(soi, jfif, segment(0xf0, 'GPS'), segment(0x02, 'GPS'), image, eoi)],
+    ['segments that T.81 reserves', bytes(
+      soi, jfif, segment(0xf0, 'GPS'), segment(0x02, 'GPS'), segment(0xc8, 'GPS'), image, eoi
+    )],
     ['a video after its end', bytes(clean, 'ftypmp42 GPS', eoi)],
     ['a second picture after its end', bytes(clean, soi, exifSegment(exif(6)), image, eoi)],
   ]
@@ -385,6 +387,39 @@ t.test('a format whose metadata cannot be left out is sent byte for byte', async
   ], 'is sent unchanged')
 })
 
+t.test('a truncated image without metadata is sent byte for byte', async t => {
+  const jpegHead = bytes(soi, jfif, icc, adobe, quantization, frame)
+  const rows: Array<{ name: string, head: Buffer, rest: Buffer }> = [
+    { name: 'a JPEG', head: jpegHead, rest: bytes(huffman, scan, data, huffman, [0xff, 0xff], scan, data, eoi) },
+    { name: 'a PNG', head: bytes(signature, header), rest: bytes(chunk('gAMA', [0, 0, 0, 1]), imageData) },
+    { name: 'a GIF', head: screen, rest: bytes(loop, control, smallFrame, control, smallFrame) },
+  ]
+  for (const { name, head, rest } of rows) {
+    await t.test(`${name} that ends anywhere is sent unchanged`, async t => {
+      const images = Array.from({ length: rest.length }, (_, count) => bytes(head, rest.subarray(0, count)))
+      const splits = images.flatMap(image => [[image], [...image].map(byte => bytes([byte]))])
+      t.strictSame(splits.filter(chunks => !read(chunks).sent.equals(Buffer.concat(chunks))), [])
+    })
+  }
+})
+
+t.test('metadata at the end of a truncated JPEG is left out', async t => {
+  const rows: Array<{ name: string, metadata: Buffer }> = [
+    { name: 'a comment', metadata: segment(0xfe, 'private text') },
+    { name: 'an Exif segment', metadata: exifSegment(exif(1)) },
+    { name: 'an application segment', metadata: segment(0xe2, 'private text') },
+    { name: 'a reserved segment', metadata: segment(0xf0, 'private text') },
+  ]
+  const clean = bytes(soi, image)
+  for (const { name, metadata } of rows) {
+    await t.test(`${name} that ends anywhere after its marker is left out`, async t => {
+      const images = Array.from({ length: metadata.length - 2 }, (_, count) =>
+        bytes(clean, metadata.subarray(0, 2 + count)))
+      t.strictSame(images.filter(image => !read([image]).sent.equals(clean)), [])
+    })
+  }
+})
+
 t.test('an impossible length is an error', async t => {
   const rows: Array<{ name: string, image: Buffer }> = [
     { name: 'a JPEG segment of length 0', image: bytes(soi, [0xff, 0xe1, 0, 0], image, eoi) },
@@ -414,6 +449,11 @@ t.test('an image of common structure is not too fragmented', async t => {
       name: 'a GIF of 1,000 small frames',
       image: bytes(screen, ...new Array<Buffer>(1000).fill(bytes(control, smallFrame))),
     },
+    {
+      name: 'a GIF of 1,000 frames of one pixel',
+      image: bytes(screen, ...new Array<Buffer>(1000).fill(bytes(control, gifFrame))),
+    },
+    { name: 'a JPEG with 4,000 fill bytes', image: bytes(soi, image, Buffer.alloc(4000, 0xff), eoi) },
   ]
   for (const { name, image } of rows) {
     await t.test(`${name} is sent unchanged`, async t => {

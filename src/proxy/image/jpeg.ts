@@ -13,6 +13,9 @@ const applicationData = new Map([
 ])
 const exifName = 'Exif\0\0'
 
+/** Reserved by T.81 for extensions, of which there are none. */
+const extension = 0xc8
+
 /** Bytes of a segment that are read to decide whether it is kept. */
 const decisiveBytes = 18
 /** A segment takes as long as this many steps. */
@@ -38,6 +41,9 @@ export function * parseJpeg (input: ImageInput): ImageParser {
       yield 0
       return undefined
     } else {
+      const isDefined = code >= 0xc0 && code <= 0xdf && code !== extension
+      // Nothing of metadata is sent if the image ends before it is clear whether they are.
+      if (!isDefined) input.drop(0)
       while (!input.has(4)) yield
       const length = input.uint16(2)
       if (length < 2) return 'invalid_length'
@@ -46,7 +52,7 @@ export function * parseJpeg (input: ImageInput): ImageParser {
       if (code === 0xdc && length !== 4) {
         // Decoders skip a number of lines (§B.2.5) whatever its length.
         input.drop(2 + length)
-      } else if (code >= 0xc0 && code <= 0xdf) {
+      } else if (isDefined) {
         const pixels = readPixels(input, code, length)
         if (pixels !== undefined) yield pixels
         input.keep(2 + length)

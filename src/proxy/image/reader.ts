@@ -49,15 +49,17 @@ export class ImageReader {
     this.#strips = metadata === 'strip' && this.#format.canStrip
   }
 
-  /**
-   * Must be called with all bytes of the image, in order. Returns the bytes to send. At the end of a truncated image, a
-   * few bytes that may have been the start of metadata are never returned.
-   */
+  /** Must be called with all bytes of the image, in order. Returns the bytes to send. */
   write (chunk: Buffer): Buffer {
     if (!this.#isParsing) return this.#strips ? noBytes : chunk
     const kept = this.#input.write(chunk, () => this.#parse())
     if (this.#isParsing && this.#input.isFragmented) this.#end('fragmented')
     return this.#strips ? kept : chunk
+  }
+
+  /** Must be called after all bytes. Returns what is left to send of a truncated image. */
+  end (): Buffer {
+    return this.#isParsing && this.#strips ? this.#input.takeUndecided() : noBytes
   }
 
   #parse (): void {

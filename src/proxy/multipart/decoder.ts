@@ -179,6 +179,7 @@ export class FormDecoder implements PartSink {
     }
     const reader = part.reader ?? this.#imageStart(part)
     if (reader.state === 'incomplete') throw avatarType('The header of the avatar is incomplete.')
+    this.#events.imageData(noBytes, reader.end())
     this.#events.imageEnd()
   }
 
@@ -187,6 +188,8 @@ export class FormDecoder implements PartSink {
     if (image !== undefined) this.#validator.addError(image.name, violation)
   }
 }
+
+const noBytes = Buffer.alloc(0)
 
 const faultDetails: Record<ImageFault, string> = {
   fragmented: 'The avatar consists of too many small pieces.',
