@@ -83,7 +83,12 @@ export function createFileDispatcher (
     return isTrusted ? trustedConnector(options, callback) : publicConnector(options, callback)
   }
   const addPool = (url: string | URL, connect: buildConnector.connector) => createPool(url, poolLimits, connect)
-  if (proxy.url.reveal() !== '') return createProxyAgent(proxy, connector, addPool)
+  if (proxy.url.reveal() !== '') {
+    // undici matches no networks, so an API host in one of them is added.
+    const { host } = new URL(trustedOrigin)
+    const noProxy = isInNetworkOf(proxy.noProxy, trustedOrigin) ? `${proxy.noProxy},${host}` : proxy.noProxy
+    return createProxyAgent({ ...proxy, noProxy }, connector, addPool)
+  }
   return new Agent({ factory: origin => addPool(origin, connector), maxOrigins: originsMax })
 }
 

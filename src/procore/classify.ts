@@ -197,7 +197,7 @@ function unauthorizedProblem (isStreamed: boolean): Problem {
   return new Problem('procore_unauthorized', detail, { outcome: 'rejected' })
 }
 
-function rateLimitedProblem (durationMs: number): Problem {
+export function rateLimitedProblem (durationMs: number): Problem {
   const headers = { 'retry-after': String(Math.ceil(durationMs / 1000)) }
   return new Problem('procore_rate_limited', 'Procore\'s rate limit is exhausted.', { outcome: 'rejected', headers })
 }

@@ -80,9 +80,9 @@ export class ProcoreClient {
     const fetchAccessToken = createAccessTokenFetcher(config, this.#loginPool.dispatcher, recordTokenRequest)
     const fetchSharedAccessToken = coordination?.withSharedAccessToken(fetchAccessToken) ?? fetchAccessToken
     this.accessTokens = new AccessTokenProvider(fetchSharedAccessToken, log)
-    this.#files = new FileFetcher(config, proxy, this.accessTokens)
     const { dispatcher } = this.#apiPool
     this.#sender = new UpstreamSender(config, dispatcher, this.accessTokens, log, coordination?.rateLimiter)
+    this.#files = new FileFetcher(config, proxy, this.accessTokens, this.#sender)
   }
 
   /** Whether the API host is up, according to the latest requests. */

@@ -4,6 +4,7 @@
  */
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
+import type { FileHostKind } from '../telemetry/spans.ts'
 import { isLoopbackHost } from '../util/host-name.ts'
 
 /** The hosts that files may come from. */
@@ -20,9 +21,8 @@ export interface FileHosts {
 /** One request for a file, or for the next redirect. */
 export interface FileUrl {
   url: URL
-  /** The host of the API, which also receives the id of the company. */
-  isApi: boolean
-  receivesAccessToken: boolean
+  /** All but `other` receive the access token. */
+  host: FileHostKind
 }
 
 /**
@@ -33,17 +33,17 @@ export function parseFileUrl (text: string, base: string, hosts: FileHosts): Fil
   const url = text.length <= limits.file.urlMaxLength ? URL.parse(text, base) : null
   if (url === null) throw fileUrlProblem('is not valid')
   if (url.username !== '' || url.password !== '') throw fileUrlProblem('contains credentials')
-  if (url.origin === hosts.apiOrigin) return { url, isApi: true, receivesAccessToken: true }
+  if (url.origin === hosts.apiOrigin) return { url, host: 'api' }
   const isListed = hosts.tokenHosts.has(url.hostname)
   if (hosts.usesProxy && !isListed) {
     throw fileUrlProblem('names a host that is not in PROCORE_FILE_HOSTS, as is needed behind HTTPS_PROXY')
   }
   if (hosts.allowLoopback && isHttp(url) && isLoopbackHost(url.hostname)) {
-    return { url, isApi: false, receivesAccessToken: false }
+    return { url, host: 'other' }
   }
   if (url.protocol !== 'https:') throw fileUrlProblem('does not use https:')
   if (url.port !== '') throw fileUrlProblem('names a port')
-  return { url, isApi: false, receivesAccessToken: isListed }
+  return { url, host: isListed ? 'listed' : 'other' }
 }
 
 const isHttp = ({ protocol }: URL) => protocol === 'http:' || protocol === 'https:'

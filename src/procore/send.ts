@@ -51,6 +51,9 @@ export interface UpstreamCall extends UpstreamRequest {
   signal: AbortSignal
 }
 
+/** The parts of a request that the rate limiter needs. */
+type PermitCall = Pick<UpstreamCall, 'companyId' | 'callerId' | 'method' | 'purpose' | 'signal' | 'record'>
+
 /** The result of the attempt that counts. */
 export interface SendResult {
   result: UpstreamResult
@@ -159,7 +162,7 @@ export class UpstreamSender {
       const endTokenSpan = startSpan(call.record, 'access_token')
       if (this.#accessTokens.current() === undefined) await this.#fetchAccessToken(call.signal, endTokenSpan)
       else endTokenSpan()
-      permit = await this.#acquirePermit(call, maxWaitMs)
+      permit = await this.acquirePermit(call, maxWaitMs)
       const accessToken = this.#accessTokens.current() ?? await this.#fetchAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
@@ -185,7 +188,8 @@ export class UpstreamSender {
     }
   }
 
-  async #acquirePermit (call: UpstreamCall, maxWaitMs: number): Promise<Permit> {
+  /** Waits for the rate limit, and records the wait. The permit must be released. */
+  async acquirePermit (call: PermitCall, maxWaitMs: number): Promise<Permit> {
     const { companyId, callerId, method, purpose = method === 'GET' ? 'read' : 'change', signal, record } = call
     const endSpan = startSpan(record, 'rate_limit')
     const startedAtMs = monotonicNowMs()

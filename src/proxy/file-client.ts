@@ -26,13 +26,14 @@ export function createFileClient (
   const sendForFile: Send<EndpointResult> = async request => {
     const read = await procore.send(toRecordRequest(request))
     if (read.kind !== 'success') return read
-    const { path, query, usage, signal } = request
+    const { path, query, callerId, usage, record: requestRecord, signal } = request
     try {
       const url = getFileUrl(read, field)
       usage.add('files', 1)
       usage.add('bytes', limits.file.bufferBytes)
-      const response = await procore.fetchFile({ url, companyId: getCompanyId(path, query), signal })
-      return await openFile(response, maxBytes, field, read)
+      const companyId = getCompanyId(path, query)
+      const response = await procore.fetchFile({ url, companyId, callerId, record: requestRecord, signal })
+      return await openFile(response, { maxBytes, field, url, record: read })
     } catch (error) {
       if (isAbortReason(error)) return { kind: 'failure', error }
       throw error
@@ -52,9 +53,17 @@ function getFileUrl ({ body }: UpstreamSuccess, field: string): string {
   return url
 }
 
+interface FileSource {
+  maxBytes: number
+  field: string
+  /** As it is in the record. */
+  url: string
+  record: UpstreamSuccess
+}
+
 /** Waits for the first bytes of the content. */
 async function openFile (
-  { headers, body, toAbortReason }: FileResponse, maxBytes: number, field: string, record: UpstreamSuccess
+  { headers, body, toAbortReason }: FileResponse, { maxBytes, field, url, record }: FileSource
 ): Promise<FileSuccess> {
   const content = new FileStream(body, maxBytes, toAbortReason)
   try {
@@ -64,7 +73,7 @@ async function openFile (
       throw new Problem('procore_bad_response', 'The file in Procore has a content coding, although none was accepted.')
     }
     const { mediaType, extension } = await content.imageType
-    const etag = createEtag(headers, record)
+    const etag = createEtag(headers, url, record)
     const fileName = `${field}.${extension}`
     return { kind: 'file', status: 200, contentType: mediaType, fileName, contentLength, etag, content }
   } catch (error) {
@@ -78,13 +87,15 @@ function getContentLength ({ 'content-length': length }: FileResponse['headers']
 }
 
 /**
- * Hashes the validators of the host of the file, so that nothing that it chooses is in our header. If it has none, the
- * record is the validator. Weak, because a validator may be weak and a record does not change with each byte.
+ * Hashes the validators of the host of the file, so that nothing that it chooses is in our header. They are valid for
+ * one URL (RFC 9110 §8.8.3), so its path is hashed as well, without the query, where a signature changes. If the host
+ * has no validator, the record is one. Weak, because a validator may be weak and a record does not change with each
+ * byte.
  */
-function createEtag (headers: FileResponse['headers'], { body }: UpstreamSuccess): string {
+function createEtag (headers: FileResponse['headers'], url: string, { body }: UpstreamSuccess): string {
   const { etag, 'last-modified': lastModified } = headers
   const hash = createHash('sha256')
   if (etag === undefined && lastModified === undefined) hash.update(body)
-  else hash.update(JSON.stringify([etag, lastModified]))
+  else hash.update(JSON.stringify([url.replace(/[?#].*$/s, ''), etag, lastModified]))
   return `W/"${hash.digest('base64url')}"`
 }

@@ -6,7 +6,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Outcome, ProblemCode } from '../server/problem.ts'
 import type { AuthFailure } from './auth-failure.ts'
-import type { SpanRecord } from './spans.ts'
+import type { FileHostKind, SpanRecord } from './spans.ts'
 import { parseTraceparent } from './trace-context.ts'
 
 /** What became of a request that may have changed something: an outcome of a failure, or the kind of success. */
@@ -34,6 +34,12 @@ export interface UpstreamRecord {
   rateLimitWaitMs?: number
   upstreamMs?: number
   upstreamStatus?: number
+  /** Waits for the heads of the responses to the requests for a file. */
+  fileMs?: number
+  /** Status of the last of these responses. */
+  fileStatus?: number
+  /** The last host that was asked for the file. Its name is not recorded, because Procore chooses it. */
+  fileHost?: FileHostKind
   /** Sent to the caller as the header `procore-request-id`. */
   procoreRequestId?: string
 }

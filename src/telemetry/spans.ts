@@ -4,19 +4,23 @@
  */
 import { ClientDisconnectedError } from '../server/errors.ts'
 
+/** A host of files: the API host, one of `PROCORE_FILE_HOSTS`, or another one, which receives no access token. */
+export type FileHostKind = 'api' | 'listed' | 'other'
+
 /** A part of the work on a request. Times are by our own clock, with fractions of a millisecond. */
 export interface SpanRecord {
-  name: 'validate' | 'access_token' | 'rate_limit' | 'upstream'
+  name: 'validate' | 'access_token' | 'rate_limit' | 'upstream' | 'file'
   startedAtMs: number
   endedAtMs: number
   method?: string
-  /** Status of Procore's response. */
+  /** Status of the response of Procore, or of the host of a file. */
   status?: number | undefined
   /** `error.type` of OpenTelemetry's semantic conventions. */
   error?: string | undefined
+  fileHost?: FileHostKind
 }
 
-export type SpanEnd = Pick<SpanRecord, 'method' | 'status' | 'error'>
+export type SpanEnd = Pick<SpanRecord, 'method' | 'status' | 'error' | 'fileHost'>
 
 /** Starts a span if tracing is on. Returns the function that ends it. */
 export function startSpan ({ spans }: { spans?: SpanRecord[] }, name: SpanRecord['name']): (end?: SpanEnd) => void {

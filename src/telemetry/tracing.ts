@@ -103,11 +103,17 @@ export class RequestTracer implements RequestEndListener {
     clearTimeout(timer)
   }
 
-  #addSpan ({ name, startedAtMs, endedAtMs, method, status, error }: SpanRecord, context: Context): void {
-    const kind = name === 'upstream' ? SpanKind.CLIENT : SpanKind.INTERNAL
+  #addSpan (spanRecord: SpanRecord, context: Context): void {
+    const { name, startedAtMs, endedAtMs, method, status, error, fileHost } = spanRecord
+    const kind = name === 'upstream' || name === 'file' ? SpanKind.CLIENT : SpanKind.INTERNAL
     const span = this.#tracer.startSpan(name, { kind, startTime: startedAtMs }, context)
     const errorType = error ?? (status !== undefined && status >= 500 ? String(status) : undefined)
-    span.setAttributes({ 'http.request.method': method, 'http.response.status_code': status, 'error.type': errorType })
+    span.setAttributes({
+      'http.request.method': method,
+      'http.response.status_code': status,
+      'error.type': errorType,
+      'procore_bff.file_host': fileHost,
+    })
     if (errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(endedAtMs)
   }

@@ -66,7 +66,8 @@ t.test('docs/observability.md lists every field of an access log line', async t 
   service.emulator.faults.add({ kind: 'reset-after-body' })
   const form = multipartBody([...janeParts, avatar])
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-  await sendMultipart(service.usersUrl, form, { ...bearer, 'idempotency-key': 'a', traceparent })
+  const { json: user } = await sendMultipart(service.usersUrl, form, { ...bearer, 'idempotency-key': 'a', traceparent })
+  await send(`${service.usersUrl}/${String(user['id'])}/avatar`, { method: 'GET', headers: bearer })
   await sendMultipart(service.usersUrl, form, { ...bearer, 'idempotency-key': 'a' })
   await sendJson(service.usersUrl, { user: { last_name: 'Doe', email_address: 'b@example.com' } }, bearer)
   await sendJson(service.usersUrl, { user: {} }, bearer)

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { listen } from './listen.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
 
+/** The first access token. Later ones have a number at the end. */
 export const fileAccessToken = 'test-access-token-of-procore'
 
 export interface FileServer extends Service {
@@ -26,6 +27,7 @@ export async function startFileServer (
   options: ServiceOptions = {}
 ): Promise<FileServer> {
   const fileRequests: IncomingMessage[] = []
+  let renewals = 0
   const user: Record<string, unknown> = { id: 7, updated_at: '2026-01-01T00:00:00Z', avatar }
   const server = createServer((request, response) => {
     const { url = '' } = request
@@ -34,7 +36,9 @@ export async function startFileServer (
     }
     if (url === '/oauth/token') {
       request.resume()
-      return sendJson({ access_token: fileAccessToken, token_type: 'bearer', expires_in: 5400 })
+      const accessToken = renewals === 0 ? fileAccessToken : `${fileAccessToken}-${renewals}`
+      renewals++
+      return sendJson({ access_token: accessToken, token_type: 'bearer', expires_in: 5400 })
     }
     if (url === '/rest/v1.3/companies/101/users/7') return sendJson(user)
     fileRequests.push(request)

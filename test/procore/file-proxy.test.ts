@@ -22,7 +22,7 @@ async function createCertificate (t: Test) {
   const certFile = join(directory, 'cert.pem')
   await promisify(execFile)('openssl', [
     'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=test', '-addext', 'subjectAltName=DNS:api.test,DNS:files.test,DNS:storage.test',
+    '-subj', '/CN=test', '-addext', 'subjectAltName=DNS:api.test,DNS:files.test,DNS:storage.test,IP:127.0.0.1',
     '-keyout', keyFile, '-out', certFile,
   ])
   return { certFile, key: readFileSync(keyFile), cert: readFileSync(certFile) }
@@ -58,7 +58,7 @@ t.test('behind a proxy', async t => {
     })
     for (const either of [socket, upstreamSocket]) either.on('error', () => {})
   }))
-  const program = spawnProgram(t, 'src/main.js', {
+  const start = (changed: Record<string, string> = {}) => spawnProgram(t, 'src/main.js', {
     PROCORE_API_URL: 'https://api.test',
     PROCORE_LOGIN_URL: 'https://api.test',
     PROCORE_CLIENT_ID: 'id',
@@ -69,7 +69,9 @@ t.test('behind a proxy', async t => {
     NODE_EXTRA_CA_CERTS: certFile,
     CALLER_AUTH: 'none',
     PORT: '0',
+    ...changed,
   })
+  const program = start()
   const getAvatar = async (url: string) => {
     avatar = url
     fileRequests.length = 0
@@ -96,4 +98,15 @@ t.test('behind a proxy', async t => {
     })
   }
   t.strictSame([...tunnels].sort(), ['api.test:443', 'files.test:443'])
+
+  await t.test('a file of an API host in a network of NO_PROXY is fetched without the proxy', async t => {
+    tunnels.clear()
+    fileRequests.length = 0
+    const url = `https://127.0.0.1:${tlsPort}`
+    avatar = '/image'
+    const direct = start({ PROCORE_API_URL: url, PROCORE_LOGIN_URL: url, NO_PROXY: '127.0.0.0/8' })
+    t.equal((await get(`${await direct.listening}/companies/101/users/7/avatar`)).status, 200)
+    t.strictSame(fileRequests, [{ url: `${url}/image`, authorization }])
+    t.strictSame([...tunnels], [])
+  })
 })

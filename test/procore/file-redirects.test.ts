@@ -3,7 +3,7 @@ import dns from 'node:dns'
 import { createServer, type OutgoingHttpHeaders } from 'node:http'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
-import { parseFileUrl, type FileHosts } from '../../src/procore/file-url.ts'
+import { parseFileUrl, type FileHosts, type FileUrl } from '../../src/procore/file-url.ts'
 import { Problem } from '../../src/server/problem.ts'
 import { fileAccessToken, startFileServer } from '../helpers/file-server.ts'
 import { png } from '../helpers/images.ts'
@@ -180,22 +180,22 @@ const hosts: FileHosts = {
   usesProxy: false,
 }
 
-const tokenRows: Array<[string, boolean]> = [
-  ['https://api.procore.com/a', true],
-  ['https://API.Procore.com:443/a', true],
-  ['//files.procore.com/a', true],
-  ['/a', true],
-  ['https://files.procore.com/a', true],
-  ['https://files.procore.com./a', false],
-  ['https://evil.files.procore.com/a', false],
-  ['https://files.procore.com.evil.example/a', false],
-  ['https://evilfiles.procore.com/a', false],
-  ['https://procore.com/a', false],
-  ['https://storage.example.com/https://files.procore.com/', false],
+const tokenRows: Array<[string, FileUrl['host']]> = [
+  ['https://api.procore.com/a', 'api'],
+  ['https://API.Procore.com:443/a', 'api'],
+  ['//files.procore.com/a', 'listed'],
+  ['/a', 'api'],
+  ['https://files.procore.com/a', 'listed'],
+  ['https://files.procore.com./a', 'other'],
+  ['https://evil.files.procore.com/a', 'other'],
+  ['https://files.procore.com.evil.example/a', 'other'],
+  ['https://evilfiles.procore.com/a', 'other'],
+  ['https://procore.com/a', 'other'],
+  ['https://storage.example.com/https://files.procore.com/', 'other'],
 ]
-for (const [url, receivesAccessToken] of tokenRows) {
-  t.test(`${url} gets ${receivesAccessToken ? 'the' : 'no'} access token`, async t => {
-    t.equal(parseFileUrl(url, hosts.apiOrigin, hosts).receivesAccessToken, receivesAccessToken)
+for (const [url, host] of tokenRows) {
+  t.test(`${url} gets ${host === 'other' ? 'no' : 'the'} access token`, async t => {
+    t.equal(parseFileUrl(url, hosts.apiOrigin, hosts).host, host)
   })
 }
 
@@ -207,7 +207,7 @@ for (const url of ['http://api.procore.com/a', 'https://api.procore.com:444/a', 
 
 t.test('behind a proxy, hosts that are not listed are refused, and so is this machine', async t => {
   const behindProxy = { ...hosts, usesProxy: true, allowLoopback: true }
-  t.equal(parseFileUrl('https://files.procore.com/a', hosts.apiOrigin, behindProxy).receivesAccessToken, true)
+  t.equal(parseFileUrl('https://files.procore.com/a', hosts.apiOrigin, behindProxy).host, 'listed')
   for (const url of ['https://storage.example.com/a', 'http://127.0.0.1:1/']) {
     t.throws(() => parseFileUrl(url, hosts.apiOrigin, behindProxy), { message: /not in PROCORE_FILE_HOSTS/ })
   }

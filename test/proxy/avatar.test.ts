@@ -1,12 +1,13 @@
 // The avatar of a user: the user is read, then the picture is fetched from Procore or its storage and streamed.
 import { once } from 'node:events'
-import type { RequestListener, ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { request } from 'undici'
-import { startFileServer } from '../helpers/file-server.ts'
+import { fileAccessToken, startFileServer } from '../helpers/file-server.ts'
 import { bmp, gif, jpeg, png, tiff } from '../helpers/images.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
+import { listen } from '../helpers/listen.ts'
 import { avatarPart, get } from '../helpers/request-builders.ts'
 import { jane, janeParts, multipartBody, RawConnection, sendJson, sendMultipart } from '../helpers/requests.ts'
 import { startService, type ServiceOptions } from '../helpers/service.ts'
@@ -162,7 +163,7 @@ const failures: Array<[number, number, string]> = [
   [403, 502, 'procore_bad_response'],
   [404, 404, 'not_found'],
   [410, 404, 'not_found'],
-  [429, 503, 'procore_unavailable'],
+  [429, 429, 'procore_rate_limited'],
   [500, 502, 'procore_bad_response'],
   [503, 503, 'procore_unavailable'],
   [504, 504, 'procore_timeout'],
@@ -179,18 +180,102 @@ for (const [fileStatus, status, code] of failures) {
   })
 }
 
-t.test('the host of the file decides neither the rate limit nor the circuit breaker of the API', async t => {
-  const { avatarUrl, usersUrl, fileRequests } = await startFileServer(t, '/avatar', (_request, response) => {
-    response.writeHead(503, {
-      'retry-after': '600',
-      'x-rate-limit-limit': '1',
-      'x-rate-limit-remaining': '0',
-      'x-rate-limit-reset': '4000000000',
-    }).end()
+const exhausted = {
+  'x-rate-limit-limit': '1',
+  'x-rate-limit-remaining': '0',
+  'x-rate-limit-reset': '4000000000',
+}
+
+t.test('a storage host decides neither the rate limit nor the circuit breaker of the API', async t => {
+  let storageRequests = 0
+  const storage = createServer((_request, response) => {
+    storageRequests++
+    response.writeHead(429, { 'retry-after': '600', ...exhausted }).end()
   })
-  for (let index = 0; index < 12; index++) t.equal((await get(avatarUrl)).status, 503)
+  const storageUrl = `http://127.0.0.1:${await listen(t, storage)}/`
+  const { avatarUrl, usersUrl } = await startFileServer(t, storageUrl, undefined, {
+    env: { PROCORE_FILE_ALLOW_LOOPBACK: 'true' },
+  })
+  for (let index = 0; index < 12; index++) t.match((await get(avatarUrl)).json, { code: 'procore_unavailable' })
+  t.equal(storageRequests, 12)
+  t.equal((await get(`${usersUrl}/7`)).status, 200)
+})
+
+t.test('files that the API host does not serve leave the circuit breaker closed', async t => {
+  const { avatarUrl, usersUrl, fileRequests } = await startFileServer(t, '/avatar', (_request, response) => {
+    response.writeHead(502).end()
+  })
+  for (let index = 0; index < 12; index++) t.equal((await get(avatarUrl)).status, 502)
   t.equal(fileRequests.length, 12)
   t.equal((await get(`${usersUrl}/7`)).status, 200)
+})
+
+t.test('a file of the API host counts for its rate limit, also before its headers arrive', async t => {
+  const responses: ServerResponse[] = []
+  const { avatarUrl, usersUrl, app, fileRequests } = await startFileServer(t, '/avatar', (_request, response) => {
+    responses.push(response)
+  }, { env: { RATE_LIMIT_MAX_WAIT_MS: '100' } })
+  const first = get(avatarUrl)
+  await waitUntil(() => responses.length === 1)
+  t.match(app.procore.rateLimiter.hourUsages(1), [{ used: 2 }])
+  responses[0]?.writeHead(200, exhausted).end(image)
+  t.equal((await first).status, 200)
+  for (const url of [avatarUrl, `${usersUrl}/7`]) {
+    t.match(await get(url), { status: 429, json: { code: 'procore_rate_limited' } })
+  }
+  t.equal(fileRequests.length, 1)
+})
+
+t.test('a 429 of the API host is answered with `procore_rate_limited` and its Retry-After', async t => {
+  const { avatarUrl } = await startFileServer(t, '/avatar', (_request, response) => {
+    response.writeHead(429, { 'retry-after': '30' }).end()
+  })
+  t.match(await get(avatarUrl), {
+    status: 429, headers: { 'retry-after': '30' }, json: { code: 'procore_rate_limited' },
+  })
+})
+
+t.test('a file that the API host answers with 401 is requested once more with a new access token', async t => {
+  const { avatarUrl, fileRequests } = await startFileServer(t, '/avatar', ({ headers }, response) => {
+    const isFirst = headers.authorization === `Bearer ${fileAccessToken}`
+    response.writeHead(isFirst ? 401 : 200).end(isFirst ? '' : image)
+  })
+  t.equal((await get(avatarUrl)).status, 200)
+  t.strictSame(fileRequests.map(({ headers }) => headers.authorization), [
+    `Bearer ${fileAccessToken}`, `Bearer ${fileAccessToken}-1`,
+  ])
+})
+
+t.test('a file that the API host answers with 401 twice is not requested again', async t => {
+  const { avatarUrl, fileRequests } = await startFileServer(t, '/avatar', (_request, response) => {
+    response.writeHead(401).end()
+  })
+  t.match((await get(avatarUrl)).json, { code: 'procore_unauthorized' })
+  t.equal(fileRequests.length, 2)
+})
+
+for (const end of ['end', 'resetAndDestroy'] as const) {
+  t.test(`a file without a length is refused, because it looks complete after ${end}`, async t => {
+    const { avatarUrl } = await startFileServer(t, '/avatar', ({ socket }) => {
+      socket.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n')
+      socket.write(image.subarray(0, 50_000), () => setImmediate(() => socket[end]()))
+    })
+    t.match(await get(avatarUrl), {
+      status: 502,
+      json: { code: 'procore_bad_response', detail: 'The host of the file does not say where the file ends.' },
+    })
+  })
+}
+
+t.test('the log has the kind of the last host of a file, its status and the wait, but no URL', async t => {
+  const storage = createServer((_request, response) => { response.end(image) })
+  const storageUrl = `http://127.0.0.1:${await listen(t, storage)}/stored?X-Amz-Signature=${signature}`
+  const { avatarUrl, lines } = await startFileServer(t, '/avatar', (_request, response) => {
+    response.writeHead(302, { location: storageUrl }).end()
+  }, { env: { PROCORE_FILE_ALLOW_LOOPBACK: 'true', LOG_LEVEL: 'debug' } })
+  t.equal((await get(avatarUrl)).status, 200)
+  t.match(await getRequestLine(lines), { status: 200, fileHost: 'other', fileStatus: 200, fileMs: Number })
+  t.notMatch(JSON.stringify(lines), /stored|secret-signature/)
 })
 
 function withFileLimits (changed: Partial<Config['procore']['files']>): Pick<ServiceOptions, 'adjustConfig'> {
@@ -340,6 +425,11 @@ t.test('the ETag follows that of the host of the file', async t => {
   t.equal(await getStatus(etag), 200)
   headers = { 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }
   t.equal(await getStatus(String((await get(avatarUrl)).headers['etag'])), 304)
+  const etagOfUrl = String((await get(avatarUrl)).headers['etag'])
+  user['avatar'] = '/avatar?signature=new'
+  t.equal(await getStatus(etagOfUrl), 304, 'a new signature leaves the picture as it is')
+  user['avatar'] = '/other-avatar'
+  t.equal(await getStatus(etagOfUrl), 200, 'a validator is valid for one URL')
   headers = {}
   const etagOfRecord = String((await get(avatarUrl)).headers['etag'])
   t.equal(await getStatus(etagOfRecord), 304)

@@ -3,9 +3,11 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { startFileServer } from '../helpers/file-server.ts'
 import { png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
 import { startOtlpReceiver } from '../helpers/otlp-receiver.ts'
+import { get } from '../helpers/request-builders.ts'
 import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { multipartBody, jane, janeParts, sendMultipart, sendJson } from '../helpers/requests.ts'
 import { startTestEmulator, startService } from '../helpers/service.ts'
@@ -55,6 +57,25 @@ t.test('a create is a span with child spans in the gateway\'s trace, which is no
   const lines = service.lines.filter(({ requestId }) => requestId === 'ticket-1')
   t.ok(lines.length >= 3, 'the request, its exchange and the audit trail')
   t.ok(lines.every(line => line['traceId'] === traceId))
+})
+
+t.test('each request for a file is a span with the kind of its host, and without its URL', async t => {
+  const receiver = await startOtlpReceiver(t)
+  const storage = createHttpServer((_request, response) => { response.end(png()) })
+  const storageUrl = `http://127.0.0.1:${await listen(t, storage)}/stored?signature=secret`
+  const service = await startFileServer(t, '/avatar', (_request, response) => {
+    response.writeHead(302, { location: storageUrl }).end()
+  }, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, PROCORE_FILE_ALLOW_LOOPBACK: 'true' } })
+  t.equal((await get(service.avatarUrl)).status, 200)
+  service.user['avatar'] = 'https://10.0.0.1/stored?signature=secret'
+  t.equal((await get(service.avatarUrl)).status, 502)
+  await service.app.fastify.close()
+  t.match(receiver.spans.filter(({ name }) => name === 'file'), [
+    { kind: 3, attributes: { 'http.response.status_code': 302, 'procore_bff.file_host': 'api' } },
+    { kind: 3, attributes: { 'http.response.status_code': 200, 'procore_bff.file_host': 'other' } },
+    { kind: 3, attributes: { 'error.type': 'ForbiddenAddressError', 'procore_bff.file_host': 'other' } },
+  ])
+  t.notMatch(JSON.stringify(receiver.spans), /stored|secret/)
 })
 
 t.test('spans show waits, lookups and failures', async t => {

@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { limits } from '../../config/limits.ts'
-import type { UpstreamResponse, ExchangeResult } from '../exchange.ts'
+import type { ExchangeFailure, UpstreamResponse } from '../exchange.ts'
 import { rateLimitResetSeconds, retryAfterSeconds } from '../http-dates.ts'
 
 /** Why Procore asked this service to retry later. */
@@ -41,8 +41,11 @@ export interface RateLimitUpdate {
 /** Two numbers of at most 15 digits, with a space. */
 export const windowNameMaxLength = 31
 
+type ResponseHead = Pick<UpstreamResponse, 'kind' | 'status' | 'headers'>
+type Failure = Pick<ExchangeFailure, 'kind' | 'requestSent'>
+
 /** @param result undefined if the request was not sent */
-export function parseRateLimitUpdate (result: ExchangeResult | undefined, nowMs: number): RateLimitUpdate {
+export function parseRateLimitUpdate (result: ResponseHead | Failure | undefined, nowMs: number): RateLimitUpdate {
   if (result?.kind !== 'response') {
     const mayBeCounted = result?.requestSent === true
     return { hasResponse: false, mayBeCounted, reportedWindow: undefined, throttle: undefined }
@@ -56,7 +59,7 @@ export function parseRateLimitUpdate (result: ExchangeResult | undefined, nowMs:
 const shortWindowSeconds = 10
 
 /** Parses a 429, or a 503 with Retry-After: Procore sends them before it acts on a request. */
-function parseThrottle ({ status, headers }: UpstreamResponse, nowMs: number): Throttle | undefined {
+function parseThrottle ({ status, headers }: ResponseHead, nowMs: number): Throttle | undefined {
   const retryAfter = retryAfterSeconds(headers, nowMs)
   if (status !== 429 && (status !== 503 || retryAfter === undefined)) return undefined
   const seconds = retryAfter ?? rateLimitResetSeconds(headers, nowMs) ?? shortWindowSeconds
