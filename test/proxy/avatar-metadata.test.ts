@@ -15,8 +15,16 @@ import { waitUntil } from '../helpers/wait-until.ts'
 const skip = !hasExiftool && process.env['CI'] !== 'true' && 'exiftool is not installed'
 
 const allPictures = [...picturesWithMetadata, ...orientedPictures]
+const truncatedImages = { jpegUpToItsLastByte: plain.jpeg.subarray(0, -1), pngUpToAChunk: plain.png.subarray(0, -17) }
 const imagesWithoutMetadata = Object.entries({
-  ...plain, animatedPng: animatedPng(), bmp: bmp(), tiff: tiff(), noisePng: png(), tinyGif: gif(), tinyJpeg: jpeg(),
+  ...plain,
+  animatedPng: animatedPng(),
+  bmp: bmp(),
+  tiff: tiff(),
+  noisePng: png(),
+  tinyGif: gif(),
+  tinyJpeg: jpeg(),
+  ...truncatedImages,
 }).map(([name, image]) => ({ name: `the image ${name}`, image }))
 
 /** A form is streamed if more than FORM_BUFFER_BYTES arrive before its end. */

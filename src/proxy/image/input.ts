@@ -2,7 +2,7 @@
 const seamBytes = 32
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
-/** Steps that any image may take, and bytes that must pass for each step more. A step takes a few nanoseconds. */
+/** Steps that any image may take, and bytes that must pass for each step more. A step takes up to 50 ns. */
 const freeSteps = 4096
 const bytesPerStep = 8
 /** A search that finds something, and a change from keeping to dropping, each cost as much as this many steps. */

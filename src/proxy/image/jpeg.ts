@@ -42,17 +42,19 @@ export function * parseJpeg (input: ImageInput): ImageParser {
       return undefined
     } else {
       const isDefined = code >= 0xc0 && code <= 0xdf && code !== extension
-      // Nothing of metadata is sent if the image ends before it is clear whether they are.
+      // If the image ends before the segment can be identified, nothing of it is sent.
       if (!isDefined) input.drop(0)
       while (!input.has(4)) yield
       const length = input.uint16(2)
       if (length < 2) return 'invalid_length'
       input.countSteps(segmentSteps)
-      while (!input.has(Math.min(2 + length, decisiveBytes))) yield
       if (code === 0xdc && length !== 4) {
         // Decoders skip a number of lines (§B.2.5) whatever its length.
         input.drop(2 + length)
-      } else if (isDefined) {
+        continue
+      }
+      while (!input.has(Math.min(2 + length, decisiveBytes))) yield
+      if (isDefined) {
         const pixels = readPixels(input, code, length)
         if (pixels !== undefined) yield pixels
         input.keep(2 + length)
