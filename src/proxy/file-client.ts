@@ -56,7 +56,7 @@ function getFileUrl ({ body }: UpstreamSuccess, field: string): string {
 interface FileSource {
   maxBytes: number
   field: string
-  /** As it is in the record. */
+  /** The value of the field. */
   url: string
   record: UpstreamSuccess
 }

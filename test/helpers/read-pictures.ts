@@ -80,7 +80,7 @@ export function pickShownTags (tags: Tags): Tags {
 /** Whether the generated text of metadata is anywhere in the image, also where exiftool does not look. */
 export const containsPrivateText = (image: Buffer) => image.includes(privateText)
 
-/** What is visible of an image. Pixels and colour profile are hashed. */
+/** The visible properties of an image. Pixels and colour profile are hashed. */
 export interface Appearance {
   /** sharp decodes all frames of a GIF as one. An animated PNG has its frames after its still image. */
   frames: string[]

@@ -76,7 +76,7 @@ t.test('the service reads a response that arrived before the connection was rese
 
 // If this fails, undici or Node reads the response, and delay-write-errors.ts can be deleted.
 t.test('a pool of undici alone loses the response', async t => {
-  // Which event comes first is left to the kernel, and now and then it is the response.
+  // The kernel reports the reset or the response first, and the response rarely.
   for (let attempt = 1; attempt <= 10; attempt++) {
     const server = await startServer(t)
     const pool = new Pool(server.url)

@@ -315,7 +315,7 @@ t.test('a lookup respects the rate limit', async t => {
 })
 
 t.test('if the caller has disconnected the response is awaited, but no lookup is made', async t => {
-  const { port, emulator, lines } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '300' } })
+  const { port, emulator, lines } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '2000' } })
   emulator.faults.add({ kind: 'silence' })
   const body = JSON.stringify({ user: jane })
   const caller = new RawConnection(port)

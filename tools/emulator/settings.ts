@@ -28,8 +28,8 @@ export const SettingsSchema = Type.Object({
   refuseChunked: Type.Boolean(),
   maxAvatarBytes: Type.Integer({ minimum: 1 }),
   /**
-   * Who may read the URL in `avatar`: anybody, or requests with the access token, which are redirected to a signed URL
-   * of a storage host. Procore documents the latter for its other files.
+   * The readers of the URL in `avatar`: anybody, or requests with the access token, which are redirected to a signed
+   * URL of a storage host. Procore documents the latter for its other files.
    */
   avatarAccess: Type.Union([Type.Literal('open'), Type.Literal('access-token')]),
   /** How much later a request with an avatar is answered, after it was carried out. */

@@ -1,6 +1,6 @@
 /**
- * Finds the record because of which Procore rejected a create: one that already has a value which must be unique. Its
- * id and state tell the caller what it can do instead. Nothing else of the record is reported.
+ * Finds the record because of which Procore rejected a create: one that already has a value which must be unique. The
+ * caller receives its id and state only, from which it knows what it can do instead.
  */
 import { limits } from '../../config/limits.ts'
 import type { ExistingRecord } from '../../server/problem.ts'

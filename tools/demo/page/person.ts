@@ -4,7 +4,7 @@ import {
 } from '../../../client/client.ts'
 import { createElement, getElement } from './dom.ts'
 
-/** What is known of a person before the person is loaded. */
+/** The known properties of a person who is not loaded yet. */
 export interface PersonState {
   id: number
   is_active: boolean
