@@ -29,7 +29,7 @@ export type {
 } from './operation.ts'
 export type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
 export type { Retry } from './retry.ts'
-export { Submission, type ResendOptions } from './submission.ts'
+export { Submission, type InterruptedCreate, type ResendOptions, type SubmissionOptions } from './submission.ts'
 export type { Progress } from './transport.ts'
 
 type InactiveUserQuery = Query<'get', '/companies/{company_id}/users/inactive'>

@@ -1,6 +1,8 @@
 // Tests which idempotency key a Submission sends, and when it offers to create the user anyway.
 import t, { type Test } from 'tap'
-import { createClient, Submission, type LookupOutcome, type NewUser, type UserOptions } from '../../client/client.ts'
+import {
+  createClient, Submission, type LookupOutcome, type NewUser, type SubmissionOptions, type UserOptions,
+} from '../../client/client.ts'
 import { png } from '../helpers/images.ts'
 import { jane } from '../helpers/requests.ts'
 import {
@@ -208,3 +210,79 @@ t.test('before the form is sent, createAnyway throws', async t => {
   await t.rejects(submission.createAnyway(), { message: /call submit instead/ })
   t.equal(listKeys().length, 0)
 })
+
+/** A `sessionStorage` whose pages are the submissions that are created with it. */
+class TabStorage implements NonNullable<SubmissionOptions['storage']> {
+  readonly items = new Map<string, string>()
+  getItem = (name: string) => this.items.get(name) ?? null
+  setItem = (name: string, value: string) => { this.items.set(name, value) }
+  removeItem = (name: string) => { this.items.delete(name) }
+}
+
+async function startTab (t: Test, script: ReadonlyArray<ScriptedResponse | 'silence'>) {
+  const { url, requests } = await startScriptedServer(t, script)
+  const storage = new TabStorage()
+  const openPage = () => new Submission(createClient({ baseUrl: url }), 101, { storage })
+  const countKeys = () => new Set(requests.map(({ headers }) => headers['idempotency-key'])).size
+  return { storage, openPage, countKeys, requests }
+}
+
+t.test('with a storage, a page that is reloaded during a create sends the same key, and names the avatar', async t => {
+  const { openPage, countKeys, requests } = await startTab(t, ['silence', createdResponse])
+  const controller = new AbortController()
+  const call = openPage().submit(jane, { avatar: chooseFile('jane.png'), signal: controller.signal })
+  await waitUntil(() => requests.length === 1)
+  const reloaded = openPage()
+  t.strictSame(reloaded.interrupted, { avatarName: 'jane.png' })
+  await reloaded.submit(jane, { avatar: chooseFile('jane.png') })
+  t.equal(countKeys(), 1)
+  controller.abort()
+  await call.catch(ignoreFailure)
+})
+
+t.test('with a storage, a page that is reloaded after the response has no interrupted create', async t => {
+  const { openPage, countKeys } = await startTab(t, [unknown('not_found'), createdResponse])
+  await openPage().submit(jane).catch(ignoreFailure)
+  const reloaded = openPage()
+  t.equal(reloaded.interrupted, undefined)
+  await t.rejects(reloaded.createAnyway(), { message: /call submit instead/ }, 'the fields are no longer known')
+  await reloaded.submit(jane)
+  t.equal(countKeys(), 1)
+})
+
+t.test('with a storage, a Blob without a name has a new key after a reload, because it may be another one', async t => {
+  const { openPage, countKeys } = await startTab(t, [createdResponse, createdResponse])
+  await openPage().submit(jane, { avatar })
+  await openPage().submit(jane, { avatar })
+  t.equal(countKeys(), 2)
+})
+
+t.test('after reset, the same form has a new key, also after a reload', async t => {
+  const { openPage, countKeys, storage } = await startTab(t, [createdResponse, createdResponse, createdResponse])
+  const submission = openPage()
+  await submission.submit(jane)
+  submission.reset()
+  t.equal(storage.items.size, 0)
+  await openPage().submit(jane)
+  await submission.submit(jane)
+  t.equal(countKeys(), 3)
+})
+
+const unusable: Record<string, (storage: TabStorage) => void> = {
+  'is full': storage => { storage.setItem = () => { throw new Error('QuotaExceededError') } },
+  'is blocked': storage => { storage.getItem = () => { throw new Error('SecurityError') } },
+  'has a value that is not JSON': storage => { storage.getItem = () => '{' },
+  'has a value of another kind': storage => { storage.getItem = () => '{"state":"in_flight"}' },
+}
+
+for (const [condition, spoil] of Object.entries(unusable)) {
+  t.test(`with a storage that ${condition}, the form is sent, and again with the same key`, async t => {
+    const { openPage, countKeys, storage } = await startTab(t, [createdResponse, createdResponse])
+    spoil(storage)
+    const submission = openPage()
+    t.equal(submission.interrupted, undefined)
+    await submission.submit(jane)
+    await submission.submit(jane)
+    t.equal(countKeys(), 1)
+  })
+}
