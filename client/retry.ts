@@ -54,6 +54,16 @@ export function shouldRetry (failure: Failure, { isIdempotent, idempotencyKey }:
   }
 }
 
+/**
+ * Whether Procore rejected a change because of the state of the record. An earlier attempt, whose outcome is unknown,
+ * may have brought that state about.
+ */
+export function isAboutState (failure: Failure): boolean {
+  return failure instanceof ProblemError && failure.code === 'procore_rejected' && stateStatuses.has(failure.status)
+}
+
+const stateStatuses: ReadonlySet<number> = new Set([404, 409, 410, 412])
+
 /** Calculates the pauses of one call, until its attempts or its time are used up. */
 export class Backoff {
   #attempts = 1

@@ -243,7 +243,10 @@ export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & 
     body: userBody(userFields(options.stateCodes), { kind: 'absent' }, options, [bidContactRequiresVendor]),
     success: { status: 201, description: 'The user was created.', schema: userSchema },
     lookup: {
-      listPaths: ['/rest/v1.3/companies/:company_id/users', '/rest/v1.0/companies/:company_id/users/inactive'],
+      lists: [
+        { path: '/rest/v1.3/companies/:company_id/users', isActive: true },
+        { path: '/rest/v1.0/companies/:company_id/users/inactive', isActive: false },
+      ],
       showOperation: showCompanyUser.name,
       matchField: 'email_address',
       originField: 'origin_id',

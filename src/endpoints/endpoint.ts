@@ -80,8 +80,8 @@ interface SuccessResponse {
 
 /** How to find a record that was created although the response was lost, or because of which a create was rejected. */
 export interface LookupSpec {
-  /** Procore's lists, searched in this order; their paths have the parameters of the endpoint's path. */
-  listPaths: readonly string[]
+  /** Procore's lists, searched in this order. */
+  lists: readonly LookupList[]
   /** The operation that shows a record. A caller without its scope gets only what it sent. */
   showOperation: string
   /** The field that identifies a record. It is the search term, and its whole value must match. */
@@ -93,6 +93,14 @@ export interface LookupSpec {
   originField?: string
   /** Paths of fields that a list returns under another name. */
   fieldPaths?: Readonly<Record<string, readonly string[]>>
+}
+
+/** One of Procore's lists of records. */
+interface LookupList {
+  /** It has the parameters of the endpoint's path. */
+  path: string
+  /** Whether its records are active. A list need not show that of each record. */
+  isActive: boolean
 }
 
 /** A query for items of a list. */

@@ -39,6 +39,8 @@ export interface UpstreamCall extends UpstreamRequest {
   expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
   rateLimitMaxWaitMs?: number
+  /** No second attempt is made, whatever the first one met. */
+  isSentOnce?: boolean
   /** From the last byte sent until the response is complete, if not the configured time. */
   timeoutMs?: number
   /** Durations and ids are recorded in it for the log. */
@@ -136,14 +138,14 @@ export class UpstreamSender {
     if (!this.#mayRetry(first, call, maxWaitMs)) return first
     if (first.classification.retryReason !== 'transient') call.delivery?.onRefused()
     const second = await this.#attempt(call, maxWaitMs)
-    return supersedes(second, first.classification) ? second : first
+    return supersedes(second, first.classification, call.method) ? second : first
   }
 
   /** Whether a second attempt may succeed, and cannot make Procore act twice on a request that is not idempotent. */
   #mayRetry (
-    attempt: Attempt, { body, signal, companyId }: UpstreamCall, maxWaitMs: number
+    attempt: Attempt, { isSentOnce, body, signal, companyId }: UpstreamCall, maxWaitMs: number
   ): attempt is SentAttempt {
-    if (attempt.kind === 'unsent' || isStream(body) || signal.aborted) return false
+    if (attempt.kind === 'unsent' || isSentOnce === true || isStream(body) || signal.aborted) return false
     switch (attempt.classification.retryReason) {
       // Procore would refuse the same access token again.
       case 'unauthorized': return this.#accessTokens.current() !== attempt.accessToken
@@ -316,7 +318,18 @@ function addRateLimitWait (record: UpstreamRecord, waitMs: number): void {
  * Whether the second attempt counts. If the first one was refused, it does. Otherwise Procore may have acted on the
  * first one, and the second one counts only if it is conclusive.
  */
-function supersedes (second: Attempt, { retryReason, mayBeProcessed }: Classification): boolean {
+function supersedes (
+  second: Attempt, { retryReason, mayBeProcessed }: Classification, method: UpstreamCall['method']
+): boolean {
   if (retryReason !== 'transient') return true
-  return second.kind === 'sent' && (second.classification.isConclusive || !mayBeProcessed)
+  if (second.kind !== 'sent') return false
+  if (!mayBeProcessed) return true
+  const isAboutState = method !== 'GET' && stateStatuses.has(second.response?.status ?? 0)
+  return second.classification.isConclusive && !isAboutState
 }
+
+/**
+ * Rejections because of the state of the record. The first attempt may have brought it about: who was reactivated by it
+ * is no longer among the inactive users.
+ */
+const stateStatuses: ReadonlySet<number> = new Set([404, 409, 410, 412])

@@ -10,7 +10,7 @@ import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
 import { withRecordGuard } from './record-guard.ts'
 import { getCompanyId } from './validation/parameters.ts'
-import { createUrlBuilder, type UrlBuilder } from './url.ts'
+import { createUrlBuilder } from './url.ts'
 import type { EndpointRequest, RequestBuilder, Send } from './context.ts'
 
 /** The services that all endpoints share. */
@@ -69,13 +69,15 @@ export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonl
 }
 
 function createCriteriaBuilder (
-  { listPaths, matchField, originField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
+  { lists, matchField, originField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
 ): (request: EndpointRequest) => LookupCriteria {
-  const builders: readonly UrlBuilder[] = listPaths.map(listPath => createUrlBuilder(listPath))
+  const builders = lists.map(({ path, isActive }) => ({ buildPath: createUrlBuilder(path), isActive }))
   const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
   const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
   return ({ path, body: { values }, mayShowRecord, mayShowExisting, generatedOriginIds, usage }) => ({
-    buildListPaths: query => builders.map(buildPath => buildPath(path.values, query)),
+    buildLists: query => builders.map(({ buildPath, isActive }) => {
+      return { path: buildPath(path.values, query), isActive }
+    }),
     matchField,
     originField,
     generatedOriginIds,

@@ -136,6 +136,24 @@ t.test('the outcome not_sent is retried without an idempotency key', async t => 
   t.match(await send('post', '/companies/{company_id}/users', withoutKey), { attempts: 2 })
 })
 
+for (const status of [404, 409, 410, 412]) {
+  t.test(`a reactivation that is rejected with ${status} after a lost response stays unknown`, async t => {
+    const rejection = { ...problemResponse('procore_rejected', 'rejected'), status }
+    const body = rejection.body.replace(/"status":\d+/, `"status":${status}`)
+    const { url, requests } = await startScriptedServer(t, ['reset', { ...rejection, body }])
+    const call = createClient({ baseUrl: url }).reactivateUser(101, 7)
+    await t.rejects(call, { name: 'NetworkError', outcome: 'unknown', attempts: 2 })
+    t.equal(requests.length, 2)
+  })
+}
+
+t.test('an update that is rejected for its values after a lost response is rejected', async t => {
+  const rejection = { ...problemResponse('procore_rejected', 'rejected'), status: 422 }
+  const { url } = await startScriptedServer(t, ['reset', rejection])
+  const call = createClient({ baseUrl: url }).updateUser(101, 7, { job_title: 'QA' })
+  await t.rejects(call, { name: 'ProblemError', outcome: 'rejected', attempts: 2 })
+})
+
 t.test('a request that changes nothing is retried after a lost connection without an idempotency key', async t => {
   const { url, requests } = await startScriptedServer(t, ['reset', createdResponse])
   const client = createClient({ baseUrl: url })

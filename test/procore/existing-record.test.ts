@@ -140,7 +140,6 @@ const listed = { id: 7, email_address: jane.email_address, is_active: true }
 const doubtRows = [
   { name: 'has no such user', status: 200, list: [], headers: {} },
   { name: 'has two users with the address', status: 200, list: [listed, { ...listed, id: 8 }], headers: {} },
-  { name: 'does not show the state', status: 200, list: [{ ...listed, is_active: null }], headers: {} },
   { name: 'does not show the id', status: 200, list: [{ ...listed, id: null }], headers: {} },
   { name: 'has more items', status: 200, list: [listed], headers: { total: '2' } },
   { name: 'has more pages', status: 200, list: [listed], headers: { link: '<https://x.invalid/2>; rel="next"' } },
@@ -163,6 +162,34 @@ for (const path of ['/v1.3/', '/inactive']) {
         t.equal(getExisting(response), undefined)
       })
     }
+  })
+}
+
+for (const isActive of [true, false]) {
+  const state = isActive ? 'active' : 'inactive'
+  t.test(`a user without a state in the list of ${state} users is ${state}`, async t => {
+    const service = await startService(t)
+    const id = addUser(service, { is_active: isActive })
+    const path = isActive ? '/v1.3/' : '/inactive'
+    const body = JSON.stringify([{ ...listed, id, is_active: undefined }])
+    service.emulator.faults.add({ kind: 'status', status: 200, headers: json, body, method: 'GET', path })
+    t.strictSame(getExisting(await create(service)), { id, is_active: isActive })
+  })
+}
+
+const refusalRows = [
+  { name: 'refuses the access token', status: 401, headers: {} },
+  { name: 'is throttled', status: 429, headers: { 'retry-after': '0' } },
+]
+for (const { name, status, headers } of refusalRows) {
+  t.test(`a list that ${name} is not requested again`, async t => {
+    const service = await startService(t)
+    addUser(service, { is_active: false })
+    service.emulator.faults.add({ kind: 'status', status, headers, body: '{}', method: 'GET', path: '/inactive' })
+    const response = await create(service)
+    t.match(response, { status: 422, json: { outcome: 'rejected' } })
+    t.equal(getExisting(response), undefined)
+    t.equal(readPaths(service).length, 2, 'one request for each list')
   })
 }
 

@@ -56,6 +56,25 @@ t.test('an update that Procore may have processed stays unknown although its ret
   t.match((await updateUser(usersUrl, id)).json, { code: 'procore_unreachable', outcome: 'unknown' })
 })
 
+t.test('the retry of a lost request is rejected because of the state of the user', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const { json: { id } } = await sendJson(usersUrl, { user: jane })
+  for (const status of [404, 409, 410, 412, 422]) {
+    const expected = status === 422 ? 'rejected' : 'unknown'
+    await t.test(`with ${status} an update is ${expected}, because its first attempt may have changed it`, async t => {
+      emulator.faults.add({ kind: 'reset-after-body' })
+      emulator.faults.add({ kind: 'status', status, body: '{}' })
+      t.equal((await updateUser(usersUrl, id)).json['outcome'], expected)
+    })
+  }
+  await t.test('with 404 a GET is rejected, because it changes nothing', async t => {
+    emulator.faults.add({ kind: 'reset-after-body' })
+    emulator.faults.add({ kind: 'status', status: 404, body: '{}' })
+    const response = await send(`${usersUrl}/${String(id)}`, { method: 'GET' })
+    t.match(response, { status: 404, json: { code: 'procore_rejected' } })
+  })
+})
+
 t.test('requests that are not retried', async t => {
   const { usersUrl, emulator } = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '200' } })
   const { json: { id } } = await sendJson(usersUrl, { user: jane })

@@ -89,22 +89,22 @@ t.test('startup refuses a description', async t => {
     },
     {
       name: 'whose lookup names an unknown parameter',
-      endpoint: { ...base, lookup: { listPaths: ['/rest/v1.0/tools/:tool_id/users'], matchField: 'name' } },
+      endpoint: { ...base, lookup: { lists: [{ path: '/rest/v1.0/tools/:tool_id/users', isActive: true }], matchField: 'name' } },
       message: /names tool_id, which is not in params/,
     },
     {
       name: 'whose lookup compares an unknown field',
-      endpoint: { ...base, lookup: { listPaths: [], matchField: 'email' } },
+      endpoint: { ...base, lookup: { lists: [], matchField: 'email' } },
       message: /body: the lookup names email, which is not a field/,
     },
     {
       name: 'whose lookup reads an unknown field',
-      endpoint: { ...base, lookup: { listPaths: [], matchField: 'name', fieldPaths: { vendor: ['id'] } } },
+      endpoint: { ...base, lookup: { lists: [], matchField: 'name', fieldPaths: { vendor: ['id'] } } },
       message: /body: the lookup names vendor, which is not a field/,
     },
     {
       name: 'whose lookup filters by an unknown field',
-      endpoint: { ...base, lookup: { listPaths: [], matchField: 'name', originField: 'origin' } },
+      endpoint: { ...base, lookup: { lists: [], matchField: 'name', originField: 'origin' } },
       message: /body: the lookup names origin, which is not a field/,
     },
     {

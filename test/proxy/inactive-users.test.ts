@@ -72,6 +72,17 @@ t.test('a reactivation whose response was lost is sent once more', async t => {
   t.match(await reactivate(service, id), { status: 200, json: { id, is_active: true } })
 })
 
+t.test('a reactivation that was lost after Procore acted is unknown, not rejected', async t => {
+  const service = await startService(t)
+  const id = addInactive(service)
+  service.emulator.faults.add({ kind: 'reset-after-body', method: 'PATCH' })
+  t.match(await reactivate(service, id), { status: 502, json: { code: 'procore_unreachable', outcome: 'unknown' } })
+  t.equal(isActive(service, id), true)
+  const attempts = service.emulator.apiRequests.filter(({ method }) => method === 'PATCH')
+  t.equal(attempts.length, 2, 'it was sent once more')
+  t.match(service.lines.find(({ msg }) => msg === 'change'), { outcome: 'unknown' })
+})
+
 t.test('where scopes are on, a reactivation needs its own scope and that of changing a login', async t => {
   const issuer = await startIssuer(t)
   const service = await startService(t, { env: { ...issuer.env, JWT_SCOPE_PREFIX: 'p:' } })

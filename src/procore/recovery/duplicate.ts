@@ -3,9 +3,9 @@
  * unique, so it rejects a repeat even if the store of the idempotency keys was lost. The record then exists.
  */
 import { Problem } from '../../server/problem.ts'
-import { parseMessages, type ProcoreMessage } from '../error-messages.ts'
 import { lookupDetails } from '../problem-details.ts'
 import type { UpstreamRejection, UpstreamResult } from '../result.ts'
+import { isAbout, parseConflict, type ConflictMessage } from './conflict.ts'
 import { toRecovered, type LookupCriteria, type LookupResult } from './lookup.ts'
 
 /**
@@ -16,32 +16,17 @@ export type Duplicate = 'certain' | 'possible'
 
 /** Returns undefined if Procore rejected the create for another reason, or if its id was not generated. */
 export function classifyDuplicate (
-  { status, body }: UpstreamRejection, criteria: LookupCriteria
+  rejection: UpstreamRejection, criteria: LookupCriteria
 ): Duplicate | undefined {
   const { originField, generatedOriginIds, values } = criteria
   if (originField === undefined || values.has(originField) || generatedOriginIds.length === 0) return undefined
-  if (status !== 409 && status !== 422) return undefined
-  const messages = parseMessages(body).filter(({ message }) => status === 409 || takenMessage.test(message))
-  if (messages.some(message => isAbout(message, originField, criteria))) return 'certain'
+  const messages = parseConflict(rejection)
+  if (messages === undefined) return undefined
+  const isLikely = (message: ConflictMessage) => rejection.status === 409 || message.saysTaken
+  if (messages.some(message => isLikely(message) && isAbout(message, originField, criteria))) return 'certain'
   // Any taken value may be one of that record, also a value that Procore derives from those that were sent.
-  return status === 409 || messages.length > 0 ? 'possible' : undefined
+  return rejection.status === 409 || messages.some(isLikely) ? 'possible' : undefined
 }
-
-/** How Procore says that another record has the value. */
-export const takenMessage = /\b(?:taken|exists?|already|unique|duplicate)\b/i
-
-/** Whether a message is about the field. One about the whole record, or without a field, names it in its words. */
-export function isAbout (
-  { field = 'base', message }: ProcoreMessage, name: string, { emailFields }: Pick<LookupCriteria, 'emailFields'>
-): boolean {
-  const lastName = getLastName(field)
-  if (lastName !== 'base') return lastName === name
-  if (emailFields.has(name)) return /\be-?mail/i.test(message)
-  return new RegExp(`\\b${name.replaceAll('_', '[ _-]?')}\\b`, 'i').test(message)
-}
-
-/** Procore names a field with or without its record: `user.origin_id`, `user[origin_id]` or `origin_id`. */
-const getLastName = (field: string) => field.split(/[.[\]]/).findLast(name => name !== '')
 
 // The earlier request may have had these values: the record may have been changed since.
 const differsDetail = 'Procore has a record of an earlier request with this idempotency key, and it has other values.'

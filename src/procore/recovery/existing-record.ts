@@ -4,11 +4,10 @@
  */
 import { limits } from '../../config/limits.ts'
 import type { ExistingRecord } from '../../server/problem.ts'
-import { parseMessages } from '../error-messages.ts'
 import { isLastPage } from '../page-links.ts'
 import type { UpstreamRejection } from '../result.ts'
 import type { UpstreamSender } from '../send.ts'
-import { isAbout, takenMessage } from './duplicate.ts'
+import { isAbout, parseConflict } from './conflict.ts'
 import {
   isSameValue, parseList, searchBy, searchLists, type JsonObject, type LookupContext, type LookupCriteria,
 } from './lookup.ts'
@@ -26,14 +25,14 @@ export async function withExisting (
   const { lookupCriteria } = call
   if (lookupCriteria?.mayShowExisting !== true || rejection.lookupFailed === true) return rejection
   const takenFields = findTakenFields(rejection, lookupCriteria)
-  const existing = toExistingRecord(await findRecord(sender, call, lookupCriteria, takenFields))
+  const existing = await findRecord(sender, call, lookupCriteria, takenFields)
   return existing === undefined ? rejection : { ...rejection, existing }
 }
 
 /** Searches by the first field. If Procore names both fields, the record must have both values. */
 async function findRecord (
   sender: UpstreamSender, call: LookupContext, criteria: LookupCriteria, takenFields: readonly string[]
-): Promise<JsonObject | undefined> {
+): Promise<ExistingRecord | undefined> {
   const [searchField] = takenFields
   const value = normalizeText(criteria.values.get(searchField ?? ''))
   if (searchField === undefined || value === '') return undefined
@@ -43,15 +42,16 @@ async function findRecord (
     rateLimitMaxWaitMs: limits.lookup.existingRateLimitMaxWaitMs,
     // The part of the rate limit that is reserved for changes is not for details of a rejection.
     purpose: 'read',
+    isSentOnce: true,
     countResponseBytes: criteria.countListBytes,
   })
-  for await (const { response } of lists) {
+  for await (const { search, response } of lists) {
     const list = response === undefined ? undefined : parseList(response)
     if (response === undefined || list === undefined || !isLastPage(response.headers, list.length)) return undefined
     const [record, ...others] = list.filter(candidate => hasSentValue(candidate, searchField, criteria))
     if (record === undefined) continue
     const isMatch = others.length === 0 && takenFields.every(field => hasSentValue(record, field, criteria))
-    return isMatch ? record : undefined
+    return isMatch ? toExistingRecord(record, search.isActive) : undefined
   }
   return undefined
 }
@@ -60,16 +60,18 @@ function hasSentValue (record: JsonObject, field: string, criteria: LookupCriter
   return isSameValue(record, field, criteria.values.get(field), criteria)
 }
 
-function toExistingRecord (record: JsonObject | undefined): ExistingRecord | undefined {
-  const { id, is_active: isActive } = record ?? {}
-  return typeof id === 'number' && typeof isActive === 'boolean' ? { id, is_active: isActive } : undefined
+/** A record that does not show its state has that of its list. */
+function toExistingRecord (
+  { id, is_active: isActive }: JsonObject, isListActive: boolean
+): ExistingRecord | undefined {
+  if (typeof id !== 'number') return undefined
+  return { id, is_active: typeof isActive === 'boolean' ? isActive : isListActive }
 }
 
-/** Returns the sent fields whose values Procore says that another record has. A 409 may have other reasons. */
-function findTakenFields ({ status, body }: UpstreamRejection, criteria: LookupCriteria): string[] {
-  if (status !== 409 && status !== 422) return []
+/** Returns the sent fields whose values Procore says that another record has. */
+function findTakenFields (rejection: UpstreamRejection, criteria: LookupCriteria): string[] {
   const { matchField, originField, values } = criteria
-  const messages = parseMessages(body).filter(({ message }) => takenMessage.test(message))
+  const messages = parseConflict(rejection)?.filter(({ saysTaken }) => saysTaken) ?? []
   return [matchField, originField].filter(field => field !== undefined).filter(field => {
     return values.has(field) && messages.some(message => isAbout(message, field, criteria))
   })

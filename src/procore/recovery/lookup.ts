@@ -19,8 +19,8 @@ import { monotonicNowMs } from '../../util/clock.ts'
 
 /** How to find a record. */
 export interface LookupCriteria {
-  /** Returns the lists to search, in order, as paths with the query. A function, because lookups are rare. */
-  buildListPaths (query: ReadonlyMap<string, unknown>): readonly string[]
+  /** Returns the lists to search, in order, with the query in their paths. A function, because lookups are rare. */
+  buildLists (query: ReadonlyMap<string, unknown>): ReadonlyArray<Pick<ListSearch, 'path' | 'isActive'>>
   /** The field that most lookups search by. */
   matchField: string
   /** The field that Procore keeps unique within a company and filters by. If it was sent, it is searched by first. */
@@ -74,6 +74,8 @@ export interface LookupContext extends Pick<UpstreamCall, 'companyId' | 'callerI
 /** One list to search for a record with this value. */
 interface ListSearch {
   path: string
+  /** Whether the records of the list are active. */
+  isActive: boolean
   field: string
   value: string
 }
@@ -86,7 +88,7 @@ export function searchBy (
   field: string, value: string, criteria: LookupCriteria, page: ReadonlyMap<string, unknown> = new Map()
 ): ListSearch[] {
   const filter = field === criteria.originField ? `filters[${field}]` : 'filters[search]'
-  return criteria.buildListPaths(new Map([[filter, value], ...page])).map(path => ({ path, field, value }))
+  return criteria.buildLists(new Map([[filter, value], ...page])).map(list => ({ ...list, field, value }))
 }
 
 /** Returns the searches by the id in the system of origin, if one was sent, and then those by `matchField`. */
@@ -137,7 +139,7 @@ export async function lookUp (
 const inconclusive: LookupResult = { kind: 'inconclusive' }
 
 /** How lists are requested: for how long, and for whom. */
-interface ListRequest extends Pick<UpstreamCall, 'purpose' | 'countResponseBytes'> {
+interface ListRequest extends Pick<UpstreamCall, 'purpose' | 'isSentOnce' | 'countResponseBytes'> {
   /** All lists together. */
   timeoutMs: number
   /** Longest wait for the rate limit, for each list. */

@@ -52,7 +52,7 @@ function findCompanyFaults ({ params, query }: Endpoint): string[] {
 /** A name that is not in `params` would be sent as `undefined`. */
 function findPathFaults (endpoint: Endpoint): string[] {
   const { params, guard, lookup, file } = endpoint
-  const paths = [...getEndpointPaths(endpoint), ...lookup?.listPaths ?? []]
+  const paths = [...getEndpointPaths(endpoint), ...lookup?.lists.map(list => list.path) ?? []]
   if (guard !== undefined) paths.push(guard.procorePath)
   if (guard?.listPath !== undefined) paths.push(guard.listPath)
   if (file !== undefined) paths.push(file.record.procorePath)
