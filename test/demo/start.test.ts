@@ -23,6 +23,22 @@ t.test('the printed curl commands and addresses work', async t => {
   t.match(await (await fetch(page ?? '')).text(), /<form id="form"/)
   const home = await fetch(new URL('/', page), { redirect: 'manual' })
   t.match([home.status, home.headers.get('location')], [302, '/demo'])
+  await t.test('pages of development servers may call it, and others may not', async t => {
+    const statusFrom = async (origin: string) => {
+      const headers = { origin, 'content-type': 'application/json' }
+      const user = { last_name: 'Doe', email_address: `${origin.length}.${new URL(origin).port}@example.com` }
+      const url = new URL('/companies/1234/users/validate', page)
+      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ user }) })
+      return [response.status, response.headers.get('access-control-allow-origin')]
+    }
+    for (const host of ['localhost', '127.0.0.1']) {
+      for (const port of [3000, 3001, 4200, 5173]) {
+        const origin = `http://${host}:${port}`
+        t.strictSame(await statusFrom(origin), [200, origin], origin)
+      }
+    }
+    t.strictSame(await statusFrom('https://evil.example:5173'), [403, null])
+  })
   t.equal(demo.stderr(), '')
   const received = /Requests received by Procore: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(received ?? '')).json(), [

@@ -10,6 +10,10 @@ import { startEmulator } from '../emulator/emulator.ts'
 
 // Avatars then have URLs that a page cannot use, as at Procore.
 const emulator = await startEmulator({ avatarAccess: 'access-token' })
+/** Where development servers of frontends run: Next.js and others, Angular, Vite and its preview. */
+const developmentPorts = [3000, 3001, 4200, 4173, 5173, 5174, 8080]
+const developmentOrigins = ['localhost', '127.0.0.1']
+  .flatMap(host => developmentPorts.map(port => `http://${host}:${port}`))
 const servicePath = fileURLToPath(new URL('service.ts', import.meta.url))
 const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', servicePath], {
   // The service stops when the channel closes, so that it does not outlive this process.
@@ -18,6 +22,7 @@ const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning'
   // get it twice and exit at once; detached, it is in a group of its own.
   detached: true,
   env: {
+    CORS_ORIGINS: developmentOrigins.join(','),
     ...process.env,
     PROCORE_API_URL: emulator.url,
     PROCORE_LOGIN_URL: emulator.url,
@@ -57,7 +62,8 @@ function welcomeMessage (url: string): string {
   return `
 Create a user in the browser: ${url}/demo
 
-The service listens on ${url}, the emulated Procore on ${emulator.url}. Create a user with curl:
+The service listens on ${url}, the emulated Procore on ${emulator.url}. Pages of development servers may call it:
+the ports ${developmentPorts.join(', ')} of localhost (CORS_ORIGINS). Create a user with curl:
 
   curl -s ${url}/companies/1234/users -H 'content-type: application/json' \\
     -d '{"user":{"first_name":"Jane","last_name":"Doe","email_address":"jane.banner@example.com"}}'
