@@ -1,8 +1,10 @@
 // Creates users on the demo page in a browser, with every outcome and with errors of the service and of Procore.
 import sharp from 'sharp'
 import t from 'tap'
-import { png } from '../helpers/images.ts'
-import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
+import { bmp, png } from '../helpers/images.ts'
+import {
+  fillRequiredFields, openDemo, openSections, selectFault, skip, submit, waitForOutcome,
+} from '../helpers/demo.ts'
 
 // The tests mostly wait for retries of the client, so that several pages can run at once.
 t.jobs = 3
@@ -17,6 +19,7 @@ t.test('a form with every field creates the user, and the page calls no other ho
   await page.getByLabel('First name').focus()
   await validated
   await fillRequiredFields(page)
+  await openSections(page)
   await page.getByLabel('Job title').fill('Architect')
   await page.getByLabel('Initials').fill('JD')
   await page.getByLabel('Vendor', { exact: true }).selectOption({ label: 'SID Architecture' })
@@ -31,7 +34,6 @@ t.test('a form with every field creates the user, and the page calls no other ho
   await page.getByLabel('Street').fill('6305 Carpinteria Ave')
   await page.getByLabel('Country').selectOption({ label: 'United States of America' })
   await page.getByLabel('State or region').selectOption('CA')
-  await page.getByText('Notes, signature and other systems').first().click()
   await page.getByLabel('Notes', { exact: true }).fill('Two\nlines')
   await page.getByLabel('Avatar', { exact: true }).setInputFiles({
     name: 'jane.png', mimeType: 'image/png', buffer: png(30_000),
@@ -68,6 +70,7 @@ t.test('a form with every field creates the user, and the page calls no other ho
 
 t.test('the states are those of the chosen country', { skip }, async t => {
   const { page } = await openDemo(t)
+  await openSections(page)
   const state = page.getByLabel('State or region')
   t.ok(await state.isDisabled())
   await page.getByLabel('Country').selectOption('US')
@@ -85,6 +88,7 @@ t.test('the states are those of the chosen country', { skip }, async t => {
 
 t.test('errors of the service are shown below their inputs and can be corrected', { skip }, async t => {
   const { page, countCreates, countUsers } = await openDemo(t)
+  await openSections(page)
   await page.getByLabel('E-mail required').fill('jane')
   await page.getByLabel('Bid contact').check()
   await page.getByLabel('Extension').fill('x')
@@ -118,7 +122,7 @@ t.test('errors of the service are shown below their inputs and can be corrected'
 t.test('an error of Procore is shown below its input', { skip }, async t => {
   const { page, countCreates, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
-  await selectFault(page, 'Procore refuses the e-mail')
+  await selectFault(page, 'The e-mail address is taken')
   await submit(page)
   await waitForOutcome(page, 'rejected')
   await page.locator('#email_address-error').getByText('E-mail has already been taken. Found by Procore').waitFor()
@@ -139,17 +143,19 @@ t.test('a field that the company itself requires is enforced on request', { skip
   t.equal(await page.locator('#job_title').getAttribute('aria-invalid'), 'true')
 })
 
-t.test('an avatar that is not an image is refused, and the form without it creates the user', { skip }, async t => {
-  const { page, countCreates } = await openDemo(t)
+t.test('an avatar that is not an image is not sent, and the form without it creates the user', { skip }, async t => {
+  const { page, url, requestedUrls } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByLabel('Avatar', { exact: true }).setInputFiles({
     name: 'jane.png', mimeType: 'image/png', buffer: Buffer.from('no image'),
   })
+  const error = page.locator('#avatar-error')
+  await error.waitFor()
   await submit(page)
-  await waitForOutcome(page, 'avatar_type')
+  await waitForOutcome(page, 'not_sent')
   t.equal(await page.locator('#avatar').getAttribute('aria-invalid'), 'true')
-  t.match(await page.locator('#avatar-error').innerText(), /^[A-Z][^.]+\.$/, 'a sentence')
-  t.equal(countCreates(), 0)
+  for (const sentence of (await error.innerText()).split(/(?<=\.) /)) t.match(sentence, /^[A-Z][^.]+\.$/)
+  t.notOk(requestedUrls.includes(`${url}/companies/1234/users`))
   await page.locator('#summary a').click()
   t.equal(await page.evaluate(() => document.activeElement?.id), 'avatar')
   await page.getByRole('button', { name: 'Remove the avatar' }).click()
@@ -184,7 +190,7 @@ t.test('an avatar that the browser can decode is sent as JPEG, and the page says
   t.strictSame(errors, [])
 })
 
-t.test('an iPhone photo in HEIC is reported when it is chosen, and by the service', { skip }, async t => {
+t.test('an iPhone photo in HEIC is reported when it is chosen, and is not sent', { skip }, async t => {
   const { page, countCreates } = await openDemo(t)
   await fillRequiredFields(page)
   await page.getByLabel('Avatar', { exact: true }).setInputFiles({
@@ -194,34 +200,61 @@ t.test('an iPhone photo in HEIC is reported when it is chosen, and by the servic
   await error.getByText("This browser cannot read an iPhone photo in HEIC: choose 'Most Compatible'").waitFor()
   t.ok(await page.getByAltText('The chosen avatar').isHidden())
   await submit(page)
-  await waitForOutcome(page, 'avatar_type')
-  await error.getByText("The avatar is an iPhone photo in HEIC: choose 'Most Compatible'").waitFor()
+  await waitForOutcome(page, 'not_sent')
+  await error.waitFor()
   t.equal(countCreates(), 0)
+})
+
+t.test('an avatar whose pixels only the service counts is never called safe to send again', { skip }, async t => {
+  const { page, countUsers } = await openDemo(t)
+  await fillRequiredFields(page)
+  const buffer = bmp()
+  for (const offset of [18, 22]) buffer.writeInt32LE(20_000, offset)
+  await page.getByLabel('Avatar', { exact: true }).setInputFiles({ name: 'jane.bmp', mimeType: 'image/bmp', buffer })
+  await submit(page)
+  await page.locator('#avatar-error').waitFor()
+  t.match(JSON.parse(await page.locator('#response').innerText()), { code: 'avatar_too_large' })
+  const outcome = await page.locator('#outcome').innerText()
+  t.match(outcome, 'The picture is too large. Choose a smaller one.')
+  t.notMatch(outcome, /safe/)
+  t.equal(countUsers(), 0)
 })
 
 t.test('the page describes the outcomes recovered, unknown, not_sent and created', { skip }, async t => {
   const { page, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
-  await selectFault(page, "Procore's response is lost")
+  await selectFault(page, 'Response lost after the create')
   await submit(page)
   await waitForOutcome(page, 'recovered')
   t.equal(countUsers(), 1)
   await page.getByRole('button', { name: 'Another user' }).click()
   t.equal(await page.getByLabel('Last name').inputValue(), '')
   await fillRequiredFields(page, 'jim.doe@example.com')
-  await selectFault(page, 'Procore fails without creating the user')
+  await selectFault(page, 'Server error, no user created')
   await submit(page)
   await waitForOutcome(page, 'unknown')
   await page.locator('#response-summary').getByText('4 requests with one key').waitFor()
+  const anywayButton = page.getByRole('button', { name: 'Create anyway' })
+  await page.getByLabel('Initials').fill('JD')
+  t.ok(await anywayButton.isHidden(), 'it would not send the changed form')
+  await page.getByLabel('Initials').fill('')
+  await selectFault(page, 'Server error, no user created')
+  await submit(page)
+  await page.locator('#countdown').getByText(/^Attempt 2 starts in \d s\.$/).waitFor()
+  await anywayButton.click()
+  await waitForOutcome(page, 'created')
+  t.ok(await anywayButton.isHidden())
+  t.equal(await page.evaluate(() => document.activeElement?.id), 'create', 'the focus is not lost')
+  t.equal(countUsers(), 2)
   await page.getByLabel('E-mail required').fill('joe@example.com')
-  await selectFault(page, "Procore refuses the service's login")
+  await selectFault(page, 'Login of the service rejected')
   await submit(page)
   await waitForOutcome(page, 'not_sent')
-  t.equal(countUsers(), 1)
+  t.equal(countUsers(), 2)
   await page.locator('#outcome').getByText('send it again in a moment').waitFor()
   await submit(page)
   await waitForOutcome(page, 'created')
-  t.equal(countUsers(), 2, 'the create waited for the login')
+  t.equal(countUsers(), 3, 'the create waited for the login')
 })
 
 t.test('a create waits for the chosen scenario, and the last choice applies', { skip }, async t => {
@@ -229,7 +262,7 @@ t.test('a create waits for the chosen scenario, and the last choice applies', { 
   await fillRequiredFields(page)
   // Longer than a create takes.
   await page.route(/\/demo\/next\/email_taken/, route => setTimeout(() => route.continue(), 300))
-  const scenario = page.getByLabel('What goes wrong')
+  const scenario = page.getByLabel('Simulate a Procore failure')
   await scenario.selectOption('email_taken')
   await submit(page)
   await waitForOutcome(page, 'rejected')
@@ -251,4 +284,50 @@ t.test('a create without a network has an unknown outcome, and the same key find
   await submit(page)
   await waitForOutcome(page, 'created')
   t.equal(countUsers(), 1)
+})
+
+t.test('a Retry-After that is too long for a retry is counted down', { skip }, async t => {
+  const { page } = await openDemo(t)
+  await fillRequiredFields(page)
+  await page.route(/\/companies\/1234\/users$/, route => route.fulfill({
+    status: 429,
+    contentType: 'application/problem+json',
+    headers: { 'retry-after': '120' },
+    body: JSON.stringify({ status: 429, code: 'procore_rate_limited', detail: 'Slow down.', outcome: 'not_sent' }),
+  }))
+  await submit(page)
+  await page.locator('#countdown').getByText(/^Try again in (2 min 0|1 min 5\d) s\.$/).waitFor()
+  await page.locator('#countdown').getByText(/^Try again in 1 min 5[0-8] s\.$/).waitFor()
+  t.notMatch(await page.locator('#outcome').innerText(), /Try again in/, 'screen readers do not announce each second')
+})
+
+t.test('sample data and the copied code each create a user, and a reset removes both', { skip }, async t => {
+  const { page, countUsers, emulator, errors } = await openDemo(t)
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('button', { name: 'Fill with sample data' }).click()
+  await page.getByAltText('The chosen avatar').waitFor()
+  await submit(page)
+  await waitForOutcome(page, 'created')
+  const [user] = emulator.api.directory.users.values()
+  t.match(user?.values, { first_name: 'Maria', country_code: 'US', state_code: 'CA' })
+  t.ok(user?.avatar)
+  await page.locator('#code').getByText('avatar: input.files[0]').waitFor()
+  await page.getByRole('button', { name: 'Remove the avatar' }).click()
+  await page.getByLabel('E-mail required').fill("o'hara@example.com")
+  await page.getByRole('button', { name: 'Copy' }).click()
+  await page.getByText('Copied').waitFor()
+  const code = await page.evaluate(() => navigator.clipboard.readText())
+  const [importLine = '', ...statements] = code.split('\n')
+  t.match(importLine, /^import \{ [\w, ]+ \} from 'procore-bff-client'$/)
+  const names = /\{.*\}/.exec(importLine)?.[0] ?? ''
+  await page.evaluate(`(async () => { const ${names} = await import('/client.js')\n${statements.join('\n')} })()`)
+  const addresses = emulator.api.directory.list(1234).map(({ values }) => values['email_address'])
+  t.ok(addresses.includes("o'hara@example.com"))
+  t.equal(countUsers(), 2)
+  await page.getByRole('button', { name: 'Reset' }).click()
+  await page.getByText('The requests of the service appear here.').waitFor()
+  await page.getByText('The response appears here.').waitFor()
+  t.equal(await page.getByLabel('First name').inputValue(), '')
+  t.equal(countUsers(), 0)
+  t.strictSame(errors, [])
 })

@@ -1,7 +1,9 @@
 // Live validation shows errors of the inputs that the user has left, and none from outdated responses.
 import t from 'tap'
 import type { Page } from 'playwright-core'
-import { selectFault, fillRequiredFields, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
+import {
+  fillRequiredFields, openDemo, openSections, selectFault, skip, submit, waitForOutcome,
+} from '../helpers/demo.ts'
 import { png } from '../helpers/images.ts'
 
 const fieldError = (page: Page, name: string) => page.locator(`#${name}-error`)
@@ -38,6 +40,7 @@ t.test('an input is validated when the user leaves it, and nothing is sent to Pr
 
 t.test('an error caused by another field is shown at once, and removed with its cause', { skip }, async t => {
   const { page } = await openDemo(t)
+  await openSections(page)
   await waitForValidation(page, () => page.getByLabel('Bid contact').check())
   await fieldError(page, 'vendor_id').waitFor()
   t.equal(await page.locator('.field-error').count(), 1)
@@ -61,6 +64,7 @@ t.test('a late response shows no error for an input that has changed since', { s
     await released
     await route.continue()
   })
+  await openSections(page)
   const requested = page.waitForRequest(validations)
   await page.getByLabel('Extension').fill('x')
   await page.getByLabel('E-mail required').fill('jane')
@@ -90,7 +94,7 @@ t.test('a create aborts the validation in flight, whose errors are not shown', {
 t.test('an error of Procore stays until the input changes', { skip }, async t => {
   const { page } = await openDemo(t)
   await fillRequiredFields(page)
-  await selectFault(page, 'Procore refuses the e-mail')
+  await selectFault(page, 'The e-mail address is taken')
   await submit(page)
   await waitForOutcome(page, 'rejected')
   await page.getByLabel('Job title').fill('Architect')

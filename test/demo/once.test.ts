@@ -2,7 +2,9 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { png } from '../helpers/images.ts'
-import { selectFault, fillRequiredFields, loadPage, openDemo, skip, submit, waitForOutcome } from '../helpers/demo.ts'
+import {
+  fillRequiredFields, loadPage, openDemo, openSections, selectFault, skip, submit, waitForOutcome,
+} from '../helpers/demo.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const largeAvatar = png(9_000_000)
@@ -66,7 +68,7 @@ t.test('a retry that is cancelled during the upload is reported as possibly crea
   const { page } = await openDemo(t)
   await fillRequiredFields(page)
   await chooseAvatar(page)
-  await selectFault(page, 'Procore fails without creating the user')
+  await selectFault(page, 'Server error, no user created')
   await slowDown(page)
   await submit(page)
   await page.locator('#outcome').getByText('Attempt 2').waitFor()
@@ -90,10 +92,11 @@ t.test('a double click creates one user', { skip }, async t => {
 t.test('a page that is reloaded during a create sends the same key again and creates one user', { skip }, async t => {
   const { page, url, countCreates, countUsers } = await openDemo(t)
   await fillRequiredFields(page)
+  await openSections(page)
   await page.getByLabel('Country').selectOption('US')
   await page.getByLabel('State or region').selectOption('CA')
   const idempotencyKeys = recordIdempotencyKeys(page)
-  await selectFault(page, 'Procore is slow (4 seconds)')
+  await selectFault(page, 'Response after 4 seconds')
   await submit(page)
   await waitUntil(() => countCreates() === 1)
   await loadPage(page, `${url}/demo`)
@@ -124,6 +127,7 @@ t.test('a form whose avatar is chosen again after a reload has the same key', { 
 t.test('input before the options are loaded is kept, and so is the draft of an earlier page', { skip }, async t => {
   const { page, url } = await openDemo(t)
   await fillRequiredFields(page)
+  await openSections(page)
   await page.getByLabel('Country').selectOption('US')
   await page.getByLabel('State or region').selectOption('CA')
   const { promise: released, resolve: release } = Promise.withResolvers<void>()

@@ -2,7 +2,9 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { png } from '../helpers/images.ts'
-import { fillRequiredFields, openDemo, selectFault, skip, submit, waitForOutcome } from '../helpers/demo.ts'
+import {
+  fillRequiredFields, openDemo, openSections, selectFault, skip, submit, waitForOutcome,
+} from '../helpers/demo.ts'
 
 t.jobs = 3
 
@@ -64,6 +66,7 @@ t.test('a create that is refused as a duplicate offers to open the existing pers
 
 t.test('an inactive person because of whom a create is refused can be opened and reactivated', { skip }, async t => {
   const { page, emulator, errors } = await openDemo(t)
+  await openSections(page)
   await page.getByLabel('Active', { exact: true }).uncheck()
   await create(page)
   await person(page).getByText(/^Id \d+, inactive$/).waitFor()
@@ -81,6 +84,7 @@ t.test('an inactive person because of whom a create is refused can be opened and
 
 t.test('a person who is active already when the reactivation arrives is reported as reactivated', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
+  await openSections(page)
   await page.getByLabel('Active', { exact: true }).uncheck()
   await create(page)
   await page.getByRole('button', { name: 'Another user' }).click()
@@ -93,6 +97,7 @@ t.test('a person who is active already when the reactivation arrives is reported
 
 t.test('a reactivation that fails is reported, and can be tried again', { skip }, async t => {
   const { page, emulator } = await openDemo(t)
+  await openSections(page)
   await page.getByLabel('Active', { exact: true }).uncheck()
   await create(page)
   await page.getByRole('button', { name: 'Another user' }).click()
@@ -114,7 +119,7 @@ t.test('a reactivation that fails is reported, and can be tried again', { skip }
 t.test('a refused create without a known person offers nothing', { skip }, async t => {
   const { page } = await openDemo(t)
   await fillRequiredFields(page)
-  await selectFault(page, 'Procore refuses the e-mail')
+  await selectFault(page, 'The e-mail address is taken')
   await submit(page)
   await waitForOutcome(page, 'rejected')
   t.ok(await openButton(page).isHidden())

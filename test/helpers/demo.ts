@@ -50,6 +50,13 @@ export async function fillRequiredFields (page: Page, email = 'jane.doe@example.
   await page.getByLabel('E-mail required').fill(email)
 }
 
+/** Opens the folded sections of the form. */
+export async function openSections (page: Page): Promise<void> {
+  for (const summary of await page.locator('details.section:not([open]) > summary').elementHandles()) {
+    await summary.click()
+  }
+}
+
 export const submit = (page: Page) => page.getByRole('button', { name: 'Create user' }).click()
 
 /** Resolves when the page shows the outcome. */
@@ -60,6 +67,6 @@ export async function waitForOutcome (page: Page, word: string): Promise<void> {
 /** Injects a fault into the next create, and waits until the emulator has it. */
 export async function selectFault (page: Page, label: string): Promise<void> {
   const faultOrdered = page.waitForResponse(/\/demo\/next\//)
-  await page.getByLabel('What goes wrong').selectOption({ label })
+  await page.getByLabel('Simulate a Procore failure').selectOption({ label })
   await faultOrdered
 }

@@ -64,6 +64,11 @@ export class EmulatorClient {
     for (const fault of scenario.faults) await this.#send('POST', 'faults', JSON.stringify(fault))
   }
 
+  /** Removes the users and the recorded requests. */
+  async reset (): Promise<void> {
+    for (const path of ['users', 'requests']) await this.#send('DELETE', path)
+  }
+
   async #send (method: Dispatcher.HttpMethod, path: string, body = ''): Promise<string> {
     const url = new URL(`/__emulator/${path}`, this.#url)
     const response = await request(url, { method, body, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })

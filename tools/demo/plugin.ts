@@ -28,6 +28,10 @@ export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): 
     scope.get('/demo/received', hidden, async (_request, reply) => {
       return reply.header('cache-control', 'no-store').send(await emulatorClient.listReceivedRequests())
     })
+    scope.post('/demo/reset', hidden, async (_request, reply) => {
+      await emulatorClient.reset()
+      return reply.code(204).send()
+    })
     scope.post<{ Params: { scenario: string } }>('/demo/next/:scenario', hidden, async ({ params }, reply) => {
       await emulatorClient.applyScenario(params.scenario)
       return reply.code(204).send()

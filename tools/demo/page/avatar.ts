@@ -33,7 +33,7 @@ export async function getAvatar (): Promise<Avatar | undefined> {
   return avatar
 }
 
-/** Checks the type and the size before the upload; the service validates everything. */
+/** Checks the type and the size when the file is chosen. An avatar with an error is not sent. */
 export async function validateAvatar (): Promise<FieldError[]> {
   const { file, conversionError } = await getAvatar() ?? {}
   const error = { in: 'body', pointer: '/user/avatar', field: 'user[avatar]' } as const
@@ -45,7 +45,7 @@ export async function validateAvatar (): Promise<FieldError[]> {
 export function setAvatarLimits ({ types, maxBytes }: { types: readonly string[], maxBytes: number }): void {
   avatarMaxBytes = maxBytes
   input.accept = [...types, ...convertibleTypes].join(',')
-  defaultHint = `${defaultHint} At most ${formatBytes(maxBytes)}.`
+  defaultHint = `${defaultHint} At most ${formatBytes(maxBytes)}. The service removes metadata such as the location.`
   showAvatar()
 }
 

@@ -1,5 +1,5 @@
 /** Shows field errors below their inputs and in a summary above the form, whether the service or Procore found them. */
-import type { FieldError } from '../../../client/client.ts'
+import type { ErrorsByField, FieldError } from '../../../client/client.ts'
 import { getElement, createElement } from './dom.ts'
 
 const summary = getElement('summary', HTMLElement)
@@ -18,11 +18,13 @@ export function initFieldErrors (): void {
   })
 }
 
-/** Shows the errors and moves the focus to the summary, whose links lead to the inputs. */
-export function showErrorSummary (errors: readonly FieldError[]): void {
+/**
+ * Shows the errors and moves the focus to the summary, whose links lead to the inputs.
+ * @param otherErrors belong to no field
+ */
+export function showErrorSummary (errorsByField: ErrorsByField, otherErrors: readonly FieldError[] = []): void {
   clearErrors()
-  const errorsByField = Map.groupBy(errors, getFieldName)
-  for (const [name, fieldErrors] of errorsByField) {
+  for (const [name, fieldErrors] of Object.entries({ ...errorsByField, '': otherErrors })) {
     const field = findField(name)
     if (field !== undefined) setFieldErrors(field, fieldErrors)
     summaryList.append(...fieldErrors.map(error => createSummaryItem(name, field, error)))
@@ -92,8 +94,6 @@ function updateSummary (): void {
   const title = errorCount === 1 ? 'Correct one input' : `Correct ${errorCount} inputs`
   getElement('summary-title', HTMLElement).textContent = title
 }
-
-export const getFieldName = ({ in: part, pointer }: FieldError) => part === 'body' ? pointer.split('/')[2] ?? '' : ''
 
 /** Puts the subject before a message such as "is required". A message that ends with a period is a sentence already. */
 function toSentence (subject: string, { message }: FieldError): string {

@@ -2,22 +2,22 @@
  * Validates the form while it is filled in, with `users/validate`, which sends nothing to Procore. At most one request
  * is in flight. Errors are shown only for inputs that the user has left and not changed since the request was sent.
  */
-import type { FieldError } from '../../../client/client.ts'
+import type { ErrorsByField, FieldError } from '../../../client/client.ts'
 import { getElement } from './dom.ts'
-import { showFieldErrors, getFieldName } from './field-errors.ts'
+import { showFieldErrors } from './field-errors.ts'
 
 /** Long enough that no validation is sent if the user goes straight to the button: the create validates too. */
 const debounceMs = 300
 
 export class LiveValidator {
   readonly #form: HTMLFormElement
-  readonly #validate: (signal: AbortSignal) => Promise<readonly FieldError[]>
+  readonly #validate: (signal: AbortSignal) => Promise<ErrorsByField>
   readonly #touched = new Set<string>()
   #abortController: AbortController | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
   /** @param validate returns the errors of the form; rejects if the form could not be validated */
-  constructor (form: HTMLFormElement, validate: (signal: AbortSignal) => Promise<readonly FieldError[]>) {
+  constructor (form: HTMLFormElement, validate: (signal: AbortSignal) => Promise<ErrorsByField>) {
     this.#form = form
     this.#validate = validate
     for (const type of ['focusout', 'change']) form.addEventListener(type, ({ target }) => this.#onLeave(target))
@@ -53,9 +53,9 @@ export class LiveValidator {
     const currentValues = getFieldValues(this.#form)
     const unchangedNames = [...currentValues.keys()]
       .filter(name => currentValues.get(name) === validatedValues.get(name))
+    const errorsByName = new Map<string, readonly FieldError[]>(Object.entries(errors))
     const messages = unchangedNames.flatMap(name => {
-      const fieldErrors = errors.filter(error => getFieldName(error) === name && this.#shouldShow(name, error))
-      return showFieldErrors(name, fieldErrors)
+      return showFieldErrors(name, (errorsByName.get(name) ?? []).filter(error => this.#shouldShow(name, error)))
     })
     getElement('validation-status', HTMLElement).textContent = messages.join(' ')
   }

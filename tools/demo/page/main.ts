@@ -1,52 +1,64 @@
 /** Runs the page: one form that sends one create at a time and shows its outcome. */
 import {
-  createClient, ProblemError, type FieldError, type NewUser, type Progress, type Retry,
+  createClient, ProblemError, Submission,
+  type ApiResponse, type ErrorsByField, type ResendOptions, type User,
 } from '../../../client/client.ts'
-import { showResponse, showProblem, showWaiting } from './response-view.ts'
+import { clearResponse, showResponse, showProblem, showWaiting } from './response-view.ts'
 import { validateAvatar, getAvatar, clearAvatar, setAvatarLimits, initAvatar } from './avatar.ts'
 import { loadFormChoices } from './choices.ts'
+import { writeSample, type SampleInput } from './code-sample.ts'
+import { initCopyButton, showCode } from './code-view.ts'
+import { formatSeconds, startCountdown, stopCountdown } from './countdown.ts'
+import { beginProgress, getSendProgress, hideUpload, onProgress, onRetry, showUpload } from './create-progress.ts'
 import { getElement, formatBytes } from './dom.ts'
 import { clearErrors, showFieldErrors, initFieldErrors, showErrorSummary } from './field-errors.ts'
 import { LiveValidator } from './live-validation.ts'
-import { clearSubmission, saveSubmission, loadSubmission, buildSubmission } from './submission.ts'
 import {
-  describeCancellation, describeFailure, describeSuccess, showOutcome, showStatus, type SendProgress,
+  describeCancellation, describeError, describeInvalidAvatar, describeSuccess, showOutcome, showStatus,
 } from './outcome.ts'
 import { clearDraft, saveDraft, restoreDraft, readUser } from './form-values.ts'
 import { showReceivedRequests } from './received-requests.ts'
-import { chooseScenario, scenarioReady, initScenario } from './scenario.ts'
+import { fillWithSampleData } from './sample-data.ts'
+import { chooseScenario, resetEmulator, scenarioReady, initScenario } from './scenario.ts'
+import { showSectionValues } from './section-values.ts'
 import { fillSelects } from './selects.ts'
 import { initExistingPerson, offerExistingPerson } from './existing-person.ts'
 import { hidePerson, initPerson, showPerson } from './person.ts'
 
 const companyId = 1234
 const client = createClient({ baseUrl: '' })
+// The key stays the same after a double click, a lost response or a reload of the page.
+const submission = new Submission(client, companyId, { storage: sessionStorage })
 const form = getElement('form', HTMLFormElement)
 const createButton = getElement('create', HTMLButtonElement)
+const createAnywayButton = getElement('create-anyway', HTMLButtonElement)
 const cancelButton = getElement('cancel', HTMLButtonElement)
 const againButton = getElement('again', HTMLButtonElement)
-const uploadProgress = getElement('upload', HTMLElement)
 const scenarioSelect = getElement('scenario', HTMLSelectElement)
 const enforcedCheckbox = getElement('run_validations', HTMLInputElement)
+const code = getElement('code', HTMLPreElement)
+/** Must not be used during a create. */
+const idleControls = [scenarioSelect, getElement('fill', HTMLButtonElement), getElement('reset', HTMLButtonElement)]
 
 /** Aborts the create in flight. */
 let inFlightCreate: AbortController | undefined
-let sendProgress: SendProgress
 
-async function submitForm (): Promise<void> {
+async function submitForm (method: SampleInput['method']): Promise<void> {
   // Ignores a second click. Without this check, the idempotency key would still prevent a second user.
   if (inFlightCreate !== undefined) return
-  inFlightCreate = new AbortController()
-  const avatar = await getAvatar()
-  const user = readUser(form)
-  const submission = buildSubmission(user, avatar?.chosen, companyId, enforcedCheckbox.checked)
-  saveSubmission(submission)
+  const { signal } = inFlightCreate = new AbortController()
   liveValidator.stop()
+  const avatar = (await getAvatar())?.file
+  const user = readUser(form)
+  if (method === 'submit' && await rejectInvalidAvatar()) return
   clearErrors()
-  beginCreate(avatar?.file)
+  beginCreate(avatar)
+  showSample(method)
   await scenarioReady()
-  const { show, createdId } = await sendCreate(submission.idempotencyKey, user, avatar?.file, inFlightCreate.signal)
-  saveSubmission({ ...submission, isInFlight: false })
+  const send = (options: ResendOptions) => method === 'createAnyway'
+    ? submission.createAnyway(options)
+    : submission.submit(user, { ...options, avatar, ...validationOptions() })
+  const { show, createdId } = await sendCreate(send, avatar, signal)
   endCreate()
   show()
   // The scenario applied to this create only.
@@ -56,6 +68,17 @@ async function submitForm (): Promise<void> {
   if (createdId !== undefined) await showPerson(client, companyId, { id: createdId, is_active: isActive })
 }
 
+/** Shows the errors of the avatar, if it has any, and returns whether it has. */
+async function rejectInvalidAvatar (): Promise<boolean> {
+  const avatar = await validateAvatar()
+  if (avatar.length === 0) return false
+  inFlightCreate = undefined
+  stopCountdown()
+  showOutcome(describeInvalidAvatar())
+  showErrorSummary({ avatar })
+  return true
+}
+
 interface CreateResult {
   show: () => void
   createdId: number | undefined
@@ -63,12 +86,11 @@ interface CreateResult {
 
 /** Returns a function that shows the result, and never rejects. */
 async function sendCreate (
-  idempotencyKey: string, user: NewUser, avatar: File | undefined, signal: AbortSignal
+  send: (options: ResendOptions) => Promise<ApiResponse<User>>, avatar: File | undefined, signal: AbortSignal
 ): Promise<CreateResult> {
-  if (!signal.aborted) sendProgress = { extent: avatar === undefined ? 'all' : 'some', percent: 0 }
+  if (!signal.aborted) beginProgress(avatar)
   try {
-    const options = { avatar, onProgress, onRetry, signal, idempotencyKey, ...validationOptions() }
-    const response = await client.createUser(companyId, user, options)
+    const response = await send({ onProgress, onRetry, signal })
     const show = () => {
       showOutcome(describeSuccess(response))
       showResponse(response)
@@ -83,16 +105,16 @@ async function sendCreate (
 const validationOptions = () => ({ runConfigurableValidations: enforcedCheckbox.checked ? true : undefined })
 
 function beginCreate (avatar: File | undefined): void {
-  sendProgress = { extent: 'nothing', percent: 0 }
   createButton.setAttribute('aria-disabled', 'true')
   cancelButton.hidden = false
-  scenarioSelect.disabled = true
+  for (const control of idleControls) control.disabled = true
+  hideButton(createAnywayButton)
   againButton.hidden = true
   offerExistingPerson(undefined)
   hidePerson()
   getElement('interrupted', HTMLElement).hidden = true
-  uploadProgress.hidden = avatar === undefined
-  if (avatar !== undefined) showProgress(0, avatar.size)
+  showUpload(avatar)
+  stopCountdown()
   showWaiting()
   const avatarText = avatar === undefined ? '' : ` with an avatar of ${formatBytes(avatar.size)}`
   showStatus(`Creating the user${avatarText}…`)
@@ -101,55 +123,44 @@ function beginCreate (avatar: File | undefined): void {
 function endCreate (): void {
   inFlightCreate = undefined
   createButton.removeAttribute('aria-disabled')
-  // Hiding the focused button would lose the keyboard focus.
-  if (document.activeElement === cancelButton) createButton.focus()
-  cancelButton.hidden = true
-  scenarioSelect.disabled = false
-  uploadProgress.hidden = true
+  hideButton(cancelButton)
+  for (const control of idleControls) control.disabled = false
+  hideUpload()
+  stopCountdown()
+}
+
+/** Hiding the focused button would lose the keyboard focus. */
+function hideButton (button: HTMLButtonElement): void {
+  if (document.activeElement === button) createButton.focus()
+  button.hidden = true
 }
 
 function showCancellation (): void {
-  showOutcome(describeCancellation(sendProgress))
+  showOutcome(describeCancellation(getSendProgress()))
   showProblem(undefined)
 }
 
 function showFailure (error: unknown): void {
-  showOutcome(describeFailure(error))
+  showOutcome(describeError(error, submission.canCreateAnyway))
   showProblem(error)
+  createAnywayButton.hidden = !submission.canCreateAnyway
   if (!(error instanceof ProblemError)) return
-  // No user was created, and the same key would only replay the refusal: the next attempt needs a new key.
-  if (error.outcome === 'rejected') clearSubmission()
   offerExistingPerson(error.existing)
-  const fieldErrors = [...error.errors, ...(error.errors.length === 0 ? error.errorsFor('avatar') : [])]
-  if (fieldErrors.length > 0) showErrorSummary(fieldErrors)
+  if (error.retryAfterMs !== undefined) startCountdown(error.retryAfterMs, describeWait)
+  const { errorsByField, otherErrors } = error
+  if (Object.keys(errorsByField).length + otherErrors.length > 0) showErrorSummary(errorsByField, otherErrors)
 }
 
-function onProgress ({ loaded, total }: Progress): void {
-  const percent = Math.floor(100 * loaded / total)
-  sendProgress = { extent: percent === 100 || sendProgress.extent === 'all' ? 'all' : 'some', percent }
-  showProgress(percent, total)
-}
-
-function showProgress (percent: number, total: number): void {
-  getElement('progress', HTMLProgressElement).value = percent
-  const text = percent < 100 ? `${percent} % of ${formatBytes(total)}` : 'Sent; waiting for Procore'
-  getElement('progress-text', HTMLOutputElement).textContent = text
-}
-
-function onRetry ({ attempt, delayMs, failure }: Retry): void {
-  // If an earlier attempt was fully sent, the user may exist, however little of the next attempt is sent.
-  const wasFullySent = failure instanceof ProblemError ? failure.outcome === 'unknown' : sendProgress.extent === 'all'
-  if (!uploadProgress.hidden) sendProgress = { extent: wasFullySent ? 'all' : 'some', percent: 0 }
-  const outcome = failure.outcome === undefined ? '' : ` (${failure.outcome})`
-  const delaySeconds = Math.max(1, Math.round(delayMs / 1000))
-  showStatus(`${failure.message}${outcome} Attempt ${attempt} with the same key in ${delaySeconds} s…`)
-}
+const describeWait = (seconds: number) => seconds === 0
+  ? 'The wait is over: try again.'
+  : `Try again in ${formatSeconds(seconds)}.`
 
 /** Loads the options of the form. Without them the form can still be sent, with fewer choices. */
 async function loadForm (): Promise<void> {
   try {
     const choices = await loadFormChoices(client, companyId)
     fillSelects(choices)
+    showSectionValues()
     setAvatarLimits(choices.avatar)
     const requiredNames = choices.requiredFields.map(name => name.replaceAll('_', ' ')).join(', ')
     const hint = requiredNames === '' ? 'No such fields are known.' : `Here: ${requiredNames}.`
@@ -161,12 +172,12 @@ async function loadForm (): Promise<void> {
 }
 
 /** Returns the field errors of the form, without the avatar. */
-async function validateForm (signal: AbortSignal): Promise<readonly FieldError[]> {
+async function validateForm (signal: AbortSignal): Promise<ErrorsByField> {
   try {
     await client.validateUser(companyId, readUser(form), { signal, ...validationOptions() })
-    return []
+    return {}
   } catch (error) {
-    if (error instanceof ProblemError && error.code === 'validation_failed') return error.errors
+    if (error instanceof ProblemError && error.code === 'validation_failed') return error.errorsByField
     throw error
   }
 }
@@ -177,13 +188,42 @@ function startOver (): void {
   clearErrors()
   liveValidator.reset()
   clearDraft()
-  clearSubmission()
+  submission.reset()
+  stopCountdown()
+  createAnywayButton.hidden = true
   againButton.hidden = true
+  getElement('interrupted', HTMLElement).hidden = true
   offerExistingPerson(undefined)
   hidePerson()
-  showPreview()
+  clearResponse()
+  showForm()
   showStatus('Nothing sent yet.')
   getElement('first_name', HTMLInputElement).focus()
+}
+
+/** Empties the form and the emulated Procore. */
+async function resetDemo (): Promise<void> {
+  startOver()
+  await resetEmulator()
+  await showReceivedRequests()
+}
+
+function showSample (method: SampleInput['method']): void {
+  showCode(code, writeSample({
+    baseUrl: location.origin,
+    companyId,
+    user: readUser(form),
+    hasAvatar: (getElement('avatar', HTMLInputElement).files?.length ?? 0) > 0,
+    runConfigurableValidations: enforcedCheckbox.checked,
+    method,
+  }))
+}
+
+/** Shows the form's values in the preview, beside the folded sections and in the code. */
+function showForm (): void {
+  showPreview()
+  showSectionValues()
+  showSample('submit')
 }
 
 /** Shows the name, job title and initials as in the directory. */
@@ -198,15 +238,16 @@ function showPreview (): void {
 
 function onFormChange (): void {
   saveDraft(form)
-  showPreview()
+  showForm()
+  // It would send the form that was submitted, not the changed one.
+  createAnywayButton.hidden = true
 }
 
 /** After a reload the outcome of a create in flight is unknown. Sending it again with its key finds out. */
 function showInterrupted (): void {
-  const submission = loadSubmission()
-  if (submission?.isInFlight !== true) return
+  if (submission.interrupted === undefined) return
   const notice = getElement('interrupted', HTMLElement)
-  const { avatarName } = submission
+  const { avatarName } = submission.interrupted
   const instruction = avatarName === undefined
     ? 'Create the user again'
     : `Choose ${avatarName} again, then create the user again`
@@ -217,7 +258,7 @@ function showInterrupted (): void {
 
 form.addEventListener('submit', event => {
   event.preventDefault()
-  submitForm()
+  submitForm('submit')
 })
 form.addEventListener('input', onFormChange)
 form.addEventListener('change', async ({ target }) => {
@@ -225,7 +266,11 @@ form.addEventListener('change', async ({ target }) => {
   if (target instanceof HTMLInputElement && target.id === 'avatar') showFieldErrors('avatar', await validateAvatar())
 })
 cancelButton.addEventListener('click', () => inFlightCreate?.abort())
+createAnywayButton.addEventListener('click', () => submitForm('createAnyway'))
 againButton.addEventListener('click', startOver)
+getElement('fill', HTMLButtonElement).addEventListener('click', fillWithSampleData)
+getElement('reset', HTMLButtonElement).addEventListener('click', resetDemo)
+initCopyButton(getElement('copy', HTMLButtonElement), code)
 getElement('refresh', HTMLButtonElement).addEventListener('click', showReceivedRequests)
 initAvatar()
 initExistingPerson(client, companyId)
@@ -233,7 +278,7 @@ initPerson()
 initFieldErrors()
 const liveValidator = new LiveValidator(form, validateForm)
 restoreDraft(form)
-showPreview()
+showForm()
 showInterrupted()
 initScenario()
 await loadForm()

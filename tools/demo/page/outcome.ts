@@ -1,5 +1,7 @@
 /** Describes the outcome of a create to the user. */
-import { NetworkError, ProblemError, type ApiResponse, type User } from '../../../client/client.ts'
+import {
+  describeFailure, isFailure, ProblemError, type ApiResponse, type Failure, type User,
+} from '../../../client/client.ts'
 import { getElement, createElement } from './dom.ts'
 
 interface OutcomeView {
@@ -26,45 +28,31 @@ export function describeSuccess ({ data, isRecovered, isReplayed }: ApiResponse<
   return { badge: 'created', tone: 'good', title: 'Created.', detail: `${userText}.` }
 }
 
-export function describeFailure (failure: unknown): OutcomeView {
-  if (failure instanceof ProblemError) return describeProblem(failure)
-  if (failure instanceof NetworkError) return describeUnknown(failure.message)
-  return { badge: 'failed', tone: 'bad', title: 'The page failed.', detail: String(failure) }
-}
-
-function describeProblem ({ outcome, detail, code, errors }: ProblemError): OutcomeView {
-  if (code === 'procore_unauthorized') {
-    return {
-      badge: outcome ?? code,
-      tone: 'bad',
-      title: "Procore refuses the service's credentials; no user was created.",
-      detail: `${detail} The service keeps trying, so send it again in a moment.`,
-    }
-  }
-  switch (outcome) {
-    case 'rejected':
-      return { badge: outcome, tone: 'bad', title: 'Procore refused the request; no user was created.', detail }
-    case 'not_sent': {
-      const hint = 'It is safe to send it again.'
-      return { badge: outcome, tone: 'bad', title: 'Not sent: no user was created.', detail: `${detail} ${hint}` }
-    }
-    case 'unknown': return describeUnknown(detail)
-    default: {
-      const title = errors.length === 1
-        ? 'One input is not valid; nothing was sent to Procore.'
-        : 'Nothing was sent to Procore.'
-      return { badge: code, tone: 'bad', title, detail }
-    }
-  }
-}
-
-function describeUnknown (detail: string): OutcomeView {
+export function describeError (error: unknown, canCreateAnyway: boolean): OutcomeView {
+  if (!isFailure(error)) return { badge: 'failed', tone: 'bad', title: 'The page failed.', detail: String(error) }
+  const details = error instanceof ProblemError ? [error.detail] : []
   return {
-    badge: 'unknown',
-    tone: 'warning',
-    title: 'It is unknown whether the user was created.',
-    detail: `${detail} ${safeRetryHint}`,
+    badge: error.outcome ?? (error instanceof ProblemError ? error.code : error.reason),
+    tone: error.outcome === 'unknown' ? 'warning' : 'bad',
+    title: describeFailure(error),
+    detail: [...details, ...describeNextStep(error, canCreateAnyway)].join(' '),
   }
+}
+
+function describeNextStep (failure: Failure, canCreateAnyway: boolean): string[] {
+  if (failure.outcome === 'unknown') {
+    return [canCreateAnyway ? 'If nobody else can find the user either, create the user anyway.' : safeRetryHint]
+  }
+  if (!(failure instanceof ProblemError)) return []
+  if (failure.code === 'procore_unauthorized') return ['The service keeps trying, so send it again in a moment.']
+  // The same invalid input would only be refused again.
+  const hasFieldErrors = failure.errors.length > 0 || Object.keys(failure.errorsByField).length > 0
+  return failure.outcome === 'not_sent' && !hasFieldErrors ? ['It is safe to send it again.'] : []
+}
+
+export function describeInvalidAvatar (): OutcomeView {
+  const detail = 'Choose another image, or create the user without one.'
+  return { badge: 'not_sent', tone: 'bad', title: 'The avatar cannot be used. Nothing was sent.', detail }
 }
 
 /** How much of a create was sent. A retry after an unknown outcome counts as fully sent: an earlier attempt was. */

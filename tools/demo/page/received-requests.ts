@@ -1,15 +1,20 @@
 /** Shows the requests that the emulator received. */
 import type { ReceivedPart, ReceivedRequest } from '../emulator-client.ts'
+import { showCode } from './code-view.ts'
 import { getElement, createElement, createDescriptionList, formatBytes } from './dom.ts'
+import { createStatusBadge } from './response-view.ts'
 
 export async function showReceivedRequests (): Promise<void> {
   const response = await fetch('/demo/received').catch(() => undefined)
   if (response?.ok !== true) return
   const requests = parseReceivedRequests(await response.text())
   getElement('received-empty', HTMLElement).hidden = requests.length > 0
-  const newestCreateIndex = requests.findIndex(({ method, path }) => method === 'POST' && path.includes('/users'))
-  const items = requests.map((entry, index) => createItem(entry, index === newestCreateIndex))
-  getElement('received', HTMLElement).replaceChildren(...items)
+  const newestCreate = requests.find(({ method, path }) => method === 'POST' && path.includes('/users'))
+  const list = getElement('received', HTMLElement)
+  // The oldest first: a create, and then the lookups that it caused.
+  list.replaceChildren(...requests.toReversed().map(entry => createItem(entry, entry === newestCreate)))
+  const openItem = list.querySelector('details[open]')
+  if (openItem !== null) list.scrollTop += openItem.getBoundingClientRect().top - list.getBoundingClientRect().top
 }
 
 /** The page's own server has checked the requests against their schema. */
@@ -25,18 +30,17 @@ function createItem (entry: ReceivedRequest, isOpen: boolean): HTMLLIElement {
       createStatus(entry)
     ),
     createElement('div', { className: 'inside' },
+      ...createBody(entry),
       createElement('h3', {}, 'Headers, without credentials'),
-      createDescriptionList(headerEntries),
-      ...createBody(entry)
+      createDescriptionList(headerEntries)
     )
   ))
 }
 
 function createStatus ({ status, complete }: ReceivedRequest): HTMLSpanElement {
-  const missing = complete ? 'no response' : 'truncated'
-  const badge = createElement('span', { className: 'status' }, status === undefined ? missing : String(status))
-  const tone = status !== undefined && status < 400 ? 'good' : 'bad'
-  badge.dataset['tone'] = status === undefined ? 'warning' : tone
+  if (status !== undefined) return createStatusBadge(status)
+  const badge = createElement('span', { className: 'status' }, complete ? 'no response' : 'truncated')
+  badge.dataset['tone'] = 'warning'
   return badge
 }
 
@@ -50,17 +54,15 @@ function createPath (url: string): HTMLSpanElement {
 /** Allows line breaks before slashes, question marks and ampersands. */
 const withBreaks = (text: string) => text.split(/(?=[/?&])/).flatMap(part => [createElement('wbr'), part])
 
-function createBody ({ json, parts, bodyBytes, path }: ReceivedRequest): Node[] {
+function createBody ({ json, parts, bodyBytes }: ReceivedRequest): Node[] {
   if (parts !== undefined) {
     const partEntries = parts.map(part => [part.name, describePart(part)] as const)
     return [createElement('h3', {}, `Form, ${formatBytes(bodyBytes)}`), createDescriptionList(partEntries)]
   }
   if (json !== undefined) {
-    const region = { tabIndex: 0, ariaLabel: `Body of the request to ${path}`, role: 'region' }
-    return [
-      createElement('h3', {}, `JSON, ${formatBytes(bodyBytes)}`),
-      createElement('pre', region, JSON.stringify(json, null, 2)),
-    ]
+    const body = createElement('pre')
+    showCode(body, JSON.stringify(json, null, 2))
+    return [createElement('h3', {}, `JSON, ${formatBytes(bodyBytes)}`), body]
   }
   return bodyBytes === 0 ? [] : [createElement('h3', {}, `Body, ${formatBytes(bodyBytes)}`)]
 }

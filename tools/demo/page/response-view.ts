@@ -1,27 +1,44 @@
 /** Shows the service's response as JSON. */
 import { NetworkError, ProblemError, type ApiResponse, type User } from '../../../client/client.ts'
-import { getElement } from './dom.ts'
+import { showCode } from './code-view.ts'
+import { createElement, getElement } from './dom.ts'
 
 export function showResponse ({ status, headers, data, attempts }: ApiResponse<User>): void {
   const names = ['x-outcome', 'idempotency-replayed'].filter(name => headers.has(name))
   const outcomeHeaders = names.map(name => `${name}: ${headers.get(name)}`)
-  render([`${status} application/json`, ...outcomeHeaders, formatAttempts(attempts)], data)
+  render({ status, summary: [...outcomeHeaders, formatAttempts(attempts)], json: data })
 }
 
 export function showProblem (failure: unknown): void {
   if (failure instanceof ProblemError) {
-    render([`${failure.status} application/problem+json`, formatAttempts(failure.attempts)], failure.problem)
-  } else if (failure instanceof NetworkError) render([failure.message, formatAttempts(failure.attempts)])
-  else render(['No response'])
+    render({ status: failure.status, summary: [formatAttempts(failure.attempts)], json: failure.problem })
+  } else if (failure instanceof NetworkError) render({ summary: [failure.message, formatAttempts(failure.attempts)] })
+  else render({ summary: ['No response'] })
 }
 
-export const showWaiting = (): void => render(['Waiting for the response…'])
+export const showWaiting = (): void => render({ summary: ['Waiting…'] })
+
+export const clearResponse = (): void => render({ summary: [] })
 
 const formatAttempts = (attempts: number) => attempts === 1 ? '1 request' : `${attempts} requests with one key`
 
-function render (summary: readonly string[], json?: unknown): void {
-  getElement('response-summary', HTMLElement).textContent = summary.join(' · ')
+interface ResponseView {
+  status?: number
+  summary: readonly string[]
+  json?: unknown
+}
+
+function render ({ status, summary, json }: ResponseView): void {
+  const parts = [...status === undefined ? [] : [createStatusBadge(status), ' '], summary.join(' · ')]
+  getElement('response-summary', HTMLElement).replaceChildren(...parts)
   const text = getElement('response', HTMLPreElement)
+  getElement('response-empty', HTMLElement).hidden = json !== undefined
   text.hidden = json === undefined
-  text.textContent = json === undefined ? '' : JSON.stringify(json, null, 2)
+  showCode(text, json === undefined ? '' : JSON.stringify(json, null, 2))
+}
+
+export function createStatusBadge (status: number): HTMLSpanElement {
+  const badge = createElement('span', { className: 'status' }, String(status))
+  badge.dataset['tone'] = status < 400 ? 'good' : 'bad'
+  return badge
 }

@@ -3,7 +3,7 @@ import { getElement } from './dom.ts'
 
 const select = getElement('scenario', HTMLSelectElement)
 const hint = getElement('scenario-hint', HTMLElement)
-const defaultHint = hint.textContent
+const unavailable = 'The service or the emulator does not respond.'
 const timeoutMs = 5_000
 const pollMs = 200
 
@@ -22,12 +22,20 @@ export function chooseScenario (name: string): void {
   })
 }
 
+/** Removes the users and the recorded requests, and the chosen scenario. */
+export async function resetEmulator (): Promise<void> {
+  chooseScenario('nothing')
+  await scenarioReady()
+  const response = fetch('/demo/reset', { method: 'POST', signal: AbortSignal.timeout(timeoutMs) })
+  if (!await response.then(({ ok }) => ok, () => false)) hint.textContent = unavailable
+}
+
 async function sendScenario (name: string): Promise<void> {
   const response = fetch(`/demo/next/${name}`, { method: 'POST', signal: AbortSignal.timeout(timeoutMs) })
   const isAccepted = await response.then(({ ok }) => ok, () => false)
   // The user may have chosen another scenario in the meantime.
   if (isAccepted && name === selectedScenario) select.value = name
-  hint.textContent = isAccepted ? defaultHint : 'The service or the emulator does not respond.'
+  hint.textContent = isAccepted ? '' : unavailable
 }
 
 /** The service backs off after a refused login, and would refuse a create in that time because of the old failure. */
@@ -35,7 +43,7 @@ async function waitUntilLoggedIn (): Promise<void> {
   hint.textContent = 'The service is logging in again…'
   const deadlineMs = Date.now() + timeoutMs
   while (Date.now() < deadlineMs && !await isLoggedIn()) await new Promise(resolve => setTimeout(resolve, pollMs))
-  hint.textContent = defaultHint
+  hint.textContent = ''
 }
 
 async function isLoggedIn (): Promise<boolean> {
