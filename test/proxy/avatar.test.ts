@@ -456,7 +456,7 @@ t.test('the scope is that of `show-company-user`, and each read is audited', asy
 
 t.test('the files in progress of one caller are limited', async t => {
   const issuer = await startIssuer(t)
-  const { avatarUrl, fileRequests } = await startFileServer(t, '/avatar', stall, {
+  const { avatarUrl, fileRequests, lines, port } = await startFileServer(t, '/avatar', stall, {
     env: issuer.env,
     adjustConfig: config => ({
       ...config, usage: { ...config.usage, perCaller: { ...config.usage.perCaller, files: 1 } },
@@ -464,17 +464,19 @@ t.test('the files in progress of one caller are limited', async t => {
   })
   const anna = bearerHeader(await issuer.sign({ sub: 'anna' }))
   const ben = bearerHeader(await issuer.sign({ sub: 'ben' }))
-  const first = await request(avatarUrl, { headers: anna })
+  const first = new RawConnection(port)
+  first.write(`GET /companies/101/users/7/avatar HTTP/1.1\r\nhost: x\r\nauthorization: ${anna.authorization}\r\n\r\n`)
+  await first.readUntil('\r\n\r\n')
   t.match(await get(avatarUrl, anna), { status: 429, json: { code: 'too_many_requests' } })
   const other = await request(avatarUrl, { headers: ben })
   t.equal(other.statusCode, 200)
   t.equal(fileRequests.length, 2)
-  for (const { body } of [first, other]) body.on('error', () => {}).destroy()
-  await waitUntil(async () => {
-    const { statusCode, body } = await request(avatarUrl, { headers: anna })
-    body.on('error', () => {}).destroy()
-    return statusCode === 200
-  })
+  // A caller that only closes its side of the connection may still read the response.
+  first.socket.resetAndDestroy()
+  await waitUntil(() => lines.some(({ msg, status }) => msg === 'request' && status === 499))
+  const second = await request(avatarUrl, { headers: anna })
+  t.equal(second.statusCode, 200)
+  for (const { body } of [other, second]) body.on('error', () => {}).destroy()
 })
 
 t.test('a page of a listed origin may read the picture and its ETag', async t => {
