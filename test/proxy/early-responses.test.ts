@@ -84,6 +84,7 @@ const buildProgram = (upload: string) => `
   for (let index = 0; index < ${tries}; index++) {
     const status = await new Promise(resolve => {
       upload(resolve).catch(error => resolve(error.cause?.code ?? error.message))
+      setTimeout(resolve, 60_000, 'no response').unref()
     })
     statuses.push(String(status))
   }
