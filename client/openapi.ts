@@ -1215,6 +1215,15 @@ export interface components {
         };
     };
     responses: {
+        /** @description The request is not valid HTTP or exceeds a limit. */
+        "problem-400": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The body is not valid JSON. The form is not valid multipart/form-data. The request is not valid HTTP or exceeds a limit. */
         "problem-400-body": {
             headers: {
@@ -1352,15 +1361,6 @@ export interface components {
         };
         /** @description Procore rejected the request. */
         "problem-4XX-change-body": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description The request is not valid HTTP or exceeds a limit. */
-        "problem-400": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1551,6 +1551,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["problem-400"];
         };
     };
     livez: {
@@ -1574,6 +1575,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["problem-400"];
         };
     };
     readyz: {
@@ -1643,6 +1645,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["problem-400"];
             /** @description Default Response */
             503: {
                 headers: {
@@ -1721,6 +1724,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            400: components["responses"]["problem-400"];
         };
     };
     "list-company-users": {
@@ -1800,6 +1804,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 381006,
+                     *         "name": "Jane Doe",
+                     *         "first_name": "Jane",
+                     *         "last_name": "Doe",
+                     *         "email_address": "jane.doe@example.com",
+                     *         "job_title": "QA Manager",
+                     *         "avatar": null,
+                     *         "country_code": "US",
+                     *         "state_code": "CA",
+                     *         "is_active": true,
+                     *         "is_employee": false,
+                     *         "created_at": "2016-10-23T21:39:40Z",
+                     *         "updated_at": "2016-10-23T21:39:40Z",
+                     *         "vendor": {
+                     *           "id": 161072,
+                     *           "name": "SID Architecture"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": (components["schemas"]["User"] | number)[];
                 };
             };
@@ -1843,7 +1870,29 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "last_name": "Doe",
+                 *         "email_address": "jane.doe@example.com",
+                 *         "first_name": "Jane",
+                 *         "job_title": "QA Manager",
+                 *         "address": "6305 Carpinteria Ave",
+                 *         "city": "Carpinteria"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["create-company-user"];
+                /**
+                 * @example {
+                 *       "user[last_name]": "Doe",
+                 *       "user[email_address]": "jane.doe@example.com",
+                 *       "user[first_name]": "Jane",
+                 *       "user[job_title]": "QA Manager",
+                 *       "user[address]": "6305 Carpinteria Ave",
+                 *       "user[city]": "Carpinteria"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
@@ -1856,6 +1905,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -1954,6 +2024,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 381006,
+                     *         "name": "Jane Doe",
+                     *         "first_name": "Jane",
+                     *         "last_name": "Doe",
+                     *         "email_address": "jane.doe@example.com",
+                     *         "job_title": "QA Manager",
+                     *         "avatar": null,
+                     *         "country_code": "US",
+                     *         "state_code": "CA",
+                     *         "is_active": true,
+                     *         "is_employee": false,
+                     *         "created_at": "2016-10-23T21:39:40Z",
+                     *         "updated_at": "2016-10-23T21:39:40Z",
+                     *         "vendor": {
+                     *           "id": 161072,
+                     *           "name": "SID Architecture"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": (components["schemas"]["User"] | number)[];
                 };
             };
@@ -1997,7 +2090,29 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "last_name": "Doe",
+                 *         "email_address": "jane.doe@example.com",
+                 *         "first_name": "Jane",
+                 *         "job_title": "QA Manager",
+                 *         "address": "6305 Carpinteria Ave",
+                 *         "city": "Carpinteria"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["create-company-user"];
+                /**
+                 * @example {
+                 *       "user[last_name]": "Doe",
+                 *       "user[email_address]": "jane.doe@example.com",
+                 *       "user[first_name]": "Jane",
+                 *       "user[job_title]": "QA Manager",
+                 *       "user[address]": "6305 Carpinteria Ave",
+                 *       "user[city]": "Carpinteria"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
@@ -2010,6 +2125,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2057,7 +2193,29 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "last_name": "Doe",
+                 *         "email_address": "jane.doe@example.com",
+                 *         "first_name": "Jane",
+                 *         "job_title": "QA Manager",
+                 *         "address": "6305 Carpinteria Ave",
+                 *         "city": "Carpinteria"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["create-company-user"];
+                /**
+                 * @example {
+                 *       "user[last_name]": "Doe",
+                 *       "user[email_address]": "jane.doe@example.com",
+                 *       "user[first_name]": "Jane",
+                 *       "user[job_title]": "QA Manager",
+                 *       "user[address]": "6305 Carpinteria Ave",
+                 *       "user[city]": "Carpinteria"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["create-company-user-form"];
             };
         };
@@ -2069,6 +2227,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "valid": true
+                     *     }
+                     */
                     "application/json": {
                         /** @enum {boolean} */
                         valid: true;
@@ -2119,6 +2282,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "schema": {},
+                     *       "required_fields": [
+                     *         "text"
+                     *       ],
+                     *       "pick_lists": {
+                     *         "permission_templates": [
+                     *           {}
+                     *         ],
+                     *         "vendors": [
+                     *           {}
+                     *         ],
+                     *         "work_classifications": [
+                     *           {}
+                     *         ],
+                     *         "trades": [
+                     *           {}
+                     *         ]
+                     *       },
+                     *       "incomplete": [
+                     *         "text"
+                     *       ],
+                     *       "countries": [
+                     *         {
+                     *           "code": "text",
+                     *           "name": "text",
+                     *           "subdivisions": [
+                     *             {
+                     *               "code": "text",
+                     *               "name": "text"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "avatar": {
+                     *         "types": [
+                     *           "text"
+                     *         ],
+                     *         "maxBytes": 1,
+                     *         "maxPixels": 1
+                     *       },
+                     *       "problems": {}
+                     *     }
+                     */
                     "application/json": {
                         /** @description The JSON Schema (2020-12) of the body of the create. */
                         schema: {
@@ -2223,6 +2431,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2269,7 +2498,29 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "last_name": "Doe",
+                 *         "first_name": "Jane",
+                 *         "job_title": "QA Manager",
+                 *         "address": "6305 Carpinteria Ave",
+                 *         "city": "Carpinteria",
+                 *         "zip": "93013"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["update-company-user"];
+                /**
+                 * @example {
+                 *       "user[last_name]": "Doe",
+                 *       "user[first_name]": "Jane",
+                 *       "user[job_title]": "QA Manager",
+                 *       "user[address]": "6305 Carpinteria Ave",
+                 *       "user[city]": "Carpinteria",
+                 *       "user[zip]": "93013"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["update-company-user-form"];
             };
         };
@@ -2282,6 +2533,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2333,6 +2605,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2379,7 +2672,29 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "last_name": "Doe",
+                 *         "first_name": "Jane",
+                 *         "job_title": "QA Manager",
+                 *         "address": "6305 Carpinteria Ave",
+                 *         "city": "Carpinteria",
+                 *         "zip": "93013"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["update-company-user"];
+                /**
+                 * @example {
+                 *       "user[last_name]": "Doe",
+                 *       "user[first_name]": "Jane",
+                 *       "user[job_title]": "QA Manager",
+                 *       "user[address]": "6305 Carpinteria Ave",
+                 *       "user[city]": "Carpinteria",
+                 *       "user[zip]": "93013"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["update-company-user-form"];
             };
         };
@@ -2392,6 +2707,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2448,13 +2784,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/png": unknown;
-                    "image/jpeg": unknown;
-                    "image/gif": unknown;
-                    "image/bmp": unknown;
-                    "image/tiff": unknown;
-                    "image/webp": unknown;
-                    "image/avif": unknown;
+                    "image/png": string;
+                    "image/jpeg": string;
+                    "image/gif": string;
+                    "image/bmp": string;
+                    "image/tiff": string;
+                    "image/webp": string;
+                    "image/avif": string;
                 };
             };
             /** @description The file is the one that `If-None-Match` names. */
@@ -2623,6 +2959,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 381006,
+                     *         "name": "Jane Doe",
+                     *         "first_name": "Jane",
+                     *         "last_name": "Doe",
+                     *         "email_address": "jane.doe@example.com",
+                     *         "job_title": "QA Manager",
+                     *         "avatar": null,
+                     *         "country_code": "US",
+                     *         "state_code": "CA",
+                     *         "is_active": true,
+                     *         "is_employee": false,
+                     *         "created_at": "2016-10-23T21:39:40Z",
+                     *         "updated_at": "2016-10-23T21:39:40Z",
+                     *         "vendor": {
+                     *           "id": 161072,
+                     *           "name": "SID Architecture"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["User"][];
                 };
             };
@@ -2682,6 +3041,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 381006,
+                     *         "name": "Jane Doe",
+                     *         "first_name": "Jane",
+                     *         "last_name": "Doe",
+                     *         "email_address": "jane.doe@example.com",
+                     *         "job_title": "QA Manager",
+                     *         "avatar": null,
+                     *         "country_code": "US",
+                     *         "state_code": "CA",
+                     *         "is_active": true,
+                     *         "is_employee": false,
+                     *         "created_at": "2016-10-23T21:39:40Z",
+                     *         "updated_at": "2016-10-23T21:39:40Z",
+                     *         "vendor": {
+                     *           "id": 161072,
+                     *           "name": "SID Architecture"
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["User"][];
                 };
             };
@@ -2730,6 +3112,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2778,6 +3181,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -2827,6 +3251,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "type": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -2883,6 +3316,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "type": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -2987,6 +3429,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3089,6 +3539,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3155,6 +3613,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "abbreviation": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3222,6 +3689,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "abbreviation": "text"
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3299,6 +3775,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "active": true
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3376,6 +3861,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "active": true
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3453,6 +3947,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "class_name": "text",
+                     *         "fields": null
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;
@@ -3531,6 +4035,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1,
+                     *         "name": "text",
+                     *         "class_name": "text",
+                     *         "fields": null
+                     *       }
+                     *     ]
+                     */
                     "application/json": ({
                         /** @description The id in Procore. */
                         id: number;

@@ -249,9 +249,16 @@ export function getScopeOperations ({ name, additionalOperations = [], file }: E
   return file === undefined ? [name, ...additionalOperations] : getScopeOperations(file.record)
 }
 
+/**
+ * Returns the path for multipart bodies only. A path of an OpenAPI document has one operation for a method, and code
+ * generators support one media type for an operation, so a form needs a path of its own.
+ */
+export const getMultipartPath = ({ path, body }: Pick<Endpoint, 'path' | 'body'>): string | undefined =>
+  body === undefined ? undefined : `${path}/multipart`
+
 /** Returns the paths at which an endpoint can be called. */
-export function getEndpointPaths ({ path, procorePath }: Pick<Endpoint, 'path' | 'procorePath'>): string[] {
-  return procorePath === undefined ? [path] : [path, procorePath]
+export function getEndpointPaths (endpoint: Pick<Endpoint, 'path' | 'procorePath' | 'body'>): string[] {
+  return [endpoint.path, endpoint.procorePath, getMultipartPath(endpoint)].filter(path => path !== undefined)
 }
 
 /** Whether a JSON body may have `null` for a field. */

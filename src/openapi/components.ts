@@ -9,9 +9,12 @@ import { isJsonObject } from '../util/is-json-object.ts'
 type JsonObject = Record<string, unknown>
 type ComponentKind = 'parameters' | 'headers' | 'schemas' | 'responses'
 
+/** The properties of an endpoint that determine the names of its components. */
+export type OperationTraits = Pick<Endpoint, 'name' | 'effect' | 'body' | 'acceptsIdempotencyKey'>
+
 /** An occurrence of a part in the document. */
 interface Usage {
-  endpoint: Endpoint
+  endpoint: OperationTraits
   replace (ref: JsonObject): void
 }
 
@@ -26,7 +29,7 @@ interface Component {
 const usagesMin = 3
 
 /** @param endpoints by operation id; operations that are not in it remain unchanged */
-export function extractComponents (document: object, endpoints: ReadonlyMap<string, Endpoint>): object {
+export function extractComponents (document: object, endpoints: ReadonlyMap<string, OperationTraits>): object {
   const result: JsonObject = structuredClone({ ...document })
   const components = new Components()
   for (const operation of objectValues(result['paths']).flatMap(path => objectValues(path))) {
@@ -37,7 +40,7 @@ export function extractComponents (document: object, endpoints: ReadonlyMap<stri
   return result
 }
 
-function collectFromOperation (components: Components, operation: JsonObject, endpoint: Endpoint): void {
+function collectFromOperation (components: Components, operation: JsonObject, endpoint: OperationTraits): void {
   collectParameters(components, operation['parameters'], endpoint)
   const bodies = isJsonObject(operation['requestBody']) ? operation['requestBody']['content'] : {}
   for (const [mediaType, content] of objectEntries(bodies)) {
@@ -57,7 +60,7 @@ function collectFromOperation (components: Components, operation: JsonObject, en
   }
 }
 
-function collectParameters (components: Components, parameters: unknown, endpoint: Endpoint): void {
+function collectParameters (components: Components, parameters: unknown, endpoint: OperationTraits): void {
   if (!Array.isArray(parameters)) return
   for (const [index, parameter] of objectEntries(parameters)) {
     const name = `${String(parameter['in'])}-${String(parameter['name'])}`
@@ -66,7 +69,7 @@ function collectParameters (components: Components, parameters: unknown, endpoin
 }
 
 /** Adds all schemas that have a title, at any depth. */
-function addTitledSchemas (components: Components, parent: unknown, endpoint: Endpoint): void {
+function addTitledSchemas (components: Components, parent: unknown, endpoint: OperationTraits): void {
   for (const [property, value] of objectEntries(parent)) {
     if (typeof value['title'] === 'string') {
       addComponent(components, 'schemas', value['title'], parent, property, endpoint)
@@ -82,7 +85,7 @@ function addComponent (
   name: string,
   parent: unknown,
   property: string,
-  endpoint: Endpoint
+  endpoint: OperationTraits
 ): void {
   if (!isObject(parent)) return
   const value: unknown = Reflect.get(parent, property)
@@ -118,7 +121,7 @@ function commonTraits (usages: readonly Usage[]): string[] {
   return first.filter(trait => rest.every(traits => traits.includes(trait)))
 }
 
-function listTraits ({ effect, body, acceptsIdempotencyKey }: Endpoint): string[] {
+function listTraits ({ effect, body, acceptsIdempotencyKey }: OperationTraits): string[] {
   return [
     effect === 'safe' ? 'safe' : 'change',
     ...(body === undefined ? [] : ['body']),

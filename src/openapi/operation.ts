@@ -1,60 +1,113 @@
 /**
- * Describes an endpoint as Fastify's route schema, from which @fastify/swagger makes the OpenAPI document: the bodies
+ * Describes an endpoint as Fastify's route schema, from which @fastify/swagger makes the OpenAPI documents: the bodies
  * of both media types and every response. The schema only documents; validation is in src/proxy/validation.
  */
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
-import { acceptsNull, recordSchema } from '../endpoints/endpoint.ts'
+import { acceptsNull, getMultipartPath, recordSchema } from '../endpoints/endpoint.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
-import { buildProblemResponses } from './problem-examples.ts'
+import { buildExample, buildRecordExample } from './examples.ts'
+import { buildProblemResponse, buildProblemResponses } from './problem-examples.ts'
 
 /**
+ * Describes an operation of the complete document.
  * @param url one of the endpoint's paths. Under Procore's own path the operation has another id, because ids are unique
  *   in a document.
  */
 export function buildOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
-  const { name, summary, description, params, query, body, success, formMetadata, file } = endpoint
-  const parameters = splitParameters(url, params, query)
+  const { name, summary, description, body } = endpoint
   const isOwnPath = url === endpoint.path
   return {
     operationId: isOwnPath ? name : `${name}-procore-path`,
     summary,
     description: isOwnPath ? description : `${description} This is the same route under Procore's own path.`,
+    ...buildRequestSchema(endpoint, url, config),
+    ...(body !== undefined && { body: { content: buildBodyContent(body, config) } }),
+    response: {
+      ...buildSuccessResponse(endpoint, buildFileContent(displayedMediaTypes)),
+      ...buildNotModifiedResponse(endpoint),
+      ...buildProblemResponses(endpoint),
+    },
+    // The complete document has both media types under the endpoint's own path.
+    ...(url === getMultipartPath(endpoint) && { hide: true }),
+  }
+}
+
+/**
+ * Describes an operation of the document for code generators: one media type for a body, a name that is valid for a
+ * method, and `default` instead of a range of statuses. The operations under Procore's own paths are hidden.
+ */
+export function buildClientOperationSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
+  const { name, summary, description, body, procorePath } = endpoint
+  const isMultipart = url === getMultipartPath(endpoint)
+  const mediaType = isMultipart ? 'multipart/form-data' : 'application/json'
+  const { '4XX': otherProblem = buildProblemResponse(['internal'], endpoint), ...problems } =
+    buildProblemResponses(endpoint)
+  const procoreNote = procorePath === undefined ? '' : ` Procore's own path is \`${procorePath}\`.`
+  return {
+    operationId: `${toCamelCase(name)}${isMultipart ? 'Multipart' : ''}`,
+    summary: isMultipart ? `${summary} (multipart form)` : summary,
+    description: `${description}${procoreNote}`,
+    ...buildRequestSchema(endpoint, url, config),
+    ...(body !== undefined && { body: { content: { [mediaType]: buildBodyContent(body, config)[mediaType] } } }),
+    response: {
+      ...buildSuccessResponse(endpoint, buildFileContent(['image/*'])),
+      ...problems,
+      default: otherProblem,
+    },
+    ...(url === procorePath && { hide: true }),
+  }
+}
+
+const toCamelCase = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+
+/** Describes everything that the operations of both documents have in common, except for the body. */
+function buildRequestSchema (endpoint: Endpoint, url: string, config: Config): FastifySchema {
+  const parameters = splitParameters(url, endpoint.params, endpoint.query)
+  return {
     tags: ['directory'],
     params: parameters.path,
     querystring: parameters.query,
     headers: buildRequestHeaders(endpoint),
     // If callers are not authenticated, an access token is accepted and ignored.
     security: config.auth.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
-    ...(body !== undefined && { body: { content: buildBodyContent(body, config) } }),
-    response: {
-      [success.status]: {
-        description: success.description,
-        headers: buildResponseHeaders(endpoint),
-        ...buildSuccessContent(endpoint),
-      },
-      ...(formMetadata !== undefined && {
-        304: { description: 'The form is the one that `If-None-Match` names.', headers: userFormHeaders, ...noContent },
-      }),
-      ...(file !== undefined && {
-        304: { description: 'The file is the one that `If-None-Match` names.', headers: fileHeaders, ...noContent },
-      }),
-      ...buildProblemResponses(endpoint),
-    },
   }
 }
 
-function buildSuccessContent ({ success, file }: Endpoint): object {
-  if (file !== undefined) {
-    // OpenAPI 3.1: the media type says that the content is binary.
-    return { content: Object.fromEntries(displayedMediaTypes.map(mediaType => [mediaType, { schema: {} }])) }
-  }
-  return success.schema === undefined ? noContent : { content: { 'application/json': { schema: success.schema } } }
+function buildSuccessResponse (endpoint: Endpoint, fileContent: object): Record<number, object> {
+  const { success: { status, description, schema }, file } = endpoint
+  const jsonContent = schema === undefined
+    ? noContent
+    : { content: { 'application/json': { schema, example: buildExample(schema) } } }
+  const content = file === undefined ? jsonContent : fileContent
+  return { [status]: { description, headers: buildResponseHeaders(endpoint), ...content } }
 }
+
+function buildNotModifiedResponse ({ formMetadata, file }: Endpoint): Record<number, object> {
+  if (formMetadata !== undefined) {
+    const description = 'The form is the one that `If-None-Match` names.'
+    return { 304: { description, headers: userFormHeaders, ...noContent } }
+  }
+  if (file !== undefined) {
+    const description = 'The file is the one that `If-None-Match` names.'
+    return { 304: { description, headers: fileHeaders, ...noContent } }
+  }
+  return {}
+}
+
+const buildFileContent = (mediaTypes: readonly string[]) => ({
+  content: Object.fromEntries(mediaTypes.map(mediaType => [mediaType, { schema: binarySchema }])),
+})
+
+/**
+ * OpenAPI 3.1 describes binary content with `contentMediaType`. Code generators read the `format` of OpenAPI 3.0, which
+ * 3.1 ignores.
+ */
+const binarySchema = { type: 'string', format: 'binary', contentMediaType: 'application/octet-stream' }
 
 /** How @fastify/swagger marks a response without content. */
 const noContent = { type: 'null' }
@@ -131,10 +184,25 @@ function buildResponseHeaders ({ procorePath, cache, formMetadata, file, success
   }
 }
 
-function buildBodyContent (body: RecordBody, config: Config): Record<string, { schema: TSchema }> {
+interface BodyContent {
+  'application/json': { schema: TSchema }
+  'multipart/form-data': { schema: TSchema }
+}
+
+/** The examples of a body become those of its media type. */
+function buildBodyContent (body: RecordBody, config: Config): BodyContent {
+  const { rootKey } = body
+  const example = buildRecordExample(body)
+  const multipartExample = Object.fromEntries(
+    Object.entries(example).map(([name, value]) => [`${rootKey}[${name}]`, value])
+  )
   return {
-    'application/json': { schema: recordSchema({ ...body, fields: addNulls(body) }) },
-    'multipart/form-data': { schema: buildMultipartSchema(body, config.body.avatarMaxBytes) },
+    'application/json': {
+      schema: { ...recordSchema({ ...body, fields: addNulls(body) }), examples: [{ [rootKey]: example }] },
+    },
+    'multipart/form-data': {
+      schema: { ...buildMultipartSchema(body, config.body.avatarMaxBytes), examples: [multipartExample] },
+    },
   }
 }
 
@@ -152,7 +220,7 @@ function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxB
   for (const [name, field] of Object.entries(fields.properties)) properties[`${rootKey}[${name}]`] = field
   if (image !== undefined) {
     properties[`${rootKey}[${image.name}]`] = Type.Optional(Type.String({
-      format: 'binary',
+      ...binarySchema,
       description: `${image.description} At most ${imageMaxBytes} bytes by default.`,
     }))
   }

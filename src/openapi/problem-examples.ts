@@ -85,21 +85,23 @@ function canReturn (
 
 /** Returns the problem responses by status, or by `4XX` for those that have Procore's own status. */
 export function buildProblemResponses (endpoint: EndpointTraits): Record<string, ProblemResponse> {
-  const responses: Record<string, ProblemResponse> = {}
-  for (const code of problemCodes) {
-    if (!canReturn(code, endpoint)) continue
-    const { status, title } = problemTable[code]
-    // A request that Procore rejects has the 4xx status of Procore's response.
-    const statusKey = code === 'procore_rejected' ? '4XX' : String(status)
-    const response = responses[statusKey] ??= {
-      description: '',
-      content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: {} } },
-    }
-    response.description += `${response.description === '' ? '' : ' '}${title}.`
-    const { examples } = response.content['application/problem+json']
-    examples[code] = { summary: title, value: buildExample(code, endpoint) }
+  // A request that Procore rejects has the 4xx status of Procore's response.
+  const statusOf = (code: ProblemCode) => code === 'procore_rejected' ? '4XX' : String(problemTable[code].status)
+  const codesByStatus = Object.groupBy(problemCodes.filter(code => canReturn(code, endpoint)), statusOf)
+  const responses = Object.entries(codesByStatus)
+    .map(([status, codes = []]) => [status, buildProblemResponse(codes, endpoint)] as const)
+  return Object.fromEntries(responses)
+}
+
+/** Returns one response that has any of the codes. */
+export function buildProblemResponse (codes: readonly ProblemCode[], endpoint: EndpointTraits): ProblemResponse {
+  const examples = codes.map(code => {
+    return [code, { summary: problemTable[code].title, value: buildExample(code, endpoint) }] as const
+  })
+  return {
+    description: codes.map(code => `${problemTable[code].title}.`).join(' '),
+    content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, examples: Object.fromEntries(examples) } },
   }
-  return responses
 }
 
 function buildExample (code: ProblemCode, { body, effect }: EndpointTraits): unknown {

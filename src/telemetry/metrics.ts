@@ -107,7 +107,7 @@ export class Metrics implements RequestEndListener {
   )
 
   /** @param endpoints their series start with the value 0 */
-  constructor (endpoints: ReadonlyArray<Pick<Endpoint, 'method' | 'path' | 'procorePath'>> = []) {
+  constructor (endpoints: ReadonlyArray<Pick<Endpoint, 'method' | 'path' | 'procorePath' | 'body'>> = []) {
     collectDefaultMetrics({ register: this.registry })
     const outcomes = ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']
     for (const outcome of outcomes) this.#outcomes.inc({ outcome }, 0)
@@ -121,7 +121,7 @@ export class Metrics implements RequestEndListener {
    * Creates the series of a route with the value 0. If a counter appeared with its first failure, Prometheus would not
    * see an increase.
    */
-  #initialize (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath'>): void {
+  #initialize (endpoint: Pick<Endpoint, 'method' | 'path' | 'procorePath' | 'body'>): void {
     const { method } = endpoint
     for (const route of getEndpointPaths(endpoint)) {
       this.#requests.inc({ method, route, status_class: '2xx', code: '' }, 0)

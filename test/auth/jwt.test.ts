@@ -90,7 +90,8 @@ t.test('a request without a valid JWT of this issuer for this service is rejecte
 t.test('routes outside the proxy need no authentication', async t => {
   const issuer = await startIssuer(t)
   const { url } = await startService(t, { env: issuer.env })
-  for (const path of ['/livez', '/readyz', '/openapi.json']) {
+  const documents = ['/openapi.json', '/openapi.yaml', '/openapi/client.json', '/openapi/client.yaml']
+  for (const path of ['/livez', '/readyz', ...documents]) {
     await t.test(path, async t => {
       t.equal((await send(`${url}${path}`, { method: 'GET' })).status, 200)
     })

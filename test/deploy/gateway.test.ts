@@ -63,7 +63,7 @@ t.test('only the API of the service is reachable', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const paths = [
-    '/livez', '/readyz', '/metrics', '/openapi.json', '/docs', '/status', '/',
+    '/livez', '/readyz', '/metrics', '/openapi.json', '/openapi/client.json', '/docs', '/status', '/',
     '/companies/../livez', '/rest/..%2flivez',
   ]
   for (const path of paths) {

@@ -126,9 +126,9 @@ t.test('on a clean clone, `npm run demo` serves every curl line of the pages', a
   await t.test('api: a body is validated', async t => t.equal(await curl(curlValidate), normalize(validated)))
   await t.test('api: users are listed', async t => t.match(await curl(curlList), /^\[\{.*\}\]$/))
   await end(child)
-  await t.test('adding an endpoint: the OpenAPI document is up to date', async t => {
+  await t.test('adding an endpoint: the OpenAPI documents are up to date', async t => {
     await exec('bash', ['-c', openapi], { cwd: clone })
-    for (const file of ['openapi/openapi.yaml', 'client/openapi.ts']) {
+    for (const file of ['openapi/openapi.yaml', 'openapi/client.yaml', 'client/openapi.ts']) {
       t.ok((await readFile(join(clone, file))).equals(await readFile(join(root, file))), file)
     }
   })

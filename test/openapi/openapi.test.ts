@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
-import { openapiPath, buildOpenapiYaml } from '../../tools/scripts/openapi.ts'
+import { buildOpenapiFiles, clientOpenapiPath, openapiPath } from '../../tools/scripts/openapi.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { startIssuer } from '../helpers/issuer.ts'
 import { send } from '../helpers/requests.ts'
@@ -51,15 +51,25 @@ function resolve (value: unknown): unknown {
 
 const document = parseDocument(JSON.stringify(resolve(committed)))
 
-t.test('the committed document is up to date; `npm run openapi` rewrites it', async t => {
-  t.equal(await readFile(openapiPath, 'utf8'), await buildOpenapiYaml())
+t.test('the committed documents are up to date; `npm run openapi` rewrites them', async t => {
+  for (const [path, text] of await buildOpenapiFiles()) t.equal(await readFile(path, 'utf8'), text, path)
 })
 
-t.test('the service serves the same document', async t => {
-  const { url } = await startService(t)
-  const reply = await send(`${url}/openapi.json`, { method: 'GET' })
-  t.equal(reply.status, 200)
-  t.strictSame(reply.json, committed)
+const servedDocuments = [
+  { url: '/openapi.json', type: 'application/json; charset=utf-8', committedPath: openapiPath },
+  { url: '/openapi.yaml', type: 'application/yaml', committedPath: openapiPath },
+  { url: '/openapi/client.json', type: 'application/json; charset=utf-8', committedPath: clientOpenapiPath },
+  { url: '/openapi/client.yaml', type: 'application/yaml', committedPath: clientOpenapiPath },
+]
+
+t.test('the service serves the same documents', async t => {
+  const service = await startService(t)
+  for (const { url, type, committedPath } of servedDocuments) {
+    const { status, headers, text } = await send(service.url + url, { method: 'GET' })
+    t.match({ status, type: headers['content-type'] }, { status: 200, type }, url)
+    // JSON is YAML.
+    t.strictSame(parse(text), parse(await readFile(committedPath, 'utf8')), url)
+  }
 })
 
 t.test('the create has both paths, both media types, all 27 fields and the query', async t => {

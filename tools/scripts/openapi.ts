@@ -1,4 +1,4 @@
-/** Generates openapi/openapi.yaml from the endpoint descriptions; `npm run openapi` writes the file. */
+/** Generates the OpenAPI documents from the endpoint descriptions; `npm run openapi` writes the files. */
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { buildApp } from '../../src/app.ts'
@@ -7,9 +7,10 @@ import { createLogs } from '../../src/telemetry/logger.ts'
 import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
 
 export const openapiPath = fileURLToPath(new URL('../../openapi/openapi.yaml', import.meta.url))
+export const clientOpenapiPath = fileURLToPath(new URL('../../openapi/client.yaml', import.meta.url))
 
-/** Builds a service with the default configuration, reads its OpenAPI document, and closes it without listening. */
-export async function buildOpenapiYaml (): Promise<string> {
+/** Builds a service with the default configuration, reads its documents, and closes it without listening. */
+export async function buildOpenapiFiles (): Promise<ReadonlyMap<string, string>> {
   const config = loadConfig({
     PROCORE_CLIENT_ID: 'unused',
     PROCORE_CLIENT_SECRET: 'unused',
@@ -18,9 +19,12 @@ export async function buildOpenapiYaml (): Promise<string> {
   })
   const { fastify } = await buildApp(config, createLogs(config.log, unbufferedOutput(() => {})))
   await fastify.ready()
-  const yaml = fastify.swagger({ yaml: true })
+  const files = new Map([
+    [openapiPath, fastify.swagger({ yaml: true })],
+    [clientOpenapiPath, fastify.clientOpenapi({ yaml: true })],
+  ])
   await fastify.close()
-  return yaml
+  return files
 }
 
-if (import.meta.main) await writeFile(openapiPath, await buildOpenapiYaml())
+if (import.meta.main) for (const [path, text] of await buildOpenapiFiles()) await writeFile(path, text)

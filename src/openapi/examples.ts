@@ -1,0 +1,29 @@
+/** Builds examples of bodies from the examples of their fields. */
+import { TypeGuard, type TSchema } from '@sinclair/typebox'
+import type { RecordBody } from '../endpoints/endpoint.ts'
+
+/** An example with all fields of a record would hide which of them are needed. */
+const exampleFieldsMax = 6
+
+/** Returns the values of the first fields. Fields that need a scope of their own are left out. */
+export function buildRecordExample ({ fields, restrictions = [] }: RecordBody): Record<string, unknown> {
+  const excluded = restrictions.flatMap(({ kind, fields }) => kind === 'operation' ? fields : [])
+  const names = Object.keys(fields.properties).filter(name => !excluded.includes(name)).slice(0, exampleFieldsMax)
+  return Object.fromEntries(names.map(name => [name, buildExample(fields.properties[name])]))
+}
+
+/** Returns the example of the schema, or one that is built from the examples of its parts. */
+export function buildExample (schema: TSchema | undefined): unknown {
+  if (Array.isArray(schema?.['examples'])) return schema['examples'][0]
+  if (TypeGuard.IsLiteral(schema)) return schema.const
+  if (TypeGuard.IsUnion(schema)) return buildExample(schema.anyOf[0])
+  if (TypeGuard.IsArray(schema)) return [buildExample(schema.items)]
+  if (TypeGuard.IsObject(schema)) {
+    const members = Object.entries(schema.properties).map(([name, member]) => [name, buildExample(member)] as const)
+    return Object.fromEntries(members)
+  }
+  if (TypeGuard.IsRecord(schema)) return {}
+  if (TypeGuard.IsInteger(schema)) return 1
+  if (TypeGuard.IsBoolean(schema)) return true
+  return TypeGuard.IsString(schema) ? 'text' : null
+}
