@@ -47,7 +47,7 @@ export function buildClientOperationSchema (endpoint: Endpoint, url: string, con
   const mediaType = isMultipart ? 'multipart/form-data' : 'application/json'
   const { '4XX': otherProblem = buildProblemResponse(['internal'], endpoint), ...problems } =
     buildProblemResponses(endpoint)
-  const procoreNote = procorePath === undefined ? '' : ` Procore's own path is \`${procorePath}\`.`
+  const procoreNote = procorePath === undefined ? '' : ` Procore's own path is \`${toTemplate(procorePath)}\`.`
   return {
     operationId: `${toCamelCase(name)}${isMultipart ? 'Multipart' : ''}`,
     summary: isMultipart ? `${summary} (multipart form)` : summary,
@@ -62,6 +62,9 @@ export function buildClientOperationSchema (endpoint: Endpoint, url: string, con
     ...(url === procorePath && { hide: true }),
   }
 }
+
+/** Returns a route's path as OpenAPI writes it. */
+const toTemplate = (path: string) => path.replace(/:(\w+)/g, '{$1}')
 
 const toCamelCase = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 
