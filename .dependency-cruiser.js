@@ -98,7 +98,7 @@ export default {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^client/dist/' },
     tsConfig: { fileName: 'tsconfig.json' },
-    tsPreCompilationDeps: 'specify',
+    tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       conditionNames: ['import', 'node', 'types', 'default'],
       extensions: ['.ts', '.js', '.d.ts', '.json'],
