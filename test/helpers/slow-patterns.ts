@@ -53,8 +53,8 @@ const growthMax = 24
 /** A first run may compile the pattern, so at least two are needed. */
 const runsMin = 2
 const runsMax = 6
-/** An exponential pattern never ends, so it is stopped. */
-const stopAfterMs = 2_000
+/** An exponential pattern never ends, so it is stopped. One attack on a linear pattern takes a few milliseconds. */
+const stopAfterMs = 1_000
 
 /** Index of the attack that runs. */
 let current = 0
