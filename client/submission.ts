@@ -12,7 +12,7 @@ import type { CreateOptions, UserOptions } from './options.ts'
 export type ResendOptions = Omit<UploadOptions, 'avatar'>
 
 /** The method of the client that a submission calls. */
-interface UserCreator {
+export interface UserCreator {
   createUser: (companyId: number, user: NewUser, options: CreateOptions) => Promise<ApiResponse<User>>
 }
 
@@ -60,18 +60,21 @@ export class Submission {
   readonly #companyId: number
   readonly #storage: SubmissionOptions['storage']
   #sent: SentForm | undefined
-  /**
-   * The create of an earlier page of this tab, whose response never arrived. If the same form is submitted again, it
-   * has the same key, and the service reports what became of it.
-   */
-  readonly interrupted: InterruptedCreate | undefined
 
   constructor (client: UserCreator, companyId: number, { storage }: SubmissionOptions = {}) {
     this.#client = client
     this.#companyId = companyId
     this.#storage = storage
     this.#sent = load(storage)
-    if (this.#sent?.state === 'in_flight') this.interrupted = { avatarName: this.#sent.avatarName }
+  }
+
+  /**
+   * The create of an earlier page of this tab, whose response never arrived. If the same form is submitted again, it
+   * has the same key, and the service reports what became of it.
+   */
+  get interrupted (): InterruptedCreate | undefined {
+    if (this.#sent === undefined || this.#sent.form !== undefined || this.#sent.state !== 'in_flight') return undefined
+    return { avatarName: this.#sent.avatarName }
   }
 
   /**
@@ -93,9 +96,12 @@ export class Submission {
     this.#storage?.removeItem(storageKey)
   }
 
-  /** Whether the outcome of the last attempt is unknown, and the service looked for the user and found none. */
+  /**
+   * Whether the outcome of the last attempt is unknown, and the service looked for the user and found none. After a
+   * reload of the page, the form has to be submitted again first.
+   */
   get canCreateAnyway (): boolean {
-    return this.#sent?.state === 'not_found'
+    return this.#sent?.state === 'not_found' && this.#sent.form !== undefined
   }
 
   /**

@@ -235,6 +235,7 @@ t.test('with a storage, a page that is reloaded during a create sends the same k
   const reloaded = openPage()
   t.strictSame(reloaded.interrupted, { avatarName: 'jane.png' })
   await reloaded.submit(jane, { avatar: chooseFile('jane.png') })
+  t.equal(reloaded.interrupted, undefined)
   t.equal(countKeys(), 1)
   controller.abort()
   await call.catch(ignoreFailure)
@@ -248,6 +249,18 @@ t.test('with a storage, a page that is reloaded after the response has no interr
   await t.rejects(reloaded.createAnyway(), { message: /call submit instead/ }, 'the fields are no longer known')
   await reloaded.submit(jane)
   t.equal(countKeys(), 1)
+})
+
+t.test('with a storage, createAnyway is offered once the form of an unknown outcome is submitted again', async t => {
+  const notFound = unknown('not_found')
+  const { openPage, countKeys } = await startTab(t, [notFound, notFound, createdResponse])
+  await openPage().submit(jane).catch(ignoreFailure)
+  const reloaded = openPage()
+  t.equal(reloaded.canCreateAnyway, false)
+  await reloaded.submit(jane).catch(ignoreFailure)
+  t.equal(countKeys(), 1)
+  t.equal(reloaded.canCreateAnyway, true)
+  t.match(await reloaded.createAnyway(), { data: { id: 7 } })
 })
 
 t.test('with a storage, a Blob without a name has a new key after a reload, because it may be another one', async t => {
