@@ -81,10 +81,16 @@ export default {
       to: { path: '^(src|client|test|bench)/' },
     },
     {
-      name: 'the client has no dependencies',
+      name: 'the client has no dependencies, except for the hook',
       severity: 'error',
-      from: { path: '^client/', pathNot: '^client/serve\\.ts$' },
-      to: { pathNot: '^client/' },
+      from: { path: '^client/', pathNot: '^client/(serve|react-query)\\.ts$' },
+      to: { pathNot: '^client/(?!react-query)' },
+    },
+    {
+      name: 'the hook imports React and React Query only',
+      severity: 'error',
+      from: { path: '^client/react-query\\.ts$' },
+      to: { pathNot: '^(client|node_modules/(@types/)?react|node_modules/@tanstack/react-query)/' },
     },
     {
       name: 'the service imports no tools',

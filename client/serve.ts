@@ -5,8 +5,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 
-/** Modules that have only types, and this one, which needs Node. */
-const excludedFiles: ReadonlySet<string> = new Set(['openapi.ts', 'operation.ts', 'serve.ts'])
+/** Modules that have only types, the hook, which needs a bundler, and this one, which needs Node. */
+const excludedFiles: ReadonlySet<string> = new Set(['openapi.ts', 'operation.ts', 'react-query.ts', 'serve.ts'])
 
 /** Returns the JavaScript of the client's modules by file name. */
 export const clientModules = (): ReadonlyMap<string, string> => loadBrowserModules(new URL('./', import.meta.url))

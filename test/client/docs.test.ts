@@ -1,6 +1,6 @@
 // Tests that the examples of docs/client.md compile and work, and that its table and numbers agree with the client.
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
@@ -13,31 +13,7 @@ import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
 const page = readPage('docs/client.md')
-const exampleNames = ['create-user.ts', 'messages.ts', 'use-create-user.ts', 'plain-fetch.ts', 'choose-avatar.ts']
-
-/** Declares as much of React and React Query as the example uses. */
-const reactQueryTypes = `declare module '@tanstack/react-query' {
-  export function useQueryClient (): {
-    invalidateQueries (filter: { queryKey: readonly unknown[] }): Promise<void>
-  }
-  export function useMutation<T, E, V> (options: {
-    mutationFn: (variables: V) => Promise<T>
-    onError?: (error: E) => void
-    onSuccess?: (data: T) => unknown
-    retry?: boolean
-  }): { mutate (variables: V): void, error: E | null }
-}
-declare module 'react' {
-  export function useState<T> (initial: () => T): [T, (value: T) => void]
-}
-`
-
-/** Returns the options themselves, so that a test can call `mutationFn`. */
-const reactQueryStub = `export const useMutation = options => options
-export const useQueryClient = () => ({})
-`
-
-const reactStub = 'export const useState = initial => [initial(), () => {}]\n'
+const exampleNames = ['create-user.ts', 'messages.ts', 'use-users.ts', 'plain-fetch.ts', 'choose-avatar.ts']
 
 /** Writes the examples to files, beside the files that a frontend has of its own. */
 async function writeExamples (t: Test, baseUrl: string): Promise<string> {
@@ -46,13 +22,12 @@ async function writeExamples (t: Test, baseUrl: string): Promise<string> {
   for (const name of exampleNames) {
     const source = (examples.get(name) ?? '')
       .replaceAll('\'procore-bff-client\'', `'${join(root, 'client/client.ts')}'`)
-      .replaceAll('\'procore-bff-client/to-jpeg\'', `'${join(root, 'client/to-jpeg.ts')}'`)
+      .replaceAll(/'procore-bff-client\/([\w-]+)'/g, `'${join(root, 'client/$1.ts')}'`)
       .replaceAll('https://bff.example.com', baseUrl)
     t.not(source, '', name)
     await writeFile(join(directory, name), source)
   }
   await writeFile(join(directory, 'session.ts'), 'export const accessToken = async () => \'a-token\'\n')
-  await writeFile(join(directory, 'react-query.d.ts'), reactQueryTypes)
   await writeFile(join(directory, 'tsconfig.json'), JSON.stringify({
     extends: join(root, 'tsconfig.json'),
     compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
@@ -86,6 +61,7 @@ t.test('the client compiles for browsers alone, with the library of an older Typ
         module: 'ESNext',
         moduleResolution: 'bundler',
         types: [],
+        skipDefaultLibCheck: true,
         strict: true,
         noUnusedLocals: true,
         noUnusedParameters: true,
@@ -138,22 +114,6 @@ t.test('the examples create users', async t => {
     })
     t.match(await submit(submission, jane, { avatar }), { id: Number })
     t.ok(getAvatar(101)?.equals(gif()))
-  })
-
-  await t.test('with the client in React Query', async t => {
-    for (const [name, stub] of [['@tanstack/react-query', reactQueryStub], ['react', reactStub]] as const) {
-      const packageDirectory = join(directory, 'node_modules', name)
-      await mkdir(packageDirectory, { recursive: true })
-      await writeFile(join(packageDirectory, 'index.mjs'), stub)
-      await writeFile(join(packageDirectory, 'package.json'), '{"exports":"./index.mjs"}')
-    }
-    t.teardown(() => rm(join(directory, 'node_modules'), { recursive: true }))
-    const useCreateUser = await load('use-create-user.ts', 'useCreateUser')
-    const hook = useCreateUser(102)
-    t.match(hook, { canCreateAnyway: false, createAnyway: { mutationFn: Function } })
-    const submit: unknown = typeof hook === 'object' && hook !== null && 'submit' in hook ? hook.submit : undefined
-    t.match(await getFunction(submit, 'mutationFn')({ user: jane, avatar }), { status: 201 })
-    t.ok(getAvatar(102)?.equals(gif()))
   })
 
   await t.test('with an avatar of another type that cannot be converted here', async t => {
