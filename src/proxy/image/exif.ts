@@ -38,10 +38,13 @@ export function * dropExif (input: ImageInput, blockBytes: number): Generator<un
   return orientation ?? uprightOrientation
 }
 
-/** Reads one number of 16 bits, as the tag requires, or of 32 bits, as some programs write it. */
+/**
+ * Reads one number of 16 bits, as the tag requires, or of 8 or 32 bits, which exiftool and libexif also accept, because
+ * some programs write it.
+ */
 function readOrientation (input: ImageInput): number {
   const type = input.uint16(2)
-  const value = type === 3 ? input.uint16(8) : type === 4 ? input.uint32(8) : 0
+  const value = type === 3 ? input.uint16(8) : type === 4 ? input.uint32(8) : type === 1 ? input.uint8(8) : 0
   return input.uint32(4) === 1 && value >= 1 && value <= 8 ? value : uprightOrientation
 }
 

@@ -12,7 +12,7 @@ const exif = typeOf('eXIf')
 const critical: Array<[name: string, maxBytes: number]> = [['IHDR', 13], ['PLTE', 768], ['IDAT', Infinity]]
 const colours: Array<[name: string, maxBytes: number]> = [
   ['cHRM', 32], ['cICP', 4], ['gAMA', 4], ['iCCP', Infinity], ['mDCV', 24], ['mDCv', 24], ['cLLI', 8], ['cLLi', 8],
-  ['sBIT', 4], ['sRGB', 1], ['bKGD', 6], ['hIST', 512], ['tRNS', 256], ['pHYs', 9], ['sPLT', Infinity],
+  ['sBIT', 4], ['sRGB', 1], ['bKGD', 6], ['hIST', 512], ['tRNS', 256], ['pHYs', 9],
 ]
 const animation: Array<[name: string, maxBytes: number]> = [['acTL', 8], ['fcTL', 26], ['fdAT', Infinity]]
 const neededChunks = new Map(
