@@ -128,7 +128,7 @@ t.test('on a clean clone, `npm run demo` serves every curl line of the pages', a
   await end(child)
   await t.test('adding an endpoint: the OpenAPI documents are up to date', async t => {
     await exec('bash', ['-c', openapi], { cwd: clone })
-    for (const file of ['openapi/openapi.yaml', 'openapi/client.yaml', 'client/openapi.ts']) {
+    for (const file of ['openapi/openapi.yaml', 'openapi/client.yaml', 'openapi/postman.json', 'client/openapi.ts']) {
       t.ok((await readFile(join(clone, file))).equals(await readFile(join(root, file))), file)
     }
   })
