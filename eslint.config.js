@@ -36,7 +36,7 @@ export default [
       globals: {
         EventSource: 'readonly',
         MutationObserver: 'readonly',
-        SwaggerUIBundle: 'readonly',
+        Scalar: 'readonly',
         Node: 'readonly',
         document: 'readonly',
       },

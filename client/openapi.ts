@@ -549,7 +549,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Problem: {
-            /** Format: uri */
+            /** Format: uri-reference */
             type: string;
             title: string;
             status: number;
@@ -1480,7 +1480,7 @@ export interface components {
     parameters: {
         /**
          * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-         * @example true
+         * @example false
          */
         "query-run_configurable_validations": boolean;
         /**
@@ -1849,7 +1849,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-                 * @example true
+                 * @example false
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
@@ -2069,7 +2069,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-                 * @example true
+                 * @example false
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
@@ -2172,7 +2172,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-                 * @example true
+                 * @example false
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
@@ -2474,7 +2474,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-                 * @example true
+                 * @example false
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
@@ -2648,7 +2648,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Whether Procore enforces the fields that the company requires. The default of Procore is false.
-                 * @example true
+                 * @example false
                  */
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };

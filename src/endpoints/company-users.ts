@@ -221,7 +221,7 @@ export const userGuard = ({ permissionTemplateIds }: EndpointOptions): RecordGua
 const validationQuery = Type.Object({
   run_configurable_validations: optional(boolean({
     description: 'Whether Procore enforces the fields that the company requires. The default of Procore is false.',
-    examples: [true],
+    examples: [false],
   })),
 })
 

@@ -88,7 +88,7 @@ export type ExistingRecord = Static<typeof ExistingRecordSchema>
 
 /** Schema of a problem (RFC 9457 §3.1, §3.2). At most 50 field errors are reported. */
 export const ProblemSchema = Type.Object({
-  type: Type.String({ format: 'uri' }),
+  type: Type.String({ format: 'uri-reference' }),
   title: Type.String(),
   status: Type.Integer(),
   detail: Type.String(),
@@ -155,7 +155,7 @@ export const problemMediaType = 'application/problem+json; charset=utf-8'
 export function problemBody (problem: Problem, requestId: string): string {
   const { errors, outcome, lookup, procore, existing } = problem.extras
   return JSON.stringify({
-    type: `urn:problem-type:procore-bff:${problem.code}`,
+    type: `/docs/problems#${problem.code}`,
     title: problemTable[problem.code].title,
     status: problem.status,
     detail: problem.message,

@@ -2,10 +2,10 @@
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 
-/** @param imageSources further sources of images for the content security policy (CSP `img-src`) */
+/** @param sources further sources of the content security policy: of images (`img-src`) and styles (`style-src`) */
 export async function registerSecurityHeaders (
   pages: FastifyInstance,
-  imageSources: readonly string[] = []
+  { imageSources = [], styleSources = [] }: { imageSources?: readonly string[], styleSources?: readonly string[] } = {}
 ): Promise<void> {
   await pages.register(helmet, {
     contentSecurityPolicy: {
@@ -13,7 +13,7 @@ export async function registerSecurityHeaders (
       directives: {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
+        styleSrc: ["'self'", ...styleSources],
         imgSrc: ['data:', ...imageSources],
         connectSrc: ["'self'"],
         baseUri: ["'none'"],

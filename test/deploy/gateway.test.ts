@@ -63,14 +63,20 @@ t.test('only the API of the service is reachable', { skip }, async t => {
   const service = await startService(t)
   const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
   const paths = [
-    '/livez', '/readyz', '/metrics', '/openapi.json', '/openapi/client.json', '/docs', '/status', '/',
-    '/companies/../livez', '/rest/..%2flivez',
+    '/livez', '/readyz', '/metrics', '/openapi.json', '/openapi/client.json', '/docs', '/docs/reference.js', '/status',
+    '/', '/companies/../livez', '/docs/problems/../scalar.js', '/rest/..%2flivez',
   ]
   for (const path of paths) {
     await t.test(`${path} is responded to with 404`, async t => {
       t.match(await send(`${gateway}${path}`, { method: 'GET' }), expectedProblem('not_found'))
     })
   }
+  await t.test('the page that the type of a problem refers to is reachable, with its style sheet', async t => {
+    const { json: { type } } = await send(`${gateway}/companies/101/none`, { method: 'GET' })
+    const page = await send(`${gateway}${String(type)}`, { method: 'GET' })
+    t.match(page, { status: 200, text: /<section id="not_found">/ })
+    t.match(await send(`${gateway}/docs/problems.css`, { method: 'GET' }), { status: 200 })
+  })
 })
 
 /** The problem that the service itself responds with. */
@@ -79,7 +85,7 @@ function expectedProblem (code: ProblemCode) {
   return {
     status,
     headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
-    json: { type: `urn:problem-type:procore-bff:${code}`, title, status, code, detail: String },
+    json: { type: `/docs/problems#${code}`, title, status, code, detail: String },
   }
 }
 

@@ -127,7 +127,7 @@ t.test('the images of the Dockerfile', { skip }, async t => {
     const { port } = new URL(await service.listening)
     const url = `http://127.0.0.1:${port}`
     t.equal((await sendJson(`${url}/companies/101/users`, { user: jane })).status, 201)
-    t.equal((await send(`${url}/docs/swagger-ui-bundle.js`, { method: 'GET' })).status, 200)
+    t.equal((await send(`${url}/docs/scalar.js`, { method: 'GET' })).status, 200)
 
     const [, ...healthcheck] = parseCommand('service', 'HEALTHCHECK')
     t.ok(healthcheck.length > 0)

@@ -8,6 +8,7 @@ import { EnvSchema, renamedVariables, secretFileVariables } from '../../src/conf
 import { limits } from '../../src/config/limits.ts'
 import { createEndpoints } from '../../src/endpoints/index.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
+import { outcomeMeanings, problemMeanings } from '../../src/ui/docs/problem-meanings.ts'
 import { png } from '../helpers/images.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { readPage } from '../helpers/markdown.ts'
@@ -49,11 +50,16 @@ t.test('.env.example lists every variable', async t => {
   t.strictSame(Object.keys(EnvSchema.properties).filter(name => !names.includes(name)), [])
 })
 
-t.test('docs/errors.md lists every problem code with its status', async t => {
-  t.strictSame(
-    readPage('docs/errors.md').tableRows('status').map(([status, code]) => `${status} ${code}`),
-    problemCodes.map(code => `${code === 'procore_rejected' ? 'theirs' : problemTable[code].status} ${code}`)
-  )
+t.test('docs/errors.md says of every problem code and outcome what /docs/problems says', async t => {
+  const { text } = readPage('docs/errors.md')
+  for (const code of problemCodes) {
+    const status = code === 'procore_rejected' ? 'theirs' : problemTable[code].status
+    t.ok(text.includes(`| ${status} | \`${code}\` | ${problemMeanings[code]} |\n`), code)
+  }
+  t.equal(readPage('docs/errors.md').tableRows('status').length, problemCodes.length)
+  for (const [outcome, { meaning, remedy }] of Object.entries(outcomeMeanings)) {
+    t.ok(text.includes(`| \`${outcome}\` | ${meaning} | ${remedy} |\n`), outcome)
+  }
 })
 
 t.test('docs/observability.md lists every field of an access log line', async t => {

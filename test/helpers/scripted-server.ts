@@ -38,7 +38,7 @@ export const createdResponse: ScriptedResponse = {
 /** Builds a problem as the service sends it. */
 export function problemResponse (code: ProblemCode, outcome?: Outcome, retryAfter?: string): ScriptedResponse {
   const { status, title } = problemTable[code]
-  const type = `urn:problem-type:procore-bff:${code}`
+  const type = `/docs/problems#${code}`
   const body = { type, title, status, detail: `${title}.`, code, request_id: 'r-1', outcome }
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',

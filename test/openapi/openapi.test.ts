@@ -110,7 +110,7 @@ t.test('the create lists every problem under its status, with a valid example', 
     t.match(media?.examples?.[code]?.value, {
       code,
       status: problemTable[code].status,
-      type: `urn:problem-type:procore-bff:${code}`,
+      type: `/docs/problems#${code}`,
       request_id: String,
     })
   }

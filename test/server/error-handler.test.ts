@@ -31,7 +31,7 @@ t.test('an unknown path is answered with 404, whatever its body', async t => {
         status: 404,
         json: {
           code: 'not_found',
-          type: 'urn:problem-type:procore-bff:not_found',
+          type: '/docs/problems#not_found',
           title: String,
           detail: String,
           status: 404,

@@ -110,7 +110,7 @@ for (const { name, status = 500, code = 'internal', register } of rows) {
         'x-request-id': String,
       },
       json: {
-        type: `urn:problem-type:procore-bff:${code}`, status, code, request_id: response.headers['x-request-id'],
+        type: `/docs/problems#${code}`, status, code, request_id: response.headers['x-request-id'],
       },
     })
     t.notMatch(response.text, secretText)

@@ -18,7 +18,7 @@ export async function registerDemoPage (app: FastifyInstance, procoreUrl: URL): 
   const emulatorClient = new EmulatorClient(procoreUrl)
   await app.register(async scope => {
     // The page previews the chosen avatar from a blob: URL.
-    await registerSecurityHeaders(scope, ['blob:'])
+    await registerSecurityHeaders(scope, { imageSources: ['blob:'] })
     for (const [url, { type, content }] of loadStaticFiles()) {
       scope.get(url, hidden, async (_request, reply) => {
         return reply.header('cache-control', 'no-store').type(type).send(content)
