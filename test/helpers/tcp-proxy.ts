@@ -25,7 +25,8 @@ export async function startTcpProxy (t: Test, initialTarget: number): Promise<Tc
     clientSocket.on('close', () => relayed.delete(clientSocket))
     clientSocket.on('end', () => { if (relayed.has(clientSocket)) serverSocket.end() })
     clientSocket.on('data', data => { if (relayed.has(clientSocket)) serverSocket.write(data) })
-    serverSocket.on('data', data => { setTimeout(() => clientSocket.write(data), delayMs) })
+    // A long delay must not keep the process of the test running.
+    serverSocket.on('data', data => { setTimeout(() => clientSocket.write(data), delayMs).unref() })
   })
   return {
     port: await listen(t, server),

@@ -27,6 +27,8 @@ t.test('a caller that leaves while its rate is counted in Redis ends its request
   const service = await startService(t, { env })
   const authorization = bearerHeader(await issuer.sign({ sub: 'anna' }))
   await sendJson(service.usersUrl, { user: {} }, authorization)
+  // The line is written after the response.
+  await waitUntil(() => requestLines(service).length === 1)
   const countBefore = requestLines(service).length
   proxy.setDelay(80)
   const caller = new RawConnection(service.port)
