@@ -94,7 +94,8 @@ export class RateLimitQueue {
     const waiter: Waiter = { companyId, callerId, isRead, deadlineMs, resolve, reject }
     const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem(waiter)), deadlineMs - monotonicNowMs())
+    const remainingMs = Math.max(0, deadlineMs - monotonicNowMs())
+    const timer = setTimeout(() => this.#reject(waiter, this.#rateLimitProblem(waiter)), remainingMs)
     this.#waiters.add(waiter)
     this.#counts.waiting++
     this.#scheduleAsk()
@@ -152,7 +153,7 @@ export class RateLimitQueue {
     if (this.#waiters.size === 0) return
     let nextAskAtMs = Infinity
     for (const waiter of this.#waiters) nextAskAtMs = Math.min(nextAskAtMs, this.#nextAskAtMs(waiter))
-    this.#timer = setTimeout(() => this.#grantWaiting(), nextAskAtMs - monotonicNowMs())
+    this.#timer = setTimeout(() => this.#grantWaiting(), Math.max(0, nextAskAtMs - monotonicNowMs()))
   }
 
   /** Returns when the request may pass at the earliest, as far as that is known; 0 if nothing delays it. */
