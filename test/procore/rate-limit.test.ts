@@ -1,4 +1,5 @@
 // Tests the client-side rate limiter: requests wait in order instead of being refused by Procore with 429.
+import { once } from 'node:events'
 import t from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { RateLimiter, type Permit } from '../../src/procore/rate-limit/limiter.ts'
@@ -43,11 +44,20 @@ function response (status: number, headers: Record<string, string>): UpstreamRes
 }
 
 t.test('without remaining requests, requests wait in order for a near reset, and none gets a 429', async t => {
+  // On several connections, requests that are sent at the same time arrive in any order.
   const service = await startService(t, {
-    emulator: { rateLimit: 5, rateWindowSeconds: 1 }, env: { RATE_LIMIT_MAX_WAIT_MS: '10000' }
+    emulator: { rateLimit: 5, rateWindowSeconds: 1 },
+    env: { RATE_LIMIT_MAX_WAIT_MS: '10000', UPSTREAM_CONNECTIONS: '1' },
   })
-  for (let index = 0; index < 5; index++) t.equal((await sendJson(service.usersUrl, userBody(index))).status, 201)
-  for (const { status } of await createMany(service.usersUrl, 12, 100)) t.equal(status, 201)
+  const { app, usersUrl } = service
+  for (let index = 0; index < 5; index++) t.equal((await sendJson(usersUrl, userBody(index))).status, 201)
+  const responses: Array<Promise<TestResponse>> = []
+  while (responses.length < 12) {
+    const arrival = once(app.fastify.server, 'request')
+    responses.push(sendJson(usersUrl, userBody(100 + responses.length)))
+    await arrival
+  }
+  for (const { status } of await Promise.all(responses)) t.equal(status, 201)
   t.equal(countProcore429(service), 0)
   t.strictSame(receivedIndexes(service).slice(5), Array.from({ length: 12 }, (_, index) => String(100 + index)))
   t.ok(service.lines.some(line => Number(line['rateLimitWaitMs']) > 0), 'the wait is in the log')
