@@ -20,7 +20,7 @@ import { clearDraft, saveDraft, restoreDraft, readUser } from './form-values.ts'
 import { showReceivedRequests } from './received-requests.ts'
 import { fillWithSampleData } from './sample-data.ts'
 import { chooseScenario, resetEmulator, scenarioReady, initScenario } from './scenario.ts'
-import { showSectionValues } from './section-values.ts'
+import { foldSections, showSectionValues } from './sections.ts'
 import { fillSelects } from './selects.ts'
 import { initExistingPerson, offerExistingPerson } from './existing-person.ts'
 import { hidePerson, initPerson, showPerson } from './person.ts'
@@ -74,6 +74,8 @@ async function rejectInvalidAvatar (): Promise<boolean> {
   if (avatar.length === 0) return false
   inFlightCreate = undefined
   stopCountdown()
+  offerExistingPerson(undefined)
+  clearResponse()
   showOutcome(describeInvalidAvatar())
   showErrorSummary({ avatar })
   return true
@@ -184,6 +186,7 @@ async function validateForm (signal: AbortSignal): Promise<ErrorsByField> {
 
 function startOver (): void {
   form.reset()
+  foldSections()
   clearAvatar()
   clearErrors()
   liveValidator.reset()

@@ -1,7 +1,13 @@
-/** Shows the values of a folded section beside its title. */
+/** Folds the sections of the form, and shows the values of a folded section beside its title. */
+
+const getSections = () => document.querySelectorAll<HTMLDetailsElement>('details.section')
+
+export function foldSections (): void {
+  for (const section of getSections()) section.open = false
+}
 
 export function showSectionValues (): void {
-  for (const section of document.querySelectorAll('details.section')) {
+  for (const section of getSections()) {
     const values = section.querySelector('.values')
     if (values !== null) values.textContent = readValues(section).join(' · ') || 'Optional'
   }
