@@ -1,7 +1,7 @@
 /** The types of calls, derived from the OpenAPI document: which paths have which methods, inputs and responses. */
 import type { components, paths } from './openapi.ts'
 
-export type Method = 'get' | 'post' | 'patch'
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 
 /** The paths for frontends: without Procore's own paths and without those for operators. */
 type CompanyPath = Extract<keyof paths, `/companies/${string}`>

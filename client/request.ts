@@ -33,7 +33,8 @@ export function buildFormData (
       if (value === null && nullMeaning === 'cleared') {
         throw new TypeError(`A form cannot clear ${name}: send null in an update without an avatar.`)
       }
-      if (value !== undefined && value !== null) formData.append(`${rootKey}[${name}]`, String(value))
+      if (Array.isArray(value)) for (const item of value) formData.append(`${rootKey}[${name}][]`, String(item))
+      else if (value !== undefined && value !== null) formData.append(`${rootKey}[${name}]`, String(value))
     }
     formData.append(`${rootKey}[${file.name}]`, file.data)
   }

@@ -15,7 +15,7 @@ export const corsPlugin = fp<{ origins: readonly string[] }>(async (app, { origi
     origin: [...origins],
     credentials: true,
     exposedHeaders,
-    methods: ['GET', 'POST', 'PATCH'],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     maxAge: limits.cors.preflightSeconds,
     strictPreflight: false,
   })

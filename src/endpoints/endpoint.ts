@@ -52,8 +52,8 @@ export interface RecordGuard {
 
 /**
  * What `null` means for an optional field of a JSON body. `absent`: the same as no field, because serializers write it
- * for members that are not set. `cleared`: it is sent on, and Procore clears the field. Booleans and the fields of
- * `exceptFields` cannot be cleared.
+ * for members that are not set. `cleared`: it is sent on, and Procore clears the field. Booleans, lists (an empty list
+ * clears them) and the fields of `exceptFields` cannot be cleared.
  */
 export type NullMeaning = { kind: 'absent' } | { kind: 'cleared', exceptFields: readonly string[] }
 
@@ -173,7 +173,7 @@ export type Effect =
   | {
     /** Repeating the request leaves the same state. */
     effect: 'idempotent'
-    method: 'PATCH'
+    method: 'PUT' | 'PATCH' | 'DELETE'
     body?: RecordBody
     acceptsIdempotencyKey?: never
     lookup?: never
@@ -184,7 +184,7 @@ export type Effect =
   | {
     /** Each request has an effect of its own, so only an Idempotency-Key makes a repeat safe. */
     effect: 'once'
-    method: 'POST' | 'PATCH'
+    method: 'POST' | 'PATCH' | 'DELETE'
     body?: RecordBody
     /** Whether the endpoint supports an Idempotency-Key. */
     acceptsIdempotencyKey: boolean
@@ -266,8 +266,12 @@ export function acceptsNull ({ nullMeaning, fields }: RecordBody, name: string):
   const field = fields.properties[name]
   if (field === undefined || !TypeGuard.IsOptional(field)) return false
   if (nullMeaning === undefined || nullMeaning.kind === 'absent') return true
-  return !TypeGuard.IsBoolean(field) && !nullMeaning.exceptFields.includes(name)
+  return !TypeGuard.IsBoolean(field) && !TypeGuard.IsArray(field) && !nullMeaning.exceptFields.includes(name)
 }
+
+/** Returns the name of a field in a form, as Rails reads it: each item of a list has a part `<rootKey>[<name>][]`. */
+export const getFormName = (rootKey: string, name: string, isList: boolean): string =>
+  `${rootKey}[${name}]${isList ? '[]' : ''}`
 
 /** Returns the schema of the JSON body, without the image, which JSON cannot contain. */
 export function recordSchema ({ rootKey, fields }: RecordBody): TObject {

@@ -28,6 +28,12 @@ function withoutLocalDots (address: string): string {
 /** A date, or a date and time with or without an offset. */
 const dateTimePattern =
   /^(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?$/
+/** A date of RFC 3339 (`full-date`), with a day that exists in its month. */
+FormatRegistry.Set('date', value => value.length === 10 && isDateTime(value))
+const instantPattern =
+  /^\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i
+/** A date and time of RFC 3339 (`date-time`), with its offset from UTC. Leap seconds are refused. */
+FormatRegistry.Set('date-time', value => instantPattern.test(value) && isDateTime(value.slice(0, 10)))
 FormatRegistry.Set('iso-8601-range', value => {
   const ends = value.split('...')
   return ends.length <= 2 && ends.every(isDateTime)
@@ -61,6 +67,15 @@ export const id = (options: FieldOptions) => Type.Integer({ minimum: 1, maximum:
 /** An integer of at least 0. */
 export const nonNegativeInteger = (options: FieldOptions) => Type.Integer({ minimum: 0, maximum: maxId, ...options })
 
+/** A number with an optional fraction, between -(2^53-1) and 2^53-1. */
+export const decimal = (options: FieldOptions) => Type.Number({ minimum: -maxId, maximum: maxId, ...options })
+
+/** A date, such as 2026-01-31. */
+export const date = (options: FieldOptions) => Type.String({ format: 'date', ...options })
+
+/** A date and time with its offset from UTC, such as 2026-01-31T12:00:00Z. */
+export const dateTime = (options: FieldOptions) => Type.String({ format: 'date-time', ...options })
+
 /** `true` or `false`; in multipart forms and queries also `1` or `0`. */
 export const boolean = (options: FieldOptions) => Type.Boolean(options)
 
@@ -71,7 +86,7 @@ export const oneOf = <const T extends readonly string[]>(values: T, options: Fie
 /** A start, or a start and an end separated by `...`. */
 export const dateRange = (options: FieldOptions) => Type.String({ format: 'iso-8601-range', ...options })
 
-/** Several ids; the query parameter is repeated for each. */
+/** Several ids: a list in JSON. A query parameter, or the part of a form, is repeated for each. */
 export const ids = (options: FieldOptions) =>
   Type.Array(Type.Integer({ minimum: 1, maximum: maxId }), { maxItems: listMaxItems, ...options })
 

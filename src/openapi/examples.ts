@@ -23,7 +23,7 @@ export function buildExample (schema: TSchema | undefined): unknown {
     return Object.fromEntries(members)
   }
   if (TypeGuard.IsRecord(schema)) return {}
-  if (TypeGuard.IsInteger(schema)) return 1
+  if (TypeGuard.IsInteger(schema) || TypeGuard.IsNumber(schema)) return 1
   if (TypeGuard.IsBoolean(schema)) return true
   return TypeGuard.IsString(schema) ? 'text' : null
 }

@@ -2,11 +2,11 @@
  * Describes an endpoint as Fastify's route schema, from which @fastify/swagger makes the OpenAPI documents: the bodies
  * of both media types and every response. The schema only documents; validation is in src/proxy/validation.
  */
-import { Type, type TObject, type TSchema } from '@sinclair/typebox'
+import { Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
-import { acceptsNull, getMultipartPath, recordSchema } from '../endpoints/endpoint.ts'
+import { acceptsNull, getFormName, getMultipartPath, recordSchema } from '../endpoints/endpoint.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
@@ -197,7 +197,7 @@ function buildBodyContent (body: RecordBody, config: Config): BodyContent {
   const { rootKey } = body
   const example = buildRecordExample(body)
   const multipartExample = Object.fromEntries(
-    Object.entries(example).map(([name, value]) => [`${rootKey}[${name}]`, value])
+    Object.entries(example).map(([name, value]) => [getFormName(rootKey, name, Array.isArray(value)), value])
   )
   return {
     'application/json': {
@@ -212,15 +212,23 @@ function buildBodyContent (body: RecordBody, config: Config): BodyContent {
 /** Returns the fields with `null` where a JSON body may have it. A form has no `null`. */
 function addNulls (body: RecordBody): TObject {
   const properties = Object.entries(body.fields.properties).map(([name, field]) => {
-    return [name, acceptsNull(body, name) ? { ...field, type: [field['type'], 'null'] } : field] as const
+    return [name, acceptsNull(body, name) ? addNull(field) : field] as const
   })
   return Type.Object(Object.fromEntries(properties))
+}
+
+function addNull (field: TSchema): TSchema {
+  const values: unknown = field['enum']
+  const nullableEnum = Array.isArray(values) ? { enum: values.concat(null) } : {}
+  return { ...field, type: [field['type'], 'null'], ...nullableEnum }
 }
 
 /** Returns the same fields under their multipart names, in any order, and the file. */
 function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
-  for (const [name, field] of Object.entries(fields.properties)) properties[`${rootKey}[${name}]`] = field
+  for (const [name, field] of Object.entries(fields.properties)) {
+    properties[getFormName(rootKey, name, TypeGuard.IsArray(field))] = field
+  }
   if (image !== undefined) {
     properties[`${rootKey}[${image.name}]`] = Type.Optional(Type.String({
       ...binarySchema,

@@ -11,7 +11,9 @@ import type { EndpointRequest, EndpointResult, Send, ValidatedBody } from './con
 /** The audit event of a request that may have changed something, and the outcome of its success. */
 const changesByMethod = {
   POST: { auditEvent: 'create', successOutcome: 'created' },
+  PUT: { auditEvent: 'change', successOutcome: 'changed' },
   PATCH: { auditEvent: 'change', successOutcome: 'changed' },
+  DELETE: { auditEvent: 'change', successOutcome: 'changed' },
 } as const
 
 /** Reserves space for the audit line before the request is sent. */

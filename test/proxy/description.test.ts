@@ -89,7 +89,10 @@ t.test('startup refuses a description', async t => {
     },
     {
       name: 'whose lookup names an unknown parameter',
-      endpoint: { ...base, lookup: { lists: [{ path: '/rest/v1.0/tools/:tool_id/users', isActive: true }], matchField: 'name' } },
+      endpoint: {
+        ...base,
+        lookup: { lists: [{ path: '/rest/v1.0/tools/:tool_id/users', isActive: true }], matchField: 'name' },
+      },
       message: /names tool_id, which is not in params/,
     },
     {
@@ -121,9 +124,14 @@ t.test('startup refuses a description', async t => {
       message: /body: the meaning of null names nam, which is not a field/,
     },
     {
-      name: 'with a list in the body',
-      endpoint: withFields({ trade_ids: ids({ description }) }),
-      message: /body trade_ids: only a query may have lists/,
+      name: 'with a list in its path',
+      endpoint: withParams({ company_id: companyId, project_id: ids({ description }) }),
+      message: /params project_id: a parameter of a path has one value/,
+    },
+    {
+      name: 'with a list of lists',
+      endpoint: withFields({ rows: Type.Array(Type.Array(Type.String()), { maxItems: listMaxItems }) }),
+      message: /body rows items: text cannot be converted to Array/,
     },
     {
       name: 'with an object in the body',
@@ -131,9 +139,14 @@ t.test('startup refuses a description', async t => {
       message: /body vendor: text cannot be converted to Object/,
     },
     {
-      name: 'with a decimal number',
-      endpoint: withFields({ rate: Type.Number() }),
-      message: /body rate: text cannot be converted to Number/,
+      name: 'with a number without bounds',
+      endpoint: withFields({ rate: Type.Number({ minimum: 0 }) }),
+      message: /body rate: minimum and maximum must be between/,
+    },
+    {
+      name: 'with an integer that would be rounded',
+      endpoint: withFields({ rate: Type.Integer({ minimum: 0, maximum: 2 ** 53 }) }),
+      message: /body rate: minimum and maximum must be between/,
     },
     {
       name: 'with a union',
@@ -142,8 +155,8 @@ t.test('startup refuses a description', async t => {
     },
     {
       name: 'with a format that has no validator',
-      endpoint: withFields({ born_on: Type.String({ format: 'date' }) }),
-      message: /body born_on: the format date is unknown/,
+      endpoint: withFields({ born_on: Type.String({ format: 'time' }) }),
+      message: /body born_on: the format time is unknown/,
     },
     {
       name: 'with another maximum length',
@@ -171,6 +184,7 @@ t.test('startup refuses a description', async t => {
       { keyword: 'multipleOf', field: Type.Integer({ multipleOf: 2 }) },
       { keyword: 'exclusiveMinimum', field: Type.Integer({ exclusiveMinimum: 0 }) },
       { keyword: 'exclusiveMaximum', field: Type.Integer({ exclusiveMaximum: 9 }) },
+      { keyword: 'multipleOf', field: Type.Number({ multipleOf: 0.01 }) },
       { keyword: 'nullable', field: Type.Boolean({ nullable: true }) },
     ].map(({ keyword, field }) => ({
       name: `with the keyword ${keyword} of ${String(field['type'])}`,
@@ -196,6 +210,6 @@ t.test('startup refuses a description', async t => {
 })
 
 t.test('all faults of a description are reported together', async t => {
-  const endpoint = withFields({ a: Type.String({ minLength: 1 }), b: Type.String({ format: 'date' }) })
+  const endpoint = withFields({ a: Type.String({ minLength: 1 }), b: Type.String({ format: 'time' }) })
   await t.rejects(start(t, endpoint), { message: /body a: .*; body b: / })
 })

@@ -6,6 +6,7 @@ import { BodyReader } from './reader.ts'
 import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
+import { isRounded } from '../validation/rounded-number.ts'
 import { requiredViolation, type Violation } from '../validation/schema.ts'
 import type { BodyValidation, RequestContext, ValidatedBody } from '../context.ts'
 
@@ -93,20 +94,11 @@ const malformedJson = (detail: string) => new Problem('malformed_json', detail)
 const mayHaveFractions = /[:,[]\s*-?\d+[.eE]/
 
 /**
- * Replaces a number that JSON.parse has rounded to an integer, such as 2.9999999999999999, by NaN, which is not valid
- * for any field.
+ * Replaces a number that JSON.parse has rounded, such as 2.9999999999999999, by NaN, which is not valid for any field.
  */
 function markRounded (_name: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
-  return Number.isInteger(value) && source !== undefined && !isExactInteger(source) ? NaN : value
-}
-
-/** Whether the text of a JSON number (RFC 8259 §6) is an integer, such as 300, 3.00 or 3e2. */
-function isExactInteger (source: string): boolean {
-  const [, integer = '', fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(source) ?? []
-  const shift = Number(exponent)
-  const rest = shift < 0 ? integer.slice(shift) + fraction : fraction.slice(shift)
-  return /^0*$/.test(rest)
+  return typeof value === 'number' && source !== undefined && isRounded(source) ? NaN : value
 }
 
 function validateDocument (value: unknown, { compiled, checkOperation }: RequestContext): RecordValidator {

@@ -15,7 +15,7 @@ import { sizeViolation, type CompiledField, type Violation } from '../validation
 /** Limits of an image, in bytes, and in pixels as its header declares them, and whether its metadata is removed. */
 export type ImageOptions = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels' | 'avatarMetadata'>
 
-/** Receives the valid fields and the image of a form, in the order in which they come, and booleans at its end. */
+/** Receives the valid fields and the image of a form as they come, and booleans and lists at its end. */
 export interface FormEvents {
   field (field: CompiledField, value: unknown): void
   imageStart (type: ImageType): void
@@ -85,15 +85,18 @@ export class FormDecoder implements PartSink {
   #matchField (headers: PartHeaders): Part {
     const { compiled } = this.#validator
     const path = parseFieldName(headers.name)
-    const name = path.length === 2 && path[0] === compiled.rootKey ? path[1] : undefined
-    const field = name === undefined ? undefined : compiled.fields.get(name)
-    const isImage = name !== undefined && name === compiled.image?.name
+    // Each item of a list has a part whose name ends with `[]`.
+    const isListName = path.length === 3 && path[2] === ''
+    const name = path[0] === compiled.rootKey && (path.length === 2 || isListName) ? path[1] : undefined
+    const found = name === undefined ? undefined : compiled.fields.get(name)
+    const field = found?.isList === isListName ? found : undefined
+    const isImage = !isListName && name !== undefined && name === compiled.image?.name
     if (name === undefined || (field === undefined && !isImage)) {
       this.#validator.addUnknownField(path, headers.name)
       return { kind: 'ignored' }
     }
     // Frameworks send a hidden `0` before a checkbox. If it is ticked, its value comes second.
-    const isFirst = this.#validator.markSeen(name, field?.kind === 'Boolean')
+    const isFirst = this.#validator.markSeen(name, field?.isList === true || field?.kind === 'Boolean')
     if (!isFirst) return { kind: 'ignored' }
     return field === undefined ? { kind: 'image', headers, reader: undefined } : { kind: 'text', field, headers }
   }
@@ -116,16 +119,21 @@ export class FormDecoder implements PartSink {
     if (fileName === 'empty') return
     const text = decodeText(this.#partial.bytes, charset)
     if (text === undefined) throw malformedForm(`${describePart(this.#parts, name)} is not valid UTF-8.`)
+    if (field.isList) {
+      // Frameworks send an empty value for a list in which nothing was selected.
+      if (text !== '' || !field.emptyIsAbsent) this.#validator.appendText(field, text)
+      return
+    }
     const isSet = this.#validator.setText(field, text, true)
     // The last value of a boolean counts, so it is not final before the end of the form.
     if (isSet && field.kind !== 'Boolean') this.#events.field(field, this.#validator.values.get(field.name))
   }
 
-  /** Must be called at the end of the form. Emits the booleans. */
+  /** Must be called at the end of the form. Emits the booleans and the lists. */
   end (): void {
     for (const field of this.#validator.compiled.fields.values()) {
       const value = this.#validator.values.get(field.name)
-      if (typeof value === 'boolean') this.#events.field(field, value)
+      if (typeof value === 'boolean' || Array.isArray(value)) this.#events.field(field, value)
     }
   }
 

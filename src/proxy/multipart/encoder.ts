@@ -19,8 +19,13 @@ export class MultipartEncoder {
     return `multipart/form-data; boundary=${this.#boundary}`
   }
 
-  /** Encodes text, integers and booleans as Rails reads them. */
+  /** Encodes text, numbers and booleans as Rails reads them: a list has one part for each item. */
   field (name: string, value: unknown): Buffer {
+    if (Array.isArray(value)) return Buffer.concat(value.map(item => this.#part(`${name}][`, item)))
+    return this.#part(name, value)
+  }
+
+  #part (name: string, value: unknown): Buffer {
     return Buffer.from(`${this.#partHeaders(name)}\r\n\r\n${String(value)}\r\n`)
   }
 

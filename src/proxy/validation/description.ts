@@ -4,7 +4,7 @@
  */
 import { FormatRegistry, Kind, OptionalKind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { getEndpointPaths, type Endpoint, type LookupSpec, type RecordBody } from '../../endpoints/endpoint.ts'
-import { listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
+import { listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
 import { formatMessages } from './messages.ts'
@@ -17,6 +17,7 @@ const fieldKeywords: Readonly<Record<string, readonly string[]>> = {
   String: ['maxLength', 'pattern', 'format'],
   [stringEnumKind]: ['enum'],
   Integer: ['minimum', 'maximum'],
+  Number: ['minimum', 'maximum'],
   Boolean: [],
 }
 
@@ -29,9 +30,9 @@ export function assertDescription (endpoint: Endpoint): void {
   const faults = [
     ...findCompanyFaults(endpoint),
     ...findPathFaults(endpoint),
-    ...findRecordFaults('params', params, false),
-    ...findRecordFaults('query', query, true),
-    ...(body === undefined ? [] : findRecordFaults('body', body.fields, false)),
+    ...findRecordFaults('params', params),
+    ...findRecordFaults('query', query),
+    ...(body === undefined ? [] : findRecordFaults('body', body.fields)),
     ...findNameFaults(endpoint),
     ...findFileFaults(endpoint),
   ]
@@ -89,7 +90,7 @@ function findFileFaults ({ file }: Endpoint): string[] {
   return isKnown ? [] : [`${name} does not return ${field}`]
 }
 
-function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean): string[] {
+function findRecordFaults (part: string, record: TObject): string[] {
   const faults = findUnsupported(part, record, recordKeywords)
   if (record.additionalProperties !== undefined && record.additionalProperties !== false) {
     faults.push(`${part}: unknown fields are always refused`)
@@ -97,8 +98,8 @@ function findRecordFaults (part: string, record: TObject, mayHaveLists: boolean)
   for (const [name, schema] of Object.entries(record.properties)) {
     const field = `${part} ${name}`
     if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema))
-    else if (mayHaveLists) faults.push(...findListFaults(field, schema))
-    else faults.push(`${field}: only a query may have lists`)
+    else if (part === 'params') faults.push(`${field}: a parameter of a path has one value`)
+    else faults.push(...findListFaults(field, schema))
   }
   return faults
 }
@@ -116,9 +117,18 @@ function findFieldFaults (field: string, schema: TSchema): string[] {
   const faults = findUnsupported(field, schema, keywords)
   const { maxLength, format }: Record<string, unknown> = schema
   if (maxLength !== undefined && maxLength !== textMaxBytes) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
+  if (kind === 'Integer' || kind === 'Number') faults.push(...findBoundFaults(field, schema))
   const isKnown = typeof format === 'string' && format in formatMessages && FormatRegistry.Has(format)
   if (format !== undefined && !isKnown) faults.push(`${field}: the format ${String(format)} is unknown`)
   return faults
+}
+
+/** A number out of this range would be rounded, and Procore would receive another one. */
+function findBoundFaults (field: string, { minimum, maximum }: Record<string, unknown>): string[] {
+  const isExact = (bound: unknown) => typeof bound === 'number' && Math.abs(bound) <= maxId
+  return isExact(minimum) && isExact(maximum)
+    ? []
+    : [`${field}: minimum and maximum must be between -(2^53-1) and 2^53-1`]
 }
 
 function findUnsupported (name: string, schema: TSchema, keywords: readonly string[]): string[] {

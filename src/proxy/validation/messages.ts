@@ -3,23 +3,30 @@ import { anyCountryPattern, anyStatePattern, isDateTime, linePattern, maxId } fr
 import { countryCodes, subdivisionCodes } from '../../endpoints/iso-3166.ts'
 
 /** The type of a field's values. */
-export type FieldKind = 'String' | 'Integer' | 'Boolean'
+export type FieldKind = 'String' | 'Integer' | 'Number' | 'Boolean'
 
 /** Describes a value of JSON that has another type than its field. */
 export function describeType (kind: FieldKind, value: unknown): string {
   const isText = typeof value === 'string'
   if (kind === 'String') return 'must be a string'
   if (kind === 'Integer') return isText ? 'must be a number, not a string' : 'must be an integer'
+  if (kind === 'Number') return isText ? 'must be a number, not a string' : 'must be a number that is not rounded'
   return isText ? 'must be true or false, not a string' : 'must be true or false'
 }
 
 /** Describes a text of a form, query or path that cannot be converted. */
 export function describeText (kind: FieldKind): string {
-  return kind === 'Boolean' ? 'must be true, false, 1 or 0' : 'must consist of decimal digits'
+  if (kind === 'Boolean') return 'must be true, false, 1 or 0'
+  return kind === 'Number' ? 'must be a decimal number that is not rounded' : 'must consist of decimal digits'
 }
 
-export function describeMaximum (maximum: unknown): string {
-  return `must be at most ${maximum === maxId ? '2^53-1' : String(maximum)}`
+export const describeMinimum = (minimum: unknown) => `must be at least ${describeBound(minimum)}`
+
+export const describeMaximum = (maximum: unknown) => `must be at most ${describeBound(maximum)}`
+
+function describeBound (bound: unknown): string {
+  if (bound === maxId) return '2^53-1'
+  return bound === -maxId ? '-(2^53-1)' : String(bound)
 }
 
 /** Messages of the formats that fields may have. */
@@ -28,6 +35,8 @@ export const formatMessages: Readonly<Record<string, (value: string) => string>>
   'iso-3166-1-alpha-2': describeCountry,
   'iso-3166-2-subdivision': describeSubdivision,
   'iso-8601-range': describeDateRange,
+  date: () => 'must be a date that exists, as YYYY-MM-DD',
+  'date-time': () => 'must be a date and time with an offset, such as 2026-01-31T12:00:00Z',
 }
 
 const patterns: Readonly<Record<string, string>> = {

@@ -57,7 +57,7 @@ export function validateQuery (compiled: CompiledRecord, query: RawParameters): 
     const field = compiled.fields.get(name)
     if (name === ignoredParameter) continue
     if (field === undefined) validator.addUnknownField([name], name)
-    else if (field.isList) setList(validator, field, Array.isArray(value) ? value : [value])
+    else if (field.isList) appendTexts(validator, field, Array.isArray(value) ? value : [value])
     else if (typeof value === 'string') validator.setText(field, value, false)
     else validator.addError(name, duplicateParameter)
   }
@@ -65,13 +65,9 @@ export function validateQuery (compiled: CompiledRecord, query: RawParameters): 
   return validator
 }
 
-function setList (validator: RecordValidator, field: CompiledField, texts: readonly unknown[]): void {
+function appendTexts (validator: RecordValidator, field: CompiledField, texts: readonly unknown[]): void {
   if (texts.length > listMaxItems) return validator.addError(field.name, tooManyItems)
-  const values: unknown[] = []
-  for (const text of texts) {
-    if (validator.setText(field, String(text), false)) values.push(validator.values.get(field.name))
-  }
-  if (values.length === texts.length) validator.values.set(field.name, values)
+  for (const text of texts) validator.appendText(field, String(text))
 }
 
 /** Reads the company from the path or the query, depending on the route. */

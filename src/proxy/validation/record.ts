@@ -1,7 +1,8 @@
 import { Problem, type FieldError } from '../../server/problem.ts'
-import type { Restriction } from '../../endpoints/endpoint.ts'
+import { getFormName, type Restriction } from '../../endpoints/endpoint.ts'
+import { listMaxItems } from '../../endpoints/fields.ts'
 import {
-  convertText, nullViolation, requiredViolation, validateField,
+  convertText, notAList, nullViolation, requiredViolation, tooManyItems, validateField,
   type Violation, type CompiledField, type CompiledRecord,
 } from './schema.ts'
 
@@ -76,30 +77,64 @@ export class RecordValidator {
   /** Validates and sets a value that has a JSON type. */
   set (field: CompiledField, value: unknown): void {
     if (value === null && field.nullMeaning === 'absent') return
+    if (field.isList && value !== null) return this.#setList(field, value)
     const violation = value === null ? validateNull(field) : validateField(field, value)
     if (violation !== undefined) return this.addError(field.name, violation)
+    this.#setValid(field, value)
+  }
+
+  #setList (field: CompiledField, value: unknown): void {
+    if (!Array.isArray(value)) return this.addError(field.name, notAList)
+    const items: readonly unknown[] = value
+    if (items.length > listMaxItems) return this.addError(field.name, tooManyItems)
+    let isValid = true
+    for (const [index, item] of items.entries()) {
+      const violation = validateField(field, item)
+      if (violation === undefined) continue
+      isValid = false
+      this.addError(field.name, violation, index)
+    }
+    if (isValid) this.#setValid(field, value)
+  }
+
+  /** Converts a text of a form or query, validates it, and appends it to the values of a list. */
+  appendText (field: CompiledField, text: string): void {
+    const { name } = field
+    const present = this.values.get(name)
+    const items: unknown[] = Array.isArray(present) ? present : []
+    if (items.length === listMaxItems) return this.addError(name, tooManyItems)
+    const converted = convertText(field, text)
+    const violation = 'violation' in converted ? converted.violation : validateField(field, converted.value)
+    if (violation !== undefined) this.addError(name, violation, items.length)
+    // A value that is not valid keeps its place, so that the pointers to the values after it are right.
+    const item = 'violation' in converted ? undefined : converted.value
+    this.#setValid(field, [...items, item], item)
+  }
+
+  /** @param added the part of the value that is new: an item of a list that is read one by one */
+  #setValid (field: CompiledField, value: unknown, added: unknown = value): void {
     const restriction = this.compiled.restrictions.get(field.name)
-    const problem = restriction === undefined ? undefined : this.#checkRestriction(field, value, restriction)
-    if (problem === undefined) return this.#keep(field.name, value)
+    const problem = restriction === undefined ? undefined : this.#checkRestriction(field, added, restriction)
+    if (problem === undefined) return this.#keep(field.name, value, added)
     this.#forbiddenValue ??= problem
     this.#dropTexts()
   }
 
-  #keep (name: string, value: unknown): void {
-    const isKept = !this.hasErrors || this.#isNeeded(name, value)
-    this.values.set(name, isKept ? value : undefined)
-    if (isKept && typeof value === 'string') this.#textBytes += 2 * value.length
+  #keep (name: string, value: unknown, added: unknown): void {
+    const isKept = !this.hasErrors || this.#isNeeded(name)
+    this.values.set(name, isKept ? value : withoutTexts(value))
+    if (isKept) this.#textBytes += 2 * textLength(added)
   }
 
   /** After the first error nothing is sent, so only that the other fields have a value is needed. */
   #dropTexts (): void {
     this.#textBytes = 0
-    for (const [name, value] of this.values) if (!this.#isNeeded(name, value)) this.values.set(name, undefined)
+    for (const [name, value] of this.values) if (!this.#isNeeded(name)) this.values.set(name, withoutTexts(value))
   }
 
-  /** Whether further validation needs the value. */
-  #isNeeded (name: string, value: unknown): boolean {
-    return typeof value !== 'string' || this.compiled.dependencies.some(({ fields }) => fields.includes(name))
+  /** Whether further validation needs the texts of the field. */
+  #isNeeded (name: string): boolean {
+    return this.compiled.dependencies.some(({ fields }) => fields.includes(name))
   }
 
   #startErrors (): ErrorList {
@@ -109,7 +144,8 @@ export class RecordValidator {
 
   #checkRestriction ({ name }: CompiledField, value: unknown, restriction: Restriction): Problem | undefined {
     if (restriction.kind === 'operation') return this.#checkOperation(restriction.operation)
-    if (restriction.values.has(value)) return undefined
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+    if (values.every(item => restriction.values.has(item))) return undefined
     return new Problem(restriction.code, `${this.locationOf(name).field} ${restriction.message}.`)
   }
 
@@ -125,15 +161,20 @@ export class RecordValidator {
     return this.values.has(field.name)
   }
 
-  /** Adds an error of a field or of the image, once for each rule. */
-  addError (name: string, { rule, message }: Violation): void {
+  /**
+   * Adds an error of a field or of the image, once for each rule.
+   * @param index position of the item in a list
+   */
+  addError (name: string, { rule, message }: Violation, index?: number): void {
     const errors = this.#errors ??= this.#startErrors()
-    const fieldAndRule = `${name} ${rule}`
+    // The values of a query parameter have no pointer of their own.
+    const item = this.compiled.rootKey === undefined ? undefined : index
+    const fieldAndRule = item === undefined ? `${name} ${rule}` : `${name} ${item} ${rule}`
     if (errors.recorded.has(fieldAndRule)) return
     errors.recorded.add(name).add(fieldAndRule)
     const { fields, image, location } = this.compiled
     const order = fields.get(name)?.index ?? image?.order ?? 0
-    errors.known.push({ order, error: { in: location, ...this.locationOf(name), rule, message } })
+    errors.known.push({ order, error: { in: location, ...this.locationOf(name, item), rule, message } })
   }
 
   /** Adds an error of the record itself or of the document that contains it. */
@@ -208,11 +249,15 @@ export class RecordValidator {
   }
 
   /** Returns the JSON Pointer of a field and its name in a form. */
-  locationOf (name: string): FieldLocation {
-    const { rootKey } = this.compiled
+  locationOf (name: string, index?: number): FieldLocation {
+    const { rootKey, fields } = this.compiled
+    const path = index === undefined ? [name] : [name, String(index)]
     return rootKey === undefined
-      ? { pointer: toJsonPointer([name]), field: name }
-      : { pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]` }
+      ? { pointer: toJsonPointer(path), field: name }
+      : {
+          pointer: toJsonPointer([rootKey, ...path]),
+          field: getFormName(rootKey, name, fields.get(name)?.isList === true),
+        }
   }
 
   get knownErrors (): FieldError[] {
@@ -238,6 +283,17 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
   const count = all.length === 1 ? 'one error' : `${errors.length} errors`
   const prefix = all.length > errorsMax ? 'more than ' : ''
   return new Problem('validation_failed', `The request has ${prefix}${count} and was not carried out.`, { errors })
+}
+
+/** Returns what further validation needs of a value that is not sent: that it is there, and the items of a list. */
+function withoutTexts (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutTexts)
+  return typeof value === 'string' ? undefined : value
+}
+
+function textLength (value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((length, item) => length + textLength(item), 0)
+  return typeof value === 'string' ? value.length : 0
 }
 
 function validateNull ({ required, nullMeaning }: CompiledField): Violation | undefined {

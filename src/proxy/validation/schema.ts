@@ -9,9 +9,12 @@ import {
   acceptsNull, type FieldDependency, type NullMeaning, type RecordBody, type Restriction,
 } from '../../endpoints/endpoint.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
-import { linePattern, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
-import { describeFormat, describeMaximum, describeText, describeType, type FieldKind } from './messages.ts'
+import { isRounded } from './rounded-number.ts'
+import {
+  describeFormat, describeMaximum, describeMinimum, describeText, describeType, type FieldKind,
+} from './messages.ts'
 
 /** One field with its compiled schema. */
 export interface CompiledField {
@@ -20,7 +23,7 @@ export interface CompiledField {
   index: number
   kind: FieldKind
   required: boolean
-  /** Whether the field has several values of its kind; only queries have such fields. */
+  /** Whether the field has several values of its kind. */
   isList: boolean
   /** Whether an empty text, which a browser sends for an untouched input, means that there is no value. */
   emptyIsAbsent: boolean
@@ -28,6 +31,8 @@ export interface CompiledField {
   nullMeaning: 'absent' | 'cleared' | 'missing'
   /** Whether zeros before an integer matter: 0 is a valid phone extension, and 007 is another one than 7. */
   keepsZeros: boolean
+  /** Whether a text of it may have a minus sign. */
+  isSigned: boolean
   validator: TypeCheck<TSchema>
 }
 
@@ -91,7 +96,7 @@ function compileField (
   const isList = TypeGuard.IsArray(schema)
   const itemSchema = isList ? schema.items : schema
   const kind = itemSchema[Kind] === stringEnumKind ? 'String' : itemSchema[Kind]
-  if (kind !== 'String' && kind !== 'Integer' && kind !== 'Boolean') {
+  if (kind !== 'String' && kind !== 'Integer' && kind !== 'Number' && kind !== 'Boolean') {
     throw new TypeError(`Field ${name}: cannot convert text to ${kind}.`)
   }
   const isText = kind === 'String' && (itemSchema['pattern'] ?? linePattern) === linePattern &&
@@ -105,11 +110,12 @@ function compileField (
     nullMeaning,
     emptyIsAbsent: !isText,
     keepsZeros: kind === 'Integer' && itemSchema['minimum'] === 0,
+    isSigned: itemSchema['minimum'] < 0,
     validator: TypeCompiler.Compile(itemSchema),
   }
 }
 
-/** Validates a value by itself. Returns undefined if it is valid. */
+/** Validates a value by itself; the value of a list is one item. Returns undefined if it is valid. */
 export function validateField (field: CompiledField, value: unknown): Violation | undefined {
   if (field.kind === 'String' && typeof value === 'string') {
     const violation = validateText(field, value)
@@ -117,11 +123,13 @@ export function validateField (field: CompiledField, value: unknown): Violation 
   }
   if (field.validator.Check(value)) return undefined
   // `Number` and JSON.parse return Infinity for too many digits, which TypeBox would report as a wrong type.
-  if (field.kind === 'Integer' && (value === Infinity || value === -Infinity)) {
-    return toViolation(field, value, value > 0 ? ValueErrorType.IntegerMaximum : ValueErrorType.IntegerMinimum)
+  if (isNumeric(field) && (value === Infinity || value === -Infinity)) {
+    return toViolation(field, value, value > 0 ? ValueErrorType.NumberMaximum : ValueErrorType.NumberMinimum)
   }
   return toViolation(field, value, field.validator.Errors(value).First()?.type)
 }
+
+const isNumeric = ({ kind }: CompiledField) => kind === 'Integer' || kind === 'Number'
 
 function validateText ({ required }: CompiledField, value: string): Violation | undefined {
   // A UTF-16 code unit takes at most three bytes in UTF-8, so most texts need not be measured.
@@ -136,6 +144,10 @@ function validateText ({ required }: CompiledField, value: string): Violation | 
 export const requiredViolation: Violation = { rule: 'required', message: 'is required' }
 /** A field that cannot be cleared is null. */
 export const nullViolation: Violation = { rule: 'required', message: 'must not be null' }
+/** A list has too many items. */
+export const tooManyItems: Violation = { rule: 'size', message: `must have at most ${listMaxItems} items` }
+/** A list is another value. */
+export const notAList: Violation = { rule: 'type', message: 'must be a list' }
 /** A text is too long in UTF-8. */
 export const sizeViolation: Violation = { rule: 'size', message: `must have at most ${textMaxBytes} bytes` }
 
@@ -146,8 +158,10 @@ function toViolation (field: CompiledField, value: unknown, error: ValueErrorTyp
   const schema: Record<string, unknown> = field.validator.Schema()
   switch (error) {
     case ValueErrorType.IntegerMinimum:
-      return { rule: 'size', message: `must be at least ${String(schema['minimum'])}` }
+    case ValueErrorType.NumberMinimum:
+      return { rule: 'size', message: describeMinimum(schema['minimum']) }
     case ValueErrorType.IntegerMaximum:
+    case ValueErrorType.NumberMaximum:
       return { rule: 'size', message: describeMaximum(schema['maximum']) }
     case ValueErrorType.StringMaxLength:
       return sizeViolation
@@ -166,14 +180,18 @@ type ConvertedText = { value: string | number | boolean } | { violation: Violati
 
 /**
  * Converts the text of a form field, query parameter or path parameter to the type of its field. Integers are decimal
- * digits; booleans are `true`, `false`, `1` or `0`, as in Rails. It does not check the range of a value.
+ * digits; numbers may have a fraction; booleans are `true`, `false`, `1` or `0`, as in Rails. It does not check the
+ * range of a value.
  */
-export function convertText ({ kind, keepsZeros }: CompiledField, text: string): ConvertedText {
+export function convertText ({ kind, keepsZeros, isSigned }: CompiledField, text: string): ConvertedText {
   if (kind === 'String') return { value: text }
   if (kind === 'Boolean') {
     if (text === 'true' || text === '1') return { value: true }
     if (text === 'false' || text === '0') return { value: false }
-  } else if (/^\d+$/.test(text)) {
+  } else if (kind === 'Number') {
+    const isNumber = (isSigned ? /^-?\d+(?:\.\d+)?$/ : /^\d+(?:\.\d+)?$/).test(text)
+    if (isNumber && !isRounded(text)) return { value: Number(text) }
+  } else if ((isSigned ? /^-?\d+$/ : /^\d+$/).test(text)) {
     if (!keepsZeros || !/^0\d/.test(text)) return { value: Number(text) }
     return { violation: { rule: 'format', message: 'must not start with 0, because Procore would drop it' } }
   }
