@@ -7,7 +7,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { clientOpenapiPath, openapiPath } from '../../tools/scripts/openapi.ts'
 import { assertSchema } from '../helpers/assert-schema.ts'
-import { boundary, multipartBody, send, sendJson } from '../helpers/requests.ts'
+import { boundary, janeParts, multipartBody, send, sendJson, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
@@ -129,3 +129,17 @@ for (const path of ['openapi/openapi.yaml', 'openapi/client.yaml']) {
     t.notMatch(stderr, /warning|error/i)
   })
 }
+
+t.test('a create is replayed if its key is repeated at the multipart path', async t => {
+  const { usersUrl } = await startService(t)
+  const headers = { 'idempotency-key': 'same' }
+  t.match(await sendMultipart(usersUrl, multipartBody(janeParts), headers), { status: 201 })
+  t.match(await sendMultipart(`${usersUrl}/multipart`, multipartBody(janeParts), headers), {
+    status: 201, headers: { 'idempotency-replayed': 'true' },
+  })
+})
+
+t.test('the multipart path allows only the method of its endpoint', async t => {
+  const { usersUrl } = await startService(t)
+  t.match(await send(`${usersUrl}/multipart`, { method: 'GET' }), { status: 405, headers: { allow: 'POST' } })
+})
