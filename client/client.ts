@@ -151,6 +151,10 @@ export function createClient (options: ClientOptions) {
       return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, effect: 'idempotent' })
     },
 
+    /** Returns the user that requests to Procore are made as: the service account. */
+    currentUser: (companyId: number, call?: CallOptions) =>
+      send('get', '/companies/{company_id}/me', { path: companyPath(companyId) }, call),
+
     permissionTemplates: (companyId: number, query?: PickListQuery<'permission_templates'>, call?: CallOptions) =>
       send('get', '/companies/{company_id}/permission_templates', { path: companyPath(companyId), query }, call),
 

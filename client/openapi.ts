@@ -344,6 +344,46 @@ export interface paths {
         patch: operations["reactivate-company-user-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the current company user
+         * @description Returns the user in the directory of a company that requests to Procore are made as: the service account, not the caller.
+         */
+        get: operations["show-current-company-user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.3/companies/{company_id}/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the current company user
+         * @description Returns the user in the directory of a company that requests to Procore are made as: the service account, not the caller. This is the same route under Procore's own path.
+         */
+        get: operations["show-current-company-user-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/permission_templates": {
         parameters: {
             query?: never;
@@ -3217,6 +3257,134 @@ export interface operations {
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
             "4XX": components["responses"]["problem-4XX-change"];
+        };
+    };
+    "show-current-company-user": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "show-current-company-user-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 381006,
+                     *       "name": "Jane Doe",
+                     *       "first_name": "Jane",
+                     *       "last_name": "Doe",
+                     *       "email_address": "jane.doe@example.com",
+                     *       "job_title": "QA Manager",
+                     *       "avatar": null,
+                     *       "country_code": "US",
+                     *       "state_code": "CA",
+                     *       "is_active": true,
+                     *       "is_employee": false,
+                     *       "created_at": "2016-10-23T21:39:40Z",
+                     *       "updated_at": "2016-10-23T21:39:40Z",
+                     *       "vendor": {
+                     *         "id": 161072,
+                     *         "name": "SID Architecture"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "list-permission-templates": {

@@ -348,6 +348,22 @@ export const showCompanyUser: ProxiedEndpoint = {
   success: { status: 200, description: 'The user.', schema: userSchema },
 }
 
+/** Procore's Show User Info (Me), v1.3. The user is the service account, because each request has its access token. */
+export const showCurrentCompanyUser: Endpoint = {
+  path: '/companies/:company_id/me',
+  procorePath: '/rest/v1.3/companies/:company_id/me',
+  name: 'show-current-company-user',
+  method: 'GET',
+  effect: 'safe',
+  readsPeople: true,
+  summary: 'Show the current company user',
+  description: 'Returns the user in the directory of a company that requests to Procore are made as: the service ' +
+    'account, not the caller.',
+  params: companyParams,
+  query: Type.Object({}),
+  success: { status: 200, description: 'The user.', schema: userSchema },
+}
+
 /**
  * The picture of a user. Procore has no such endpoint, and a page may not be able to use the URL in `avatar`, which may
  * need the access token.

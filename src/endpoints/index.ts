@@ -1,7 +1,7 @@
 /** Lists the endpoints: those that are proxied to Procore, and those that this service answers itself. */
 import {
-  createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, showCompanyUserAvatar, updateCompanyUser,
-  validateCompanyUser,
+  createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, showCompanyUserAvatar,
+  showCurrentCompanyUser, updateCompanyUser, validateCompanyUser,
 } from './company-users.ts'
 import { listInactiveCompanyUsers, reactivateCompanyUser } from './inactive-company-users.ts'
 import { companyUserForm } from './company-user-form.ts'
@@ -24,6 +24,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     inviteCompanyUser(options),
     listInactiveCompanyUsers,
     reactivateCompanyUser(options),
+    showCurrentCompanyUser,
     listPermissionTemplates,
     listVendors,
     listWorkClassifications,

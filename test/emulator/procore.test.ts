@@ -237,6 +237,9 @@ t.test('a user can be updated and invited, and lists are paginated and filtered'
   t.match(await reactivate(), { status: 200, json: { id, is_active: true } })
   t.equal((await reactivate()).status, 404, 'an active user is not among the inactive ones')
   t.strictSame((await send(`${usersUrl}?view=ids_only`, { method: 'GET', headers })).json, [381_006, 381_007])
+  const meUrl = `${emulator.url}/rest/v1.3/companies/101/me`
+  t.match((await send(meUrl, { method: 'GET', headers })).json, { email_address: 'service@example.com' })
+  t.equal((await send(meUrl, { method: 'POST', headers })).status, 404)
   const list = (path: string) => send(`${emulator.url}/rest/v1.0/${path}`, { method: 'GET', headers })
   const page = await list('vendors?company_id=101&per_page=5&page=2')
   const link = /page=1.*rel="first".*page=1.*rel="prev".*page=3.*rel="next".*page=3.*rel="last"/

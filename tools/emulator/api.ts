@@ -44,8 +44,7 @@ export class EmulatedApi {
     const avatarMatch = /^\/avatars\/(\d+)$/.exec(pathname)
     if (avatarMatch !== null) return this.#getAvatar(request, Number(avatarMatch[1]), storageOrigin)
     if (pathname === '/rest/v1.0/me') {
-      const user = { id: 1, login: 'service@example.com', name: 'Service' }
-      return this.#checkAccessToken(request) ?? jsonResponse(200, user)
+      return this.#checkAccessToken(request) ?? jsonResponse(200, serviceAccount)
     }
     const companyId = parseCompanyId(request.path)
     if (companyId === undefined) return notFoundResponse()
@@ -55,6 +54,11 @@ export class EmulatedApi {
   #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {
     const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive(?:\/\d+)?|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
     if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1] ?? '', url)
+    if (/^\/rest\/v1\.3\/companies\/\d+\/me$/.test(url.pathname)) {
+      const { login, ...user } = serviceAccount
+      const isAllowed = request.method === 'GET'
+      return isAllowed ? jsonResponse(200, { ...user, email_address: login, is_active: true }) : notFoundResponse()
+    }
     const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
     const list = request.method === 'GET' ? findCatalogList(name ?? '', url.searchParams, this.settings) : undefined
     if (list === undefined) return notFoundResponse()
@@ -257,6 +261,9 @@ export function parseCompanyId (path: string): number | undefined {
   const id = match?.[1] ?? match?.[2]
   return id === undefined ? undefined : Number(id)
 }
+
+/** The user of the access tokens. */
+const serviceAccount = { id: 1, login: 'service@example.com', name: 'Service' }
 
 const emailConflict = {
   code: 409,
