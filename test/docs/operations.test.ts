@@ -20,7 +20,7 @@ const RulesSchema = Type.Object({
       alert: Type.Optional(Type.String()),
       record: Type.Optional(Type.String()),
       expr: Type.String(),
-      annotations: Type.Optional(Type.Object({ summary: Type.String(), runbook: Type.String() })),
+      annotations: Type.Optional(Type.Object({ summary: Type.String(), runbook_url: Type.String() })),
     })),
   })),
 })
@@ -66,7 +66,7 @@ t.test('panels and alerts', { skip: skipWithoutRedis }, async t => {
     }
     for (const [, name = '', matchers = ''] of expressions.flatMap(text => [...text.matchAll(selectorPattern)])) {
       for (const [, label = ''] of matchers.matchAll(/(\w+)=~?"/g)) {
-        t.ok(label === 'instance' || labels.get(name)?.has(label), `${name} has the label ${label}`)
+        t.ok(label === 'instance' || label === 'job' || labels.get(name)?.has(label), `${name} has the label ${label}`)
       }
     }
   })
@@ -87,6 +87,14 @@ t.test('an alert names only label values that exist', async t => {
   }
 })
 
+t.test('every rule selects the job of the service, and keeps its label', async t => {
+  const selectorOrName = /\b(?:up|(?:procore_bff|nodejs|process)_[a-z0-9_]+)\b(?:\{[^}]*\})?/g
+  for (const { expr } of rules) {
+    for (const selector of expr.match(selectorOrName) ?? []) t.match(selector, '{job="procore-bff"', expr)
+    for (const [, by = ''] of expr.matchAll(/\b(?:sum|min|max)\b(?: by \((.*?)\))?/g)) t.match(by, /^job\b/, expr)
+  }
+})
+
 t.test('an expression by route selects the proxied routes only', async t => {
   const byRoute = /procore_bff_(?:request_duration_seconds_bucket|received_bytes_total|sent_bytes_total)\{([^}]*)\}/g
   const selectors = expressions.flatMap(text => [...text.matchAll(byRoute)])
@@ -95,16 +103,16 @@ t.test('an expression by route selects the proxied routes only', async t => {
 })
 
 t.test('every recorded series is used, and no other', async t => {
-  const recorded = new Set(rules.map(({ record }) => record).filter(Boolean))
-  const used = new Set(rules.flatMap(({ expr }) => expr.match(/procore_bff:[a-z0-9:_]+/g) ?? []))
-  t.strictSame(used, recorded)
+  const recorded = new Set(rules.flatMap(({ record }) => record ?? []))
+  const used = new Set(expressions.flatMap(text => text.match(/procore_bff:[a-z0-9:_]+/g) ?? []))
+  t.strictSame([...used].sort(), [...recorded].sort())
 })
 
 t.test('every alert has a section in the runbook: what it means, where to look, what to do', async t => {
   const alerts = rules.filter(({ alert }) => alert !== undefined)
   for (const { alert = '', annotations } of alerts) {
     t.test(alert, async t => {
-      t.equal(annotations?.runbook, `runbook.md#${alert.toLowerCase()}`)
+      t.equal(annotations?.runbook_url, `https://runbooks.example.com/procore-bff/runbook.md#${alert.toLowerCase()}`)
       const section = runbook.split(/^## /m).find(text => text.startsWith(`${alert}\n`)) ?? ''
       for (const heading of ['**Means**', /\*\*Look\*\*/, /\*\*[Dd]o\*\*/]) t.match(section, heading)
     })
