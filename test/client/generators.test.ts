@@ -1,8 +1,8 @@
 // Generates clients as docs/client.md says, compiles its examples, and creates users through them.
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { gif } from '../helpers/images.ts'
@@ -17,7 +17,9 @@ const directory = await mkdtemp(join(tmpdir(), 'generated-clients-'))
 t.teardown(() => rm(directory, { recursive: true }))
 
 const page = readPage('docs/client.md')
-const examples = new Map(page.codeBlocks('ts').map(code => [/^\/\/ (.+)\n/.exec(code)?.[1] ?? '', code]))
+const examples = new Map([...page.codeBlocks('js'), ...page.codeBlocks('ts')].map(code => {
+  return [/^\/\/ (.+)\n/.exec(code)?.[1] ?? '', code]
+}))
 
 /** Runs a file of the project. */
 const run = (file: string, ...args: string[]) => exec(process.execPath, [join(directory, file), ...args], {
@@ -42,11 +44,10 @@ const clients = ['openapi-fetch', 'hey-api', 'orval']
 
 async function writeProject (): Promise<void> {
   await symlink(join(root, 'node_modules'), join(directory, 'node_modules'))
-  await mkdir(join(directory, 'openapi'))
-  await cp(join(root, 'openapi/client.yaml'), join(directory, 'openapi/client.yaml'))
+  const documented = ['generator/generate-types.mjs', 'orval.config.mjs', ...clients.map(name => `src/${name}.ts`)]
   const files = {
     'package.json': '{ "private": true, "type": "module" }',
-    'session.ts': 'export const accessToken = async () => \'a-token\'\n',
+    'src/session.ts': 'export const accessToken = async () => \'a-token\'\n',
     'tsconfig.json': JSON.stringify({
       compilerOptions: {
         target: 'es2023',
@@ -55,25 +56,34 @@ async function writeProject (): Promise<void> {
         types: ['node'],
         strict: true,
         noUncheckedIndexedAccess: true,
+        verbatimModuleSyntax: true,
+        erasableSyntaxOnly: true,
+        noUnusedLocals: true,
+        noUnusedParameters: true,
         skipLibCheck: true,
+        rootDir: 'src',
         outDir: 'out',
       },
-      include: ['*.ts'],
-      exclude: ['orval.config.ts', 'generate-types.ts'],
+      include: ['src'],
     }),
-    ...Object.fromEntries(clients.map(name => [`run-${name}.ts`, program(name)])),
-    ...Object.fromEntries(['generate-types', 'orval.config', ...clients].map(name => {
-      return [`${name}.ts`, (examples.get(`${name}.ts`) ?? '').replace('https://bff.example.com', url)]
+    ...Object.fromEntries(clients.map(name => [`src/run-${name}.ts`, program(name)])),
+    ...Object.fromEntries(documented.map(name => {
+      return [name, (examples.get(name) ?? '').replace('https://bff.example.com', url)]
     })),
   }
-  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content)
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(directory, name)), { recursive: true })
+    await writeFile(join(directory, name), content)
+  }
+  await mkdir(join(directory, 'openapi'))
+  await cp(join(root, 'openapi/client.yaml'), join(directory, 'openapi/client.yaml'))
 }
 
 t.test('the documented generators', async t => {
   await writeProject()
-  const heyApiArgs = /npx @hey-api\/openapi-ts (.*)/.exec(page.text)?.[1]?.split(' ') ?? []
+  const heyApiArgs = /^npx .* openapi-ts (.*)$/m.exec(page.text)?.[1]?.split(' ') ?? []
   await Promise.all([
-    run('generate-types.ts'),
+    run('generator/generate-types.mjs'),
     run('node_modules/.bin/openapi-ts', ...heyApiArgs),
     run('node_modules/.bin/orval'),
   ])
@@ -84,7 +94,15 @@ t.test('the documented generators', async t => {
     await t.test(`${name} creates a user by JSON and one with an avatar`, async t => {
       const { stdout } = await run(`out/run-${name}.js`)
       t.equal(stdout, `${name}.json@example.com\n${name}.form@example.com\n`)
-      t.match(emulator.api.directory.list(101).at(-1), { avatar: gif() })
+      t.match(emulator.api.directory.list(1234).at(-1), { avatar: gif() })
     })
+  }
+})
+
+t.test('the documented commands install the tested versions of the generators', async t => {
+  for (const name of ['openapi-typescript', '@hey-api/openapi-ts', 'orval']) {
+    const manifest = await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8')
+    const documented = new RegExp(`^np[mx] .*${name}@([\\d.]+)`, 'm').exec(page.text)?.[1]
+    t.match(manifest, `"version": "${documented}.`, name)
   }
 })
