@@ -140,7 +140,9 @@ const listed = { id: 7, email_address: jane.email_address, is_active: true }
 const doubtRows = [
   { name: 'has no such user', status: 200, list: [], headers: {} },
   { name: 'has two users with the address', status: 200, list: [listed, { ...listed, id: 8 }], headers: {} },
-  { name: 'does not show the id', status: 200, list: [{ ...listed, id: null }], headers: {} },
+  ...[null, '7', 0, 7.5, 2 ** 53].map(id => ({
+    name: `has ${JSON.stringify(id)} as its id`, status: 200, list: [{ ...listed, id }], headers: {},
+  })),
   { name: 'has more items', status: 200, list: [listed], headers: { total: '2' } },
   { name: 'has more pages', status: 200, list: [listed], headers: { link: '<https://x.invalid/2>; rel="next"' } },
   { name: 'is not a list', status: 200, list: listed, headers: {} },

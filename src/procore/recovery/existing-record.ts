@@ -60,11 +60,11 @@ function hasSentValue (record: JsonObject, field: string, criteria: LookupCriter
   return isSameValue(record, field, criteria.values.get(field), criteria)
 }
 
-/** A record that does not show its state has that of its list. */
+/** A record that does not show its state has that of its list. The id must be one that the caller can send. */
 function toExistingRecord (
   { id, is_active: isActive }: JsonObject, isListActive: boolean
 ): ExistingRecord | undefined {
-  if (typeof id !== 'number') return undefined
+  if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 1) return undefined
   return { id, is_active: typeof isActive === 'boolean' ? isActive : isListActive }
 }
 
