@@ -4,7 +4,7 @@ import { isFailure, NetworkError, type Failure } from './errors.ts'
 import { limits } from './limits.ts'
 import type { CallInput, Method, PathWithMethod, ResponseData } from './operation.ts'
 import { buildFormData, buildUrl } from './request.ts'
-import { Backoff, isAboutState, shouldRetry, sleep, withAbort, type Retry } from './retry.ts'
+import { Backoff, shouldRetry, sleep, statesOutcome, withAbort, type Retry } from './retry.ts'
 import { exchange, type OnProgress, type TransportRequest, type TransportResponse } from './transport.ts'
 
 export interface ClientOptions {
@@ -134,13 +134,15 @@ async function sendWithRetries<T> (
   for (let attempts = 1; ; attempts++) {
     const result = await attempt<T>(sendAttempt, combinedSignal, options)
     if (!isFailure(result)) return { ...result, attempts }
-    if (unknownFailure !== undefined && isAboutState(result)) throw Object.assign(unknownFailure, { attempts })
     Object.assign(result, { attempts, idempotencyKey })
     if (effect === 'safe' && result instanceof NetworkError) result.outcome = undefined
     const isIdempotent = effect !== 'once'
     const delayMs = shouldRetry(result, { isIdempotent, idempotencyKey }) ? backoff.nextDelayMs(result) : undefined
-    if (delayMs === undefined) throw result
-    if (effect === 'idempotent' && result.outcome === 'unknown') unknownFailure = result
+    if (delayMs === undefined) {
+      if (unknownFailure === undefined || statesOutcome(result, { isIdempotent })) throw result
+      throw Object.assign(unknownFailure, { attempts })
+    }
+    if (effect !== 'safe' && result.outcome === 'unknown') unknownFailure = result
     onRetry?.({ failure: result, attempt: attempts + 1, delayMs, idempotencyKey })
     await sleep(delayMs, combinedSignal)
   }

@@ -55,14 +55,18 @@ export function shouldRetry (failure: Failure, { isIdempotent, idempotencyKey }:
 }
 
 /**
- * Whether Procore rejected a change because of the state of the record. An earlier attempt, whose outcome is unknown,
- * may have brought that state about.
+ * Whether the failure of the last attempt states the outcome of all attempts. It does not if an earlier one may have
+ * worked: a user whom that attempt reactivated is not among the inactive users, and gets 404. With an idempotency key,
+ * a rejection is the result of the key.
  */
-export function isAboutState (failure: Failure): boolean {
-  return failure instanceof ProblemError && failure.code === 'procore_rejected' && stateStatuses.has(failure.status)
+export function statesOutcome (failure: Failure, { isIdempotent }: Pick<RetryConditions, 'isIdempotent'>): boolean {
+  if (failure.outcome === 'unknown') return true
+  if (!isIdempotent) return failure.outcome === 'rejected'
+  return failure instanceof ProblemError && failure.code === 'procore_rejected' && contentStatuses.has(failure.status)
 }
 
-const stateStatuses: ReadonlySet<number> = new Set([404, 409, 410, 412])
+/** Procore rejected what the request contains, which is the same in all attempts. */
+const contentStatuses: ReadonlySet<number> = new Set([400, 413, 415, 422])
 
 /** Calculates the pauses of one call, until its attempts or its time are used up. */
 export class Backoff {

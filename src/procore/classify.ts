@@ -48,8 +48,6 @@ export type RetryReason = 'unauthorized' | 'throttled' | 'transient'
 export interface Classification {
   result: UpstreamResult
   retryReason: RetryReason | undefined
-  /** The response states the outcome, whichever copy of the request it belongs to. */
-  isConclusive: boolean
   /** Procore may have received the complete request. */
   mayBeProcessed: boolean
   rateLimit: RateLimitUpdate
@@ -82,7 +80,6 @@ function classifyResponse (
   return {
     result: interpretResponse(response, request, rateLimit),
     retryReason: status === 401 ? 'unauthorized' : isThrottled ? 'throttled' : transient,
-    isConclusive: status < 500 && status !== 401 && status !== 429,
     mayBeProcessed: !beforeRequestEnd,
     rateLimit,
     // 503 with Retry-After is an orderly refusal, so the host is up.
@@ -101,7 +98,6 @@ function classifyFailure (
   return {
     result: { kind: 'failure', error: failureError(failure) },
     retryReason: isIdempotent && !aborted && !timedOut ? 'transient' : undefined,
-    isConclusive: false,
     mayBeProcessed: requestSent,
     rateLimit,
     // A response that is slow, too large or malformed may be due to what the request asks for.

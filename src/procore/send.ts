@@ -316,20 +316,19 @@ function addRateLimitWait (record: UpstreamRecord, waitMs: number): void {
 
 /**
  * Whether the second attempt counts. If the first one was refused, it does. Otherwise Procore may have acted on the
- * first one, and the second one counts only if it is conclusive.
+ * first one, and the second one counts only if it shows the outcome of both.
  */
 function supersedes (
-  second: Attempt, { retryReason, mayBeProcessed }: Classification, method: UpstreamCall['method']
+  { kind, result }: Attempt, { retryReason, mayBeProcessed }: Classification, method: UpstreamCall['method']
 ): boolean {
   if (retryReason !== 'transient') return true
-  if (second.kind !== 'sent') return false
-  if (!mayBeProcessed) return true
-  const isAboutState = method !== 'GET' && stateStatuses.has(second.response?.status ?? 0)
-  return second.classification.isConclusive && !isAboutState
+  if (kind === 'unsent') return false
+  if (!mayBeProcessed || result.kind === 'success') return true
+  return result.kind === 'rejection' && (method === 'GET' || contentStatuses.has(result.status))
 }
 
 /**
- * Rejections because of the state of the record. The first attempt may have brought it about: who was reactivated by it
- * is no longer among the inactive users.
+ * Rejections of what a request contains, which both attempts got. Any other one may be due to a change between them: a
+ * user whom the first attempt reactivated is not among the inactive users, and gets 404.
  */
-const stateStatuses: ReadonlySet<number> = new Set([404, 409, 410, 412])
+const contentStatuses: ReadonlySet<number> = new Set([400, 413, 415, 422])

@@ -136,7 +136,7 @@ t.test('the outcome not_sent is retried without an idempotency key', async t => 
   t.match(await send('post', '/companies/{company_id}/users', withoutKey), { attempts: 2 })
 })
 
-for (const status of [404, 409, 410, 412]) {
+for (const status of [402, 403, 404, 409, 410, 412, 423]) {
   t.test(`a reactivation that is rejected with ${status} after a lost response stays unknown`, async t => {
     const rejection = { ...problemResponse('procore_rejected', 'rejected'), status }
     const body = rejection.body.replace(/"status":\d+/, `"status":${status}`)
@@ -146,6 +146,44 @@ for (const status of [404, 409, 410, 412]) {
     t.equal(requests.length, 2)
   })
 }
+
+const inconclusiveProblems: Array<{ code: ProblemCode, outcome?: Outcome, isAboutChangeOnly?: true }> = [
+  { code: 'unauthenticated' },
+  { code: 'operation_not_allowed' },
+  { code: 'stopping' },
+  { code: 'overloaded', outcome: 'not_sent' },
+  { code: 'procore_unavailable', outcome: 'not_sent' },
+  { code: 'procore_unauthorized', outcome: 'rejected', isAboutChangeOnly: true },
+]
+for (const { code, outcome, isAboutChangeOnly } of inconclusiveProblems) {
+  const rest = `${code} ${outcome === undefined ? 'without an outcome' : `with the outcome ${outcome}`}`
+  const script: Array<ScriptedResponse | 'reset'> = ['reset', problemResponse(code, outcome)]
+  t.test(`an update that met ${rest} after a lost response stays unknown`, async t => {
+    const { url } = await startScriptedServer(t, script)
+    const call = createClient({ baseUrl: url }).updateUser(101, 7, { job_title: 'QA' })
+    await t.rejects(call, { name: 'NetworkError', outcome: 'unknown', idempotencyKey: undefined })
+  })
+  if (isAboutChangeOnly === true) continue
+  t.test(`a create that met ${rest} after a lost response stays unknown`, async t => {
+    const { url, requests } = await startScriptedServer(t, script)
+    const call = createClient({ baseUrl: url }).createUser(101, jane, { idempotencyKey: 'a' })
+    await t.rejects(call, { name: 'NetworkError', outcome: 'unknown', idempotencyKey: 'a' })
+    t.ok(requests.length >= 2)
+  })
+}
+
+t.test('a create that is rejected after a lost response is rejected, because its key had no other result', async t => {
+  const { url } = await startScriptedServer(t, ['reset', problemResponse('procore_rejected', 'rejected')])
+  const call = createClient({ baseUrl: url }).createUser(101, jane)
+  await t.rejects(call, { name: 'ProblemError', outcome: 'rejected', attempts: 2 })
+})
+
+t.test('of two failures whose outcome is unknown the later one is thrown', async t => {
+  const problem = problemResponse('procore_timeout', 'unknown')
+  const { url } = await startScriptedServer(t, ['reset', problem])
+  const call = createClient({ baseUrl: url }).createUser(101, jane)
+  await t.rejects(call, { name: 'ProblemError', code: 'procore_timeout', outcome: 'unknown' })
+})
 
 t.test('an update that is rejected for its values after a lost response is rejected', async t => {
   const rejection = { ...problemResponse('procore_rejected', 'rejected'), status: 422 }
