@@ -103,12 +103,14 @@ export class FileFetcher {
       if (!redirectStatuses.has(response.statusCode)) throw statusProblem(response.statusCode, hop)
       const { location } = response.headers
       if (typeof location !== 'string') throw fileUrlProblem('redirects without a Location')
-      hop = parseFileUrl(location, hop.url.href, this.#hosts)
+      const next = parseFileUrl(location, hop.url.href, this.#hosts)
+      // A host that does not receive the access token must not choose a URL that this service requests with it.
+      hop = hop.host === 'other' ? { ...next, host: 'other' } : next
     }
     throw fileUrlProblem(`needs more than ${limits.file.requestsMax} requests`)
   }
 
-  /** The access token depends on the host of this request only, so no redirect can carry it to another host. */
+  /** The access token is added to each request by the kind of its host, so no redirect can carry it to another host. */
   async #request (hop: FileUrl, request: FileRequest): Promise<HopResponse> {
     switch (hop.host) {
       case 'other': return this.#send(hop, request, undefined)

@@ -160,17 +160,27 @@ t.test('the access token and the company go to the API host, and not to the host
   t.notMatch(JSON.stringify(lines), /secret-signature/)
 })
 
-t.test('a redirect back to the API host gets the access token again, because it depends on the host only', async t => {
+t.test('a redirect from another host to the API host gets no access token and no company', async t => {
   const storage = createServer(({ url }, response) => {
     response.writeHead(302, { location: String(url).slice(1) }).end()
   })
   const storageUrl = `http://127.0.0.1:${await listen(t, storage)}`
-  const { avatarUrl, fileRequests, user, origin } = await startFileServer(t, undefined, (_request, response) => {
-    response.end(image)
+  let firstLocation = ''
+  const { avatarUrl, fileRequests, user, origin } = await startFileServer(t, undefined, ({ url }, response) => {
+    if (url === '/first') response.writeHead(302, { location: firstLocation }).end()
+    else response.end(image)
   }, { env: { PROCORE_FILE_ALLOW_LOOPBACK: 'true' } })
   user['avatar'] = `${storageUrl}/${origin}/final`
   t.equal((await get(avatarUrl)).status, 200)
-  t.match(fileRequests, [{ url: '/final', headers: { authorization: `Bearer ${fileAccessToken}` } }])
+  t.strictSame(fileRequests.map(({ url }) => url), ['/final'])
+  t.notOk(fileRequests.some(({ headers }) => 'authorization' in headers || 'procore-company-id' in headers))
+  // The API host redirects to the other host, and that one back.
+  user['avatar'] = '/first'
+  firstLocation = `${storageUrl}/${origin}/last`
+  t.equal((await get(avatarUrl)).status, 200)
+  t.match(fileRequests.slice(1).map(({ url, headers: { authorization } }) => [url, authorization]), [
+    ['/first', `Bearer ${fileAccessToken}`], ['/last', undefined],
+  ])
 })
 
 const hosts: FileHosts = {
