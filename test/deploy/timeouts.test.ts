@@ -70,7 +70,8 @@ t.test('Docker Compose stops a replica after it has had the time for a request w
 })
 
 t.test('the longest wait follows', async t => {
-  for (const [name, factor] of [['UPSTREAM_FORM_TIMEOUT_MS', 2], ['RATE_LIMIT_MAX_WAIT_MS', 2]] as const) {
+  // A reactivation may wait three times for the rate limit: it reads the user and the list of inactive users first.
+  for (const [name, factor] of [['UPSTREAM_FORM_TIMEOUT_MS', 2], ['RATE_LIMIT_MAX_WAIT_MS', 3]] as const) {
     await t.test(name, async t => {
       const waitMs = (ms: number) => getLongestWaitMs(loadConfig({ ...minimalEnv, [name]: String(ms) }).procore)
       t.equal(waitMs(200_000) - waitMs(100_000), factor * 100_000)
@@ -79,5 +80,15 @@ t.test('the longest wait follows', async t => {
   await t.test('UPSTREAM_TIMEOUT_MS if it is the longer one', async t => {
     const env = { ...minimalEnv, UPSTREAM_TIMEOUT_MS: '100000' }
     t.ok(getLongestWaitMs(loadConfig(env).procore) > 400_000)
+  })
+  await t.test('UPSTREAM_TIMEOUT_MS for each of the three requests of a reactivation', async t => {
+    const env = { ...minimalEnv, UPSTREAM_TIMEOUT_MS: '100000', UPSTREAM_FORM_TIMEOUT_MS: '100000' }
+    t.ok(getLongestWaitMs(loadConfig(env).procore) > 600_000)
+  })
+  await t.test('the time of an avatar that is fetched if all others are shorter', async t => {
+    const env = { UPSTREAM_TIMEOUT_MS: '1000', UPSTREAM_FORM_TIMEOUT_MS: '1000', RATE_LIMIT_MAX_WAIT_MS: '0' }
+    const { procore } = loadConfig({ ...minimalEnv, ...env })
+    const readMs = 2 * (limits.accessToken.timeoutMs + getConnectionWaitMs(procore) + procore.timeoutMs)
+    t.equal(getLongestWaitMs(procore), readMs + procore.files.timeoutMs)
   })
 })
