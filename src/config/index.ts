@@ -229,6 +229,8 @@ function toConfig (env: Env, parsedEnv: ParsedEnv, rawEnv: RawEnv, obsoleteVaria
       rateLimitMaxWaitMs: env.RATE_LIMIT_MAX_WAIT_MS,
       rateLimitScope: env.PROCORE_RATE_LIMIT_SCOPE,
       files: toFilesConfig(env, parsedEnv),
+      /** Companies that the credentials should reach: those that callers may access; empty: not checked. */
+      expectedCompanyIds: parsedEnv.companyIds,
     },
     shutdown: { drainDelayMs: env.DRAIN_DELAY_MS, graceMs: env.SHUTDOWN_GRACE_MS },
     /** Renamed variables whose old name is still set beside the new one. */

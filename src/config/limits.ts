@@ -243,6 +243,13 @@ export const limits = freezeGroups({
     existingTimeoutMs: 3_000,
     existingRateLimitMaxWaitMs: 250,
   },
+  companies: {
+    /** The companies that the credentials reach are listed at this interval, or after this time if it failed. */
+    intervalMs: 600_000,
+    retryMs: 60_000,
+    /** Companies of one response; with more, nothing is known about those that are not in it. */
+    listItemsMax: 1_000,
+  },
   recentCreates: {
     /** E-mail addresses whose recent creates are remembered, and creates of one address. */
     emailsMax: 20_000,

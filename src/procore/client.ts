@@ -16,6 +16,7 @@ import { FileFetcher, type FileRequest, type FileResponse } from './file.ts'
 import { classifyDuplicate, interpretDuplicate } from './recovery/duplicate.ts'
 import { RecentCreates } from './recovery/recent-creates.ts'
 import { reloadCredentials, createAccessTokenFetcher, type FetchAccessToken } from './auth/token-request.ts'
+import { ConnectedCompanies } from './connected-companies.ts'
 import { withExisting } from './recovery/existing-record.ts'
 import {
   buildOriginSearches, buildSearches, getMatchValue, interpretLookup, lookUp,
@@ -51,9 +52,11 @@ type CreateOfAddress = Pick<ProcoreRequest, 'companyId' | 'lookupCriteria'>
 /** Difference between the clocks of two replicas that are synchronized. */
 const maxClockSkewMs = 1_000
 
-/** Owns all connections to Procore. Opens none before the first `send` or `accessTokens.start`. */
+/** Owns all connections to Procore. Opens none before the first `send`, or before `start` of
+ * `accessTokens` or `connectedCompanies`. */
 export class ProcoreClient {
   readonly accessTokens: AccessTokenProvider
+  readonly connectedCompanies: ConnectedCompanies
   readonly #config: Config['procore']
   readonly #log: Logger
   readonly #apiPool: UpstreamPool
@@ -82,6 +85,8 @@ export class ProcoreClient {
     this.accessTokens = new AccessTokenProvider(fetchSharedAccessToken, log)
     const { dispatcher } = this.#apiPool
     this.#sender = new UpstreamSender(config, dispatcher, this.accessTokens, log, coordination?.rateLimiter)
+    const { breaker } = this.#sender
+    this.connectedCompanies = new ConnectedCompanies(this.#sender, config.expectedCompanyIds, breaker.status, log)
     this.#files = new FileFetcher(config, proxy, this.accessTokens, this.#sender)
   }
 
@@ -222,6 +227,7 @@ export class ProcoreClient {
   /** Aborts the requests in flight. */
   async close (): Promise<void> {
     this.accessTokens.stop()
+    this.connectedCompanies.stop()
     this.#sender.stop()
     const { dispatcher: api } = this.#apiPool
     const { dispatcher: login } = this.#loginPool

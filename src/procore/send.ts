@@ -255,17 +255,26 @@ export class UpstreamSender {
 
   /** Sends a cheap request of this service while the breaker is open, so that no caller's request is the probe. */
   async #probe (): Promise<void> {
+    const response = await this.request(probePath)
+    this.#log.debug({ status: response?.status }, 'the API host was probed')
+  }
+
+  /**
+   * Sends a GET request of this service's own, for no company. It is sent once, also while the circuit breaker is open,
+   * and takes no permit of the rate limit, so there must be few of them.
+   */
+  async request (path: string): Promise<UpstreamResponse | undefined> {
     const accessToken = await this.#accessTokens.get().catch(() => undefined)
-    if (accessToken === undefined) return
-    const parts = { method: 'GET', path: probePath, companyId: undefined, body: null } as const
+    if (accessToken === undefined) return undefined
+    const parts = { method: 'GET', path, companyId: undefined, body: null } as const
     const request = buildHttpRequest(parts, this.#config.apiUrl, accessToken)
     const { signal } = new AbortController()
     const result = await exchange(this.#dispatcher, request, this.#limits, signal, () => {})
     const properties = { isIdempotent: true, isStreamed: false, expectation: expectJson }
     const classification = classify(result, properties, Date.now())
-    const status = result.kind === 'response' ? result.status : undefined
-    this.#log.debug({ status }, 'the API host was probed')
-    this.#applyFeedback(classification, status, accessToken, { companyId: 0, body: null })
+    const response = result.kind === 'response' ? result : undefined
+    this.#applyFeedback(classification, response?.status, accessToken, { companyId: 0, body: null })
+    return response
   }
 
   /** Updates the access token and the circuit breaker. The permit updates the rate limit when it is released. */

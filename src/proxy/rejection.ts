@@ -17,8 +17,13 @@ export function rejectionProblem ({ status, body, existing }: UpstreamRejection,
   if (messages.length > 0) extras.errors = messages.map(message => toFieldError(message, compiled))
   const general = messages.find(({ field }) => field === undefined)
   const reason = general === undefined ? '.' : `: ${general.message}`
-  return new Problem('procore_rejected', `Procore rejected the request with status ${status}${reason}`, extras)
+  const remedy = status === 403 && notConnected.test(reason) ? installRemedy : ''
+  return new Problem('procore_rejected', `Procore rejected the request with status ${status}${reason}${remedy}`, extras)
 }
+
+/** Procore's words for a company in which nobody has installed the app. */
+const notConnected = /\bnot connected to this company\b/i
+const installRemedy = ' An administrator of the company has to install the app: in Procore, App Management.'
 
 /** Procore names a field with or without its record; `base` is the record itself. */
 function toFieldError ({ field, message }: ProcoreMessage, compiled: CompiledRecord): FieldError {

@@ -54,6 +54,7 @@ export async function startProcess (
   app.jwks?.fetchInBackground()
   await app.redis?.start()
   app.procore.accessTokens.start()
+  app.procore.connectedCompanies.start()
   const { listen } = config
   await app.fastify.listen({ ...listen, listenTextResolver: () => 'bound' })
     .catch((error: unknown) => exitOnListenError(error, listen))

@@ -34,6 +34,8 @@ export function addGauges (registry: Registry, components: ObservedComponents): 
   register.gauge('breaker_open', 'Whether the circuit breaker rejects requests, because the API host fails.', set => {
     set(procore.apiStatus.isUp ? 0 : 1)
   })
+  const notConnectedHelp = 'Companies of PROCORE_COMPANY_IDS that Procore does not list for the app.'
+  register.gauge('companies_not_connected', notConnectedHelp, set => set(procore.connectedCompanies.missing.length))
   register.gauge('connections', 'Connections to Procore\'s hosts: free, busy, and requests queued for one.', set => {
     for (const [host, { free, busy, queued }] of Object.entries(procore.connectionStats())) {
       for (const [state, count] of Object.entries({ free, busy, queued })) set(count, { host, state })

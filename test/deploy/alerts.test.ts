@@ -169,6 +169,11 @@ const scenarios: Record<string, Scenario> = {
     fires: { 'nodejs_eventloop_lag_p99_seconds{}': '0.5x8' },
     silent: { 'at a tenth of a second': { 'nodejs_eventloop_lag_p99_seconds{}': '0.1x8' } },
   },
+  ProcoreBffCompanyNotConnected: {
+    at: '40m',
+    fires: { 'procore_bff_companies_not_connected{}': '1x40' },
+    silent: { 'until the next check': { 'procore_bff_companies_not_connected{}': '1x20 0x20' } },
+  },
   ProcoreBffLogLinesLost: {
     at: '10m',
     labels: ofReplica,

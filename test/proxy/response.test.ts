@@ -262,7 +262,12 @@ t.test('the detail of a rejection contains the first message that names no field
   const { usersUrl, emulator } = await startService(t)
   const notConnected = 'App is not connected to this company'
   const rows = [
-    { name: 'a 403 with one message', status: 403, body: { errors: [notConnected] }, reason: `: ${notConnected}` },
+    {
+      name: 'a 403 with one message',
+      status: 403,
+      body: { errors: [notConnected] },
+      reason: `: ${notConnected} An administrator of the company has to install the app: in Procore, App Management.`,
+    },
     { name: 'a 404 with two messages', status: 404, body: { errors: ['gone', 'no'] }, reason: ': gone' },
     { name: 'a 409 with a string', status: 409, body: { errors: 'taken' }, reason: ': taken' },
     { name: 'a 451 with an object', status: 451, body: { error: { message: 'law' } }, reason: ': law' },

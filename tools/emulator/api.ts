@@ -46,9 +46,16 @@ export class EmulatedApi {
     if (pathname === '/rest/v1.0/me') {
       return this.#checkAccessToken(request) ?? jsonResponse(200, serviceAccount)
     }
+    if (pathname === '/rest/v1.0/companies') return this.#checkAccessToken(request) ?? this.#listCompanies(url)
     const companyId = parseCompanyId(request.path)
     if (companyId === undefined) return notFoundResponse()
     return this.#checkRequest(request, companyId) ?? this.#route(request, companyId, url)
+  }
+
+  #listCompanies (url: URL): EmulatedResponse {
+    const { listedCompanyIds, forbiddenCompanyIds } = this.settings
+    const ids = listedCompanyIds.filter(id => !forbiddenCompanyIds.includes(id))
+    return paginate(ids.map(id => ({ id, name: `Company ${id}`, is_active: true })), url)
   }
 
   #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {

@@ -44,6 +44,8 @@ export const SettingsSchema = Type.Object({
   updateRequiredFields: Type.Array(Type.String()),
   /** Companies that the application is not connected to; Procore responds with 403. */
   forbiddenCompanyIds: Type.Array(Type.Integer()),
+  /** Companies in the list of companies, except the forbidden ones. Every other company works as well. */
+  listedCompanyIds: Type.Array(Type.Integer()),
   /** How far Procore's clock is ahead of the local clock. */
   clockSkewSeconds: Type.Integer(),
 }, { additionalProperties: false })
@@ -73,6 +75,7 @@ export const defaultSettings: Settings = {
   requiredFields: ['job_title'],
   updateRequiredFields: [],
   forbiddenCompanyIds: [],
+  listedCompanyIds: [101, 102, 1234],
   clockSkewSeconds: 0,
 }
 

@@ -105,8 +105,17 @@ function showValues (values) {
 
 const dependencyNames = { login: 'Procore login', api: 'Procore API', identity: 'JWT issuer (JWKS)', redis: 'Redis' }
 
-function createDependencyRow (nowMs, [name, { isUp, sinceMs }]) {
-  return createRow([dependencyNames[name] ?? name, createState(isUp), formatDuration(nowMs - sinceMs)])
+function createDependencyRow (nowMs, [name, { isUp, sinceMs, warning }]) {
+  const title = [dependencyNames[name] ?? name, createWarning(warning)]
+  return createRow([title, createState(isUp), formatDuration(nowMs - sinceMs)])
+}
+
+function createWarning (text) {
+  if (text === undefined) return undefined
+  const warning = document.createElement('p')
+  warning.className = 'warning'
+  warning.textContent = text
+  return warning
 }
 
 function createRateLimitRow ({ companyId, remaining, limit, resetMs }) {

@@ -55,7 +55,7 @@ function buildStatus (components: ObservedComponents, problems: RecentProblems) 
     nowMs,
     phase: getPhase(components),
     upSeconds: Math.round(process.uptime()),
-    dependencies: mapDependencies(components, ({ isUp, sinceMs }) => ({ isUp, sinceMs })),
+    dependencies: mapDependencies(components, ({ isUp, sinceMs, warning }) => ({ isUp, sinceMs, warning })),
     accessToken: {
       isValid: procore.accessTokens.isValid,
       ageMs: procore.accessTokens.ageMs,
