@@ -38,6 +38,12 @@ t.test('an injected fault', async t => {
     })
   }
 
+  await t.test('status records what was received', async t => {
+    emulator.faults.add({ kind: 'status', ...unavailable })
+    await create(emulator.url)
+    t.strictSame(emulator.apiRequests.at(-1)?.json, { user: jane })
+  })
+
   for (const kind of ['delay', 'slow'] as const) {
     await t.test(`${kind} serves the request late`, async t => {
       emulator.faults.add({ kind, delayMs: 1 })

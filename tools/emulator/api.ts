@@ -174,7 +174,7 @@ export class EmulatedApi {
   }
 
   #createUser (request: ReceivedRequest, companyId: number, { searchParams: query, origin }: URL): EmulatedResponse {
-    const attributes = this.#parseAttributes(request)
+    const attributes = this.#getAttributes(request)
     if ('status' in attributes) return attributes
     if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
     const isEmailTaken = this.directory.isEmailTaken(companyId, attributes.values['email_address'])
@@ -187,7 +187,7 @@ export class EmulatedApi {
   }
 
   #updateUser (request: ReceivedRequest, user: User, { searchParams: query, origin }: URL): EmulatedResponse {
-    const attributes = this.#parseAttributes(request)
+    const attributes = this.#getAttributes(request)
     if ('status' in attributes) return attributes
     if (this.#isAvatarTooLarge(attributes)) return tooLargeResponse
     const errors = this.directory.validateUpdate(user, attributes, this.settings, enforcesRequiredFields(query))
@@ -207,25 +207,18 @@ export class EmulatedApi {
     return avatar !== undefined && avatar.length > this.settings.maxAvatarBytes
   }
 
-  #parseAttributes (request: ReceivedRequest): UserAttributes | EmulatedResponse {
-    const { headers, body } = request
+  #getAttributes ({ headers, json, parts }: ReceivedRequest): UserAttributes | EmulatedResponse {
     const contentType = headers['content-type'] ?? ''
     if (contentType.startsWith('application/json')) {
-      const record = parseObject(body)?.['user']
-      if (!isObject(record)) return jsonResponse(400, missingUser)
-      request.json = { user: record }
-      return { values: this.directory.castFields(record, this.settings) }
+      if (json === undefined) return jsonResponse(400, missingUser)
+      return { values: this.directory.castFields(json.user, this.settings) }
     }
     if (!contentType.startsWith('multipart/form-data')) return jsonResponse(415, { message: 'Unsupported media type' })
-    try {
-      request.parts = parseMultipart(contentType, body)
-    } catch {
-      return jsonResponse(400, { message: 'bad request body' })
-    }
-    const textParts = request.parts.filter(({ filename }) => filename === undefined)
+    if (parts === undefined) return jsonResponse(400, { message: 'bad request body' })
+    const textParts = parts.filter(({ filename }) => filename === undefined)
     const record = Object.fromEntries(textParts.map(({ name, data }) => [parseFieldName(name), data.toString()]))
     const values = this.directory.castFields(record, this.settings)
-    const avatar = request.parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
+    const avatar = parts.find(({ name, filename }) => name === 'user[avatar]' && filename !== undefined)
     return avatar === undefined ? { values } : { values, avatar: avatar.data }
   }
 
@@ -244,6 +237,22 @@ export class EmulatedApi {
     if (avatar === undefined) return notFoundResponse()
     if (isOpen) return avatarResponse(avatar)
     return { status: 302, headers: { location: `${storageOrigin}${this.storage.signPath(id)}` }, body: '' }
+  }
+}
+
+/** Parses the body, and records its user or its parts. A body that cannot be parsed has neither. */
+export function parseBody (request: ReceivedRequest): void {
+  const { headers, body } = request
+  const contentType = headers['content-type'] ?? ''
+  if (contentType.startsWith('application/json')) {
+    const user = parseObject(body)?.['user']
+    if (isObject(user)) request.json = { user }
+  } else if (contentType.startsWith('multipart/form-data')) {
+    try {
+      request.parts = parseMultipart(contentType, body)
+    } catch {
+      delete request.parts
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EmulatedApi, parseCompanyId } from './api.ts'
+import { EmulatedApi, parseBody, parseCompanyId } from './api.ts'
 import { handleControlRequest, isControlPath } from './control.ts'
 import { FaultQueue } from './faults.ts'
 import { RequestRecorder, type ReceivedRequest } from './recorder.ts'
@@ -112,6 +112,8 @@ export class Emulator {
     if (body === undefined) return
     received.body = body
     received.complete = true
+    // Also before an injected fault, so that the record shows what was received.
+    parseBody(received)
     if (fault?.kind === 'delay') await sleep(fault.delayMs ?? 0)
     const emulatedResponse = fault?.kind === 'status' ? buildFaultResponse(fault) : this.#buildResponse(received)
     received.status = emulatedResponse.status

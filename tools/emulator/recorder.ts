@@ -16,7 +16,7 @@ export interface ReceivedRequest {
   complete: boolean
   body: Buffer
   parts?: MultipartPart[]
-  json?: unknown
+  json?: { user: Record<string, unknown> }
   status?: number
   createdUserId?: number
 }
