@@ -19,7 +19,16 @@ declare module 'fastify' {
 }
 
 const description = 'Creates, finds, updates and invites people in the company directory of Procore, for frontends ' +
-  'that have no Procore credentials.'
+  'that have no Procore credentials.\n\n' +
+  'With an `Idempotency-Key`, a create is safe to repeat for 24 hours. ' +
+  'Every failure is a problem (RFC 9457) with a `code`, and a change that failed has an `outcome`: ' +
+  '[all codes and outcomes](/docs/problems).'
+
+/** Documentation tools show `x-displayName`. */
+const tags = [
+  { name: 'directory', 'x-displayName': 'Directory', description: 'The people in a company\'s Procore directory.' },
+  { name: 'operation', 'x-displayName': 'Service', description: 'For operators of the service.' },
+]
 
 const openapi: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   openapi: '3.1.0',
@@ -29,10 +38,7 @@ const openapi: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
     description,
     license: { name: 'MIT', identifier: 'MIT' },
   },
-  tags: [
-    { name: 'directory', description: 'The people in a company\'s Procore directory.' },
-    { name: 'operation', description: 'For operators of the service.' },
-  ],
+  tags,
   components: {
     securitySchemes: {
       bearer: {

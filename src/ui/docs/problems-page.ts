@@ -15,6 +15,7 @@ export function buildProblemsPage (): string {
 </head>
 <body>
 <header>
+<p><a href="/docs">API reference</a></p>
 <h1>Problems</h1>
 <p>Every failure is <code>application/problem+json</code> (RFC 9457) with one of these codes.</p>
 </header>
