@@ -78,6 +78,8 @@ t.test('at 1440 × 900 the response is beside the received request, and both nee
   const response = await page.locator('#response').evaluate(measure)
   const request = await received.evaluate(measure)
   const code = await page.locator('#code').evaluate(measure)
+  const call = await page.locator('#code .code-keyword').getByText('await').first().evaluate(measure)
+  t.ok(call.bottom < code.bottom, 'the call is visible')
   for (const { top, bottom } of [response, request, code]) t.ok(top > 0 && bottom < bar.top)
   t.ok(response.right < request.left)
 })

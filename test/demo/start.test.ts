@@ -21,6 +21,10 @@ t.test('the printed curl commands and addresses work', async t => {
   }
   const page = /Create a user in the browser: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(page ?? '')).text(), /<form id="form"/)
+  for (const label of ['Read and try the API', 'Watch the service']) {
+    const address = new RegExp(`${label}: +(\\S+)`).exec(text())?.[1]
+    t.equal((await fetch(address ?? '')).status, 200, label)
+  }
   const home = await fetch(new URL('/', page), { redirect: 'manual' })
   t.match([home.status, home.headers.get('location')], [302, '/demo'])
   await t.test('pages of development servers may call it, and others may not', async t => {

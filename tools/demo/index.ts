@@ -30,6 +30,8 @@ const service = spawn(process.execPath, ['--disable-warning=ExperimentalWarning'
     PROCORE_CLIENT_SECRET: emulator.settings.clientSecret,
     PROCORE_FILE_ALLOW_LOOPBACK: 'true',
     CALLER_AUTH: 'none',
+    // The demo page links to it.
+    STATUS_PAGE: 'true',
   },
 })
 
@@ -61,6 +63,8 @@ function parseListeningUrl (line: string): string | undefined {
 function welcomeMessage (url: string): string {
   return `
 Create a user in the browser: ${url}/demo
+Read and try the API:         ${url}/docs
+Watch the service:            ${url}/status
 
 The service listens on ${url}, the emulated Procore on ${emulator.url}. Pages of development servers may call it:
 the ports ${developmentPorts.join(', ')} of localhost (CORS_ORIGINS). Create a user with curl:

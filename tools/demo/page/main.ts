@@ -50,7 +50,7 @@ async function submitForm (method: SampleInput['method']): Promise<void> {
   liveValidator.stop()
   const avatar = (await getAvatar())?.file
   const user = readUser(form)
-  if (method === 'submit' && await rejectInvalidAvatar()) return
+  if (method === 'submit' && await rejectInvalidAvatar(signal)) return
   clearErrors()
   beginCreate(avatar)
   showSample(method)
@@ -68,16 +68,17 @@ async function submitForm (method: SampleInput['method']): Promise<void> {
   if (createdId !== undefined) await showPerson(client, companyId, { id: createdId, is_active: isActive })
 }
 
-/** Shows the errors of the avatar, if it has any, and returns whether it has. */
-async function rejectInvalidAvatar (): Promise<boolean> {
+/** Shows the errors of the form if the avatar has one, and returns whether it has. */
+async function rejectInvalidAvatar (signal: AbortSignal): Promise<boolean> {
   const avatar = await validateAvatar()
   if (avatar.length === 0) return false
+  const otherErrors = await validateForm(signal).catch(() => ({}))
   inFlightCreate = undefined
   stopCountdown()
   offerExistingPerson(undefined)
   clearResponse()
   showOutcome(describeInvalidAvatar())
-  showErrorSummary({ avatar })
+  showErrorSummary({ avatar, ...otherErrors })
   return true
 }
 

@@ -69,5 +69,5 @@ function createBody ({ json, parts, bodyBytes }: ReceivedRequest): Node[] {
 
 function describePart ({ filename, contentType, text, bytes, sha256 }: ReceivedPart): string {
   if (filename === undefined) return text ?? ''
-  return `${filename}, ${contentType ?? 'no type'}, ${bytes} bytes, sha256 ${sha256}`
+  return `${filename}, ${contentType ?? 'no type'}, ${bytes} bytes, SHA-256 ${sha256.slice(0, 12)}…`
 }
