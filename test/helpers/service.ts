@@ -34,7 +34,7 @@ export interface ServiceOptions {
   adjustConfig?: (config: Config) => Config
   /** Another output for the log, whose lines are then not in `lines`. */
   logOutput?: LogOutput
-  /** Time limit of a call to Redis: a replica whose call is slow works alone. */
+  /** Time limit of a call to Redis. By default it is long, because Redis may be slow on a busy machine. */
   redisTimeoutMs?: number
   /** Whether to wait for the first access token. */
   ready?: boolean
@@ -64,7 +64,7 @@ export async function startService (t: Test, options: ServiceOptions = {}): Prom
     const leak = findLeak(lines)
     if (leak !== undefined) throw new Error(`A log line contains a credential or personal data: ${leak}`)
   })
-  if (app.redis !== undefined && options.redisTimeoutMs !== undefined) app.redis.timeoutMs = options.redisTimeoutMs
+  if (app.redis !== undefined) app.redis.timeoutMs = options.redisTimeoutMs ?? 10_000
   await app.redis?.start()
   if (options.ready ?? true) await app.procore.accessTokens.get()
   await app.fastify.listen({ ...config.listen })

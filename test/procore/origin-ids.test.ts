@@ -27,7 +27,7 @@ function startReplica (
   t: Test, emulator: Emulator, { stateKeys = 'first', prefix = 'bff:', redisUrl = '' }: ReplicaOptions = {}
 ): Promise<Service> {
   const env = { ORIGIN_ID_PREFIX: prefix, STATE_KEYS: stateKeys, REDIS_URL: redisUrl }
-  return startService(t, { procoreUrl: emulator.url, env, redisTimeoutMs: 5000 })
+  return startService(t, { procoreUrl: emulator.url, env })
 }
 
 const findCreates = ({ apiRequests }: Emulator) => apiRequests.filter(({ method }) => method === 'POST')

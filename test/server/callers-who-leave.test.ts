@@ -79,7 +79,8 @@ t.test('an unexpected error after the caller has left is logged, audited and cou
 t.test('a create whose idempotency key cannot be claimed is audited', { skip: skipWithoutRedis }, async t => {
   const redis = await startRedis(t)
   const proxy = await startTcpProxy(t, redis.port)
-  const service = await startService(t, { env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })
+  const env = { REDIS_URL: `redis://127.0.0.1:${proxy.port}` }
+  const service = await startService(t, { env, redisTimeoutMs: 500 })
   proxy.setDelay(10_000)
   const response = await sendJson(service.usersUrl, { user: jane }, { 'idempotency-key': 'a' })
   t.match(response.json, { status: 503, outcome: 'not_sent' })

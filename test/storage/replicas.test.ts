@@ -8,7 +8,7 @@ import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { createUserFormHead } from '../helpers/request-builders.ts'
 import { multipartBody, jane, janeParts, RawConnection, sendMultipart, sendJson } from '../helpers/requests.ts'
-import { startTestEmulator, startService, type Service, type ServiceOptions } from '../helpers/service.ts'
+import { startTestEmulator, startService, type Service } from '../helpers/service.ts'
 import { moveWallClock } from '../helpers/skip-time.ts'
 import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
@@ -24,16 +24,13 @@ interface ReplicaOptions {
   emulator?: Parameters<typeof startTestEmulator>[1]
 }
 
-/** On a busy machine a call to Redis may be slow, and then a replica rightly works alone. */
-const startReplica = (t: Test, options: ServiceOptions) => startService(t, { ...options, redisTimeoutMs: 10_000 })
-
 /** Starts services that share a Redis and an emulator. */
 async function startReplicas (t: Test, count: number, { env = {}, emulator: settings = {} }: ReplicaOptions = {}) {
   const redis = await startRedis(t)
   const emulator = await startTestEmulator(t, settings)
   const replicas: Service[] = []
   for (let index = 0; index < count; index++) {
-    replicas.push(await startReplica(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url, ...env } }))
+    replicas.push(await startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url, ...env } }))
   }
   const [first, second] = replicas
   if (first === undefined || second === undefined) throw new Error('at least two')
@@ -166,7 +163,7 @@ t.test('stored values are encrypted with the secret and have a TTL', { skip }, a
   t.notMatch(dumps.join(), /"Doe"|@example|example\.com|eyJhbGci/)
   emulator.settings = { ...emulator.settings, clientSecret: 'second-secret' }
   const env = { REDIS_URL: redis.url, PROCORE_CLIENT_SECRET: 'second-secret' }
-  const rotated = await startReplica(t, { procoreUrl: emulator.url, env })
+  const rotated = await startService(t, { procoreUrl: emulator.url, env })
   const unknown = { json: { outcome: 'unknown' } }
   t.match(await sendJson(rotated.usersUrl, user(1), withKey('a')), unknown, 'the record cannot be read')
   t.equal(emulator.api.directory.users.size, 1)
@@ -176,7 +173,7 @@ t.test('all replicas share one access token, at startup and after it was revoked
   const redis = await startRedis(t)
   const emulator = await startTestEmulator(t)
   const options = { procoreUrl: emulator.url, env: { REDIS_URL: redis.url }, ready: false }
-  const replicas = await Promise.all(Array.from({ length: 4 }, () => startReplica(t, options)))
+  const replicas = await Promise.all(Array.from({ length: 4 }, () => startService(t, options)))
   const createAtEach = (round: number) => {
     return Promise.all(replicas.map(({ usersUrl }, index) => sendJson(usersUrl, user(round * 10 + index))))
   }
@@ -317,7 +314,7 @@ t.test('requests that wait for another replica poll Redis one at a time', { skip
 
 t.test('a replica that starts later uses the access token of the others', { skip }, async t => {
   const { redis, emulator } = await startReplicas(t, 2)
-  const late = await startReplica(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
+  const late = await startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
   t.equal((await sendJson(late.usersUrl, user(0))).status, 201)
   t.equal(emulator.tokenRequests.length, 1)
 })
@@ -327,7 +324,7 @@ t.test('while the login host fails replicas take turns, and later share one acce
   const emulator = await startTestEmulator(t)
   emulator.faults.add({ kind: 'status', status: 503, body: '', on: 'token', rate: 1 })
   const options = { procoreUrl: emulator.url, env: { REDIS_URL: redis.url }, ready: false }
-  const replicas = await Promise.all(Array.from({ length: 3 }, () => startReplica(t, options)))
+  const replicas = await Promise.all(Array.from({ length: 3 }, () => startService(t, options)))
   await Promise.all(replicas.map(({ app }) => app.procore.accessTokens.get().catch(() => {})))
   await waitUntil(() => emulator.tokenRequests.length >= 3)
   const requestCount = emulator.tokenRequests.length
@@ -343,7 +340,7 @@ t.test('replicas share a wait that the login host asks for, and one of them prob
   const emulator = await startTestEmulator(t)
   emulator.faults.add({ kind: 'status', status: 429, body: '', headers: { 'retry-after': '2' }, on: 'token' })
   const options = { procoreUrl: emulator.url, env: { REDIS_URL: redis.url }, ready: false }
-  const replicas = await Promise.all(Array.from({ length: 3 }, () => startReplica(t, options)))
+  const replicas = await Promise.all(Array.from({ length: 3 }, () => startService(t, options)))
   const responses = await Promise.all(replicas.map(({ usersUrl }) => sendJson(usersUrl, user(0))))
   for (const { json, headers } of responses) {
     t.match(json, { status: 503, code: 'procore_unavailable', outcome: 'not_sent' })
@@ -358,7 +355,7 @@ t.test('a shared access token has the same age for a replica that reads it late'
   const { redis, emulator, first } = await startReplicas(t, 2)
   await new Promise(resolve => setTimeout(resolve, 50))
   moveWallClock(t)(-3_600_000)
-  const late = await startReplica(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
+  const late = await startService(t, { procoreUrl: emulator.url, env: { REDIS_URL: redis.url } })
   const [earlyAgeMs = NaN, lateAgeMs = NaN] = [first, late].map(({ app }) => app.procore.accessTokens.ageMs)
   t.ok(Math.abs(earlyAgeMs - lateAgeMs) < 50, `${earlyAgeMs} and ${lateAgeMs} ms`)
 })

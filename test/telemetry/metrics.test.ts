@@ -208,7 +208,7 @@ t.test('access token, circuit breaker and dependencies are shown', async t => {
 
 t.test('calls to Redis and their failures are counted', { skip: skipWithoutRedis }, async t => {
   const redis = await startRedis(t)
-  const service = await startService(t, { env: { REDIS_URL: redis.url } })
+  const service = await startService(t, { env: { REDIS_URL: redis.url }, redisTimeoutMs: 500 })
   await sendJson(service.usersUrl, userBody(1))
   const before = await scrape(service)
   t.equal(getValue(before, 'dependency_up', { dependency: 'redis' }), 1)
