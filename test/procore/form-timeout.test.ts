@@ -5,14 +5,17 @@ import { jane, janeParts, multipartBody, send, boundary, sendJson, sendMultipart
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Most of the time is spent waiting for late responses.
+t.jobs = 6
+
 const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(50_000) }
 const longNotes = { name: 'user[notes]', data: 'x'.repeat(50_000) }
 const buffered = { FORM_BUFFER_BYTES: '262144' }
 const streamed = { FORM_BUFFER_BYTES: '10000' }
 
 /** Starts a service whose Procore responds later than `UPSTREAM_TIMEOUT_MS`. */
-async function startLate (t: Test, env: Record<string, string>, uploadDelayMs = 1500) {
-  const limits = { UPSTREAM_TIMEOUT_MS: '500', UPSTREAM_FORM_TIMEOUT_MS: '60000' }
+async function startLate (t: Test, env: Record<string, string>, uploadDelayMs = 2500) {
+  const limits = { UPSTREAM_TIMEOUT_MS: '1000', UPSTREAM_FORM_TIMEOUT_MS: '60000' }
   return startService(t, { env: { ...limits, ...env }, emulator: { uploadDelayMs } })
 }
 
@@ -64,13 +67,13 @@ const withoutAvatar = [
 for (const { name, env, create } of withoutAvatar) {
   t.test(`${name} that is answered after UPSTREAM_TIMEOUT_MS is unknown`, async t => {
     const { usersUrl, emulator } = await startLate(t, env)
-    emulator.faults.add({ kind: 'delay', delayMs: 1500, method: 'POST' })
+    emulator.faults.add({ kind: 'delay', delayMs: 2500, method: 'POST' })
     t.match(await create(usersUrl), { status: 504, json: { code: 'procore_timeout', outcome: 'unknown' } })
   })
 }
 
 t.test('a form that is answered after UPSTREAM_FORM_TIMEOUT_MS is recovered by a lookup', async t => {
-  const { usersUrl } = await startLate(t, { ...buffered, UPSTREAM_FORM_TIMEOUT_MS: '800' }, 600_000)
+  const { usersUrl } = await startLate(t, { ...buffered, UPSTREAM_FORM_TIMEOUT_MS: '1500' }, 600_000)
   const response = await sendMultipart(usersUrl, multipartBody([...janeParts, avatar]))
   t.match(response, { status: 201, headers: { 'x-outcome': 'recovered' } })
 })

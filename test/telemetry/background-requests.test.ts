@@ -11,6 +11,9 @@ import { startService, type Service } from '../helpers/service.ts'
 import { skipTime } from '../helpers/skip-time.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Most of the time is spent waiting for late responses.
+t.jobs = 3
+
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const headers = { 'x-request-id': 'starter', traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
 const tradesPath = '/companies/101/trades'
@@ -65,7 +68,7 @@ function matchBackgroundLine (t: Test, service: Service, fields: Record<string, 
 
 t.test('a list whose caller left before the response is logged in the background', async t => {
   const service = await startService(t)
-  service.emulator.faults.add({ kind: 'delay', delayMs: 300 })
+  service.emulator.faults.add({ kind: 'delay', delayMs: 1500 })
   await requestAndLeave(service, () => service.emulator.apiRequests.length === 1)
   t.match(findRequestLine(service), {
     status: 499,
@@ -79,7 +82,7 @@ t.test('a list whose caller left before the response is logged in the background
   matchBackgroundLine(t, service, { rateLimitWaitMs: undefined })
   t.equal(await countMeasuredExchanges(service), 1)
   const next = await get(`${service.url}${tradesPath}`)
-  t.equal(next.headers['age'], '0', 'the list was cached')
+  t.match(next.headers['age'], /^\d$/, 'the list was cached')
   t.equal(linesOf(service, 'background request')[0]?.['procoreRequestId'], next.headers['procore-request-id'])
 })
 
@@ -107,21 +110,6 @@ t.test('a list that comes too late for the user form is logged in the background
   t.equal(await countMeasuredExchanges(service), measuredBefore + 1)
 })
 
-t.test('a list that is served stale because Procore is slow is fetched in the background', async t => {
-  const skip = skipTime(t)
-  const service = await startService(t)
-  t.equal((await get(`${service.url}${tradesPath}`)).status, 200)
-  skip(61_000)
-  service.emulator.faults.add({ kind: 'delay', delayMs: limits.responseCache.staleWhileSlowMs + 500 })
-  t.equal((await get(`${service.url}${tradesPath}`, headers)).headers['x-outcome'], 'stale')
-  await waitUntil(() => findRequestLine(service) !== undefined)
-  t.match(findRequestLine(service), { status: 200, cache: 'stale', upstreamStatus: undefined, upstreamMs: undefined })
-  t.equal(await countMeasuredExchanges(service), 1, 'the second exchange is not over')
-  await waitForExchanges(service, 2)
-  matchBackgroundLine(t, service)
-  t.equal(await countMeasuredExchanges(service), 2)
-})
-
 t.test('a list whose caller gets the response is not logged in the background', async t => {
   const service = await startService(t)
   t.equal((await get(`${service.url}${tradesPath}`, headers)).status, 200)
@@ -133,7 +121,7 @@ t.test('a list whose caller gets the response is not logged in the background', 
 
 t.test('a shutdown waits for a request in the background', async t => {
   const service = await startService(t)
-  service.emulator.faults.add({ kind: 'delay', delayMs: 500 })
+  service.emulator.faults.add({ kind: 'delay', delayMs: 1500 })
   await requestAndLeave(service, () => service.emulator.apiRequests.length === 1)
   await shutDown(service.app, { drainDelayMs: 0, graceMs: 5000 })
   t.match(linesOf(service, 'exchange'), [{ status: 200, failedPhase: undefined }], 'the exchange was not cut off')
@@ -147,4 +135,22 @@ t.test('a request in the background that is late does not fail a shutdown', asyn
   await shutDown(service.app, { drainDelayMs: 0, graceMs: 100 })
   await waitUntil(() => linesOf(service, 'background request').length === 1)
   t.match(linesOf(service, 'background request'), [{ upstreamStatus: undefined, upstreamMs: Number }])
+})
+
+// The test moves the clock of the process.
+t.test('a list that is served stale because Procore is slow is fetched in the background', {
+  buffered: false,
+}, async t => {
+  const skip = skipTime(t)
+  const service = await startService(t)
+  t.equal((await get(`${service.url}${tradesPath}`)).status, 200)
+  skip(61_000)
+  service.emulator.faults.add({ kind: 'delay', delayMs: limits.responseCache.staleWhileSlowMs + 500 })
+  t.equal((await get(`${service.url}${tradesPath}`, headers)).headers['x-outcome'], 'stale')
+  await waitUntil(() => findRequestLine(service) !== undefined)
+  t.match(findRequestLine(service), { status: 200, cache: 'stale', upstreamStatus: undefined, upstreamMs: undefined })
+  t.equal(await countMeasuredExchanges(service), 1, 'the second exchange is not over')
+  await waitForExchanges(service, 2)
+  matchBackgroundLine(t, service)
+  t.equal(await countMeasuredExchanges(service), 2)
 })
