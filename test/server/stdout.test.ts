@@ -52,7 +52,7 @@ async function isReady (url: string): Promise<boolean> {
   }
 }
 
-const floodRequests = 2_000
+const floodRequests = 1_000
 
 /** Sends requests whose log lines are more than the pipe can hold. */
 async function fillPipe ({ url }: Service): Promise<void> {
