@@ -1,6 +1,6 @@
 /**
- * The client of this service for browsers and Node. It has no dependencies and no build step, and its types follow the
- * OpenAPI document. Each endpoint is one call of `send`: its method, its path, and where each argument goes.
+ * The client of this service for browsers and Node. It has no dependencies, and its types follow the OpenAPI document.
+ * Each endpoint is one call of `send`: its method, its path, and where each argument goes.
  */
 import { createSend, type ApiResponse, type CallOptions, type ClientOptions } from './call.ts'
 import { ProblemError } from './errors.ts'
