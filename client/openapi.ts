@@ -589,14 +589,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Problem: {
-            /** Format: uri-reference */
+            /**
+             * Format: uri-reference
+             * @description The page that explains the code.
+             */
             type: string;
+            /** @description The same text for every problem with the code. */
             title: string;
+            /** @description The status of the response. */
             status: number;
+            /** @description What is wrong with this request. */
             detail: string;
-            /** @enum {string} */
+            /**
+             * @description The kind of problem, for programs.
+             * @enum {string}
+             */
             code: "malformed_json" | "malformed_form" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
+            /** @description The id of the request, also in the logs of the service. */
             request_id: string;
+            /** @description All invalid inputs, at most 50. */
             errors?: {
                 /**
                  * @description Part of the request that contains the input.
@@ -607,7 +618,10 @@ export interface components {
                 pointer: string;
                 /** @description Name of the input in a multipart form. */
                 field: string;
-                /** @enum {string} */
+                /**
+                 * @description The rule that the input violates. `procore`: an error that Procore reported.
+                 * @enum {string}
+                 */
                 rule: "required" | "type" | "format" | "unknown" | "duplicate" | "dependency" | "size" | "procore";
                 /** @description Message for people. */
                 message: string;
@@ -622,6 +636,7 @@ export interface components {
              * @enum {string}
              */
             lookup?: "not_found" | "ambiguous" | "inconclusive";
+            /** @description The status and the body of Procore's response, if Procore rejected the request. */
             procore?: {
                 status: number;
                 body?: unknown;
@@ -632,6 +647,60 @@ export interface components {
                 id: number;
                 /** @description Whether it is active. An inactive user can be reactivated. */
                 is_active: boolean;
+            };
+        };
+        /**
+         * Readiness
+         * @description The state of the service and of its dependencies.
+         */
+        Readiness: {
+            /** @enum {string} */
+            status: "ready" | "starting" | "stopping";
+            dependencies: {
+                login: {
+                    /** @enum {string} */
+                    state: "up" | "down";
+                    /**
+                     * Format: date-time
+                     * @description Time at which this replica observed the change to this state.
+                     */
+                    since: string;
+                    /** @description A configuration of the dependency that endangers the service. */
+                    warning?: string;
+                };
+                api: {
+                    /** @enum {string} */
+                    state: "up" | "down";
+                    /**
+                     * Format: date-time
+                     * @description Time at which this replica observed the change to this state.
+                     */
+                    since: string;
+                    /** @description A configuration of the dependency that endangers the service. */
+                    warning?: string;
+                };
+                identity?: {
+                    /** @enum {string} */
+                    state: "up" | "down";
+                    /**
+                     * Format: date-time
+                     * @description Time at which this replica observed the change to this state.
+                     */
+                    since: string;
+                    /** @description A configuration of the dependency that endangers the service. */
+                    warning?: string;
+                };
+                redis?: {
+                    /** @enum {string} */
+                    state: "up" | "down";
+                    /**
+                     * Format: date-time
+                     * @description Time at which this replica observed the change to this state.
+                     */
+                    since: string;
+                    /** @description A configuration of the dependency that endangers the service. */
+                    warning?: string;
+                };
             };
         };
         "create-company-user": {
@@ -907,7 +976,7 @@ export interface components {
             "user[bid_contact]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
@@ -1249,7 +1318,7 @@ export interface components {
             "user[add_to_new_projects]"?: boolean;
             /**
              * Format: binary
-             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. Only in a multipart form. At most 10485760 bytes by default.
+             * @description A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, metadata of PNG, JPEG and GIF images is removed. At most 10485760 bytes by default.
              */
             "user[avatar]"?: string;
         };
@@ -1580,7 +1649,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The complete document. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1603,7 +1672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The process runs. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1627,121 +1696,23 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The state of the service and of its dependencies. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        status: "ready" | "starting" | "stopping";
-                        dependencies: {
-                            login: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            api: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            identity?: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            redis?: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                        };
-                    };
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             400: components["responses"]["problem-400"];
-            /** @description Default Response */
+            /** @description The state of the service and of its dependencies. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        status: "ready" | "starting" | "stopping";
-                        dependencies: {
-                            login: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            api: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            identity?: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                            redis?: {
-                                /** @enum {string} */
-                                state: "up" | "down";
-                                /**
-                                 * Format: date-time
-                                 * @description Time at which this replica observed the change to this state.
-                                 */
-                                since: string;
-                                /** @description A configuration of the dependency that endangers the service. */
-                                warning?: string;
-                            };
-                        };
-                    };
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };
@@ -1755,7 +1726,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The metrics in the text format of Prometheus. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -192,7 +192,7 @@ function userBody (
     image: {
       name: 'avatar',
       description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, ' +
-        'metadata of PNG, JPEG and GIF images is removed. Only in a multipart form.',
+        'metadata of PNG, JPEG and GIF images is removed.',
     },
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],

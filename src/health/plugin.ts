@@ -6,7 +6,7 @@ import { markAsProbe } from '../server/in-flight.ts'
 import type { DependencyStatus } from '../telemetry/dependency-status.ts'
 import { mapDependencies, getPhase, type ObservedComponents } from '../telemetry/dependencies.ts'
 
-const LiveSchema = Type.Object({ status: Type.Literal('live') })
+const LiveSchema = Type.Object({ status: Type.Literal('live') }, { description: 'The process runs.' })
 const DependencySchema = Type.Object({
   state: stringEnum(['up', 'down']),
   since: Type.String({
@@ -25,7 +25,7 @@ const ReadySchema = Type.Object({
     identity: Type.Optional(DependencySchema),
     redis: Type.Optional(DependencySchema),
   }),
-})
+}, { title: 'Readiness', description: 'The state of the service and of its dependencies.' })
 
 const livezRouteSchema = {
   operationId: 'livez',

@@ -70,7 +70,7 @@ export const openapiPlugin = fp<{ config: Config }>(async (app, { config }) => {
       operationId: 'openapi',
       summary: 'This document',
       tags: ['operation'],
-      response: { 200: { type: 'object', additionalProperties: true } },
+      response: { 200: { type: 'object', additionalProperties: true, description: 'The complete document.' } },
     })
     serveDocument(pages, '/openapi.yaml', () => app.swagger({ yaml: true }))
     serveDocument(pages, '/openapi/client.json', () => JSON.stringify(app.clientOpenapi()))

@@ -47,7 +47,7 @@ export const problemCodes: readonly ProblemCode[] = Object.keys(problemTable).fi
 
 const ErrorRuleSchema = stringEnum([
   'required', 'type', 'format', 'unknown', 'duplicate', 'dependency', 'size', 'procore',
-])
+], { description: 'The rule that the input violates. `procore`: an error that Procore reported.' })
 /** The rule that an input violates, for clients with their own messages. `procore`: an error that Procore reported. */
 export type ErrorRule = Static<typeof ErrorRuleSchema>
 
@@ -88,16 +88,18 @@ export type ExistingRecord = Static<typeof ExistingRecordSchema>
 
 /** Schema of a problem (RFC 9457 §3.1, §3.2). At most 50 field errors are reported. */
 export const ProblemSchema = Type.Object({
-  type: Type.String({ format: 'uri-reference' }),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  code: stringEnum(problemCodes),
-  request_id: Type.String(),
-  errors: Type.Optional(Type.Array(FieldErrorSchema, { maxItems: 50 })),
+  type: Type.String({ format: 'uri-reference', description: 'The page that explains the code.' }),
+  title: Type.String({ description: 'The same text for every problem with the code.' }),
+  status: Type.Integer({ description: 'The status of the response.' }),
+  detail: Type.String({ description: 'What is wrong with this request.' }),
+  code: stringEnum(problemCodes, { description: 'The kind of problem, for programs.' }),
+  request_id: Type.String({ description: 'The id of the request, also in the logs of the service.' }),
+  errors: Type.Optional(Type.Array(FieldErrorSchema, { maxItems: 50, description: 'All invalid inputs, at most 50.' })),
   outcome: Type.Optional(OutcomeSchema),
   lookup: Type.Optional(LookupOutcomeSchema),
-  procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) })),
+  procore: Type.Optional(Type.Object({ status: Type.Integer(), body: Type.Optional(Type.Unknown()) }, {
+    description: 'The status and the body of Procore\'s response, if Procore rejected the request.',
+  })),
   existing: Type.Optional(ExistingRecordSchema),
 })
 

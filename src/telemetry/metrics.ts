@@ -190,7 +190,7 @@ export async function metricsPlugin (app: FastifyInstance, { registry }: { regis
     summary: 'Metrics for Prometheus',
     tags: ['operation'],
     produces: ['text/plain'],
-    response: { 200: { type: 'string' } },
+    response: { 200: { type: 'string', description: 'The metrics in the text format of Prometheus.' } },
   }
   app.get('/metrics', { schema, config: { acceptsAnyHost: true } }, async (request, reply) => {
     markAsProbe(request)

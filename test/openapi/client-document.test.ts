@@ -23,10 +23,13 @@ const OperationSchema = Type.Object({
   requestBody: Type.Optional(Type.Object({ content: ContentSchema })),
   responses: Type.Record(Type.String(), Type.Object({ content: Type.Optional(ContentSchema) })),
 })
+const PropertySchema = Type.Object({ description: Type.Optional(Type.String()) })
 const DocumentSchema = Type.Object({
   paths: Type.Record(Type.String(), Type.Record(Type.String(), OperationSchema)),
   components: Type.Object({
-    schemas: Type.Record(Type.String(), Type.Object({ properties: Type.Optional(Type.Object({})) })),
+    schemas: Type.Record(Type.String(), Type.Object({
+      properties: Type.Optional(Type.Record(Type.String(), PropertySchema)),
+    })),
     responses: Type.Record(Type.String(), Type.Object({ content: ContentSchema })),
   }),
 })
@@ -78,6 +81,17 @@ t.test('a range of statuses is never used, and every proxied operation has a def
 t.test('an operation without authentication has an empty security requirement', async t => {
   const open = operations.filter(({ operation }) => operation.security.length === 0).map(({ path }) => path)
   t.strictSame(open.sort(), ['/livez', '/metrics', '/openapi.json', '/readyz'])
+})
+
+t.test('no response has the description that @fastify/swagger writes if there is none', async t => {
+  t.notMatch(JSON.stringify([document, complete]), 'Default Response')
+})
+
+t.test('every member of a problem is described', async t => {
+  const { properties = {} } = document.components.schemas['Problem'] ?? {}
+  const undescribed = Object.entries(properties).filter(([, { description }]) => description === undefined)
+  t.strictSame(undescribed.map(([name]) => name), [])
+  t.not(Object.keys(properties).length, 0)
 })
 
 t.test('every JSON and multipart body of a proxied operation has an example', async t => {
