@@ -1,6 +1,7 @@
 /** Defines the metrics that are read from the components on each scrape. Between scrapes they cost nothing. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { limits } from '../config/limits.ts'
+import { version } from '../config/product.ts'
 import { metricPrefix } from './metrics.ts'
 import { mapDependencies, type ObservedComponents } from './dependencies.ts'
 
@@ -18,6 +19,9 @@ export function addGauges (registry: Registry, components: ObservedComponents): 
   const { accessTokens } = procore
   const register = { gauge: metricFactory(registry, Gauge), counter: metricFactory(registry, Counter) }
   addRateLimitMetrics(register, procore)
+  register.gauge('build_info', 'Version of the service, as a label; the value is always 1.', set => {
+    set(1, { version })
+  }, ['version'])
 
   register.gauge('requests_in_flight', 'Requests in flight, without the event streams of the status page.', set => {
     set(inFlight.count)

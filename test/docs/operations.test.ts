@@ -25,6 +25,7 @@ const RulesSchema = Type.Object({
   })),
 })
 const DashboardSchema = Type.Object({
+  annotations: Type.Object({ list: Type.Array(Type.Object({ expr: Type.String() })) }),
   panels: Type.Array(Type.Object({
     id: Type.Integer(),
     title: Type.String({ minLength: 1 }),
@@ -35,10 +36,11 @@ const DashboardSchema = Type.Object({
 
 const read = (file: string) => readFile(join(root, 'docs/operate', file), 'utf8')
 const rules = assertSchema(RulesSchema, parse(await read('alerts.yaml'))).groups.flatMap(group => group.rules)
-const { panels } = assertSchema(DashboardSchema, JSON.parse(await read('dashboard.json')))
+const { annotations, panels } = assertSchema(DashboardSchema, JSON.parse(await read('dashboard.json')))
 const runbook = await read('runbook.md')
 const panelExpressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
-const expressions = [...panelExpressions, ...rules.map(({ expr }) => expr)]
+const dashboardExpressions = [...panelExpressions, ...annotations.list.map(({ expr }) => expr)]
+const expressions = [...dashboardExpressions, ...rules.map(({ expr }) => expr)]
 
 const metricPattern = /\b(?:procore_bff|nodejs|process)_[a-z0-9_]+/g
 const selectorPattern = /((?:procore_bff|nodejs|process)_[a-z0-9_]+)\{([^}]*)\}/g
@@ -87,10 +89,12 @@ t.test('an alert names only label values that exist', async t => {
   }
 })
 
-t.test('every rule selects the job of the service, and keeps its label', async t => {
+t.test('rules and panels select the job of the service, and rules keep its label', async t => {
   const selectorOrName = /\b(?:up|(?:procore_bff|nodejs|process)_[a-z0-9_]+)\b(?:\{[^}]*\})?/g
+  for (const selector of expressions.flatMap(text => text.match(selectorOrName) ?? [])) {
+    t.match(selector, 'job="procore-bff"')
+  }
   for (const { expr } of rules) {
-    for (const selector of expr.match(selectorOrName) ?? []) t.match(selector, '{job="procore-bff"', expr)
     for (const [, by = ''] of expr.matchAll(/\b(?:sum|min|max)\b(?: by \((.*?)\))?/g)) t.match(by, /^job\b/, expr)
   }
 })

@@ -1,0 +1,61 @@
+/** Runs a Prometheus that scrapes services of a test, with the rules of docs/operate. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Type, type Static } from '@sinclair/typebox'
+import type { Test } from 'tap'
+import { stringify } from 'yaml'
+import { assertSchema } from './assert-schema.ts'
+import { freePort } from './free-port.ts'
+import { send } from './requests.ts'
+import { root } from './spawn-program.ts'
+import { waitUntil } from './wait-until.ts'
+
+export const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0
+
+const ResultSchema = Type.Object({
+  data: Type.Object({
+    result: Type.Array(Type.Object({
+      metric: Type.Record(Type.String(), Type.String()),
+      value: Type.Tuple([Type.Number(), Type.String()]),
+    })),
+  }),
+})
+export type Vector = Static<typeof ResultSchema>['data']['result']
+
+/** Returns the function that evaluates an expression. */
+export async function startPrometheus (t: Test, targets: string[]): Promise<(expression: string) => Promise<Vector>> {
+  const directory = t.testdir()
+  const rules = await readFile(join(root, 'docs/operate/alerts.yaml'), 'utf8')
+  await writeFile(join(directory, 'alerts.yaml'), rules.replace(/interval: \w+/g, 'interval: 500ms'))
+  await writeFile(join(directory, 'prometheus.yaml'), stringify({
+    global: { scrape_interval: '500ms', scrape_timeout: '500ms' },
+    rule_files: ['alerts.yaml'],
+    scrape_configs: [{ job_name: 'procore-bff', static_configs: [{ targets }] }],
+  }))
+  const address = `127.0.0.1:${await freePort()}`
+  const prometheus = spawn('prometheus', [
+    `--config.file=${join(directory, 'prometheus.yaml')}`, `--storage.tsdb.path=${join(directory, 'data')}`,
+    `--web.listen-address=${address}`, '--log.level=error',
+  ], { stdio: 'inherit' })
+  t.teardown(async () => {
+    prometheus.kill('SIGKILL')
+    if (prometheus.exitCode === null && prometheus.signalCode === null) await once(prometheus, 'exit')
+  })
+  await waitUntil(() => prometheus.exitCode !== null || isReady(`http://${address}/-/ready`))
+  return async expression => {
+    const url = `http://${address}/api/v1/query?query=${encodeURIComponent(expression)}`
+    const { status, text, json } = await send(url, { method: 'GET' })
+    if (status !== 200) throw new Error(`Prometheus rejects ${expression}: ${text}`)
+    return assertSchema(ResultSchema, json).data.result
+  }
+}
+
+async function isReady (url: string): Promise<boolean> {
+  try {
+    return (await send(url, { method: 'GET' })).status === 200
+  } catch {
+    return false
+  }
+}
