@@ -143,6 +143,12 @@ const doubtRows = [
   ...[null, '7', 0, 7.5, 2 ** 53].map(id => ({
     name: `has ${JSON.stringify(id)} as its id`, status: 200, list: [{ ...listed, id }], headers: {},
   })),
+  ...[[jane.email_address], { toString: 1 }, { valueOf: 1, toJSON: 1 }].map(address => ({
+    name: `has ${JSON.stringify(address)} as the address`,
+    status: 200,
+    list: [{ ...listed, email_address: address }],
+    headers: {},
+  })),
   { name: 'has more items', status: 200, list: [listed], headers: { total: '2' } },
   { name: 'has more pages', status: 200, list: [listed], headers: { link: '<https://x.invalid/2>; rel="next"' } },
   { name: 'is not a list', status: 200, list: listed, headers: {} },

@@ -40,6 +40,17 @@ t.test('a record among the active users is returned as Procore lists it', async 
   t.equal(emulator.api.directory.users.size, 1)
 })
 
+t.test('a list whose values are not text does not end the lookup', async t => {
+  const { usersUrl, emulator } = await startService(t)
+  const addresses = [{ toString: 1 }, [jane.email_address]]
+  const body = JSON.stringify(addresses.map((address, id) => ({ id, email_address: address })))
+  emulator.faults.add({ kind: 'reset-before-body', method: 'POST' })
+  const headers = { 'content-type': 'application/json' }
+  emulator.faults.add({ kind: 'status', status: 200, headers, body, method: 'GET', path: '/v1.3/' })
+  t.match((await sendJson(usersUrl, { user: jane })).json, notFound)
+  t.strictSame(lookupPaths(emulator), [activeUsersPath, inactiveUsersPath])
+})
+
 t.test('a record among the inactive users is found after the active users were searched', async t => {
   const { usersUrl, emulator } = await startService(t)
   emulator.faults.add({ kind: 'reset-after-body' })

@@ -8,7 +8,10 @@ export function normalizeEmail (address: unknown): string {
   return normalizeText(address).toLowerCase()
 }
 
-/** Returns a value as text without surrounding white space. A value that is not set is empty. */
+/**
+ * Returns a value as text without surrounding white space. A value that is not set is empty. An object or a list is
+ * JSON: a list of one text is not equal to the text, and `String` would call a `toString` that Procore chose.
+ */
 export function normalizeText (value: unknown): string {
-  return String(value ?? '').trim()
+  return (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '')).trim()
 }
