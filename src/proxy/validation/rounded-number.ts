@@ -20,5 +20,9 @@ function isExactInteger (source: string): boolean {
 /** Returns the digits without the zeros at both ends, so that 0.50, 5e-1 and 0.5 are the same. */
 function significantDigits (source: string): string {
   const [mantissa = ''] = source.split(/e/i)
-  return mantissa.replaceAll(/\D/g, '').replace(/^0+/, '').replace(/0+$/, '')
+  const digits = mantissa.replace('-', '').replace('.', '').replace(/^0+/, '')
+  // A loop, because a pattern such as /0+$/ would start again at each zero.
+  let end = digits.length
+  while (digits[end - 1] === '0') end--
+  return digits.slice(0, end)
 }
