@@ -3,6 +3,7 @@
  * it.
  */
 import { Type, TypeGuard, type TArray, type TInteger, type TObject } from '@sinclair/typebox'
+import { addTextPatterns } from './text-patterns.ts'
 
 /** The valid values of a record, by field name. */
 export type FieldValues = ReadonlyMap<string, unknown>
@@ -275,6 +276,6 @@ export const getFormName = (rootKey: string, name: string, isList: boolean): str
 
 /** Returns the schema of the JSON body, without the image, which JSON cannot contain. */
 export function recordSchema ({ rootKey, fields }: RecordBody): TObject {
-  const record = Type.Object(fields.properties, { additionalProperties: false })
+  const record = Type.Object(addTextPatterns(fields).properties, { additionalProperties: false })
   return Type.Object({ [rootKey]: record }, { additionalProperties: false })
 }

@@ -7,6 +7,7 @@ import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
 import { acceptsNull, getFormName, getMultipartPath, recordSchema } from '../endpoints/endpoint.ts'
+import { addTextPatterns } from '../endpoints/text-patterns.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
@@ -73,8 +74,8 @@ function buildRequestSchema (endpoint: Endpoint, url: string, config: Config): F
   const parameters = splitParameters(url, endpoint.params, endpoint.query)
   return {
     tags: ['directory'],
-    params: parameters.path,
-    querystring: parameters.query,
+    params: addTextPatterns(parameters.path),
+    querystring: addTextPatterns(parameters.query),
     headers: buildRequestHeaders(endpoint),
     // If callers are not authenticated, an access token is accepted and ignored.
     security: config.auth.jwt === undefined ? [{ bearer: [] }, {}] : [{ bearer: [] }],
@@ -211,7 +212,7 @@ function buildBodyContent (body: RecordBody, config: Config): BodyContent {
 
 /** Returns the fields with `null` where a JSON body may have it. A form has no `null`. */
 function addNulls (body: RecordBody): TObject {
-  const properties = Object.entries(body.fields.properties).map(([name, field]) => {
+  const properties = Object.entries(addTextPatterns(body.fields).properties).map(([name, field]) => {
     return [name, acceptsNull(body, name) ? addNull(field) : field] as const
   })
   return Type.Object(Object.fromEntries(properties))
@@ -226,7 +227,7 @@ function addNull (field: TSchema): TSchema {
 /** Returns the same fields under their multipart names, in any order, and the file. */
 function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
-  for (const [name, field] of Object.entries(fields.properties)) {
+  for (const [name, field] of Object.entries(addTextPatterns(fields).properties)) {
     properties[getFormName(rootKey, name, TypeGuard.IsArray(field))] = field
   }
   if (image !== undefined) {

@@ -20,6 +20,8 @@ declare module 'fastify' {
 
 const description = 'Creates, finds, updates and invites people in the company directory of Procore, for frontends ' +
   'that have no Procore credentials.\n\n' +
+  'Texts have at most 65,536 bytes in UTF-8, which can be fewer characters than `maxLength`, and no unpaired ' +
+  'surrogates. ' +
   'With an `Idempotency-Key`, a create is safe to repeat for 24 hours. ' +
   'Every failure is a problem (RFC 9457) with a `code`, and a change that failed has an `outcome`: ' +
   '[all codes and outcomes](/docs/problems).'

@@ -1,0 +1,297 @@
+// Values are generated from every request schema of the OpenAPI document. The service accepts exactly those that an
+// independent validator of JSON Schema accepts.
+import Fastify from 'fastify'
+import { Type } from '@sinclair/typebox'
+import t from 'tap'
+import type { Endpoint } from '../../src/endpoints/endpoint.ts'
+import { createEndpoints } from '../../src/endpoints/index.ts'
+import {
+  boolean, companyParams, date, dateRange, dateTime, decimal, id, ids, line, nonNegativeInteger, oneOf, text,
+} from '../../src/endpoints/fields.ts'
+import { Random } from '../helpers/random.ts'
+import { boundary, multipartBody, send, type TestResponse } from '../helpers/requests.ts'
+import { resolveReferences } from '../helpers/resolve-references.ts'
+import { startService } from '../helpers/service.ts'
+
+interface Schema {
+  type?: string | string[]
+  format?: string
+  enum?: unknown[]
+  minimum?: number
+  maximum?: number
+  maxItems?: number
+  maxLength?: number
+  items?: Schema
+  properties?: Record<string, Schema>
+  required?: string[]
+  contentMediaType?: string
+  additionalProperties?: boolean
+}
+
+interface Operation {
+  parameters?: Array<{ name: string, in: 'path' | 'query' | 'header', required?: boolean, schema: Schema }>
+  requestBody?: { content: Record<string, { schema: Schema }> }
+}
+
+const parseDocument: (json: string) => { paths: Record<string, Record<string, Operation>> } = JSON.parse
+/** Requests for the parameters of an operation, and for each media type of its body. */
+const [parameterCases, bodyCases] = [10, 40]
+const formHeaders = { 'content-type': `multipart/form-data; boundary=${boundary}` }
+const description = 'A test.'
+
+/** Fields of every kind, required and optional. */
+const everyKind = {
+  line: line({ description }),
+  text: text({ description }),
+  integer: id({ description }),
+  extension: nonNegativeInteger({ description }),
+  decimal: decimal({ description }),
+  date: date({ description }),
+  date_time: dateTime({ description }),
+  range: dateRange({ description }),
+  choice: oneOf(['a', 'b'], { description }),
+  flag: boolean({ description }),
+  ids: ids({ description }),
+  lines: Type.Array(line({ description }), { maxItems: 100, description }),
+}
+const optional = Type.Partial(Type.Object(everyKind))
+const common = { params: companyParams, summary: 'Test', description, success: { status: 200, description } } as const
+const testEndpoints: Endpoint[] = [
+  {
+    ...common,
+    name: 'required-fields',
+    path: '/companies/:company_id/required',
+    procorePath: '/rest/v1.0/companies/:company_id/required',
+    method: 'PUT',
+    effect: 'idempotent',
+    query: Type.Object({}),
+    body: { rootKey: 'record', fields: Type.Object(everyKind), dependencies: [] },
+  },
+  {
+    ...common,
+    name: 'optional-fields',
+    path: '/companies/:company_id/optional',
+    procorePath: '/rest/v1.0/companies/:company_id/optional',
+    method: 'PATCH',
+    effect: 'idempotent',
+    query: optional,
+    body: {
+      rootKey: 'record', fields: optional, dependencies: [], nullMeaning: { kind: 'cleared', exceptFields: ['line'] },
+    },
+  },
+]
+
+/** Valid and invalid texts of each format. None is a matter of opinion between validators. */
+const textsByFormat: Readonly<Record<string, { valid: readonly string[], invalid: readonly string[] }>> = {
+  email: { valid: ['a@example.com', 'a.b+c@mail.example.com'], invalid: ['', 'a', 'a@', '@b.com', 'a b@example.com'] },
+  date: { valid: ['2024-02-29', '1999-12-31'], invalid: ['', '2023-02-29', '2024-2-1', '2024-02-29T00:00:00Z'] },
+  'date-time': { valid: ['2024-02-29T23:59:59Z', '2024-01-01T00:00:00.5+02:00'], invalid: ['', '2024-02-29', 'x'] },
+  'iso-8601-range': { valid: ['2024-02-29', '2024-01-01...2024-02-01'], invalid: ['', 'x', '2024-01-01...'] },
+  'iso-3166-1-alpha-2': { valid: ['US', 'DE'], invalid: ['', 'us', 'UK', 'USA'] },
+  'iso-3166-2-subdivision': { valid: ['CA', 'BY', 'NSW'], invalid: ['', 'ca', 'US-CA'] },
+}
+const texts = ['a', ' a ', 'ä\u{1f600}', 'a\tb', '', ' ', '\t', '\u00a0', 'a\nb', 'a\r\n', '\n', 'a\0', '\0']
+const numbers = [0, 1, 7, -1, 1.5, -0.25, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER, 1e16, -1e16]
+const others = [null, true, false, 'x', 5, [], {}, [1], ['a'], [null], [[]]]
+
+const random = new Random(22)
+const pickFrom = <T>(values: readonly T[]): T | undefined => values[random.below(values.length)]
+const allowsType = ({ type = [] }: Schema, name: string) => type === name || type.includes(name)
+
+/** Generates a value that is valid in most cases, and otherwise almost valid or of another type. */
+function generate (schema: Schema): unknown {
+  if (random.chance(0.04)) return pickFrom(others)
+  if (schema.properties !== undefined) return generateRecord(schema, schema.properties)
+  if (schema.items !== undefined) {
+    const { items } = schema
+    const length = pickFrom([0, 1, 2, 3, schema.maxItems ?? 3, (schema.maxItems ?? 2) + 1]) ?? 0
+    const isValid = length > 3 || random.chance(0.8)
+    return Array.from({ length }, () => isValid ? generateValid(items) : generate(items))
+  }
+  if (random.chance(0.85)) return generateValid(schema)
+  if (schema.enum !== undefined) return pickFrom(['', 'c', 'A', ...schema.enum])
+  if (schema.format !== undefined) return pickFrom(textsByFormat[schema.format]?.invalid ?? [])
+  if (allowsType(schema, 'string')) return pickFrom(texts)
+  return allowsType(schema, 'boolean') ? random.chance(0.5) : pickFrom(numbers)
+}
+
+function generateValid (schema: Schema): unknown {
+  if (schema.enum !== undefined) return pickFrom(schema.enum)
+  if (schema.items !== undefined) return [generateValid(schema.items)]
+  if (schema.format !== undefined) return pickFrom(textsByFormat[schema.format]?.valid ?? [])
+  if (allowsType(schema, 'string')) return schema.maxLength === undefined ? 'AB' : pickFrom(texts.slice(0, 4))
+  if (allowsType(schema, 'boolean')) return random.chance(0.5)
+  const { minimum = 0, maximum = 1 } = schema
+  return pickFrom([minimum, maximum, Math.max(minimum, 1)])
+}
+
+function generateRecord ({ required = [] }: Schema, properties: Record<string, Schema>): Record<string, unknown> {
+  const record: Record<string, unknown> = {}
+  // Most bodies have few fields, so that most of them are valid.
+  const share = pickFrom([0, 0.1, 0.3, 1]) ?? 0
+  for (const [name, schema] of Object.entries(properties)) {
+    if (schema.contentMediaType !== undefined) continue
+    const isGiven = required.includes(name) ? !random.chance(0.03) : random.chance(share)
+    if (isGiven) record[name] = random.chance(0.8) ? generateValidOrRecord(schema) : generate(schema)
+  }
+  if (random.chance(0.1)) record['unknown'] = 1
+  return record
+}
+
+const generateValidOrRecord = (schema: Schema) =>
+  schema.properties === undefined ? generateValid(schema) : generate(schema)
+
+const judge = Fastify({
+  ajv: {
+    customOptions: {
+      coerceTypes: false,
+      removeAdditional: false,
+      useDefaults: false,
+      strict: false,
+      formats: Object.fromEntries(Object.entries(textsByFormat).map(([name, { valid }]) =>
+        [name, (value: string) => valid.includes(value)] as const)),
+    },
+  },
+})
+/** Compiles a schema by Ajv, which Fastify offers in requests only. */
+let compile: (schema: Schema) => (value: unknown) => boolean = () => () => false
+judge.get('/', async request => {
+  compile = schema => {
+    const validate = request.compileValidationSchema({ ...schema })
+    return value => validate(value)
+  }
+})
+await judge.inject('/')
+t.teardown(() => judge.close())
+
+const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
+const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints] })
+for (const method of ['POST', 'PUT', 'PATCH']) {
+  service.emulator.faults.add({ kind: 'status', status: 200, body: '{"id":1}', method, rate: 1 })
+}
+const served = await send(`${service.url}/openapi.json`, { method: 'GET' })
+const { paths } = parseDocument(JSON.stringify(resolveReferences(served.json)))
+
+/** Whether the request passed validation. JSON Schema has no rules between fields. */
+function isAccepted ({ status, json: { code, errors = [] } }: TestResponse): boolean {
+  if (code === 'validation_failed') return errors.every(({ rule }) => rule === 'dependency')
+  // The directory is empty.
+  if (status < 300 || code === 'procore_rejected') return true
+  throw new Error(`Unexpected response: ${status} ${String(code)}`)
+}
+
+/** Converts a text of a form or query to the value that it stands for, if there is one. */
+function parseText ({ type, items }: Schema, text: string): unknown {
+  if (items !== undefined) return parseText(items, text)
+  if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
+  if (type === 'number' && /^-?\d+(\.\d+)?$/.test(text)) return Number(text)
+  return type === 'boolean' && /^(true|false)$/.test(text) ? text === 'true' : text
+}
+
+const isScalar = (value: unknown) => typeof value !== 'object'
+
+/** The texts of a generated record, and the typed record that they stand for. */
+function toTexts (record: Record<string, unknown>, properties: Record<string, Schema>) {
+  const pairs: Array<readonly [string, string]> = []
+  const typed: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(record)) {
+    const schema = properties[name] ?? {}
+    const isList = schema.items !== undefined
+    const values: unknown[] = isList && Array.isArray(value) ? value.slice(0, 3) : [value]
+    const texts = values.filter(isScalar).map(String)
+    if (texts.length === 0) continue
+    pairs.push(...texts.map(text => [name, text] as const))
+    typed[name] = isList ? texts.map(text => parseText(schema, text)) : parseText(schema, texts.join())
+  }
+  return { pairs, typed }
+}
+
+/** Sends generated requests, and compares whether they are accepted. */
+async function compare (count: number, next: () => { expected: boolean, sent: Promise<TestResponse>, shown: unknown }) {
+  const wrong: unknown[] = []
+  const counts = { accepted: 0, refused: 0 }
+  for (let index = 0; index < count; index++) {
+    const { expected, sent, shown } = next()
+    const response = await sent
+    if (isAccepted(response) !== expected) wrong.push({ expected, shown, errors: response.json.errors })
+    counts[expected ? 'accepted' : 'refused']++
+  }
+  return { wrong: wrong.slice(0, 3), ...counts }
+}
+
+const getPathNames = (path: string) => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
+
+/** Builds the URL of a request. A parameter of the path that was not generated is valid. */
+function buildUrl (path: string, pairs: ReadonlyArray<readonly [string, string]> = []): string {
+  const inPath = new Map(pairs)
+  const inQuery = new URLSearchParams(pairs.filter(([name]) => !path.includes(`{${name}}`)).map(pair => [...pair]))
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(inPath.get(name) ?? '101'))
+  return `${service.url}${filled}?${inQuery.toString()}`
+}
+
+/** A browser sends an empty text for an input without a value. For a plain text it is a value. */
+const isUntouched = ({ type, format, enum: values }: Schema) =>
+  type !== 'string' || format !== undefined || values !== undefined
+
+const methods = { get: 'GET', post: 'POST', put: 'PUT', patch: 'PATCH' } as const
+const isMethod = (name: string): name is keyof typeof methods => name in methods
+
+function generateValidRecord (schema: Schema): unknown {
+  const { properties } = schema
+  if (properties === undefined) return generateValid(schema)
+  return Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, generateValidRecord(field)]))
+}
+
+for (const [path, operations] of Object.entries(paths)) {
+  for (const [name, { parameters = [], requestBody }] of Object.entries(operations)) {
+    if (!isMethod(name) || !/companies|vendors/.test(path)) continue
+    const method = methods[name]
+    const json = requestBody?.content['application/json']?.schema
+    const multipart = requestBody?.content['multipart/form-data']?.schema
+
+    t.test(`${method} ${path} accepts the parameters of the document only`, async t => {
+      const inUrl = parameters.filter(parameter => parameter.in !== 'header')
+      const properties = Object.fromEntries(inUrl.map(({ name, schema }) => [name, schema]))
+      const required = inUrl.filter(parameter => parameter.required === true).map(({ name }) => name)
+      const accepts = compile({ type: 'object', properties, required, additionalProperties: false })
+      const headers = json === undefined ? {} : { 'content-type': 'application/json' }
+      const body = json === undefined ? '' : JSON.stringify(generateValidRecord(json))
+      const result = await compare(parameterCases, () => {
+        const { pairs, typed } = toTexts(generateRecord({ required }, properties), properties)
+        for (const name of getPathNames(path)) typed[name] ??= 101
+        const url = buildUrl(path, pairs)
+        return { expected: accepts(typed), sent: send(url, { method, headers, body }), shown: url }
+      })
+      t.strictSame(result.wrong, [])
+      t.ok(result.accepted > 0)
+    })
+
+    // The body is the same under Procore's own path.
+    if (json === undefined || multipart === undefined || path.startsWith('/rest/')) continue
+    t.test(`${method} ${path} accepts the JSON bodies of the document only`, async t => {
+      const accepts = compile(json)
+      const result = await compare(bodyCases, () => {
+        const value = generate(json)
+        const body = JSON.stringify(value)
+        const headers = { 'content-type': 'application/json' }
+        return { expected: accepts(value), sent: send(buildUrl(path), { method, headers, body }), shown: body }
+      })
+      t.strictSame(result.wrong, [])
+      t.ok(result.accepted > 0 && result.refused > 0)
+    })
+
+    t.test(`${method} ${path} accepts the forms of the document only`, async t => {
+      const accepts = compile(multipart)
+      const { properties = {} } = multipart
+      const result = await compare(bodyCases, () => {
+        const { pairs, typed } = toTexts(generateRecord(multipart, properties), properties)
+        for (const [name, text] of pairs) if (text === '' && isUntouched(properties[name] ?? {})) delete typed[name]
+        const body = multipartBody(pairs.map(([name, data]) => ({ name, data })))
+        const sent = send(buildUrl(path), { method, headers: formHeaders, body })
+        return { expected: accepts(typed), sent, shown: pairs }
+      })
+      t.strictSame(result.wrong, [])
+      t.ok(result.accepted > 0 && result.refused > 0)
+    })
+  }
+}
