@@ -3106,10 +3106,10 @@ export interface operations {
                  */
                 company_id: components["parameters"]["path-company_id"];
                 /**
-                 * @description The id of the user.
-                 * @example 381006
+                 * @description The id of the inactive user.
+                 * @example 381005
                  */
-                id: components["parameters"]["path-id"];
+                id: number;
             };
             cookie?: never;
         };
@@ -3175,10 +3175,10 @@ export interface operations {
                  */
                 company_id: components["parameters"]["path-company_id"];
                 /**
-                 * @description The id of the user.
-                 * @example 381006
+                 * @description The id of the inactive user.
+                 * @example 381005
                  */
-                id: components["parameters"]["path-id"];
+                id: number;
             };
             cookie?: never;
         };

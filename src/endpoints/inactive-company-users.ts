@@ -1,13 +1,18 @@
 /** Describes the endpoints for the inactive users in a company's directory, as Procore documents them. */
 import { Type } from '@sinclair/typebox'
-import { loginRestriction, userGuard, userRoute, userSchema, usersRoute } from './company-users.ts'
+import { loginRestriction, userGuard, userSchema, usersRoute } from './company-users.ts'
 import type { Endpoint } from './endpoint.ts'
-import { companyParams, oneOf, pageParams, type EndpointOptions } from './fields.ts'
+import { companyParams, id, oneOf, pageParams, type EndpointOptions } from './fields.ts'
 
 const inactiveUsersRoute = {
   path: `${usersRoute.path}/inactive`,
   procorePath: '/rest/v1.0/companies/:company_id/users/inactive',
 }
+
+const inactiveUserParams = Type.Object({
+  ...companyParams.properties,
+  id: id({ description: 'The id of the inactive user.', examples: [381005] }),
+})
 
 /** Procore's List Inactive Company Users, v1.0. */
 export const listInactiveCompanyUsers: Endpoint = {
@@ -40,7 +45,7 @@ export function reactivateCompanyUser (options: EndpointOptions): Endpoint {
   return {
     path: `${inactiveUsersRoute.path}/:id`,
     procorePath: `${inactiveUsersRoute.procorePath}/:id`,
-    params: userRoute.params,
+    params: inactiveUserParams,
     name: 'reactivate-company-user',
     additionalOperations: [loginRestriction.operation],
     method: 'PATCH',

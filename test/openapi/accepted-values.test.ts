@@ -141,7 +141,7 @@ function generateRecord ({ required = [] }: Schema, properties: Record<string, S
 const generateValidOrRecord = (schema: Schema) =>
   schema.properties === undefined ? generateValid(schema) : generate(schema)
 
-const judge = Fastify({
+const reference = Fastify({
   ajv: {
     customOptions: {
       coerceTypes: false,
@@ -155,14 +155,14 @@ const judge = Fastify({
 })
 /** Compiles a schema by Ajv, which Fastify offers in requests only. */
 let compile: (schema: Schema) => (value: unknown) => boolean = () => () => false
-judge.get('/', async request => {
+reference.get('/', async request => {
   compile = schema => {
     const validate = request.compileValidationSchema({ ...schema })
     return value => validate(value)
   }
 })
-await judge.inject('/')
-t.teardown(() => judge.close())
+await reference.inject('/')
+t.teardown(() => reference.close())
 
 const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
 const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints] })

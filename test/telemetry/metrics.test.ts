@@ -1,6 +1,7 @@
 // Metrics count what happened, follow Prometheus' conventions for names and units, and have few label values.
 import { METHODS } from 'node:http'
 import t from 'tap'
+import { version } from '../../src/config/product.ts'
 import { getEndpointPaths } from '../../src/endpoints/endpoint.ts'
 import { createEndpoints } from '../../src/endpoints/index.ts'
 import { limits } from '../../src/config/limits.ts'
@@ -307,6 +308,7 @@ t.test('labels have few values, none of which a caller sent', async t => {
     state: new Set(['free', 'busy', 'queued']),
     kind: new Set(['log', 'audit']),
     reason: new Set(authFailureReasons),
+    version: new Set([version]),
   }
   for (const { name, labels } of samples) {
     if (!name.startsWith('procore_bff_')) continue
