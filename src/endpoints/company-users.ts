@@ -203,7 +203,7 @@ export const usersRoute = {
   path: '/companies/:company_id/users',
   procorePath: '/rest/v1.3/companies/:company_id/users',
 }
-export const userRoute = {
+const userRoute = {
   path: `${usersRoute.path}/:id`,
   procorePath: `${usersRoute.procorePath}/:id`,
   params: Type.Object({

@@ -13,7 +13,7 @@ const connections = 16
 const warmUpCreates = 3000
 const countedCreates = 3000
 
-/** Runs of the same code measured 2.91 to 3.03, because garbage collections fall on other requests each time. */
+/** Runs of the same code measured 2.9 to 3.1, because garbage collections fall on other requests each time. */
 const ratioMax = 3.3
 
 t.test(`a JSON create allocates less than ${ratioMax} times what the bare proxy allocates`, async t => {
