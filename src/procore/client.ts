@@ -52,8 +52,10 @@ type CreateOfAddress = Pick<ProcoreRequest, 'companyId' | 'lookupCriteria'>
 /** Difference between the clocks of two replicas that are synchronized. */
 const maxClockSkewMs = 1_000
 
-/** Owns all connections to Procore. Opens none before the first `send`, or before `start` of
- * `accessTokens` or `connectedCompanies`. */
+/**
+ * Owns all connections to Procore. Opens none before the first `send`, or before `start` of `accessTokens` or
+ * `connectedCompanies`.
+ */
 export class ProcoreClient {
   readonly accessTokens: AccessTokenProvider
   readonly connectedCompanies: ConnectedCompanies

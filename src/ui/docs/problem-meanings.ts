@@ -62,17 +62,14 @@ export const problemMeanings: Readonly<Record<ProblemCode, string>> = {
 export const outcomeMeanings: Readonly<Record<Outcome, { meaning: string, remedy: string }>> = {
   not_sent: {
     meaning: 'Nothing complete was sent to Procore.',
-    remedy:
-      'Send it again.',
+    remedy: 'Send it again.',
   },
   rejected: {
     meaning: 'Procore rejected it and did nothing.',
-    remedy:
-      'Correct the input, or wait as long as `Retry-After` says.',
+    remedy: 'Correct the input, or wait as long as `Retry-After` says.',
   },
   unknown: {
     meaning: 'A complete request was sent, and no response says what happened.',
-    remedy:
-      'Look in the directory before sending it again. An update may be sent again unchanged.',
+    remedy: 'Look in the directory before sending it again. An update may be sent again unchanged.',
   },
 }
