@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { startEmulator } from '../../tools/emulator/emulator.ts'
 import { parseMultipart } from '../../tools/emulator/multipart.ts'
-import { SettingsSchema, type Settings } from '../../tools/emulator/settings.ts'
+import { defaultSettings, SettingsSchema, type Settings } from '../../tools/emulator/settings.ts'
 import { png } from '../helpers/images.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 import { boundary, multipartBody, jane, janeParts, send, type Body } from '../helpers/requests.ts'
@@ -378,4 +378,119 @@ t.test('an update without the fields that the settings name is refused', async t
   const errors = { last_name: ["can't be blank"], email_address: ["can't be blank"] }
   t.match(await update({ job_title: 'QA' }), { status: 422, json: { errors } })
   t.equal((await update({ ...jane, job_title: 'QA' })).status, 200)
+})
+
+/** Starts an emulator with the users Ann and Bob, and returns a function that syncs rows. */
+async function startSync (t: Test, settings: Partial<Settings> = {}) {
+  const { emulator, usersUrl, headers } = await start(t, settings)
+  const { directory } = emulator.api
+  const addUser = (values: Record<string, unknown>) => directory.add(101, { values }, new Date())
+  const ann = addUser({ last_name: 'Ann', email_address: 'ann@example.com', is_active: false })
+  const bob = addUser({ last_name: 'Bob', email_address: 'bob@example.com', origin_id: 'B1' })
+  const sync = (updates: unknown) => send(`${usersUrl}/sync`, {
+    method: 'PATCH', headers, body: JSON.stringify({ updates }),
+  })
+  return { emulator, directory, ann, bob, sync, usersUrl, headers }
+}
+
+t.test('a sync updates the rows with an id or a known `origin_id`, and creates the others', async t => {
+  const { directory, ann, bob, sync } = await startSync(t)
+  const response = await sync([
+    { id: ann.id, is_active: true },
+    { origin_id: 'B1', last_name: 'Bobby', email_address: 'bob@example.com' },
+    { ...jane, bid_contact: true },
+    { last_name: 'Other', email_address: 'BOB@example.com' },
+    { id: 1, last_name: 'Nobody' },
+  ])
+  t.equal(response.status, 200)
+  const taken = ['has already been taken']
+  t.match(response.json, {
+    entities: [{ id: ann.id, is_active: true }, { id: bob.id, last_name: 'Bobby' }, { id: bob.id + 1, ...jane }],
+    errors: [
+      { last_name: 'Other', email_address: 'BOB@example.com', errors: { email_address: taken } },
+      { id: 1, last_name: 'Nobody', errors: { id: ['does not exist'] } },
+    ],
+  })
+  t.equal(directory.users.size, 3)
+  t.notOk('bid_contact' in (directory.users.get(bob.id + 1)?.values ?? {}))
+})
+
+t.test('a sync updates the user with the e-mail address if the settings say so', async t => {
+  const { ann, sync } = await startSync(t, { syncMatchesEmail: true })
+  const row = { last_name: 'Smith', email_address: 'Ann@example.com' }
+  t.match((await sync([row])).json, { entities: [{ id: ann.id, last_name: 'Smith' }], errors: [] })
+})
+
+t.test('the second row of a sync with the same new e-mail address is refused', async t => {
+  const { sync } = await startSync(t)
+  t.match((await sync([jane, jane])).json, { entities: [jane], errors: [{ errors: { email_address: Array } }] })
+})
+
+t.test('a sync leaves rows out of its response, and changes their order, if the settings say so', async t => {
+  const { directory, sync } = await startSync(t, { syncDropsRows: 3, syncShuffles: true })
+  const rows = [1, 2, 3, 4].map(n => ({ last_name: `L${n}`, email_address: `user-${n}@example.com` }))
+  t.match((await sync(rows)).json, { entities: [rows[3], rows[1], rows[0]], errors: [] })
+  t.equal(directory.users.size, 6, 'all rows are carried out')
+})
+
+for (const [name, updates, status] of [
+  ['without rows', undefined, 400], ['with rows that are not a list', {}, 400],
+  ['with more than 1,000 rows', Array.from({ length: 1001 }, () => jane), 422],
+] as const) {
+  t.test(`a sync ${name} is refused as a whole`, async t => {
+    const { directory, sync } = await startSync(t)
+    t.equal((await sync(updates)).status, status)
+    t.equal(directory.users.size, 2)
+  })
+}
+
+for (const kind of ['reset-after-body', 'truncate'] as const) {
+  t.test(`a sync whose response is lost by ${kind} is carried out`, async t => {
+    const { emulator, directory, sync } = await startSync(t)
+    emulator.faults.add({ kind, path: '/users/sync' })
+    await t.rejects(sync([jane]))
+    t.equal(directory.users.size, 3)
+  })
+}
+
+t.test('users are found by their current e-mail address only, and keep their place in the list', async t => {
+  const { directory, ann, sync, usersUrl, headers } = await startSync(t)
+  await sync([{ id: ann.id, email_address: 'smith@example.com', is_active: true }])
+  t.notOk(directory.isEmailTaken(101, 'ann@example.com'))
+  t.ok(directory.isEmailTaken(101, 'SMITH@example.com'))
+  t.notOk(directory.isEmailTaken(102, 'smith@example.com'), 'in another company')
+  t.match((await send(usersUrl, { method: 'GET', headers })).json, [{ id: ann.id }, {}])
+  directory.users.delete(ann.id)
+  t.notOk(directory.isEmailTaken(101, 'smith@example.com'))
+})
+
+t.test('the list of users is filtered by the times of creation and update', async t => {
+  const { emulator, usersUrl, headers } = await start(t)
+  const { directory } = emulator.api
+  const add = (day: number) => directory.add(101, { values: { ...jane } }, new Date(Date.UTC(2026, 0, day)))
+  const [first, second] = [add(1), add(3)]
+  directory.update(first, { values: {} }, new Date(Date.UTC(2026, 0, 5)))
+  const list = async (filter: string) =>
+    (await send(`${usersUrl}?view=ids_only&${filter}`, { method: 'GET', headers })).json
+  t.strictSame(await list('filters[created_at]=2026-01-02'), [second.id])
+  t.strictSame(await list('filters[created_at]=2026-01-01...2026-01-02'), [first.id])
+  t.strictSame(await list('filters[updated_at]=2026-01-04T00:00:00Z...2026-01-06T00:00:00Z'), [first.id])
+})
+
+t.test('a user is validated and added among 50,000 users about as fast as among few', async t => {
+  const { directory } = (await startSync(t)).emulator.api
+  let count = 0
+  const addUsers = (added: number) => {
+    const startMs = performance.now()
+    for (const end = count + added; count < end; count++) {
+      const values = { last_name: 'Doe', email_address: `user-${count}@example.com`, origin_id: String(count) }
+      directory.validate(101, { values }, defaultSettings, false)
+      directory.add(101, { values }, new Date())
+    }
+    return performance.now() - startMs
+  }
+  const fewMs = Math.min(addUsers(500), addUsers(500))
+  for (; count < 50_000; count++) directory.add(101, { values: { ...jane } }, new Date())
+  const manyMs = Math.min(addUsers(500), addUsers(500))
+  t.ok(manyMs < fewMs * 10, `${manyMs} ms among many, ${fewMs} ms among few`)
 })

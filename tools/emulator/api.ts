@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { jsonResponse, type EmulatedResponse } from './response.ts'
 import { findCatalogList } from './catalog.ts'
-import { Directory, serializeUser, type ErrorsByField, type User, type UserAttributes } from './directory.ts'
+import { Directory, serializeUser, type ErrorsByField, type UserAttributes } from './directory.ts'
 import { parseMultipart } from './multipart.ts'
 import { paginate } from './pagination.ts'
 import type { ReceivedRequest } from './recorder.ts'
 import type { Settings } from './settings.ts'
 import { avatarResponse, EmulatedStorage } from './storage.ts'
+import { syncUsers } from './sync.ts'
+import type { User } from './user-map.ts'
 
 /** The parts of Procore that the service uses: REST API and token endpoint (client credentials, RFC 6749 §4.4). */
 export class EmulatedApi {
@@ -59,7 +61,7 @@ export class EmulatedApi {
   }
 
   #route (request: ReceivedRequest, companyId: number, url: URL): EmulatedResponse {
-    const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive(?:\/\d+)?|\/\d+(?:\/invite)?)?$/.exec(url.pathname)
+    const usersMatch = /^\/rest\/v1\.[03]\/companies\/\d+\/users(\/inactive(?:\/\d+)?|\/\d+(?:\/invite)?|\/sync)?$/.exec(url.pathname)
     if (usersMatch !== null) return this.#handleUsers(request, companyId, usersMatch[1] ?? '', url)
     if (/^\/rest\/v1\.3\/companies\/\d+\/me$/.test(url.pathname)) {
       const { login, ...user } = serviceAccount
@@ -163,6 +165,7 @@ export class EmulatedApi {
       case 'GET /id':
         return user === undefined ? notFoundResponse() : jsonResponse(200, serializeUser(user, url.origin))
       case 'POST ': return this.#createUser(request, companyId, url)
+      case 'PATCH /sync': return this.#syncUsers(request, companyId, url)
       case 'PATCH /id': return user === undefined ? notFoundResponse() : this.#updateUser(request, user, url)
       case 'PATCH /inactive/id': return this.#reactivateUser(user, url)
       case 'PATCH /id/invite':
@@ -196,6 +199,11 @@ export class EmulatedApi {
     return jsonResponse(200, serializeUser(user, origin))
   }
 
+  #syncUsers ({ body }: ReceivedRequest, companyId: number, { origin }: URL): EmulatedResponse {
+    const { directory, settings } = this
+    return syncUsers(parseObject(body)?.['updates'], { directory, settings, companyId, origin, now: this.now() })
+  }
+
   /** A user that is active already is not among the inactive ones. */
   #reactivateUser (user: User | undefined, { origin }: URL): EmulatedResponse {
     if (user?.values['is_active'] !== false) return notFoundResponse()
@@ -226,7 +234,7 @@ export class EmulatedApi {
     const matching = this.directory.list(companyId)
       .filter(user => (user.values['is_active'] !== false) === isActive && matchesFilters(user, url.searchParams))
     const isIdsOnly = url.searchParams.get('view') === 'ids_only'
-    return paginate(matching.map(user => isIdsOnly ? user.id : serializeUser(user, url.origin)), url)
+    return paginate(matching, url, user => isIdsOnly ? user.id : serializeUser(user, url.origin))
   }
 
   #getAvatar (request: ReceivedRequest, id: number, storageOrigin: string): EmulatedResponse {
@@ -256,15 +264,24 @@ export function parseBody (request: ReceivedRequest): void {
   }
 }
 
-function matchesFilters ({ values }: User, query: URLSearchParams): boolean {
+function matchesFilters ({ values, createdAt, updatedAt }: User, query: URLSearchParams): boolean {
   const search = query.get('filters[search]')?.toLowerCase()
   const searchedValues = [values['first_name'], values['last_name'], values['email_address']]
   const isFound = (text: string) => searchedValues.some(value => String(value ?? '').toLowerCase().includes(text))
   if (search !== undefined && !isFound(search)) return false
-  return ['vendor_id', 'origin_id'].every(name => {
+  const hasValues = ['vendor_id', 'origin_id'].every(name => {
     const expected = query.get(`filters[${name}]`)
     return expected === null || String(values[name] ?? '') === expected
   })
+  return hasValues &&
+    isWithin(createdAt, query.get('filters[created_at]')) && isWithin(updatedAt, query.get('filters[updated_at]'))
+}
+
+/** @param range a start, or a start and an end separated by `...` */
+function isWithin (time: string, range: string | null): boolean {
+  const [start, end] = (range ?? '').split('...').map(bound => Date.parse(bound))
+  const timeMs = Date.parse(time)
+  return range === null || (timeMs >= (start ?? NaN) && (end === undefined || timeMs <= end))
 }
 
 const enforcesRequiredFields = (query: URLSearchParams) => query.get('run_configurable_validations') === 'true'

@@ -2,23 +2,12 @@
 import { iso31661, iso31662 } from 'iso-3166'
 import { getVendorName } from './catalog.ts'
 import type { Settings } from './settings.ts'
+import { isBlank, uniqueFields, UserMap, type User } from './user-map.ts'
 
 /** The attributes of a user, parsed from a JSON or multipart body as Rails does. */
 export interface UserAttributes {
   values: Record<string, unknown>
   avatar?: Buffer
-}
-
-/** A stored user; `serializeUser` builds the JSON of a response. */
-export interface User {
-  id: number
-  companyId: number
-  values: Record<string, unknown>
-  avatar: Buffer | undefined
-  createdAt: string
-  updatedAt: string
-  /** How many invitations were sent. */
-  invitations: number
 }
 
 /** Messages by field, one of the formats of Procore's validation errors. */
@@ -56,12 +45,12 @@ const fieldTypes: Record<string, FieldType> = {
   add_to_new_projects: 'boolean',
 }
 
-const usersMax = 100_000
+const usersMax = 200_000
 const avatarsMaxBytes = 536_870_912
 
 /** The users of all companies with their avatars, up to `usersMax` and `avatarsMaxBytes`. */
 export class Directory {
-  users = new Map<number, User>()
+  readonly users = new UserMap()
   #nextId = 381_006
   #avatarBytes = 0
 
@@ -105,13 +94,12 @@ export class Directory {
       this.#reserveAvatarBytes(avatar.length - (user.avatar?.length ?? 0))
       user.avatar = avatar
     }
-    Object.assign(user.values, values)
+    this.users.assign(user, values)
     user.updatedAt = toIsoSeconds(now)
   }
 
-  /** Compares e-mail addresses case-insensitively. */
   isEmailTaken (companyId: number, email: unknown): boolean {
-    return this.list(companyId).some(user => hasEmail(user, email))
+    return this.users.find(companyId, 'email_address', email).length > 0
   }
 
   /** @throws {RangeError} if the directory is full */
@@ -140,7 +128,7 @@ export class Directory {
 
   /** Returns the users of one company, the oldest first. */
   list (companyId: number): User[] {
-    return [...this.users.values()].filter(user => user.companyId === companyId)
+    return this.users.listCompany(companyId)
   }
 
   /**
@@ -148,12 +136,11 @@ export class Directory {
    * @param updated the user that the values are for, unless they are for a new one
    */
   #findTaken (companyId: number, values: Record<string, unknown>, updated?: User): ErrorsByField {
-    const others = this.list(companyId).filter(user => user !== updated)
-    const { email_address: email, origin_id: originId } = values
     const errors: ErrorsByField = {}
-    if (!isBlank(email) && others.some(user => hasEmail(user, email))) errors['email_address'] = [takenMessage]
-    const isOriginIdTaken = !isBlank(originId) && others.some(user => user.values['origin_id'] === originId)
-    if (isOriginIdTaken) errors['origin_id'] = [takenMessage]
+    for (const field of uniqueFields) {
+      const isTaken = this.users.find(companyId, field, values[field]).some(user => user !== updated)
+      if (isTaken) errors[field] = [takenMessage]
+    }
     return errors
   }
 
@@ -164,8 +151,6 @@ export class Directory {
 }
 
 const takenMessage = 'has already been taken'
-
-const isBlank = (value: unknown) => String(value ?? '').trim() === ''
 
 function validateFields (
   { values, avatar }: UserAttributes, settings: Settings, enforcesRequiredFields: boolean
@@ -184,10 +169,6 @@ function validateFields (
 
 function normalizeText (fieldName: string, text: string): string {
   return fieldName === 'email_address' ? text.trim().toLowerCase() : text.trim()
-}
-
-function hasEmail (user: User, email: unknown): boolean {
-  return String(user.values['email_address']).toLowerCase() === String(email).toLowerCase()
 }
 
 const toIsoSeconds = (time: Date) => `${time.toISOString().slice(0, 19)}Z`
@@ -209,10 +190,12 @@ function validateCountryAndState (values: Record<string, unknown>, errors: Error
   }
 }
 
+const subdivisionCodes = new Set(iso31662.map(({ code }) => code))
+
 /** Without a country, a state of any country is valid. */
 function isSubdivision (country: unknown, state: unknown): boolean {
   if (country === undefined) return iso31662.some(({ code }) => code.endsWith(`-${String(state)}`))
-  return iso31662.some(({ code }) => code === `${String(country)}-${String(state)}`)
+  return subdivisionCodes.has(`${String(country)}-${String(state)}`)
 }
 
 /** PNG, JPEG, GIF, BMP and TIFF in both byte orders. */

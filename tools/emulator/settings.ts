@@ -42,6 +42,12 @@ export const SettingsSchema = Type.Object({
   requiredFields: Type.Array(Type.String()),
   /** Fields that every update must contain. The reference lists `last_name` and `email_address`. */
   updateRequiredFields: Type.Array(Type.String()),
+  /** Whether a row of a sync without `id` and without a known `origin_id` updates the user with its e-mail address. */
+  syncMatchesEmail: Type.Boolean(),
+  /** Every so many rows, a sync carries one out that its response does not mention; 0: none. */
+  syncDropsRows: Type.Integer({ minimum: 0 }),
+  /** Whether the response of a sync has the rows in another order than the request. */
+  syncShuffles: Type.Boolean(),
   /** Companies that the application is not connected to; Procore responds with 403. */
   forbiddenCompanyIds: Type.Array(Type.Integer()),
   /** Companies in the list of companies, except the forbidden ones. Every other company works as well. */
@@ -74,6 +80,9 @@ export const defaultSettings: Settings = {
   blankMessage: "can't be blank",
   requiredFields: ['job_title'],
   updateRequiredFields: [],
+  syncMatchesEmail: false,
+  syncDropsRows: 0,
+  syncShuffles: false,
   forbiddenCompanyIds: [],
   listedCompanyIds: [101, 102, 1234],
   clockSkewSeconds: 0,
