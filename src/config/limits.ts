@@ -250,6 +250,12 @@ export const limits = freezeGroups({
     /** Companies of one response; with more, nothing is known about those that are not in it. */
     listItemsMax: 1_000,
   },
+  directory: {
+    /** Users of one page: with 8 KiB for each, a page is within `upstream.responseMaxBytes`. */
+    pageItems: 1_000,
+    /** Pages of one list; a longer list is not read. */
+    pagesMax: 200,
+  },
   recentCreates: {
     /** E-mail addresses whose recent creates are remembered, and creates of one address. */
     emailsMax: 20_000,

@@ -27,8 +27,8 @@ import { UpstreamSender, type SendResult, type UpstreamCall } from './send.ts'
 import { AccessTokenProvider } from './auth/token-provider.ts'
 import { monotonicNowMs } from '../util/clock.ts'
 
-/** A request. Its time limits are those of the configuration. */
-export interface ProcoreRequest extends Omit<UpstreamCall, 'rateLimitMaxWaitMs' | 'timeoutMs'> {
+/** A request. Its time limit is that of the configuration. */
+export interface ProcoreRequest extends Omit<UpstreamCall, 'timeoutMs'> {
   /** How to find the record if the outcome is unknown. */
   lookupCriteria?: LookupCriteria | undefined
 }
