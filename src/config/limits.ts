@@ -32,6 +32,11 @@ export const limits = freezeGroups({
     /** The container's health check waits this long for `/livez`. */
     healthcheckTimeoutMs: 2_000,
   },
+  validation: {
+    /** Errors in one response, and in one to a list of records. */
+    errorsMax: 50,
+    listErrorsMax: 200,
+  },
   cors: {
     /** A browser may cache the response to a preflight for this time. */
     preflightSeconds: 600,

@@ -2,7 +2,7 @@
  * Defines how an endpoint is described. Its route, validation, upstream request and OpenAPI operation are derived from
  * it.
  */
-import { Type, TypeGuard, type TArray, type TInteger, type TObject } from '@sinclair/typebox'
+import { Type, TypeGuard, type TArray, type TInteger, type TObject, type TSchema } from '@sinclair/typebox'
 import { addTextPatterns } from './text-patterns.ts'
 
 /** The valid values of a record, by field name. */
@@ -58,16 +58,34 @@ export interface RecordGuard {
  */
 export type NullMeaning = { kind: 'absent' } | { kind: 'cleared', exceptFields: readonly string[] }
 
-/** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
-export interface RecordBody {
-  rootKey: string
+/** The fields of one record, and the rules for them. */
+export interface RecordDescription {
   fields: TObject
   /** The default is `absent`. */
   nullMeaning?: NullMeaning
-  image?: ImageField
   dependencies: readonly FieldDependency[]
   restrictions?: readonly Restriction[]
 }
+
+/** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
+export interface RecordBody extends RecordDescription {
+  rootKey: string
+  image?: ImageField
+  record?: never
+}
+
+/** A JSON body `{"<rootKey>": [{...}, ...]}`. It has no form. */
+export interface RecordListBody {
+  rootKey: string
+  /** Most records in one request. An empty list is refused. */
+  maxItems: number
+  record: RecordDescription
+  /** The records that have `idField`, if they are described differently. That field is required in them. */
+  existing?: { idField: string, record: RecordDescription }
+  image?: never
+}
+
+export type Body = RecordBody | RecordListBody
 
 /** Response to a successful request. */
 interface SuccessResponse {
@@ -175,7 +193,7 @@ export type Effect =
     /** Repeating the request leaves the same state. */
     effect: 'idempotent'
     method: 'PUT' | 'PATCH' | 'DELETE'
-    body?: RecordBody
+    body?: Body
     acceptsIdempotencyKey?: never
     lookup?: never
     guard?: RecordGuard
@@ -186,7 +204,7 @@ export type Effect =
     /** Each request has an effect of its own, so only an Idempotency-Key makes a repeat safe. */
     effect: 'once'
     method: 'POST' | 'PATCH' | 'DELETE'
-    body?: RecordBody
+    body?: Body
     /** Whether the endpoint supports an Idempotency-Key. */
     acceptsIdempotencyKey: boolean
     /** How to find the record of a create whose response was lost. */
@@ -210,7 +228,7 @@ interface LocalEffect {
 /** An endpoint that is not proxied: this service builds its response. */
 type LocalEndpoint = LocalEffect & ({
   method: 'POST'
-  body: RecordBody
+  body: Body
   /** Whether an Idempotency-Key is validated. It is not stored. */
   acceptsIdempotencyKey: boolean
   /** Response to a valid request. */
@@ -250,12 +268,21 @@ export function getScopeOperations ({ name, additionalOperations = [], file }: E
   return file === undefined ? [name, ...additionalOperations] : getScopeOperations(file.record)
 }
 
+/** Whether a body may also be sent as a form. */
+export const hasForm = (body: Body | undefined): body is RecordBody => body !== undefined && body.record === undefined
+
+/** Returns the descriptions of all records that a body may contain. */
+export function getRecords (body: Body): RecordDescription[] {
+  if (body.record === undefined) return [body]
+  return body.existing === undefined ? [body.record] : [body.record, body.existing.record]
+}
+
 /**
  * Returns the path for multipart bodies only. A path of an OpenAPI document has one operation for a method, and code
  * generators support one media type for an operation, so a form needs a path of its own.
  */
 export const getMultipartPath = ({ path, body }: Pick<Endpoint, 'path' | 'body'>): string | undefined =>
-  body === undefined ? undefined : `${path}/multipart`
+  hasForm(body) ? `${path}/multipart` : undefined
 
 /** Returns the paths at which an endpoint can be called. */
 export function getEndpointPaths (endpoint: Pick<Endpoint, 'path' | 'procorePath' | 'body'>): string[] {
@@ -263,19 +290,27 @@ export function getEndpointPaths (endpoint: Pick<Endpoint, 'path' | 'procorePath
 }
 
 /** Whether a JSON body may have `null` for a field. */
-export function acceptsNull ({ nullMeaning, fields }: RecordBody, name: string): boolean {
+export function acceptsNull ({ nullMeaning, fields }: RecordDescription, name: string): boolean {
   const field = fields.properties[name]
   if (field === undefined || !TypeGuard.IsOptional(field)) return false
   if (nullMeaning === undefined || nullMeaning.kind === 'absent') return true
   return !TypeGuard.IsBoolean(field) && !TypeGuard.IsArray(field) && !nullMeaning.exceptFields.includes(name)
 }
 
-/** Returns the name of a field in a form, as Rails reads it: each item of a list has a part `<rootKey>[<name>][]`. */
-export const getFormName = (rootKey: string, name: string, isList: boolean): string =>
-  `${rootKey}[${name}]${isList ? '[]' : ''}`
+/**
+ * Returns the name of a field in a form, as Rails reads it: each item of a list has a part `<rootKey>[<name>][]`.
+ * @param path leads to the field from the root of the document
+ */
+export function getFormName ([root = '', ...steps]: readonly string[], isList: boolean): string {
+  return `${root}${steps.map(step => `[${step}]`).join('')}${isList ? '[]' : ''}`
+}
 
-/** Returns the schema of the JSON body, without the image, which JSON cannot contain. */
-export function recordSchema ({ rootKey, fields }: RecordBody): TObject {
-  const record = Type.Object(addTextPatterns(fields).properties, { additionalProperties: false })
-  return Type.Object({ [rootKey]: record }, { additionalProperties: false })
+/** Returns the schema of a record in JSON, without an image, which JSON cannot contain. */
+export function recordSchema (fields: TObject): TObject {
+  return Type.Object(addTextPatterns(fields).properties, { additionalProperties: false })
+}
+
+/** Returns the schema of a JSON body whose one member has the schema. */
+export function rootSchema (rootKey: string, schema: TSchema): TObject {
+  return Type.Object({ [rootKey]: schema }, { additionalProperties: false })
 }

@@ -5,8 +5,10 @@
 import { Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
-import type { Endpoint, RecordBody } from '../endpoints/endpoint.ts'
-import { acceptsNull, getFormName, getMultipartPath, recordSchema } from '../endpoints/endpoint.ts'
+import type { Body, Endpoint, RecordBody, RecordDescription, RecordListBody } from '../endpoints/endpoint.ts'
+import {
+  acceptsNull, getFormName, getMultipartPath, getRecords, hasForm, recordSchema, rootSchema,
+} from '../endpoints/endpoint.ts'
 import { addTextPatterns } from '../endpoints/text-patterns.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
@@ -190,19 +192,20 @@ function buildResponseHeaders ({ procorePath, cache, formMetadata, file, success
 
 interface BodyContent {
   'application/json': { schema: TSchema }
-  'multipart/form-data': { schema: TSchema }
+  'multipart/form-data'?: { schema: TSchema }
 }
 
 /** The examples of a body become those of its media type. */
-function buildBodyContent (body: RecordBody, config: Config): BodyContent {
+function buildBodyContent (body: Body, config: Config): BodyContent {
+  if (!hasForm(body)) return { 'application/json': { schema: buildListSchema(body) } }
   const { rootKey } = body
   const example = buildRecordExample(body)
   const multipartExample = Object.fromEntries(
-    Object.entries(example).map(([name, value]) => [getFormName(rootKey, name, Array.isArray(value)), value])
+    Object.entries(example).map(([name, value]) => [getFormName([rootKey, name], Array.isArray(value)), value])
   )
   return {
     'application/json': {
-      schema: { ...recordSchema({ ...body, fields: addNulls(body) }), examples: [{ [rootKey]: example }] },
+      schema: { ...rootSchema(rootKey, buildRecordSchema(body)), examples: [{ [rootKey]: example }] },
     },
     'multipart/form-data': {
       schema: { ...buildMultipartSchema(body, config.body.avatarMaxBytes), examples: [multipartExample] },
@@ -210,10 +213,21 @@ function buildBodyContent (body: RecordBody, config: Config): BodyContent {
   }
 }
 
+function buildListSchema (body: RecordListBody): TSchema {
+  const { rootKey, maxItems } = body
+  const records = getRecords(body)
+  const [record = Type.Object({}), ...existing] = records.map(buildRecordSchema)
+  const items = existing.length === 0 ? record : Type.Union([record, ...existing])
+  const list = Type.Array(items, { minItems: 1, maxItems })
+  return { ...rootSchema(rootKey, list), examples: [{ [rootKey]: records.map(buildRecordExample) }] }
+}
+
+const buildRecordSchema = (description: RecordDescription) => recordSchema(addNulls(description))
+
 /** Returns the fields with `null` where a JSON body may have it. A form has no `null`. */
-function addNulls (body: RecordBody): TObject {
-  const properties = Object.entries(addTextPatterns(body.fields).properties).map(([name, field]) => {
-    return [name, acceptsNull(body, name) ? addNull(field) : field] as const
+function addNulls (description: RecordDescription): TObject {
+  const properties = Object.entries(addTextPatterns(description.fields).properties).map(([name, field]) => {
+    return [name, acceptsNull(description, name) ? addNull(field) : field] as const
   })
   return Type.Object(Object.fromEntries(properties))
 }
@@ -228,7 +242,7 @@ function addNull (field: TSchema): TSchema {
 function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
   for (const [name, field] of Object.entries(addTextPatterns(fields).properties)) {
-    properties[getFormName(rootKey, name, TypeGuard.IsArray(field))] = field
+    properties[getFormName([rootKey, name], TypeGuard.IsArray(field))] = field
   }
   if (image !== undefined) {
     properties[`${rootKey}[${image.name}]`] = Type.Optional(Type.String({

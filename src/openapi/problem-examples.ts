@@ -2,7 +2,7 @@
  * Builds every problem response that an endpoint can return, with an example for each code, grouped by status as
  * OpenAPI requires. The function that writes real problems also writes the examples.
  */
-import type { Endpoint } from '../endpoints/endpoint.ts'
+import { getRecords, hasForm, type Endpoint, type RecordDescription } from '../endpoints/endpoint.ts'
 import {
   problemBody,
   problemCodes,
@@ -64,8 +64,9 @@ function canReturn (
 ): boolean {
   if (dryRunResponse !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
-    case 'malformed_json':
     case 'malformed_form':
+      return hasForm(body)
+    case 'malformed_json':
     case 'body_too_large':
     case 'unsupported_media_type':
     case 'request_timeout':
@@ -74,7 +75,7 @@ function canReturn (
     case 'avatar_too_large':
       return body?.image !== undefined
     case 'template_not_allowed':
-      return guard !== undefined || body?.restrictions?.some(({ kind }) => kind === 'values') === true
+      return guard !== undefined || (body !== undefined && getRecords(body).some(hasValueRestriction))
     case 'idempotency_in_progress':
     case 'idempotency_key_reused':
       return acceptsIdempotencyKey === true
@@ -82,6 +83,9 @@ function canReturn (
       return true
   }
 }
+
+const hasValueRestriction = ({ restrictions = [] }: RecordDescription) =>
+  restrictions.some(({ kind }) => kind === 'values')
 
 /** Returns the problem responses by status, or by `4XX` for those that have Procore's own status. */
 export function buildProblemResponses (endpoint: EndpointTraits): Record<string, ProblemResponse> {

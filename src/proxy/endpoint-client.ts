@@ -1,6 +1,6 @@
 /** Builds the function that sends the validated requests of one endpoint: Procore, wrapped in the endpoint's layers. */
 import type { TSchema } from '@sinclair/typebox'
-import type { LookupSpec, ProxiedEndpoint, RecordBody } from '../endpoints/endpoint.ts'
+import { getRecords, type Body, type LookupSpec, type ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { LookupCriteria } from '../procore/recovery/lookup.ts'
 import { expectJson, pageHeaderNames, type ResponseExpectation } from '../procore/classify.ts'
@@ -69,10 +69,11 @@ export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonl
 }
 
 function createCriteriaBuilder (
-  { lists, matchField, originField, fieldPaths = {} }: LookupSpec, body: RecordBody | undefined
+  { lists, matchField, originField, fieldPaths = {} }: LookupSpec, body: Body | undefined
 ): (request: EndpointRequest) => LookupCriteria {
   const builders = lists.map(({ path, isActive }) => ({ buildPath: createUrlBuilder(path), isActive }))
-  const fields = Object.entries<TSchema>(body?.fields.properties ?? {})
+  const records = body === undefined ? [] : getRecords(body)
+  const fields = records.flatMap(record => Object.entries<TSchema>(record.fields.properties))
   const emailFields = new Set(fields.filter(([, { format }]) => format === 'email').map(([name]) => name))
   return ({ path, body: { values }, mayShowRecord, mayShowExisting, generatedOriginIds, usage }) => ({
     buildLists: query => builders.map(({ buildPath, isActive }) => {

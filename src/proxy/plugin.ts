@@ -2,7 +2,7 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/index.ts'
-import type { Endpoint, ProxiedEndpoint } from '../endpoints/endpoint.ts'
+import { hasForm, type Endpoint, type ProxiedEndpoint } from '../endpoints/endpoint.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { UserFormBuilder } from './user-form.ts'
@@ -51,7 +51,7 @@ export async function proxyPlugin (
     const send = createSend(endpoint, services, rest.bodyLimits, fileMaxBytes)
     const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, send })
     await app.register(async scope => {
-      if (endpoint.body !== undefined) await scope.register(multipart)
+      if (hasForm(endpoint.body)) await scope.register(multipart)
       route.register(scope)
     })
   }

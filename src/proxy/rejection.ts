@@ -31,12 +31,13 @@ function toFieldError ({ field, message }: ProcoreMessage, compiled: CompiledRec
 }
 
 function locateField (
-  field: string | undefined, { rootKey, fields }: CompiledRecord
+  field: string | undefined, { rootKey, fields, lists }: CompiledRecord
 ): Pick<FieldError, 'pointer' | 'field'> {
   const root = { pointer: '', field: '' }
   if (rootKey === undefined) {
-    // Without a record, only the name of a parameter points to something that the caller sent.
-    return field !== undefined && fields.has(field) ? { pointer: toJsonPointer([field]), field } : root
+    // Without a record, only the name of a parameter or of the list points to something that the caller sent.
+    const isKnown = field !== undefined && (fields.has(field) || lists.has(field))
+    return isKnown ? { pointer: toJsonPointer([field]), field } : root
   }
   const dotted = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2')
   const name = dotted?.startsWith(`${rootKey}.`) === true ? dotted.slice(rootKey.length + 1) : dotted

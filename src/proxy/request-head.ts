@@ -39,7 +39,7 @@ export interface RequestHead {
 
 /** What the endpoint accepts. */
 export interface HeadOptions {
-  hasBody: boolean
+  accepts: 'no body' | 'json' | 'json or form'
   acceptsIdempotencyKey: boolean
   bodyLimits: Pick<Config['body'], 'jsonMaxBytes' | 'avatarMaxBytes'>
 }
@@ -67,7 +67,7 @@ export function parseRequestHead (
     throw validationProblem([path, query]) ?? new Error('An invalid path has no validation errors.')
   }
   try {
-    const body = options.hasBody ? parseContentType(headers) : undefined
+    const body = options.accepts === 'no body' ? undefined : parseContentType(headers, options.accepts)
     // Fastify must not reject a body that is ignored because of its type.
     if (body === undefined) delete headers['content-type']
     if (body !== undefined) checkDeclaredSize(body, Number(headers['content-length'] ?? 0), options.bodyLimits)
@@ -114,15 +114,17 @@ export type BodyType = { kind: 'json' } | { kind: 'multipart', boundary: string 
 const jsonType: BodyType = { kind: 'json' }
 
 /** @throws {Problem} `unsupported_media_type`, or `malformed_form` for a form without a valid boundary */
-function parseContentType (headers: IncomingHttpHeaders): BodyType {
+function parseContentType (headers: IncomingHttpHeaders, accepts: 'json' | 'json or form'): BodyType {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     throw new Problem('unsupported_media_type', 'The body must not have a Content-Encoding.')
   }
   const contentType = headers['content-type']
   if (contentType === 'application/json') return jsonType
+  const remedy = `Send application/json${accepts === 'json' ? '' : ' or multipart/form-data'}.`
+  const unsupportedMediaType = (fault: string) => new Problem('unsupported_media_type', `${fault} ${remedy}`)
   if (contentType === undefined) throw unsupportedMediaType('The request has no Content-Type.')
-  const isForm = /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType)
+  const isForm = accepts === 'json or form' && /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType)
   const mediaType = parseParameters(contentType, true)
   if (mediaType === undefined) {
     throw isForm
@@ -148,6 +150,3 @@ function parseBoundary (boundary: string | undefined): string {
   }
   return boundary
 }
-
-const unsupportedMediaType = (fault: string) =>
-  new Problem('unsupported_media_type', `${fault} Send application/json or multipart/form-data.`)

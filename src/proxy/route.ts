@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
-import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
+import { getEndpointPaths, hasForm, type Endpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { ClientDisconnectedError, toError } from '../server/errors.ts'
 import { isAbortReason, type AbortReason } from '../server/abort.ts'
@@ -24,7 +24,7 @@ import { rewritePageHeaders } from './pagination.ts'
 import { setUpstreamHeaders, relayFile, relaySuccess } from './response.ts'
 import type { RequestUsage, UsageLimiter } from './usage.ts'
 import { rejectionProblem } from './rejection.ts'
-import { compileRecord, type CompiledRecord } from './validation/schema.ts'
+import { compileBody, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters, getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { OperationCheck } from './validation/record.ts'
@@ -96,9 +96,10 @@ export class EndpointRoute {
     this.#usageLimiter = options.usageLimiter
     this.#activeForms = options.activeForms
     this.#originIds = options.originIds
-    this.#compiledBody = body === undefined ? undefined : compileRecord('body', body.fields, body)
+    this.#compiledBody = body === undefined ? undefined : compileBody(body)
     const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
-    this.#headOptions = { hasBody: body !== undefined, acceptsIdempotencyKey, bodyLimits }
+    const accepts = body === undefined ? 'no body' : hasForm(body) ? 'json or form' : 'json'
+    this.#headOptions = { accepts, acceptsIdempotencyKey, bodyLimits }
   }
 
   register (app: FastifyInstance): void {

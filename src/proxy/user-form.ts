@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
-import { recordSchema, type FormMetadata, type ListQuery } from '../endpoints/endpoint.ts'
+import { recordSchema, rootSchema, type FormMetadata, type ListQuery } from '../endpoints/endpoint.ts'
 import { childRecord, type RequestRecord, type UpstreamRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import { ClientDisconnectedError } from '../server/errors.ts'
@@ -75,7 +75,9 @@ export class UserFormBuilder {
     this.#lists = Object.entries(metadata.lists).map(([name, listQueries]) => [name, listQueries.map(compile)])
     this.#requiredFieldsSource = compile(metadata.requiredFields.source)
     const { body } = metadata
-    const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...recordSchema(body) }
+    const schema = {
+      $schema: 'https://json-schema.org/draft/2020-12/schema', ...rootSchema(body.rootKey, recordSchema(body.fields)),
+    }
     const imageLimits = { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels }
     const image = body.image === undefined ? {} : { [body.image.name]: imageLimits }
     this.#constants = JSON.stringify({ schema, ...image, ...metadata.constants }).slice(0, -1)

@@ -19,9 +19,11 @@ interface Schema {
   enum?: unknown[]
   minimum?: number
   maximum?: number
+  minItems?: number
   maxItems?: number
   maxLength?: number
   items?: Schema
+  anyOf?: Schema[]
   properties?: Record<string, Schema>
   required?: string[]
   contentMediaType?: string
@@ -81,6 +83,29 @@ const testEndpoints: Endpoint[] = [
   },
 ]
 
+const listEndpoint: Endpoint = {
+  ...common,
+  name: 'list-of-records',
+  path: '/companies/:company_id/list',
+  procorePath: '/rest/v1.0/companies/:company_id/list',
+  method: 'PUT',
+  effect: 'idempotent',
+  query: Type.Object({}),
+  body: {
+    rootKey: 'records',
+    maxItems: 4,
+    record: { fields: Type.Object(everyKind), dependencies: [] },
+    existing: {
+      idField: 'id',
+      record: {
+        fields: Type.Object({ id: id({ description }), ...optional.properties }),
+        dependencies: [],
+        nullMeaning: { kind: 'cleared', exceptFields: ['line'] },
+      },
+    },
+  },
+}
+
 /** Valid and invalid texts of each format. None is a matter of opinion between validators. */
 const textsByFormat: Readonly<Record<string, { valid: readonly string[], invalid: readonly string[] }>> = {
   email: { valid: ['a@example.com', 'a.b+c@mail.example.com'], invalid: ['', 'a', 'a@', '@b.com', 'a b@example.com'] },
@@ -101,6 +126,7 @@ const allowsType = ({ type = [] }: Schema, name: string) => type === name || typ
 /** Generates a value that is valid in most cases, and otherwise almost valid or of another type. */
 function generate (schema: Schema): unknown {
   if (random.chance(0.04)) return pickFrom(others)
+  if (schema.anyOf !== undefined) return generate(pickFrom(schema.anyOf) ?? {})
   if (schema.properties !== undefined) return generateRecord(schema, schema.properties)
   if (schema.items !== undefined) {
     const { items } = schema
@@ -117,6 +143,8 @@ function generate (schema: Schema): unknown {
 
 function generateValid (schema: Schema): unknown {
   if (schema.enum !== undefined) return pickFrom(schema.enum)
+  if (schema.anyOf !== undefined) return generateValid(pickFrom(schema.anyOf) ?? {})
+  if (schema.properties !== undefined) return generateValidRecord(schema)
   if (schema.items !== undefined) return [generateValid(schema.items)]
   if (schema.format !== undefined) return pickFrom(textsByFormat[schema.format]?.valid ?? [])
   if (allowsType(schema, 'string')) return schema.maxLength === undefined ? 'AB' : pickFrom(texts.slice(0, 4))
@@ -165,7 +193,7 @@ await reference.inject('/')
 t.teardown(() => reference.close())
 
 const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
-const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints] })
+const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints, listEndpoint] })
 for (const method of ['POST', 'PUT', 'PATCH']) {
   service.emulator.faults.add({ kind: 'status', status: 200, body: '{"id":1}', method, rate: 1 })
 }
@@ -267,7 +295,7 @@ for (const [path, operations] of Object.entries(paths)) {
     })
 
     // The body is the same under Procore's own path.
-    if (json === undefined || multipart === undefined || path.startsWith('/rest/')) continue
+    if (json === undefined || path.startsWith('/rest/')) continue
     t.test(`${method} ${path} accepts the JSON bodies of the document only`, async t => {
       const accepts = compile(json)
       const result = await compare(bodyCases, () => {
@@ -280,6 +308,7 @@ for (const [path, operations] of Object.entries(paths)) {
       t.ok(result.accepted > 0 && result.refused > 0)
     })
 
+    if (multipart === undefined) continue
     t.test(`${method} ${path} accepts the forms of the document only`, async t => {
       const accepts = compile(multipart)
       const { properties = {} } = multipart

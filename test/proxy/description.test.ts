@@ -37,6 +37,15 @@ const withFields = (fields: Record<string, TSchema>): unknown =>
   ({ ...base, body: { ...base.body, fields: Type.Object(fields) } })
 const withQuery = (fields: Record<string, TSchema>): unknown => ({ ...base, query: Type.Object(fields) })
 const withParams = (properties: TObject['properties']): unknown => ({ ...base, params: Type.Object(properties) })
+const withList = (members: object): object => ({
+  ...base,
+  body: {
+    rootKey: 'users',
+    maxItems: 10,
+    record: { fields: Type.Object({ name: text({ description }) }), dependencies: [] },
+    ...members,
+  },
+})
 const { company_id: companyId } = companyParams.properties
 
 t.test('a description whose second path has the company in its query starts', async t => start(t, base))
@@ -122,6 +131,54 @@ t.test('startup refuses a description', async t => {
       name: 'with an unknown field that cannot be cleared',
       endpoint: { ...base, body: { ...base.body, nullMeaning: { kind: 'cleared', exceptFields: ['nam'] } } },
       message: /body: the meaning of null names nam, which is not a field/,
+    },
+    {
+      name: 'with a lookup of a record in a list',
+      endpoint: { ...withList({}), lookup: { lists: [], matchField: 'name' } },
+      message: /body: the lookup names name, which is not a field/,
+    },
+    {
+      name: 'with a list that has no maximum',
+      endpoint: withList({ maxItems: undefined }),
+      message: /body: maxItems must be an integer of at least 1/,
+    },
+    {
+      name: 'whose existing records need not have the id',
+      endpoint: withList({
+        existing: { idField: 'id', record: { fields: Type.Partial(Type.Object({ id: projectId })), dependencies: [] } },
+      }),
+      message: /body existing record: id must be required/,
+    },
+    {
+      name: 'whose new records may have the id',
+      endpoint: withList({
+        record: { fields: Type.Object({ id: Type.Optional(projectId) }), dependencies: [] },
+        existing: { idField: 'id', record: { fields: Type.Object({ id: projectId }), dependencies: [] } },
+      }),
+      message: /body record: only an existing record has id/,
+    },
+    {
+      name: 'with an unvalidated keyword in the records of a list',
+      endpoint: withList({
+        record: { fields: Type.Object({ name: Type.String({ minLength: 1 }) }), dependencies: [] },
+        existing: {
+          idField: 'id',
+          record: { fields: Type.Object({ id: projectId, age: Type.Integer({ multipleOf: 2 }) }), dependencies: [] },
+        },
+      }),
+      message: /record name: the keyword minLength is not.*existing record age: the keyword multipleOf is not/,
+    },
+    {
+      name: 'with a rule for an unknown field in the records of a list',
+      endpoint: withList({
+        record: {
+          fields: Type.Object({}),
+          dependencies: [],
+          nullMeaning: { kind: 'cleared', exceptFields: ['nam'] },
+          restrictions: [{ kind: 'operation', fields: ['is_activ'], operation: 'x' }],
+        },
+      }),
+      message: /body record: a restriction names is_activ, .*; body record: the meaning of null names nam, which is not/,
     },
     {
       name: 'with a list in its path',

@@ -7,14 +7,8 @@ import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
 import { isRounded } from '../validation/rounded-number.ts'
-import { requiredViolation, type Violation } from '../validation/schema.ts'
+import { notAnObject, requiredViolation } from '../validation/schema.ts'
 import type { BodyValidation, RequestContext, ValidatedBody } from '../context.ts'
-
-const notAnObject: Violation = { rule: 'type', message: 'must be an object' }
-const needsMultipart: Violation = {
-  rule: 'type',
-  message: 'must be a file: send the request as multipart/form-data',
-}
 
 /**
  * Reads a JSON body whole, parses it strictly and validates it field by field. The body to send is serialized again
@@ -59,9 +53,10 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
 /** A field that is null may count as absent, and is then not among the values of a valid document. */
 function toSentDocument (
   document: unknown,
-  { compiled: { rootKey = '' }, values }: RecordValidator,
+  { compiled: { rootKey }, values }: RecordValidator,
   generatedField: RequestContext['generatedField']
 ): unknown {
+  if (rootKey === undefined) return Object.fromEntries(values)
   if (generatedField !== undefined && !values.has(generatedField.name)) {
     return { [rootKey]: { ...Object.fromEntries(values), [generatedField.name]: generatedField.value } }
   }
@@ -103,9 +98,13 @@ function markRounded (_name: string, value: unknown, context?: { source?: string
 
 function validateDocument (value: unknown, { compiled, checkOperation }: RequestContext): RecordValidator {
   const validator = new RecordValidator(compiled, checkOperation)
-  const rootKey = compiled.rootKey ?? ''
+  const { rootKey } = compiled
   if (!isJsonObject(value)) {
     validator.addRecordError('', '', notAnObject)
+    return validator
+  }
+  if (rootKey === undefined) {
+    validator.setMembers(value)
     return validator
   }
   for (const name of Object.keys(value)) {
@@ -114,25 +113,8 @@ function validateDocument (value: unknown, { compiled, checkOperation }: Request
   const members = Object.hasOwn(value, rootKey) ? value[rootKey] : undefined
   if (members === undefined) validator.addRecordError(`/${rootKey}`, rootKey, requiredViolation)
   else if (!isJsonObject(members)) validator.addRecordError(`/${rootKey}`, rootKey, notAnObject)
-  else validateMembers(validator, members)
+  else validator.setMembers(members)
   return validator
-}
-
-function validateMembers (validator: RecordValidator, members: Record<string, unknown>): void {
-  const { fields, image, rootKey } = validator.compiled
-  for (const name of Object.keys(members)) {
-    const field = fields.get(name)
-    if (field !== undefined) validator.set(field, members[name])
-    else if (name === image?.name) validateImageMember(validator, name, members[name])
-    else validator.addUnknownField([rootKey ?? '', name], `${rootKey}[${name}]`)
-  }
-  validator.finalize()
-}
-
-/** JSON cannot contain the image. Serializers write null for a member that is not set. */
-function validateImageMember (validator: RecordValidator, name: string, value: unknown): void {
-  const isAbsent = value === null && validator.compiled.nullMeaning === 'absent'
-  if (!isAbsent) validator.addError(name, needsMultipart)
 }
 
 const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })

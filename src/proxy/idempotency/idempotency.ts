@@ -15,6 +15,7 @@ import type {
 import type { EndpointRequest, RequestBuilder, Send } from '../context.ts'
 import type { SendToProcore } from '../record-guard.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
+import { isJsonObject } from '../../util/is-json-object.ts'
 
 /** The owner and the operation of an idempotency key: equal keys of different scopes are independent. */
 export interface IdempotencyScope {
@@ -189,8 +190,18 @@ async function currentFingerprint (request: EndpointRequest): Promise<string | u
 function fingerprintRequest ({ body, path, query }: EndpointRequest, imageDigest: string): string {
   // The company is a part of the scope of the idempotency key, so a path with no other parameter adds nothing.
   const pathValues = path.values.size > 1 ? [path.values] : []
-  const sorted = [body.values, query.values, ...pathValues].map(map => [...map].sort(([a], [b]) => a < b ? -1 : 1))
+  const sorted = [body.values, query.values, ...pathValues].map(toSortedEntries)
   return hash('sha256', JSON.stringify([...sorted, imageDigest]), 'base64url')
+}
+
+/** The order of members means nothing, at any depth (RFC 8259 §4). */
+function toSortedEntries (values: Iterable<[string, unknown]>): unknown[] {
+  return [...values].map(([name, value]) => [name, sortMembers(value)] as const).sort(([a], [b]) => a < b ? -1 : 1)
+}
+
+function sortMembers (value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortMembers)
+  return isJsonObject(value) ? toSortedEntries(Object.entries(value)) : value
 }
 
 const failure = (code: ProblemCode, detail: string): UpstreamResult =>

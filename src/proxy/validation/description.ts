@@ -2,8 +2,10 @@
  * Checks the description of an endpoint at startup. A description that the proxy cannot follow is refused. Otherwise
  * the OpenAPI document would contain constraints that are not validated, or a request would have no company to check.
  */
-import { FormatRegistry, Kind, OptionalKind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
-import { getEndpointPaths, type Endpoint, type LookupSpec, type RecordBody } from '../../endpoints/endpoint.ts'
+import { FormatRegistry, Kind, OptionalKind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import {
+  getEndpointPaths, hasForm, type Body, type Endpoint, type LookupSpec, type RecordDescription, type RecordListBody,
+} from '../../endpoints/endpoint.ts'
 import { listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
@@ -32,8 +34,8 @@ export function assertDescription (endpoint: Endpoint): void {
     ...findPathFaults(endpoint),
     ...findRecordFaults('params', params),
     ...findRecordFaults('query', query),
-    ...(body === undefined ? [] : findRecordFaults('body', body.fields)),
-    ...findNameFaults(endpoint),
+    ...(body === undefined ? [] : findBodyFaults(body)),
+    ...findLookupFaults(endpoint),
     ...findFileFaults(endpoint),
   ]
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
@@ -63,18 +65,52 @@ function findPathFaults (endpoint: Endpoint): string[] {
   })
 }
 
-/** A rule for a field that does not exist would never apply, and a lookup by it would find every record. */
-function findNameFaults ({ body, lookup }: Endpoint): string[] {
-  const { fields, restrictions = [], nullMeaning }: Partial<RecordBody> = body ?? {}
+function findBodyFaults (body: Body): string[] {
+  if (body.record === undefined) return findDescriptionFaults('body', body)
+  const { maxItems, record, existing } = body
+  return [
+    ...(Number.isSafeInteger(maxItems) && maxItems >= 1 ? [] : ['body: maxItems must be an integer of at least 1']),
+    ...findDescriptionFaults('body record', record),
+    ...(existing === undefined ? [] : findExistingFaults(record, existing)),
+  ]
+}
+
+/** The field decides by which description a record is validated, so exactly one of them may have it. */
+function findExistingFaults (
+  { fields }: RecordDescription, { idField, record }: NonNullable<RecordListBody['existing']>
+): string[] {
+  const faults = findDescriptionFaults('body existing record', record)
+  if (idField in fields.properties) faults.push(`body record: only an existing record has ${idField}`)
+  const isRequired = record.fields.required?.includes(idField) === true
+  if (!isRequired) faults.push(`body existing record: ${idField} must be required`)
+  return faults
+}
+
+function findDescriptionFaults (part: string, description: RecordDescription): string[] {
+  return [...findRecordFaults(part, description.fields), ...findNameFaults(part, description)]
+}
+
+/** A rule for a field that does not exist would never apply. */
+function findNameFaults (part: string, { fields, restrictions = [], nullMeaning }: RecordDescription): string[] {
   const exceptFields = nullMeaning?.kind === 'cleared' ? nullMeaning.exceptFields : []
-  const namesByRule = {
-    'a restriction': restrictions.flatMap(restriction => restriction.fields),
-    'the meaning of null': exceptFields,
-    'the lookup': lookup === undefined ? [] : getLookupFields(lookup),
-  }
-  return Object.entries(namesByRule).flatMap(([rule, names]) => names
-    .filter(name => fields === undefined || !Object.hasOwn(fields.properties, name))
-    .map(name => `body: ${rule} names ${name}, which is not a field`))
+  const restrictedFields = restrictions.flatMap(restriction => restriction.fields)
+  return [
+    ...findUnknownNames(part, 'a restriction', fields, restrictedFields),
+    ...findUnknownNames(part, 'the meaning of null', fields, exceptFields),
+  ]
+}
+
+/** A lookup by a field that does not exist would find every record. */
+function findLookupFaults ({ body, lookup }: Endpoint): string[] {
+  if (lookup === undefined) return []
+  const fields = hasForm(body) ? body.fields : Type.Object({})
+  return findUnknownNames('body', 'the lookup', fields, getLookupFields(lookup))
+}
+
+function findUnknownNames (part: string, rule: string, { properties }: TObject, names: readonly string[]): string[] {
+  return names
+    .filter(name => !Object.hasOwn(properties, name))
+    .map(name => `${part}: ${rule} names ${name}, which is not a field`)
 }
 
 function getLookupFields ({ matchField, originField, fieldPaths }: LookupSpec): string[] {

@@ -1,13 +1,12 @@
 import { Problem, type FieldError } from '../../server/problem.ts'
 import { getFormName, type Restriction } from '../../endpoints/endpoint.ts'
 import { listMaxItems } from '../../endpoints/fields.ts'
+import { isJsonObject } from '../../util/is-json-object.ts'
 import {
-  convertText, notAList, nullViolation, requiredViolation, tooManyItems, validateField,
-  type Violation, type CompiledField, type CompiledRecord,
+  convertText, emptyList, notAList, notAnObject, nullViolation, requiredViolation, tooManyItems, validateField,
+  type Violation, type CompiledField, type CompiledList, type CompiledRecord,
 } from './schema.ts'
 
-/** Most errors in one response. */
-const errorsMax = 50
 /** Longest part of an unknown field's name that a response repeats, in characters. */
 const shownNameMaxLength = 256
 
@@ -24,8 +23,14 @@ class ErrorList {
   readonly recorded = new Set<string>()
 }
 
+const needsMultipart: Violation = {
+  rule: 'type',
+  message: 'must be a file: send the request as multipart/form-data',
+}
+
 /**
- * Validates the fields of one record (path, query or body) as they are read, in any order. Missing fields and
+ * Validates the fields of one record (path, query or body) as they are read, in any order. The records in a list have
+ * validators of their own, whose errors are added to those of the record that contains them. Missing fields and
  * dependencies between fields are validated by `finalize`, which must be called once, at the end, before the errors are
  * read. All errors of known fields are collected; their number is limited when they are reported.
  */
@@ -40,10 +45,16 @@ export class RecordValidator {
   /** The first value that is valid, but that callers may not set. */
   #forbiddenValue: Problem | undefined
   readonly #checkOperation: OperationCheck
+  /** Leads to the record from the root of the document. */
+  readonly #path: readonly string[]
 
-  constructor (compiled: CompiledRecord, checkOperation: OperationCheck = () => undefined) {
+  /** @param path leads to a record that is in another one, from the root of the document */
+  constructor (
+    compiled: CompiledRecord, checkOperation: OperationCheck = () => undefined, path: readonly string[] = []
+  ) {
     this.compiled = compiled
     this.#checkOperation = checkOperation
+    this.#path = compiled.rootKey === undefined ? path : [compiled.rootKey]
   }
 
   /** Whether the record must not be sent. */
@@ -74,6 +85,71 @@ export class RecordValidator {
     return false
   }
 
+  /** Validates and sets all members of a JSON object, and the record as a whole. */
+  setMembers (members: Record<string, unknown>): void {
+    const { fields, lists, image } = this.compiled
+    for (const name of Object.keys(members)) {
+      const field = fields.get(name)
+      const list = lists.get(name)
+      if (field !== undefined) this.set(field, members[name])
+      else if (list !== undefined) this.#setRecords(list, members[name])
+      else if (name === image?.name) this.#setImage(name, members[name])
+      else this.addUnknownField([...this.#path, name], getFormName([...this.#path, name], false))
+    }
+    this.finalize()
+  }
+
+  /** JSON cannot contain the image. Serializers write null for a member that is not set. */
+  #setImage (name: string, value: unknown): void {
+    const isAbsent = value === null && this.compiled.nullMeaning === 'absent'
+    if (!isAbsent) this.addError(name, needsMultipart)
+  }
+
+  /** Once there are more errors than are reported, the rest of the list is not validated. */
+  #setRecords (list: CompiledList, value: unknown): void {
+    const { name, maxItems } = list
+    if (value === null) return this.addError(name, requiredViolation)
+    if (!Array.isArray(value)) return this.addError(name, notAList)
+    const items: readonly unknown[] = value
+    if (items.length === 0) return this.addError(name, emptyList)
+    if (items.length > maxItems) return this.addError(name, tooManyItems(maxItems))
+    const records: unknown[] = []
+    for (const [index, item] of items.entries()) {
+      const record = this.#validateRecord(list, item, index)
+      // After the first error nothing is sent.
+      if (this.hasErrors) records.length = 0
+      else records.push(record)
+      if (this.#errorCount > this.compiled.errorsMax) break
+    }
+    this.values.set(name, records)
+  }
+
+  /** Returns a record of a list without the fields that are absent, although they are null. */
+  #validateRecord ({ name, index: order, record, existing }: CompiledList, value: unknown, index: number): unknown {
+    const path = [...this.#path, name, String(index)]
+    const isExisting = existing !== undefined && isJsonObject(value) && Object.hasOwn(value, existing.idField)
+    const validator = new RecordValidator(isExisting ? existing.record : record, this.#checkOperation, path)
+    if (isJsonObject(value)) validator.setMembers(value)
+    else validator.addRecordError(toJsonPointer(path), getFormName(path, false), notAnObject)
+    if (validator.hasErrors) this.#addErrorsOf(validator, name, order)
+    const hasAbsentFields = isJsonObject(value) && Object.keys(value).length > validator.values.size
+    return hasAbsentFields ? Object.fromEntries(validator.values) : value
+  }
+
+  #addErrorsOf (validator: RecordValidator, name: string, order: number): void {
+    this.#forbiddenValue ??= validator.forbiddenValue
+    const { knownErrors, unknownFieldErrors } = validator
+    if (knownErrors.length + unknownFieldErrors.length === 0) return
+    const errors = this.#errors ??= this.#startErrors()
+    errors.recorded.add(name)
+    errors.known.push(...knownErrors.map(error => ({ order, error })))
+    errors.unknown.push(...unknownFieldErrors)
+  }
+
+  get #errorCount (): number {
+    return this.#errors === undefined ? 0 : this.#errors.known.length + this.#errors.unknown.length
+  }
+
   /** Validates and sets a value that has a JSON type. */
   set (field: CompiledField, value: unknown): void {
     if (value === null && field.nullMeaning === 'absent') return
@@ -86,7 +162,7 @@ export class RecordValidator {
   #setList (field: CompiledField, value: unknown): void {
     if (!Array.isArray(value)) return this.addError(field.name, notAList)
     const items: readonly unknown[] = value
-    if (items.length > listMaxItems) return this.addError(field.name, tooManyItems)
+    if (items.length > listMaxItems) return this.addError(field.name, tooManyItems(listMaxItems))
     let isValid = true
     for (const [index, item] of items.entries()) {
       const violation = validateField(field, item)
@@ -102,7 +178,7 @@ export class RecordValidator {
     const { name } = field
     const present = this.values.get(name)
     const items: unknown[] = Array.isArray(present) ? present : []
-    if (items.length === listMaxItems) return this.addError(name, tooManyItems)
+    if (items.length === listMaxItems) return this.addError(name, tooManyItems(listMaxItems))
     const converted = convertText(field, text)
     const violation = 'violation' in converted ? converted.violation : validateField(field, converted.value)
     if (violation !== undefined) this.addError(name, violation, items.length)
@@ -168,12 +244,12 @@ export class RecordValidator {
   addError (name: string, { rule, message }: Violation, index?: number): void {
     const errors = this.#errors ??= this.#startErrors()
     // The values of a query parameter have no pointer of their own.
-    const item = this.compiled.rootKey === undefined ? undefined : index
+    const item = this.compiled.location === 'body' ? index : undefined
     const fieldAndRule = item === undefined ? `${name} ${rule}` : `${name} ${item} ${rule}`
     if (errors.recorded.has(fieldAndRule)) return
     errors.recorded.add(name).add(fieldAndRule)
-    const { fields, image, location } = this.compiled
-    const order = fields.get(name)?.index ?? image?.order ?? 0
+    const { fields, lists, image, location } = this.compiled
+    const order = fields.get(name)?.index ?? lists.get(name)?.index ?? image?.order ?? 0
     errors.known.push({ order, error: { in: location, ...this.locationOf(name, item), rule, message } })
   }
 
@@ -190,7 +266,7 @@ export class RecordValidator {
   addUnknownField (path: readonly string[], field: string): void {
     const { pointer, field: shownField, message } = this.#describeUnknownField(path, field)
     const { unknown } = this.#errors ??= this.#startErrors()
-    if (unknown.length > errorsMax || unknown.some(error => error.pointer === pointer)) return
+    if (unknown.length > this.compiled.errorsMax || unknown.some(error => error.pointer === pointer)) return
     unknown.push({
       in: this.compiled.location,
       pointer: copyText(pointer),
@@ -204,7 +280,7 @@ export class RecordValidator {
   #describeUnknownField (path: readonly string[], field: string): Pick<FieldError, 'pointer' | 'field' | 'message'> {
     const name = path.at(-1) ?? ''
     const shownField = field.slice(0, shownNameMaxLength)
-    if (this.compiled.rootKey !== undefined && this.#isKnown(name)) {
+    if (this.#isKnown(name)) {
       const location = this.locationOf(name)
       return { ...location, message: `must be sent as ${location.field}, not as ${shownField}` }
     }
@@ -218,7 +294,8 @@ export class RecordValidator {
   }
 
   #isKnown (name: string): boolean {
-    return this.compiled.fields.has(name) || (this.compiled.image !== undefined && this.compiled.image.name === name)
+    const { fields, lists, image } = this.compiled
+    return fields.has(name) || lists.has(name) || (image !== undefined && image.name === name)
   }
 
   /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */
@@ -233,7 +310,7 @@ export class RecordValidator {
 
   /** Validates the record as a whole, once all of its fields have been read. */
   finalize (): void {
-    for (const { name } of this.compiled.required) {
+    for (const name of this.compiled.required) {
       if (!this.values.has(name) && !this.#hasError(name)) this.addError(name, requiredViolation)
     }
     for (const { check } of this.compiled.dependencies) {
@@ -250,14 +327,12 @@ export class RecordValidator {
 
   /** Returns the JSON Pointer of a field and its name in a form. */
   locationOf (name: string, index?: number): FieldLocation {
-    const { rootKey, fields } = this.compiled
-    const path = index === undefined ? [name] : [name, String(index)]
-    return rootKey === undefined
-      ? { pointer: toJsonPointer(path), field: name }
-      : {
-          pointer: toJsonPointer([rootKey, ...path]),
-          field: getFormName(rootKey, name, fields.get(name)?.isList === true),
-        }
+    const { location, fields } = this.compiled
+    const path = [...this.#path, name]
+    return {
+      pointer: toJsonPointer(index === undefined ? path : [...path, String(index)]),
+      field: getFormName(path, location === 'body' && fields.get(name)?.isList === true),
+    }
   }
 
   get knownErrors (): FieldError[] {
@@ -279,6 +354,7 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
   const unknown = validators.flatMap(validator => validator.unknownFieldErrors)
   const all = [...known, ...unknown]
   if (all.length === 0) return validators.find(validator => validator.forbiddenValue !== undefined)?.forbiddenValue
+  const errorsMax = Math.max(...validators.map(({ compiled }) => compiled.errorsMax))
   const errors = all.slice(0, errorsMax)
   const count = all.length === 1 ? 'one error' : `${errors.length} errors`
   const prefix = all.length > errorsMax ? 'more than ' : ''

@@ -2,14 +2,16 @@
  * Compiles the description of a record (path, query or body) into validators of its fields. TypeBox validates types and
  * constraints; the code here validates what JSON Schema cannot express.
  */
-import { Kind, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import { Kind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import {
-  acceptsNull, type FieldDependency, type NullMeaning, type RecordBody, type Restriction,
+  acceptsNull, type Body, type FieldDependency, type NullMeaning, type RecordBody, type RecordDescription,
+  type RecordListBody, type Restriction,
 } from '../../endpoints/endpoint.ts'
+import { limits } from '../../config/limits.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
-import { linePattern, listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
 import { isRounded } from './rounded-number.ts'
 import {
@@ -42,13 +44,29 @@ export interface Violation {
   message: string
 }
 
-/** The compiled description of one part of a request. */
+/** A list of records in another record. */
+export interface CompiledList {
+  name: string
+  /** Position in the schema. */
+  index: number
+  maxItems: number
+  record: CompiledRecord
+  /** The records that have the field. */
+  existing: { idField: string, record: CompiledRecord } | undefined
+}
+
+/** The compiled description of one part of a request, or of a record in it. */
 export interface CompiledRecord {
   location: FieldError['in']
-  /** The name of the record in a body; undefined for path and query. */
+  /** The name of the record in a body; undefined for path and query, and for a body that has a list of records. */
   rootKey: string | undefined
   fields: ReadonlyMap<string, CompiledField>
-  required: readonly CompiledField[]
+  /** Lists of records, by name. */
+  lists: ReadonlyMap<string, CompiledList>
+  /** Names of fields and lists. */
+  required: readonly string[]
+  /** Most errors in one response. */
+  errorsMax: number
   /** What `null` means for an optional field of a JSON body. */
   nullMeaning: NullMeaning['kind']
   /** The file that a form may contain, and its position among the fields. */
@@ -58,11 +76,36 @@ export interface CompiledRecord {
   restrictions: ReadonlyMap<string, Restriction>
 }
 
+/** Compiles a body, once for each endpoint at startup. */
+export function compileBody (body: Body): CompiledRecord {
+  return body.record === undefined ? compileRecord('body', body.fields, body) : compileListBody(body)
+}
+
+/** The document is a record whose only member is the list. */
+function compileListBody ({ rootKey, maxItems, record, existing }: RecordListBody): CompiledRecord {
+  const compile = (description: RecordDescription) => compileRecord('body', description.fields, description)
+  const list: CompiledList = {
+    name: rootKey,
+    index: 0,
+    maxItems,
+    record: compile(record),
+    existing: existing && { idField: existing.idField, record: compile(existing.record) },
+  }
+  return {
+    ...compileRecord('body', Type.Object({})),
+    lists: new Map([[rootKey, list]]),
+    required: [rootKey],
+    errorsMax: limits.validation.listErrorsMax,
+  }
+}
+
+type CompilableRecord = RecordDescription & Partial<Pick<RecordBody, 'rootKey' | 'image'>>
+
 /**
  * Compiles a record, once for each endpoint at startup.
  * @throws {TypeError} for a field of a kind that cannot be converted from text
  */
-export function compileRecord (location: FieldError['in'], schema: TObject, body?: RecordBody): CompiledRecord {
+export function compileRecord (location: FieldError['in'], schema: TObject, body?: CompilableRecord): CompiledRecord {
   const fields = new Map<string, CompiledField>()
   const required = new Set(schema.required ?? [])
   for (const [name, field] of Object.entries(schema.properties)) {
@@ -73,20 +116,22 @@ export function compileRecord (location: FieldError['in'], schema: TObject, body
     rootKey: body?.rootKey,
     nullMeaning: body?.nullMeaning?.kind ?? 'absent',
     fields,
-    required: [...fields.values()].filter(field => field.required),
+    lists: new Map(),
+    required: [...required],
+    errorsMax: limits.validation.errorsMax,
     image: body?.image === undefined ? undefined : { name: body.image.name, order: fields.size },
     dependencies: body?.dependencies ?? [],
     restrictions: compileRestrictions(body),
   }
 }
 
-function compileRestrictions (body: RecordBody | undefined): Map<string, Restriction> {
+function compileRestrictions (body: RecordDescription | undefined): Map<string, Restriction> {
   const restrictions = body?.restrictions ?? []
   const active = restrictions.filter(entry => entry.kind === 'operation' || entry.values.size > 0)
   return new Map(active.flatMap(restriction => restriction.fields.map(name => [name, restriction] as const)))
 }
 
-function getNullMeaning (body: RecordBody | undefined, name: string): CompiledField['nullMeaning'] {
+function getNullMeaning (body: RecordDescription | undefined, name: string): CompiledField['nullMeaning'] {
   return body !== undefined && acceptsNull(body, name) ? body.nullMeaning?.kind ?? 'absent' : 'missing'
 }
 
@@ -145,7 +190,12 @@ export const requiredViolation: Violation = { rule: 'required', message: 'is req
 /** A field that cannot be cleared is null. */
 export const nullViolation: Violation = { rule: 'required', message: 'must not be null' }
 /** A list has too many items. */
-export const tooManyItems: Violation = { rule: 'size', message: `must have at most ${listMaxItems} items` }
+export const tooManyItems = (maxItems: number): Violation =>
+  ({ rule: 'size', message: `must have at most ${maxItems} items` })
+/** A list that must have an item has none. */
+export const emptyList: Violation = { rule: 'size', message: 'must not be empty' }
+/** A record is another value. */
+export const notAnObject: Violation = { rule: 'type', message: 'must be an object' }
 /** A list is another value. */
 export const notAList: Violation = { rule: 'type', message: 'must be a list' }
 /** A text is too long in UTF-8. */
