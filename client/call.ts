@@ -75,17 +75,51 @@ type SendAttempt = (signal: AbortSignal) => Promise<TransportResponse>
 export function createSend (clientOptions: ClientOptions): Send {
   return async (method, path, input, options = {}) => {
     const effect = options.effect ?? (method === 'get' ? 'safe' : 'once')
-    const sendAttempt = async (signal: AbortSignal) => {
-      const url = buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {})
-      const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
-      const body = 'body' in input ? input.body : undefined
-      return exchange(
-        { method: method.toUpperCase(), url, ...buildContent(method, body, options.avatar, headers) },
-        { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
-      )
+    const body = 'body' in input ? input.body : undefined
+    const request: CallRequest = {
+      method,
+      url: buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {}),
+      buildContent: () => buildContent(method, body, options.avatar),
     }
-    return sendWithRetries(sendAttempt, { ...options, effect })
+    return sendRequest(clientOptions, request, { ...options, effect })
   }
+}
+
+export interface CallRequest {
+  method: Method
+  url: string
+  /** Called for every attempt. */
+  buildContent: () => Content
+}
+
+interface Content {
+  body: TransportRequest['body']
+  /** Undefined if fetch sets the type itself, as that of a form. */
+  type?: string
+}
+
+export interface RequestOptions<T> extends SendOptions<T> {
+  effect: Effect
+  /** Default: `limits.callTimeoutMs`. */
+  timeoutMs?: number
+  /** False for a body that can be sent only once. Default: true. */
+  isRepeatable?: boolean
+}
+
+/** @throws as a call does */
+export function sendRequest<T> (
+  clientOptions: ClientOptions, { method, url, buildContent }: CallRequest, options: RequestOptions<T>
+): Promise<ApiResponse<T>> {
+  const sendAttempt = async (signal: AbortSignal) => {
+    const headers = buildHeaders(await withAbort(getAccessToken(clientOptions), signal), options)
+    const { body, type } = buildContent()
+    if (type !== undefined) headers['content-type'] = type
+    return exchange(
+      { method: method.toUpperCase(), url, headers, body },
+      { signal, onProgress: options.onProgress, fetch: clientOptions.fetch }
+    )
+  }
+  return sendWithRetries(sendAttempt, options)
 }
 
 const getAccessToken = async ({ accessToken }: ClientOptions) =>
@@ -97,25 +131,20 @@ function buildHeaders<T> (
 ): Record<string, string> {
   const etag = ifNoneMatch?.headers.get('etag')
   return {
-    accept: 'application/json, application/problem+json, image/*',
+    accept: 'application/json, application/problem+json, application/x-ndjson, image/*',
     ...(accessToken !== undefined && { authorization: `Bearer ${accessToken}` }),
     ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
     ...(typeof etag === 'string' && { 'if-none-match': etag }),
   }
 }
 
-function buildContent (
-  method: Method,
-  body: unknown,
-  avatar: Blob | undefined,
-  headers: Record<string, string>
-): Pick<TransportRequest, 'headers' | 'body'> {
-  if (body === undefined) return { headers, body: undefined }
+function buildContent (method: Method, body: unknown, avatar: Blob | undefined): Content {
+  if (body === undefined) return { body: undefined }
   if (avatar !== undefined && typeof body === 'object' && body !== null) {
     const nullMeaning = method === 'post' ? 'absent' : 'cleared'
-    return { headers, body: buildFormData(body, nullMeaning, { name: 'avatar', data: avatar }) }
+    return { body: buildFormData(body, nullMeaning, { name: 'avatar', data: avatar }) }
   }
-  return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body, keepNumber) }
+  return { body: JSON.stringify(body, keepNumber), type: 'application/json' }
 }
 
 /** JSON has no NaN, and null would mean that the field is absent. As text, the service rejects it by its name. */
@@ -124,10 +153,10 @@ const keepNumber = (_name: string, value: unknown) => Number.isNaN(value) ? 'NaN
 /** Sends until a response arrives, or until a failure that a retry cannot fix. */
 async function sendWithRetries<T> (
   sendAttempt: SendAttempt,
-  options: SendOptions<T> & { effect: Effect }
+  options: RequestOptions<T>
 ): Promise<ApiResponse<T>> {
-  const { signal, idempotencyKey, onRetry, effect } = options
-  const timeout = AbortSignal.timeout(limits.callTimeoutMs)
+  const { signal, idempotencyKey, onRetry, effect, isRepeatable = true } = options
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? limits.callTimeoutMs)
   const combinedSignal = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   const backoff = new Backoff()
   let unknownFailure: Failure | undefined
@@ -137,7 +166,8 @@ async function sendWithRetries<T> (
     Object.assign(result, { attempts, idempotencyKey })
     if (effect === 'safe' && result instanceof NetworkError) result.outcome = undefined
     const isIdempotent = effect !== 'once'
-    const delayMs = shouldRetry(result, { isIdempotent, idempotencyKey }) ? backoff.nextDelayMs(result) : undefined
+    const mayRetry = isRepeatable && shouldRetry(result, { isIdempotent, idempotencyKey })
+    const delayMs = mayRetry ? backoff.nextDelayMs(result) : undefined
     if (delayMs === undefined) {
       if (unknownFailure === undefined || statesOutcome(result, { isIdempotent })) throw result
       throw Object.assign(unknownFailure, { attempts })
@@ -183,7 +213,7 @@ function toApiResponse<T> (
   }
 }
 
-function parseData<T> (content: string | Blob, status: number): T {
+function parseData<T> (content: TransportResponse['content'], status: number): T {
   const data = typeof content === 'string' ? parseJson(content, status) : content
   if (!isDeclared<T>(data)) throw new NetworkError('response', { status })
   return data

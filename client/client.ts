@@ -5,6 +5,7 @@
 import { createSend, type ApiResponse, type CallOptions, type ClientOptions } from './call.ts'
 import { ProblemError } from './errors.ts'
 import { createIdempotencyKey } from './idempotency-key.ts'
+import { UserImport, type ImportFile, type ImportOptions } from './import.ts'
 import type { NewUser, Query, User, UserChanges, UserIdQuery, UserQuery } from './operation.ts'
 import type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
 import { paginate } from './pages.ts'
@@ -13,6 +14,16 @@ export type { ApiResponse, CallOptions, ClientOptions, Effect, Send, SendOptions
 export { isFailure, NetworkError, ProblemError } from './errors.ts'
 export type { ErrorsByField, Failure, NetworkReason } from './errors.ts'
 export { createIdempotencyKey } from './idempotency-key.ts'
+export {
+  UserImport,
+  type ImportedRow,
+  type ImportEnd,
+  type ImportFile,
+  type ImportFileType,
+  type ImportOptions,
+  type ImportProgress,
+  type ImportTotals,
+} from './import.ts'
 export { defaultMessages, describeFailure, type MessageKey, type Messages } from './messages.ts'
 export type {
   FieldError,
@@ -138,6 +149,13 @@ export function createClient (options: ClientOptions) {
       const input = { path: userPath(companyId, userId) }
       return send('patch', '/companies/{company_id}/users/{id}/invite', input, { ...call, idempotencyKey })
     },
+
+    /**
+     * Imports users from a CSV or NDJSON file. The loop over the result sends the file and gets a row as soon as its
+     * status is known. Leaving the loop ends the import; the same key and file resume it.
+     */
+    importUsers: (companyId: number, file: ImportFile, importOptions: ImportOptions = {}) =>
+      new UserImport(options, companyId, file, importOptions),
 
     listInactiveUsers,
 

@@ -37,7 +37,7 @@ function parseJson (text: string): unknown {
  * Checks the members that the client itself reads. The other members and the list of codes are trusted, because only
  * the service and its gateway send problems with a `code`.
  */
-function isProblem (value: unknown): value is Problem {
+export function isProblem (value: unknown): value is Problem {
   if (typeof value !== 'object' || value === null) return false
   if ('errors' in value && !Array.isArray(value.errors)) return false
   return 'code' in value && typeof value.code === 'string' &&

@@ -89,10 +89,10 @@ const isFieldName = (field: string | undefined): field is FieldName => field !==
 const avatarRules: Partial<Record<ProblemCode, FieldError['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
 
 /**
- * Why there is no usable response: the connection was lost or never made, the call timed out, or the response does not
- * come from the service.
+ * Why there is no usable response: the connection was lost or never made, the call timed out, the response does not
+ * come from the service, or the response of an import ended before its last line.
  */
-export type NetworkReason = 'connection' | 'timeout' | 'response'
+export type NetworkReason = 'connection' | 'timeout' | 'response' | 'incomplete'
 
 export class NetworkError extends CallError {
   override readonly name = 'NetworkError'
@@ -116,6 +116,7 @@ const messages: Record<NetworkReason, string> = {
   connection: 'The connection to the service was lost or could not be made.',
   timeout: 'The service did not respond in time.',
   response: 'The response does not come from the service.',
+  incomplete: 'The response ended before its last line. Send the same file with the same idempotency key to resume.',
 }
 
 export type Failure = ProblemError | NetworkError

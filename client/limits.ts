@@ -11,6 +11,12 @@ export const limits = Object.freeze({
   inProgressDelayTotalMaxMs: 150_000,
   /** One call with all its attempts. The service and a gateway take less time for the largest avatar. */
   callTimeoutMs: 660_000,
+  /** One import with all its attempts, until its last line. */
+  importTimeoutMs: 3_600_000,
+  /** The time between two lines of an import. The service writes one at least every five seconds. */
+  importSilenceMaxMs: 60_000,
+  /** The longest line of an import. A row has at most 200 errors. */
+  importLineMaxChars: 1_000_000,
   /** The bytes of a multipart body between two progress reports. */
   uploadChunkBytes: 65_536,
   /** The largest image that `toJpeg` decodes. */

@@ -41,6 +41,7 @@ export const defaultMessages: Messages = {
   connection: 'The connection to the service was lost or could not be made. Check your connection.',
   timeout: 'The service did not respond in time.',
   response: 'The response does not come from the service. Report this error if it occurs again.',
+  incomplete: 'The connection was lost during the import. Resume it to see the remaining rows.',
   not_sent: 'Nothing was saved.',
   rejected: 'Nothing was saved.',
   unknown: 'It is not known whether it was saved.',

@@ -6,14 +6,14 @@ export interface TransportRequest {
   method: string
   url: string
   headers: Record<string, string>
-  body: string | FormData | undefined
+  body: string | FormData | Blob | ReadableStream<Uint8Array> | undefined
 }
 
 export interface TransportResponse {
   status: number
   headers: Headers
-  /** A Blob if the response is an image, otherwise its text. */
-  content: string | Blob
+  /** A Blob if the response is an image, a stream if it consists of lines of JSON, otherwise its text. */
+  content: string | Blob | ReadableStream<Uint8Array>
 }
 
 export interface Progress {
@@ -39,8 +39,8 @@ export async function exchange (request: TransportRequest, options: TransportOpt
   const reportsProgress = onProgress !== undefined && body instanceof FormData
   try {
     const usesXhr = reportsProgress && hasXmlHttpRequest() && options.fetch === undefined
-    if (usesXhr) return await sendWithXhr(request, options)
-    const content = reportsProgress && !isBrowser() ? await withProgress(body, onProgress) : { body: body ?? null }
+    if (usesXhr) return await sendWithXhr({ ...request, body }, options)
+    const content = reportsProgress && !isBrowser() ? await withProgress(body, onProgress) : toFetchContent(body)
     return await sendWithFetch(request, options, content)
   } catch (error) {
     options.signal.throwIfAborted()
@@ -55,6 +55,10 @@ const hasXmlHttpRequest = () => typeof XMLHttpRequest !== 'undefined'
  * add one to pages.
  */
 const isBrowser = () => hasXmlHttpRequest() || 'ServiceWorkerGlobalScope' in globalThis
+
+/** fetch streams a request body only with `duplex`, and then reads no response before the body has ended. */
+const toFetchContent = (body: TransportRequest['body']): FetchContent =>
+  body instanceof ReadableStream ? { body, duplex: 'half' } : { body: body ?? null }
 
 interface FetchContent {
   body: BodyInit | null
@@ -76,9 +80,13 @@ async function sendWithFetch (
     redirect: 'error',
   }
   const response = await sendRequest(url, init)
-  const isImage = response.headers.get('content-type')?.startsWith('image/') === true
-  const responseContent = isImage ? await response.blob() : await response.text()
-  return { status: response.status, headers: response.headers, content: responseContent }
+  return { status: response.status, headers: response.headers, content: await readContent(response) }
+}
+
+async function readContent (response: Response): Promise<TransportResponse['content']> {
+  const type = response.headers.get('content-type') ?? ''
+  if (type.startsWith('application/x-ndjson') && response.body !== null) return response.body
+  return type.startsWith('image/') ? response.blob() : response.text()
 }
 
 /**
@@ -104,7 +112,7 @@ async function withProgress (formData: FormData, onProgress: OnProgress): Promis
 }
 
 function sendWithXhr (
-  { method, url, headers, body }: TransportRequest,
+  { method, url, headers, body }: TransportRequest & { body: FormData },
   { signal, onProgress }: TransportOptions
 ): Promise<TransportResponse> {
   return new Promise((resolve, reject) => {
@@ -125,7 +133,7 @@ function sendWithXhr (
     xhr.onabort = () => reject(signal.reason)
     xhr.onloadend = () => signal.removeEventListener('abort', abort)
     signal.addEventListener('abort', abort, { once: true })
-    xhr.send(body ?? null)
+    xhr.send(body)
   })
 }
 

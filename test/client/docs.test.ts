@@ -13,7 +13,9 @@ import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
 const page = readPage('docs/client.md')
-const exampleNames = ['create-user.ts', 'messages.ts', 'use-users.ts', 'plain-fetch.ts', 'choose-avatar.ts']
+const exampleNames = [
+  'create-user.ts', 'import-users.ts', 'messages.ts', 'use-users.ts', 'plain-fetch.ts', 'choose-avatar.ts',
+]
 
 /** Writes the examples to files, beside the files that a frontend has of its own. */
 async function writeExamples (t: Test, baseUrl: string): Promise<string> {

@@ -22,7 +22,7 @@ for (const code of problemCodes) {
 }
 
 t.test('the table has the codes of the service, the reasons of network errors and the outcomes, and no others', t => {
-  const others = ['connection', 'timeout', 'response', 'not_sent', 'rejected', 'unknown']
+  const others = ['connection', 'timeout', 'response', 'incomplete', 'not_sent', 'rejected', 'unknown']
   t.strictSame(Object.keys(defaultMessages).sort(), [...problemCodes, ...others].sort())
   t.end()
 })

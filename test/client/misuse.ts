@@ -85,4 +85,13 @@ export async function misuse (problem: ProblemError): Promise<void> {
   // @ts-expect-error the endpoints for operators are not part of the client
   await client.send('get', '/metrics', { path: {} })
   console.log(id, firstId, city, title, isTaken, problem.errorsByField.city)
+
+  for await (const row of client.importUsers(101, new Blob([]), { mode: 'upsert', dryRun: true })) {
+    if (row.status === 'created') console.log(row.id)
+    else if (row.status === 'invalid') console.log(row.errors)
+    // @ts-expect-error a row that was not sent has no id
+    else if (row.status === 'not_sent') console.log(row.id)
+  }
+  // @ts-expect-error there is no such mode
+  client.importUsers(101, new Blob([]), { mode: 'update' })
 }
