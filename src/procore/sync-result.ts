@@ -2,12 +2,14 @@
  * Reads what Procore's response to a sync says about each row. The response does not number the rows: it has the users
  * that were created or updated, and the attributes of the rejected rows as they were sent.
  */
-import type { FieldValues } from '../endpoints/endpoint.ts'
 import type { FieldError } from '../server/problem.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
 import { parseMessages, type ProcoreMessage } from './error-messages.ts'
 import type { JsonObject } from './recovery/lookup.ts'
 import { normalizeEmail, normalizeText } from './recovery/normalize.ts'
+
+/** The values of a row that was sent, by field name. */
+type RowValues = ReadonlyMap<string, unknown>
 
 /** What became of one row. The pointers of its errors are relative to the row. */
 export type SyncRowResult =
@@ -22,7 +24,7 @@ export type SyncRowResult =
  * @param existedBefore whether the user of a row without `id` existed before the sync
  */
 export function matchSyncRows (
-  sent: readonly FieldValues[], body: unknown, existedBefore: (user: JsonObject, id: number) => boolean
+  sent: readonly RowValues[], body: unknown, existedBefore: (user: JsonObject, id: number) => boolean
 ): readonly SyncRowResult[] {
   const response = parseResponse(body)
   if (response === undefined) return sent.map(() => unknown)
