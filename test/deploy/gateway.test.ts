@@ -22,6 +22,8 @@ import {
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+const changeMethods = ['POST', 'PUT', 'PATCH', 'DELETE']
+
 const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installed'
 
 t.test('creates through the gateway', { skip }, async t => {
@@ -125,7 +127,7 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
 
   await t.test('a create or change whose connection breaks has an unknown outcome', async t => {
     replica.on('connection', socket => socket.once('data', () => socket.destroy()))
-    for (const method of ['POST', 'PATCH']) {
+    for (const method of changeMethods) {
       const body = JSON.stringify({ user: jane })
       const jsonHeaders = { ...headers, 'content-type': 'application/json' }
       const response = await send(usersUrl, { method, body, headers: jsonHeaders })
@@ -189,7 +191,7 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
   })
 
   await t.test('a create or change that no replica accepts was not sent', async t => {
-    for (const method of ['POST', 'PATCH']) {
+    for (const method of changeMethods) {
       const body = JSON.stringify({ user: jane })
       const response = await send(usersUrl, { method, body, headers: { 'content-type': 'application/json' } })
       t.match(response, expectedProblem('overloaded'))
