@@ -43,6 +43,7 @@ export type { Retry } from './retry.ts'
 export { Submission, type InterruptedCreate, type ResendOptions, type SubmissionOptions } from './submission.ts'
 export type { Progress } from './transport.ts'
 
+type CompanyQuery = Query<'get', '/companies'>
 type InactiveUserQuery = Query<'get', '/companies/{company_id}/users/inactive'>
 type PickListQuery<Name extends string> = Query<'get', `/companies/{company_id}/${Name}`>
 
@@ -74,6 +75,10 @@ export function createClient (options: ClientOptions) {
 
   const listInactiveUsers = (companyId: number, query: InactiveUserQuery = {}, call?: CallOptions) =>
     send('get', '/companies/{company_id}/users/inactive', { path: companyPath(companyId), query }, call)
+
+  /** Returns the companies that the caller may access, of the page that `page` and `per_page` name. */
+  const listCompanies = (query: CompanyQuery = {}, call?: CallOptions) =>
+    send('get', '/companies', { query }, call)
 
   return {
     /** Calls any operation of the OpenAPI document by its method and path. */
@@ -168,6 +173,12 @@ export function createClient (options: ClientOptions) {
       const input = { path: userPath(companyId, userId) }
       return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, effect: 'idempotent' })
     },
+
+    listCompanies,
+
+    /** Iterates over the pages of `listCompanies`. Requests each page only when the loop reaches it. */
+    companyPages: (query: CompanyQuery = {}, call?: CallOptions) =>
+      paginate(query.page ?? 1, page => listCompanies({ ...query, page }, call)),
 
     /** Returns the user that requests to Procore are made as: the service account. */
     currentUser: (companyId: number, call?: CallOptions) =>

@@ -384,6 +384,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/companies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List companies
+         * @description Lists the companies that the caller may access. All others are removed from each page of Procore's, so a page may have fewer items than requested, or none, although a next page follows.
+         */
+        get: operations["list-companies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v1.0/companies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List companies
+         * @description Lists the companies that the caller may access. All others are removed from each page of Procore's, so a page may have fewer items than requested, or none, although a next page follows. This is the same route under Procore's own path.
+         */
+        get: operations["list-companies-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/permission_templates": {
         parameters: {
             query?: never;
@@ -3342,6 +3382,144 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "list-companies": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Page number, starting at 1.
+                 * @example 1
+                 */
+                page?: components["parameters"]["query-page"];
+                /**
+                 * @description Number of items per page.
+                 * @example 100
+                 */
+                per_page?: components["parameters"]["query-per_page"];
+            };
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of companies. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    "per-page": components["headers"]["per-page"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1234,
+                     *         "name": "text",
+                     *         "is_active": true
+                     *       }
+                     *     ]
+                     */
+                    "application/json": ({
+                        /**
+                         * @description The id of the company.
+                         * @example 1234
+                         */
+                        id: number;
+                        name?: string | null;
+                        is_active?: boolean | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-safe"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "list-companies-procore-path": {
+        parameters: {
+            query?: {
+                /**
+                 * @description Page number, starting at 1.
+                 * @example 1
+                 */
+                page?: components["parameters"]["query-page"];
+                /**
+                 * @description Number of items per page.
+                 * @example 100
+                 */
+                per_page?: components["parameters"]["query-per_page"];
+            };
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of companies. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    link: components["headers"]["link"];
+                    "per-page": components["headers"]["per-page"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 1234,
+                     *         "name": "text",
+                     *         "is_active": true
+                     *       }
+                     *     ]
+                     */
+                    "application/json": ({
+                        /**
+                         * @description The id of the company.
+                         * @example 1234
+                         */
+                        id: number;
+                        name?: string | null;
+                        is_active?: boolean | null;
+                    } & {
+                        [key: string]: unknown;
+                    })[];
                 };
             };
             400: components["responses"]["problem-400"];

@@ -4,12 +4,12 @@ import type { components, paths } from './openapi.ts'
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 
 /** The paths for frontends: without Procore's own paths and without those for operators. */
-type CompanyPath = Extract<keyof paths, `/companies/${string}`>
+type FrontendPath = Extract<keyof paths, '/companies' | `/companies/${string}`>
 
 /** Every path that has the method. */
 export type PathWithMethod<M extends Method> = {
-  [P in CompanyPath]: [NonNullable<paths[P][M]>] extends [never] ? never : P
-}[CompanyPath]
+  [P in FrontendPath]: [NonNullable<paths[P][M]>] extends [never] ? never : P
+}[FrontendPath]
 
 type Operation<M extends Method, P> = P extends keyof paths ? NonNullable<paths[P][M]> : never
 
@@ -49,9 +49,9 @@ type ImageContent<Content> = keyof Content extends `image/${string}` ? Blob : ne
 
 /** The input of a call, without its options. */
 export type CallInput<M extends Method, P extends PathWithMethod<M>> = {
-  path: PathParameters<M, P>
   query?: Query<M, P> | undefined
-} & ([JsonBody<M, P>] extends [never] ? unknown : { body: JsonBody<M, P> })
+} & ([PathParameters<M, P>] extends [undefined] ? { path?: undefined } : { path: PathParameters<M, P> })
+  & ([JsonBody<M, P>] extends [never] ? unknown : { body: JsonBody<M, P> })
 
 type ListUsersQuery = Query<'get', '/companies/{company_id}/users'>
 

@@ -9,14 +9,16 @@ export function parseCompanyId (text: string | undefined): number | undefined {
 }
 
 /**
- * Authorizes a company. The answer is the same whether the service or the caller may not access it.
+ * Whether the caller may access the company.
  * @param companyIds the companies that the service may access; empty: any
- * @throws {Problem} `company_not_allowed`
  */
-export function authorizeCompany (id: number, { companies }: Identity, companyIds: ReadonlySet<number>): void {
-  const isAllowed = (companyIds.size === 0 || companyIds.has(id)) && (companies === undefined || companies.has(id))
-  if (!isAllowed) throw new Problem('company_not_allowed', 'This caller is not allowed to access this company.')
+export function isCompanyAllowed (id: number, { companies }: Identity, companyIds: ReadonlySet<number>): boolean {
+  return (companyIds.size === 0 || companyIds.has(id)) && (companies === undefined || companies.has(id))
 }
+
+/** The answer is the same whether the service or the caller may not access the company. */
+export const companyNotAllowedProblem = () =>
+  new Problem('company_not_allowed', 'This caller is not allowed to access this company.')
 
 /**
  * Returns `operation_not_allowed` with the missing scope (RFC 6750 §3.1), or undefined if the caller may perform the

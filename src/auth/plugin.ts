@@ -8,7 +8,7 @@ import { raceWithAbort } from '../server/abort.ts'
 import type { Problem } from '../server/problem.ts'
 import { anonymous, JwtAuthenticator, type Identity } from './jwt.ts'
 import type { JwksCache } from './jwks.ts'
-import { authorizeCompany, checkOperation, parseCompanyId } from './authorize.ts'
+import { checkOperation, companyNotAllowedProblem, isCompanyAllowed, parseCompanyId } from './authorize.ts'
 import { createRateLimitHook, type SharedRateLimit } from './rate-limit.ts'
 
 declare module 'fastify' {
@@ -21,6 +21,8 @@ declare module 'fastify' {
     authorizeCaller: ReadonlyArray<onRequestHookHandler | onRequestAsyncHookHandler>
     /** Returns the problem of a caller whose scopes do not include the operation. */
     checkOperation: (operation: string, identity: Identity) => Problem | undefined
+    /** Whether the service and the caller may access the company. */
+    isCompanyAllowed: (id: number, identity: Identity) => boolean
   }
   interface FastifyRequest {
     /** Null until the hooks of `authorizeCaller` have run. */
@@ -62,7 +64,7 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
     if (companyId !== undefined) {
       // The log and the audit trail name the caller, also if it is refused.
       if (inFlight !== null) inFlight.record.companyId = companyId
-      authorizeCompany(companyId, identity, companyIds)
+      if (!app.isCompanyAllowed(companyId, identity)) throw companyNotAllowedProblem()
     }
     const { endpoint } = routeOptions.config
     for (const operation of endpoint === undefined ? [] : getScopeOperations(endpoint)) {
@@ -78,6 +80,7 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
   }
   app.decorate('checkOperation', (operation: string, identity: Identity) =>
     checkOperation(operation, identity, jwt?.scopePrefix ?? ''))
+  app.decorate('isCompanyAllowed', (id: number, identity: Identity) => isCompanyAllowed(id, identity, companyIds))
   const limitsRate = ratePerMinute > 0 && identifiesCallers
   const limitRate = limitsRate ? [await createRateLimitHook(app, ratePerMinute, sharedRateLimit)] : []
   app.decorate('authorizeCaller', [authenticate, ...limitRate, authorize])

@@ -154,9 +154,10 @@ export interface FormMetadata {
 
 /**
  * Parameters of both paths of an endpoint. A path that does not name one of them has it in its query. `company_id` is
- * the company that callers are authorized for, and it is sent as `Procore-Company-Id`.
+ * the company that callers are authorized for, and it is sent as `Procore-Company-Id`. Only a list of companies has
+ * none.
  */
-type EndpointParams = TObject & { properties: { company_id: TInteger } }
+type EndpointParams = TObject & { properties: { company_id?: TInteger } }
 
 /** Properties of every endpoint. */
 interface EndpointBase {
@@ -188,6 +189,11 @@ export type Effect =
     cache?: 'pick-list'
     /** The response contains personal data, so each read is written to the audit trail. */
     readsPeople?: true
+    /**
+     * The response is a list of companies, and the request is about none. Callers get only the companies that they may
+     * access.
+     */
+    companies?: 'filtered'
   }
   | {
     /** Repeating the request leaves the same state. */
@@ -199,6 +205,7 @@ export type Effect =
     guard?: RecordGuard
     cache?: never
     readsPeople?: never
+    companies?: never
   }
   | {
     /** Each request has an effect of its own, so only an Idempotency-Key makes a repeat safe. */
@@ -213,6 +220,7 @@ export type Effect =
     guard?: RecordGuard
     cache?: never
     readsPeople?: never
+    companies?: never
   }
 
 /** What an endpoint without a path of Procore's does not have. */
@@ -223,6 +231,7 @@ interface LocalEffect {
   guard?: never
   cache?: never
   readsPeople?: never
+  companies?: never
 }
 
 /** An endpoint that is not proxied: this service builds its response. */

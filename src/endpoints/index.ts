@@ -3,6 +3,7 @@ import {
   createCompanyUser, inviteCompanyUser, listCompanyUsers, showCompanyUser, showCompanyUserAvatar,
   showCurrentCompanyUser, updateCompanyUser, validateCompanyUser,
 } from './company-users.ts'
+import { listCompanies } from './companies.ts'
 import { listInactiveCompanyUsers, reactivateCompanyUser } from './inactive-company-users.ts'
 import { companyUserForm } from './company-user-form.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -25,6 +26,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     listInactiveCompanyUsers,
     reactivateCompanyUser(options),
     showCurrentCompanyUser,
+    listCompanies,
     listPermissionTemplates,
     listVendors,
     listWorkClassifications,

@@ -7,7 +7,8 @@ import { DependencyStatus } from '../telemetry/dependency-status.ts'
 
 /** Whom a request was sent for. */
 export interface RequestSource {
-  companyId: number
+  /** Undefined for a request about no company. */
+  companyId: number | undefined
   /** Undefined if callers cannot be distinguished: they count as one. */
   callerId?: string | undefined
 }

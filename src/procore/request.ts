@@ -17,8 +17,8 @@ export interface UpstreamRequest {
   method: Dispatcher.HttpMethod
   /** Path and query. */
   path: string
-  /** Sent as `Procore-Company-Id`; must be the company in the path. */
-  companyId: number
+  /** Sent as `Procore-Company-Id`; must be the company in the path. Undefined if the request is about no company. */
+  companyId: number | undefined
   contentType?: string | undefined
   body: RequestBody
   /** Whether the body has an avatar. Of a stream it is known when its last byte is sent. */
@@ -42,11 +42,8 @@ export interface HttpRequest extends Pick<UpstreamRequest, HttpRequestPart> {
   headers: string[]
 }
 
-/** A request of this service itself is sent for no company. */
-type RequestParts = Omit<UpstreamRequest, 'companyId'> & { companyId: number | undefined }
-
 /** @param accessToken OAuth 2.0 access token, sent as a bearer token (RFC 6750 §2.1) */
-export function buildHttpRequest (requestParts: RequestParts, origin: string, accessToken: string): HttpRequest {
+export function buildHttpRequest (requestParts: UpstreamRequest, origin: string, accessToken: string): HttpRequest {
   const { method, path, body, hasImage, stopBody, countResponseBytes } = requestParts
   const { companyId, contentType, idempotencyToken } = requestParts
   const headers = [

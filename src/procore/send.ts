@@ -273,7 +273,7 @@ export class UpstreamSender {
     const properties = { isIdempotent: true, isStreamed: false, expectation: expectJson }
     const classification = classify(result, properties, Date.now())
     const response = result.kind === 'response' ? result : undefined
-    this.#applyFeedback(classification, response?.status, accessToken, { companyId: 0, body: null })
+    this.#applyFeedback(classification, response?.status, accessToken, parts)
     return response
   }
 

@@ -5,7 +5,6 @@ import { failureOutcome } from '../procore/delivery.ts'
 import type { UpstreamFailure, UpstreamResult } from '../procore/result.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
-import { getCompanyId } from './validation/parameters.ts'
 import type { EndpointRequest, EndpointResult, Send, ValidatedBody } from './context.ts'
 
 /** The audit event of a request that may have changed something, and the outcome of its success. */
@@ -31,9 +30,8 @@ function withReservedLine<Result extends EndpointResult> (
 }
 
 /** Returns the fields that the lines of all requests to Procore have. */
-function commonFields ({ subject, record, path, query, route }: EndpointRequest, operation: string) {
-  const { address, requestId, traceId, procoreRequestId } = record
-  const companyId = getCompanyId(path, query)
+function commonFields ({ subject, record, route }: EndpointRequest, operation: string) {
+  const { address, companyId, requestId, traceId, procoreRequestId } = record
   return { subject, address, companyId, operation, route, requestId, traceId, procoreRequestId }
 }
 

@@ -76,6 +76,8 @@ export type BodyValidation =
   /** The reason is also the error that destroyed the stream to Procore. */
   | { kind: 'invalid', reason: AbortReason }
 
+export type CompanyCheck = (id: number) => boolean
+
 /** A validated request of a caller, on its way through the layers that may send it to Procore. */
 export interface EndpointRequest {
   path: RecordValidator
@@ -89,6 +91,8 @@ export interface EndpointRequest {
   /** The caller by subject or address, for limits by caller; undefined if callers cannot be distinguished. */
   callerId: string | undefined
   checkOperation: OperationCheck
+  /** Whether the service and the caller may access a company, for a response that names several. */
+  isCompanyAllowed: CompanyCheck
   /** Whether the caller's scopes include that of seeing the created record; false where scopes are not checked. */
   mayShowRecord: boolean
   /** Whether a rejection may name the existing record: the same scope, but true where scopes are not checked. */

@@ -7,6 +7,7 @@ import { expectJson, pageHeaderNames, type ResponseExpectation } from '../procor
 import type { ProcoreClient } from '../procore/client.ts'
 import { withAudit, withReadAudit } from './audit.ts'
 import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
+import { withCompanyFilter } from './company-filter.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
 import { withRecordGuard } from './record-guard.ts'
 import { getCompanyId } from './validation/parameters.ts'
@@ -29,11 +30,13 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
   const { procore, audit, responseCache } = services
   const params = Object.keys(endpoint.params.properties)
   const toProcoreRequest = createRequestBuilder(endpoint, params)
-  if (endpoint.cache !== undefined) return withCache(endpoint.name, toProcoreRequest, procore, responseCache)
   const recordParam = params.find(name => name !== 'company_id') ?? ''
   if (endpoint.effect === 'safe') {
-    const sendRead: Send = request => procore.send(toProcoreRequest(request))
-    return endpoint.readsPeople === true ? withReadAudit(sendRead, endpoint.name, recordParam, audit) : sendRead
+    const sendRead: Send = endpoint.cache === undefined
+      ? request => procore.send(toProcoreRequest(request))
+      : withCache(endpoint.name, toProcoreRequest, procore, responseCache)
+    const sendFiltered = endpoint.companies === 'filtered' ? withCompanyFilter(sendRead) : sendRead
+    return endpoint.readsPeople === true ? withReadAudit(sendFiltered, endpoint.name, recordParam, audit) : sendFiltered
   }
   const sendOnce = withIdempotency(toProcoreRequest, withRecordGuard(endpoint, procore), services, endpoint.name)
   return withAudit(sendOnce, endpoint, recordParam, audit)
@@ -41,7 +44,7 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
 
 /** @param params names of the parameters of the caller's path */
 export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonly string[]): RequestBuilder {
-  const { method, effect, lookup } = endpoint
+  const { method, effect, lookup, companies } = endpoint
   const buildPath = createUrlBuilder(endpoint.procorePath, params)
   const expectation = getExpectation(endpoint)
   const buildCriteria = lookup === undefined ? () => undefined : createCriteriaBuilder(lookup, endpoint.body)
@@ -50,7 +53,7 @@ export function createRequestBuilder (endpoint: ProxiedEndpoint, params: readonl
     return {
       method,
       path: buildPath(path.values, query.values),
-      companyId: getCompanyId(path, query),
+      companyId: companies === 'filtered' ? undefined : getCompanyId(path, query),
       callerId,
       isIdempotent: effect !== 'once',
       expectation,

@@ -28,7 +28,7 @@ import { compileBody, type CompiledRecord } from './validation/schema.ts'
 import { compileParameters, getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { OperationCheck } from './validation/record.ts'
-import type { EndpointResult, GeneratedField, RequestContext, Send } from './context.ts'
+import type { CompanyCheck, EndpointResult, GeneratedField, RequestContext, Send } from './context.ts'
 import { monotonicNowMs } from '../util/clock.ts'
 
 declare module 'fastify' {
@@ -50,6 +50,7 @@ interface ReadyRequest {
   subject: string
   callerId: string | undefined
   checkOperation: OperationCheck
+  isCompanyAllowed: CompanyCheck
   mayShowRecord: boolean
   mayShowExisting: boolean
 }
@@ -148,11 +149,21 @@ export class EndpointRoute {
     const delivery = this.#endpoint.effect === 'safe' ? undefined : new Delivery()
     const { subject } = identity
     const checkOperation = (operation: string) => request.server.checkOperation(operation, identity)
+    const isCompanyAllowed = (id: number) => request.server.isCompanyAllowed(id, identity)
     const { lookup } = this.#endpoint
     const mayShowExisting = lookup !== undefined && checkOperation(lookup.showOperation) === undefined
     const mayShowRecord = mayShowExisting && identity.scopes !== undefined
     const ready: ReadyRequest = {
-      head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord, mayShowExisting,
+      head,
+      inFlight,
+      usage,
+      delivery,
+      subject,
+      callerId,
+      checkOperation,
+      isCompanyAllowed,
+      mayShowRecord,
+      mayShowExisting,
     }
     try {
       const result = await inFlight.run(this.#forward(request, reply, ready))
@@ -254,7 +265,8 @@ export class EndpointRoute {
     reply: FastifyReply,
     ready: ReadyRequest
   ): RequestContext {
-    const { head, inFlight, usage, delivery, subject, callerId, checkOperation, mayShowRecord, mayShowExisting } = ready
+    const { head, inFlight, usage, delivery, subject, callerId, checkOperation } = ready
+    const { isCompanyAllowed, mayShowRecord, mayShowExisting } = ready
     const { path, query, idempotencyKey, route } = head
     const { record, signal } = inFlight
     const generatedOriginIds = this.#generateOriginIds(head, subject)
@@ -280,6 +292,7 @@ export class EndpointRoute {
           callerId,
           usage,
           checkOperation,
+          isCompanyAllowed,
           mayShowRecord,
           generatedOriginIds,
           mayShowExisting,

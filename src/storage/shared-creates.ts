@@ -12,7 +12,7 @@ import type { Encryptor } from './encryption.ts'
 export interface SharedCreate {
   /** The same for all repeats with one idempotency key, so that a repeat is no duplicate of the first request. */
   id: string
-  companyId: number
+  companyId: number | undefined
   address: string
 }
 

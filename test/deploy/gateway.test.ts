@@ -16,6 +16,7 @@ import { jpeg, png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
 import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
 import { root } from '../helpers/spawn-program.ts'
+import { get } from '../helpers/request-builders.ts'
 import {
   jane, janeParts, multipartBody, multipartPart, RawConnection, send, sendJson, sendMultipart,
 } from '../helpers/requests.ts'
@@ -55,6 +56,10 @@ t.test('creates through the gateway', { skip }, async t => {
       t.ok(service.emulator.api.directory.users.get(Number(response.json['id']))?.avatar?.equals(image))
     })
   }
+
+  await t.test('the list of companies is forwarded', async t => {
+    t.match(await get(`${gateway}/companies?per_page=1`), { status: 200, json: [{ id: 101 }] })
+  })
 
   await t.test('a problem of the service passes unchanged', async t => {
     t.match((await sendJson(usersUrl, { user: {} })).json, { code: 'validation_failed' })

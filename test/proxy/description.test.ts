@@ -2,6 +2,7 @@
 import { Type, type TObject, type TSchema } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
+import { listCompanies } from '../../src/endpoints/companies.ts'
 import { showCompanyUser, showCompanyUserAvatar } from '../../src/endpoints/company-users.ts'
 import { companyParams, id, ids, listMaxItems, oneOf, text, textMaxBytes } from '../../src/endpoints/fields.ts'
 import { startService } from '../helpers/service.ts'
@@ -58,6 +59,23 @@ t.test('startup refuses a description', async t => {
         ...base, path: '/projects/:project_id/users', params: Type.Object({ project_id: projectId }),
       },
       message: /create-project-user.*params must have company_id/,
+    },
+    {
+      name: 'of a list of companies that has a company in its query',
+      endpoint: { ...listCompanies, query: companyParams },
+      message: /list-companies.*a list of companies must not have company_id/,
+    },
+    {
+      name: 'of a list of companies whose response is not a list',
+      endpoint: { ...listCompanies, success: { ...listCompanies.success, schema: Type.Object({}) } },
+      message: /list-companies.*the response of a list of companies must be an array/,
+    },
+    {
+      name: 'of a change that is about no company',
+      endpoint: {
+        ...base, companies: 'filtered', path: '/projects', procorePath: '/projects', params: Type.Object({}),
+      },
+      message: /a list of companies must be read from Procore/,
     },
     {
       name: 'whose file is in a field that its record does not have',

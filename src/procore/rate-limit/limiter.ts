@@ -13,6 +13,12 @@ import type { HourUsage } from './usage.ts'
 
 export type { Permit } from './rate-limit.ts'
 
+/** Id of the limit of requests about no company. No company of Procore's has it. */
+const noCompany = 0
+
+/** Id of the limit that all companies share. */
+const allCompanies = 0
+
 /** A request that needs a permit. */
 export interface CallerRequest extends Omit<PermitRequest, 'callerId'> {
   /** Undefined if callers cannot be distinguished: they count as one. */
@@ -131,7 +137,7 @@ export class RateLimiter {
   }
 
   /** Returns how long Procore asked to send no requests of the company, in milliseconds. */
-  throttledMs (companyId: number): number {
+  throttledMs (companyId: number | undefined): number {
     const { state, nowMs } = this.#getQueue(companyId).limit
     return Math.max(0, state.throttledUntilMs - nowMs)
   }
@@ -141,8 +147,8 @@ export class RateLimiter {
     for (const queue of this.#queues.values()) queue.stop()
   }
 
-  #getQueue (companyId: number): RateLimitQueue {
-    const id = this.#isPerCompany ? companyId : 0
+  #getQueue (companyId: number | undefined): RateLimitQueue {
+    const id = this.#isPerCompany ? companyId ?? noCompany : allCompanies
     const existing = this.#queues.get(id)
     if (existing !== undefined) return existing
     const limit = new RateLimit(id, this.#shared, usage => {

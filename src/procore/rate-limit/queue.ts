@@ -11,7 +11,8 @@ import { monotonicNowMs } from '../../util/clock.ts'
 
 /** A request that needs a permit. */
 export interface PermitRequest extends PermitPurpose {
-  companyId: number
+  /** Undefined for a request about no company. */
+  companyId: number | undefined
   /** Longest wait, in milliseconds. */
   maxWaitMs: number
   signal: AbortSignal

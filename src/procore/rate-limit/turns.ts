@@ -2,9 +2,9 @@
  * The order in which waiting requests are served: companies that share one rate limit alternate, and so do the callers
  * of one company (round-robin). The requests of one caller keep their order of arrival.
  */
-export class Turns<T extends { companyId: number, callerId: string }> {
+export class Turns<T extends { companyId: number | undefined, callerId: string }> {
   /** The next one first: JavaScript maps and sets keep the order of insertion. */
-  readonly #companies = new Map<number, Map<string, Set<T>>>()
+  readonly #companies = new Map<number | undefined, Map<string, Set<T>>>()
   #size = 0
 
   get size (): number {
@@ -12,7 +12,7 @@ export class Turns<T extends { companyId: number, callerId: string }> {
   }
 
   /** Number of requests that wait for a company. */
-  countOf (companyId: number): number {
+  countOf (companyId: number | undefined): number {
     let count = 0
     for (const waiters of this.#companies.get(companyId)?.values() ?? []) count += waiters.size
     return count

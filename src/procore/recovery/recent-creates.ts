@@ -9,7 +9,7 @@ import { SlotSet } from '../../util/slot-set.ts'
 import { getMatchValue, type CreateIdentity } from './lookup.ts'
 
 interface PendingCreate {
-  companyId: number
+  companyId: number | undefined
   /** Read at the end of the create, because the values of a stream are complete only then. */
   lookupCriteria?: CreateIdentity | undefined
 }

@@ -20,7 +20,7 @@ import { isJsonObject } from '../../util/is-json-object.ts'
 /** The owner and the operation of an idempotency key: equal keys of different scopes are independent. */
 export interface IdempotencyScope {
   caller: string
-  companyId: number
+  companyId: number | undefined
   endpoint: string
   idempotencyKey: string
 }

@@ -41,9 +41,18 @@ export function assertDescription (endpoint: Endpoint): void {
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
 }
 
-/** The checks of the company, and the header that names it to Procore, need one company in every request. */
-function findCompanyFaults ({ params, query }: Endpoint): string[] {
+/** The checks of the company, and the header that names it to Procore, need one company in every other request. */
+function findCompanyFaults ({ params, query, effect, procorePath, companies, success }: Endpoint): string[] {
   const company = Object.entries(params.properties).find(([name]) => name === 'company_id')?.[1]
+  if (companies === 'filtered') {
+    const isNamed = company !== undefined || 'company_id' in query.properties
+    const isRead = effect === 'safe' && procorePath !== undefined
+    return [
+      ...(isNamed ? ['a list of companies must not have company_id'] : []),
+      ...(isRead ? [] : ['a list of companies must be read from Procore']),
+      ...(TypeGuard.IsArray(success.schema) ? [] : ['the response of a list of companies must be an array']),
+    ]
+  }
   if (company === undefined) return ['params must have company_id, which a path names or its query has']
   const faults: string[] = []
   const isId = TypeGuard.IsInteger(company) && company.minimum !== undefined && company.minimum >= 1
