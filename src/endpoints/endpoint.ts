@@ -277,8 +277,23 @@ export function getScopeOperations ({ name, additionalOperations = [], file }: E
   return file === undefined ? [name, ...additionalOperations] : getScopeOperations(file.record)
 }
 
-/** Whether a body may also be sent as a form. */
-export const hasForm = (body: Body | undefined): body is RecordBody => body !== undefined && body.record === undefined
+/** Returns the schema of a record in another one, or of the records in its list; undefined for any other field. */
+export function getNestedRecord (field: TSchema): TObject | undefined {
+  const schema = TypeGuard.IsArray(field) ? field.items : field
+  return TypeGuard.IsObject(schema) ? schema : undefined
+}
+
+/** Describes a record in another one, in which null means the same. Rules between fields and restrictions have none. */
+export function describeNested (fields: TObject, { nullMeaning }: RecordDescription): RecordDescription {
+  const isCleared = nullMeaning?.kind === 'cleared'
+  return { fields, dependencies: [], ...(isCleared && { nullMeaning: { kind: 'cleared', exceptFields: [] } }) }
+}
+
+/** Whether a body may also be sent as a form, which has no records in records. */
+export function hasForm (body: Body | undefined): boolean {
+  if (body === undefined || body.record !== undefined) return false
+  return Object.values(body.fields.properties).every(field => getNestedRecord(field) === undefined)
+}
 
 /** Returns the descriptions of all records that a body may contain. */
 export function getRecords (body: Body): RecordDescription[] {
@@ -316,7 +331,14 @@ export function getFormName ([root = '', ...steps]: readonly string[], isList: b
 
 /** Returns the schema of a record in JSON, without an image, which JSON cannot contain. */
 export function recordSchema (fields: TObject): TObject {
-  return Type.Object(addTextPatterns(fields).properties, { additionalProperties: false })
+  const { properties } = addTextPatterns(fields)
+  const members = Object.entries(properties).map(([name, field]) => [name, nestedSchema(field)] as const)
+  return Type.Object(Object.fromEntries(members), { additionalProperties: false })
+}
+
+function nestedSchema (field: TSchema): TSchema {
+  if (TypeGuard.IsArray(field)) return { ...field, items: nestedSchema(field.items) }
+  return TypeGuard.IsObject(field) ? { ...field, ...recordSchema(field) } : field
 }
 
 /** Returns the schema of a JSON body whose one member has the schema. */

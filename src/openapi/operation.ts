@@ -7,7 +7,7 @@ import type { FastifySchema } from 'fastify'
 import type { Config } from '../config/index.ts'
 import type { Body, Endpoint, RecordBody, RecordDescription, RecordListBody } from '../endpoints/endpoint.ts'
 import {
-  acceptsNull, getFormName, getMultipartPath, getRecords, hasForm, recordSchema, rootSchema,
+  acceptsNull, describeNested, getFormName, getMultipartPath, getRecords, hasForm, recordSchema, rootSchema,
 } from '../endpoints/endpoint.ts'
 import { addTextPatterns } from '../endpoints/text-patterns.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
@@ -202,16 +202,16 @@ interface BodyContent {
 
 /** The examples of a body become those of its media type. */
 function buildBodyContent (body: Body, config: Config): BodyContent {
-  if (!hasForm(body)) return { 'application/json': { schema: buildListSchema(body) } }
+  if (body.record !== undefined) return { 'application/json': { schema: buildListSchema(body) } }
   const { rootKey } = body
   const example = buildRecordExample(body)
+  const json = { schema: { ...rootSchema(rootKey, buildRecordSchema(body)), examples: [{ [rootKey]: example }] } }
+  if (!hasForm(body)) return { 'application/json': json }
   const multipartExample = Object.fromEntries(
     Object.entries(example).map(([name, value]) => [getFormName([rootKey, name], Array.isArray(value)), value])
   )
   return {
-    'application/json': {
-      schema: { ...rootSchema(rootKey, buildRecordSchema(body)), examples: [{ [rootKey]: example }] },
-    },
+    'application/json': json,
     'multipart/form-data': {
       schema: { ...buildMultipartSchema(body, config.body.avatarMaxBytes), examples: [multipartExample] },
     },
@@ -227,14 +227,20 @@ function buildListSchema (body: RecordListBody): TSchema {
   return { ...rootSchema(rootKey, list), examples: [{ [rootKey]: records.map(buildRecordExample) }] }
 }
 
-const buildRecordSchema = (description: RecordDescription) => recordSchema(addNulls(description))
+const buildRecordSchema = (description: RecordDescription) => addNulls(recordSchema(description.fields), description)
 
-/** Returns the fields with `null` where a JSON body may have it. A form has no `null`. */
-function addNulls (description: RecordDescription): TObject {
-  const properties = Object.entries(addTextPatterns(description.fields).properties).map(([name, field]) => {
-    return [name, acceptsNull(description, name) ? addNull(field) : field] as const
+/** Returns the schema with `null` where a JSON body may have it, at any depth. A form has no `null`. */
+function addNulls (schema: TObject, description: RecordDescription): TObject {
+  const properties = Object.entries(schema.properties).map(([name, field]) => {
+    const nested = addNestedNulls(field, description)
+    return [name, acceptsNull(description, name) ? addNull(nested) : nested] as const
   })
-  return Type.Object(Object.fromEntries(properties))
+  return { ...schema, properties: Object.fromEntries(properties) }
+}
+
+function addNestedNulls (field: TSchema, parent: RecordDescription): TSchema {
+  if (TypeGuard.IsArray(field)) return { ...field, items: addNestedNulls(field.items, parent) }
+  return TypeGuard.IsObject(field) ? addNulls(field, describeNested(field, parent)) : field
 }
 
 function addNull (field: TSchema): TSchema {

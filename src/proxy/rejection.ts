@@ -1,3 +1,4 @@
+import { getFormName } from '../endpoints/endpoint.ts'
 import { parseMessages, type ProcoreMessage } from '../procore/error-messages.ts'
 import type { UpstreamRejection } from '../procore/result.ts'
 import { Problem, type ProblemExtras, type FieldError } from '../server/problem.ts'
@@ -31,17 +32,20 @@ function toFieldError ({ field, message }: ProcoreMessage, compiled: CompiledRec
 }
 
 function locateField (
-  field: string | undefined, { rootKey, fields, lists }: CompiledRecord
+  field: string | undefined, { rootKey, fields, nested }: CompiledRecord
 ): Pick<FieldError, 'pointer' | 'field'> {
   const root = { pointer: '', field: '' }
   if (rootKey === undefined) {
     // Without a record, only the name of a parameter or of the list points to something that the caller sent.
-    const isKnown = field !== undefined && (fields.has(field) || lists.has(field))
+    const isKnown = field !== undefined && (fields.has(field) || nested.has(field))
     return isKnown ? { pointer: toJsonPointer([field]), field } : root
   }
   const dotted = field?.replace(/^([^.[]+)\[([^\]]*)\]$/, '$1.$2')
   const name = dotted?.startsWith(`${rootKey}.`) === true ? dotted.slice(rootKey.length + 1) : dotted
   if (name === undefined || name === '') return root
   if (name === 'base' || name === rootKey) return { pointer: toJsonPointer([rootKey]), field: rootKey }
-  return { pointer: toJsonPointer([rootKey, name]), field: `${rootKey}[${name}]` }
+  // A member of a record in the record, such as `contacts[0].phone`.
+  const steps = name.split(/[.[\]]+/)
+  const path = nested.has(steps[0] ?? '') ? [rootKey, ...steps] : [rootKey, name]
+  return { pointer: toJsonPointer(path), field: getFormName(path, false) }
 }

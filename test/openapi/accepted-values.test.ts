@@ -83,6 +83,44 @@ const testEndpoints: Endpoint[] = [
   },
 ]
 
+/** Records in a record, and records in them. */
+const withNested = {
+  name: line({ description }),
+  one: Type.Object(everyKind, { description }),
+  many: Type.Optional(Type.Array(Type.Object({
+    line: line({ description }),
+    extension: Type.Optional(nonNegativeInteger({ description })),
+    deep: Type.Optional(optional),
+  }), { maxItems: 100, description })),
+}
+const nestedEndpoints: Endpoint[] = [
+  {
+    ...common,
+    name: 'nested-records',
+    path: '/companies/:company_id/nested',
+    procorePath: '/rest/v1.0/companies/:company_id/nested',
+    method: 'PUT',
+    effect: 'idempotent',
+    query: Type.Object({}),
+    body: { rootKey: 'record', fields: Type.Object(withNested), dependencies: [] },
+  },
+  {
+    ...common,
+    name: 'optional-nested-records',
+    path: '/companies/:company_id/optional-nested',
+    procorePath: '/rest/v1.0/companies/:company_id/optional-nested',
+    method: 'PATCH',
+    effect: 'idempotent',
+    query: Type.Object({}),
+    body: {
+      rootKey: 'record',
+      fields: Type.Partial(Type.Object(withNested)),
+      dependencies: [],
+      nullMeaning: { kind: 'cleared', exceptFields: ['one'] },
+    },
+  },
+]
+
 const listEndpoint: Endpoint = {
   ...common,
   name: 'list-of-records',
@@ -98,7 +136,9 @@ const listEndpoint: Endpoint = {
     existing: {
       idField: 'id',
       record: {
-        fields: Type.Object({ id: id({ description }), ...optional.properties }),
+        fields: Type.Object({
+          id: id({ description }), ...optional.properties, nested: Type.Optional(Type.Object(everyKind)),
+        }),
         dependencies: [],
         nullMeaning: { kind: 'cleared', exceptFields: ['line'] },
       },
@@ -193,7 +233,7 @@ await reference.inject('/')
 t.teardown(() => reference.close())
 
 const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
-const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints, listEndpoint] })
+const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints, ...nestedEndpoints, listEndpoint] })
 for (const method of ['POST', 'PUT', 'PATCH']) {
   service.emulator.faults.add({ kind: 'status', status: 200, body: '{"id":1}', method, rate: 1 })
 }

@@ -47,6 +47,10 @@ const withList = (members: object): object => ({
     ...members,
   },
 })
+const nestedBody = {
+  ...base.body,
+  fields: Type.Object({ name: text({ description }), vendor: Type.Object({ name: text({ description }) }) }),
+}
 const { company_id: companyId } = companyParams.properties
 
 t.test('a description whose second path has the company in its query starts', async t => start(t, base))
@@ -209,9 +213,74 @@ t.test('startup refuses a description', async t => {
       message: /body rows items: text cannot be converted to Array/,
     },
     {
-      name: 'with an object in the body',
-      endpoint: withFields({ vendor: Type.Object({}) }),
-      message: /body vendor: text cannot be converted to Object/,
+      name: 'with a record in its query',
+      endpoint: withQuery({ vendor: Type.Object({}) }),
+      message: /query vendor: a parameter cannot have records/,
+    },
+    {
+      name: 'with a list of records in its path',
+      endpoint: withParams({ company_id: companyId, project_id: Type.Array(Type.Object({})) }),
+      message: /params project_id: a parameter cannot have records/,
+    },
+    {
+      name: 'with a fourth level of records',
+      endpoint: withFields({ a: Type.Object({ b: Type.Object({ c: Type.Object({}) }) }) }),
+      message: /body a b c: records in records may have 3 levels/,
+    },
+    {
+      name: 'with a record that accepts unknown fields',
+      endpoint: withFields({ vendor: Type.Object({}, { additionalProperties: true }) }),
+      message: /body vendor: unknown fields are always refused/,
+    },
+    {
+      name: 'with an unvalidated keyword in a record and in a list of records',
+      endpoint: withFields({
+        vendor: Type.Object({ name: Type.String({ minLength: 1 }) }, { minProperties: 1 }),
+        contacts: Type.Array(Type.Object({ age: Type.Integer({ multipleOf: 2 }) }), { minItems: 1, maxItems: 5 }),
+      }),
+      message: new RegExp([
+        'body vendor: the keyword minProperties is not validated',
+        'body vendor name: the keyword minLength is not validated',
+        'body contacts: the keyword minItems is not validated',
+        `body contacts: maxItems must be ${listMaxItems}`,
+        'body contacts items age: the keyword multipleOf is not validated',
+      ].join('; .*')),
+    },
+    {
+      name: 'with a record in a record and an image',
+      endpoint: { ...base, body: { ...nestedBody, image: { name: 'picture', description } } },
+      message: /body: an image needs a form, which cannot have records in the record/,
+    },
+    {
+      name: 'with a record in a record and a lookup',
+      endpoint: { ...base, body: nestedBody, lookup: { lists: [], matchField: 'name' } },
+      message: /body: the lookup compares fields only, not records in the record/,
+    },
+    {
+      name: 'with a restriction of the values of a record',
+      endpoint: {
+        ...base, body: { ...nestedBody, restrictions: [{ kind: 'values', fields: ['vendor'], values: new Set() }] },
+      },
+      message: /body: vendor has records, whose values cannot be restricted/,
+    },
+    {
+      name: 'with two restrictions of a field',
+      endpoint: {
+        ...base,
+        body: {
+          ...base.body,
+          restrictions: [
+            { kind: 'operation', fields: ['name'], operation: 'x' },
+            { kind: 'values', fields: ['name'], values: new Set() },
+          ],
+        },
+      },
+      message: /body: name has several restrictions/,
+    },
+    {
+      name: 'with a dependency on an unknown field',
+      endpoint: { ...base, body: { ...base.body, dependencies: [{ fields: ['nam'], check: () => undefined }] } },
+      message: /body: a dependency names nam, which is not a field/,
     },
     {
       name: 'with a number without bounds',

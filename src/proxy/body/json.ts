@@ -52,17 +52,15 @@ function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
 
 /** A field that is null may count as absent, and is then not among the values of a valid document. */
 function toSentDocument (
-  document: unknown,
-  { compiled: { rootKey }, values }: RecordValidator,
-  generatedField: RequestContext['generatedField']
+  document: unknown, validator: RecordValidator, generatedField: RequestContext['generatedField']
 ): unknown {
+  const { compiled: { rootKey }, values } = validator
   if (rootKey === undefined) return Object.fromEntries(values)
   if (generatedField !== undefined && !values.has(generatedField.name)) {
     return { [rootKey]: { ...Object.fromEntries(values), [generatedField.name]: generatedField.value } }
   }
   const members = isJsonObject(document) ? document[rootKey] : undefined
-  const hasAbsentFields = isJsonObject(members) && Object.keys(members).length > values.size
-  return hasAbsentFields ? { [rootKey]: Object.fromEntries(values) } : document
+  return isJsonObject(members) ? { [rootKey]: validator.toSent(members) } : document
 }
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])

@@ -4,7 +4,8 @@
  */
 import { FormatRegistry, Kind, OptionalKind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import {
-  getEndpointPaths, hasForm, type Body, type Endpoint, type LookupSpec, type RecordDescription, type RecordListBody,
+  getEndpointPaths, getNestedRecord, hasForm,
+  type Body, type Endpoint, type LookupSpec, type RecordDescription, type RecordListBody,
 } from '../../endpoints/endpoint.ts'
 import { listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
@@ -75,7 +76,11 @@ function findPathFaults (endpoint: Endpoint): string[] {
 }
 
 function findBodyFaults (body: Body): string[] {
-  if (body.record === undefined) return findDescriptionFaults('body', body)
+  if (body.record === undefined) {
+    const hasFormlessImage = body.image !== undefined && !hasForm(body)
+    const faults = hasFormlessImage ? ['body: an image needs a form, which cannot have records in the record'] : []
+    return [...faults, ...findDescriptionFaults('body', body)]
+  }
   const { maxItems, record, existing } = body
   return [
     ...(Number.isSafeInteger(maxItems) && maxItems >= 1 ? [] : ['body: maxItems must be an integer of at least 1']),
@@ -96,24 +101,44 @@ function findExistingFaults (
 }
 
 function findDescriptionFaults (part: string, description: RecordDescription): string[] {
-  return [...findRecordFaults(part, description.fields), ...findNameFaults(part, description)]
+  return [
+    ...findRecordFaults(part, description.fields),
+    ...findNameFaults(part, description),
+    ...findRestrictionFaults(part, description),
+  ]
 }
 
 /** A rule for a field that does not exist would never apply. */
-function findNameFaults (part: string, { fields, restrictions = [], nullMeaning }: RecordDescription): string[] {
+function findNameFaults (
+  part: string, { fields, restrictions = [], dependencies, nullMeaning }: RecordDescription
+): string[] {
   const exceptFields = nullMeaning?.kind === 'cleared' ? nullMeaning.exceptFields : []
-  const restrictedFields = restrictions.flatMap(restriction => restriction.fields)
   return [
-    ...findUnknownNames(part, 'a restriction', fields, restrictedFields),
+    ...findUnknownNames(part, 'a restriction', fields, restrictions.flatMap(restriction => restriction.fields)),
+    ...findUnknownNames(part, 'a dependency', fields, dependencies.flatMap(dependency => dependency.fields)),
     ...findUnknownNames(part, 'the meaning of null', fields, exceptFields),
+  ]
+}
+
+/** Only one restriction of a field is validated, and a record is never one of the allowed values. */
+function findRestrictionFaults (part: string, { fields, restrictions = [] }: RecordDescription): string[] {
+  const names = restrictions.flatMap(restriction => restriction.fields)
+  const repeated = names.filter((name, index) => names.indexOf(name) < index)
+  const values = restrictions.filter(({ kind }) => kind === 'values').flatMap(restriction => restriction.fields)
+  const records = values.filter(name => getNestedRecord(fields.properties[name] ?? Type.Never()) !== undefined)
+  return [
+    ...repeated.map(name => `${part}: ${name} has several restrictions`),
+    ...records.map(name => `${part}: ${name} has records, whose values cannot be restricted`),
   ]
 }
 
 /** A lookup by a field that does not exist would find every record. */
 function findLookupFaults ({ body, lookup }: Endpoint): string[] {
   if (lookup === undefined) return []
-  const fields = hasForm(body) ? body.fields : Type.Object({})
-  return findUnknownNames('body', 'the lookup', fields, getLookupFields(lookup))
+  const fields = body === undefined || body.record !== undefined ? Type.Object({}) : body.fields
+  const isFlat = body === undefined || hasForm(body)
+  const faults = isFlat ? [] : ['body: the lookup compares fields only, not records in the record']
+  return [...faults, ...findUnknownNames('body', 'the lookup', fields, getLookupFields(lookup))]
 }
 
 function findUnknownNames (part: string, rule: string, { properties }: TObject, names: readonly string[]): string[] {
@@ -135,22 +160,39 @@ function findFileFaults ({ file }: Endpoint): string[] {
   return isKnown ? [] : [`${name} does not return ${field}`]
 }
 
-function findRecordFaults (part: string, record: TObject): string[] {
+/** Most levels of records: a record, those in it, and those in them. */
+const recordLevelsMax = 3
+
+function findRecordFaults (part: string, record: TObject, level = 1): string[] {
+  const isParameters = part === 'params' || part === 'query'
   const faults = findUnsupported(part, record, recordKeywords)
   if (record.additionalProperties !== undefined && record.additionalProperties !== false) {
     faults.push(`${part}: unknown fields are always refused`)
   }
   for (const [name, schema] of Object.entries(record.properties)) {
     const field = `${part} ${name}`
-    if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema))
+    const nested = getNestedRecord(schema)
+    if (nested !== undefined && isParameters) faults.push(`${field}: a parameter cannot have records`)
+    else if (nested !== undefined) faults.push(...findNestedFaults(field, schema, nested, level + 1))
+    else if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema))
     else if (part === 'params') faults.push(`${field}: a parameter of a path has one value`)
     else faults.push(...findListFaults(field, schema))
   }
   return faults
 }
 
+function findNestedFaults (field: string, schema: TSchema, nested: TObject, level: number): string[] {
+  if (level > recordLevelsMax) return [`${field}: records in records may have ${recordLevelsMax} levels`]
+  const listFaults = TypeGuard.IsArray(schema) ? findArrayFaults(field, schema) : []
+  return [...listFaults, ...findRecordFaults(TypeGuard.IsArray(schema) ? `${field} items` : field, nested, level)]
+}
+
 function findListFaults (field: string, schema: TSchema & { items: TSchema }): string[] {
-  const faults = [...findUnsupported(field, schema, listKeywords), ...findFieldFaults(`${field} items`, schema.items)]
+  return [...findArrayFaults(field, schema), ...findFieldFaults(`${field} items`, schema.items)]
+}
+
+function findArrayFaults (field: string, schema: TSchema): string[] {
+  const faults = findUnsupported(field, schema, listKeywords)
   if (schema['maxItems'] !== listMaxItems) faults.push(`${field}: maxItems must be ${listMaxItems}`)
   return faults
 }

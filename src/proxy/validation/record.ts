@@ -4,7 +4,7 @@ import { listMaxItems } from '../../endpoints/fields.ts'
 import { isJsonObject } from '../../util/is-json-object.ts'
 import {
   convertText, emptyList, notAList, notAnObject, nullViolation, requiredViolation, tooManyItems, validateField,
-  type Violation, type CompiledField, type CompiledList, type CompiledRecord,
+  type Violation, type CompiledField, type CompiledNested, type CompiledRecord,
 } from './schema.ts'
 
 /** Longest part of an unknown field's name that a response repeats, in characters. */
@@ -12,6 +12,8 @@ const shownNameMaxLength = 256
 
 /** Returns the problem of a caller who may not perform the operation. */
 export type OperationCheck = (operation: string) => Problem | undefined
+
+type Member = Pick<CompiledField, 'name' | 'required' | 'nullMeaning'>
 
 /** The part of a field error that locates the field. */
 type FieldLocation = Pick<FieldError, 'pointer' | 'field'>
@@ -29,8 +31,8 @@ const needsMultipart: Violation = {
 }
 
 /**
- * Validates the fields of one record (path, query or body) as they are read, in any order. The records in a list have
- * validators of their own, whose errors are added to those of the record that contains them. Missing fields and
+ * Validates the fields of one record (path, query or body) as they are read, in any order. Records in a record
+ * have validators of their own, whose errors are added to those of the record that contains them. Missing fields and
  * dependencies between fields are validated by `finalize`, which must be called once, at the end, before the errors are
  * read. All errors of known fields are collected; their number is limited when they are reported.
  */
@@ -87,12 +89,12 @@ export class RecordValidator {
 
   /** Validates and sets all members of a JSON object, and the record as a whole. */
   setMembers (members: Record<string, unknown>): void {
-    const { fields, lists, image } = this.compiled
+    const { fields, nested, image } = this.compiled
     for (const name of Object.keys(members)) {
       const field = fields.get(name)
-      const list = lists.get(name)
+      const record = nested.get(name)
       if (field !== undefined) this.set(field, members[name])
-      else if (list !== undefined) this.#setRecords(list, members[name])
+      else if (record !== undefined) this.#setNested(record, members[name])
       else if (name === image?.name) this.#setImage(name, members[name])
       else this.addUnknownField([...this.#path, name], getFormName([...this.#path, name], false))
     }
@@ -105,35 +107,45 @@ export class RecordValidator {
     if (!isAbsent) this.addError(name, needsMultipart)
   }
 
-  /** Once there are more errors than are reported, the rest of the list is not validated. */
-  #setRecords (list: CompiledList, value: unknown): void {
-    const { name, maxItems } = list
-    if (value === null) return this.addError(name, requiredViolation)
+  #setNested (nested: CompiledNested, value: unknown): void {
+    if (value === null) return this.#setNull(nested)
+    const { name, list } = nested
+    if (list === undefined) return this.#setValid(nested, this.#validateRecord(nested, value, [...this.#path, name]))
     if (!Array.isArray(value)) return this.addError(name, notAList)
     const items: readonly unknown[] = value
-    if (items.length === 0) return this.addError(name, emptyList)
-    if (items.length > maxItems) return this.addError(name, tooManyItems(maxItems))
+    if (items.length < list.minItems) return this.addError(name, emptyList)
+    if (items.length > list.maxItems) return this.addError(name, tooManyItems(list.maxItems))
+    this.#setValid(nested, this.#validateRecords(nested, items))
+  }
+
+  /** Once there are more errors than are reported, the rest of the list is not validated. */
+  #validateRecords (nested: CompiledNested, items: readonly unknown[]): unknown[] {
     const records: unknown[] = []
     for (const [index, item] of items.entries()) {
-      const record = this.#validateRecord(list, item, index)
+      const record = this.#validateRecord(nested, item, [...this.#path, nested.name, String(index)])
       // After the first error nothing is sent.
       if (this.hasErrors) records.length = 0
       else records.push(record)
       if (this.#errorCount > this.compiled.errorsMax) break
     }
-    this.values.set(name, records)
+    return records
   }
 
-  /** Returns a record of a list without the fields that are absent, although they are null. */
-  #validateRecord ({ name, index: order, record, existing }: CompiledList, value: unknown, index: number): unknown {
-    const path = [...this.#path, name, String(index)]
+  /** Returns the record as it is sent. */
+  #validateRecord (nested: CompiledNested, value: unknown, path: readonly string[]): unknown {
+    const { name, index, record, existing } = nested
     const isExisting = existing !== undefined && isJsonObject(value) && Object.hasOwn(value, existing.idField)
     const validator = new RecordValidator(isExisting ? existing.record : record, this.#checkOperation, path)
     if (isJsonObject(value)) validator.setMembers(value)
     else validator.addRecordError(toJsonPointer(path), getFormName(path, false), notAnObject)
-    if (validator.hasErrors) this.#addErrorsOf(validator, name, order)
-    const hasAbsentFields = isJsonObject(value) && Object.keys(value).length > validator.values.size
-    return hasAbsentFields ? Object.fromEntries(validator.values) : value
+    if (validator.hasErrors) this.#addErrorsOf(validator, name, index)
+    return isJsonObject(value) ? validator.toSent(value) : value
+  }
+
+  /** Returns the members without those that are absent although they are null. */
+  toSent (members: Record<string, unknown>): Record<string, unknown> {
+    const isSame = this.compiled.nested.size === 0 && Object.keys(members).length === this.values.size
+    return isSame ? members : Object.fromEntries(this.values)
   }
 
   #addErrorsOf (validator: RecordValidator, name: string, order: number): void {
@@ -152,11 +164,18 @@ export class RecordValidator {
 
   /** Validates and sets a value that has a JSON type. */
   set (field: CompiledField, value: unknown): void {
-    if (value === null && field.nullMeaning === 'absent') return
-    if (field.isList && value !== null) return this.#setList(field, value)
-    const violation = value === null ? validateNull(field) : validateField(field, value)
+    if (value === null) return this.#setNull(field)
+    if (field.isList) return this.#setList(field, value)
+    const violation = validateField(field, value)
     if (violation !== undefined) return this.addError(field.name, violation)
     this.#setValid(field, value)
+  }
+
+  #setNull (member: Member): void {
+    if (member.nullMeaning === 'cleared') this.#setValid(member, null)
+    else if (member.nullMeaning === 'missing') {
+      this.addError(member.name, member.required ? requiredViolation : nullViolation)
+    }
   }
 
   #setList (field: CompiledField, value: unknown): void {
@@ -188,10 +207,10 @@ export class RecordValidator {
   }
 
   /** @param added the part of the value that is new: an item of a list that is read one by one */
-  #setValid (field: CompiledField, value: unknown, added: unknown = value): void {
-    const restriction = this.compiled.restrictions.get(field.name)
-    const problem = restriction === undefined ? undefined : this.#checkRestriction(field, added, restriction)
-    if (problem === undefined) return this.#keep(field.name, value, added)
+  #setValid ({ name }: Member, value: unknown, added: unknown = value): void {
+    const restriction = this.compiled.restrictions.get(name)
+    const problem = restriction === undefined ? undefined : this.#checkRestriction(name, added, restriction)
+    if (problem === undefined) return this.#keep(name, value, added)
     this.#forbiddenValue ??= problem
     this.#dropTexts()
   }
@@ -218,7 +237,7 @@ export class RecordValidator {
     return new ErrorList()
   }
 
-  #checkRestriction ({ name }: CompiledField, value: unknown, restriction: Restriction): Problem | undefined {
+  #checkRestriction (name: string, value: unknown, restriction: Restriction): Problem | undefined {
     if (restriction.kind === 'operation') return this.#checkOperation(restriction.operation)
     const values: readonly unknown[] = Array.isArray(value) ? value : [value]
     if (values.every(item => restriction.values.has(item))) return undefined
@@ -248,8 +267,8 @@ export class RecordValidator {
     const fieldAndRule = item === undefined ? `${name} ${rule}` : `${name} ${item} ${rule}`
     if (errors.recorded.has(fieldAndRule)) return
     errors.recorded.add(name).add(fieldAndRule)
-    const { fields, lists, image, location } = this.compiled
-    const order = fields.get(name)?.index ?? lists.get(name)?.index ?? image?.order ?? 0
+    const { fields, nested, image, location } = this.compiled
+    const order = fields.get(name)?.index ?? nested.get(name)?.index ?? image?.order ?? 0
     errors.known.push({ order, error: { in: location, ...this.locationOf(name, item), rule, message } })
   }
 
@@ -294,8 +313,8 @@ export class RecordValidator {
   }
 
   #isKnown (name: string): boolean {
-    const { fields, lists, image } = this.compiled
-    return fields.has(name) || lists.has(name) || (image !== undefined && image.name === name)
+    const { fields, nested, image } = this.compiled
+    return fields.has(name) || nested.has(name) || (image !== undefined && image.name === name)
   }
 
   /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */
@@ -364,17 +383,12 @@ export function validationProblem (validators: readonly RecordValidator[]): Prob
 /** Returns what further validation needs of a value that is not sent: that it is there, and the items of a list. */
 function withoutTexts (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutTexts)
-  return typeof value === 'string' ? undefined : value
+  return typeof value === 'string' || isJsonObject(value) ? undefined : value
 }
 
 function textLength (value: unknown): number {
   if (Array.isArray(value)) return value.reduce<number>((length, item) => length + textLength(item), 0)
   return typeof value === 'string' ? value.length : 0
-}
-
-function validateNull ({ required, nullMeaning }: CompiledField): Violation | undefined {
-  if (nullMeaning === 'cleared') return undefined
-  return required ? requiredViolation : nullViolation
 }
 
 /** Returns the last step of a name that is percent-encoded, separated by dots or in camel case, as it should be. */

@@ -6,31 +6,36 @@ import { Kind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typ
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import {
-  acceptsNull, type Body, type FieldDependency, type NullMeaning, type RecordBody, type RecordDescription,
-  type RecordListBody, type Restriction,
+  acceptsNull, describeNested, getNestedRecord,
+  type Body, type FieldDependency, type NullMeaning, type RecordBody, type RecordDescription, type RecordListBody,
+  type Restriction,
 } from '../../endpoints/endpoint.ts'
 import { limits } from '../../config/limits.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
-import { linePattern, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, listMaxItems, textMaxBytes } from '../../endpoints/fields.ts'
 import type { FieldError, ErrorRule } from '../../server/problem.ts'
 import { isRounded } from './rounded-number.ts'
 import {
   describeFormat, describeMaximum, describeMinimum, describeText, describeType, type FieldKind,
 } from './messages.ts'
 
-/** One field with its compiled schema. */
-export interface CompiledField {
+/** What a field and a record in a record have in common. */
+interface CompiledMember {
   name: string
   /** Position in the schema; errors are reported in this order. */
   index: number
-  kind: FieldKind
   required: boolean
+  /** What `null` means in JSON: there is no value, the field is cleared, or a value that is required is missing. */
+  nullMeaning: 'absent' | 'cleared' | 'missing'
+}
+
+/** One field with its compiled schema. */
+export interface CompiledField extends CompiledMember {
+  kind: FieldKind
   /** Whether the field has several values of its kind. */
   isList: boolean
   /** Whether an empty text, which a browser sends for an untouched input, means that there is no value. */
   emptyIsAbsent: boolean
-  /** What `null` means in JSON: there is no value, the field is cleared, or a value that is required is missing. */
-  nullMeaning: 'absent' | 'cleared' | 'missing'
   /** Whether zeros before an integer matter: 0 is a valid phone extension, and 007 is another one than 7. */
   keepsZeros: boolean
   /** Whether a text of it may have a minus sign. */
@@ -44,12 +49,10 @@ export interface Violation {
   message: string
 }
 
-/** A list of records in another record. */
-export interface CompiledList {
-  name: string
-  /** Position in the schema. */
-  index: number
-  maxItems: number
+/** A record, or a list of records, in another record. */
+export interface CompiledNested extends CompiledMember {
+  /** Undefined for one record. */
+  list: { minItems: 0 | 1, maxItems: number } | undefined
   record: CompiledRecord
   /** The records that have the field. */
   existing: { idField: string, record: CompiledRecord } | undefined
@@ -61,9 +64,9 @@ export interface CompiledRecord {
   /** The name of the record in a body; undefined for path and query, and for a body that has a list of records. */
   rootKey: string | undefined
   fields: ReadonlyMap<string, CompiledField>
-  /** Lists of records, by name. */
-  lists: ReadonlyMap<string, CompiledList>
-  /** Names of fields and lists. */
+  /** The records in this record, and lists of them, by name. */
+  nested: ReadonlyMap<string, CompiledNested>
+  /** Names of fields and of records in this record. */
   required: readonly string[]
   /** Most errors in one response. */
   errorsMax: number
@@ -84,16 +87,18 @@ export function compileBody (body: Body): CompiledRecord {
 /** The document is a record whose only member is the list. */
 function compileListBody ({ rootKey, maxItems, record, existing }: RecordListBody): CompiledRecord {
   const compile = (description: RecordDescription) => compileRecord('body', description.fields, description)
-  const list: CompiledList = {
+  const list: CompiledNested = {
     name: rootKey,
     index: 0,
-    maxItems,
+    required: true,
+    nullMeaning: 'missing',
+    list: { minItems: 1, maxItems },
     record: compile(record),
     existing: existing && { idField: existing.idField, record: compile(existing.record) },
   }
   return {
     ...compileRecord('body', Type.Object({})),
-    lists: new Map([[rootKey, list]]),
+    nested: new Map([[rootKey, list]]),
     required: [rootKey],
     errorsMax: limits.validation.listErrorsMax,
   }
@@ -107,19 +112,24 @@ type CompilableRecord = RecordDescription & Partial<Pick<RecordBody, 'rootKey' |
  */
 export function compileRecord (location: FieldError['in'], schema: TObject, body?: CompilableRecord): CompiledRecord {
   const fields = new Map<string, CompiledField>()
-  const required = new Set(schema.required ?? [])
-  for (const [name, field] of Object.entries(schema.properties)) {
-    fields.set(name, compileField(name, field, fields.size, required.has(name), getNullMeaning(body, name)))
+  const nested = new Map<string, CompiledNested>()
+  const requiredNames = new Set(schema.required ?? [])
+  const properties = Object.entries(schema.properties)
+  for (const [index, [name, field]] of properties.entries()) {
+    const member = { name, index, required: requiredNames.has(name), nullMeaning: getNullMeaning(body, name) }
+    const record = getNestedRecord(field)
+    if (record === undefined || body === undefined) fields.set(name, compileField(field, member))
+    else nested.set(name, compileNested(member, TypeGuard.IsArray(field), describeNested(record, body)))
   }
   return {
     location,
     rootKey: body?.rootKey,
     nullMeaning: body?.nullMeaning?.kind ?? 'absent',
     fields,
-    lists: new Map(),
-    required: [...required],
+    nested,
+    required: [...requiredNames],
     errorsMax: limits.validation.errorsMax,
-    image: body?.image === undefined ? undefined : { name: body.image.name, order: fields.size },
+    image: body?.image === undefined ? undefined : { name: body.image.name, order: properties.length },
     dependencies: body?.dependencies ?? [],
     restrictions: compileRestrictions(body),
   }
@@ -131,28 +141,32 @@ function compileRestrictions (body: RecordDescription | undefined): Map<string, 
   return new Map(active.flatMap(restriction => restriction.fields.map(name => [name, restriction] as const)))
 }
 
-function getNullMeaning (body: RecordDescription | undefined, name: string): CompiledField['nullMeaning'] {
+function getNullMeaning (body: RecordDescription | undefined, name: string): CompiledMember['nullMeaning'] {
   return body !== undefined && acceptsNull(body, name) ? body.nullMeaning?.kind ?? 'absent' : 'missing'
 }
 
-function compileField (
-  name: string, schema: TSchema, index: number, required: boolean, nullMeaning: CompiledField['nullMeaning']
-): CompiledField {
+function compileNested (member: CompiledMember, isList: boolean, description: RecordDescription): CompiledNested {
+  return {
+    ...member,
+    list: isList ? { minItems: 0, maxItems: listMaxItems } : undefined,
+    record: compileRecord('body', description.fields, description),
+    existing: undefined,
+  }
+}
+
+function compileField (schema: TSchema, member: CompiledMember): CompiledField {
   const isList = TypeGuard.IsArray(schema)
   const itemSchema = isList ? schema.items : schema
   const kind = itemSchema[Kind] === stringEnumKind ? 'String' : itemSchema[Kind]
   if (kind !== 'String' && kind !== 'Integer' && kind !== 'Number' && kind !== 'Boolean') {
-    throw new TypeError(`Field ${name}: cannot convert text to ${kind}.`)
+    throw new TypeError(`Field ${member.name}: cannot convert text to ${kind}.`)
   }
   const isText = kind === 'String' && (itemSchema['pattern'] ?? linePattern) === linePattern &&
     ['format', 'enum'].every(name => itemSchema[name] === undefined)
   return {
-    name,
-    index,
+    ...member,
     kind,
-    required,
     isList,
-    nullMeaning,
     emptyIsAbsent: !isText,
     keepsZeros: kind === 'Integer' && itemSchema['minimum'] === 0,
     isSigned: itemSchema['minimum'] < 0,
