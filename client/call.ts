@@ -26,6 +26,8 @@ export interface CallOptions {
 export interface UploadOptions extends CallOptions {
   /** A PNG, JPEG, GIF, BMP or TIFF image. With an avatar the body is sent as multipart/form-data. */
   avatar?: Blob | undefined
+  /** Further images of an endpoint that accepts several, by field name. */
+  files?: Readonly<Record<string, Blob | undefined>> | undefined
   /** Called with the upload progress of a multipart body. */
   onProgress?: OnProgress | undefined
 }
@@ -79,7 +81,7 @@ export function createSend (clientOptions: ClientOptions): Send {
     const request: CallRequest = {
       method,
       url: buildUrl(clientOptions.baseUrl, path, input.path ?? {}, input.query ?? {}),
-      buildContent: () => buildContent(method, body, options.avatar),
+      buildContent: () => buildContent(method, body, { avatar: options.avatar, ...options.files }),
     }
     return sendRequest(clientOptions, request, { ...options, effect })
   }
@@ -138,11 +140,12 @@ function buildHeaders<T> (
   }
 }
 
-function buildContent (method: Method, body: unknown, avatar: Blob | undefined): Content {
+function buildContent (method: Method, body: unknown, files: Readonly<Record<string, Blob | undefined>>): Content {
   if (body === undefined) return { body: undefined }
-  if (avatar !== undefined && typeof body === 'object' && body !== null) {
+  const hasFile = Object.values(files).some(file => file !== undefined)
+  if (hasFile && typeof body === 'object' && body !== null) {
     const nullMeaning = method === 'post' ? 'absent' : 'cleared'
-    return { body: buildFormData(body, nullMeaning, { name: 'avatar', data: avatar }) }
+    return { body: buildFormData(body, nullMeaning, files) }
   }
   return { body: JSON.stringify(body, keepNumber), type: 'application/json' }
 }

@@ -21,11 +21,11 @@ function toQueryPairs (name: string, value: unknown): Array<[string, string]> {
 }
 
 /**
- * Puts the fields before the file, so that the service has validated them when the file begins to stream.
+ * Puts the fields before the files, so that the service has validated them when a file begins to stream.
  * @throws {TypeError} for a field that null would clear, because a form has no null
  */
 export function buildFormData (
-  body: object, nullMeaning: 'absent' | 'cleared', file: { name: string, data: Blob }
+  body: object, nullMeaning: 'absent' | 'cleared', files: Readonly<Record<string, Blob | undefined>>
 ): FormData {
   const formData = new FormData()
   for (const [rootKey, fields] of Object.entries<object>({ ...body })) {
@@ -36,7 +36,9 @@ export function buildFormData (
       if (Array.isArray(value)) for (const item of value) formData.append(`${rootKey}[${name}][]`, String(item))
       else if (value !== undefined && value !== null) formData.append(`${rootKey}[${name}]`, String(value))
     }
-    formData.append(`${rootKey}[${file.name}]`, file.data)
+    for (const [name, file] of Object.entries(files)) {
+      if (file !== undefined) formData.append(`${rootKey}[${name}]`, file)
+    }
   }
   return formData
 }

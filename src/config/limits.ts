@@ -100,11 +100,13 @@ export const limits = freezeGroups({
   multipart: {
     /** Parts of one form, with known or unknown names. */
     partsMax: 64,
+    /** Images that one form may have by its description. */
+    imagesMax: 8,
     /** Header block of one part. */
     partHeadersMaxBytes: 8_192,
     /** Bytes before the first and after the last delimiter, each (RFC 2046 §5.1.1: preamble and epilogue). */
     preambleMaxBytes: 16_384,
-    /** Everything in a form except the avatar: 64 texts with their headers and delimiters, preamble and epilogue. */
+    /** Everything in a form except its images: 64 texts with their headers and delimiters, preamble and epilogue. */
     textMaxBytes: 64 * (65_536 + 8_192 + 128) + 2 * 16_384,
   },
   idempotency: {

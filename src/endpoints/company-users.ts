@@ -189,11 +189,11 @@ function userBody (
     rootKey: 'user',
     fields,
     nullMeaning,
-    image: {
+    images: [{
       name: 'avatar',
       description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, ' +
         'metadata of PNG, JPEG and GIF images is removed.',
-    },
+    }],
     dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
     restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],
   }

@@ -16,7 +16,7 @@ export interface FieldDependency {
   check (values: FieldValues): { field: string, message: string } | undefined
 }
 
-/** An image that a multipart form may contain once, beside its fields. */
+/** An image that a multipart form may contain once, beside its fields and other images, in any order. */
 export interface ImageField {
   name: string
   description: string
@@ -70,7 +70,7 @@ export interface RecordDescription {
 /** A JSON body `{"<rootKey>": {...}}`, or the multipart fields `<rootKey>[...]`. */
 export interface RecordBody extends RecordDescription {
   rootKey: string
-  image?: ImageField
+  images?: readonly ImageField[]
   record?: never
 }
 
@@ -82,7 +82,7 @@ export interface RecordListBody {
   record: RecordDescription
   /** The records that have `idField`, if they are described differently. That field is required in them. */
   existing?: { idField: string, record: RecordDescription }
-  image?: never
+  images?: never
 }
 
 export type Body = RecordBody | RecordListBody
@@ -329,7 +329,7 @@ export function getFormName ([root = '', ...steps]: readonly string[], isList: b
   return `${root}${steps.map(step => `[${step}]`).join('')}${isList ? '[]' : ''}`
 }
 
-/** Returns the schema of a record in JSON, without an image, which JSON cannot contain. */
+/** Returns the schema of a record in JSON, without images, which JSON cannot contain. */
 export function recordSchema (fields: TObject): TObject {
   const { properties } = addTextPatterns(fields)
   const members = Object.entries(properties).map(([name, field]) => [name, nestedSchema(field)] as const)

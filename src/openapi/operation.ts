@@ -249,16 +249,16 @@ function addNull (field: TSchema): TSchema {
   return { ...field, type: [field['type'], 'null'], ...nullableEnum }
 }
 
-/** Returns the same fields under their multipart names, in any order, and the file. */
-function buildMultipartSchema ({ rootKey, fields, image }: RecordBody, imageMaxBytes: number): TObject {
+/** Returns the same fields under their multipart names, in any order, and the images. */
+function buildMultipartSchema ({ rootKey, fields, images = [] }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
   for (const [name, field] of Object.entries(addTextPatterns(fields).properties)) {
     properties[getFormName([rootKey, name], TypeGuard.IsArray(field))] = field
   }
-  if (image !== undefined) {
-    properties[`${rootKey}[${image.name}]`] = Type.Optional(Type.String({
+  for (const { name, description } of images) {
+    properties[getFormName([rootKey, name], false)] = Type.Optional(Type.String({
       ...binarySchema,
-      description: `${image.description} At most ${imageMaxBytes} bytes by default.`,
+      description: `${description} At most ${imageMaxBytes} bytes by default.`,
     }))
   }
   return Type.Object(properties, { additionalProperties: false })

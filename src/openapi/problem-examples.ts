@@ -73,7 +73,7 @@ function canReturn (
       return body !== undefined
     case 'avatar_type':
     case 'avatar_too_large':
-      return body?.image !== undefined
+      return body?.images !== undefined && body.images.length > 0
     case 'template_not_allowed':
       return guard !== undefined || (body !== undefined && getRecords(body).some(hasValueRestriction))
     case 'idempotency_in_progress':

@@ -33,7 +33,7 @@ export interface RequestContext {
    * of the caller's request.
    */
   generatedField: GeneratedField | undefined
-  /** The avatar of a request with an idempotency key is hashed while it streams, for the fingerprint. */
+  /** The images of a request with an idempotency key are hashed while they stream, for the fingerprint. */
   hasIdempotencyKey: boolean
   /** Must be called once, when everything read so far is valid. From then on a failure has an outcome. */
   send (body: ValidatedBody): Promise<EndpointResult>
@@ -49,7 +49,7 @@ export interface ValidatedBody {
   /** Null if the endpoint takes no body. */
   content: Buffer | Readable | null
   contentType: string | undefined
-  /** Whether the body has an avatar. Of a stream it is known at its end. */
+  /** Whether the body has an image. Of a stream it is known at its end. */
   hasImage (): boolean
   /** The validated values; those of a stream are complete once `validated` resolves. */
   values: FieldValues
@@ -68,7 +68,7 @@ export interface ValidatedBody {
 }
 
 /**
- * The result of validating a whole body. The digest is that of the avatar: empty without an avatar or an idempotency
+ * The result of validating a whole body. The digest is that of the images: empty without an image or an idempotency
  * key.
  */
 export type BodyValidation =

@@ -40,6 +40,8 @@ export interface RequestHead {
 /** What the endpoint accepts. */
 export interface HeadOptions {
   accepts: 'no body' | 'json' | 'json or form'
+  /** Images that a form may have. */
+  imagesMax: number
   acceptsIdempotencyKey: boolean
   bodyLimits: Pick<Config['body'], 'jsonMaxBytes' | 'avatarMaxBytes'>
 }
@@ -70,7 +72,7 @@ export function parseRequestHead (
     const body = options.accepts === 'no body' ? undefined : parseContentType(headers, options.accepts)
     // Fastify must not reject a body that is ignored because of its type.
     if (body === undefined) delete headers['content-type']
-    if (body !== undefined) checkDeclaredSize(body, Number(headers['content-length'] ?? 0), options.bodyLimits)
+    if (body !== undefined) checkDeclaredSize(body, Number(headers['content-length'] ?? 0), options)
     const idempotencyKey = options.acceptsIdempotencyKey ? parseIdempotencyKey(headers) : undefined
     return { path, query, body, idempotencyKey, route }
   } catch (error) {
@@ -79,12 +81,14 @@ export function parseRequestHead (
 }
 
 function checkDeclaredSize (
-  { kind }: BodyType, declaredBytes: number, { jsonMaxBytes, avatarMaxBytes }: HeadOptions['bodyLimits']
+  { kind }: BodyType, declaredBytes: number, { imagesMax, bodyLimits: { jsonMaxBytes, avatarMaxBytes } }: HeadOptions
 ): void {
   if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLargeProblem(jsonMaxBytes)
-  if (kind === 'multipart' && declaredBytes > multipartMaxBytes(avatarMaxBytes)) {
-    throw new Problem('avatar_too_large', `The form is larger than a form with an avatar of ${avatarMaxBytes} bytes.`)
-  }
+  const formMaxBytes = multipartMaxBytes(avatarMaxBytes, imagesMax)
+  if (kind !== 'multipart' || declaredBytes <= formMaxBytes) return
+  if (imagesMax === 0) throw new Problem('body_too_large', `A form may have at most ${formMaxBytes} bytes.`)
+  const images = imagesMax === 1 ? 'an avatar' : `${imagesMax} images`
+  throw new Problem('avatar_too_large', `The form is larger than a form with ${images} of ${avatarMaxBytes} bytes.`)
 }
 
 /** Creates the problem of a JSON body that is too large. A form that is too large is reported as `avatar_too_large`. */
@@ -92,8 +96,8 @@ export const bodyTooLargeProblem = (maxBytes: number) =>
   new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
 
 /** Returns the size of the largest form that is within all limits. */
-export function multipartMaxBytes (avatarMaxBytes: number): number {
-  return avatarMaxBytes + limits.multipart.textMaxBytes
+export function multipartMaxBytes (avatarMaxBytes: number, imagesMax: number): number {
+  return imagesMax * avatarMaxBytes + limits.multipart.textMaxBytes
 }
 
 /**

@@ -100,7 +100,8 @@ export class EndpointRoute {
     this.#compiledBody = body === undefined ? undefined : compileBody(body)
     const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
     const accepts = body === undefined ? 'no body' : hasForm(body) ? 'json or form' : 'json'
-    this.#headOptions = { accepts, acceptsIdempotencyKey, bodyLimits }
+    const imagesMax = this.#compiledBody?.images.size ?? 0
+    this.#headOptions = { accepts, imagesMax, acceptsIdempotencyKey, bodyLimits }
   }
 
   register (app: FastifyInstance): void {

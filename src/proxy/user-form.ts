@@ -79,8 +79,8 @@ export class UserFormBuilder {
       $schema: 'https://json-schema.org/draft/2020-12/schema', ...rootSchema(body.rootKey, recordSchema(body.fields)),
     }
     const imageLimits = { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels }
-    const image = body.image === undefined ? {} : { [body.image.name]: imageLimits }
-    this.#constants = JSON.stringify({ schema, ...image, ...metadata.constants }).slice(0, -1)
+    const images = Object.fromEntries((body.images ?? []).map(({ name }) => [name, imageLimits]))
+    this.#constants = JSON.stringify({ schema, ...images, ...metadata.constants }).slice(0, -1)
     this.#constantsDigest = createHash('sha256').update(this.#constants).digest()
   }
 

@@ -248,8 +248,28 @@ t.test('startup refuses a description', async t => {
     },
     {
       name: 'with a record in a record and an image',
-      endpoint: { ...base, body: { ...nestedBody, image: { name: 'picture', description } } },
+      endpoint: { ...base, body: { ...nestedBody, images: [{ name: 'picture', description }] } },
       message: /body: an image needs a form, which cannot have records in the record/,
+    },
+    {
+      name: 'with an image that has the name of a field',
+      endpoint: { ...base, body: { ...base.body, images: [{ name: 'name', description }] } },
+      message: /body: the image name has the name of another part/,
+    },
+    {
+      name: 'with two images of one name',
+      endpoint: {
+        ...base, body: { ...base.body, images: [{ name: 'logo', description }, { name: 'logo', description }] },
+      },
+      message: /body: the image logo has the name of another part/,
+    },
+    {
+      name: 'with too many images',
+      endpoint: {
+        ...base,
+        body: { ...base.body, images: Array.from({ length: 9 }, (_, index) => ({ name: `i${index}`, description })) },
+      },
+      message: /body: a form has at most 8 images/,
     },
     {
       name: 'with a record in a record and a lookup',

@@ -67,6 +67,8 @@ class FormForwarder implements FormEvents {
   #bufferedBytes: Buffer = noBytes
   #hasImage = false
   #hash: Hash | undefined
+  /** Digests of the images that have ended, by name. */
+  readonly #imageDigests = new Map<string, string>()
   #beforeEnd: ((imageDigest: string) => Promise<void>) | undefined
   /** Resolves if Procore responds or fails before the upload ends. */
   readonly #answeredEarly = Promise.withResolvers<'early'>()
@@ -99,7 +101,7 @@ class FormForwarder implements FormEvents {
   }
 
   #read (chunk: Buffer): void {
-    const { bodyLimits: { formBufferBytes, avatarMaxBytes }, record } = this.#context
+    const { bodyLimits: { formBufferBytes, avatarMaxBytes }, compiled, record } = this.#context
     const { bytes } = this.#reader
     record.bytesIn = bytes
     hintMinorGc(chunk.length)
@@ -111,7 +113,7 @@ class FormForwarder implements FormEvents {
     else if (full !== undefined) this.#startStreaming(full)
     this.#countKeptBytes()
     // Only an invalid form can be this large: all other limits are reached earlier.
-    if (bytes <= multipartMaxBytes(avatarMaxBytes)) return
+    if (bytes <= multipartMaxBytes(avatarMaxBytes, compiled.images.size)) return
     throw problem ?? new Error('A form without errors exceeds the maximum size of a form.')
   }
 
@@ -130,10 +132,10 @@ class FormForwarder implements FormEvents {
     this.#write(this.#encoder.field(name, value))
   }
 
-  imageStart (type: ImageType): void {
+  imageStart (name: string, type: ImageType): void {
     this.#hasImage = true
     if (this.#context.hasIdempotencyKey) this.#hash = createHash('sha256')
-    this.#write(this.#encoder.imageStart(this.#context.compiled.image?.name ?? '', type))
+    this.#write(this.#encoder.imageStart(name, type))
   }
 
   /** The fingerprint covers the bytes of the caller, so it does not depend on how metadata is removed. */
@@ -142,7 +144,8 @@ class FormForwarder implements FormEvents {
     if (content.length > 0) this.#write(content)
   }
 
-  imageEnd (): void {
+  imageEnd (name: string): void {
+    if (this.#hash !== undefined) this.#imageDigests.set(name, this.#hash.digest('hex'))
     this.#write(this.#encoder.imageEnd())
   }
 
@@ -180,7 +183,7 @@ class FormForwarder implements FormEvents {
     const problem = this.#validationProblem()
     if (problem !== undefined) throw problem
     this.#decoder.end()
-    const imageDigest = this.#hash?.digest('hex') ?? ''
+    const imageDigest = this.#imageDigest()
     this.#validated.resolve({ kind: 'valid', imageDigest })
     await this.#beforeEnd?.(imageDigest)
     const { generatedField } = this.#context
@@ -196,6 +199,13 @@ class FormForwarder implements FormEvents {
       state.upstream.push(null)
       this.#state = complete
     }
+  }
+
+  /** The order of the description makes it the same for the same images in any order. */
+  #imageDigest (): string {
+    if (this.#imageDigests.size === 0) return ''
+    const names = [...this.#context.compiled.images.keys()]
+    return names.map(name => this.#imageDigests.get(name) ?? '').join()
   }
 
   #validationProblem (): Problem | undefined {

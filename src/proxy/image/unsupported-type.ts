@@ -7,7 +7,7 @@ import { signatureBytes } from './signature.ts'
 interface UnsupportedType {
   /** First bytes of such files. A dot stands for any byte. */
   starts: readonly string[]
-  /** Follows "The avatar is". */
+  /** Follows "The avatar is", or the name of another image. */
   advice: string
 }
 
@@ -47,8 +47,11 @@ const unsupportedTypes: readonly UnsupportedType[] = [
   { starts: ['<html', '<!doctype html'], advice: 'a web page: download the picture itself.' },
 ]
 
-/** Returns a sentence that says what the file is and what to do. */
-export function describeUnsupportedType (bytes: Buffer): string {
+/**
+ * Returns a sentence that says what the file is and what to do.
+ * @param name of the image in the form
+ */
+export function describeUnsupportedType (name: string, bytes: Buffer): string {
   const text = bytes.toString('latin1', 0, signatureBytes)
   // Markup may begin with a byte order mark and white space. The names of HTML may be in capitals.
   const markup = text.replace(/^\xef\xbb\xbf/, '').trimStart().toLowerCase()
@@ -56,8 +59,8 @@ export function describeUnsupportedType (bytes: Buffer): string {
     return starts.some(start => startsWith(text, start) || startsWith(markup, start))
   })
   return type === undefined
-    ? 'The content of the avatar is not a PNG, JPEG, GIF, BMP or TIFF image.'
-    : `The avatar is ${type.advice}`
+    ? `The content of the ${name} is not a PNG, JPEG, GIF, BMP or TIFF image.`
+    : `The ${name} is ${type.advice}`
 }
 
 const startsWith = (text: string, start: string) =>

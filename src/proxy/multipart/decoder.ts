@@ -10,22 +10,24 @@ import { describeUnsupportedType } from '../image/unsupported-type.ts'
 import type { PartSink } from './parser.ts'
 import { decodeText } from './charset.ts'
 import { describePart, malformedForm, parsePartHeaders, type PartHeaders } from './part-headers.ts'
-import { sizeViolation, type CompiledField, type Violation } from '../validation/schema.ts'
+import { sizeViolation, type CompiledField } from '../validation/schema.ts'
 
 /** Limits of an image, in bytes, and in pixels as its header declares them, and whether its metadata is removed. */
 export type ImageOptions = Pick<Config['body'], 'avatarMaxBytes' | 'avatarMaxPixels' | 'avatarMetadata'>
 
-/** Receives the valid fields and the image of a form as they come, and booleans and lists at its end. */
+/** Receives the valid fields and the images of a form as they come, and booleans and lists at its end. */
 export interface FormEvents {
   field (field: CompiledField, value: unknown): void
-  imageStart (type: ImageType): void
+  imageStart (name: string, type: ImageType): void
   /** `data` are bytes as the caller sent them; `content` is what has become ready to be sent, and may be empty. */
   imageData (data: Buffer, content: Buffer): void
-  imageEnd (): void
+  imageEnd (name: string): void
 }
 
 interface ImagePart {
   kind: 'image'
+  /** The name of the image in the description. */
+  name: string
   headers: PartHeaders
   reader: ImageReader | undefined
 }
@@ -34,7 +36,7 @@ type Part = ImagePart | { kind: 'text', field: CompiledField, headers: PartHeade
 
 /**
  * Decodes and validates the parts of one form as they come, in any order. A text is converted and validated at the end
- * of its part. The type of the image is detected by its first bytes, and its content is passed on. Invalid fields
+ * of its part. The type of an image is detected by its first bytes, and its content is passed on. Invalid fields
  * become errors of the validator. The methods throw a Problem for errors that end the form at once: `malformed_form`,
  * `unsupported_media_type`, `avatar_type`, `avatar_too_large`.
  */
@@ -90,7 +92,7 @@ export class FormDecoder implements PartSink {
     const name = path[0] === compiled.rootKey && (path.length === 2 || isListName) ? path[1] : undefined
     const found = name === undefined ? undefined : compiled.fields.get(name)
     const field = found?.isList === isListName ? found : undefined
-    const isImage = !isListName && name !== undefined && name === compiled.image?.name
+    const isImage = !isListName && name !== undefined && compiled.images.has(name)
     if (name === undefined || (field === undefined && !isImage)) {
       this.#validator.addUnknownField(path, headers.name)
       return { kind: 'ignored' }
@@ -98,7 +100,7 @@ export class FormDecoder implements PartSink {
     // Frameworks send a hidden `0` before a checkbox. If it is ticked, its value comes second.
     const isFirst = this.#validator.markSeen(name, field?.isList === true || field?.kind === 'Boolean')
     if (!isFirst) return { kind: 'ignored' }
-    return field === undefined ? { kind: 'image', headers, reader: undefined } : { kind: 'text', field, headers }
+    return field === undefined ? { kind: 'image', name, headers, reader: undefined } : { kind: 'text', field, headers }
   }
 
   #textData (field: CompiledField, data: Buffer): void {
@@ -139,16 +141,16 @@ export class FormDecoder implements PartSink {
 
   #imageData (part: ImagePart, data: Buffer): void {
     if (part.headers.fileName !== 'given') {
-      this.#addImageError({ rule: 'type', message: 'must be a file with a file name' })
+      this.#validator.addError(part.name, { rule: 'type', message: 'must be a file with a file name' })
       this.#part = { kind: 'ignored' }
       return
     }
     const { avatarMaxBytes } = this.#imageOptions
     if (this.#bytes > avatarMaxBytes) {
-      throw new Problem('avatar_too_large', `The avatar has more than ${avatarMaxBytes} bytes.`)
+      throw new Problem('avatar_too_large', `The ${part.name} has more than ${avatarMaxBytes} bytes.`)
     }
     if (part.reader === undefined) this.#imageHead(part, data)
-    else this.#imageBody(part.reader, data)
+    else this.#imageBody(part.name, part.reader, data)
   }
 
   /** Buffers the first bytes until the type can be detected; usually they come in one chunk. */
@@ -159,22 +161,22 @@ export class FormDecoder implements PartSink {
 
   #imageStart (part: ImagePart): ImageReader {
     const type = detectImageType(this.#partial.bytes.subarray(0, signatureBytes))
-    if (type === undefined) throw avatarType(describeUnsupportedType(this.#partial.bytes))
+    if (type === undefined) throw avatarType(describeUnsupportedType(part.name, this.#partial.bytes))
     const reader = part.reader = new ImageReader(type, this.#imageOptions.avatarMetadata)
-    this.#events.imageStart(type)
+    this.#events.imageStart(part.name, type)
     const { bytes } = this.#partial
     this.#partial = new ByteBuffer()
-    this.#imageBody(reader, bytes)
+    this.#imageBody(part.name, reader, bytes)
     return reader
   }
 
-  #imageBody (reader: ImageReader, data: Buffer): void {
+  #imageBody (name: string, reader: ImageReader, data: Buffer): void {
     const content = reader.write(data)
     const { state, pixels } = reader
-    if (state !== 'incomplete' && state !== 'complete') throw avatarType(faultDetails[state])
+    if (state !== 'incomplete' && state !== 'complete') throw avatarType(`The ${name} ${faultDetails[state]}`)
     const { avatarMaxPixels } = this.#imageOptions
     if (pixels > avatarMaxPixels) {
-      throw new Problem('avatar_too_large', `The avatar declares more than ${avatarMaxPixels} pixels.`)
+      throw new Problem('avatar_too_large', `The ${name} declares more than ${avatarMaxPixels} pixels.`)
     }
     this.#events.imageData(data, content)
   }
@@ -182,27 +184,23 @@ export class FormDecoder implements PartSink {
   #imageEnd (part: ImagePart): void {
     if (this.#bytes === 0) {
       // Browsers send an untouched file input as an empty part with an empty file name.
-      if (part.headers.fileName === 'given') this.#addImageError({ rule: 'size', message: 'must not be empty' })
-      return
+      if (part.headers.fileName !== 'given') return
+      return this.#validator.addError(part.name, { rule: 'size', message: 'must not be empty' })
     }
     const reader = part.reader ?? this.#imageStart(part)
-    if (reader.state === 'incomplete') throw avatarType('The header of the avatar is incomplete.')
+    if (reader.state === 'incomplete') throw avatarType(`The header of the ${part.name} is incomplete.`)
     this.#events.imageData(noBytes, reader.end())
-    this.#events.imageEnd()
-  }
-
-  #addImageError (violation: Violation): void {
-    const { image } = this.#validator.compiled
-    if (image !== undefined) this.#validator.addError(image.name, violation)
+    this.#events.imageEnd(part.name)
   }
 }
 
 const noBytes = Buffer.alloc(0)
 
+/** Each continues a sentence that starts with the name of the image. */
 const faultDetails: Record<ImageFault, string> = {
-  fragmented: 'The avatar consists of too many small pieces.',
-  raw: 'The avatar is a raw file of a camera, not a TIFF image.',
-  invalid_length: 'The avatar is damaged: one of its parts declares an impossible length. Save it again as an image.',
+  fragmented: 'consists of too many small pieces.',
+  raw: 'is a raw file of a camera, not a TIFF image.',
+  invalid_length: 'is damaged: one of its parts declares an impossible length. Save it again as an image.',
 }
 
 const avatarType = (detail: string) => new Problem('avatar_type', detail)

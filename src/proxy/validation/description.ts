@@ -5,8 +5,9 @@
 import { FormatRegistry, Kind, OptionalKind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import {
   getEndpointPaths, getNestedRecord, hasForm,
-  type Body, type Endpoint, type LookupSpec, type RecordDescription, type RecordListBody,
+  type Body, type Endpoint, type LookupSpec, type RecordBody, type RecordDescription, type RecordListBody,
 } from '../../endpoints/endpoint.ts'
+import { limits } from '../../config/limits.ts'
 import { listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
@@ -77,15 +78,25 @@ function findPathFaults (endpoint: Endpoint): string[] {
 
 function findBodyFaults (body: Body): string[] {
   if (body.record === undefined) {
-    const hasFormlessImage = body.image !== undefined && !hasForm(body)
-    const faults = hasFormlessImage ? ['body: an image needs a form, which cannot have records in the record'] : []
-    return [...faults, ...findDescriptionFaults('body', body)]
+    return [...findDescriptionFaults('body', body), ...findImageFaults(body)]
   }
   const { maxItems, record, existing } = body
   return [
     ...(Number.isSafeInteger(maxItems) && maxItems >= 1 ? [] : ['body: maxItems must be an integer of at least 1']),
     ...findDescriptionFaults('body record', record),
     ...(existing === undefined ? [] : findExistingFaults(record, existing)),
+  ]
+}
+
+function findImageFaults (body: RecordBody): string[] {
+  const names = (body.images ?? []).map(({ name }) => name)
+  if (names.length === 0) return []
+  const { imagesMax } = limits.multipart
+  const repeated = names.filter((name, index) => name in body.fields.properties || names.indexOf(name) < index)
+  return [
+    ...(hasForm(body) ? [] : ['body: an image needs a form, which cannot have records in the record']),
+    ...(names.length > imagesMax ? [`body: a form has at most ${imagesMax} images`] : []),
+    ...repeated.map(name => `body: the image ${name} has the name of another part`),
   ]
 }
 

@@ -89,19 +89,19 @@ export class RecordValidator {
 
   /** Validates and sets all members of a JSON object, and the record as a whole. */
   setMembers (members: Record<string, unknown>): void {
-    const { fields, nested, image } = this.compiled
+    const { fields, nested, images } = this.compiled
     for (const name of Object.keys(members)) {
       const field = fields.get(name)
       const record = nested.get(name)
       if (field !== undefined) this.set(field, members[name])
       else if (record !== undefined) this.#setNested(record, members[name])
-      else if (name === image?.name) this.#setImage(name, members[name])
+      else if (images.has(name)) this.#setImage(name, members[name])
       else this.addUnknownField([...this.#path, name], getFormName([...this.#path, name], false))
     }
     this.finalize()
   }
 
-  /** JSON cannot contain the image. Serializers write null for a member that is not set. */
+  /** JSON cannot contain an image. Serializers write null for a member that is not set. */
   #setImage (name: string, value: unknown): void {
     const isAbsent = value === null && this.compiled.nullMeaning === 'absent'
     if (!isAbsent) this.addError(name, needsMultipart)
@@ -257,7 +257,7 @@ export class RecordValidator {
   }
 
   /**
-   * Adds an error of a field or of the image, once for each rule.
+   * Adds an error of a field or of an image, once for each rule.
    * @param index position of the item in a list
    */
   addError (name: string, { rule, message }: Violation, index?: number): void {
@@ -267,8 +267,8 @@ export class RecordValidator {
     const fieldAndRule = item === undefined ? `${name} ${rule}` : `${name} ${item} ${rule}`
     if (errors.recorded.has(fieldAndRule)) return
     errors.recorded.add(name).add(fieldAndRule)
-    const { fields, nested, image, location } = this.compiled
-    const order = fields.get(name)?.index ?? nested.get(name)?.index ?? image?.order ?? 0
+    const { fields, nested, images, location } = this.compiled
+    const order = fields.get(name)?.index ?? nested.get(name)?.index ?? images.get(name) ?? 0
     errors.known.push({ order, error: { in: location, ...this.locationOf(name, item), rule, message } })
   }
 
@@ -313,8 +313,8 @@ export class RecordValidator {
   }
 
   #isKnown (name: string): boolean {
-    const { fields, nested, image } = this.compiled
-    return fields.has(name) || nested.has(name) || (image !== undefined && image.name === name)
+    const { fields, nested, images } = this.compiled
+    return fields.has(name) || nested.has(name) || images.has(name)
   }
 
   /** Reports dependencies that are already broken: a field that was set cannot be corrected later. */

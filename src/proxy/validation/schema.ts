@@ -72,8 +72,8 @@ export interface CompiledRecord {
   errorsMax: number
   /** What `null` means for an optional field of a JSON body. */
   nullMeaning: NullMeaning['kind']
-  /** The file that a form may contain, and its position among the fields. */
-  image: { name: string, order: number } | undefined
+  /** The images that a form may contain, by name, and their positions after the fields. */
+  images: ReadonlyMap<string, number>
   dependencies: readonly FieldDependency[]
   /** Restrictions, keyed by field name. */
   restrictions: ReadonlyMap<string, Restriction>
@@ -104,7 +104,7 @@ function compileListBody ({ rootKey, maxItems, record, existing }: RecordListBod
   }
 }
 
-type CompilableRecord = RecordDescription & Partial<Pick<RecordBody, 'rootKey' | 'image'>>
+type CompilableRecord = RecordDescription & Partial<Pick<RecordBody, 'rootKey' | 'images'>>
 
 /**
  * Compiles a record, once for each endpoint at startup.
@@ -129,7 +129,7 @@ export function compileRecord (location: FieldError['in'], schema: TObject, body
     nested,
     required: [...requiredNames],
     errorsMax: limits.validation.errorsMax,
-    image: body?.image === undefined ? undefined : { name: body.image.name, order: properties.length },
+    images: new Map(body?.images?.map(({ name }, index) => [name, properties.length + index])),
     dependencies: body?.dependencies ?? [],
     restrictions: compileRestrictions(body),
   }
