@@ -1637,7 +1637,7 @@ export interface components {
          * @example 1234
          */
         "path-company_id": number;
-        /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+        /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
         "header-Idempotency-Key": string;
         /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
         "header-X-Request-Id": string;
@@ -1905,7 +1905,7 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
@@ -2125,7 +2125,7 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
@@ -2228,7 +2228,7 @@ export interface operations {
                 run_configurable_validations?: components["parameters"]["query-run_configurable_validations"];
             };
             header?: {
-                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
@@ -2874,7 +2874,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
@@ -2923,7 +2923,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
                 "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
                 /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
                 "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];

@@ -10,6 +10,7 @@ import {
   acceptsNull, describeNested, getFormName, getMultipartPath, getRecords, hasForm, recordSchema, rootSchema,
 } from '../endpoints/endpoint.ts'
 import { addTextPatterns } from '../endpoints/text-patterns.ts'
+import { idempotencyKeyPattern } from '../proxy/idempotency/header.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
 import { splitParameters } from '../proxy/validation/parameters.ts'
 import { requestIdPattern } from '../server/request-id.ts'
@@ -120,10 +121,9 @@ const noContent = { type: 'null' }
 
 /** The key has no example: two people who try the same example would not create two users. */
 const idempotencyKeyHeader = Type.String({
-  minLength: 1,
-  maxLength: 255,
-  description: 'Makes the request safe to repeat. For 24 hours, the same request with the same key returns the ' +
-    'stored first response.',
+  pattern: idempotencyKeyPattern,
+  description: 'Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the ' +
+    'same request with the same key returns the stored first response.',
 })
 
 const requestIdHeader = Type.String({

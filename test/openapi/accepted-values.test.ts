@@ -1,4 +1,4 @@
-// Values are generated from every request schema of the OpenAPI document. The service accepts exactly those that an
+// Values are generated from every request schema of both OpenAPI documents. The service accepts exactly those that an
 // independent validator of JSON Schema accepts.
 import Fastify from 'fastify'
 import { Type } from '@sinclair/typebox'
@@ -31,6 +31,7 @@ interface Schema {
 }
 
 interface Operation {
+  tags?: string[]
   parameters?: Array<{ name: string, in: 'path' | 'query' | 'header', required?: boolean, schema: Schema }>
   requestBody?: { content: Record<string, { schema: Schema }> }
 }
@@ -38,6 +39,9 @@ interface Operation {
 const parseDocument: (json: string) => { paths: Record<string, Record<string, Operation>> } = JSON.parse
 /** Requests for the parameters of an operation, and for each media type of its body. */
 const [parameterCases, bodyCases] = [10, 40]
+/** Requests for a body under Procore's own path, where its schema is the same. */
+const repeatedBodyCases = 5
+const jsonHeaders = { 'content-type': 'application/json' }
 const formHeaders = { 'content-type': `multipart/form-data; boundary=${boundary}` }
 const description = 'A test.'
 
@@ -82,6 +86,26 @@ const testEndpoints: Endpoint[] = [
     },
   },
 ]
+
+/** Parameters of every kind that a path may have. */
+const parametersEndpoint: Endpoint = {
+  ...common,
+  name: 'every-parameter',
+  path: '/companies/:company_id/:code/:extension/:decimal/:date/:choice/:flag',
+  procorePath: '/rest/v1.0/companies/:company_id/:code/:extension/:decimal/:date/:choice/:flag',
+  method: 'DELETE',
+  effect: 'idempotent',
+  params: Type.Object({
+    ...companyParams.properties,
+    code: Type.String({ pattern: '^[A-Za-z]{1,20}$', description }),
+    extension: everyKind.extension,
+    decimal: everyKind.decimal,
+    date: everyKind.date,
+    choice: everyKind.choice,
+    flag: everyKind.flag,
+  }),
+  query: optional,
+}
 
 /** Records in a record, and records in them. */
 const withNested = {
@@ -157,7 +181,7 @@ const textsByFormat: Readonly<Record<string, { valid: readonly string[], invalid
 }
 const texts = ['a', ' a ', 'ä\u{1f600}', 'a\tb', '', ' ', '\t', '\u00a0', 'a\nb', 'a\r\n', '\n', 'a\0', '\0']
 const numbers = [0, 1, 7, -1, 1.5, -0.25, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER, 1e16, -1e16]
-const others = [null, true, false, 'x', 5, [], {}, [1], ['a'], [null], [[]]]
+const others = [null, true, false, 'x', 5000, [], {}, [1], ['a'], [null], [[]]]
 
 const random = new Random(22)
 const pickFrom = <T>(values: readonly T[]): T | undefined => values[random.below(values.length)]
@@ -184,7 +208,7 @@ function generate (schema: Schema): unknown {
 function generateValid (schema: Schema): unknown {
   if (schema.enum !== undefined) return pickFrom(schema.enum)
   if (schema.anyOf !== undefined) return generateValid(pickFrom(schema.anyOf) ?? {})
-  if (schema.properties !== undefined) return generateValidRecord(schema)
+  if (schema.properties !== undefined) return generateValidRecord(schema.properties)
   if (schema.items !== undefined) return [generateValid(schema.items)]
   if (schema.format !== undefined) return pickFrom(textsByFormat[schema.format]?.valid ?? [])
   if (allowsType(schema, 'string')) return schema.maxLength === undefined ? 'AB' : pickFrom(texts.slice(0, 4))
@@ -233,16 +257,32 @@ await reference.inject('/')
 t.teardown(() => reference.close())
 
 const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
-const service = await startService(t, { endpoints: [...endpoints, ...testEndpoints, ...nestedEndpoints, listEndpoint] })
-for (const method of ['POST', 'PUT', 'PATCH']) {
+const service = await startService(t, {
+  endpoints: [...endpoints, ...testEndpoints, parametersEndpoint, ...nestedEndpoints, listEndpoint],
+})
+for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
   service.emulator.faults.add({ kind: 'status', status: 200, body: '{"id":1}', method, rate: 1 })
 }
-const served = await send(`${service.url}/openapi.json`, { method: 'GET' })
-const { paths } = parseDocument(JSON.stringify(resolveReferences(served.json)))
+
+const methods = { get: 'GET', post: 'POST', put: 'PUT', patch: 'PATCH', delete: 'DELETE' } as const
+const isMethod = (name: string): name is keyof typeof methods => name in methods
+
+/** Returns the operations that have an endpoint. */
+async function getOperations (documentPath: string) {
+  const served = await send(`${service.url}${documentPath}`, { method: 'GET' })
+  const { paths } = parseDocument(JSON.stringify(resolveReferences(served.json)))
+  return Object.entries(paths).flatMap(([path, operations]) => {
+    return Object.entries(operations).flatMap(([name, operation]) => {
+      return isMethod(name) && operation.tags?.includes('directory') ? [{ path, method: methods[name], operation }] : []
+    })
+  })
+}
 
 /** Whether the request passed validation. JSON Schema has no rules between fields. */
 function isAccepted ({ status, json: { code, errors = [] } }: TestResponse): boolean {
   if (code === 'validation_failed') return errors.every(({ rule }) => rule === 'dependency')
+  // The router matches no empty parameter.
+  if (code === 'not_found') return false
   // The directory is empty.
   if (status < 300 || code === 'procore_rejected') return true
   throw new Error(`Unexpected response: ${status} ${String(code)}`)
@@ -301,29 +341,43 @@ function buildUrl (path: string, pairs: ReadonlyArray<readonly [string, string]>
 const isUntouched = ({ type, format, enum: values }: Schema) =>
   type !== 'string' || format !== undefined || values !== undefined
 
-const methods = { get: 'GET', post: 'POST', put: 'PUT', patch: 'PATCH' } as const
-const isMethod = (name: string): name is keyof typeof methods => name in methods
-
-function generateValidRecord (schema: Schema): unknown {
-  const { properties } = schema
-  if (properties === undefined) return generateValid(schema)
-  return Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, generateValidRecord(field)]))
+/** Returns a record with all fields, but without files. */
+function generateValidRecord (properties: Record<string, Schema>): Record<string, unknown> {
+  const fields = Object.entries(properties).filter(([, { contentMediaType }]) => contentMediaType === undefined)
+  return Object.fromEntries(fields.map(([name, field]) => [name, generateValid(field)]))
 }
 
-for (const [path, operations] of Object.entries(paths)) {
-  for (const [name, { parameters = [], requestBody }] of Object.entries(operations)) {
-    if (!isMethod(name) || !/companies|vendors/.test(path)) continue
-    const method = methods[name]
-    const json = requestBody?.content['application/json']?.schema
-    const multipart = requestBody?.content['multipart/form-data']?.schema
+/** Returns a valid body of the first type that the operation has. */
+function buildValidBody (json: Schema | undefined, multipart: Schema | undefined) {
+  if (json !== undefined) return { headers: jsonHeaders, body: JSON.stringify(generateValid(json)) }
+  if (multipart === undefined) return { headers: {}, body: '' }
+  const { properties = {} } = multipart
+  const { pairs } = toTexts(generateValidRecord(properties), properties)
+  return { headers: formHeaders, body: multipartBody(pairs.map(([name, data]) => ({ name, data }))) }
+}
 
+const operations = [...await getOperations('/openapi.json'), ...await getOperations('/openapi/client.json')]
+/** What the two documents have in common is tested once. */
+const tested = new Set<string>()
+function isNew (...part: unknown[]): boolean {
+  const key = JSON.stringify(part)
+  if (tested.has(key)) return false
+  tested.add(key)
+  return true
+}
+
+for (const { path, method, operation: { parameters = [], requestBody } } of operations) {
+  const json = requestBody?.content['application/json']?.schema
+  const multipart = requestBody?.content['multipart/form-data']?.schema
+  const cases = path.startsWith('/rest/') ? repeatedBodyCases : bodyCases
+
+  if (isNew(method, path, parameters)) {
     t.test(`${method} ${path} accepts the parameters of the document only`, async t => {
       const inUrl = parameters.filter(parameter => parameter.in !== 'header')
       const properties = Object.fromEntries(inUrl.map(({ name, schema }) => [name, schema]))
       const required = inUrl.filter(parameter => parameter.required === true).map(({ name }) => name)
       const accepts = compile({ type: 'object', properties, required, additionalProperties: false })
-      const headers = json === undefined ? {} : { 'content-type': 'application/json' }
-      const body = json === undefined ? '' : JSON.stringify(generateValidRecord(json))
+      const { headers, body } = buildValidBody(json, multipart)
       const result = await compare(parameterCases, () => {
         const { pairs, typed } = toTexts(generateRecord({ required }, properties), properties)
         for (const name of getPathNames(path)) typed[name] ??= 101
@@ -333,26 +387,27 @@ for (const [path, operations] of Object.entries(paths)) {
       t.strictSame(result.wrong, [])
       t.ok(result.accepted > 0)
     })
+  }
 
-    // The body is the same under Procore's own path.
-    if (json === undefined || path.startsWith('/rest/')) continue
+  if (json !== undefined && isNew(method, path, json)) {
     t.test(`${method} ${path} accepts the JSON bodies of the document only`, async t => {
       const accepts = compile(json)
-      const result = await compare(bodyCases, () => {
+      const result = await compare(cases, () => {
         const value = generate(json)
         const body = JSON.stringify(value)
-        const headers = { 'content-type': 'application/json' }
-        return { expected: accepts(value), sent: send(buildUrl(path), { method, headers, body }), shown: body }
+        const sent = send(buildUrl(path), { method, headers: jsonHeaders, body })
+        return { expected: accepts(value), sent, shown: body }
       })
       t.strictSame(result.wrong, [])
-      t.ok(result.accepted > 0 && result.refused > 0)
+      if (cases === bodyCases) t.ok(result.accepted > 0 && result.refused > 0)
     })
+  }
 
-    if (multipart === undefined) continue
+  if (multipart !== undefined && isNew(method, path, multipart)) {
     t.test(`${method} ${path} accepts the forms of the document only`, async t => {
       const accepts = compile(multipart)
       const { properties = {} } = multipart
-      const result = await compare(bodyCases, () => {
+      const result = await compare(cases, () => {
         const { pairs, typed } = toTexts(generateRecord(multipart, properties), properties)
         for (const [name, text] of pairs) if (text === '' && isUntouched(properties[name] ?? {})) delete typed[name]
         const body = multipartBody(pairs.map(([name, data]) => ({ name, data })))
@@ -360,7 +415,34 @@ for (const [path, operations] of Object.entries(paths)) {
         return { expected: accepts(typed), sent, shown: pairs }
       })
       t.strictSame(result.wrong, [])
-      t.ok(result.accepted > 0 && result.refused > 0)
+      if (cases === bodyCases) t.ok(result.accepted > 0 && result.refused > 0)
     })
   }
 }
+
+const keys = [
+  'a', 'a'.repeat(255), 'a'.repeat(256),
+  '"a b"', `"${'a'.repeat(255)}"`, `"${'a'.repeat(256)}"`, `"${'\\"'.repeat(255)}"`,
+  '', '""', 'a b', 'a"b', '"a"b"', '"a', '"a\\b"', '"a\\\\b"', 'a,b', 'a, b', 'a\tb', '\u00e4', '"\u00e4"',
+]
+const headerSchemas = new Map(operations.flatMap(({ operation: { parameters = [] } }) => {
+  return parameters.filter(parameter => parameter.in === 'header').map(({ name, schema }) => [name, schema] as const)
+}))
+
+t.test('an Idempotency-Key is accepted if the document says so', async t => {
+  const accepts = compile(headerSchemas.get('Idempotency-Key') ?? {})
+  for (const key of keys) {
+    // The key is validated before the body.
+    const headers = { ...jsonHeaders, 'idempotency-key': key }
+    const { json } = await send(service.usersUrl, { headers, body: '{}' })
+    t.equal(json.code, accepts(key) ? 'validation_failed' : 'bad_request', key)
+  }
+})
+
+t.test('an X-Request-Id is used if the document says so', async t => {
+  const accepts = compile(headerSchemas.get('X-Request-Id') ?? {})
+  for (const id of [...keys, 'a-1', 'A_.:/+=@-', 'a'.repeat(128), 'a'.repeat(129)]) {
+    const { headers } = await send(service.usersUrl, { headers: { ...jsonHeaders, 'x-request-id': id }, body: '{}' })
+    t.equal(headers['x-request-id'] === id, accepts(id), id)
+  }
+})

@@ -323,6 +323,46 @@ t.test('startup refuses a description', async t => {
       message: /body born_on: the format time is unknown/,
     },
     {
+      name: 'with a text whose length has no limit',
+      endpoint: withFields({ a: Type.String(), b: Type.String({ pattern: '^[a-z]+$' }) }),
+      message: new RegExp(`body a: maxLength must be ${textMaxBytes}; body b: maxLength must be`),
+    },
+    {
+      name: 'with a pattern that accepts NUL characters',
+      endpoint: withFields({ a: Type.Optional(Type.String({ pattern: '^[^x]{0,5}$' })) }),
+      message: /body a: the pattern must refuse NUL characters\.$/,
+    },
+    {
+      name: 'with a required pattern that accepts a blank text',
+      endpoint: withFields({ a: Type.String({ pattern: '^[ a-z]{0,5}$' }) }),
+      message: /body a: the pattern must refuse a blank text/,
+    },
+    {
+      name: 'with a text of a path that has no pattern',
+      endpoint: withParams({ company_id: companyId, project_id: text({ description }) }),
+      message: /params project_id: a text of a path needs a pattern/,
+    },
+    {
+      name: 'with a text of a path that may be ..',
+      endpoint: withParams({ company_id: companyId, project_id: Type.String({ pattern: '^[a-z.]{1,9}$' }) }),
+      message: /params project_id: a text of a path needs a pattern that refuses/,
+    },
+    {
+      name: 'with a text of a path that is longer than the router accepts',
+      endpoint: withParams({ company_id: companyId, project_id: Type.String({ pattern: '^[a-z]{1,101}$' }) }),
+      message: /params project_id: a text of a path needs a pattern that refuses/,
+    },
+    {
+      name: 'with a blank text among several strings',
+      endpoint: withFields({ a: oneOf(['a', ''], { description }) }),
+      message: /body a: enum must have texts that are not blank/,
+    },
+    {
+      name: 'with a type that is documented as another one',
+      endpoint: withFields({ a: oneOf(['a', 'b'], { description, type: ['string', 'null'] }) }),
+      message: /body a: type must be string/,
+    },
+    {
       name: 'with another maximum length',
       endpoint: withFields({ name: Type.String({ maxLength: 10 }) }),
       message: new RegExp(`body name: maxLength must be ${textMaxBytes}`),

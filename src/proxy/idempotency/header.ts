@@ -2,9 +2,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Problem } from '../../server/problem.ts'
 
-const bareKey = /^[\x21\x23-\x7e]{1,255}$/
-// RFC 8941 §3.3.3. Node joins duplicate headers by a comma and a space, which match neither pattern.
-const quotedKey = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"$/
+/** A bare key, or a quoted string (RFC 8941 §3.3.3). Of a quoted key the group has the text. */
+export const idempotencyKeyPattern =
+  '^(?:[\\x21\\x23-\\x7e]{1,255}|"((?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\["\\\\]){1,255})")$'
+
+// Node joins duplicate headers by a comma and a space, which do not match.
+const validKey = new RegExp(idempotencyKeyPattern)
 
 /**
  * Returns undefined if the request has no key. Procore's Ruby SDK calls the header `Idempotency-Token`.
@@ -24,7 +27,7 @@ export function parseIdempotencyKey (headers: IncomingHttpHeaders): string | und
 }
 
 function parseValue (value: string): string | undefined {
-  if (bareKey.test(value)) return value
-  const unquoted = quotedKey.exec(value)?.[1]?.replace(/\\(["\\])/g, '$1')
-  return unquoted !== undefined && unquoted.length <= 255 ? unquoted : undefined
+  const match = validKey.exec(value)
+  if (match === null) return undefined
+  return match[1]?.replace(/\\(["\\])/g, '$1') ?? value
 }

@@ -8,7 +8,7 @@ import {
   type Body, type Endpoint, type LookupSpec, type RecordBody, type RecordDescription, type RecordListBody,
 } from '../../endpoints/endpoint.ts'
 import { limits } from '../../config/limits.ts'
-import { listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
 import { formatMessages } from './messages.ts'
@@ -23,6 +23,10 @@ const fieldKeywords: Readonly<Record<string, readonly string[]>> = {
   Integer: ['minimum', 'maximum'],
   Number: ['minimum', 'maximum'],
   Boolean: [],
+}
+
+const jsonTypes: Readonly<Record<string, string>> = {
+  String: 'string', [stringEnumKind]: 'string', Integer: 'integer', Number: 'number', Boolean: 'boolean',
 }
 
 const listKeywords = ['items', 'maxItems']
@@ -183,11 +187,12 @@ function findRecordFaults (part: string, record: TObject, level = 1): string[] {
   for (const [name, schema] of Object.entries(record.properties)) {
     const field = `${part} ${name}`
     const nested = getNestedRecord(schema)
+    const use = { isRequired: record.required?.includes(name) === true, isPath: part === 'params' }
     if (nested !== undefined && isParameters) faults.push(`${field}: a parameter cannot have records`)
     else if (nested !== undefined) faults.push(...findNestedFaults(field, schema, nested, level + 1))
-    else if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema))
+    else if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema, use))
     else if (part === 'params') faults.push(`${field}: a parameter of a path has one value`)
-    else faults.push(...findListFaults(field, schema))
+    else faults.push(...findListFaults(field, schema, use))
   }
   return faults
 }
@@ -198,8 +203,8 @@ function findNestedFaults (field: string, schema: TSchema, nested: TObject, leve
   return [...listFaults, ...findRecordFaults(TypeGuard.IsArray(schema) ? `${field} items` : field, nested, level)]
 }
 
-function findListFaults (field: string, schema: TSchema & { items: TSchema }): string[] {
-  return [...findArrayFaults(field, schema), ...findFieldFaults(`${field} items`, schema.items)]
+function findListFaults (field: string, schema: TSchema & { items: TSchema }, use: FieldUse): string[] {
+  return [...findArrayFaults(field, schema), ...findFieldFaults(`${field} items`, schema.items, use)]
 }
 
 function findArrayFaults (field: string, schema: TSchema): string[] {
@@ -208,17 +213,54 @@ function findArrayFaults (field: string, schema: TSchema): string[] {
   return faults
 }
 
-function findFieldFaults (field: string, schema: TSchema): string[] {
+/** Where a field is. The items of a list are required if the list is. */
+interface FieldUse {
+  isRequired: boolean
+  isPath: boolean
+}
+
+function findFieldFaults (field: string, schema: TSchema, use: FieldUse): string[] {
   const kind = schema[Kind]
   const keywords = fieldKeywords[kind]
   if (keywords === undefined) return [`${field}: text cannot be converted to ${kind}`]
   const faults = findUnsupported(field, schema, keywords)
-  const { maxLength, format }: Record<string, unknown> = schema
+  const { type, maxLength, format }: Record<string, unknown> = schema
+  if (type !== jsonTypes[kind]) faults.push(`${field}: type must be ${jsonTypes[kind]}`)
+  if (kind === 'String' && format === undefined) faults.push(...findTextFaults(field, schema, use))
+  if (kind === stringEnumKind) faults.push(...findEnumFaults(field, schema))
   if (maxLength !== undefined && maxLength !== textMaxBytes) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
   if (kind === 'Integer' || kind === 'Number') faults.push(...findBoundFaults(field, schema))
   const isKnown = typeof format === 'string' && format in formatMessages && FormatRegistry.Has(format)
   if (format !== undefined && !isKnown) faults.push(`${field}: the format ${String(format)} is unknown`)
   return faults
+}
+
+/** Texts that validation refuses, so that a pattern that is documented as it is must refuse them too. */
+const refusedTexts = ['\0', 'a\0']
+const blankTexts = ['', ' ', '\t']
+/** Texts that would change the path of a request to Procore, or that the router refuses. */
+const refusedInPath = ['.', '..', 'a'.repeat(101), '1'.repeat(101)]
+
+/** A text that is plain is documented with a pattern of its own: see src/endpoints/text-patterns.ts. */
+function findTextFaults (field: string, schema: Record<string, unknown>, { isRequired, isPath }: FieldUse): string[] {
+  const { pattern, maxLength } = schema
+  const regExp = typeof pattern === 'string' && pattern !== linePattern ? new RegExp(pattern) : undefined
+  const accepts = (texts: readonly string[]) => texts.some(text => regExp?.test(text))
+  const isLimited = regExp !== undefined && !/[*+]|\{\d+,\}/.test(regExp.source)
+  const faults: string[] = []
+  if (!isLimited && maxLength === undefined) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
+  if (accepts(refusedTexts)) faults.push(`${field}: the pattern must refuse NUL characters`)
+  if (isRequired && accepts(blankTexts)) faults.push(`${field}: the pattern must refuse a blank text`)
+  if (isPath && (regExp === undefined || accepts(refusedInPath))) {
+    faults.push(`${field}: a text of a path needs a pattern that refuses ".", ".." and more than 100 characters`)
+  }
+  return faults
+}
+
+/** A blank text would mean that there is no value. */
+function findEnumFaults (field: string, { enum: values }: TSchema): string[] {
+  const isValid = Array.isArray(values) && values.every(value => typeof value === 'string' && value.trim() !== '')
+  return isValid ? [] : [`${field}: enum must have texts that are not blank`]
 }
 
 /** A number out of this range would be rounded, and Procore would receive another one. */
