@@ -83,8 +83,11 @@ function getFieldName ({ in: part, pointer }: FieldError): FieldName | undefined
   return part === 'body' && isFieldName(field) ? field : undefined
 }
 
-/** The client has no list of the fields: it trusts the service to name those of its OpenAPI document. */
-const isFieldName = (field: string | undefined): field is FieldName => field !== undefined && field !== ''
+/**
+ * The client has no list of the fields: it trusts the service to name those of its OpenAPI document. A number is the
+ * position of a record in a list, whose errors are about no field of a form.
+ */
+const isFieldName = (field: string | undefined): field is FieldName => field !== undefined && !/^\d*$/.test(field)
 
 const avatarRules: Partial<Record<ProblemCode, FieldError['rule']>> = { avatar_too_large: 'size', avatar_type: 'type' }
 

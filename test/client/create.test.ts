@@ -145,6 +145,20 @@ t.test('errors that belong to no field are grouped apart', async t => {
   t.strictSame(Object.keys(problem.errorsByField), ['city'])
 })
 
+t.test('an error of a record in a list belongs to no field', async t => {
+  const error = {
+    in: 'body', pointer: '/updates/17/city', field: 'updates[17][city]', rule: 'type', message: 'must be a string',
+  }
+  const problem = await catchProblem(createClient({
+    baseUrl: 'http://localhost',
+    fetch: async () => Response.json({ code: 'validation_failed', status: 422, detail: 'x', errors: [error] }, {
+      status: 422, headers: { 'content-type': 'application/problem+json' },
+    }),
+  }).createUser(101, jane))
+  t.match(problem.otherErrors, [{ pointer: '/updates/17/city' }])
+  t.strictSame(problem.errorsByField, {})
+})
+
 t.test('a rejected avatar is an error of the field avatar', async t => {
   const { url, emulator } = await startService(t)
   const client = createClient({ baseUrl: url })
