@@ -1,4 +1,5 @@
 /** Limits that no environment variable changes, by subsystem: sizes, counts, timeouts and retries. */
+import { formPartsMax } from '../endpoints/fields.ts'
 
 /** Each name ends with its unit; a count ends with `Max`. */
 export const limits = freezeGroups({
@@ -99,7 +100,7 @@ export const limits = freezeGroups({
   },
   multipart: {
     /** Parts of one form, with known or unknown names. */
-    partsMax: 64,
+    partsMax: formPartsMax,
     /** Images that one form may have by its description. */
     imagesMax: 8,
     /** Header block of one part. */

@@ -3,6 +3,7 @@
  * it.
  */
 import { Type, TypeGuard, type TArray, type TInteger, type TObject, type TSchema } from '@sinclair/typebox'
+import { formPartsMax } from './fields.ts'
 import { addTextPatterns } from './text-patterns.ts'
 
 /** The valid values of a record, by field name. */
@@ -289,10 +290,12 @@ export function describeNested (fields: TObject, { nullMeaning }: RecordDescript
   return { fields, dependencies: [], ...(isCleared && { nullMeaning: { kind: 'cleared', exceptFields: [] } }) }
 }
 
-/** Whether a body may also be sent as a form, which has no records in records. */
+/** Whether a body may also be sent as a form, which has no records in records, and a limited number of parts. */
 export function hasForm (body: Body | undefined): boolean {
   if (body === undefined || body.record !== undefined) return false
-  return Object.values(body.fields.properties).every(field => getNestedRecord(field) === undefined)
+  const { fields: { properties }, images = [] } = body
+  if (Object.keys(properties).length + images.length > formPartsMax) return false
+  return Object.values(properties).every(field => getNestedRecord(field) === undefined)
 }
 
 /** Returns the descriptions of all records that a body may contain. */

@@ -10,6 +10,9 @@ export const maxId = Number.MAX_SAFE_INTEGER
 /** Maximum UTF-8 bytes of one text field, in a multipart form or in JSON. */
 export const textMaxBytes = 65_536
 
+/** Maximum number of parts of a form: fields, items of lists, and images. */
+export const formPartsMax = 64
+
 /** Maximum number of values of one query parameter. */
 export const listMaxItems = 100
 

@@ -9,6 +9,7 @@ import type { Body, Endpoint, RecordBody, RecordDescription, RecordListBody } fr
 import {
   acceptsNull, describeNested, getFormName, getMultipartPath, getRecords, hasForm, recordSchema, rootSchema,
 } from '../endpoints/endpoint.ts'
+import { formPartsMax } from '../endpoints/fields.ts'
 import { addTextPatterns } from '../endpoints/text-patterns.ts'
 import { idempotencyKeyPattern } from '../proxy/idempotency/header.ts'
 import { displayedMediaTypes } from '../proxy/image/signature.ts'
@@ -249,11 +250,19 @@ function addNull (field: TSchema): TSchema {
   return { ...field, type: [field['type'], 'null'], ...nullableEnum }
 }
 
+/** Each item is a part of the form. */
+function limitItems (list: TSchema): TSchema {
+  const note = `A form has at most ${formPartsMax} parts, of which each item is one.`
+  const description = list.description === undefined ? note : `${list.description} ${note}`
+  return { ...list, maxItems: formPartsMax, description }
+}
+
 /** Returns the same fields under their multipart names, in any order, and the images. */
 function buildMultipartSchema ({ rootKey, fields, images = [] }: RecordBody, imageMaxBytes: number): TObject {
   const properties: Record<string, TSchema> = {}
   for (const [name, field] of Object.entries(addTextPatterns(fields).properties)) {
-    properties[getFormName([rootKey, name], TypeGuard.IsArray(field))] = field
+    const isList = TypeGuard.IsArray(field)
+    properties[getFormName([rootKey, name], isList)] = isList ? limitItems(field) : field
   }
   for (const { name, description } of images) {
     properties[getFormName([rootKey, name], false)] = Type.Optional(Type.String({

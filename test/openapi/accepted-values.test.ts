@@ -104,7 +104,7 @@ const parametersEndpoint: Endpoint = {
     choice: everyKind.choice,
     flag: everyKind.flag,
   }),
-  query: optional,
+  query: Type.Object({}),
 }
 
 /** Records in a record, and records in them. */
@@ -298,6 +298,9 @@ function parseText ({ type, items }: Schema, text: string): unknown {
 
 const isScalar = (value: unknown) => typeof value !== 'object'
 
+/** Items of a list. Two of the largest lists would be too many parts, or too long a URL. */
+const itemsMax = 3
+
 /** The texts of a generated record, and the typed record that they stand for. */
 function toTexts (record: Record<string, unknown>, properties: Record<string, Schema>) {
   const pairs: Array<readonly [string, string]> = []
@@ -305,7 +308,7 @@ function toTexts (record: Record<string, unknown>, properties: Record<string, Sc
   for (const [name, value] of Object.entries(record)) {
     const schema = properties[name] ?? {}
     const isList = schema.items !== undefined
-    const values: unknown[] = isList && Array.isArray(value) ? value.slice(0, 3) : [value]
+    const values: unknown[] = isList && Array.isArray(value) ? value.slice(0, itemsMax) : [value]
     const texts = values.filter(isScalar).map(String)
     if (texts.length === 0) continue
     pairs.push(...texts.map(text => [name, text] as const))

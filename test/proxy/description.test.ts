@@ -249,7 +249,34 @@ t.test('startup refuses a description', async t => {
     {
       name: 'with a record in a record and an image',
       endpoint: { ...base, body: { ...nestedBody, images: [{ name: 'picture', description }] } },
-      message: /body: an image needs a form, which cannot have records in the record/,
+      message: /body: an image needs a form, which has at most 64 parts and no records in the record/,
+    },
+    {
+      name: 'with an image beside more fields than a form may have',
+      endpoint: {
+        ...base,
+        body: {
+          ...base.body,
+          fields: Type.Object(Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`f${index}`, projectId]))),
+          images: [{ name: 'logo', description }],
+        },
+      },
+      message: /body: an image needs a form, which has at most 64 parts/,
+    },
+    {
+      name: 'with a field whose name has brackets',
+      endpoint: withFields({ 'a[b]': projectId }),
+      message: /body: a form cannot have the name a\[b\]/,
+    },
+    {
+      name: 'with a parameter in params and in query',
+      endpoint: withQuery({ project_id: projectId }),
+      message: /project_id must be in params or in query, not in both/,
+    },
+    {
+      name: 'with the query parameter that is ignored',
+      endpoint: withQuery({ _: projectId }),
+      message: /a parameter cannot be named _/,
     },
     {
       name: 'with an image that has the name of a field',

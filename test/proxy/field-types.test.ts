@@ -4,7 +4,8 @@ import t from 'tap'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { boolean, companyParams, date, dateTime, decimal, ids, line, oneOf } from '../../src/endpoints/fields.ts'
 import { parseMultipart } from '../../tools/emulator/multipart.ts'
-import { send, sendJson, summarizeErrors } from '../helpers/requests.ts'
+import { multipartBody, send, sendJson, sendMultipart, summarizeErrors } from '../helpers/requests.ts'
+import { resolveReferences } from '../helpers/resolve-references.ts'
 import { startService } from '../helpers/service.ts'
 
 const description = 'A test.'
@@ -39,6 +40,20 @@ const endpoints: Endpoint[] = [
   },
   { ...base, ...toPaths('replaced'), method: 'PUT', effect: 'idempotent', body },
   { ...base, ...toPaths('removed'), method: 'DELETE', effect: 'idempotent' },
+  {
+    ...base,
+    ...toPaths('wide'),
+    method: 'POST',
+    effect: 'once',
+    acceptsIdempotencyKey: false,
+    body: {
+      rootKey: 'trade',
+      fields: Type.Object(Object.fromEntries(Array.from({ length: 65 }, (_, index) => {
+        return [`field_${index}`, Type.Optional(line({ description }))] as const
+      }))),
+      dependencies: [],
+    },
+  },
 ]
 const service = await startService(t, { endpoints })
 const { url, emulator } = service
@@ -134,6 +149,39 @@ for (const row of invalidParts) {
     t.strictSame(summarizeErrors(response), 'errors' in row ? row.errors : [row.error])
   })
 }
+
+t.test('a body with more fields than a form may have parts has no form', async t => {
+  accept()
+  const trade = Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`field_${index}`, 'x']))
+  t.match(await sendJson(`${url}/companies/101/wide`, { trade }), { status: 200 })
+  t.match(await sendMultipart(`${url}/companies/101/wide`, multipartBody([])), { status: 415 })
+})
+
+t.test('the document limits a list in a form to the parts of the form', async t => {
+  const parts = (count: number) => Array.from({ length: count }, () => ['trade[trade_ids][]', '5'] as const)
+  accept()
+  t.match(await sendForm([['trade[name]', 'Masonry'], ...parts(63)]), { status: 200 })
+  t.match(await sendForm([['trade[name]', 'Masonry'], ...parts(64)]), { json: { code: 'malformed_form' } })
+  const { json } = await send(`${url}/openapi.json`, { method: 'GET' })
+  t.match(resolveReferences(json), {
+    paths: {
+      '/companies/{company_id}/created': {
+        post: {
+          requestBody: {
+            content: {
+              'multipart/form-data': {
+                schema: { properties: { 'trade[trade_ids][]': { maxItems: 64, description: /at most 64 parts/ } } },
+              },
+              'application/json': {
+                schema: { properties: { trade: { properties: { trade_ids: { maxItems: 100 } } } } },
+              },
+            },
+          },
+        },
+      },
+    },
+  })
+})
 
 t.test('a query has dates and numbers with a fraction', async t => {
   accept()

@@ -41,6 +41,7 @@ export function assertDescription (endpoint: Endpoint): void {
     ...findRecordFaults('params', params),
     ...findRecordFaults('query', query),
     ...(body === undefined ? [] : findBodyFaults(body)),
+    ...findParameterFaults(endpoint),
     ...findLookupFaults(endpoint),
     ...findFileFaults(endpoint),
   ]
@@ -80,9 +81,16 @@ function findPathFaults (endpoint: Endpoint): string[] {
   })
 }
 
+/** A parameter of both would be validated by one of its schemas only. The query parameter `_` is always ignored. */
+function findParameterFaults ({ params, query }: Endpoint): string[] {
+  const inBoth = Object.keys(query.properties).filter(name => name in params.properties && name !== 'company_id')
+  const ignored = '_' in params.properties || '_' in query.properties ? ['a parameter cannot be named _'] : []
+  return [...ignored, ...inBoth.map(name => `${name} must be in params or in query, not in both`)]
+}
+
 function findBodyFaults (body: Body): string[] {
   if (body.record === undefined) {
-    return [...findDescriptionFaults('body', body), ...findImageFaults(body)]
+    return [...findDescriptionFaults('body', body), ...findImageFaults(body), ...findFormNameFaults(body)]
   }
   const { maxItems, record, existing } = body
   return [
@@ -92,13 +100,22 @@ function findBodyFaults (body: Body): string[] {
   ]
 }
 
+/** A form has brackets around the names of fields. */
+function findFormNameFaults (body: RecordBody): string[] {
+  if (!hasForm(body)) return []
+  const names = [...Object.keys(body.fields.properties), ...(body.images ?? []).map(({ name }) => name)]
+  return names.filter(name => !/^[^[\]]+$/.test(name)).map(name => `body: a form cannot have the name ${name}`)
+}
+
 function findImageFaults (body: RecordBody): string[] {
   const names = (body.images ?? []).map(({ name }) => name)
   if (names.length === 0) return []
-  const { imagesMax } = limits.multipart
+  const { imagesMax, partsMax } = limits.multipart
   const repeated = names.filter((name, index) => name in body.fields.properties || names.indexOf(name) < index)
   return [
-    ...(hasForm(body) ? [] : ['body: an image needs a form, which cannot have records in the record']),
+    ...(hasForm(body)
+      ? []
+      : [`body: an image needs a form, which has at most ${partsMax} parts and no records in the record`]),
     ...(names.length > imagesMax ? [`body: a form has at most ${imagesMax} images`] : []),
     ...repeated.map(name => `body: the image ${name} has the name of another part`),
   ]
