@@ -46,6 +46,7 @@ const packages = {
   'prom-client': 'src/telemetry',
   '@opentelemetry': 'src/telemetry',
   '@fastify/multipart': 'src/proxy',
+  'csv-parse': 'src/proxy',
   '@fastify/rate-limit': 'src/auth',
   'iso-3166': 'src/endpoints|tools/emulator',
 }
@@ -106,6 +107,7 @@ export default {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
+      exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'types', 'default'],
       extensions: ['.ts', '.js', '.d.ts', '.json'],
     },

@@ -10,6 +10,7 @@ export type Messages = Readonly<Record<MessageKey, string>>
 export const defaultMessages: Messages = {
   malformed_json: 'The request could not be read. Report this error.',
   malformed_form: 'The form could not be read. Report this error.',
+  malformed_csv: 'The file could not be read. Save it as "CSV UTF-8" and send it again.',
   bad_request: 'The request could not be read. Report this error.',
   unauthenticated: 'You are not signed in, or your session has ended. Sign in and try again.',
   company_not_allowed: 'You do not have access to this company.',

@@ -644,7 +644,7 @@ export interface components {
              * @description The kind of problem, for programs.
              * @enum {string}
              */
-            code: "malformed_json" | "malformed_form" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
+            code: "malformed_json" | "malformed_form" | "malformed_csv" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
             /** @description The id of the request, also in the logs of the service. */
             request_id: string;
             /** @description All invalid inputs, at most 50. */

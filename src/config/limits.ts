@@ -110,6 +110,15 @@ export const limits = freezeGroups({
     /** Everything in a form except its images: 64 texts with their headers and delimiters, preamble and epilogue. */
     textMaxBytes: 64 * (65_536 + 8_192 + 128) + 2 * 16_384,
   },
+  importFile: {
+    /** Header of a CSV file, and the errors in it that are reported. */
+    headerMaxBytes: 65_536,
+    headerErrorsMax: 50,
+    /** Columns of a CSV file. */
+    columnsMax: 512,
+    /** Rows are parsed in slices of this size, so that few of them are in memory. */
+    sliceBytes: 65_536,
+  },
   idempotency: {
     /** An idempotency key is remembered for this time; expired ones are removed at this interval. */
     ttlMs: 86_400_000,

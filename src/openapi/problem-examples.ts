@@ -71,6 +71,8 @@ function canReturn (
     case 'unsupported_media_type':
     case 'request_timeout':
       return body !== undefined
+    case 'malformed_csv':
+      return false
     case 'avatar_type':
     case 'avatar_too_large':
       return body?.images !== undefined && body.images.length > 0

@@ -7,6 +7,7 @@ import type { AuthFailure } from '../telemetry/auth-failure.ts'
 export const problemTable = {
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
   malformed_form: { status: 400, title: 'The form is not valid multipart/form-data' },
+  malformed_csv: { status: 400, title: 'The file is not valid CSV' },
   bad_request: { status: 400, title: 'The request is not valid HTTP or exceeds a limit' },
   unauthenticated: { status: 401, title: 'The caller is not authenticated' },
   company_not_allowed: { status: 403, title: 'Access to this company is not allowed' },

@@ -4,7 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { createCompanyUser } from '../../src/endpoints/company-users.ts'
 import { buildOpenapiFiles, clientOpenapiPath, openapiPath } from '../../tools/scripts/openapi.ts'
-import { problemCodes, problemTable } from '../../src/server/problem.ts'
+import { problemCodes, problemTable, type ProblemCode } from '../../src/server/problem.ts'
 import { startIssuer } from '../helpers/issuer.ts'
 import { send } from '../helpers/requests.ts'
 import { findPart, resolveReferences } from '../helpers/resolve-references.ts'
@@ -83,10 +83,14 @@ t.test('an access token is required if callers are authenticated, and optional o
   t.strictSame(authenticated.paths['/companies/{company_id}/users']?.['post']?.security, [{ bearer: [] }])
 })
 
-t.test('the create lists every problem under its status, with a valid example', async t => {
+/** Problems of imports only. */
+const importCodes: readonly ProblemCode[] = ['malformed_csv']
+const createCodes = problemCodes.filter(code => !importCodes.includes(code))
+
+t.test('the create lists every problem of a record under its status, with a valid example', async t => {
   const responses = document.paths['/companies/{company_id}/users']?.['post']?.responses ?? {}
   t.ok(responses['201']?.content?.['application/json']?.schema.properties?.['id'])
-  for (const code of problemCodes) {
+  for (const code of createCodes) {
     const response = responses[code === 'procore_rejected' ? '4XX' : String(problemTable[code].status)]
     const media = response?.content?.['application/problem+json']
     t.equal(media?.schema.$ref, '#/components/schemas/Problem', code)
@@ -111,7 +115,7 @@ function getOperation (method: string, path: string): Operation {
   return operation
 }
 
-const allCodes = problemCodes.toSorted()
+const allCodes = createCodes.toSorted()
 const codesWithout = (...patterns: RegExp[]) => allCodes.filter(code => !patterns.some(pattern => pattern.test(code)))
 const bodyCodes = /^(malformed_|body_|avatar_|unsupported_|request_timeout)/
 const templateCodes = /^template_/

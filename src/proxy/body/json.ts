@@ -6,7 +6,7 @@ import { BodyReader } from './reader.ts'
 import { RecordValidator, validationProblem } from '../validation/record.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
-import { isRounded } from '../validation/rounded-number.ts'
+import { parseExactJson } from './exact-json.ts'
 import { notAnObject, requiredViolation } from '../validation/schema.ts'
 import type { BodyValidation, RequestContext, ValidatedBody } from '../context.ts'
 
@@ -73,26 +73,12 @@ function parseJson (bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw malformedJson('The body is not valid UTF-8.')
   const text = bytes.toString('utf8', bytes.subarray(0, 3).equals(byteOrderMark) ? 3 : 0)
   if (text.trim() === '') throw malformedJson('The body is empty.')
-  try {
-    return JSON.parse(text, mayHaveFractions.test(text) ? markRounded : undefined)
-  } catch {
-    // The message of the SyntaxError quotes the body, which may contain personal data, so it is dropped.
-    throw malformedJson('The body is not valid JSON.')
-  }
+  const value = parseExactJson(text)
+  if (value === undefined) throw malformedJson('The body is not valid JSON.')
+  return value
 }
 
 const malformedJson = (detail: string) => new Problem('malformed_json', detail)
-
-/** A number with a fraction or an exponent. It may also be in a string, which costs time only. */
-const mayHaveFractions = /[:,[]\s*-?\d+[.eE]/
-
-/**
- * Replaces a number that JSON.parse has rounded, such as 2.9999999999999999, by NaN, which is not valid for any field.
- */
-function markRounded (_name: string, value: unknown, context?: { source?: string }): unknown {
-  const source = context?.source
-  return typeof value === 'number' && source !== undefined && isRounded(source) ? NaN : value
-}
 
 function validateDocument (value: unknown, { compiled, checkOperation }: RequestContext): RecordValidator {
   const validator = new RecordValidator(compiled, checkOperation)
