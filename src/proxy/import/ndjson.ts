@@ -22,7 +22,12 @@ export async function * readNdjson (
 ): AsyncGenerator<ImportRow> {
   const tooLong: Violation = { rule: 'size', message: `must have at most ${rowMaxBytes} bytes` }
   let line: ByteBuffer | 'too long' = new ByteBuffer()
-  const validate = () => line === 'too long' ? rows.reject(tooLong) : validateLine(line.bytes, rows)
+  let isFirst = true
+  const validate = () => {
+    const row = line === 'too long' ? rows.reject(tooLong) : validateLine(line.bytes, isFirst, rows)
+    isFirst = false
+    return row
+  }
   for await (const chunk of source) {
     let start = 0
     while (start < chunk.length) {
@@ -42,10 +47,10 @@ export async function * readNdjson (
 }
 
 /** Returns undefined for a blank line. */
-function validateLine (bytes: Buffer, rows: RowValidator): ImportRow | undefined {
+function validateLine (bytes: Buffer, isFirst: boolean, rows: RowValidator): ImportRow | undefined {
   if (!isUtf8(bytes)) return rows.reject(notUtf8)
   const text = bytes.toString()
-  const line = rows.count === 0 && text.startsWith(byteOrderMark) ? text.slice(1) : text
+  const line = isFirst && text.startsWith(byteOrderMark) ? text.slice(1) : text
   if (line.trim() === '') return undefined
   const value = parseExactJson(line)
   return isJsonObject(value) ? rows.validateObject(value) : rows.reject(notAnObject)

@@ -91,6 +91,7 @@ export class RowValidator {
       const name = nameOf(index)
       if (name !== undefined) setCell(validator, name, cell)
     }
+    validator.finalize()
     return this.#finish(number, validator)
   }
 
@@ -99,13 +100,12 @@ export class RowValidator {
     const number = this.#start()
     const { idField } = this
     const validator = this.#createValidator(idField !== undefined && Object.hasOwn(members, idField))
-    for (const name of Object.keys(members)) {
-      const field = validator.compiled.fields.get(name)
+    const entries = Object.entries(members).filter(([name]) => {
       const unknown = this.describeUnknown(name)
-      if (field !== undefined) validator.set(field, members[name])
-      else if (unknown !== undefined) validator.addRecordError(toJsonPointer([name]), name, unknown)
-      else validator.addUnknownField([name], name)
-    }
+      if (unknown !== undefined) validator.addRecordError(toJsonPointer([name]), name, unknown)
+      return unknown === undefined
+    })
+    validator.setMembers(Object.fromEntries(entries))
     return this.#finish(number, validator)
   }
 
@@ -126,7 +126,6 @@ export class RowValidator {
   }
 
   #finish (number: number, validator: RecordValidator): ImportRow {
-    validator.finalize()
     const problem = validationProblem([validator])
     if (problem !== undefined) {
       const { errors } = problem.extras
