@@ -1,7 +1,8 @@
 /**
  * `npm run fuzz`: sends mutated bodies to the running service. No body may cause a 5xx, a crash or a hang, or leak
  * memory or sockets. A body that is accepted must have the same fields upstream as an independent parser reads from
- * the sent bytes. A mutated image must arrive without metadata and look the same, as exiftool and sharp read it. Every
+ * the sent bytes. The rows of a file that is imported must be those of an independent parser, in whichever chunks it
+ * is read. A mutated image must arrive without metadata and look the same, as exiftool and sharp read it. Every
  * regular expression of the source is timed on mutated texts. `FUZZ_COUNT` (default 100000 of each kind, and a fiftieth
  * of it of images) and `FUZZ_SEED` may be set; the same seed generates the same bodies. The exit status is 1 if there
  * is a finding.
@@ -28,6 +29,7 @@ import {
   generateJsonBody, generateMultipartBody, normalize, parseJsonFields, parseMultipartFields, parseSentMultipartFields,
   type ParsedFields
 } from './generated-bodies.ts'
+import { fuzzRows } from './fuzz-rows.ts'
 import { mutate } from './mutate.ts'
 
 const count = Number(process.env['FUZZ_COUNT'] ?? 100_000)
@@ -80,13 +82,14 @@ const findings: string[] = []
 const statuses = new Map<string, number>()
 let company = 0
 
-process.stdout.write(`seed ${seed}, ${count} bodies of each kind, ${imageCount} images\n`)
+process.stdout.write(`seed ${seed}, ${count} bodies and files of each kind, ${imageCount} images\n`)
 timePatterns(new Random(seed ^ 0x7e47))
 await run('json', count / 10, new Random(seed ^ 0x5eed))
 await run('form', count / 10, new Random(seed ^ 0x5eed))
 const before = measureProcesses()
 await run('json', count, new Random(seed))
 await run('form', count, new Random(seed + 1))
+findings.push(...await fuzzRows(count, new Random(seed + 3)))
 findings.push(...await fuzzImages({ count: imageCount, random: new Random(seed + 2), deliver: deliverImage }))
 await waitUntilSettled()
 const after = measureProcesses()
