@@ -6,7 +6,7 @@ import { createSend, type ApiResponse, type CallOptions, type ClientOptions } fr
 import { ProblemError } from './errors.ts'
 import { createIdempotencyKey } from './idempotency-key.ts'
 import { UserImport, type ImportFile, type ImportOptions } from './import.ts'
-import type { NewUser, Query, User, UserChanges, UserIdQuery, UserQuery } from './operation.ts'
+import type { NewUser, Query, SyncRows, User, UserChanges, UserIdQuery, UserQuery } from './operation.ts'
 import type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
 import { paginate } from './pages.ts'
 
@@ -32,6 +32,7 @@ export type {
   NewUser,
   Outcome,
   ProblemCode,
+  SyncRows,
   User,
   UserChanges,
   UserForm,
@@ -153,6 +154,16 @@ export function createClient (options: ClientOptions) {
       const { idempotencyKey = createIdempotencyKey(), ...call } = options
       const input = { path: userPath(companyId, userId) }
       return send('patch', '/companies/{company_id}/users/{id}/invite', input, { ...call, idempotencyKey })
+    },
+
+    /**
+     * Creates and updates up to 1,000 users by one request, once for each key. All rows are refused if one is not
+     * valid. The `rows` of the response say what became of each.
+     */
+    syncUsers: (companyId: number, updates: SyncRows, options: InviteOptions = {}) => {
+      const { idempotencyKey = createIdempotencyKey(), ...call } = options
+      const input = { path: { company_id: companyId }, body: { updates } }
+      return send('patch', '/companies/{company_id}/users/sync', input, { ...call, idempotencyKey })
     },
 
     /**

@@ -264,6 +264,46 @@ export interface paths {
         patch: operations["invite-company-user-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/users/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Create and update company users
+         * @description Creates and updates up to 1,000 users. A row with an `id` changes that user; another row may change the user that has its `origin_id` or e-mail address. All rows are refused if one is not valid. Where scopes are on, rows without an `id` need the scope `create-company-user`, rows that change an existing user `update-company-user`, and those that change its `email_address` or `is_active` `update-company-user-login`. Where permission templates are restricted, no row may concern a user with another template. The response of Procore is passed on with one more member, `rows`: what became of each row. A response that is stored for an idempotency key has only that member.
+         */
+        patch: operations["sync-company-users"];
+        trace?: never;
+    };
+    "/rest/v1.3/companies/{company_id}/users/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Create and update company users
+         * @description Creates and updates up to 1,000 users. A row with an `id` changes that user; another row may change the user that has its `origin_id` or e-mail address. All rows are refused if one is not valid. Where scopes are on, rows without an `id` need the scope `create-company-user`, rows that change an existing user `update-company-user`, and those that change its `email_address` or `is_active` `update-company-user-login`. Where permission templates are restricted, no row may concern a user with another template. The response of Procore is passed on with one more member, `rows`: what became of each row. A response that is stored for an idempotency key has only that member. This is the same route under Procore's own path.
+         */
+        patch: operations["sync-company-users-procore-path"];
+        trace?: never;
+    };
     "/companies/{company_id}/users/inactive": {
         parameters: {
             query?: never;
@@ -1362,6 +1402,368 @@ export interface components {
              */
             "user[avatar]"?: string;
         };
+        "sync-company-users": {
+            updates: ({
+                /**
+                 * @description The last name of the user.
+                 * @example Doe
+                 */
+                last_name: string;
+                /**
+                 * Format: email
+                 * @description The e-mail address of the user, unique within the company.
+                 * @example jane.doe@example.com
+                 */
+                email_address: string;
+                /**
+                 * @description The first name of the user.
+                 * @example Jane
+                 */
+                first_name?: string | null;
+                /**
+                 * @description The job title of the user.
+                 * @example QA Manager
+                 */
+                job_title?: string | null;
+                /**
+                 * @description The street address of the user.
+                 * @example 6305 Carpinteria Ave
+                 */
+                address?: string | null;
+                /**
+                 * @description The city of the user.
+                 * @example Carpinteria
+                 */
+                city?: string | null;
+                /**
+                 * @description The postal code of the user, as a string.
+                 * @example 93013
+                 */
+                zip?: string | null;
+                /**
+                 * @description The initials of the user.
+                 * @example JD
+                 */
+                initials?: string | null;
+                /**
+                 * @description Notes about the user.
+                 * @example notes
+                 */
+                notes?: string | null;
+                /**
+                 * @description The business phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                business_phone?: string | null;
+                /**
+                 * @description The mobile phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                mobile_phone?: string | null;
+                /**
+                 * @description The fax number of the user.
+                 * @example 1-555-555-1234
+                 */
+                fax_number?: string | null;
+                /**
+                 * @description The extension of the business phone number.
+                 * @example 123
+                 */
+                business_phone_extension?: number | null;
+                /**
+                 * @description The e-mail signature of the user. It may contain HTML.
+                 * @example <p>Sent from Procore.</p>
+                 */
+                email_signature?: string | null;
+                /**
+                 * @description Whether the user is active.
+                 * @example true
+                 */
+                is_active?: boolean | null;
+                /**
+                 * @description Whether the user is an employee of the company. The default of Procore is false.
+                 * @example false
+                 */
+                is_employee?: boolean | null;
+                /**
+                 * @description The employee id of the user. Procore uses it only if `is_employee` is true.
+                 * @example 123456789
+                 */
+                employee_id?: string | null;
+                /**
+                 * Format: iso-3166-1-alpha-2
+                 * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
+                 * @example US
+                 */
+                country_code?: string | null;
+                /**
+                 * Format: iso-3166-2-subdivision
+                 * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
+                 * @example CA
+                 */
+                state_code?: string | null;
+                /**
+                 * @description The id of the user in the system of origin.
+                 * @example foobar
+                 */
+                origin_id?: string | null;
+                /**
+                 * @description Opaque data of the system of origin.
+                 * @example OD-2398273424
+                 */
+                origin_data?: string | null;
+                /**
+                 * @description The id of the vendor (company) that the user belongs to.
+                 * @example 161072
+                 */
+                vendor_id?: number | null;
+                /**
+                 * @description The id of the work classification of the user.
+                 * @example 13
+                 */
+                work_classification_id?: number | null;
+                /**
+                 * @description The id of the permission template of the user in new projects.
+                 * @example 27
+                 */
+                default_permission_template_id?: number | null;
+                /**
+                 * @description The id of the permission template of the user in the company.
+                 * @example 28
+                 */
+                company_permission_template_id?: number | null;
+            } | {
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                id: number;
+                /**
+                 * @description The last name of the user.
+                 * @example Doe
+                 */
+                last_name?: string;
+                /**
+                 * Format: email
+                 * @description The e-mail address of the user, unique within the company.
+                 * @example jane.doe@example.com
+                 */
+                email_address?: string;
+                /**
+                 * @description The first name of the user.
+                 * @example Jane
+                 */
+                first_name?: string | null;
+                /**
+                 * @description The job title of the user.
+                 * @example QA Manager
+                 */
+                job_title?: string | null;
+                /**
+                 * @description The street address of the user.
+                 * @example 6305 Carpinteria Ave
+                 */
+                address?: string | null;
+                /**
+                 * @description The city of the user.
+                 * @example Carpinteria
+                 */
+                city?: string | null;
+                /**
+                 * @description The postal code of the user, as a string.
+                 * @example 93013
+                 */
+                zip?: string | null;
+                /**
+                 * @description The initials of the user.
+                 * @example JD
+                 */
+                initials?: string | null;
+                /**
+                 * @description Notes about the user.
+                 * @example notes
+                 */
+                notes?: string | null;
+                /**
+                 * @description The business phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                business_phone?: string | null;
+                /**
+                 * @description The mobile phone number of the user.
+                 * @example 1-555-555-1234
+                 */
+                mobile_phone?: string | null;
+                /**
+                 * @description The fax number of the user.
+                 * @example 1-555-555-1234
+                 */
+                fax_number?: string | null;
+                /**
+                 * @description The extension of the business phone number.
+                 * @example 123
+                 */
+                business_phone_extension?: number | null;
+                /**
+                 * @description The e-mail signature of the user. It may contain HTML.
+                 * @example <p>Sent from Procore.</p>
+                 */
+                email_signature?: string | null;
+                /**
+                 * @description Whether the user is active.
+                 * @example true
+                 */
+                is_active?: boolean;
+                /**
+                 * @description Whether the user is an employee of the company. The default of Procore is false.
+                 * @example false
+                 */
+                is_employee?: boolean;
+                /**
+                 * @description The employee id of the user. Procore uses it only if `is_employee` is true.
+                 * @example 123456789
+                 */
+                employee_id?: string | null;
+                /**
+                 * Format: iso-3166-1-alpha-2
+                 * @description The country of the user: a currently assigned ISO 3166-1 alpha-2 code in upper case.
+                 * @example US
+                 */
+                country_code?: string | null;
+                /**
+                 * Format: iso-3166-2-subdivision
+                 * @description The state of the user: the part after the hyphen of an ISO 3166-2 code. It must belong to `country_code`, if given.
+                 * @example CA
+                 */
+                state_code?: string | null;
+                /**
+                 * @description The id of the user in the system of origin.
+                 * @example foobar
+                 */
+                origin_id?: string | null;
+                /**
+                 * @description Opaque data of the system of origin.
+                 * @example OD-2398273424
+                 */
+                origin_data?: string | null;
+                /**
+                 * @description The id of the vendor (company) that the user belongs to.
+                 * @example 161072
+                 */
+                vendor_id?: number | null;
+                /**
+                 * @description The id of the work classification of the user.
+                 * @example 13
+                 */
+                work_classification_id?: number | null;
+                /**
+                 * @description The id of the permission template of the user in new projects.
+                 * @example 27
+                 */
+                default_permission_template_id?: number | null;
+                /**
+                 * @description The id of the permission template of the user in the company.
+                 * @example 28
+                 */
+                company_permission_template_id?: number | null;
+            })[];
+        };
+        /**
+         * SyncResult
+         * @example {
+         *       "entities": [
+         *         {
+         *           "id": 381006,
+         *           "last_name": "Doe",
+         *           "email_address": "jane.doe@example.com"
+         *         }
+         *       ],
+         *       "errors": [],
+         *       "rows": [
+         *         {
+         *           "row": 1,
+         *           "status": "created",
+         *           "id": 381006
+         *         }
+         *       ]
+         *     }
+         */
+        SyncResult: {
+            /** @description The users that were created or updated, as Procore returns them. Absent in a stored response. */
+            entities?: ({
+                /** @description The id of the user in Procore. */
+                id: number;
+                name?: string | null;
+                first_name?: string | null;
+                last_name?: string | null;
+                email_address?: string | null;
+                job_title?: string | null;
+                initials?: string | null;
+                avatar?: string | null;
+                address?: string | null;
+                city?: string | null;
+                state_code?: string | null;
+                country_code?: string | null;
+                zip?: string | null;
+                business_id?: string | null;
+                business_phone?: string | null;
+                business_phone_extension?: number | null;
+                mobile_phone?: string | null;
+                fax_number?: string | null;
+                email_signature?: string | null;
+                employee_id?: string | null;
+                notes?: string | null;
+                is_active?: boolean | null;
+                is_employee?: boolean | null;
+                is_insurance_manager?: boolean | null;
+                add_to_new_projects?: boolean | null;
+                last_login_at?: string | null;
+                created_at?: string | null;
+                updated_at?: string | null;
+                origin_id?: string | null;
+                origin_data?: string | null;
+                vendor?: {
+                    id?: number;
+                    name?: string | null;
+                } | null;
+                work_classification_id?: number | null;
+                default_permission_template_id?: number | null;
+                company_permission_template_id?: number | null;
+            } & {
+                [key: string]: unknown;
+            })[];
+            /** @description The attributes of each rejected row, with its errors, as Procore returns them. Absent in a stored response. */
+            errors?: {
+                [key: string]: unknown;
+            }[];
+            /** @description The result of each row, in the order of the request. */
+            rows: {
+                /** @description The number of the row in the request, starting at 1. */
+                row: number;
+                /**
+                 * @description What became of the row. `unknown`: the response of Procore does not mention it, or not with certainty, so look before you repeat it.
+                 * @enum {string}
+                 */
+                status: "created" | "updated" | "rejected" | "unknown";
+                /** @description The id of the user. Only of rows that were created or updated. */
+                id?: number;
+                /** @description The errors that Procore found. Only of rows that were rejected, and absent in a stored response that would become too large. */
+                errors?: {
+                    /** @enum {string} */
+                    in: "body";
+                    /** @description JSON Pointer (RFC 6901) to the input. */
+                    pointer: string;
+                    /** @description The steps of the pointer as the name of a form field. */
+                    field: string;
+                    /** @enum {string} */
+                    rule: "procore";
+                    /** @description Message of Procore for people. */
+                    message: string;
+                }[];
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
     };
     responses: {
         /** @description The request is not valid HTTP or exceeds a limit. */
@@ -1618,6 +2020,33 @@ export interface components {
         };
         /** @description Procore rejected the request. */
         "problem-4XX-change": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is not valid JSON. The request is not valid HTTP or exceeds a limit. */
+        "problem-400-change-body-key": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is too large. */
+        "problem-413-change-body-key": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The media type is not supported. */
+        "problem-415-change-body-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2966,6 +3395,194 @@ export interface operations {
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
             "4XX": components["responses"]["problem-4XX-change"];
+        };
+    };
+    "sync-company-users": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "updates": [
+                 *         {
+                 *           "last_name": "Doe",
+                 *           "email_address": "jane.doe@example.com",
+                 *           "first_name": "Jane",
+                 *           "job_title": "QA Manager",
+                 *           "address": "6305 Carpinteria Ave",
+                 *           "city": "Carpinteria"
+                 *         },
+                 *         {
+                 *           "id": 381006,
+                 *           "last_name": "Doe",
+                 *           "first_name": "Jane",
+                 *           "job_title": "QA Manager",
+                 *           "address": "6305 Carpinteria Ave",
+                 *           "city": "Carpinteria"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["sync-company-users"];
+            };
+        };
+        responses: {
+            /** @description Procore processed the rows. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entities": [
+                     *         {
+                     *           "id": 381006,
+                     *           "last_name": "Doe",
+                     *           "email_address": "jane.doe@example.com"
+                     *         }
+                     *       ],
+                     *       "errors": [],
+                     *       "rows": [
+                     *         {
+                     *           "row": 1,
+                     *           "status": "created",
+                     *           "id": 381006
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SyncResult"];
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-body-key"];
+            415: components["responses"]["problem-415-change-body-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "sync-company-users-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "updates": [
+                 *         {
+                 *           "last_name": "Doe",
+                 *           "email_address": "jane.doe@example.com",
+                 *           "first_name": "Jane",
+                 *           "job_title": "QA Manager",
+                 *           "address": "6305 Carpinteria Ave",
+                 *           "city": "Carpinteria"
+                 *         },
+                 *         {
+                 *           "id": 381006,
+                 *           "last_name": "Doe",
+                 *           "first_name": "Jane",
+                 *           "job_title": "QA Manager",
+                 *           "address": "6305 Carpinteria Ave",
+                 *           "city": "Carpinteria"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["sync-company-users"];
+            };
+        };
+        responses: {
+            /** @description Procore processed the rows. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entities": [
+                     *         {
+                     *           "id": 381006,
+                     *           "last_name": "Doe",
+                     *           "email_address": "jane.doe@example.com"
+                     *         }
+                     *       ],
+                     *       "errors": [],
+                     *       "rows": [
+                     *         {
+                     *           "row": 1,
+                     *           "status": "created",
+                     *           "id": 381006
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SyncResult"];
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408-body"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-body-key"];
+            415: components["responses"]["problem-415-change-body-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
         };
     };
     "list-inactive-company-users": {

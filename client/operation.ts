@@ -58,6 +58,8 @@ type ListUsersQuery = Query<'get', '/companies/{company_id}/users'>
 export type NewUser = JsonBody<'post', '/companies/{company_id}/users'>['user']
 export type User = ResponseData<'post', '/companies/{company_id}/users'>
 export type UserChanges = JsonBody<'patch', '/companies/{company_id}/users/{id}'>['user']
+/** The rows of `syncUsers`: a row with an `id` changes that user. */
+export type SyncRows = JsonBody<'patch', '/companies/{company_id}/users/sync'>['updates']
 export type UserForm = ResponseData<'get', '/companies/{company_id}/users/form'>
 /** The query of `listUserIds` and `userIdPages`. */
 export type UserIdQuery = Omit<ListUsersQuery, 'view'>

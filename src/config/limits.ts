@@ -126,6 +126,8 @@ export const limits = freezeGroups({
     keysMax: 100_000,
     /** Bytes of the responses that are remembered with the keys. */
     maxBytes: 67_108_864,
+    /** The remembered response to a sync. Encrypted, it is within `redis.recordMaxBytes`. */
+    rowsMaxBytes: 54_000,
   },
   responseCache: {
     entriesMax: 2_000,

@@ -13,7 +13,8 @@ import {
 
 const optional = Type.Optional
 
-const userFields = (stateCodes: StateCodes) => Type.Object({
+/** The fields of a create. */
+export const userFields = (stateCodes: StateCodes) => Type.Object({
   last_name: line({ description: 'The last name of the user.', examples: ['Doe'] }),
   email_address: emailAddress({
     description: 'The e-mail address of the user, unique within the company.',
@@ -162,7 +163,7 @@ export const userSchema = Type.Object({
   }],
 })
 
-const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueRestriction => ({
+export const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueRestriction => ({
   kind: 'values',
   fields: ['default_permission_template_id', 'company_permission_template_id'],
   values: permissionTemplateIds,
@@ -170,12 +171,19 @@ const templateRestriction = (permissionTemplateIds: ReadonlySet<number>): ValueR
   message: 'is not a permission template that callers may assign',
 })
 
+/** In an update, `null` clears a field that a user need not have. */
+export const clearedByNull: NullMeaning = { kind: 'cleared', exceptFields: ['last_name', 'email_address'] }
+
 /** A caller that changes the address or the state of an account can take it over or lock it. */
 export const loginRestriction: OperationRestriction = {
   kind: 'operation',
   fields: ['email_address', 'is_active'],
   operation: 'update-company-user-login',
 }
+
+/** Returns the rules between the fields of every user. */
+export const userDependencies = (stateCodes: StateCodes): readonly FieldDependency[] =>
+  stateCodes === 'iso' ? [stateBelongsToCountry] : []
 
 /** Returns the body of a create or an update. The fields define which of them are required. */
 function userBody (
@@ -194,7 +202,7 @@ function userBody (
       description: 'A PNG, JPEG, GIF, BMP or TIFF image. The type is detected from its first bytes. By default, ' +
         'metadata of PNG, JPEG and GIF images is removed.',
     }],
-    dependencies: stateCodes === 'iso' ? [stateBelongsToCountry, ...dependencies] : dependencies,
+    dependencies: [...userDependencies(stateCodes), ...dependencies],
     restrictions: [templateRestriction(permissionTemplateIds), ...restrictions],
   }
 }
@@ -280,7 +288,7 @@ export function validateCompanyUser (options: EndpointOptions): Endpoint {
   }
 }
 
-/** Returns the fields of the create as optional fields, without those that only a create accepts. */
+/** Returns the fields of an update of one user, none of them required: without those that only a create accepts. */
 function updateFields (stateCodes: StateCodes): TObject {
   const { bid_contact: _, ...fields } = userFields(stateCodes).properties
   return Type.Partial(Type.Object({
@@ -306,7 +314,7 @@ export function updateCompanyUser (options: EndpointOptions): Endpoint {
     query: validationQuery,
     body: userBody(
       updateFields(options.stateCodes),
-      { kind: 'cleared', exceptFields: ['last_name', 'email_address'] },
+      clearedByNull,
       options,
       [],
       [loginRestriction]

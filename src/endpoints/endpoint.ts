@@ -53,6 +53,20 @@ export interface RecordGuard {
 }
 
 /**
+ * The rows of a list are users that Procore creates or updates in a batch. A row may concern a user of the directory by
+ * its `id`, `origin_id` or `email_address`, so the users that the rows may concern are checked before anything is sent.
+ * The response says what became of each row.
+ */
+export interface UserSync {
+  /** A row is sent only if the values of the users that it may concern are allowed. */
+  restriction: ValueRestriction
+  /** The scope for changes of these fields of an existing user. */
+  loginRestriction: OperationRestriction
+  /** The operation whose scope a change of an existing user needs. */
+  updateOperation: string
+}
+
+/**
  * What `null` means for an optional field of a JSON body. `absent`: the same as no field, because serializers write it
  * for members that are not set. `cleared`: it is sent on, and Procore clears the field. Booleans, lists (an empty list
  * clears them) and the fields of `exceptFields` cannot be cleared.
@@ -186,6 +200,7 @@ export type Effect =
     acceptsIdempotencyKey?: never
     lookup?: never
     guard?: never
+    sync?: never
     /** The response is the same for every authorized caller and may be cached. Never set it for personal data. */
     cache?: 'pick-list'
     /** The response contains personal data, so each read is written to the audit trail. */
@@ -204,6 +219,7 @@ export type Effect =
     acceptsIdempotencyKey?: never
     lookup?: never
     guard?: RecordGuard
+    sync?: never
     cache?: never
     readsPeople?: never
     companies?: never
@@ -219,6 +235,8 @@ export type Effect =
     lookup?: LookupSpec
     /** The existing record that the request is about. */
     guard?: RecordGuard
+    /** The body is a list of users, of which some may exist. */
+    sync?: UserSync
     cache?: never
     readsPeople?: never
     companies?: never
@@ -230,6 +248,7 @@ interface LocalEffect {
   procorePath?: never
   lookup?: never
   guard?: never
+  sync?: never
   cache?: never
   readsPeople?: never
   companies?: never

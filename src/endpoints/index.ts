@@ -11,6 +11,7 @@ import type { EndpointOptions } from './fields.ts'
 import {
   listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications,
 } from './pick-lists.ts'
+import { syncCompanyUsers } from './sync-company-users.ts'
 
 /** Creates all endpoints, in the order of the OpenAPI document. */
 export function createEndpoints (options: EndpointOptions): readonly Endpoint[] {
@@ -23,6 +24,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     showCompanyUserAvatar,
     updateCompanyUser(options),
     inviteCompanyUser(options),
+    syncCompanyUsers(options),
     listInactiveCompanyUsers,
     reactivateCompanyUser(options),
     showCurrentCompanyUser,

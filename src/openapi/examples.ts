@@ -5,9 +5,10 @@ import type { RecordDescription } from '../endpoints/endpoint.ts'
 /** An example with all fields of a record would hide which of them are needed. */
 const exampleFieldsMax = 6
 
-/** Returns the values of the first fields. Fields that need a scope of their own are left out. */
+/** Returns the values of the first fields. Optional fields that need a scope of their own are left out. */
 export function buildRecordExample ({ fields, restrictions = [] }: RecordDescription): Record<string, unknown> {
-  const excluded = restrictions.flatMap(({ kind, fields }) => kind === 'operation' ? fields : [])
+  const restricted = restrictions.flatMap(({ kind, fields }) => kind === 'operation' ? fields : [])
+  const excluded = restricted.filter(name => fields.required?.includes(name) !== true)
   const names = Object.keys(fields.properties).filter(name => !excluded.includes(name)).slice(0, exampleFieldsMax)
   return Object.fromEntries(names.map(name => [name, buildExample(fields.properties[name])]))
 }

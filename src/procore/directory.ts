@@ -18,6 +18,11 @@ export interface DirectoryPerson {
   record: JsonObject
 }
 
+/** The request that needs the directory of this company. */
+export interface DirectoryContext extends LookupContext {
+  companyId: number
+}
+
 /** How the directory is read. */
 export interface DirectoryOptions extends Pick<ProcoreRequest, 'countResponseBytes'> {
   purpose: NonNullable<ProcoreRequest['purpose']>
@@ -45,7 +50,7 @@ const lists = [
  * were listed before a failure have been passed to `onPerson`.
  */
 export async function readDirectory (
-  procore: ProcoreClient, context: LookupContext, options: DirectoryOptions
+  procore: ProcoreClient, context: DirectoryContext, options: DirectoryOptions
 ): Promise<DirectoryResult> {
   let count = 0
   for (const { version, subpath, isActive } of lists) {
@@ -64,7 +69,7 @@ export async function readDirectory (
 /** Returns undefined after the last page. */
 async function readList (
   procore: ProcoreClient,
-  context: LookupContext,
+  context: DirectoryContext,
   path: string,
   options: DirectoryOptions,
   onRecord: (record: JsonObject) => void
@@ -92,7 +97,7 @@ async function readList (
 }
 
 function pageRequest (
-  { companyId, callerId, record, signal }: LookupContext,
+  { companyId, callerId, record, signal }: DirectoryContext,
   path: string,
   { purpose, rateLimitMaxWaitMs, countResponseBytes }: DirectoryOptions
 ): ProcoreRequest {

@@ -12,6 +12,10 @@ export interface UpstreamSuccess {
   body: Buffer
   /** The expected headers that were present, by name in lower case. */
   headers?: Readonly<Record<string, string>>
+  /** The body that is stored for an idempotency key, if the whole one would be too large. */
+  replayBody?: Buffer
+  /** How many rows of a batch were created, updated, rejected, or have an unknown outcome. */
+  rowCounts?: Readonly<Record<string, number>>
   /** The `id` of the record in the body. */
   recordId: number | string | undefined
   /** The response was lost, and a lookup found the record. */

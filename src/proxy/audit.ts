@@ -70,6 +70,7 @@ export function withAudit (
       outcome,
       status: response.status,
       recordId: response.recordId ?? getPathId(request, recordParam),
+      rows: response.rowCounts,
       fingerprint: lookup === undefined ? undefined : audit.fingerprint(body.values.get(lookup.matchField)),
     }, auditEvent)
   }
@@ -96,6 +97,7 @@ function auditOverloadedProblem (): Problem {
 interface AuditedResponse {
   status: number | undefined
   recordId?: number | string | undefined
+  rowCounts?: Readonly<Record<string, number>>
 }
 
 function toAuditedResponse (result: EndpointResult): AuditedResponse {

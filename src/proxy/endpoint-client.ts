@@ -10,6 +10,7 @@ import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
 import { withCompanyFilter } from './company-filter.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
 import { withRecordGuard } from './record-guard.ts'
+import { withUserSync } from './user-sync.ts'
 import { getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
 import type { EndpointRequest, RequestBuilder, Send } from './context.ts'
@@ -24,7 +25,7 @@ export interface ProxyServices {
 
 /**
  * Returns the function that sends the requests of the endpoint. A list goes through the cache. A create or change goes
- * through the audit log, then through the idempotency keys, then through the check of the record that it changes.
+ * through the audit log, then through the idempotency keys, then through the check of the records that it changes.
  */
 export function createEndpointClient (endpoint: ProxiedEndpoint, services: ProxyServices): Send {
   const { procore, audit, responseCache } = services
@@ -38,7 +39,8 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
     const sendFiltered = endpoint.companies === 'filtered' ? withCompanyFilter(sendRead) : sendRead
     return endpoint.readsPeople === true ? withReadAudit(sendFiltered, endpoint.name, recordParam, audit) : sendFiltered
   }
-  const sendOnce = withIdempotency(toProcoreRequest, withRecordGuard(endpoint, procore), services, endpoint.name)
+  const sendGuarded = withUserSync(endpoint, procore) ?? withRecordGuard(endpoint, procore)
+  const sendOnce = withIdempotency(toProcoreRequest, sendGuarded, services, endpoint.name)
   return withAudit(sendOnce, endpoint, recordParam, audit)
 }
 

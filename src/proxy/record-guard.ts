@@ -7,7 +7,7 @@ import { limits } from '../config/limits.ts'
 import { expectJson, expectPage, type ResponseExpectation } from '../procore/classify.ts'
 import type { ProcoreClient, ProcoreRequest } from '../procore/client.ts'
 import { isLastPage } from '../procore/page-links.ts'
-import type { UpstreamResult, UpstreamSuccess } from '../procore/result.ts'
+import type { UpstreamFailure, UpstreamRejection, UpstreamResult, UpstreamSuccess } from '../procore/result.ts'
 import { childRecord } from '../telemetry/request-record.ts'
 import { Problem } from '../server/problem.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
@@ -38,15 +38,22 @@ export function withRecordGuard ({ guard, params }: ProxiedEndpoint, procore: Pr
       const page = await procore.send(readRequest(request, call, listPath, expectPage))
       read = page.kind === 'success' ? findInPage(page, values.get(recordParam), restriction) ?? read : page
     }
-    if (read.kind === 'rejection') return notSent(rejectionProblem(read, request.query.compiled))
-    if (read.kind === 'failure') return read.error instanceof Problem ? notSent(read.error) : read
-    const problem = findForbiddenValue(parseRecord(read.body), restriction)
-    return problem === undefined ? procore.send(call) : notSent(problem)
+    if (read.kind !== 'success') return failUnread(read, request)
+    const field = findForbiddenField(parseRecord(read.body), restriction)
+    if (field === undefined) return procore.send(call)
+    return notSent(new Problem(restriction.code, `The ${field} of this record is not one that callers may assign.`))
   }
 }
 
-const notSent = (problem: Problem): UpstreamResult =>
+/** Returns the failure of a change that is not sent. */
+export const notSent = (problem: Problem): UpstreamFailure =>
   ({ kind: 'failure', error: problem.withExtras({ outcome: 'not_sent' }) })
+
+/** Returns the failure of a change whose existing records could not be read. */
+export function failUnread (read: UpstreamRejection | UpstreamFailure, { query }: EndpointRequest): UpstreamFailure {
+  if (read.kind === 'rejection') return notSent(rejectionProblem(read, query.compiled))
+  return read.error instanceof Problem ? notSent(read.error) : read
+}
 
 const noQuery: ParameterValues = new Map()
 const firstPage: ParameterValues = new Map([['per_page', limits.lookup.listItemsMax]])
@@ -83,12 +90,10 @@ function findInPage (page: UpstreamSuccess, id: unknown, { code }: ValueRestrict
 }
 
 /** A missing field counts as forbidden, because Procore may have it under another name. */
-function findForbiddenValue (
-  record: Record<string, unknown>, { fields, values, code }: ValueRestriction
-): Problem | undefined {
-  const name = fields.find(field => record[field] !== null && !values.has(record[field]))
-  if (name === undefined) return undefined
-  return new Problem(code, `The ${name} of this record is not one that callers may assign.`)
+export function findForbiddenField (
+  record: Record<string, unknown>, { fields, values }: ValueRestriction
+): string | undefined {
+  return fields.find(field => record[field] !== null && !values.has(record[field]))
 }
 
 function parseRecord (body: Buffer): Record<string, unknown> {

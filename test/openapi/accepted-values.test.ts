@@ -258,6 +258,8 @@ t.teardown(() => reference.close())
 
 const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
 const service = await startService(t, {
+  // A list with the most rows that the document allows.
+  env: { JSON_MAX_BYTES: '8000000' },
   endpoints: [...endpoints, ...testEndpoints, parametersEndpoint, ...nestedEndpoints, listEndpoint],
 })
 for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {

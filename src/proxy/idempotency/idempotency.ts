@@ -7,7 +7,7 @@ import { Problem, type ProblemCode } from '../../server/problem.ts'
 import { isAbortReason } from '../../server/abort.ts'
 import type { ProcoreClient, RequestTimes } from '../../procore/client.ts'
 import { failureOutcome } from '../../procore/delivery.ts'
-import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
+import type { RelayedResult, UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import type { Secret } from '../../config/secret.ts'
 import type {
   CompletedRecord, IdempotencyRecord, IdempotencyStore, IndeterminateRecord,
@@ -152,7 +152,7 @@ export class Idempotency {
     const { record: { procoreRequestId }, callerId = '' } = request
     const answeredAtMs = monotonicNowMs()
     const completed: CompletedRecord = {
-      state: 'answered', fingerprint, result, procoreRequestId, sentAtMs, answeredAtMs,
+      state: 'answered', fingerprint, result: toReplayed(result), procoreRequestId, sentAtMs, answeredAtMs,
     }
     await this.#store.settle(id, completed, callerId)
   }
@@ -170,6 +170,13 @@ export class Idempotency {
     }
     await this.#store.settle(id, record, request.callerId ?? '')
   }
+}
+
+/** Returns the result that a repeat receives. */
+function toReplayed (result: RelayedResult): RelayedResult {
+  if (result.kind === 'rejection') return result
+  const { replayBody, rowCounts: _, ...success } = result
+  return replayBody === undefined ? success : { ...success, body: replayBody }
 }
 
 /** Statuses with which Procore rejects the content of a request. All others are about the account or the moment. */

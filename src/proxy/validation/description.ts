@@ -43,6 +43,7 @@ export function assertDescription (endpoint: Endpoint): void {
     ...(body === undefined ? [] : findBodyFaults(body)),
     ...findParameterFaults(endpoint),
     ...findLookupFaults(endpoint),
+    ...findSyncFaults(endpoint),
     ...findFileFaults(endpoint),
   ]
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
@@ -171,6 +172,12 @@ function findLookupFaults ({ body, lookup }: Endpoint): string[] {
   const isFlat = body === undefined || hasForm(body)
   const faults = isFlat ? [] : ['body: the lookup compares fields only, not records in the record']
   return [...faults, ...findUnknownNames('body', 'the lookup', fields, getLookupFields(lookup))]
+}
+
+/** Rows with an id must be described, because their scopes are checked with their fields. */
+function findSyncFaults ({ body, sync }: Endpoint): string[] {
+  const isList = body?.record !== undefined && body.existing !== undefined
+  return sync === undefined || isList ? [] : ['sync: the body must be a list of records, some of which exist']
 }
 
 function findUnknownNames (part: string, rule: string, { properties }: TObject, names: readonly string[]): string[] {

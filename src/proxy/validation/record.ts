@@ -213,6 +213,8 @@ export class RecordValidator {
     if (problem === undefined) return this.#keep(name, value, added)
     this.#forbiddenValue ??= problem
     this.#dropTexts()
+    // The field is not missing.
+    this.values.set(name, withoutTexts(value))
   }
 
   #keep (name: string, value: unknown, added: unknown): void {

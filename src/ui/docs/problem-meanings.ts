@@ -8,8 +8,8 @@ export const problemMeanings: Readonly<Record<ProblemCode, string>> = {
     'The form is truncated or ambiguous: missing boundary or closing delimiter, bad part headers, more than 64 ' +
     'parts.',
   malformed_csv:
-    'The CSV file of an import is not UTF-8, or is ambiguous: a quote is not closed, or text follows a closing quote. ' +
-    'Nothing from the row in `detail` on was imported.',
+    'The CSV file of an import is not UTF-8, or is ambiguous: a quote is not closed, or text follows a closing ' +
+    'quote. Nothing from the row in `detail` on was imported.',
   bad_request:
     'The request is not valid HTTP, or its URL cannot be parsed. With status 414 or 431 the URL or the headers ' +
     'are too long.',
