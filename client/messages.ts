@@ -20,6 +20,7 @@ export const defaultMessages: Messages = {
   not_found: 'This does not exist.',
   method_not_allowed: 'The service does not support this. Report this error.',
   request_timeout: 'Your data did not arrive in time. Check your connection and try again.',
+  import_in_progress: 'Another import is in progress. Wait until it has ended and try again.',
   idempotency_in_progress: 'This is being processed already. Wait a moment and try again.',
   body_too_large: 'The form contains too much text. Shorten it.',
   avatar_too_large: 'The picture is too large. Choose a smaller one.',

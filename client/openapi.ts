@@ -304,6 +304,26 @@ export interface paths {
         patch: operations["sync-company-users-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/users/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import company users
+         * @description Creates users from the rows of a CSV or NDJSON file. A row that is not valid does not keep the others from being created. The response has a line for each row, in order, and a last line with the totals. With an Idempotency-Key, an import that was interrupted is resumed by sending the file again.
+         */
+        post: operations["import-company-users"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/users/inactive": {
         parameters: {
             query?: never;
@@ -684,7 +704,7 @@ export interface components {
              * @description The kind of problem, for programs.
              * @enum {string}
              */
-            code: "malformed_json" | "malformed_form" | "malformed_csv" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
+            code: "malformed_json" | "malformed_form" | "malformed_csv" | "bad_request" | "unauthenticated" | "company_not_allowed" | "operation_not_allowed" | "template_not_allowed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "import_in_progress" | "body_too_large" | "avatar_too_large" | "unsupported_media_type" | "avatar_type" | "validation_failed" | "idempotency_key_reused" | "procore_rate_limited" | "too_many_requests" | "procore_rejected" | "internal" | "procore_unreachable" | "procore_unauthorized" | "procore_bad_response" | "procore_unavailable" | "identity_unavailable" | "overloaded" | "stopping" | "procore_timeout";
             /** @description The id of the request, also in the logs of the service. */
             request_id: string;
             /** @description All invalid inputs, at most 50. */
@@ -1764,6 +1784,15 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description A header with the names of fields, and a row for each user. */
+        "import-company-users": string;
+        "import-company-users-form": {
+            /**
+             * Format: binary
+             * @description The CSV or NDJSON file. The part may have any name.
+             */
+            file: string;
+        };
     };
     responses: {
         /** @description The request is not valid HTTP or exceeds a limit. */
@@ -1821,7 +1850,7 @@ export interface components {
             };
         };
         /** @description The request did not arrive in time. */
-        "problem-408-body": {
+        "problem-408": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1920,7 +1949,7 @@ export interface components {
             };
         };
         /** @description Access to this company is not allowed. The scope of the caller does not include this operation. The page or the host name of the request is not allowed. */
-        "problem-403-safe": {
+        "problem-403-other": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2037,7 +2066,7 @@ export interface components {
             };
         };
         /** @description The body is too large. */
-        "problem-413-change-body-key": {
+        "problem-413-change-key": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2046,7 +2075,25 @@ export interface components {
             };
         };
         /** @description The media type is not supported. */
-        "problem-415-change-body-key": {
+        "problem-415-change-key": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The form is not valid multipart/form-data. The file is not valid CSV. The request is not valid HTTP or exceeds a limit. */
+        "problem-400-change-key-import": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Another import into this company is in progress. */
+        "problem-409-change-key-import": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2312,7 +2359,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -2414,7 +2461,7 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             409: components["responses"]["problem-409-change-key"];
             413: components["responses"]["problem-413-body"];
             415: components["responses"]["problem-415-body"];
@@ -2532,7 +2579,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -2634,7 +2681,7 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             409: components["responses"]["problem-409-change-key"];
             413: components["responses"]["problem-413-body"];
             415: components["responses"]["problem-415-body"];
@@ -2723,7 +2770,7 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             413: components["responses"]["problem-413-body"];
             415: components["responses"]["problem-415-body"];
             422: components["responses"]["problem-422-body"];
@@ -2868,7 +2915,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -2937,7 +2984,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -3042,7 +3089,7 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             413: components["responses"]["problem-413-body"];
             415: components["responses"]["problem-415-body"];
             422: components["responses"]["problem-422-body"];
@@ -3111,7 +3158,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -3216,7 +3263,7 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             413: components["responses"]["problem-413-body"];
             415: components["responses"]["problem-415-body"];
             422: components["responses"]["problem-422-body"];
@@ -3287,7 +3334,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -3478,10 +3525,10 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             409: components["responses"]["problem-409-change-key"];
-            413: components["responses"]["problem-413-change-body-key"];
-            415: components["responses"]["problem-415-change-body-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
             422: components["responses"]["problem-422-change-body-key"];
             429: components["responses"]["problem-429-change"];
             500: components["responses"]["problem-500"];
@@ -3572,10 +3619,10 @@ export interface operations {
             403: components["responses"]["problem-403"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
-            408: components["responses"]["problem-408-body"];
+            408: components["responses"]["problem-408"];
             409: components["responses"]["problem-409-change-key"];
-            413: components["responses"]["problem-413-change-body-key"];
-            415: components["responses"]["problem-415-change-body-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
             422: components["responses"]["problem-422-change-body-key"];
             429: components["responses"]["problem-429-change"];
             500: components["responses"]["problem-500"];
@@ -3583,6 +3630,74 @@ export interface operations {
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
             "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "import-company-users": {
+        parameters: {
+            query?: {
+                /** @description `create`, the default: a user who is in the directory already is rejected. `upsert`: such a user is updated, which needs the scope `update-company-user` as well. */
+                mode?: "create" | "upsert";
+                /** @description Whether rows are only validated, without calling Procore. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example last_name,email_address
+                 *     Doe,jane.doe@example.com
+                 */
+                "text/csv": components["schemas"]["import-company-users"];
+                /** @example {"last_name":"Doe","email_address":"jane.doe@example.com"} */
+                "application/x-ndjson": string;
+                "multipart/form-data": components["schemas"]["import-company-users-form"];
+            };
+        };
+        responses: {
+            /** @description The file was read. Each line is the result of a row. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {"row":1,"status":"created","id":381006}
+                     *     {"totals":{"rows":1,"created":1,"updated":0,"invalid":0,"rejected":0,"unknown":0,"not_sent":0,"unchanged":0}}
+                     */
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["problem-400-change-key-import"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-other"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408"];
+            409: components["responses"]["problem-409-change-key-import"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
+            422: components["responses"]["problem-422-change-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change"];
         };
     };
     "list-inactive-company-users": {
@@ -3655,7 +3770,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -3737,7 +3852,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -3939,7 +4054,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4003,7 +4118,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4072,7 +4187,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4141,7 +4256,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4206,7 +4321,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4271,7 +4386,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4382,7 +4497,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4492,7 +4607,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4568,7 +4683,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4644,7 +4759,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4730,7 +4845,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4816,7 +4931,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4904,7 +5019,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];
@@ -4992,7 +5107,7 @@ export interface operations {
             };
             400: components["responses"]["problem-400"];
             401: components["responses"]["problem-401"];
-            403: components["responses"]["problem-403-safe"];
+            403: components["responses"]["problem-403-other"];
             404: components["responses"]["problem-404"];
             405: components["responses"]["problem-405"];
             422: components["responses"]["problem-422"];

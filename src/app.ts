@@ -24,6 +24,7 @@ import { AllowedMethods, methodNotAllowedPlugin } from './server/method-not-allo
 import { requestGuardsPlugin } from './server/request-guards.ts'
 import type { SharedState } from './storage/index.ts'
 import { MemoryIdempotencyStore } from './storage/memory-idempotency-store.ts'
+import { MemoryImportStore } from './storage/memory-import-store.ts'
 import type { RedisConnection } from './storage/redis.ts'
 import { createAccessLog } from './telemetry/access-log.ts'
 import { Audit } from './telemetry/audit.ts'
@@ -105,6 +106,11 @@ export async function buildApp (
     responseCache: new ResponseCache(cache.ttlMs, inFlight.trackBackground),
     activeForms,
     usageLimiter,
+    imports: {
+      importStore: sharedState?.importStore ?? new MemoryImportStore(),
+      upstreamTimeoutMs: config.procore.timeoutMs,
+      onDraining: listener => inFlight.onDraining(listener),
+    },
   })
   await fastify.register(methodNotAllowedPlugin, { allowedMethods })
   await fastify.register(closeConnectionsPlugin, { upstreams: [procore, jwks], sharedState, tracing })

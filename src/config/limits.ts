@@ -129,6 +129,36 @@ export const limits = freezeGroups({
     /** The remembered response to a sync. Encrypted, it is within `redis.recordMaxBytes`. */
     rowsMaxBytes: 54_000,
   },
+  imports: {
+    /** Rows and bytes of one file, and the time of one import. */
+    rowsMax: 100_000,
+    maxBytes: 67_108_864,
+    timeoutMs: 3_600_000,
+    /** Bytes of one row. */
+    rowMaxBytes: 262_144,
+    /** Rows of one request to Procore, and characters of their JSON. Procore accepts 1,000 rows. */
+    batchRowsMax: 200,
+    batchMaxLength: 1_048_576,
+    /** Characters of rows that wait to be sent. The upload is paused while there are more. */
+    queueMaxLength: 16_777_216,
+    /** Characters of errors that wait to be read by the caller. The errors of further rows are left out. */
+    errorsMaxLength: 16_777_216,
+    /** A line about the progress is written at this interval while there are no others. */
+    progressIntervalMs: 5_000,
+    /** Longest wait of a batch for the rate limit. An import that would wait longer ends, and can be resumed. */
+    rateLimitMaxWaitMs: 300_000,
+    /** A batch whose response was lost may be processed for this time after its time-out. */
+    slackMs: 5_000,
+    /** The directory is read again at this interval until then. */
+    lookupIntervalMs: 2_000,
+    /** Times that the rows of one batch are sent, if their responses are lost. */
+    attemptsMax: 3,
+    /** People of a directory that an import can compare its rows with. */
+    directoryMax: 200_000,
+    /** Imports whose progress is remembered without Redis, and the bytes of it. */
+    storedMax: 100,
+    storedMaxBytes: 33_554_432,
+  },
   responseCache: {
     entriesMax: 2_000,
     maxBytes: 67_108_864,
@@ -225,8 +255,8 @@ export const limits = freezeGroups({
     windowsMax: 8,
     /** Share of a window that one caller may use if other callers were active in it. */
     callerShare: 0.25,
-    /** Share of a window that reads may not use. It is left for creates and changes. */
-    reservedShare: 0.2,
+    /** Shares of a window that requests may not use, by what they are for. They are left for single creates. */
+    reservedShares: { change: 0, read: 0.2, import: 1 / 3 },
     /** Requests of an hour that are assumed to be allowed until Procore reports the hour. */
     assumedHourLimit: 3_600,
     /** Share of an hour at which a warning is logged. */

@@ -2,7 +2,7 @@
 import { Type, type TBoolean, type TInteger, type TObject, type TString } from '@sinclair/typebox'
 import { isSubdivisionOf } from './iso-3166.ts'
 import type {
-  Endpoint, FieldDependency, NullMeaning, OperationRestriction, ProxiedEndpoint, RecordBody, RecordGuard,
+  Endpoint, FieldDependency, LookupSpec, NullMeaning, OperationRestriction, ProxiedEndpoint, RecordBody, RecordGuard,
   Restriction, ValueRestriction,
 } from './endpoint.ts'
 import {
@@ -237,7 +237,9 @@ const validationQuery = Type.Object({
  * Procore's Create Company User, v1.3. It is sent at most once. If the response is lost, the user is looked up by
  * `origin_id`, if there is one, and by e-mail address. With `stateCodes: 'any'`, only Procore validates states.
  */
-export function createCompanyUser (options: EndpointOptions): ProxiedEndpoint & { body: RecordBody } {
+export function createCompanyUser (
+  options: EndpointOptions
+): ProxiedEndpoint & { body: RecordBody, lookup: LookupSpec } {
   return {
     ...usersRoute,
     name: 'create-company-user',

@@ -150,6 +150,14 @@ export interface RecordFile {
   field: string
 }
 
+/** A file whose rows are records, which another endpoint creates and updates in batches. */
+export interface RecordImport {
+  /** Each row is one of its records. */
+  batch: ProxiedEndpoint & { sync: UserSync, body: RecordListBody & Required<Pick<RecordListBody, 'existing'>> }
+  /** How a row is compared with records that exist, or that were created although a response was lost. */
+  lookup: LookupSpec
+}
+
 /** Describes the data that a user interface needs to create a record. */
 export interface FormMetadata {
   body: RecordBody
@@ -252,6 +260,26 @@ interface LocalEffect {
   cache?: never
   readsPeople?: never
   companies?: never
+  import?: never
+}
+
+/** An endpoint that imports a file, which is sent to Procore by the requests of another endpoint. */
+interface ImportEffect {
+  method: 'POST'
+  effect: 'once'
+  acceptsIdempotencyKey: true
+  import: RecordImport
+  procorePath?: never
+  body?: never
+  lookup?: never
+  guard?: never
+  sync?: never
+  cache?: never
+  readsPeople?: never
+  dryRunResponse?: never
+  formMetadata?: never
+  companies?: never
+  file?: never
 }
 
 /** An endpoint that is not proxied: this service builds its response. */
@@ -285,8 +313,9 @@ type LocalEndpoint = LocalEffect & ({
  * name is in the query of that path.
  */
 export type Endpoint = EndpointBase & (
-  | (Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never, file?: never })
+  | (Effect & { procorePath: string, dryRunResponse?: never, formMetadata?: never, file?: never, import?: never })
   | LocalEndpoint
+  | ImportEffect
 )
 
 /** An endpoint that is proxied to Procore. */

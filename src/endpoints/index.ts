@@ -5,6 +5,7 @@ import {
 } from './company-users.ts'
 import { listCompanies } from './companies.ts'
 import { listInactiveCompanyUsers, reactivateCompanyUser } from './inactive-company-users.ts'
+import { importCompanyUsers } from './company-user-import.ts'
 import { companyUserForm } from './company-user-form.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EndpointOptions } from './fields.ts'
@@ -25,6 +26,7 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     updateCompanyUser(options),
     inviteCompanyUser(options),
     syncCompanyUsers(options),
+    importCompanyUsers(options),
     listInactiveCompanyUsers,
     reactivateCompanyUser(options),
     showCurrentCompanyUser,

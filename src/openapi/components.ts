@@ -10,7 +10,7 @@ type JsonObject = Record<string, unknown>
 type ComponentKind = 'parameters' | 'headers' | 'schemas' | 'responses'
 
 /** The properties of an endpoint that determine the names of its components. */
-export type OperationTraits = Pick<Endpoint, 'name' | 'effect' | 'body' | 'acceptsIdempotencyKey'>
+export type OperationTraits = Pick<Endpoint, 'name' | 'effect' | 'body' | 'acceptsIdempotencyKey' | 'import'>
 
 /** An occurrence of a part in the document. */
 interface Usage {
@@ -106,7 +106,9 @@ class Components {
   /** Moves each shared part, unless its name is not valid for a component or is already in use. */
   hoist (components: Record<ComponentKind, JsonObject>): void {
     for (const { kind, name, value, usages } of this.#components.values()) {
-      const componentName = kind === 'responses' ? [name, ...commonTraits(usages)].join('-') : name
+      const baseName = kind === 'responses' ? [name, ...commonTraits(usages)].join('-') : name
+      // Two responses with one status may have the same traits in common.
+      const componentName = kind === 'responses' && baseName in components[kind] ? `${baseName}-other` : baseName
       const isShared = kind === 'parameters' || kind === 'headers' ? usages.length >= usagesMin : true
       if (!isShared || !/^[\w.-]+$/.test(componentName) || componentName in components[kind]) continue
       components[kind][componentName] = value
@@ -121,11 +123,12 @@ function commonTraits (usages: readonly Usage[]): string[] {
   return first.filter(trait => rest.every(traits => traits.includes(trait)))
 }
 
-function listTraits ({ effect, body, acceptsIdempotencyKey }: OperationTraits): string[] {
+function listTraits ({ effect, body, acceptsIdempotencyKey, import: fileImport }: OperationTraits): string[] {
   return [
     effect === 'safe' ? 'safe' : 'change',
     ...(body === undefined ? [] : ['body']),
     ...(acceptsIdempotencyKey === true ? ['key'] : []),
+    ...(fileImport === undefined ? [] : ['import']),
   ]
 }
 

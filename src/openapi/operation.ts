@@ -32,6 +32,7 @@ export function buildOperationSchema (endpoint: Endpoint, url: string, config: C
     description: isOwnPath ? description : `${description} This is the same route under Procore's own path.`,
     ...buildRequestSchema(endpoint, url, config),
     ...(body !== undefined && { body: { content: buildBodyContent(body, config) } }),
+    ...(endpoint.import !== undefined && { body: { content: buildFileBodyContent() } }),
     response: {
       ...buildSuccessResponse(endpoint, buildFileContent(displayedMediaTypes)),
       ...buildNotModifiedResponse(endpoint),
@@ -59,6 +60,7 @@ export function buildClientOperationSchema (endpoint: Endpoint, url: string, con
     description: `${description}${procoreNote}`,
     ...buildRequestSchema(endpoint, url, config),
     ...(body !== undefined && { body: { content: { [mediaType]: buildBodyContent(body, config)[mediaType] } } }),
+    ...(endpoint.import !== undefined && { body: { content: pickCsv(buildFileBodyContent()) } }),
     response: {
       ...buildSuccessResponse(endpoint, buildFileContent(['image/*'])),
       ...problems,
@@ -88,6 +90,9 @@ function buildRequestSchema (endpoint: Endpoint, url: string, config: Config): F
 
 function buildSuccessResponse (endpoint: Endpoint, fileContent: object): Record<number, object> {
   const { success: { status, description, schema }, file } = endpoint
+  if (endpoint.import !== undefined) {
+    return { [status]: { description, headers: buildResponseHeaders(endpoint), content: importLinesContent } }
+  }
   const jsonContent = schema === undefined
     ? noContent
     : { content: { 'application/json': { schema, example: buildExample(schema) } } }
@@ -194,6 +199,45 @@ function buildResponseHeaders (
     ...(file !== undefined && fileHeaders),
     ...(success.isPage === true && (companies === 'filtered' ? filteredPageHeaders : paginationHeaders)),
   }
+}
+
+const textSchema = (description: string, example: string) => Type.String({ description, examples: [example] })
+
+/** A file to import, by itself or as the only part of a form. */
+const buildFileBodyContent = () => ({
+  'text/csv': {
+    schema: textSchema(
+      'A header with the names of fields, and a row for each user.',
+      'last_name,email_address\nDoe,jane.doe@example.com\n'
+    ),
+  },
+  'application/x-ndjson': {
+    schema: textSchema(
+      'A JSON object in each line.', '{"last_name":"Doe","email_address":"jane.doe@example.com"}\n'
+    ),
+  },
+  'multipart/form-data': {
+    schema: Type.Object({
+      file: Type.String({ ...binarySchema, description: 'The CSV or NDJSON file. The part may have any name.' }),
+    }),
+  },
+})
+
+/** Code generators support one media type for a body. */
+const pickCsv = (content: ReturnType<typeof buildFileBodyContent>) => ({ 'text/csv': content['text/csv'] })
+
+const importLinesExample = '{"row":1,"status":"created","id":381006}\n{"totals":{"rows":1,"created":1,"updated":0,' +
+  '"invalid":0,"rejected":0,"unknown":0,"not_sent":0,"unchanged":0}}\n'
+
+const importLinesContent = {
+  'application/x-ndjson': {
+    example: importLinesExample,
+    schema: textSchema(
+      'Each line is a JSON object: the result of a row (`row`, `status`, and where they apply `id`, `errors`, `code` ' +
+        'and `detail`), or the `progress`. The last one has the `totals`, and the `problem` if the import ended early.',
+      importLinesExample
+    ),
+  },
 }
 
 interface BodyContent {

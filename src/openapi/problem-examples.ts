@@ -53,32 +53,38 @@ const exampleExtras: Partial<Record<ProblemCode, ProblemExtras>> = {
   procore_timeout: { outcome: 'unknown' },
 }
 
-type EndpointTraits = Pick<Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse' | 'guard'>
+type EndpointTraits = Pick<
+  Endpoint, 'body' | 'effect' | 'acceptsIdempotencyKey' | 'dryRunResponse' | 'guard' | 'import'
+>
 
 /**
  * Returns whether the endpoint can return the code. A dry run sends nothing to Procore and stores no idempotency key,
  * and therefore has none of their problems.
  */
 function canReturn (
-  code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse, guard }: EndpointTraits
+  code: ProblemCode, { body, acceptsIdempotencyKey, dryRunResponse, guard, import: fileImport }: EndpointTraits
 ): boolean {
   if (dryRunResponse !== undefined && /^(?:procore|idempotency)_/.test(code)) return false
   switch (code) {
     case 'malformed_form':
-      return hasForm(body)
+      return hasForm(body) || fileImport !== undefined
     case 'malformed_json':
+      return body !== undefined
+    case 'import_in_progress':
+      return fileImport !== undefined
     case 'body_too_large':
     case 'unsupported_media_type':
     case 'request_timeout':
-      return body !== undefined
+      return body !== undefined || fileImport !== undefined
     case 'malformed_csv':
-      return false
+      return fileImport !== undefined
     case 'avatar_type':
     case 'avatar_too_large':
       return body?.images !== undefined && body.images.length > 0
     case 'template_not_allowed':
       return guard !== undefined || (body !== undefined && getRecords(body).some(hasValueRestriction))
     case 'idempotency_in_progress':
+      return acceptsIdempotencyKey === true && fileImport === undefined
     case 'idempotency_key_reused':
       return acceptsIdempotencyKey === true
     default:

@@ -14,6 +14,7 @@ import type { SharedRateLimiter } from '../storage/shared-rate-limit.ts'
 import { isValidRequestId } from '../server/request-id.ts'
 import { RateLimiter, type Permit } from './rate-limit/limiter.ts'
 import type { RateLimitUpdate } from './rate-limit/headers.ts'
+import type { Purpose } from './rate-limit/state.ts'
 import { Breaker, type RequestSource } from './breaker.ts'
 import { exchange, type ExchangeLimits, type ExchangeResult, type UpstreamResponse } from './exchange.ts'
 import { classify, expectJson, isHopStatus, type Classification, type ResponseExpectation } from './classify.ts'
@@ -31,10 +32,10 @@ export interface UpstreamCall extends UpstreamRequest {
   /** The caller that it is sent for, for limits by caller; undefined if callers cannot be distinguished. */
   callerId?: string | undefined
   /**
-   * `change`: a create or change, or a request that is part of one, such as a lookup. A part of the rate limit is
-   * reserved for them. By default, a GET is a read.
+   * A part of the rate limit is reserved for changes, and for requests that are part of one, such as a lookup. By
+   * default, a GET is a read.
    */
-  purpose?: 'read' | 'change'
+  purpose?: Purpose
   /** What a successful response must look like. */
   expectation: ResponseExpectation
   /** Longest wait for the rate limit, if not `RATE_LIMIT_MAX_WAIT_MS`. */
@@ -197,7 +198,7 @@ export class UpstreamSender {
     const startedAtMs = monotonicNowMs()
     try {
       const permit = await this.rateLimiter.acquire({
-        companyId, callerId, isRead: purpose === 'read', maxWaitMs, signal
+        companyId, callerId, purpose, maxWaitMs, signal
       })
       // A permit that is granted at once has no wait to record.
       if (permit.waitMs > 0) endSpan()

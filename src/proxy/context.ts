@@ -127,7 +127,16 @@ export interface FileSuccess {
   content: FileStream
 }
 
-export type EndpointResult = UpstreamResult | FileSuccess
+/** Lines that are written one by one while a request is carried out. */
+export interface LinesSuccess {
+  kind: 'lines'
+  status: 200
+  contentType: string
+  /** Must be read or destroyed. */
+  content: Readable
+}
+
+export type EndpointResult = UpstreamResult | FileSuccess | LinesSuccess
 
 /** Sends a request and returns its result. Each layer (audit, idempotency, cache) wraps another one. */
 export type Send<Result extends EndpointResult = UpstreamResult> = (request: EndpointRequest) => Promise<Result>

@@ -12,8 +12,9 @@ import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
 import type { OriginIds } from './idempotency/origin-ids.ts'
 import { assertDescription } from './validation/description.ts'
-import { EndpointRoute } from './route.ts'
+import { EndpointRoute, type EndpointHandler } from './route.ts'
 import { dryRun } from './dry-run.ts'
+import { Importer, type ImportEndpoint, type ImportServices } from './import/importer.ts'
 import { createFileClient, type FileEndpoint } from './file-client.ts'
 import { createEndpointClient, type ProxyServices } from './endpoint-client.ts'
 import type { EndpointResult, Send } from './context.ts'
@@ -31,12 +32,13 @@ export interface ProxyOptions {
   activeForms: ActiveForms
   usageLimiter: UsageLimiter
   originIds: OriginIds
+  imports: Pick<ImportServices, 'importStore' | 'upstreamTimeoutMs' | 'onDraining'>
 }
 
 /** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */
 export async function proxyPlugin (
   app: FastifyInstance,
-  { endpoints, idempotency, audit, responseCache, fileMaxBytes, ...rest }: ProxyOptions
+  { endpoints, idempotency, audit, responseCache, fileMaxBytes, imports, ...rest }: ProxyOptions
 ): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', (_request, _payload, done) => done(null))
@@ -47,18 +49,21 @@ export async function proxyPlugin (
   const services = { procore: rest.procore, idempotency, audit, responseCache }
   for (const endpoint of endpoints) {
     assertDescription(endpoint)
-    const needsCapacity = hasFile(endpoint) || (isProxied(endpoint) && endpoint.cache === undefined)
-    const send = createSend(endpoint, services, rest.bodyLimits, fileMaxBytes)
-    const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, send })
+    const isUncached = isProxied(endpoint) && endpoint.cache === undefined
+    const needsCapacity = hasFile(endpoint) || isImport(endpoint) || isUncached
+    const handler: EndpointHandler = isImport(endpoint)
+      ? { kind: 'import', importer: new Importer(endpoint, { ...services, ...imports }) }
+      : { kind: 'send', send: createSend(endpoint, services, rest.bodyLimits, fileMaxBytes) }
+    const route = new EndpointRoute({ ...rest, endpoint, needsCapacity, handler })
     await app.register(async scope => {
-      if (hasForm(endpoint.body)) await scope.register(multipart)
+      if (hasForm(endpoint.body) || isImport(endpoint)) await scope.register(multipart)
       route.register(scope)
     })
   }
 }
 
 function createSend (
-  endpoint: Endpoint, services: ProxyServices, bodyLimits: Config['body'], fileMaxBytes: number
+  endpoint: Exclude<Endpoint, ImportEndpoint>, services: ProxyServices, bodyLimits: Config['body'], fileMaxBytes: number
 ): Send<EndpointResult> {
   if (isProxied(endpoint)) return createEndpointClient(endpoint, services)
   if (hasFile(endpoint)) return createFileClient(endpoint, services, fileMaxBytes)
@@ -69,6 +74,10 @@ function createSend (
 
 function hasFile (endpoint: Endpoint): endpoint is FileEndpoint {
   return endpoint.file !== undefined
+}
+
+function isImport (endpoint: Endpoint): endpoint is ImportEndpoint {
+  return endpoint.import !== undefined
 }
 
 function isProxied (endpoint: Endpoint): endpoint is ProxiedEndpoint {

@@ -39,7 +39,8 @@ export interface RequestHead {
 
 /** What the endpoint accepts. */
 export interface HeadOptions {
-  accepts: 'no body' | 'json' | 'json or form'
+  /** Undefined: it ignores a body. */
+  accepts: AcceptedBody | undefined
   /** Images that a form may have. */
   imagesMax: number
   acceptsIdempotencyKey: boolean
@@ -69,7 +70,7 @@ export function parseRequestHead (
     throw validationProblem([path, query]) ?? new Error('An invalid path has no validation errors.')
   }
   try {
-    const body = options.accepts === 'no body' ? undefined : parseContentType(headers, options.accepts)
+    const body = options.accepts === undefined ? undefined : parseContentType(headers, options.accepts)
     // Fastify must not reject a body that is ignored because of its type.
     if (body === undefined) delete headers['content-type']
     if (body !== undefined) checkDeclaredSize(body, Number(headers['content-length'] ?? 0), options)
@@ -81,8 +82,15 @@ export function parseRequestHead (
 }
 
 function checkDeclaredSize (
-  { kind }: BodyType, declaredBytes: number, { imagesMax, bodyLimits: { jsonMaxBytes, avatarMaxBytes } }: HeadOptions
+  { kind }: BodyType,
+  declaredBytes: number,
+  { accepts, imagesMax, bodyLimits: { jsonMaxBytes, avatarMaxBytes } }: HeadOptions
 ): void {
+  const { fileMaxBytes } = accepts ?? {}
+  if (fileMaxBytes !== undefined) {
+    if (declaredBytes > fileMaxBytes) throw fileTooLargeProblem(fileMaxBytes)
+    return
+  }
   if (kind === 'json' && declaredBytes > jsonMaxBytes) throw bodyTooLargeProblem(jsonMaxBytes)
   const formMaxBytes = multipartMaxBytes(avatarMaxBytes, imagesMax)
   if (kind !== 'multipart' || declaredBytes <= formMaxBytes) return
@@ -94,6 +102,10 @@ function checkDeclaredSize (
 /** Creates the problem of a JSON body that is too large. A form that is too large is reported as `avatar_too_large`. */
 export const bodyTooLargeProblem = (maxBytes: number) =>
   new Problem('body_too_large', `A JSON body may have at most ${maxBytes} bytes.`)
+
+/** Creates the problem of a file of rows that is too large. */
+export const fileTooLargeProblem = (maxBytes: number) =>
+  new Problem('body_too_large', `A file may have at most ${maxBytes} bytes.`)
 
 /** Returns the size of the largest form that is within all limits. */
 export function multipartMaxBytes (avatarMaxBytes: number, imagesMax: number): number {
@@ -113,35 +125,62 @@ export function preferPathErrors (
 }
 
 /** The type of a body; a boundary is valid by RFC 2046 §5.1.1. */
-export type BodyType = { kind: 'json' } | { kind: 'multipart', boundary: string }
+export type BodyType = { kind: 'json' } | { kind: 'csv' } | { kind: 'ndjson' } | { kind: 'multipart', boundary: string }
 
 const jsonType: BodyType = { kind: 'json' }
 
+/** The media types of a body. */
+export interface AcceptedBody {
+  types: ReadonlyMap<string, BodyType>
+  /** Whether a body may be a form as well. */
+  hasForm: boolean
+  /** Bytes of a file; undefined for a body whose size is limited by its type. */
+  fileMaxBytes?: number
+  /** Names all of them. */
+  remedy: string
+}
+
+const jsonTypes = new Map([['application/json', jsonType]])
+
+export const recordBody: AcceptedBody = {
+  types: jsonTypes, hasForm: true, remedy: 'Send application/json or multipart/form-data.',
+}
+
+export const listBody: AcceptedBody = { types: jsonTypes, hasForm: false, remedy: 'Send application/json.' }
+
+/** A file of rows, by itself or in a form. */
+export const fileBody: AcceptedBody = {
+  types: new Map<string, BodyType>([['text/csv', { kind: 'csv' }], ['application/x-ndjson', { kind: 'ndjson' }]]),
+  hasForm: true,
+  fileMaxBytes: limits.imports.maxBytes,
+  remedy: 'Send text/csv, application/x-ndjson, or multipart/form-data with one such file.',
+}
+
 /** @throws {Problem} `unsupported_media_type`, or `malformed_form` for a form without a valid boundary */
-function parseContentType (headers: IncomingHttpHeaders, accepts: 'json' | 'json or form'): BodyType {
+function parseContentType (headers: IncomingHttpHeaders, { types, hasForm, remedy }: AcceptedBody): BodyType {
+  const unsupportedMediaType = (fault: string) => new Problem('unsupported_media_type', `${fault} ${remedy}`)
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     throw new Problem('unsupported_media_type', 'The body must not have a Content-Encoding.')
   }
   const contentType = headers['content-type']
-  if (contentType === 'application/json') return jsonType
-  const remedy = `Send application/json${accepts === 'json' ? '' : ' or multipart/form-data'}.`
-  const unsupportedMediaType = (fault: string) => new Problem('unsupported_media_type', `${fault} ${remedy}`)
+  const exactType = types.get(contentType ?? '')
+  if (exactType !== undefined) return exactType
   if (contentType === undefined) throw unsupportedMediaType('The request has no Content-Type.')
-  const isForm = accepts === 'json or form' && /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType)
+  const isForm = hasForm && /^\s*multipart\/form-data\s*(?:;|$)/i.test(contentType)
   const mediaType = parseParameters(contentType, true)
   if (mediaType === undefined) {
     throw isForm
       ? malformedForm('The content type has an invalid or repeated parameter.')
       : unsupportedMediaType('The content type is invalid.')
   }
-  const isJson = mediaType.value === 'application/json'
-  if (!isJson && !isForm) throw unsupportedMediaType('The content type is not supported.')
+  const type = types.get(mediaType.value)
+  if (type === undefined && !isForm) throw unsupportedMediaType('The content type is not supported.')
   const charset = parseCharset(mediaType.parameters.get('charset') ?? 'utf-8')
   if (charset !== 'utf-8') {
     throw new Problem('unsupported_media_type', 'The charset of the content type must be UTF-8 or US-ASCII.')
   }
-  return isJson ? jsonType : { kind: 'multipart', boundary: parseBoundary(mediaType.parameters.get('boundary')) }
+  return type ?? { kind: 'multipart', boundary: parseBoundary(mediaType.parameters.get('boundary')) }
 }
 
 /** Validates a boundary by RFC 2046 §5.1.1: 1 to 70 characters of a set, and the last one is not a space. */

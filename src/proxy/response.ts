@@ -7,7 +7,7 @@ import { recordProblem } from '../server/error-handler.ts'
 import { Problem } from '../server/problem.ts'
 import type { RequestRecord } from '../telemetry/request-record.ts'
 import type { UpstreamSuccess } from '../procore/result.ts'
-import type { FileSuccess } from './context.ts'
+import type { FileSuccess, LinesSuccess } from './context.ts'
 import { ResponseStream } from './response-stream.ts'
 import type { RequestUsage } from './usage.ts'
 
@@ -82,6 +82,12 @@ export function relayFile (
     if (error instanceof Problem && inFlight?.isResponseClosed === false) recordProblem(error, inFlight.record)
   })
   if (contentLength !== undefined) reply.header('content-length', String(contentLength))
+  return reply.header('content-type', contentType).send(content)
+}
+
+/** Streams lines to the caller. nginx and others that know `X-Accel-Buffering` pass each one on at once. */
+export function relayLines (reply: FastifyReply, { status, contentType, content }: LinesSuccess): FastifyReply {
+  reply.code(status).headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
   return reply.header('content-type', contentType).send(content)
 }
 

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
-import { getEndpointPaths, hasForm, type Endpoint } from '../endpoints/endpoint.ts'
+import { getEndpointPaths, hasForm, type Body, type Endpoint } from '../endpoints/endpoint.ts'
 import { overloadedProblem, Problem } from '../server/problem.ts'
 import { ClientDisconnectedError, toError } from '../server/errors.ts'
 import { isAbortReason, type AbortReason } from '../server/abort.ts'
@@ -16,12 +16,14 @@ import { Delivery, failureOutcome } from '../procore/delivery.ts'
 import { readJsonBody, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
 import type { ActiveForms } from './body/active-forms.ts'
+import type { Importer } from './import/importer.ts'
 import type { OriginIds } from './idempotency/origin-ids.ts'
 import {
-  parseRequestHead, preferPathErrors, type HeadOptions, type RouteTemplate, type RequestHead,
+  fileBody, listBody, parseRequestHead, preferPathErrors, recordBody,
+  type AcceptedBody, type HeadOptions, type RouteTemplate, type RequestHead,
 } from './request-head.ts'
 import { rewritePageHeaders } from './pagination.ts'
-import { setUpstreamHeaders, relayFile, relaySuccess } from './response.ts'
+import { setUpstreamHeaders, relayFile, relayLines, relaySuccess } from './response.ts'
 import type { RequestUsage, UsageLimiter } from './usage.ts'
 import { rejectionProblem } from './rejection.ts'
 import { compileBody, type CompiledRecord } from './validation/schema.ts'
@@ -55,6 +57,11 @@ interface ReadyRequest {
   mayShowExisting: boolean
 }
 
+function getAcceptedBody (body: Body | undefined): AcceptedBody | undefined {
+  if (body === undefined) return undefined
+  return hasForm(body) ? recordBody : listBody
+}
+
 const hookMissing = () => new Error('A hook of this route did not run.')
 
 /** One endpoint, and the services that all of them share. */
@@ -68,16 +75,21 @@ export interface EndpointRouteOptions {
   needsCapacity: boolean
   usageLimiter: UsageLimiter
   originIds: OriginIds
-  send: Send<EndpointResult>
+  handler: EndpointHandler
 }
 
-/** Serves one endpoint on its paths: validates head and body, calls `send` with a valid request, relays the result. */
+/** What carries out valid requests: the body is read before it is sent, or while its rows are sent. */
+export type EndpointHandler =
+  | { kind: 'send', send: Send<EndpointResult> }
+  | { kind: 'import', importer: Importer }
+
+/** Serves one endpoint on its paths: validates head and body, carries out a valid request, relays the result. */
 export class EndpointRoute {
   readonly #endpoint: Endpoint
   readonly #bodyLimits: Config['body']
   readonly #responseLimits: Config['response']
   readonly #procore: ProcoreClient
-  readonly #send: Send<EndpointResult>
+  readonly #handler: EndpointHandler
   readonly #needsCapacity: boolean
   readonly #usageLimiter: UsageLimiter
   readonly #activeForms: ActiveForms
@@ -92,14 +104,14 @@ export class EndpointRoute {
     this.#bodyLimits = bodyLimits
     this.#responseLimits = options.responseLimits
     this.#procore = options.procore
-    this.#send = options.send
+    this.#handler = options.handler
     this.#needsCapacity = options.needsCapacity
     this.#usageLimiter = options.usageLimiter
     this.#activeForms = options.activeForms
     this.#originIds = options.originIds
     this.#compiledBody = body === undefined ? undefined : compileBody(body)
     const acceptsIdempotencyKey = endpoint.acceptsIdempotencyKey === true
-    const accepts = body === undefined ? 'no body' : hasForm(body) ? 'json or form' : 'json'
+    const accepts = this.#handler.kind === 'import' ? fileBody : getAcceptedBody(body)
     const imagesMax = this.#compiledBody?.images.size ?? 0
     this.#headOptions = { accepts, imagesMax, acceptsIdempotencyKey, bodyLimits }
   }
@@ -151,7 +163,7 @@ export class EndpointRoute {
     const { subject } = identity
     const checkOperation = (operation: string) => request.server.checkOperation(operation, identity)
     const isCompanyAllowed = (id: number) => request.server.isCompanyAllowed(id, identity)
-    const { lookup } = this.#endpoint
+    const lookup = this.#endpoint.lookup ?? this.#endpoint.import?.lookup
     const mayShowExisting = lookup !== undefined && checkOperation(lookup.showOperation) === undefined
     const mayShowRecord = mayShowExisting && identity.scopes !== undefined
     const ready: ReadyRequest = {
@@ -171,6 +183,7 @@ export class EndpointRoute {
       setUpstreamHeaders(reply, inFlight.record)
       if (result.kind === 'success') return this.#sendSuccess(reply, result, ready)
       if (result.kind === 'file') return relayFile(reply, result)
+      if (result.kind === 'lines') return relayLines(reply, result)
       throw this.#toError(result, ready)
     } catch (error) {
       throw this.#toReported(isAbortReason(error) ? error : unexpectedProblem(error, request), ready)
@@ -209,17 +222,15 @@ export class EndpointRoute {
 
   /** Reads the body and sends the request. Never rejects: an error that was thrown is returned as a failure. */
   async #forward (request: FastifyRequest, reply: FastifyReply, ready: ReadyRequest): Promise<EndpointResult> {
-    const context = this.#createContext(request, reply, ready)
-    const { body } = ready.head
     let result: EndpointResult
     try {
-      if (body === undefined) result = await context.send(validateEmptyBody(context))
-      else if (body.kind === 'json') result = await context.send(await readJsonBody(context))
-      else result = await this.#forwardForm(context, body.boundary)
+      result = this.#handler.kind === 'import'
+        ? await this.#import(this.#handler.importer, request, reply, ready)
+        : await this.#readAndSend(this.#createContext(request, reply, ready, this.#handler.send), ready.head)
     } catch (error) {
       result = { kind: 'failure', error: isAbortReason(error) ? error : unexpectedProblem(error, request) }
     }
-    if (context.signal.reason instanceof ClientDisconnectedError) this.#recordUnsentReply(result, ready)
+    if (ready.inFlight.signal.reason instanceof ClientDisconnectedError) this.#recordUnsentReply(result, ready)
     return result
   }
 
@@ -228,9 +239,40 @@ export class EndpointRoute {
     const { record } = ready.inFlight
     const outcome = ready.delivery?.outcome
     if (outcome !== undefined) record.outcome ??= outcome
-    if (result.kind === 'success' || result.kind === 'file') return
+    if (result.kind !== 'rejection' && result.kind !== 'failure') return
     const error = this.#toReported(this.#toError(result, ready), ready)
     if (error instanceof Problem) recordProblem(error, record)
+  }
+
+  async #readAndSend (context: RequestContext, { body }: RequestHead): Promise<EndpointResult> {
+    switch (body?.kind) {
+      case undefined: return context.send(validateEmptyBody(context))
+      case 'json': return context.send(await readJsonBody(context))
+      case 'multipart': return this.#forwardForm(context, body.boundary)
+      default: throw new TypeError(`A body of type ${body?.kind} cannot be sent.`)
+    }
+  }
+
+  #import (
+    importer: Importer, request: FastifyRequest, reply: FastifyReply, ready: ReadyRequest
+  ): Promise<EndpointResult> {
+    const { inFlight, head, subject, callerId, usage, checkOperation, mayShowExisting } = ready
+    const { record, signal } = inFlight
+    return importer.run({
+      raw: request.raw,
+      response: reply.raw,
+      signal,
+      bodyLimits: this.#bodyLimits,
+      usage,
+      record,
+      head,
+      subject,
+      callerId,
+      checkOperation,
+      mayShowExisting,
+      hold: work => inFlight.hold(work),
+      toProblem: error => unexpectedProblem(error, request),
+    })
   }
 
   async #forwardForm (context: RequestContext, boundary: string): Promise<EndpointResult> {
@@ -264,7 +306,8 @@ export class EndpointRoute {
   #createContext (
     { raw }: FastifyRequest,
     reply: FastifyReply,
-    ready: ReadyRequest
+    ready: ReadyRequest,
+    send: Send<EndpointResult>
   ): RequestContext {
     const { head, inFlight, usage, delivery, subject, callerId, checkOperation } = ready
     const { isCompanyAllowed, mayShowRecord, mayShowExisting } = ready
@@ -285,7 +328,7 @@ export class EndpointRoute {
       generatedField: this.#toGeneratedField(generatedOriginIds),
       send: body => {
         delivery?.onValidated()
-        return this.#send({
+        return send({
           path,
           query,
           body,

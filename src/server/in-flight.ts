@@ -34,9 +34,9 @@ export class InFlightRequest {
   readonly #registry: Pick<InFlightRequests, 'isDraining' | 'findLast'>
   readonly #onEnd: () => void
   #rejectWork: ((reason: AbortReason) => void) | undefined
-  /** Both are over before the request ends. */
+  /** Both are over before the request ends: the response, and all work. */
   #isResponseClosed = false
-  #hasWork = false
+  #workCount = 0
 
   constructor (
     { record, reply, sequence }: Pick<InFlightRequest, 'record' | 'reply' | 'sequence'>,
@@ -75,15 +75,20 @@ export class InFlightRequest {
    */
   run<T> (work: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#hasWork = true
     this.#rejectWork = reject
     if (this.signal.aborted) reject(this.signal.reason)
-    const end = () => {
-      this.#hasWork = false
-      if (this.#isResponseClosed) this.#onEnd()
-    }
-    work.then(resolve, reject).then(end)
+    this.hold(work.then(resolve, reject))
     return promise
+  }
+
+  /** Keeps the request in flight until the work is done. */
+  hold (work: Promise<unknown>): void {
+    this.#workCount++
+    const end = () => {
+      this.#workCount--
+      if (this.#isResponseClosed && this.#workCount === 0) this.#onEnd()
+    }
+    work.then(end, end)
   }
 
   /** Must be called when the response was sent or cannot be sent any more. Further calls do nothing. */
@@ -91,7 +96,7 @@ export class InFlightRequest {
     if (this.#isResponseClosed) return
     this.#isResponseClosed = true
     if (!this.reply.raw.writableFinished) this.abort(new ClientDisconnectedError())
-    if (!this.#hasWork) this.#onEnd()
+    if (this.#workCount === 0) this.#onEnd()
   }
 }
 

@@ -18,6 +18,7 @@ export const problemTable = {
   method_not_allowed: { status: 405, title: 'The route does not support this method' },
   request_timeout: { status: 408, title: 'The request did not arrive in time' },
   idempotency_in_progress: { status: 409, title: 'A request with this idempotency key is still in progress' },
+  import_in_progress: { status: 409, title: 'Another import into this company is in progress' },
   body_too_large: { status: 413, title: 'The body is too large' },
   avatar_too_large: { status: 413, title: 'The avatar is too large' },
   unsupported_media_type: { status: 415, title: 'The media type is not supported' },
@@ -52,7 +53,7 @@ const ErrorRuleSchema = stringEnum([
 /** The rule that an input violates, for clients with their own messages. `procore`: an error that Procore reported. */
 export type ErrorRule = Static<typeof ErrorRuleSchema>
 
-const FieldErrorSchema = Type.Object({
+export const FieldErrorSchema = Type.Object({
   in: stringEnum(['path', 'query', 'header', 'body'], { description: 'Part of the request that contains the input.' }),
   pointer: Type.String({ description: 'JSON Pointer (RFC 6901) to the input.' }),
   field: Type.String({ description: 'Name of the input in a multipart form.' }),

@@ -7,8 +7,10 @@ import type { ReplicaCoordination } from '../procore/client.ts'
 import type { Secret } from '../config/secret.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { IdempotencyStore } from './idempotency-store.ts'
+import type { ImportStore } from './import-store.ts'
 import { MemoryIdempotencyStore } from './memory-idempotency-store.ts'
 import { RedisIdempotencyStore } from './redis-idempotency-store.ts'
+import { RedisImportStore } from './redis-import-store.ts'
 import { RedisConnection } from './redis.ts'
 import { Encryptor } from './encryption.ts'
 import { SharedCreates } from './shared-creates.ts'
@@ -19,6 +21,7 @@ import { withSharedAccessToken } from './shared-token.ts'
 export interface SharedState extends ReplicaCoordination {
   redis: RedisConnection
   idempotencyStore: IdempotencyStore
+  importStore: ImportStore
   /** Returns an HMAC of the caller's id, for use in names of Redis keys. */
   pseudonymize (callerId: string): string
   /** Waits for pending writes, then disconnects. */
@@ -32,10 +35,9 @@ export function createSharedState (
   const redis = new RedisConnection(redisUrl, log)
   const clientSecretEncryptor = new Encryptor(procore.clientSecret)
   const { stateKeys } = storage
-  const stateEncryptors = stateKeys.length > 0
-    ? stateKeys.map(stateKey => new Encryptor(stateKey))
-    : [clientSecretEncryptor]
-  const [newestEncryptor = clientSecretEncryptor] = stateEncryptors
+  const [newestEncryptor = clientSecretEncryptor, ...olderEncryptors] =
+    stateKeys.map(stateKey => new Encryptor(stateKey))
+  const stateEncryptors: [Encryptor, ...Encryptor[]] = [newestEncryptor, ...olderEncryptors]
   const redisIdempotencyStore = new RedisIdempotencyStore(redis, stateEncryptors, clientSecretEncryptor)
   const idempotencyStore = new FallbackIdempotencyStore(
     redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
@@ -46,6 +48,7 @@ export function createSharedState (
     redis,
     pseudonymize,
     idempotencyStore,
+    importStore: new RedisImportStore(redis, stateEncryptors, storage.redisOutagePolicy),
     rateLimiter,
     sharedCreates: new SharedCreates(redis, stateEncryptors),
     withSharedAccessToken: fetchAccessToken => {

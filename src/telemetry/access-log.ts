@@ -62,6 +62,7 @@ function buildLogLine ({ record, request, reply, status, route }: RequestEnd, om
     bytesIn: record.bytesIn,
     bytesOut: Number(reply.getHeader('content-length') ?? 0),
     bodyMode: record.bodyMode,
+    importRows: record.importRows,
     lookupCount: record.lookupCount,
     replayed: record.replayed,
     cache: record.cache,

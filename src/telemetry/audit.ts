@@ -33,6 +33,8 @@ export interface AuditEntry {
   requestId: string
   traceId: string | undefined
   procoreRequestId?: string | undefined
+  /** Number of the row in a file that was imported. */
+  row?: number
   /** Keyed hash of the value that identifies the record, such as the e-mail address. */
   fingerprint?: string | undefined
 }

@@ -8,7 +8,9 @@ import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { markAsProbe } from '../server/in-flight.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
 import { authFailureReasons } from './auth-failure.ts'
-import type { RequestEndListener, RequestRecord, UnparsedRequest, UpstreamRecord } from './request-record.ts'
+import {
+  importRowStatuses, type RequestEndListener, type RequestRecord, type UnparsedRequest, type UpstreamRecord,
+} from './request-record.ts'
 
 /** Prefix of the names of the service's own metrics. */
 export const metricPrefix = 'procore_bff_'
@@ -87,6 +89,12 @@ export class Metrics implements RequestEndListener {
     ['result']
   )
 
+  readonly #importRows = this.#counter(
+    'import_rows_total',
+    'Rows of imports that ended, by what became of them.',
+    ['status']
+  )
+
   readonly #pickLists = this.#counter(
     'pick_lists_total',
     'Pick-lists that were served: miss (fetched from Procore), hit (cached), or stale ' +
@@ -111,6 +119,7 @@ export class Metrics implements RequestEndListener {
     collectDefaultMetrics({ register: this.registry })
     const outcomes = ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']
     for (const outcome of outcomes) this.#outcomes.inc({ outcome }, 0)
+    for (const status of importRowStatuses) this.#importRows.inc({ status }, 0)
     for (const result of ['replayed', 'in_progress', 'reused']) this.#idempotencyHits.inc({ result }, 0)
     for (const source of ['miss', 'hit', 'stale']) this.#pickLists.inc({ source }, 0)
     for (const reason of authFailureReasons) this.#authFailures.inc({ reason }, 0)
@@ -136,6 +145,7 @@ export class Metrics implements RequestEndListener {
     this.#requests.inc({ method, route, status_class: statusClass(status), code: record.code ?? '' })
     if (record.isEventStream !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
     this.onBackgroundEnd(record)
+    for (const [status, rows] of Object.entries(record.importRows ?? {})) this.#importRows.inc({ status }, rows)
     if (record.bytesIn !== undefined) this.#receivedBytes.inc({ route }, record.bytesIn)
     this.#sentBytes.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
     if (record.outcome !== undefined) this.#outcomes.inc({ outcome: record.outcome })

@@ -12,6 +12,12 @@ import { parseTraceparent } from './trace-context.ts'
 /** What became of a request that may have changed something: an outcome of a failure, or the kind of success. */
 export type ChangeOutcome = Outcome | 'created' | 'changed' | 'recovered' | 'replayed'
 
+/** What became of the rows of an import. */
+export const importRowStatuses = [
+  'created', 'updated', 'invalid', 'rejected', 'unknown', 'not_sent', 'unchanged',
+] as const
+export type ImportRowStatus = typeof importRowStatuses[number]
+
 /**
  * How a cacheable response was obtained (compare RFC 9211): from Procore, from the cache, or from the cache although
  * too old.
@@ -61,6 +67,8 @@ export interface RequestRecord extends UpstreamRecord {
   /** Address of the caller: the peer, or the one that a trusted proxy reports. For the access log. */
   address?: string
   cache?: CacheStatus
+  /** Rows of an import, by what became of them. */
+  importRows?: Readonly<Record<ImportRowStatus, number>>
   /** A request of a monitor for the state of the service. */
   isProbe?: true
   /** The response ends only when its reader disconnects, so its duration says nothing. */

@@ -10,6 +10,7 @@ import { createEndpoints } from '../../src/endpoints/index.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { outcomeMeanings, problemMeanings } from '../../src/ui/docs/problem-meanings.ts'
 import { png } from '../helpers/images.ts'
+import { csvOf, sendImport } from '../helpers/imports.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { readPage } from '../helpers/markdown.ts'
 import { parseFamilies } from '../helpers/prometheus-samples.ts'
@@ -77,6 +78,7 @@ t.test('docs/observability.md lists every field of an access log line', async t 
   await sendMultipart(service.usersUrl, form, { ...bearer, 'idempotency-key': 'a' })
   await sendJson(service.usersUrl, { user: { last_name: 'Doe', email_address: 'b@example.com' } }, bearer)
   await sendJson(service.usersUrl, { user: {} }, bearer)
+  await sendImport(`${service.usersUrl}/import`, csvOf(1), bearer)
   await send(`${service.url}/companies/101/trades`, { method: 'GET', headers: bearer })
   await sendJson(service.usersUrl, {})
   const requests = service.lines.filter(({ msg }) => msg === 'request')

@@ -353,7 +353,8 @@ function generateValidRecord (properties: Record<string, Schema>): Record<string
 }
 
 /** Returns a valid body of the first type that the operation has. */
-function buildValidBody (json: Schema | undefined, multipart: Schema | undefined) {
+function buildValidBody (json: Schema | undefined, multipart: Schema | undefined, csv: Schema | undefined) {
+  if (csv !== undefined) return { headers: { 'content-type': 'text/csv' }, body: 'last_name,email_address\n' }
   if (json !== undefined) return { headers: jsonHeaders, body: JSON.stringify(generateValid(json)) }
   if (multipart === undefined) return { headers: {}, body: '' }
   const { properties = {} } = multipart
@@ -373,7 +374,9 @@ function isNew (...part: unknown[]): boolean {
 
 for (const { path, method, operation: { parameters = [], requestBody } } of operations) {
   const json = requestBody?.content['application/json']?.schema
-  const multipart = requestBody?.content['multipart/form-data']?.schema
+  const csv = requestBody?.content['text/csv']?.schema
+  // The form of an import has a file, which is not generated.
+  const multipart = csv === undefined ? requestBody?.content['multipart/form-data']?.schema : undefined
   const cases = path.startsWith('/rest/') ? repeatedBodyCases : bodyCases
 
   if (isNew(method, path, parameters)) {
@@ -382,7 +385,7 @@ for (const { path, method, operation: { parameters = [], requestBody } } of oper
       const properties = Object.fromEntries(inUrl.map(({ name, schema }) => [name, schema]))
       const required = inUrl.filter(parameter => parameter.required === true).map(({ name }) => name)
       const accepts = compile({ type: 'object', properties, required, additionalProperties: false })
-      const { headers, body } = buildValidBody(json, multipart)
+      const { headers, body } = buildValidBody(json, multipart, csv)
       const result = await compare(parameterCases, () => {
         const { pairs, typed } = toTexts(generateRecord({ required }, properties), properties)
         for (const name of getPathNames(path)) typed[name] ??= 101

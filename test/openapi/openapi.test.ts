@@ -84,7 +84,7 @@ t.test('an access token is required if callers are authenticated, and optional o
 })
 
 /** Problems of imports only. */
-const importCodes: readonly ProblemCode[] = ['malformed_csv']
+const importCodes: readonly ProblemCode[] = ['malformed_csv', 'import_in_progress']
 const createCodes = problemCodes.filter(code => !importCodes.includes(code))
 
 t.test('the create lists every problem of a record under its status, with a valid example', async t => {
@@ -121,6 +121,9 @@ const bodyCodes = /^(malformed_|body_|avatar_|unsupported_|request_timeout)/
 const templateCodes = /^template_/
 const usersPath = '/companies/{company_id}/users'
 
+const importedCodes = problemCodes
+  .filter(code => !/^(?:malformed_json|avatar_|template_|idempotency_in)/.test(code)).toSorted()
+
 const codeRows = [
   { method: 'post', path: usersPath, codes: allCodes },
   // Nothing is sent to Procore, and no idempotency key is stored.
@@ -128,6 +131,7 @@ const codeRows = [
   { method: 'patch', path: `${usersPath}/{id}`, codes: codesWithout(/^idempotency_/) },
   { method: 'patch', path: `${usersPath}/{id}/invite`, codes: codesWithout(bodyCodes) },
   { method: 'patch', path: `${usersPath}/inactive/{id}`, codes: codesWithout(bodyCodes, /^idempotency_/) },
+  { method: 'post', path: `${usersPath}/import`, codes: importedCodes },
   ...[usersPath, `${usersPath}/inactive`, `${usersPath}/{id}`, `${usersPath}/form`, '/rest/v1.0/vendors'].map(path => {
     return { method: 'get', path, codes: codesWithout(bodyCodes, templateCodes, /^idempotency_/) }
   }),

@@ -43,7 +43,7 @@ t.test('a caller that only reads leaves the last fifth of a window to creates', 
   const service = await startLimited(t, 20)
   const { passed, refusal } = await countUntilRefused(() => list(service, 'a'))
   t.equal(passed, 16)
-  t.match(refusal, { status: 429, code: 'procore_rate_limited', detail: /reserved for creates/ })
+  t.match(refusal, { status: 429, code: 'procore_rate_limited', detail: /reserved for single creates/ })
   for (let index = 0; index < 4; index++) t.equal((await create(service, 'a')).status, 201)
   t.match(await create(service, 'a'), { status: 429 })
   t.match((await list(service, 'a')).json, { status: 429, detail: /is exhausted/ }, 'nothing is left that is reserved')
@@ -95,7 +95,7 @@ t.test('the share of a caller is counted by all replicas together', { skip: skip
 t.test('the callers of a company take turns', async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const { signal } = new AbortController()
-  const request = { companyId: 1, isRead: false, maxWaitMs: 10_000, signal }
+  const request = { companyId: 1, purpose: 'change' as const, maxWaitMs: 10_000, signal }
   const first = await rateLimiter.acquire(request)
   const reportedWindow = { name: 'minute', remaining: 1, limit: null, resetMs: 60_000 }
   first.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
@@ -115,14 +115,14 @@ t.test('the callers of a company take turns', async t => {
 t.test('reads that wait do not delay creates', async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const request = { companyId: 1, maxWaitMs: 10_000, signal: new AbortController().signal }
-  const first = await rateLimiter.acquire({ ...request, isRead: true })
+  const first = await rateLimiter.acquire({ ...request, purpose: 'read' as const })
   const reportedWindow = { name: 'minute', remaining: 3, limit: 10, resetMs: 5_000 }
   first.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
-  const inFlight = await rateLimiter.acquire({ ...request, isRead: true })
+  const inFlight = await rateLimiter.acquire({ ...request, purpose: 'read' as const })
   const controller = new AbortController()
-  const read = rateLimiter.acquire({ ...request, isRead: true, signal: controller.signal })
+  const read = rateLimiter.acquire({ ...request, purpose: 'read' as const, signal: controller.signal })
   await waitUntil(() => rateLimiter.waitingCount === 1)
-  await rateLimiter.acquire({ ...request, isRead: false })
+  await rateLimiter.acquire({ ...request, purpose: 'change' as const })
   t.equal(rateLimiter.waitingCount, 1, 'the read still waits')
   controller.abort(new Error('disconnected'))
   await t.rejects(read)
@@ -183,9 +183,9 @@ t.test('the counts of callers', async t => {
   await t.test('of the hour restrict reads while Procore reports the short window only', async t => {
     const usage = alignPeriod(initialUsage, { name: 'h', remaining: 3600, limit: 3600, resetAtMs: 3_600_000 }, 0)
     const state = { ...initialState, usage: addRequests(usage, 'a', 2880, 0) }
-    const read = { callerId: 'a', isRead: true }
+    const read = { callerId: 'a', purpose: 'read' as const }
     t.strictSame(restrict(state, 0, 0, read), { waitMs: 3_600_000, isFirm: true, reason: 'reserve' })
-    t.equal(restrict(state, 0, 0, { ...read, isRead: false }), undefined)
+    t.equal(restrict(state, 0, 0, { ...read, purpose: 'change' as const }), undefined)
   })
 })
 
@@ -200,8 +200,8 @@ t.test('while Procore reports the short window only', async t => {
     const { short, hour } = alignPeriod(usage, window, 0)
     return { ...initialState, windows: [window], usage: { short: { ...short, byCaller: {} }, hour } }
   }
-  const read = { callerId: 'a', isRead: true }
-  const create = { callerId: 'a', isRead: false }
+  const read = { callerId: 'a', purpose: 'read' as const }
+  const create = { callerId: 'a', purpose: 'change' as const }
 
   await t.test('reads leave the last fifth of the hour to creates', async t => {
     t.equal(restrict(stateAfter({ a: 2879 }, 99), 0, 0, read), undefined)
@@ -262,4 +262,18 @@ t.test('the use of an hour', async t => {
     t.equal(getHourUsage(usage, [], 3_600_000), undefined)
     t.strictSame(getHourUsage(addRequests(usage, 'a', 1, 3_600_000), [], 3_600_000), { used: 1, limit: 600 })
   })
+})
+
+t.test('an import does not take the last third of a window, which is left for single creates', async t => {
+  const { signal } = new AbortController()
+  const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
+  const request = { companyId: 1, maxWaitMs: 0, signal }
+  const first = await rateLimiter.acquire({ ...request, purpose: 'import' })
+  const reportedWindow = { name: '30 x', remaining: 10, limit: 30, resetMs: 60_000 }
+  first.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
+  await t.rejects(rateLimiter.acquire({ ...request, purpose: 'import' }), { code: 'procore_rate_limited' })
+  const read = await rateLimiter.acquire({ ...request, purpose: 'read' })
+  const create = await rateLimiter.acquire({ ...request, purpose: 'change' })
+  read.release()
+  create.release()
 })

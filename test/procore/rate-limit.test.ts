@@ -299,7 +299,7 @@ t.test('a stored state of another version is replaced after a probe', async t =>
 
 /** Acquires the last request of a window, so that further requests wait for its permit to be released. */
 async function acquireLast (rateLimiter: RateLimiter): Promise<Permit> {
-  const request = { companyId: 1, isRead: false, maxWaitMs: 0, signal: new AbortController().signal }
+  const request = { companyId: 1, purpose: 'change' as const, maxWaitMs: 0, signal: new AbortController().signal }
   const reportedWindow = { name: 'minute', remaining: 1, limit: 2, resetMs: 60_000 }
   const permit = await rateLimiter.acquire(request)
   permit.release({ hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined })
@@ -313,7 +313,8 @@ t.test('companies that share one rate limit take turns', async t => {
   const order: string[] = []
   const disconnect = new AbortController()
   const acquisitions = ['1a', '1b', '1c', '1d', '2a', '2b', '3a'].map(async name => {
-    const options = { isRead: false, maxWaitMs: 10_000, signal: name === '1d' ? disconnect.signal : signal }
+    const ownSignal = name === '1d' ? disconnect.signal : signal
+    const options = { purpose: 'change' as const, maxWaitMs: 10_000, signal: ownSignal }
     const permit = await rateLimiter.acquire({ companyId: Number(name[0]), ...options })
     order.push(name)
     permit.release()
@@ -329,7 +330,7 @@ t.test('companies that share one rate limit take turns', async t => {
 
 t.test('a request whose signal aborts is rejected with the reason of the signal', async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
-  const options = { companyId: 1, isRead: false, maxWaitMs: 10_000 }
+  const options = { companyId: 1, purpose: 'change' as const, maxWaitMs: 10_000 }
   const reason = new Error('disconnected')
   const permit = await acquireLast(rateLimiter)
   await t.rejects(rateLimiter.acquire({ ...options, signal: AbortSignal.abort(reason) }), reason)
@@ -388,7 +389,7 @@ t.test('requests that may not wait for the rate limit still wait for the probe o
 t.test('beyond the limit of companies the oldest idle one is evicted', { buffered: false }, async t => {
   const rateLimiter = new RateLimiter({ rateLimitScope: 'company' })
   const { companiesMax } = limits.rateLimit
-  const options = { isRead: false, maxWaitMs: 0, signal: new AbortController().signal }
+  const options = { purpose: 'change' as const, maxWaitMs: 0, signal: new AbortController().signal }
   const firstPermit = await rateLimiter.acquire({ companyId: 1, ...options })
   const startedAt = process.cpuUsage().user
   for (let companyId = 2; companyId < companiesMax * 3; companyId++) {

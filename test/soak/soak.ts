@@ -1,9 +1,10 @@
 /**
  * `npm run soak`: sends creates of every kind to an emulated Procore that fails in one of five requests, and prints a
  * ledger: no create lost, none made twice, no response that contradicts what Procore has. `SOAK_SECONDS` (default
- * 180) and `SOAK_SEED` may be set; the same seed injects the same faults into the same creates. Then a quiet caller
- * creates beside two noisy ones, and one caller opens `SOAK_CONNECTIONS` (default 4,000) connections. The exit status
- * is 1 after a contradiction, or if the service still has connections at the end.
+ * 180) and `SOAK_SEED` may be set; the same seed injects the same faults into the same creates. Then people are
+ * imported beside creates with the same faults, a quiet caller creates beside two noisy ones, and one caller opens
+ * `SOAK_CONNECTIONS` (default 4,000) connections. The exit status is 1 after a contradiction, or if the service still
+ * has connections at the end.
  */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -17,6 +18,7 @@ import { peakMemoryBytes } from '../helpers/noisy-callers.ts'
 import { startProgram } from '../helpers/start-program.ts'
 import { boundary, multipartBody } from '../helpers/requests.ts'
 import { checkFairness } from './fairness.ts'
+import { checkImports } from './imports.ts'
 import { Ledger, type LedgerEntry, type ReportedResult } from './ledger.ts'
 import { Random } from '../helpers/random.ts'
 
@@ -75,7 +77,7 @@ for (const { child } of [service, emulator]) child.kill('SIGTERM')
 const exit: readonly unknown[] = await once(service.child, 'exit')
 if (ledger.contradictions.length > 0 || leftSockets > 4 || exit[0] !== 0) process.exitCode = 1
 await agent.destroy()
-for (const contradiction of await checkFairness(attackConnections)) {
+for (const contradiction of [...await checkImports(), ...await checkFairness(attackConnections)]) {
   process.stdout.write(`${contradiction}\n`)
   process.exitCode = 1
 }

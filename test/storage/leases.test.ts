@@ -49,7 +49,7 @@ function createPair<T extends { close (): void }> (t: Test, create: () => T): { 
 const pseudonymize = (callerId: string) => callerId
 
 /** A create of one caller. */
-const purpose = { callerId: 'a', isRead: false }
+const purpose = { callerId: 'a', purpose: 'change' as const }
 
 /** Creates what two replicas know of one rate limit. A replica that dies releases no permits. */
 function createRateLimits (redis: RedisConnection): { dying: RateLimit, living: RateLimit } {

@@ -7,6 +7,7 @@ import { createEndpoints } from '../../src/endpoints/index.ts'
 import { limits } from '../../src/config/limits.ts'
 import { authFailureReasons } from '../../src/telemetry/auth-failure.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
+import { importRowStatuses } from '../../src/telemetry/request-record.ts'
 import { png } from '../helpers/images.ts'
 import { startRedis } from '../helpers/redis.ts'
 import {
@@ -309,6 +310,7 @@ t.test('labels have few values, none of which a caller sent', async t => {
     kind: new Set(['log', 'audit']),
     reason: new Set(authFailureReasons),
     version: new Set([version]),
+    status: new Set(importRowStatuses),
   }
   for (const { name, labels } of samples) {
     if (!name.startsWith('procore_bff_')) continue

@@ -5,7 +5,7 @@
 import { limits } from '../../config/limits.ts'
 import { Problem, overloadedProblem } from '../../server/problem.ts'
 import type { Permit, RateLimit } from './rate-limit.ts'
-import type { PermitPurpose, Wait } from './state.ts'
+import type { PermitPurpose, Purpose, Wait } from './state.ts'
 import { Turns } from './turns.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
 
@@ -18,7 +18,7 @@ export interface PermitRequest extends PermitPurpose {
   signal: AbortSignal
 }
 
-interface Waiter extends Pick<PermitRequest, 'companyId' | 'callerId' | 'isRead'> {
+interface Waiter extends Pick<PermitRequest, 'companyId' | 'callerId' | 'purpose'> {
   deadlineMs: number
   resolve: (permit: Permit) => void
   reject: (reason: unknown) => void
@@ -42,8 +42,8 @@ export class RateLimitQueue {
   #isGranting = false
   /** The wait of all requests. */
   #wait: KnownWait | undefined
-  /** The wait of reads, if the response to a request in flight may end it. */
-  #readWait: KnownWait | undefined
+  /** The waits for a part of the window that is not reserved, if the response to a request in flight may end them. */
+  readonly #reserveWaits = new Map<Purpose, KnownWait>()
 
   constructor (limit: RateLimit, counts: QueueCounts) {
     this.limit = limit
@@ -76,12 +76,12 @@ export class RateLimitQueue {
     const wait = toKnownWait(reply)
     // The limit keeps all other restrictions.
     if (reply.reason !== 'share' && reply.reason !== 'reserve') this.#wait = wait
-    else if (!reply.isFirm) this.#readWait = wait
+    else if (!reply.isFirm) this.#reserveWaits.set(purpose.purpose, wait)
     return undefined
   }
 
   async #enqueue (request: PermitRequest, arrivedAtMs: number): Promise<Permit> {
-    const { companyId, callerId, isRead, maxWaitMs, signal } = request
+    const { companyId, callerId, purpose, maxWaitMs, signal } = request
     signal.throwIfAborted()
     const { probeMs, pollMs, queueMax, queuePerCompanyMax } = limits.rateLimit
     // A response to a request in flight arrives soon, so a request waits for it even if its own limit is shorter.
@@ -92,7 +92,7 @@ export class RateLimitQueue {
       throw overloadedProblem('Too many requests are waiting for Procore\'s rate limit.', { outcome: 'not_sent' })
     }
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
-    const waiter: Waiter = { companyId, callerId, isRead, deadlineMs, resolve, reject }
+    const waiter: Waiter = { companyId, callerId, purpose, deadlineMs, resolve, reject }
     const onAbort = () => this.#reject(waiter, signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     const remainingMs = Math.max(0, deadlineMs - monotonicNowMs())
@@ -114,7 +114,7 @@ export class RateLimitQueue {
   async #grantWaiting (): Promise<void> {
     // A firm wait does not end earlier.
     if (this.#wait?.isFirm === false) this.#wait = undefined
-    this.#readWait = undefined
+    this.#reserveWaits.clear()
     // Most responses find no request that waits.
     if (this.#isGranting || this.#waiters.size === 0) return
     this.#isGranting = true
@@ -169,7 +169,7 @@ export class RateLimitQueue {
 
   #waitsOf (purpose: PermitPurpose): KnownWait[] {
     const restriction = this.limit.getRestriction(purpose)
-    const waits = [this.#wait, restriction && toKnownWait(restriction), purpose.isRead ? this.#readWait : undefined]
+    const waits = [this.#wait, restriction && toKnownWait(restriction), this.#reserveWaits.get(purpose.purpose)]
     return waits.filter(wait => wait !== undefined)
   }
 
@@ -194,7 +194,7 @@ const waitDetails: Record<Exclude<Wait['reason'], 'unavailable'>, string> = {
   rate: 'Procore\'s rate limit is exhausted.',
   probe: 'Procore\'s rate limit is exhausted.',
   share: 'This caller has used its share of Procore\'s rate limit.',
-  reserve: 'The rest of Procore\'s rate limit is reserved for creates and changes.',
+  reserve: 'The rest of Procore\'s rate limit is reserved for single creates and changes.',
 }
 
 function toKnownWait (wait: Wait): KnownWait {

@@ -7,7 +7,8 @@
  * - It *waits* for the reset of an exhausted window, and for the time that Procore asked for. If all remaining requests
  *   are in flight, it waits for one of their responses.
  * - A caller waits for the end of a window of which it has used its share, if other callers were active in it.
- * - A *read* also waits if only the part of a window remains that is reserved for creates and changes.
+ * - A *read* also waits if only the part of a window remains that is reserved for creates and changes, and a request of
+ *   an *import* if only a larger part remains.
  * - After a reset, and after a time that Procore asked for, the count is unknown. Then one request, the *probe*, is
  *   sent ahead. The others wait for its response, at most `limits.rateLimit.probeMs`.
  */
@@ -81,24 +82,30 @@ export interface Wait {
   reason: ThrottleReason | 'probe' | RestrictionReason
 }
 
-/** `share`: the caller has used its share. `reserve`: the rest is reserved for creates and changes. */
+/** `share`: the caller has used its share. `reserve`: the rest is reserved for other purposes. */
 export type RestrictionReason = 'share' | 'reserve'
+
+/**
+ * What a request is for. `change`: a single create or change, or a part of one. `read`: no change. `import`: one of
+ * many requests that change many records.
+ */
+export type Purpose = keyof typeof limits.rateLimit.reservedShares
 
 /** Who needs a permit, and for what. */
 export interface PermitPurpose {
   /** With Redis, a pseudonym. */
   callerId: string
-  /** The request is neither a create or change nor a part of one. */
-  isRead: boolean
+  purpose: Purpose
 }
 
 /** Returns how long requests of this kind have to wait while others may pass. */
 export function restrict (
-  { windows, usage }: RateLimitState, inFlight: number, nowMs: number, { callerId, isRead }: PermitPurpose
+  { windows, usage }: RateLimitState, inFlight: number, nowMs: number, { callerId, purpose }: PermitPurpose
 ): Wait | undefined {
   const shareUntilMs = shareExhaustedUntilMs(usage, windows, callerId, nowMs)
   if (shareUntilMs !== undefined) return { waitMs: shareUntilMs - nowMs, isFirm: true, reason: 'share' }
-  if (!isRead) return undefined
+  const reservedShare = limits.rateLimit.reservedShares[purpose]
+  if (reservedShare === 0) return undefined
   let exhaustedUntilMs = 0
   let saturatedUntilMs = 0
   // An exhausted window delays all requests.
@@ -106,7 +113,7 @@ export function restrict (
   const hour = remainingInHour(usage, windows, nowMs)
   for (const { remaining, limit, resetAtMs } of hour === undefined ? usable : [...usable, hour]) {
     if (resetAtMs <= nowMs) continue
-    const available = remaining - Math.floor((limit ?? 0) * limits.rateLimit.reservedShare)
+    const available = remaining - Math.floor((limit ?? 0) * reservedShare)
     if (available <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
     else if (available <= inFlight) saturatedUntilMs = Math.max(saturatedUntilMs, resetAtMs)
   }

@@ -180,7 +180,7 @@ function toReplayed (result: RelayedResult): RelayedResult {
 }
 
 /** Statuses with which Procore rejects the content of a request. All others are about the account or the moment. */
-const contentStatuses: ReadonlySet<number> = new Set([400, 409, 413, 415, 422])
+export const contentStatuses: ReadonlySet<number> = new Set([400, 409, 413, 415, 422])
 
 /** Whether a repeat would be rejected again until the request is changed. */
 function isAboutRequest ({ status, hasRetryAfter, lookupFailed }: UpstreamRejection): boolean {

@@ -26,6 +26,7 @@ export const problemMeanings: Readonly<Record<ProblemCode, string>> = {
   method_not_allowed: 'The route does not have this method. `Allow` lists its methods.',
   request_timeout: 'The body paused, lasted too long or arrived at less than 1 KiB/s. The connection is closed.',
   idempotency_in_progress: 'A request with the same idempotency key is in flight.',
+  import_in_progress: 'Another import into the same company is in progress.',
   body_too_large: 'The JSON body exceeds `JSON_MAX_BYTES`.',
   avatar_too_large:
     'The avatar exceeds `AVATAR_MAX_BYTES` or `AVATAR_MAX_PIXELS`, or the form is too large to be valid.',

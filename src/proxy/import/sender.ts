@@ -1,0 +1,345 @@
+/**
+ * Sends the valid rows of an import to Procore, in batches. Each batch is stored before it is sent, so that a repeat of
+ * the import knows which rows may have been sent. If a response is lost, the people of the batch are looked up, and
+ * those that the directory does not have are sent again.
+ */
+import { hash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { limits } from '../../config/limits.ts'
+import type { FieldValues } from '../../endpoints/endpoint.ts'
+import type { SyncRowResult } from '../../procore/sync-result.ts'
+import { isAbortReason, type AbortReason } from '../../server/abort.ts'
+import { Problem } from '../../server/problem.ts'
+import type { ImportBatch, ImportLease } from '../../storage/import-store.ts'
+import { isJsonObject } from '../../util/is-json-object.ts'
+import { monotonicNowMs } from '../../util/clock.ts'
+import type { DirectoryIndex } from './directory-index.ts'
+import { decide, duplicateError, hasValues, type MatchOptions } from './match.ts'
+import type { ImportResults } from './results.ts'
+import { RowQueue, type QueuedRow } from './row-queue.ts'
+
+/** A row on its way to Procore. */
+export interface SentRow extends QueuedRow {
+  values: FieldValues
+  /** The person that it updates; undefined if it creates one. */
+  id: number | undefined
+}
+
+/** What Procore says about the rows of one request. */
+export type BatchResult =
+  | { kind: 'answered', results: readonly SyncRowResult[] }
+  /** The response was lost, so the rows may have been processed. */
+  | { kind: 'unknown', problem: AbortReason }
+  /** No row was processed. */
+  | { kind: 'not_sent', problem: AbortReason }
+
+/** The requests to Procore that an import needs. */
+export interface ImportRequests {
+  /** Reads the whole directory. */
+  readDirectory (): Promise<DirectoryIndex>
+  /** Reads the people that were created since then, by the monotonic clock. */
+  readRecent (sinceMs: number): Promise<DirectoryIndex>
+  send (rows: readonly SentRow[]): Promise<BatchResult>
+}
+
+/** A row that was sent, and what became of it. */
+export interface ReportedRow {
+  row: SentRow
+  result: SyncRowResult
+}
+
+/** Where the progress of the import is stored. */
+export interface StoredImport {
+  /** Undefined without an idempotency key: nothing is stored. */
+  id: string | undefined
+  lease: ImportLease
+}
+
+export interface SenderOptions {
+  requests: ImportRequests
+  match: MatchOptions
+  stored: StoredImport
+  results: ImportResults
+  /** Longest time from the last byte of a request until Procore has processed it. */
+  processingMs: number
+  /** When it aborts, the batch in flight is finished, and no other is sent. */
+  signal: AbortSignal
+  /** Called with the results of rows that were sent, when they are known. */
+  report: (rows: readonly ReportedRow[]) => void
+  /** Reports an error that was not expected. */
+  toProblem: (error: unknown) => AbortReason
+}
+
+interface Batch {
+  rows: readonly SentRow[]
+  /** As an earlier request with the same key stored it; undefined for a new one. */
+  earlier: ImportBatch | undefined
+}
+
+export class RowSender {
+  readonly #options: SenderOptions
+  readonly #queue = new RowQueue()
+  readonly #started = Promise.withResolvers<void>()
+  #run: Promise<void> | undefined
+  #batchIndex = 0
+  #problem: AbortReason | undefined
+  #hasSent = false
+
+  constructor (options: SenderOptions) {
+    this.#options = options
+    const { signal } = options
+    const stop = () => {
+      const reason: unknown = signal.reason
+      this.#stop(isAbortReason(reason) ? reason : options.toProblem(reason))
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+  }
+
+  /** Resolves when the first rows were sent. */
+  get started (): Promise<void> {
+    return this.#started.promise
+  }
+
+  /** Resolves when no more rows are sent: all have a result, or there is a `problem`. Never rejects. */
+  get finished (): Promise<void> {
+    return this.#run ?? Promise.resolve()
+  }
+
+  /** Whether rows were or may have been sent, by this request or by an earlier one with the same key. */
+  get hasSent (): boolean {
+    return this.#hasSent
+  }
+
+  /** Why no more rows are sent. */
+  get problem (): AbortReason | undefined {
+    return this.#problem
+  }
+
+  /** Resolves when there is space for another row. The directory is read when the first row is added. */
+  add (row: QueuedRow): Promise<void> {
+    this.#run ??= this.#sendAll()
+    return this.#queue.add(row)
+  }
+
+  /** All rows were added. */
+  end (): void {
+    this.#queue.end()
+  }
+
+  async #sendAll (): Promise<void> {
+    try {
+      const index = await this.#options.requests.readDirectory()
+      for (;;) {
+        const batch = await this.#nextBatch(index)
+        if (batch === undefined || this.#problem !== undefined) return
+        await this.#process(batch, index)
+        if (this.#problem !== undefined) return
+      }
+    } catch (error) {
+      this.#stop(isAbortReason(error) ? error : this.#options.toProblem(error))
+    }
+  }
+
+  #stop (problem: AbortReason): void {
+    this.#problem ??= problem
+    this.#queue.close()
+  }
+
+  #markSent (): void {
+    this.#hasSent = true
+    this.#started.resolve()
+  }
+
+  /** Takes rows until there are enough for a batch, or those of a batch that was stored. */
+  async #nextBatch (index: DirectoryIndex): Promise<Batch | undefined> {
+    const { stored: { id, lease } } = this.#options
+    const earlier = id === undefined ? undefined : await lease.load(id, this.#batchIndex)
+    return earlier === undefined ? this.#nextNewBatch(index) : this.#nextStoredBatch(earlier)
+  }
+
+  async #nextNewBatch (index: DirectoryIndex): Promise<Batch | undefined> {
+    const { match, results } = this.#options
+    const { batchRowsMax, batchMaxLength } = limits.imports
+    const rows: SentRow[] = []
+    let length = 0
+    while (rows.length < batchRowsMax && length < batchMaxLength) {
+      const row = await this.#queue.take()
+      if (row === undefined) break
+      const values = parseValues(row)
+      const decision = decide(values, index, match)
+      if (decision.kind === 'settled') {
+        results.set(row.number, decision.result)
+      } else {
+        rows.push({ ...row, values, id: decision.kind === 'update' ? decision.id : undefined })
+        length += row.json.length
+      }
+    }
+    return rows.length === 0 ? undefined : { rows, earlier: undefined }
+  }
+
+  /** Rows before its last one that are not part of it were not sent, and are decided again. */
+  async #nextStoredBatch (earlier: ImportBatch): Promise<Batch | undefined> {
+    const rows: SentRow[] = []
+    const others: QueuedRow[] = []
+    while (rows.length < earlier.rows.length) {
+      const row = await this.#queue.take()
+      const expected = earlier.rows[rows.length] ?? 0
+      if (row === undefined || row.number > expected) {
+        this.#stop(keyReusedProblem())
+        return undefined
+      }
+      if (row.number < expected) {
+        others.push(row)
+        continue
+      }
+      const values = parseValues(row)
+      rows.push({ ...row, values, id: earlier.ids[rows.length] ?? undefined })
+    }
+    this.#queue.putBack(others)
+    if (earlier.fingerprint !== fingerprint(rows)) {
+      this.#stop(keyReusedProblem())
+      return undefined
+    }
+    return { rows, earlier }
+  }
+
+  /** Sends the rows of a batch that have no result yet, again if their result was lost. */
+  async #process ({ rows, earlier }: Batch, index: DirectoryIndex): Promise<void> {
+    const known = getKnownResults(rows, earlier)
+    let open: readonly SentRow[] = rows.filter(({ number }) => !known.has(number))
+    const opened = open
+    if (known.size > 0) this.#markSent()
+    let sentAtMs = earlier?.sentAtMs ?? monotonicNowMs()
+    const firstSentAtMs = sentAtMs
+    let isLost = earlier !== undefined
+    if (isLost) open = this.#settleCreated(open, index, known)
+    try {
+      for (let attempt = 1; open.length > 0; attempt++) {
+        if (isLost) open = await this.#findCreated(open, known, { sentAtMs, firstSentAtMs })
+        if (open.length === 0 || attempt > limits.imports.attemptsMax) break
+        sentAtMs = monotonicNowMs()
+        await this.#save({ rows, sentAtMs, known: undefined })
+        const sent = await this.#options.requests.send(open)
+        if (sent.kind === 'not_sent') throw sent.problem
+        isLost = true
+        this.#markSent()
+        if (sent.kind === 'answered') addKnown(open, sent.results, known)
+        open = open.filter(({ number }) => !known.has(number))
+        this.#options.signal.throwIfAborted()
+      }
+    } catch (error) {
+      if (!isAbortReason(error)) throw error
+      this.#stop(error)
+    }
+    if (isLost) for (const { number } of open) known.set(number, { status: 'unknown' })
+    await this.#finish({ rows, sentAtMs, known }, opened)
+  }
+
+  /** Reports what is known of a batch, and stores it if it is known of all rows. */
+  async #finish (
+    { rows, sentAtMs, known }: BatchState & { known: KnownResults }, opened: readonly SentRow[]
+  ): Promise<void> {
+    const { report, results } = this.#options
+    for (const { number } of rows) {
+      const result = known.get(number)
+      if (result !== undefined) results.set(number, result)
+    }
+    report(opened.flatMap(row => {
+      const result = known.get(row.number)
+      return result === undefined ? [] : [{ row, result }]
+    }))
+    if (opened.length > 0 && known.size === rows.length) await this.#save({ rows, sentAtMs, known })
+    this.#batchIndex++
+  }
+
+  /**
+   * Returns the rows that Procore has certainly not processed, although a response was lost: it has had the time to do
+   * so, and the directory does not have their people. An update is sent again, which changes nothing.
+   */
+  async #findCreated (
+    rows: readonly SentRow[],
+    known: KnownResults,
+    { sentAtMs, firstSentAtMs }: { sentAtMs: number, firstSentAtMs: number }
+  ): Promise<readonly SentRow[]> {
+    const { requests, processingMs, signal } = this.#options
+    let open = rows
+    while (open.some(({ id }) => id === undefined)) {
+      const leftMs = sentAtMs + processingMs - monotonicNowMs()
+      open = this.#settleCreated(open, await requests.readRecent(firstSentAtMs), known)
+      if (leftMs <= 0) return open
+      signal.throwIfAborted()
+      await waitFor(Math.min(leftMs, limits.imports.lookupIntervalMs), signal)
+    }
+    return open
+  }
+
+  /** Adds the results of rows whose people the directory has by now, and returns the others. */
+  #settleCreated (rows: readonly SentRow[], index: DirectoryIndex, known: KnownResults): readonly SentRow[] {
+    return rows.filter(({ number, id, values }) => {
+      const match = id === undefined ? index.find(values) : undefined
+      if (match?.kind !== 'person') return true
+      const { person, field } = match
+      const isOwn = hasValues(person, values, this.#options.match.matchField)
+      known.set(number, isOwn
+        ? { status: 'created', id: person.id }
+        : { status: 'rejected', errors: [duplicateError(field)] })
+      return false
+    })
+  }
+
+  async #save ({ rows, sentAtMs, known }: BatchState): Promise<void> {
+    const { stored: { id, lease } } = this.#options
+    lease.signal.throwIfAborted()
+    if (id === undefined) return
+    await lease.save(id, this.#batchIndex, {
+      rows: rows.map(({ number }) => number),
+      ids: rows.map(row => row.id ?? null),
+      fingerprint: fingerprint(rows),
+      sentAtMs,
+      results: known === undefined ? undefined : rows.flatMap(({ number }) => known.get(number) ?? []),
+    })
+  }
+}
+
+type KnownResults = Map<number, SyncRowResult>
+
+interface BatchState {
+  rows: readonly SentRow[]
+  sentAtMs: number
+  /** Results of all rows; undefined before the response. */
+  known: ReadonlyMap<number, SyncRowResult> | undefined
+}
+
+/** Returns the results that an earlier request with the same key has stored, by row. */
+function getKnownResults (rows: readonly SentRow[], earlier: ImportBatch | undefined): KnownResults {
+  const known: KnownResults = new Map()
+  if (earlier?.results !== undefined) addKnown(rows, earlier.results, known)
+  return known
+}
+
+function addKnown (rows: readonly SentRow[], results: readonly SyncRowResult[], known: KnownResults): void {
+  for (const [index, { number }] of rows.entries()) {
+    const result = results[index]
+    if (result !== undefined && result.status !== 'unknown') known.set(number, result)
+  }
+}
+
+/** Hashes the values of the rows, so that another file is noticed. */
+function fingerprint (rows: readonly QueuedRow[]): string {
+  return hash('sha256', rows.map(({ json }) => json).join('\n'), 'base64url')
+}
+
+function parseValues ({ json }: QueuedRow): FieldValues {
+  const values: unknown = JSON.parse(json)
+  return new Map(isJsonObject(values) ? Object.entries(values) : [])
+}
+
+const keyReusedProblem = () =>
+  new Problem('idempotency_key_reused', 'This idempotency key was used for a different file.')
+
+/** @throws the reason of the signal */
+async function waitFor (ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {})
+  signal.throwIfAborted()
+}
