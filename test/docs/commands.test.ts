@@ -21,6 +21,9 @@ const [invalid = ''] = errorsPage.codeBlocks('json')
 const apiPage = readPage('docs/api.md')
 const [curlJson = '', curlApiForm = '', curlAvatar = '', curlValidate = '', curlList = ''] = apiPage.codeBlocks('sh')
 const [validated = ''] = apiPage.codeBlocks('json')
+const importPage = readPage('docs/import.md')
+const [curlImport = ''] = importPage.codeBlocks('sh')
+const [imported = ''] = importPage.codeBlocks('json')
 const [emulator = '', start = ''] = readPage('docs/deployment.md').codeBlocks('sh')
 const [openapi = ''] = readPage('docs/adding-an-endpoint.md').codeBlocks('sh')
 const [fuzz = ''] = readPage('SECURITY.md').codeBlocks('sh')
@@ -35,6 +38,7 @@ t.test('the pages have no command that this file does not know', async t => {
     'docs/api.md': 5,
     'docs/deployment.md': 2,
     'docs/errors.md': 2,
+    'docs/import.md': 1,
     'docs/performance.md': 1,
   })
   t.equal(tests, 'npm test')
@@ -124,6 +128,10 @@ t.test('on a clean clone, `npm run demo` serves every curl line of the pages', a
     t.equal((await readFile(join(directory, 'avatar'))).toString('latin1', 1, 4), 'PNG')
   })
   await t.test('api: a body is validated', async t => t.equal(await curl(curlValidate), normalize(validated)))
+  await t.test('import: each row of a file has a line', async t => {
+    const ids = /"id":\d+/g
+    t.equal((await curl(curlImport)).replaceAll(ids, ''), normalize(imported).replaceAll(ids, ''))
+  })
   await t.test('api: users are listed', async t => t.match(await curl(curlList), /^\[\{.*\}\]$/))
   await end(child)
   await t.test('adding an endpoint: the OpenAPI documents are up to date', async t => {
