@@ -6,8 +6,12 @@ import { createSend, type ApiResponse, type CallOptions, type ClientOptions } fr
 import { ProblemError } from './errors.ts'
 import { createIdempotencyKey } from './idempotency-key.ts'
 import { UserImport, type ImportFile, type ImportOptions } from './import.ts'
-import type { NewUser, Query, SyncRows, User, UserChanges, UserIdQuery, UserQuery } from './operation.ts'
-import type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
+import type {
+  NewUser, ProjectUser, Query, RemovedProjectUser, SyncRows, User, UserChanges, UserIdQuery, UserQuery,
+} from './operation.ts'
+import type {
+  BulkOptions, CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions,
+} from './options.ts'
 import { paginate } from './pages.ts'
 
 export type { ApiResponse, CallOptions, ClientOptions, Effect, Send, SendOptions, UploadOptions } from './call.ts'
@@ -32,6 +36,8 @@ export type {
   NewUser,
   Outcome,
   ProblemCode,
+  ProjectUser,
+  RemovedProjectUser,
   SyncRows,
   User,
   UserChanges,
@@ -39,7 +45,9 @@ export type {
   UserIdQuery,
   UserQuery,
 } from './operation.ts'
-export type { CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions } from './options.ts'
+export type {
+  BulkOptions, CreateOptions, InviteOptions, UserAvatarOptions, UserFormOptions, UserOptions,
+} from './options.ts'
 export type { Retry } from './retry.ts'
 export { Submission, type InterruptedCreate, type ResendOptions, type SubmissionOptions } from './submission.ts'
 export type { Progress } from './transport.ts'
@@ -183,6 +191,26 @@ export function createClient (options: ClientOptions) {
     reactivateUser: (companyId: number, userId: number, call?: CallOptions) => {
       const input = { path: userPath(companyId, userId) }
       return send('patch', '/companies/{company_id}/users/inactive/{id}', input, { ...call, effect: 'idempotent' })
+    },
+
+    /** Adds users to projects, once for each key. If the status is 202, `getBulkStatus` shows the progress. */
+    addUsersToProjects: (companyId: number, users: readonly ProjectUser[], options: BulkOptions = {}) => {
+      const { idempotencyKey = createIdempotencyKey(), ...call } = options
+      const input = { path: companyPath(companyId), body: { users: [...users] } }
+      return send('post', '/companies/{company_id}/users/bulk_add', input, { ...call, idempotencyKey })
+    },
+
+    /** Removes users from projects, once for each key. If the status is 202, `getBulkStatus` shows the progress. */
+    removeUsersFromProjects: (companyId: number, users: readonly RemovedProjectUser[], options: BulkOptions = {}) => {
+      const { idempotencyKey = createIdempotencyKey(), ...call } = options
+      const input = { path: companyPath(companyId), body: { users: [...users] } }
+      return send('post', '/companies/{company_id}/users/bulk_remove', input, { ...call, idempotencyKey })
+    },
+
+    /** Returns how much of a queued bulk operation is done. */
+    getBulkStatus: (companyId: number, batchId: string, call?: CallOptions) => {
+      const path = { ...companyPath(companyId), batch_id: batchId }
+      return send('get', '/companies/{company_id}/users/bulk/status/{batch_id}', { path }, call)
     },
 
     listCompanies,

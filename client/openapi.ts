@@ -404,6 +404,126 @@ export interface paths {
         patch: operations["reactivate-company-user-procore-path"];
         trace?: never;
     };
+    "/companies/{company_id}/users/bulk_add": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add company users to projects
+         * @description Adds users to projects, each with a permission template. At most 1000 at a time.
+         */
+        post: operations["add-company-users-to-projects"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v2.0/companies/{company_id}/users/bulk_add": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add company users to projects
+         * @description Adds users to projects, each with a permission template. At most 1000 at a time. This is the same route under Procore's own path.
+         */
+        post: operations["add-company-users-to-projects-procore-path"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users/bulk_remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove company users from projects
+         * @description Removes users from projects. At most 1000 at a time.
+         */
+        post: operations["remove-company-users-from-projects"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v2.0/companies/{company_id}/users/bulk_remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove company users from projects
+         * @description Removes users from projects. At most 1000 at a time. This is the same route under Procore's own path.
+         */
+        post: operations["remove-company-users-from-projects-procore-path"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/companies/{company_id}/users/bulk/status/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the status of a bulk operation
+         * @description Returns how much of a queued bulk operation is done.
+         */
+        get: operations["show-company-users-bulk-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rest/v2.0/companies/{company_id}/users/bulk/status/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the status of a bulk operation
+         * @description Returns how much of a queued bulk operation is done. This is the same route under Procore's own path.
+         */
+        get: operations["show-company-users-bulk-status-procore-path"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/companies/{company_id}/me": {
         parameters: {
             query?: never;
@@ -1792,6 +1912,46 @@ export interface components {
              * @description The CSV or NDJSON file. The part may have any name.
              */
             file: string;
+        };
+        "add-company-users-to-projects": {
+            users: {
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                user_id: string;
+                /**
+                 * @description The id of the project.
+                 * @example 3
+                 */
+                project_id: string;
+                /**
+                 * @description The id of the permission template in the project. Required where permission templates are restricted. A user who is in the project already keeps its template.
+                 * @example 27
+                 */
+                permission_template_id?: string | null;
+                /**
+                 * @description The ids of project roles.
+                 * @example [
+                 *       "12"
+                 *     ]
+                 */
+                project_role_ids?: string[] | null;
+            }[];
+        };
+        "remove-company-users-from-projects": {
+            users: {
+                /**
+                 * @description The id of the user.
+                 * @example 381006
+                 */
+                user_id: string;
+                /**
+                 * @description The id of the project.
+                 * @example 3
+                 */
+                project_id: string;
+            }[];
         };
     };
     responses: {
@@ -4000,6 +4160,712 @@ export interface operations {
             503: components["responses"]["problem-503-change"];
             504: components["responses"]["problem-504-change"];
             "4XX": components["responses"]["problem-4XX-change"];
+        };
+    };
+    "add-company-users-to-projects": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "users": [
+                 *         {
+                 *           "user_id": "381006",
+                 *           "project_id": "3",
+                 *           "permission_template_id": "27",
+                 *           "project_role_ids": [
+                 *             "12"
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["add-company-users-to-projects"];
+            };
+        };
+        responses: {
+            /** @description All users were added. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "entities": [
+                     *             {
+                     *               "userId": "text",
+                     *               "projects": [
+                     *                 null
+                     *               ]
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "errors": [
+                     *         null
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            entities?: ({
+                                userId?: string | number;
+                                projects?: unknown[];
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        errors?: unknown[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Procore queued the request. Its progress is at `…/users/bulk/status/{batch_id}`. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "status": "accepted",
+                     *           "batch_id": "batch-123abc456def"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            /** @example accepted */
+                            status?: string;
+                            /** @example batch-123abc456def */
+                            batch_id: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Some users were added; `errors` has the others. */
+            207: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "entities": [
+                     *             {
+                     *               "userId": "text",
+                     *               "projects": [
+                     *                 null
+                     *               ]
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "errors": [
+                     *         null
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            entities?: ({
+                                userId?: string | number;
+                                projects?: unknown[];
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        errors?: unknown[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "add-company-users-to-projects-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "users": [
+                 *         {
+                 *           "user_id": "381006",
+                 *           "project_id": "3",
+                 *           "permission_template_id": "27",
+                 *           "project_role_ids": [
+                 *             "12"
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["add-company-users-to-projects"];
+            };
+        };
+        responses: {
+            /** @description All users were added. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "entities": [
+                     *             {
+                     *               "userId": "text",
+                     *               "projects": [
+                     *                 null
+                     *               ]
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "errors": [
+                     *         null
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            entities?: ({
+                                userId?: string | number;
+                                projects?: unknown[];
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        errors?: unknown[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Procore queued the request. Its progress is at `…/users/bulk/status/{batch_id}`. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "status": "accepted",
+                     *           "batch_id": "batch-123abc456def"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            /** @example accepted */
+                            status?: string;
+                            /** @example batch-123abc456def */
+                            batch_id: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Some users were added; `errors` has the others. */
+            207: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "entities": [
+                     *             {
+                     *               "userId": "text",
+                     *               "projects": [
+                     *                 null
+                     *               ]
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "errors": [
+                     *         null
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            entities?: ({
+                                userId?: string | number;
+                                projects?: unknown[];
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        errors?: unknown[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "remove-company-users-from-projects": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "users": [
+                 *         {
+                 *           "user_id": "381006",
+                 *           "project_id": "3"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["remove-company-users-from-projects"];
+            };
+        };
+        responses: {
+            /** @description The result for each user and project: `success`, or `skipped_managed`. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {}
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: {
+                            [key: string]: unknown;
+                        }[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Procore queued the request. Its progress is at `…/users/bulk/status/{batch_id}`. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "status": "accepted",
+                     *           "batch_id": "batch-123abc456def"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            /** @example accepted */
+                            status?: string;
+                            /** @example batch-123abc456def */
+                            batch_id: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-other"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "remove-company-users-from-projects-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Up to 255 visible characters, bare or in quotes. Makes the request safe to repeat. For 24 hours, the same request with the same key returns the stored first response. */
+                "Idempotency-Key"?: components["parameters"]["header-Idempotency-Key"];
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "users": [
+                 *         {
+                 *           "user_id": "381006",
+                 *           "project_id": "3"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["remove-company-users-from-projects"];
+            };
+        };
+        responses: {
+            /** @description The result for each user and project: `success`, or `skipped_managed`. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {}
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: {
+                            [key: string]: unknown;
+                        }[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Procore queued the request. Its progress is at `…/users/bulk/status/{batch_id}`. */
+            202: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "status": "accepted",
+                     *           "batch_id": "batch-123abc456def"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        data: ({
+                            /** @example accepted */
+                            status?: string;
+                            /** @example batch-123abc456def */
+                            batch_id: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400-change-body-key"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-other"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            408: components["responses"]["problem-408"];
+            409: components["responses"]["problem-409-change-key"];
+            413: components["responses"]["problem-413-change-key"];
+            415: components["responses"]["problem-415-change-key"];
+            422: components["responses"]["problem-422-change-body-key"];
+            429: components["responses"]["problem-429-change"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-change"];
+            503: components["responses"]["problem-503-change"];
+            504: components["responses"]["problem-504-change"];
+            "4XX": components["responses"]["problem-4XX-change-body"];
+        };
+    };
+    "show-company-users-bulk-status": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+                /**
+                 * @description The `batch_id` of the response with status 202.
+                 * @example batch-123abc456def
+                 */
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The status. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "is_complete": true,
+                     *         "total": 1,
+                     *         "pending": 1,
+                     *         "failures": null
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: {
+                            is_complete?: boolean;
+                            total?: number;
+                            pending?: number;
+                            failures?: unknown;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-other"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
+        };
+    };
+    "show-company-users-bulk-status-procore-path": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the request in responses and logs. The service creates a new id if the header is absent or does not match this pattern. */
+                "X-Request-Id"?: components["parameters"]["header-X-Request-Id"];
+            };
+            path: {
+                /**
+                 * @description The id of the company.
+                 * @example 1234
+                 */
+                company_id: components["parameters"]["path-company_id"];
+                /**
+                 * @description The `batch_id` of the response with status 202.
+                 * @example batch-123abc456def
+                 */
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The status. */
+            200: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    "procore-request-id": components["headers"]["procore-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data": {
+                     *         "is_complete": true,
+                     *         "total": 1,
+                     *         "pending": 1,
+                     *         "failures": null
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: {
+                            is_complete?: boolean;
+                            total?: number;
+                            pending?: number;
+                            failures?: unknown;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            400: components["responses"]["problem-400"];
+            401: components["responses"]["problem-401"];
+            403: components["responses"]["problem-403-other"];
+            404: components["responses"]["problem-404"];
+            405: components["responses"]["problem-405"];
+            422: components["responses"]["problem-422"];
+            429: components["responses"]["problem-429-safe"];
+            500: components["responses"]["problem-500"];
+            502: components["responses"]["problem-502-safe"];
+            503: components["responses"]["problem-503-safe"];
+            504: components["responses"]["problem-504-safe"];
+            "4XX": components["responses"]["problem-4XX-safe"];
         };
     };
     "show-current-company-user": {

@@ -33,7 +33,7 @@ export type JsonBody<M extends Method, P> = [RequestBody<M, P>] extends [never]
   ? never
   : RequestBody<M, P> extends JsonContent<infer T> ? AllowUndefined<T> : never
 
-type SuccessStatus = 200 | 201 | 202
+type SuccessStatus = 200 | 201 | 202 | 207
 
 /** The JSON of a successful response, or its image. */
 export type ResponseData<M extends Method, P> = {
@@ -57,6 +57,10 @@ type ListUsersQuery = Query<'get', '/companies/{company_id}/users'>
 
 export type NewUser = JsonBody<'post', '/companies/{company_id}/users'>['user']
 export type User = ResponseData<'post', '/companies/{company_id}/users'>
+/** A row of `addUsersToProjects`. */
+export type ProjectUser = JsonBody<'post', '/companies/{company_id}/users/bulk_add'>['users'][number]
+/** A row of `removeUsersFromProjects`. */
+export type RemovedProjectUser = JsonBody<'post', '/companies/{company_id}/users/bulk_remove'>['users'][number]
 export type UserChanges = JsonBody<'patch', '/companies/{company_id}/users/{id}'>['user']
 /** The rows of `syncUsers`: a row with an `id` changes that user. */
 export type SyncRows = JsonBody<'patch', '/companies/{company_id}/users/sync'>['updates']

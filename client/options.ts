@@ -17,6 +17,11 @@ export interface InviteOptions extends CallOptions {
   idempotencyKey?: string | undefined
 }
 
+export interface BulkOptions extends CallOptions {
+  /** Default: a new key for each call. Pass the same key when a button is pressed again, to send the request once. */
+  idempotencyKey?: string | undefined
+}
+
 export interface UserFormOptions extends CallOptions {
   /** An earlier response. If it is still valid (304), its `data` is returned and not downloaded again. */
   ifNoneMatch?: ApiResponse<UserForm> | undefined

@@ -108,6 +108,8 @@ interface SuccessResponse {
   description: string
   /** Schema of an object or an array; undefined: the response may be empty. */
   schema?: TObject | TArray
+  /** Other successes of Procore's, which are relayed as well. */
+  others?: ReadonlyArray<Pick<SuccessResponse, 'status' | 'description' | 'schema'>>
   /** The response is one page of a list, with Procore's `Link`, `Total` and `Per-Page` headers. */
   isPage?: true
 }

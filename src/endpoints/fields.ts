@@ -67,6 +67,23 @@ export const emailAddress = (options: FieldOptions) =>
 /** An id of Procore: 1 to 2^53-1. */
 export const id = (options: FieldOptions) => Type.Integer({ minimum: 1, maximum: maxId, ...options })
 
+export const idTextPattern = '^[1-9]\\d{0,18}$'
+
+/**
+ * An id that Procore's API v2.0 has as a string. Every id has one text only, so that it can be compared: no sign, no
+ * leading zeros.
+ */
+export const idText = (options: FieldOptions) => Type.String({ pattern: idTextPattern, ...options })
+
+/** Several ids that are strings. */
+export const idTexts = (options: FieldOptions) =>
+  Type.Array(Type.String({ pattern: idTextPattern }), { maxItems: listMaxItems, ...options })
+
+export const batchIdPattern = '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
+
+/** The id of a batch. It is a part of a path, so it has no characters that mean something in one. */
+export const batchId = (options: FieldOptions) => Type.String({ pattern: batchIdPattern, ...options })
+
 /** An integer of at least 0. */
 export const nonNegativeInteger = (options: FieldOptions) => Type.Integer({ minimum: 0, maximum: maxId, ...options })
 

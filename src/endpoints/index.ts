@@ -12,6 +12,9 @@ import type { EndpointOptions } from './fields.ts'
 import {
   listConfigurableFieldSets, listPermissionTemplates, listTrades, listVendors, listWorkClassifications,
 } from './pick-lists.ts'
+import {
+  addCompanyUsersToProjects, removeCompanyUsersFromProjects, showCompanyUsersBulkStatus,
+} from './project-users.ts'
 import { syncCompanyUsers } from './sync-company-users.ts'
 
 /** Creates all endpoints, in the order of the OpenAPI document. */
@@ -29,6 +32,9 @@ export function createEndpoints (options: EndpointOptions): readonly Endpoint[] 
     importCompanyUsers(options),
     listInactiveCompanyUsers,
     reactivateCompanyUser(options),
+    addCompanyUsersToProjects(options),
+    removeCompanyUsersFromProjects,
+    showCompanyUsersBulkStatus,
     showCurrentCompanyUser,
     listCompanies,
     listPermissionTemplates,

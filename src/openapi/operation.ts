@@ -89,15 +89,18 @@ function buildRequestSchema (endpoint: Endpoint, url: string, config: Config): F
 }
 
 function buildSuccessResponse (endpoint: Endpoint, fileContent: object): Record<number, object> {
-  const { success: { status, description, schema }, file } = endpoint
+  const { success, file } = endpoint
+  const headers = buildResponseHeaders(endpoint)
   if (endpoint.import !== undefined) {
-    return { [status]: { description, headers: buildResponseHeaders(endpoint), content: importLinesContent } }
+    return { [success.status]: { description: success.description, headers, content: importLinesContent } }
   }
-  const jsonContent = schema === undefined
-    ? noContent
-    : { content: { 'application/json': { schema, example: buildExample(schema) } } }
-  const content = file === undefined ? jsonContent : fileContent
-  return { [status]: { description, headers: buildResponseHeaders(endpoint), ...content } }
+  const responses = [success, ...success.others ?? []].map(({ status, description, schema }) => {
+    const jsonContent = schema === undefined
+      ? noContent
+      : { content: { 'application/json': { schema, example: buildExample(schema) } } }
+    return [status, { description, headers, ...file === undefined ? jsonContent : fileContent }] as const
+  })
+  return Object.fromEntries(responses)
 }
 
 function buildNotModifiedResponse ({ formMetadata, file }: Endpoint): Record<number, object> {

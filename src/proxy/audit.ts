@@ -7,13 +7,8 @@ import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
 import type { EndpointRequest, EndpointResult, Send, ValidatedBody } from './context.ts'
 
-/** The audit event of a request that may have changed something, and the outcome of its success. */
-const changesByMethod = {
-  POST: { auditEvent: 'create', successOutcome: 'created' },
-  PUT: { auditEvent: 'change', successOutcome: 'changed' },
-  PATCH: { auditEvent: 'change', successOutcome: 'changed' },
-  DELETE: { auditEvent: 'change', successOutcome: 'changed' },
-} as const
+const create = { auditEvent: 'create', successOutcome: 'created' } as const
+const change = { auditEvent: 'change', successOutcome: 'changed' } as const
 
 /** Reserves space for the audit line before the request is sent. */
 function withReservedLine<Result extends EndpointResult> (
@@ -57,10 +52,10 @@ export function withReadAudit<Result extends EndpointResult> (
 
 /** @param recordParam the path parameter with the id of an existing record; empty if the endpoint has none */
 export function withAudit (
-  send: Send, { name, method, lookup }: ProxiedEndpoint, recordParam: string, audit: Audit
+  send: Send, { name, lookup, success }: ProxiedEndpoint, recordParam: string, audit: Audit
 ): Send {
-  if (method === 'GET') return send
-  const { auditEvent, successOutcome } = changesByMethod[method]
+  // RFC 9110 §15.3.2: 201 means that a record was created.
+  const { auditEvent, successOutcome } = success.status === 201 ? create : change
   const end = (request: EndpointRequest, outcome: ChangeOutcome, response: AuditedResponse) => {
     const { record, delivery, body } = request
     delivery?.end(outcome)

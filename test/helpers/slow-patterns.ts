@@ -26,7 +26,7 @@ export const examples: readonly string[] = [
   'HTTP/1.1 100 ', 'example.com.', 'US', 'utf-8\'en\'', 'us-ca', '2026-01-02T03:04:05.1234567Z',
   '1.2.3.4:80', '::ffff:1.2.3.4', 'maxmemory_policy:noeviction', 'jane@localhost',
   'RIFF\0\0\0\0WEBP', '\0\0\0 ftypavif', 'GIF89a', '\0\0\0 ftypheic', '\xef\xbb\xbf<svg', 'has already been taken',
-  'App is not connected to this company.', '`detail` says why',
+  'App is not connected to this company.', '`detail` says why', 'people.csv', 'people.ndjson', 'sep=;', '{"a":1}',
 ]
 
 /** Returns the patterns of the service and the client. Those of settings are left out: settings are not hostile. */

@@ -22,6 +22,7 @@ interface Schema {
   minItems?: number
   maxItems?: number
   maxLength?: number
+  pattern?: string
   items?: Schema
   anyOf?: Schema[]
   properties?: Record<string, Schema>
@@ -211,7 +212,11 @@ function generateValid (schema: Schema): unknown {
   if (schema.properties !== undefined) return generateValidRecord(schema.properties)
   if (schema.items !== undefined) return [generateValid(schema.items)]
   if (schema.format !== undefined) return pickFrom(textsByFormat[schema.format]?.valid ?? [])
-  if (allowsType(schema, 'string')) return schema.maxLength === undefined ? 'AB' : pickFrom(texts.slice(0, 4))
+  if (allowsType(schema, 'string')) {
+    const { maxLength, pattern = '' } = schema
+    const codes = ['AB', '12'].filter(text => new RegExp(pattern).test(text))
+    return pickFrom(maxLength === undefined ? codes : texts.slice(0, 4))
+  }
   if (allowsType(schema, 'boolean')) return random.chance(0.5)
   const { minimum = 0, maximum = 1 } = schema
   return pickFrom([minimum, maximum, Math.max(minimum, 1)])

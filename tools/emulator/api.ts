@@ -1,11 +1,13 @@
 /** Builds Procore's responses to complete requests: access tokens, users, avatars and the lists of a company. */
 import { randomBytes } from 'node:crypto'
-import { jsonResponse, type EmulatedResponse } from './response.ts'
-import { findCatalogList } from './catalog.ts'
+import { Catalog } from './catalog.ts'
 import { Directory, serializeUser, type ErrorsByField, type UserAttributes } from './directory.ts'
+import { isObject, parseObject } from './json.ts'
 import { parseMultipart } from './multipart.ts'
 import { paginate } from './pagination.ts'
 import type { ReceivedRequest } from './recorder.ts'
+import { ProjectUsers } from './project-users.ts'
+import { jsonResponse, notFoundResponse, type EmulatedResponse } from './response.ts'
 import type { Settings } from './settings.ts'
 import { avatarResponse, EmulatedStorage } from './storage.ts'
 import { syncUsers } from './sync.ts'
@@ -16,6 +18,8 @@ export class EmulatedApi {
   settings: Settings
   readonly directory = new Directory()
   readonly storage = new EmulatedStorage(this.directory)
+  readonly projectUsers = new ProjectUsers(this.directory)
+  readonly #catalog = new Catalog()
   readonly #accessTokens = new Map<string, number>()
   readonly #rateLimitWindows = new Map<number, { endsAtMs: number, used: number }>()
 
@@ -68,10 +72,11 @@ export class EmulatedApi {
       const isAllowed = request.method === 'GET'
       return isAllowed ? jsonResponse(200, { ...user, email_address: login, is_active: true }) : notFoundResponse()
     }
-    const name = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)$/.exec(url.pathname)?.[1]
-    const list = request.method === 'GET' ? findCatalogList(name ?? '', url.searchParams, this.settings) : undefined
-    if (list === undefined) return notFoundResponse()
-    return list.isPaged ? paginate(list.items, url) : jsonResponse(200, list.items)
+    const bulkMatch = /^\/rest\/v2\.0\/companies\/\d+\/users\/(bulk.+)$/.exec(url.pathname)
+    if (bulkMatch !== null) {
+      return this.projectUsers.respond(request, companyId, bulkMatch[1] ?? '', this.settings)
+    }
+    return this.#catalog.respond(request, companyId, url, this.settings)
   }
 
   #issueAccessToken ({ headers, body }: ReceivedRequest): EmulatedResponse {
@@ -312,19 +317,4 @@ const tooLargeResponse: EmulatedResponse = {
   status: 413,
   headers: { 'content-type': 'text/html' },
   body: '<html><h1>413 Request Entity Too Large</h1></html>',
-}
-
-const notFoundResponse = () => jsonResponse(404, { errors: ['Not found'] })
-
-function parseObject (body: Buffer): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(body.toString())
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,9 +1,22 @@
-/** The pick-lists from which fields of a user are chosen, the same for every emulated company. */
+/** The records of a company other than its users, such as the pick-lists from which fields of a user are chosen. */
+import { isObject, parseObject } from './json.ts'
+import { paginate } from './pagination.ts'
+import type { ReceivedRequest } from './recorder.ts'
+import { jsonResponse, notFoundResponse, type EmulatedResponse } from './response.ts'
 import type { Settings } from './settings.ts'
 
 interface CatalogItem { id: number, [key: string]: unknown }
 
-interface CatalogList { items: readonly CatalogItem[], isPaged: boolean }
+/** One kind of record. */
+interface Resource {
+  /** The records that every company has at first. */
+  items (settings: Settings): readonly CatalogItem[]
+  isPaged: boolean
+  /** Returns the items that a query asks for. By default these are all. */
+  select? (items: readonly CatalogItem[], query: URLSearchParams): readonly CatalogItem[]
+  /** Present if records are created and changed. The value of `uniqueField` is required. */
+  change?: { rootKey: string, uniqueField: string }
+}
 
 const vendorNames = [
   'SID Architecture', 'Acme Concrete', 'Blue Ridge Steel', 'Cascade Electrical', 'Delta Plumbing',
@@ -71,25 +84,89 @@ function buildFieldSets ({ requiredFields }: Settings): readonly CatalogItem[] {
   ]
 }
 
-/** Returns the list with this last path segment, filtered by the query. */
-export function findCatalogList (name: string, query: URLSearchParams, settings: Settings): CatalogList | undefined {
-  switch (name) {
-    case 'vendors': return { items: listVendors(query), isPaged: true }
-    case 'trades': {
-      const matching = trades.filter(({ active }) => matchesFilter(query, 'active', active))
-      return { items: matching, isPaged: true }
+/** The records of a company by the last segment of their path. A new kind of record is one more member. */
+const resources: Readonly<Record<string, Resource>> = {
+  vendors: {
+    items: () => vendors,
+    isPaged: true,
+    select: selectVendors,
+  },
+  trades: {
+    items: () => trades,
+    isPaged: true,
+    select: (items, query) => items.filter(({ active }) => matchesFilter(query, 'active', active)),
+  },
+  work_classifications: {
+    items: () => workClassifications,
+    isPaged: true,
+    change: { rootKey: 'work_classification', uniqueField: 'name' },
+  },
+  permission_templates: {
+    items: () => permissionTemplates,
+    isPaged: false,
+    select: (items, query) => items.filter(({ type }) => type === (query.get('filters[type]') ?? 'project_tools')),
+  },
+  configurable_field_sets: {
+    items: buildFieldSets,
+    isPaged: true,
+    select: (items, query) => items.filter(({ type }) => matchesFilter(query, 'type', type)),
+  },
+}
+
+/** Ids of created records. */
+const firstCreatedId = 900_001
+
+/** Records that are created or changed are those of one company; all others are the same for every company. */
+export class Catalog {
+  readonly #itemsByPath = new Map<string, readonly CatalogItem[]>()
+  #nextId = firstCreatedId
+
+  /** Lists (GET), shows (GET with an id), creates (POST) or changes (PATCH with an id) records. */
+  respond (request: ReceivedRequest, companyId: number, url: URL, settings: Settings): EmulatedResponse {
+    const [, name = '', id] = catalogPathPattern.exec(url.pathname) ?? []
+    const resource = Object.hasOwn(resources, name) ? resources[name] : undefined
+    if (resource === undefined) return notFoundResponse()
+    const path = `${companyId}/${name}`
+    const items = this.#itemsByPath.get(path) ?? resource.items(settings)
+    const item = items.find(candidate => String(candidate.id) === id)
+    const { isPaged, select = () => items, change } = resource
+    if (request.method === 'GET' && id === undefined) {
+      const selected = select(items, url.searchParams)
+      return isPaged ? paginate(selected, url) : jsonResponse(200, selected)
     }
-    case 'work_classifications': return { items: workClassifications, isPaged: true }
-    case 'permission_templates': {
-      const requestedType = query.get('filters[type]') ?? 'project_tools'
-      return { items: permissionTemplates.filter(({ type }) => type === requestedType), isPaged: false }
+    if (request.method === 'GET' && item !== undefined) return jsonResponse(200, item)
+    const isChange = request.method === 'POST' ? id === undefined : request.method === 'PATCH' && item !== undefined
+    if (change === undefined || !isChange) return notFoundResponse()
+    const fields = parseRecord(request, change.rootKey)
+    if (fields === undefined) {
+      return jsonResponse(400, { message: `param is missing or the value is empty: ${change.rootKey}` })
     }
-    case 'configurable_field_sets': {
-      const fieldSets = buildFieldSets(settings)
-      return { items: fieldSets.filter(({ type }) => matchesFilter(query, 'type', type)), isPaged: true }
-    }
-    default: return undefined
+    const errors = validateUnique({ ...item, ...fields }, change.uniqueField, items.filter(other => other !== item))
+    if (errors !== undefined) return jsonResponse(422, { errors })
+    const saved = { ...item, ...fields, id: item?.id ?? this.#nextId++ }
+    const others = items.map(other => other === item ? saved : other)
+    this.#itemsByPath.set(path, item === undefined ? [...items, saved] : others)
+    return jsonResponse(item === undefined ? 201 : 200, saved)
   }
+}
+
+const catalogPathPattern = /^\/rest\/v1\.0\/(?:companies\/\d+\/(?!vendors)|(?=vendors))(\w+)(?:\/(\d+))?$/
+
+/** Returns the fields of a JSON body or of a form; those of a form are texts. */
+function parseRecord ({ body, parts }: ReceivedRequest, rootKey: string): Record<string, unknown> | undefined {
+  if (parts === undefined) {
+    const record = parseObject(body)?.[rootKey]
+    return isObject(record) ? record : undefined
+  }
+  return Object.fromEntries(parts.map(({ name, data }) => [/\[(\w+)\]$/.exec(name)?.[1] ?? '', data.toString()]))
+}
+
+function validateUnique (
+  record: Record<string, unknown>, field: string, others: readonly CatalogItem[]
+): Record<string, string[]> | undefined {
+  const value = record[field]
+  if (typeof value !== 'string' || value.trim() === '') return { [field]: ["can't be blank"] }
+  return others.some(other => other[field] === value) ? { [field]: ['has already been taken'] } : undefined
 }
 
 /** Returns a name for unknown ids too, because the emulator accepts every vendor id. */
@@ -102,8 +179,8 @@ function matchesFilter (query: URLSearchParams, name: string, value: unknown): b
   return !query.has(`filters[${name}]`) || String(value) === query.get(`filters[${name}]`)
 }
 
-function listVendors (query: URLSearchParams): CatalogItem[] {
-  const matching = vendors.filter(vendor => matchesVendorFilters(vendor, query))
+function selectVendors (items: readonly CatalogItem[], query: URLSearchParams): CatalogItem[] {
+  const matching = items.filter(vendor => matchesVendorFilters(vendor, query))
   return query.get('view') === 'compact' ? matching.map(({ id, name }) => ({ id, name })) : matching
 }
 

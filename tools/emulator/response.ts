@@ -8,3 +8,5 @@ export interface EmulatedResponse {
 export function jsonResponse (status: number, body: unknown): EmulatedResponse {
   return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
 }
+
+export const notFoundResponse = () => jsonResponse(404, { errors: ['Not found'] })

@@ -52,6 +52,10 @@ export const SettingsSchema = Type.Object({
   forbiddenCompanyIds: Type.Array(Type.Integer()),
   /** Companies in the list of companies, except the forbidden ones. Every other company works as well. */
   listedCompanyIds: Type.Array(Type.Integer()),
+  /** The projects of every company are 1 to this number. */
+  projectCount: Type.Integer({ minimum: 0 }),
+  /** Users whom a bulk removal skips, because something else manages them. */
+  managedUserIds: Type.Array(Type.Integer()),
   /** How far Procore's clock is ahead of the local clock. */
   clockSkewSeconds: Type.Integer(),
 }, { additionalProperties: false })
@@ -85,6 +89,8 @@ export const defaultSettings: Settings = {
   syncShuffles: false,
   forbiddenCompanyIds: [],
   listedCompanyIds: [101, 102, 1234],
+  projectCount: 20,
+  managedUserIds: [],
   clockSkewSeconds: 0,
 }
 

@@ -1,5 +1,7 @@
 /** Describes what is wrong with a value. A message continues a sentence that starts with the name of the field. */
-import { anyCountryPattern, anyStatePattern, isDateTime, linePattern, maxId } from '../../endpoints/fields.ts'
+import {
+  anyCountryPattern, anyStatePattern, batchIdPattern, idTextPattern, isDateTime, linePattern, maxId,
+} from '../../endpoints/fields.ts'
 import { countryCodes, subdivisionCodes } from '../../endpoints/iso-3166.ts'
 
 /** The type of a field's values. */
@@ -41,6 +43,8 @@ export const formatMessages: Readonly<Record<string, (value: string) => string>>
 
 const patterns: Readonly<Record<string, string>> = {
   [linePattern]: 'must not contain a line break',
+  [idTextPattern]: 'must be an id: 1 to 19 decimal digits, the first of which is not 0',
+  [batchIdPattern]: 'must be a batch id: 1 to 100 letters, digits, hyphens and underscores',
   [anyCountryPattern]: 'must be two capital letters',
   [anyStatePattern]: 'must be one to three capital letters or digits',
 }
