@@ -131,7 +131,8 @@ interface LineSource {
 /** Passes lines on when they are known and the reader wants them. */
 class LineStream extends Readable {
   readonly #source: LineSource
-  readonly #timer: NodeJS.Timeout
+  /** Undefined before the first line is wanted, because a response whose caller has left is never read. */
+  #timer: NodeJS.Timeout | undefined
   #isWanted = false
   #hasWritten = false
 
@@ -139,10 +140,10 @@ class LineStream extends Readable {
     super()
     this.#source = source
     source.onChange(() => this.#write())
-    this.#timer = setInterval(() => this.#writeProgress(), limits.imports.progressIntervalMs)
   }
 
   override _read (): void {
+    this.#timer ??= setInterval(() => this.#writeProgress(), limits.imports.progressIntervalMs)
     this.#isWanted = true
     this.#write()
   }
