@@ -17,7 +17,7 @@ const users = '/companies/101/users'
 t.test('an unknown path is answered with 404, whatever its body', async t => {
   const { url, usersUrl } = await startService(t)
   const paths = [
-    '/', '/companies', '/companies/101', '/companies/101/users/', '/Companies/101/users',
+    '/', '/company', '/companies/101', '/companies/101/users/', '/Companies/101/users',
     '/rest/v1.0/companies/101/users', '/companies/101/users/1/2', '/companies//users', '//companies/101/users',
     '/metric',
   ]
