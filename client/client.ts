@@ -27,6 +27,7 @@ export {
   type ImportOptions,
   type ImportProgress,
   type ImportTotals,
+  type RefusedRow,
 } from './import.ts'
 export { defaultMessages, describeFailure, type MessageKey, type Messages } from './messages.ts'
 export type {

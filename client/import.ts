@@ -5,7 +5,7 @@ import { isFailure, NetworkError, ProblemError } from './errors.ts'
 import { createIdempotencyKey } from './idempotency-key.ts'
 import { limits } from './limits.ts'
 import { readJsonLines } from './lines.ts'
-import type { FieldError } from './operation.ts'
+import type { FieldError, ProblemCode } from './operation.ts'
 import { buildUrl } from './request.ts'
 
 /** A file, its text, or its bytes as a stream. Browsers send a stream over HTTP/2 only. */
@@ -16,10 +16,22 @@ export type ImportFileType = 'text/csv' | 'application/x-ndjson'
 /** What became of a row. Rows are numbered from 1; the header is not counted. */
 export type ImportedRow =
   | { row: number, status: 'created' | 'updated' | 'unchanged', id: number }
-  /** `field` and `pointer` of an error name the column. */
-  | { row: number, status: 'invalid' | 'rejected', errors: readonly FieldError[] }
+  | RefusedRow
   /** `unknown`: the row was sent, and its response was lost. `not_sent`: nothing was sent, as in a dry run. */
   | { row: number, status: 'unknown' | 'not_sent' }
+
+/** A row of which nothing was saved. */
+export interface RefusedRow {
+  row: number
+  status: 'invalid' | 'rejected'
+  /** `field` and `pointer` of an error name the column. */
+  errors?: readonly FieldError[]
+  /** Instead of errors: why the caller may not import this row. */
+  code?: ProblemCode
+  detail?: string
+  /** The person in the directory that the row is about, if it is known. */
+  id?: number
+}
 
 export type ImportTotals = Readonly<Record<'rows' | ImportedRow['status'], number>>
 
