@@ -54,7 +54,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal
 /** Adds the inactive user whose id the API reference has in its example of a reactivation. */
 function addInactiveUser (): void {
   const now = new Date().toISOString()
-  const values = { last_name: 'Doe', email_address: 'user-0001@example.com', is_active: false }
+  const values = { last_name: 'Doe', email_address: 'inactive.user@example.com', is_active: false }
   const times = { createdAt: now, updatedAt: now }
   emulator.api.directory.users.set(381_005, {
     id: 381_005, companyId: 1234, values, avatar: undefined, invitations: 0, ...times,
