@@ -58,13 +58,13 @@ export class Metrics implements RequestEndListener {
 
   readonly #upstreamDuration = this.#histogram(
     'upstream_duration_seconds',
-    'Time that the exchanges with Procore took for one request, all together, without lookups.',
+    'Time that the exchanges with Procore took for one request, all together, without lookups and imports.',
     ['status_class']
   )
 
   readonly #rateLimitWait = this.#histogram(
     'rate_limit_wait_seconds',
-    'Time that requests waited for Procore\'s rate limit, without lookups.'
+    'Time that requests waited for Procore\'s rate limit, without lookups and imports.'
   )
 
   readonly #accessTokenRequestDuration = this.#histogram(
@@ -144,7 +144,8 @@ export class Metrics implements RequestEndListener {
   onRequestEnd ({ record, request: { method }, reply, status, route = 'none' }: MeasuredRequest): void {
     this.#requests.inc({ method, route, status_class: statusClass(status), code: record.code ?? '' })
     if (record.isEventStream !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
-    this.onBackgroundEnd(record)
+    // An import has hundreds of exchanges, which belong to no single wait of a caller.
+    if (record.importRows === undefined) this.onBackgroundEnd(record)
     for (const [status, rows] of Object.entries(record.importRows ?? {})) this.#importRows.inc({ status }, rows)
     if (record.bytesIn !== undefined) this.#receivedBytes.inc({ route }, record.bytesIn)
     this.#sentBytes.inc({ route }, Number(reply.getHeader('content-length') ?? 0))

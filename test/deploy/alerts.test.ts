@@ -221,6 +221,11 @@ cases.push({
   name: 'fires if every replica is a target and none answers',
   input: scraped({ 'up{}': '0x5', 'up{instance="replica-2:3000"}': '0x5' }, 'procore-bff'),
   isFiring: true,
+}, {
+  alert: 'ProcoreBffUnknownOutcome',
+  name: 'fires for a row of an import',
+  input: scraped({ 'procore_bff_import_rows_total{status="unknown"}': '0x5 1x5' }, 'procore-bff'),
+  isFiring: true,
 })
 
 /** Returns the alert as Prometheus sends it. */

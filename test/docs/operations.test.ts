@@ -106,6 +106,12 @@ t.test('an expression by route selects the proxied routes only', async t => {
   for (const [selector, labels = ''] of selectors) t.ok(labels.includes('route=~"/companies.*|/rest.*"'), selector)
 })
 
+t.test('the duration of requests is shown without imports and files, which take as long as they are large', async t => {
+  const durations = expressions.filter(text => text.includes('procore_bff_request_duration_seconds_bucket'))
+  t.ok(durations.length > 0)
+  for (const text of durations) t.match(text, 'route!~".*/(import|avatar)"')
+})
+
 t.test('every recorded series is used, and no other', async t => {
   const recorded = new Set(rules.flatMap(({ record }) => record ?? []))
   const used = new Set(expressions.flatMap(text => text.match(/procore_bff:[a-z0-9:_]+/g) ?? []))

@@ -253,6 +253,7 @@ t.test('each row that was sent has an audit line, and the import has a log line 
   const { text } = await sendGet(`${service.url}/metrics`)
   t.match(text, /import_rows_total\{status="created"\} 2\n/)
   t.match(text, /import_rows_total\{status="invalid"\} 1\n/)
+  t.notMatch(text, /upstream_duration_seconds_count/, 'its requests to Procore are not measured as those of one caller')
 })
 
 t.test('templates and scopes hold for every row', async t => {

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
 import { startFileServer } from '../helpers/file-server.ts'
 import { png } from '../helpers/images.ts'
+import { csvOf, sendImport } from '../helpers/imports.ts'
 import { listen } from '../helpers/listen.ts'
 import { startOtlpReceiver } from '../helpers/otlp-receiver.ts'
 import { get } from '../helpers/request-builders.ts'
@@ -295,6 +296,16 @@ const traceparents: Array<{ name: string, value: string, expected: string | unde
   { name: 'without any field is ignored', value: 'x', expected: undefined },
   { name: 'of version 01 with a further field is used', value: `01-${traceId}-${parentId}-01-more`, expected: traceId },
 ]
+
+t.test('an import has one span for each request to Procore', async t => {
+  const receiver = await startOtlpReceiver(t)
+  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } })
+  const { totals } = await sendImport(`${service.usersUrl}/import`, csvOf(700))
+  t.match(totals, { created: 700 })
+  await service.app.fastify.close()
+  const requests = receiver.spans.filter(({ name }) => name === 'upstream')
+  t.equal(requests.length, service.emulator.apiRequests.length)
+})
 
 t.test('the header traceparent', async t => {
   const service = await startService(t)

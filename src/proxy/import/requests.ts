@@ -10,7 +10,7 @@ import type { UpstreamRejection, UpstreamResult } from '../../procore/result.ts'
 import { matchSyncRows, type SyncRowResult } from '../../procore/sync-result.ts'
 import type { AbortReason } from '../../server/abort.ts'
 import { getRetryAfterMs, Problem, type ProblemCode } from '../../server/problem.ts'
-import { childRecord, addUpstreamRecord, type RequestRecord } from '../../telemetry/request-record.ts'
+import type { RequestRecord } from '../../telemetry/request-record.ts'
 import { toWallTimeMs } from '../../util/clock.ts'
 import { parseJson } from '../../util/parse-json.ts'
 import { contentStatuses } from '../idempotency/idempotency.ts'
@@ -95,7 +95,6 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
     const delivery = new Delivery()
     delivery.onValidated()
     const waiting = new WaitSignal(this.#options)
-    const child = childRecord(record)
     try {
       const result = await procore.send({
         method,
@@ -108,7 +107,7 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
         expectation: expectJson,
         contentType: 'application/json',
         body: Buffer.from(`{${JSON.stringify(body.rootKey)}:[${rows.map(toJson).join(',')}]}`),
-        record: child,
+        record,
         delivery,
         onSent: () => waiting.end(),
         signal: waiting.signal,
@@ -116,7 +115,6 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
       return this.#interpret(rows, result, delivery)
     } finally {
       waiting.end()
-      addUpstreamRecord(record, child)
     }
   }
 
