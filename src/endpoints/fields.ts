@@ -94,7 +94,8 @@ export const decimal = (options: FieldOptions) => Type.Number({ minimum: -maxId,
 export const date = (options: FieldOptions) => Type.String({ format: 'date', ...options })
 
 /** A date and time with its offset from UTC, such as 2026-01-31T12:00:00Z. */
-export const dateTime = (options: FieldOptions) => Type.String({ format: 'date-time', ...options })
+export const dateTime = (options: FieldOptions) =>
+  Type.String({ format: 'date-time', maxLength: textMaxBytes, ...options })
 
 /** `true` or `false`; in multipart forms and queries also `1` or `0`. */
 export const boolean = (options: FieldOptions) => Type.Boolean(options)

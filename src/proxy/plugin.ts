@@ -11,7 +11,7 @@ import type { UsageLimiter } from './usage.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Idempotency } from './idempotency/idempotency.ts'
 import type { OriginIds } from './idempotency/origin-ids.ts'
-import { assertDescription } from './validation/description.ts'
+import { assertDescriptions } from './validation/description.ts'
 import { EndpointRoute, type EndpointHandler } from './route.ts'
 import { dryRun } from './dry-run.ts'
 import { Importer, type ImportEndpoint, type ImportServices } from './import/importer.ts'
@@ -47,8 +47,8 @@ export async function proxyPlugin (
   app.decorateRequest('head', null)
   app.decorateRequest('usage', null)
   const services = { procore: rest.procore, idempotency, audit, responseCache }
+  assertDescriptions(endpoints)
   for (const endpoint of endpoints) {
-    assertDescription(endpoint)
     const isUncached = isProxied(endpoint) && endpoint.cache === undefined
     const needsCapacity = hasFile(endpoint) || isImport(endpoint) || isUncached
     const handler: EndpointHandler = isImport(endpoint)

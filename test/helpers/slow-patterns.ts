@@ -22,7 +22,7 @@ export const examples: readonly string[] = [
   ' form-data ; name="a\\"b" ; filename=c', ' ; name="a\\"b" ;', '; boundary=----=_Part', ' \r\n',
   ' [', 'W/"tag"', '/companies/:company_id/users/:id', 'example.com:80', 'at function (file:///a.ts:12:34)',
   '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01-extra', 'https://example.com/', 'procore_rejected', 'Sun',
-  'a b_c', 'a%5Bb%5D', 'jane.doe@mail.example.com', 'NSW', '0000',
+  '^a$', 'a b_c', 'a%5Bb%5D', 'jane.doe@mail.example.com', 'NSW', '0000',
   'HTTP/1.1 100 ', 'example.com.', 'US', 'utf-8\'en\'', 'us-ca', '2026-01-02T03:04:05.1234567Z',
   '1.2.3.4:80', '::ffff:1.2.3.4', 'maxmemory_policy:noeviction', 'jane@localhost',
   'RIFF\0\0\0\0WEBP', '\0\0\0 ftypavif', 'GIF89a', '\0\0\0 ftypheic', '\xef\xbb\xbf<svg', 'has already been taken',

@@ -26,11 +26,11 @@ const base: Endpoint = {
   success: { status: 201, description, schema: Type.Object({}) },
 }
 
-/** Starts a service with the endpoint. */
-async function start (t: Test, endpoint: unknown): Promise<void> {
+/** Starts a service with the endpoints. */
+async function start (t: Test, ...described: readonly unknown[]): Promise<void> {
   const endpoints: Endpoint[] = []
   // A description may come from code that is not type-checked.
-  Reflect.set(endpoints, '0', endpoint)
+  for (const [index, endpoint] of described.entries()) Reflect.set(endpoints, index, endpoint)
   await startService(t, { endpoints })
 }
 
@@ -213,6 +213,16 @@ t.test('startup refuses a description', async t => {
       message: /body rows items: text cannot be converted to Array/,
     },
     {
+      name: 'with a parameter that a request need not have, and that would be sent as undefined',
+      endpoint: withParams({ company_id: companyId, project_id: Type.Optional(projectId) }),
+      message: /params project_id: a parameter that may be absent belongs in query/,
+    },
+    ...['/companies/:company_id/:project_id?', '/companies/:company_id/:project_id(\\d+)', '/*', '//b'].map(path => ({
+      name: `with the path ${path}`,
+      endpoint: { ...base, path: `${base.path}${path}` },
+      message: /the path .* must have names and parameters only/,
+    })),
+    {
       name: 'with a record in its query',
       endpoint: withQuery({ vendor: Type.Object({}) }),
       message: /query vendor: a parameter cannot have records/,
@@ -355,6 +365,21 @@ t.test('startup refuses a description', async t => {
       message: new RegExp(`body a: maxLength must be ${textMaxBytes}; body b: maxLength must be`),
     },
     {
+      name: 'with a format that accepts texts of any length',
+      endpoint: withFields({ a: Type.String({ format: 'email' }), b: Type.String({ format: 'date-time' }) }),
+      message: new RegExp(`body a: maxLength must be ${textMaxBytes}; body b: maxLength must be`),
+    },
+    {
+      name: 'with a pattern that is not a regular expression',
+      endpoint: withFields({ a: Type.String({ pattern: '(' }), b: Type.String({ pattern: '^\\-$' }) }),
+      message: /body a: the pattern is not a regular expression.*; body b: the pattern is not a regular expression/,
+    },
+    {
+      name: 'with a pattern for a part of the text',
+      endpoint: withFields({ a: Type.String({ pattern: 'b' }), b: Type.String({ pattern: '^a|b$' }) }),
+      message: /body a: the pattern must be for the whole text.*; body b: the pattern must be for the whole text/,
+    },
+    {
       name: 'with a pattern that accepts NUL characters',
       endpoint: withFields({ a: Type.Optional(Type.String({ pattern: '^[^x]{0,5}$' })) }),
       message: /body a: the pattern must refuse NUL characters\.$/,
@@ -438,6 +463,11 @@ t.test('startup refuses a description', async t => {
       await t.rejects(start(t, endpoint), { name: 'TypeError', message })
     })
   }
+})
+
+t.test('startup refuses two endpoints of one name, whose idempotency keys and scopes would be the same', async t => {
+  const other = { ...base, path: `${base.path}/other`, procorePath: `${String(base.procorePath)}/other` }
+  await t.rejects(start(t, base, other), { message: /Several endpoints have the name create-project-user\./ })
 })
 
 t.test('all faults of a description are reported together', async t => {

@@ -32,8 +32,18 @@ const jsonTypes: Readonly<Record<string, string>> = {
 const listKeywords = ['items', 'maxItems']
 const recordKeywords = ['properties', 'required', 'additionalProperties']
 
-/** @throws {TypeError} with all faults of the description */
-export function assertDescription (endpoint: Endpoint): void {
+/**
+ * Idempotency keys, scopes and operation ids have the name of the endpoint.
+ * @throws {TypeError} with all faults of the first description that has any
+ */
+export function assertDescriptions (endpoints: readonly Endpoint[]): void {
+  const names = endpoints.map(({ name }) => name)
+  const repeated = names.find((name, index) => names.indexOf(name) < index)
+  if (repeated !== undefined) throw new TypeError(`Several endpoints have the name ${repeated}.`)
+  for (const endpoint of endpoints) assertDescription(endpoint)
+}
+
+function assertDescription (endpoint: Endpoint): void {
   const { params, query, body } = endpoint
   const faults = [
     ...findCompanyFaults(endpoint),
@@ -69,6 +79,9 @@ function findCompanyFaults ({ params, query, effect, procorePath, companies, suc
   return faults
 }
 
+/** The parts of a path between slashes: text, or the whole part is a parameter. */
+const pathPattern = /^(?:\/(?:[\w.-]+|:\w+))+$/
+
 /** A name that is not in `params` would be sent as `undefined`. */
 function findPathFaults (endpoint: Endpoint): string[] {
   const { params, guard, lookup, file } = endpoint
@@ -77,14 +90,18 @@ function findPathFaults (endpoint: Endpoint): string[] {
   if (guard?.listPath !== undefined) paths.push(guard.listPath)
   if (file !== undefined) paths.push(file.record.procorePath)
   return paths.flatMap(path => {
-    const unknown = getParameterNames(path).filter(name => !(name in params.properties))
-    return unknown.map(name => `${path} names ${name}, which is not in params`)
+    const unknown = getParameterNames(path).filter(name => !Object.hasOwn(params.properties, name))
+    return [
+      ...(pathPattern.test(path) ? [] : [`the path ${path} must have names and parameters only`]),
+      ...unknown.map(name => `${path} names ${name}, which is not in params`),
+    ]
   })
 }
 
 /** A parameter of both would be validated by one of its schemas only. The query parameter `_` is always ignored. */
 function findParameterFaults ({ params, query }: Endpoint): string[] {
-  const inBoth = Object.keys(query.properties).filter(name => name in params.properties && name !== 'company_id')
+  const inBoth = Object.keys(query.properties)
+    .filter(name => Object.hasOwn(params.properties, name) && name !== 'company_id')
   const ignored = '_' in params.properties || '_' in query.properties ? ['a parameter cannot be named _'] : []
   return [...ignored, ...inBoth.map(name => `${name} must be in params or in query, not in both`)]
 }
@@ -212,6 +229,7 @@ function findRecordFaults (part: string, record: TObject, level = 1): string[] {
     const field = `${part} ${name}`
     const nested = getNestedRecord(schema)
     const use = { isRequired: record.required?.includes(name) === true, isPath: part === 'params' }
+    if (use.isPath && !use.isRequired) faults.push(`${field}: a parameter that may be absent belongs in query`)
     if (nested !== undefined && isParameters) faults.push(`${field}: a parameter cannot have records`)
     else if (nested !== undefined) faults.push(...findNestedFaults(field, schema, nested, level + 1))
     else if (!TypeGuard.IsArray(schema)) faults.push(...findFieldFaults(field, schema, use))
@@ -250,7 +268,7 @@ function findFieldFaults (field: string, schema: TSchema, use: FieldUse): string
   const faults = findUnsupported(field, schema, keywords)
   const { type, maxLength, format }: Record<string, unknown> = schema
   if (type !== jsonTypes[kind]) faults.push(`${field}: type must be ${jsonTypes[kind]}`)
-  if (kind === 'String' && format === undefined) faults.push(...findTextFaults(field, schema, use))
+  if (kind === 'String') faults.push(...findTextFaults(field, schema, use))
   if (kind === stringEnumKind) faults.push(...findEnumFaults(field, schema))
   if (maxLength !== undefined && maxLength !== textMaxBytes) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
   if (kind === 'Integer' || kind === 'Number') faults.push(...findBoundFaults(field, schema))
@@ -265,20 +283,42 @@ const blankTexts = ['', ' ', '\t']
 /** Texts that would change the path of a request to Procore, or that the router refuses. */
 const refusedInPath = ['.', '..', 'a'.repeat(101), '1'.repeat(101)]
 
+/** Formats whose texts have a maximum length. */
+const limitedFormats = ['date', 'iso-8601-range', 'iso-3166-1-alpha-2', 'iso-3166-2-subdivision']
+
 /** A text that is plain is documented with a pattern of its own: see src/endpoints/text-patterns.ts. */
 function findTextFaults (field: string, schema: Record<string, unknown>, { isRequired, isPath }: FieldUse): string[] {
-  const { pattern, maxLength } = schema
-  const regExp = typeof pattern === 'string' && pattern !== linePattern ? new RegExp(pattern) : undefined
+  const { pattern, maxLength, format } = schema
+  const regExp = typeof pattern === 'string' && pattern !== linePattern ? parsePattern(pattern) : undefined
+  if (regExp === null) return [`${field}: the pattern is not a regular expression with the flag u`]
   const accepts = (texts: readonly string[]) => texts.some(text => regExp?.test(text))
-  const isLimited = regExp !== undefined && !/[*+]|\{\d+,\}/.test(regExp.source)
+  const isLimited = limitedFormats.includes(String(format)) ||
+    (regExp !== undefined && !/[*+]|\{\d+,\}/.test(regExp.source))
   const faults: string[] = []
   if (!isLimited && maxLength === undefined) faults.push(`${field}: maxLength must be ${textMaxBytes}`)
+  // Without both ends it would accept texts with NUL characters, and longer ones than the service does.
+  if (regExp !== undefined && !wholeTextPattern.test(regExp.source)) {
+    faults.push(`${field}: the pattern must be for the whole text: ^…$ or ^(?:…|…)$`)
+  }
+  if (format !== undefined) return faults
   if (accepts(refusedTexts)) faults.push(`${field}: the pattern must refuse NUL characters`)
   if (isRequired && accepts(blankTexts)) faults.push(`${field}: the pattern must refuse a blank text`)
   if (isPath && (regExp === undefined || accepts(refusedInPath))) {
     faults.push(`${field}: a text of a path needs a pattern that refuses ".", ".." and more than 100 characters`)
   }
   return faults
+}
+
+/** A pattern that is anchored at both ends, with alternatives in one group only. */
+const wholeTextPattern = /^\^(?:[^|]*|\(\?:[^()]*\))\$$/
+
+/** Returns null if the pattern is not valid as JSON Schema reads it. */
+function parsePattern (pattern: string): RegExp | null {
+  try {
+    return new RegExp(pattern, 'u')
+  } catch {
+    return null
+  }
 }
 
 /** A blank text would mean that there is no value. */
