@@ -5,6 +5,7 @@ import { corsPlugin } from './auth/cors.ts'
 import { JwksCache } from './auth/jwks.ts'
 import { originPlugin } from './auth/origin.ts'
 import type { Config } from './config/index.ts'
+import { getConnectionWaitMs } from './config/longest-wait.ts'
 import { createEndpoints } from './endpoints/index.ts'
 import { healthPlugin } from './health/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
@@ -108,7 +109,7 @@ export async function buildApp (
     usageLimiter,
     imports: {
       importStore: sharedState?.importStore ?? new MemoryImportStore(),
-      upstreamTimeoutMs: config.procore.timeoutMs,
+      exchangeMaxMs: getConnectionWaitMs(config.procore) + config.procore.timeoutMs,
       onDraining: listener => inFlight.onDraining(listener),
     },
   })

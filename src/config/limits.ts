@@ -149,7 +149,7 @@ export const limits = freezeGroups({
     rateLimitMaxWaitMs: 300_000,
     /** A batch whose response was lost may be processed for this time after its time-out. */
     slackMs: 5_000,
-    /** The directory is read again at this interval until then. */
+    /** The directory is read again after this time, then after twice as long, and so on, until then. */
     lookupIntervalMs: 2_000,
     /** Times that the rows of one batch are sent, if their responses are lost. */
     attemptsMax: 3,

@@ -48,6 +48,8 @@ export interface UpstreamCall extends UpstreamRequest {
   record: UpstreamRecord
   /** The outcome of a create or change. */
   delivery?: Delivery | undefined
+  /** Called before each attempt, after the wait for the rate limit. If it throws an `AbortReason`, nothing is sent. */
+  beforeSend?: () => Promise<void>
   /** Called when the last byte of an attempt is handed to the socket. */
   onSent?: (() => void) | undefined
   /** When it aborts, waits end and nothing new is sent. */
@@ -169,6 +171,7 @@ export class UpstreamSender {
       const accessToken = this.#accessTokens.current() ?? await this.#fetchAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
+      await call.beforeSend?.()
       const attempt = await this.#exchange(call, accessToken, permit.waitMs)
       rateLimitUpdate = attempt.classification.rateLimit
       return attempt

@@ -174,6 +174,21 @@ t.test('a batch whose response was lost is looked up, and no person is made twic
   }
 })
 
+t.test('the time for Procore to process a lost batch starts after the wait for the rate limit', async t => {
+  const service = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '500' } })
+  const skip = skipTime(t)
+  const { faults } = service.emulator
+  faults.add({ kind: 'status', status: 429, path: syncPath, headers: { 'retry-after': '1' }, body: '{}' })
+  faults.add({ kind: 'reset-before-body', path: syncPath })
+  const pending = sendImport(importUrl(service), csvOf(2))
+  await waitUntil(() => syncs(service).length === 1)
+  skip(60_000)
+  t.strictSame((await pending).rows, ['1 created', '2 created'])
+  const requests = service.emulator.apiRequests.map(({ path }) => path.includes(syncPath) ? 'sync' : 'list')
+  const [lost = 0, repeated = 0] = requests.flatMap((kind, index) => kind === 'sync' ? [index] : []).slice(1)
+  t.ok(repeated - lost > 3, 'the directory is read more than once before the rows are sent again')
+})
+
 t.test('rows that Procore does not mention in its answer are looked up', async t => {
   const service = await startService(t, { emulator: { syncDropsRows: 2, syncShuffles: true } })
   const response = await sendImport(importUrl(service), csvOf(4))
@@ -206,6 +221,18 @@ t.test('an import that meets the rate limit in its middle ends with the time to 
   const resumed = await sendImport(importUrl(service), file, withKey('limited'))
   t.match(resumed.totals, { rows: 250, created: 250 })
   t.strictSame(people(service), range(250).map(addressOf))
+})
+
+t.test('a person whom others created before an import was resumed is not reported as created by it', async t => {
+  const service = await startService(t)
+  const skip = skipTime(t)
+  const { faults, api } = service.emulator
+  faults.add({ kind: 'status', status: 429, path: syncPath, headers: { 'retry-after': '2000' }, body: '{}' })
+  t.equal((await sendImport(importUrl(service), csvOf(2), withKey('others'))).status, 429)
+  api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
+  skip(2_100_000)
+  const resumed = await sendImport(importUrl(service), csvOf(2), withKey('others'))
+  t.strictSame(resumed.rows, ['1 created', '2 rejected'])
 })
 
 t.test('an import whose caller leaves finishes the batch in flight, and is resumed with its key', async t => {

@@ -35,8 +35,8 @@ export interface ImportServices {
   procore: ProcoreClient
   audit: Audit
   importStore: ImportStore
-  /** Time from the last byte of a request until Procore's response is no longer waited for. */
-  upstreamTimeoutMs: number
+  /** Longest time of a request to Procore, from the wait for a connection until its response is not waited for. */
+  exchangeMaxMs: number
   /** Calls the listener when the service begins to stop. Returns a function that unsubscribes. */
   onDraining (listener: () => void): () => void
 }
@@ -232,7 +232,7 @@ class ImportRun {
     const { record, head, callerId, checkOperation, mayShowExisting, toProblem } = this.#request
     const { mode, lease, rows } = this.#settings
     const { import: spec } = this.#endpoint
-    const { procore, upstreamTimeoutMs } = this.#services
+    const { procore, exchangeMaxMs } = this.#services
     return new RowSender({
       requests: new ProcoreImportRequests({
         spec,
@@ -255,7 +255,7 @@ class ImportRun {
       },
       stored: { id: this.#getStoredId(), lease },
       results: this.#results,
-      processingMs: upstreamTimeoutMs + limits.imports.slackMs,
+      processingMs: exchangeMaxMs + limits.imports.slackMs,
       signal: this.#stop.signal,
       report: reported => this.#audit(reported),
       toProblem,

@@ -79,9 +79,9 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
   }
 
   /** Sends rows, a few times if they cannot reach Procore. */
-  async send (rows: readonly SentRow[]): Promise<BatchResult> {
+  async send (rows: readonly SentRow[], beforeSend: () => Promise<void>): Promise<BatchResult> {
     for (let attempt = 1; ; attempt++) {
-      const sent = await this.#sendOnce(rows)
+      const sent = await this.#sendOnce(rows, beforeSend)
       if (sent.kind !== 'not_sent' || attempt === limits.imports.attemptsMax) return sent
       const waitMs = getRetryMs(sent.problem)
       if (waitMs === undefined) return sent
@@ -90,7 +90,7 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
     }
   }
 
-  async #sendOnce (rows: readonly SentRow[]): Promise<BatchResult> {
+  async #sendOnce (rows: readonly SentRow[], beforeSend: () => Promise<void>): Promise<BatchResult> {
     const { procore, companyId, callerId, record, batchPath, spec: { batch: { method, body } } } = this.#options
     const delivery = new Delivery()
     delivery.onValidated()
@@ -109,6 +109,7 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
         body: Buffer.from(`{${JSON.stringify(body.rootKey)}:[${rows.map(toJson).join(',')}]}`),
         record,
         delivery,
+        beforeSend,
         onSent: () => waiting.end(),
         signal: waiting.signal,
       })

@@ -39,7 +39,8 @@ export interface ImportRequests {
   readDirectory (): Promise<DirectoryIndex>
   /** Reads the people that were created since then, by the monotonic clock. */
   readRecent (sinceMs: number): Promise<DirectoryIndex>
-  send (rows: readonly SentRow[]): Promise<BatchResult>
+  /** @param beforeSend is awaited before each attempt. If it throws an `AbortReason`, nothing is sent. */
+  send (rows: readonly SentRow[], beforeSend: () => Promise<void>): Promise<BatchResult>
 }
 
 /** A row that was sent, and what became of it. */
@@ -60,7 +61,7 @@ export interface SenderOptions {
   match: MatchOptions
   stored: StoredImport
   results: ImportResults
-  /** Longest time from the last byte of a request until Procore has processed it. */
+  /** Longest time from the moment at which a request is sent until Procore has processed it. */
   processingMs: number
   /** When it aborts, the batch in flight is finished, and no other is sent. */
   signal: AbortSignal
@@ -133,7 +134,7 @@ export class RowSender {
       for (;;) {
         const batch = await this.#nextBatch(index)
         if (batch === undefined || this.#problem !== undefined) return
-        await this.#process(batch, index)
+        await this.#process(batch)
         if (this.#problem !== undefined) return
       }
     } catch (error) {
@@ -205,7 +206,7 @@ export class RowSender {
   }
 
   /** Sends the rows of a batch that have no result yet, again if their result was lost. */
-  async #process ({ rows, earlier }: Batch, index: DirectoryIndex): Promise<void> {
+  async #process ({ rows, earlier }: Batch): Promise<void> {
     const known = getKnownResults(rows, earlier)
     let open: readonly SentRow[] = rows.filter(({ number }) => !known.has(number))
     const opened = open
@@ -213,14 +214,16 @@ export class RowSender {
     let sentAtMs = earlier?.sentAtMs ?? monotonicNowMs()
     const firstSentAtMs = sentAtMs
     let isLost = earlier !== undefined
-    if (isLost) open = this.#settleCreated(open, index, known)
+    // The wait for the rate limit may be long, so the time is stored after it.
+    const beforeSend = async () => {
+      sentAtMs = monotonicNowMs()
+      await this.#save({ rows, sentAtMs, known: undefined })
+    }
     try {
       for (let attempt = 1; open.length > 0; attempt++) {
         if (isLost) open = await this.#findCreated(open, known, { sentAtMs, firstSentAtMs })
         if (open.length === 0 || attempt > limits.imports.attemptsMax) break
-        sentAtMs = monotonicNowMs()
-        await this.#save({ rows, sentAtMs, known: undefined })
-        const sent = await this.#options.requests.send(open)
+        const sent = await this.#options.requests.send(open, beforeSend)
         if (sent.kind === 'not_sent') throw sent.problem
         isLost = true
         this.#markSent()
@@ -264,12 +267,14 @@ export class RowSender {
   ): Promise<readonly SentRow[]> {
     const { requests, processingMs, signal } = this.#options
     let open = rows
+    let waitMs = limits.imports.lookupIntervalMs
     while (open.some(({ id }) => id === undefined)) {
       const leftMs = sentAtMs + processingMs - monotonicNowMs()
       open = this.#settleCreated(open, await requests.readRecent(firstSentAtMs), known)
       if (leftMs <= 0) return open
       signal.throwIfAborted()
-      await waitFor(Math.min(leftMs, limits.imports.lookupIntervalMs), signal)
+      await waitFor(Math.min(leftMs, waitMs), signal)
+      waitMs *= 2
     }
     return open
   }
