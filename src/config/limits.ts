@@ -278,6 +278,13 @@ export const limits = freezeGroups({
     /** With Redis: attempts to store a response while other replicas store theirs. The next response stores both. */
     saveAttemptsMax: 10,
   },
+  leases: {
+    /** With Redis: share of a limit that all replicas together may lease in advance, and the most requests. */
+    share: 0.05,
+    permitsMax: 1_000,
+    /** Share at the end of a limit of which nothing is leased, so that replicas share it request by request. */
+    exactShare: 1 / 3,
+  },
   lookup: {
     /** All requests of one lookup together. */
     timeoutMs: 5_000,

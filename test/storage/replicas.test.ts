@@ -229,7 +229,7 @@ t.test('the rate of a caller is counted across replicas', { skip }, async t => {
     json: { code: 'too_many_requests' },
     headers: { 'ratelimit-remaining': '0' },
   })
-  const redisKeys = await redis.client.keys('procore-bff:rate:*')
+  const redisKeys = await redis.client.keys('procore-bff:caller-rate:*')
   t.equal(redisKeys.length, 1)
   const ttlMs = await redis.client.pttl(redisKeys[0] ?? '')
   t.ok(ttlMs > 0 && ttlMs <= 60_000, `the window ends in ${ttlMs} ms`)
