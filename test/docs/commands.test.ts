@@ -1,11 +1,12 @@
 // Every command of the documentation that can be run is run, and prints what the page says.
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { copyRepository } from '../helpers/copy-repository.ts'
 import { pagePaths, readPage } from '../helpers/markdown.ts'
 import { sendJson } from '../helpers/requests.ts'
 import { root } from '../helpers/spawn-program.ts'
@@ -28,13 +29,14 @@ const [emulator = '', start = ''] = readPage('docs/deployment.md').codeBlocks('s
 const [openapi = ''] = readPage('docs/adding-an-endpoint.md').codeBlocks('sh')
 const [fuzz = ''] = readPage('SECURITY.md').codeBlocks('sh')
 
+// example.test.ts runs the commands of docs/adding-an-endpoint.md.
 t.test('the pages have no command that this file does not know', async t => {
   const counts = pagePaths.map(path => [path, readPage(path).codeBlocks('sh').length])
   t.strictSame(Object.fromEntries(counts.filter(([, count]) => count !== 0)), {
     'CONTRIBUTING.md': 1,
     'README.md': 3,
     'SECURITY.md': 1,
-    'docs/adding-an-endpoint.md': 1,
+    'docs/adding-an-endpoint.md': 4,
     'docs/api.md': 5,
     'docs/deployment.md': 2,
     'docs/errors.md': 2,
@@ -101,12 +103,8 @@ const normalize = (text: string) => text
   .trim()
 
 t.test('on a clean clone, `npm run demo` serves every curl line of the pages', async t => {
-  const { stdout } = await exec('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
   const clone = t.testdir()
-  for (const file of stdout.split('\0').filter(file => file !== '' && !file.startsWith('test/'))) {
-    await mkdir(join(clone, dirname(file)), { recursive: true })
-    await cp(join(root, file), join(clone, file))
-  }
+  await copyRepository(clone, file => !file.startsWith('test/'))
   // npm checks that the lock file fits. The packages are links to those of this run, because unpacking them once more
   // takes half a minute.
   const install = `npm ci --dry-run --loglevel=error && cp -al '${join(root, 'node_modules')}' .`

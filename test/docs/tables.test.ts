@@ -3,9 +3,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import ts from 'typescript'
 import packageJson from '../../package.json' with { type: 'json' }
 import { EnvSchema, renamedVariables, secretFileVariables } from '../../src/config/env-schema.ts'
 import { limits } from '../../src/config/limits.ts'
+import * as fields from '../../src/endpoints/fields.ts'
 import { createEndpoints } from '../../src/endpoints/index.ts'
 import { problemCodes, problemTable } from '../../src/server/problem.ts'
 import { outcomeMeanings, problemMeanings } from '../../src/ui/docs/problem-meanings.ts'
@@ -17,6 +19,7 @@ import { parseFamilies } from '../helpers/prometheus-samples.ts'
 import { janeParts, multipartBody, send, sendJson, sendMultipart } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
+import { readSources } from '../repository/source-files.ts'
 
 t.test('docs/api.md lists every endpoint', async t => {
   const endpoints = createEndpoints({ stateCodes: 'iso', permissionTemplateIds: new Set() })
@@ -24,6 +27,36 @@ t.test('docs/api.md lists every endpoint', async t => {
     readPage('docs/api.md').tableRows('operation').map(cells => cells.join(' ')),
     endpoints.map(({ name, method, path, procorePath }) => `${name} ${method} ${path} ${procorePath ?? '-'}`)
   )
+})
+
+t.test('docs/adding-an-endpoint.md names every member of a description and of its body', async t => {
+  const page = readPage('docs/adding-an-endpoint.md')
+  const namesOf = (heading: string) => page.tableRows(heading).flatMap(([names = '']) => names.split(', '))
+  const endpointTypes = ['EndpointBase', 'Effect', 'Endpoint', 'LocalEndpoint', 'ImportEffect']
+  t.strictSame(namesOf('member').sort(), membersOf(endpointTypes))
+  t.strictSame(namesOf('member of `body`').sort(), membersOf(['RecordDescription', 'RecordBody', 'RecordListBody']))
+  for (const name of membersOf(['SuccessResponse'])) t.ok(page.text.includes(`\`${name}\``), name)
+})
+
+/** Returns the members of types of src/endpoints/endpoint.ts, without those that only exclude a member. */
+function membersOf (typeNames: readonly string[]): string[] {
+  const nodes = readSources('src/endpoints/endpoint.ts').flatMap(source => source.nodes)
+  const types = nodes.filter(node => ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node))
+  const names = new Set<string>()
+  const collect = (node: ts.Node): void => {
+    if (!ts.isPropertySignature(node)) ts.forEachChild(node, collect)
+    else if (node.type?.kind !== ts.SyntaxKind.NeverKeyword) names.add(node.name.getText())
+  }
+  for (const type of types.filter(({ name }) => typeNames.includes(name.text))) collect(type)
+  return [...names].sort()
+}
+
+t.test('docs/adding-an-endpoint.md names every helper that creates fields', async t => {
+  const { text } = readPage('docs/adding-an-endpoint.md')
+  const helpers = Object.entries(fields)
+    .filter(([name, value]) => !['string', 'number'].includes(typeof value) && name !== 'isDateTime')
+  t.ok(helpers.length > 15)
+  for (const [name] of helpers) t.ok(text.includes(`\`${name}\``), name)
 })
 
 t.test('docs/configuration.md lists every variable with its default', async t => {
