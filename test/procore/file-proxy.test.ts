@@ -1,35 +1,21 @@
 // Files behind HTTPS_PROXY, which resolves names: only listed hosts are asked.
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect } from 'node:net'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
 import { get } from '../helpers/request-builders.ts'
 import { spawnProgram } from '../helpers/spawn-program.ts'
+import { createTlsFiles } from '../helpers/tls-files.ts'
 
 const image = png()
 const tokenResponse = { access_token: 'test-access-token', token_type: 'bearer', expires_in: 5400 }
 
-/** Creates a self-signed certificate for all hosts of the test. */
-async function createCertificate (t: Test) {
-  const directory = t.testdir()
-  const keyFile = join(directory, 'key.pem')
-  const certFile = join(directory, 'cert.pem')
-  await promisify(execFile)('openssl', [
-    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=test', '-addext', 'subjectAltName=DNS:api.test,DNS:files.test,DNS:storage.test,IP:127.0.0.1',
-    '-keyout', keyFile, '-out', certFile,
-  ])
-  return { certFile, key: readFileSync(keyFile), cert: readFileSync(certFile) }
-}
-
 t.test('behind a proxy', async t => {
-  const { certFile, key, cert } = await createCertificate(t)
+  const { certFile, key, cert } = await createTlsFiles(
+    t, 'DNS:api.test', 'DNS:files.test', 'DNS:storage.test', 'IP:127.0.0.1'
+  )
   const redirects: Record<string, string> = {
     '/listed': 'https://files.test/image',
     '/unlisted': 'https://storage.test/image',

@@ -1,33 +1,18 @@
 // Tests outgoing connections: verification of certificates, added certificate authorities, and proxies.
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, request as httpRequest } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect } from 'node:net'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { listen } from '../helpers/listen.ts'
 import { spawnProgram, serviceEnvironment, type Program } from '../helpers/spawn-program.ts'
 import { jane, sendJson } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
-
-/** Creates a self-signed certificate for localhost. */
-async function createCertificate (t: Test): Promise<{ certFile: string, privateKey: Buffer, cert: Buffer }> {
-  const directory = t.testdir()
-  const keyFile = join(directory, 'key.pem')
-  const certFile = join(directory, 'cert.pem')
-  await promisify(execFile)('openssl', [
-    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', keyFile, '-out', certFile,
-  ])
-  return { certFile, privateKey: readFileSync(keyFile), cert: readFileSync(certFile) }
-}
+import { createTlsFiles } from '../helpers/tls-files.ts'
 
 t.test('Procore over TLS, with and without a proxy', async t => {
   const emulator = await startTestEmulator(t)
-  const { certFile, privateKey, cert } = await createCertificate(t)
-  const tlsServer = createTlsServer({ key: privateKey, cert }, (request, response) => {
+  const { certFile, key, cert } = await createTlsFiles(t, 'DNS:localhost')
+  const tlsServer = createTlsServer({ key, cert }, (request, response) => {
     const { method, headers } = request
     const upstreamRequest = httpRequest(`${emulator.url}${request.url}`, { method, headers }, upstreamResponse => {
       // Interim responses are skipped inside TLS, too.
