@@ -157,7 +157,7 @@ const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installe
 
 t.test('through the gateway', { skip }, async t => {
   const { port } = await startService(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } })
-  const { url } = await startGateway(t, [`127.0.0.1:${port}`])
+  const { url } = await startGateway(t, port)
   const create = (headers: Record<string, string>) => sendJson(`${url}/companies/101/users`, { user: jane }, headers)
   await t.test('a page of its own origin is accepted', async t => {
     t.equal((await create({ origin: url })).status, 201)

@@ -1,26 +1,23 @@
 // Runs the topology of docker-compose.yml on loopback: nginx with deploy/nginx.conf, the service and the emulator.
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { join } from 'node:path'
-import { Type } from '@sinclair/typebox'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
-import { parse } from 'yaml'
+import { Agent, request } from 'undici'
 import { createClient } from '../../client/client.ts'
-import { loadConfig } from '../../src/config/index.ts'
 import { problemTable, type ProblemCode } from '../../src/server/problem.ts'
-import { assertSchema } from '../helpers/assert-schema.ts'
-import { parseDockerfile } from '../helpers/dockerfile.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { jpeg, png } from '../helpers/images.ts'
 import { listen } from '../helpers/listen.ts'
 import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
-import { root } from '../helpers/spawn-program.ts'
 import { get } from '../helpers/request-builders.ts'
 import {
   jane, janeParts, multipartBody, multipartPart, RawConnection, send, sendJson, sendMultipart,
 } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
+import { createTlsFiles } from '../helpers/tls-files.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
 const changeMethods = ['POST', 'PUT', 'PATCH', 'DELETE']
@@ -29,7 +26,7 @@ const skip = !hasNginx && process.env['CI'] !== 'true' && 'nginx is not installe
 
 t.test('creates through the gateway', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   const usersUrl = `${gateway}/companies/101/users`
 
   await t.test('a JSON create is forwarded', async t => {
@@ -68,7 +65,7 @@ t.test('creates through the gateway', { skip }, async t => {
 
 t.test('only the API of the service is reachable', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   const paths = [
     '/livez', '/readyz', '/metrics', '/openapi.json', '/openapi/client.json', '/docs', '/docs/reference.js', '/status',
     '/', '/companies/../livez', '/docs/problems/../scalar.js', '/rest/..%2flivez',
@@ -99,7 +96,7 @@ function expectedProblem (code: ProblemCode) {
 t.test('an error of the gateway is a problem with the request id', { skip }, async t => {
   const replica = createServer(socket => { socket.on('error', () => {}) })
   const port = await listen(t, replica)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`])
+  const { url: gateway } = await startGateway(t, port)
   const headers = { 'x-request-id': 'from-the-frontend' }
   const usersUrl = `${gateway}/companies/101/users`
 
@@ -208,7 +205,7 @@ t.test('an error of the gateway is a problem with the request id', { skip }, asy
 
 t.test('the client sends an upload once that the gateway refuses for its size', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   for (const onProgress of [undefined, () => {}]) {
     await t.test(onProgress === undefined ? 'without progress' : 'with progress', async t => {
       const call = createClient({ baseUrl: gateway }).createUser(101, jane, {
@@ -226,7 +223,7 @@ t.test('the service gets the Host with its port, and no trace that a caller chos
     received.resolve(String(data))
     socket.end('HTTP/1.1 204 No Content\r\n\r\n')
   }))
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${await listen(t, replica)}`])
+  const { url: gateway } = await startGateway(t, await listen(t, replica))
   const headers = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: 'a=b' }
   received = Promise.withResolvers()
   await send(`${gateway}/companies/101/users`, { method: 'GET', headers })
@@ -237,12 +234,12 @@ t.test('the service gets the Host with its port, and no trace that a caller chos
   received = Promise.withResolvers()
   const oldCaller = new RawConnection(Number(new URL(gateway).port))
   oldCaller.write('GET /companies/101/users HTTP/1.0\r\n\r\n')
-  t.match(await received.promise, '\r\nHost: service\r\n', 'HTTP/1.1 needs a Host, HTTP/1.0 does not')
+  t.match(await received.promise, /\r\nHost: service:\d+\r\n/, 'HTTP/1.1 needs a Host, HTTP/1.0 does not')
 })
 
 t.test('1,020 slow bodies leave the gateway open for others', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   const { hostname, port } = new URL(gateway)
   const head = 'POST /companies/101/users HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
     'content-length: 200000\r\n\r\n{'
@@ -255,7 +252,7 @@ t.test('1,020 slow bodies leave the gateway open for others', { skip }, async t 
 
 t.test('request ids', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   const usersUrl = `${gateway}/companies/101/users`
 
   await t.test('a valid request id of the caller is passed on', async t => {
@@ -271,7 +268,7 @@ t.test('request ids', { skip }, async t => {
 
 t.test('an upload is streamed: Procore receives its start before the caller sends its end', { skip }, async t => {
   const service = await startService(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${service.port}`])
+  const { url: gateway } = await startGateway(t, service.port)
   const rest = Promise.withResolvers<void>()
   const body = async function * () {
     yield multipartPart({ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) })
@@ -286,8 +283,10 @@ t.test('an upload is streamed: Procore receives its start before the caller send
 
 t.test('the gateway does not repeat a create whose response was lost', { skip }, async t => {
   const first = await startService(t)
-  const second = await startService(t, { procoreUrl: first.emulator.url })
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`])
+  const addresses = ['127.0.0.1', '127.0.0.2']
+  const env = { HOST: '127.0.0.2', PORT: String(first.port) }
+  await startService(t, { env, procoreUrl: first.emulator.url })
+  const { url: gateway } = await startGateway(t, first.port, { addresses })
   first.emulator.faults.add({ kind: 'reset-after-body' })
   first.emulator.faults.add({ kind: 'status', status: 403, method: 'GET', rate: 1 })
   const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
@@ -297,90 +296,139 @@ t.test('the gateway does not repeat a create whose response was lost', { skip },
 
 t.test('a replica that accepts no connection is skipped', { skip }, async t => {
   const service = await startService(t)
-  const port = await startUnresponsiveReplica(t)
-  const { url: gateway } = await startGateway(t, [`127.0.0.1:${port}`, `127.0.0.1:${service.port}`])
+  await startUnresponsiveReplica(t, '127.0.0.2', service.port)
+  const { url: gateway } = await startGateway(t, service.port, { addresses: ['127.0.0.1', '127.0.0.2'] })
   for (let index = 0; index < 4; index++) {
     const user = { ...jane, email_address: `jane${index}@example.com` }
     t.equal((await sendJson(`${gateway}/companies/101/users`, { user })).status, 201)
   }
 })
 
-/** Stops a process whose backlog is full: it answers no SYN, like a host that is gone. Returns its port. */
-async function startUnresponsiveReplica (t: Test): Promise<number> {
+/** Stops a process whose backlog is full: it answers no SYN, like a host that is gone. */
+async function startUnresponsiveReplica (t: Test, host: string, port: number): Promise<void> {
   const script = `
     const server = require('net').createServer()
-    server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`
+    server.listen({ port: ${port}, host: '${host}', backlog: 1 }, () => console.log('listening'))`
   const replica = spawn(process.execPath, ['-e', script])
   t.teardown(() => replica.kill('SIGKILL'))
-  const port = Number(String(await once(replica.stdout, 'data')).trim())
+  await once(replica.stdout, 'data')
   replica.kill('SIGSTOP')
-  const sockets = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  const sockets = Array.from({ length: 8 }, () => connect(port, host).on('error', () => {}))
   t.teardown(() => { for (const socket of sockets) socket.destroy() })
-  return port
 }
+
+t.test('the gateway with TLS', { skip }, async t => {
+  const service = await startService(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } })
+  const tls = await createTlsFiles(t, 'IP:127.0.0.1')
+  const { url: gateway } = await startGateway(t, service.port, { tls })
+  const usersUrl = `${gateway}/companies/101/users`
+  const dispatcher = new Agent({ connect: { ca: tls.cert } })
+  t.teardown(() => dispatcher.close())
+  const header = 'strict-transport-security'
+
+  await t.test('forwards a create, and the browser is to send all later requests by TLS', async t => {
+    const body = JSON.stringify({ user: jane })
+    const headers = { 'content-type': 'application/json', origin: gateway }
+    const response = await request(usersUrl, { method: 'POST', dispatcher, body, headers })
+    await response.body.dump()
+    t.match(response, { statusCode: 201, headers: { [header]: 'max-age=31536000' } })
+  })
+
+  await t.test('says so in its own problems', async t => {
+    const response = await request(gateway, { dispatcher })
+    await response.body.dump()
+    t.match(response, { statusCode: 404, headers: { [header]: 'max-age=31536000' } })
+  })
+
+  await t.test('refuses a request without TLS', async t => {
+    const response = await send(usersUrl.replace('https:', 'http:'), { method: 'GET' })
+    t.match(response, expectedProblem('bad_request'))
+    t.equal(response.headers[header], undefined)
+  })
+
+  for (const [maxVersion, isAccepted] of [['TLSv1.1', false], ['TLSv1.2', true], ['TLSv1.3', true]] as const) {
+    await t.test(`${isAccepted ? 'accepts' : 'refuses'} ${maxVersion}`, async t => {
+      const port = Number(new URL(gateway).port)
+      const ciphers = 'DEFAULT@SECLEVEL=0'
+      const socket = connectTls({ port, host: '127.0.0.1', ca: tls.cert, minVersion: 'TLSv1', maxVersion, ciphers })
+      const [error] = await Promise.race([once(socket, 'secureConnect'), once(socket, 'close'), once(socket, 'error')])
+        .catch((error: unknown) => [error])
+      if (isAccepted) t.equal(socket.getProtocol(), maxVersion)
+      else t.match(error, { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' })
+      socket.destroy()
+    })
+  }
+})
+
+t.test('the gateway follows a replica whose address changes', { skip }, async t => {
+  const first = await startService(t)
+  const env = { HOST: '127.0.0.2', PORT: String(first.port) }
+  const second = await startService(t, { env })
+  const gateway = await startGateway(t, first.port)
+  const isServedBy = async ({ lines }: typeof first) => {
+    const requestId = randomUUID()
+    await send(`${gateway.url}/companies/101/trades`, { method: 'GET', headers: { 'x-request-id': requestId } })
+    return lines.some(line => line['requestId'] === requestId)
+  }
+  t.ok(await isServedBy(first))
+  const learned = gateway.setAddresses(['127.0.0.2'])
+  await waitUntil(() => isServedBy(second))
+  await learned
+  t.notOk(await isServedBy(first))
+
+  await t.test('without an address, a create is not sent', async t => {
+    gateway.setAddresses([])
+    const create = () => sendJson(`${gateway.url}/companies/101/users`, { user: {} })
+    await waitUntil(async () => (await create()).status === 503)
+    t.match((await create()).json, { code: 'overloaded', outcome: 'not_sent' })
+  })
+})
+
+t.test('each request has a connection of its own, which no replica can be closing', { skip }, async t => {
+  let connectionCount = 0
+  const replica = createServer(socket => {
+    connectionCount++
+    socket.on('error', () => {}).on('data', () => socket.write('HTTP/1.1 204 No Content\r\n\r\n'))
+  })
+  const { url: gateway } = await startGateway(t, await listen(t, replica))
+  for (let index = 0; index < 3; index++) await send(`${gateway}/companies/101/users`, { method: 'GET' })
+  t.equal(connectionCount, 3)
+})
+
+t.test('an import over the limit is refused with the code of a body, not with that of an avatar', { skip }, async t => {
+  const { url: gateway } = await startGateway(t, await freePort())
+  const response = await send(`${gateway}/companies/101/users/import`, {
+    headers: { 'content-type': 'multipart/form-data; boundary=x' }, body: Buffer.alloc(70_000_000),
+  })
+  t.match(response, expectedProblem('body_too_large'))
+})
+
+t.test('the access log has the request id, and no data of people', { skip }, async t => {
+  const service = await startService(t)
+  const gateway = await startGateway(t, service.port)
+  const url = `${gateway.url}/companies/101/users?filters[search]=${jane.email_address}`
+  await sendJson(url, { user: jane }, { 'x-request-id': 'logged', 'user-agent': 'Jane/1', authorization: 'Bearer x' })
+  await waitUntil(async () => (await gateway.readLog()).includes('"logged"'))
+  const line: unknown = JSON.parse((await gateway.readLog()).split('\n').find(text => text.includes('"logged"')) ?? '')
+  t.match(line, { request_id: 'logged', method: 'POST', status: Number, replica: `127.0.0.1:${service.port}` })
+  t.notMatch(JSON.stringify(line), /jane|bearer|users/i)
+})
 
 t.test('a replica that loses a create is not taken out, and no other replica gets that create', { skip }, async t => {
   let lostRequests = 0
-  const losingReplica = createServer(socket => socket.on('error', () => {}).once('data', () => {
-    lostRequests++
-    socket.destroy()
-  }))
-  const address = `127.0.0.1:${await listen(t, losingReplica)}`
-  const { url: gateway } = await startGateway(t, [address, address])
+  const startLosingReplica = (host: string, port = 0) => {
+    const replica = createServer(socket => socket.on('error', () => {}).once('data', () => {
+      lostRequests++
+      socket.destroy()
+    }))
+    return listen(t, replica, host, port)
+  }
+  const port = await startLosingReplica('127.0.0.1')
+  await startLosingReplica('127.0.0.2', port)
+  const { url: gateway } = await startGateway(t, port, { addresses: ['127.0.0.1', '127.0.0.2'] })
   for (let index = 0; index < 4; index++) {
     const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
     t.match(json, { code: 'stopping', outcome: 'unknown' })
   }
   t.equal(lostRequests, 4)
-})
-
-const ServiceSchema = Type.Object({
-  build: Type.Optional(Type.Object({ context: Type.String(), target: Type.String() })),
-  command: Type.Optional(Type.Array(Type.String())),
-  environment: Type.Optional(Type.Record(Type.String(), Type.String())),
-  extra_hosts: Type.Optional(Type.Array(Type.String())),
-  networks: Type.Optional(Type.Object({ default: Type.Object({ ipv4_address: Type.String() }) })),
-  read_only: Type.Optional(Type.Boolean()),
-  cap_drop: Type.Optional(Type.Array(Type.String())),
-})
-const ComposeSchema = Type.Object({ services: Type.Record(Type.String(), ServiceSchema) })
-
-t.test('docker-compose.yml', async t => {
-  const text = await readFile(join(root, 'docker-compose.yml'), 'utf8')
-  const { services } = assertSchema(ComposeSchema, parse(text, { merge: true }))
-  const replicas = ['service-1', 'service-2', 'service-3']
-
-  await t.test('starts the gateway, three replicas, Redis and the emulator', async t => {
-    t.strictSame(Object.keys(services), ['gateway', ...replicas, 'redis', 'emulator'])
-  })
-
-  await t.test('runs Redis with a password, and without eviction or loss', async t => {
-    for (const word of ['--requirepass', '--appendonly', 'noeviction']) {
-      t.ok(services['redis']?.command?.includes(word), word)
-    }
-  })
-
-  for (const name of replicas) {
-    await t.test(`gives ${name} a valid configuration`, async t => {
-      const config = loadConfig(services[name]?.environment ?? {})
-      t.match(config, { procore: { apiUrl: 'http://emulator:4010' }, shutdown: { drainDelayMs: 5000 } })
-    })
-
-    await t.test(`gives the gateway the address of ${name}, which does not resolve while it is stopped`, async t => {
-      const address = services[name]?.networks?.default.ipv4_address
-      t.ok(services['gateway']?.extra_hosts?.includes(`${name}:${address}`))
-    })
-
-    await t.test(`restricts ${name}`, async t => {
-      t.match(services[name], { read_only: true, cap_drop: ['ALL'] })
-    })
-  }
-
-  await t.test('builds the stages of the Dockerfile', async t => {
-    const stageNames = parseDockerfile(await readFile(join(root, 'Dockerfile'), 'utf8')).map(({ name }) => name)
-    for (const name of [...replicas, 'emulator']) {
-      t.equal(services[name]?.build?.target, name === 'emulator' ? 'emulator' : 'service', name)
-      t.ok(stageNames.includes(services[name]?.build?.target ?? ''), name)
-    }
-  })
 })

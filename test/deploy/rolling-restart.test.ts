@@ -1,6 +1,7 @@
 // Restarts three replicas behind the gateway, one after the other, under load.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { freePort } from '../helpers/free-port.ts'
 import { png } from '../helpers/images.ts'
 import { hasNginx, startGateway } from '../helpers/nginx-gateway.ts'
 import { spawnProgram, serviceEnvironment, type Program } from '../helpers/spawn-program.ts'
@@ -12,20 +13,22 @@ import { startTestEmulator } from '../helpers/service.ts'
 
 const skip = (!hasNginx || !hasRedis) && process.env['CI'] !== 'true' && 'nginx or redis-server is not installed'
 
-interface Replica { program: Program, host: string }
+const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
 
 t.test('a rolling restart fails no create and sends none twice', { skip }, async t => {
   const emulator = await startTestEmulator(t, { rateLimit: 1_000_000 })
   const redis = await startRedis(t)
-  const startReplica = async (port = '0'): Promise<Replica> => {
-    const environment = { PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' }
+  const startReplica = async (host: string, port: string): Promise<Program> => {
+    const environment = { HOST: host, PORT: port, REDIS_URL: redis.url, DRAIN_DELAY_MS: '300' }
     const program = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), ...environment })
     const url = await program.listening
     while ((await send(`${url}/readyz`, { method: 'GET' })).status !== 200) await sleep(20)
-    return { program, host: new URL(url).host }
+    return program
   }
-  const replicas = [await startReplica(), await startReplica(), await startReplica()]
-  const gateway = await startGateway(t, replicas.map(({ host }) => host))
+  const port = String(await freePort())
+  const replicas = new Map<string, Program>()
+  for (const address of addresses) replicas.set(address, await startReplica(address, port))
+  const gateway = await startGateway(t, Number(port), { addresses })
   const usersUrl = `${gateway.url}/companies/101/users`
 
   let userCount = 0
@@ -33,13 +36,11 @@ t.test('a rolling restart fails no create and sends none twice', { skip }, async
   const load = new AbortController()
   const failures: string[] = []
   const checkCreated = ({ status, text }: TestResponse) => { if (status !== 201) failures.push(`${status} ${text}`) }
-  // When nginx is reloaded it closes idle connections, which a caller has to handle: each request here has its own.
-  const connection = 'close'
 
   const createUsers = async () => {
     while (!load.signal.aborted) {
       const index = userCount++
-      const headers = { connection, ...(index % 2 === 0 && { 'idempotency-key': `key-${index}` }) }
+      const headers: Record<string, string> = index % 2 === 0 ? { 'idempotency-key': `key-${index}` } : {}
       const create = () => sendJson(usersUrl, { user: buildUser(index) }, headers)
       let response = await create()
       // On a busy machine Redis may respond later than the service waits, which has nothing to do with the restart.
@@ -62,16 +63,16 @@ t.test('a rolling restart fails no create and sends none twice', { skip }, async
         multipartPart({ name: 'user[email_address]', data: email }),
         multipartBody([{ name: 'user[avatar]', filename: 'a.png', data: png(1_000_000) }]),
       ])
-      checkCreated(await sendMultipart(usersUrl, streamSlowly(body), { connection }))
+      checkCreated(await sendMultipart(usersUrl, streamSlowly(body)))
     }
   }
   const loops = [...Array.from({ length: 8 }, createUsers), ...Array.from({ length: 4 }, uploadAvatars)]
-  for (const [index, replica] of replicas.entries()) {
-    await gateway.markDown(replica.host)
-    replica.program.child.kill('SIGTERM')
-    t.strictSame(await replica.program.exit, { code: 0, signal: null })
-    replicas[index] = await startReplica(new URL(`http://${replica.host}`).port)
-    await gateway.markDown()
+  for (const [address, program] of replicas) {
+    await gateway.setAddresses(addresses.filter(other => other !== address))
+    program.child.kill('SIGTERM')
+    t.strictSame(await program.exit, { code: 0, signal: null })
+    await startReplica(address, port)
+    await gateway.setAddresses(addresses)
   }
   load.abort()
   await Promise.all(loops)

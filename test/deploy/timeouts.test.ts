@@ -31,8 +31,26 @@ t.test('the gateway waits for a pause in a body longer than the service does', a
   t.ok(readGatewayMs('client_body_timeout') >= config.body.idleTimeoutMs)
 })
 
-t.test('the gateway closes an idle connection before the service does', async t => {
-  t.ok(readGatewayMs('keepalive_timeout') < config.keepAliveTimeoutMs)
+t.test('the gateway waits for an import as long as it may take', async t => {
+  const [, location = ''] = gateway.split('users/import$')
+  for (const directive of ['proxy_send_timeout', 'proxy_read_timeout']) {
+    const seconds = new RegExp(`${directive} (\\d+)s;`).exec(location)?.[1]
+    t.ok(Number(seconds) * 1000 >= limits.imports.timeoutMs, directive)
+  }
+  const [, mebibytes] = /client_max_body_size (\d+)m;/.exec(location) ?? []
+  t.ok(Number(mebibytes) * 1_048_576 > limits.imports.maxBytes)
+})
+
+t.test('the gateway accepts a line of a head that the service accepts', async t => {
+  const [, kibibytes] = /large_client_header_buffers 4 (\d+)k;/.exec(gateway) ?? []
+  t.ok(Number(kibibytes) * 1024 >= limits.server.headersMaxBytes)
+})
+
+t.test('a replica that is stopped accepts requests until the gateway knows', async t => {
+  const compose = await readCompose()
+  const { shutdown } = loadConfig(compose.services.service.environment)
+  const [, seconds] = /resolver .* valid=(\d+)s/.exec(gateway) ?? []
+  t.ok(shutdown.drainDelayMs >= Number(seconds) * 1000)
 })
 
 t.test('the gateway accepts the largest form that the service accepts', async t => {
@@ -54,15 +72,21 @@ t.test('the client waits for a create with the same idempotency key longer than 
   t.ok(clientLimits.inProgressDelayTotalMaxMs - clientLimits.backoffMaxMs > createMs)
 })
 
-t.test('Docker Compose stops a replica after it has had the time for a request with an avatar', async t => {
-  const ComposeSchema = Type.Object({
-    'x-service': Type.Object({
+const ComposeSchema = Type.Object({
+  services: Type.Object({
+    service: Type.Object({
       environment: Type.Record(Type.String(), Type.String()),
       stop_grace_period: Type.String({ pattern: '^\\d+s$' }),
     }),
-  })
-  const compose = assertSchema(ComposeSchema, parse(await readFile(join(root, 'docker-compose.yml'), 'utf8')))
-  const { environment, stop_grace_period: stopGracePeriod } = compose['x-service']
+  }),
+})
+
+async function readCompose () {
+  return assertSchema(ComposeSchema, parse(await readFile(join(root, 'docker-compose.yml'), 'utf8')))
+}
+
+t.test('Docker Compose stops a replica after it has had the time for a request with an avatar', async t => {
+  const { environment, stop_grace_period: stopGracePeriod } = (await readCompose()).services.service
   const { procore, shutdown } = loadConfig(environment)
   t.ok(shutdown.graceMs > procore.formTimeoutMs)
   const stopMs = shutdown.drainDelayMs + shutdown.graceMs + limits.server.shutdownHardLimitMs

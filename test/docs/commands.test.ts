@@ -41,10 +41,13 @@ t.test('the pages have no command that this file does not know', async t => {
     'docs/deployment.md': 2,
     'docs/errors.md': 2,
     'docs/import.md': 1,
+    'docs/observability.md': 1,
     'docs/performance.md': 1,
   })
   t.equal(tests, 'npm test')
   t.strictSame(readPage('docs/performance.md').codeBlocks('sh'), ['npm run bench'])
+  // Needs a Docker engine. test/deploy/observe.test.ts checks its files.
+  t.strictSame(readPage('docs/observability.md').codeBlocks('sh'), ['docker compose --profile observe up'])
 })
 
 t.test('the README has at most 200 lines', async t => {

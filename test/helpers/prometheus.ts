@@ -1,11 +1,11 @@
-/** Runs a Prometheus that scrapes services of a test, with the rules of docs/operate. */
+/** Runs Prometheus with deploy/observe/prometheus.yml and the rules of docs/operate, for services of a test. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Type, type Static } from '@sinclair/typebox'
 import type { Test } from 'tap'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { assertSchema } from './assert-schema.ts'
 import { freePort } from './free-port.ts'
 import { send } from './requests.ts'
@@ -13,6 +13,11 @@ import { root } from './spawn-program.ts'
 import { waitUntil } from './wait-until.ts'
 
 export const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0
+
+const ConfigSchema = Type.Object({
+  global: Type.Object({}),
+  scrape_configs: Type.Array(Type.Object({ dns_sd_configs: Type.Array(Type.Object({})) }), { minItems: 1 }),
+})
 
 const ResultSchema = Type.Object({
   data: Type.Object({
@@ -29,10 +34,14 @@ export async function startPrometheus (t: Test, targets: string[]): Promise<(exp
   const directory = t.testdir()
   const rules = await readFile(join(root, 'docs/operate/alerts.yaml'), 'utf8')
   await writeFile(join(directory, 'alerts.yaml'), rules.replace(/interval: \w+/g, 'interval: 500ms'))
+  const config = assertSchema(ConfigSchema, parse(await readFile(join(root, 'deploy/observe/prometheus.yml'), 'utf8')))
   await writeFile(join(directory, 'prometheus.yaml'), stringify({
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms' },
-    rule_files: ['alerts.yaml'],
-    scrape_configs: [{ job_name: 'procore-bff', static_configs: [{ targets }] }],
+    ...config,
+    global: { ...config.global, scrape_interval: '500ms', scrape_timeout: '500ms' },
+    // The DNS of a test has no name for the replicas.
+    scrape_configs: config.scrape_configs.map(({ dns_sd_configs: _, ...job }) => ({
+      ...job, static_configs: [{ targets }],
+    })),
   }))
   const address = `127.0.0.1:${await freePort()}`
   const prometheus = spawn('prometheus', [
