@@ -107,6 +107,33 @@ t.test('an invitation is sent once for each idempotency key', async t => {
   t.equal(emulator.apiRequests.filter(({ path }) => path.endsWith('/invite')).length, 2)
 })
 
+t.test('syncUsers creates and updates users, says what became of each row, and is sent once with a key', async t => {
+  const { url, emulator } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const { data: { id } } = await client.createUser(101, jane)
+  const taken = { last_name: 'Roe', email_address: jane.email_address }
+  const rows = [{ id, job_title: 'Architect' }, { last_name: 'Smith', email_address: 'smith@example.com' }, taken]
+  const options = { idempotencyKey: 'one' }
+  const synced = await client.syncUsers(101, rows, options)
+  t.match(synced, { status: 200, isReplayed: false, data: { entities: { length: 2 }, errors: { length: 1 } } })
+  const statuses = ['updated', 'created', 'rejected']
+  t.match(synced.data.rows, statuses.map((status, index) => ({ row: index + 1, status })))
+  t.match(emulator.api.directory.users.get(id)?.values, { job_title: 'Architect' })
+  const replayed = await client.syncUsers(101, rows, options)
+  t.match(replayed, { isReplayed: true, data: { rows: synced.data.rows } })
+  t.equal(emulator.apiRequests.filter(({ path }) => path.endsWith('/sync')).length, 1)
+})
+
+t.test('a sync with a row that is not valid throws, and the error names the row', async t => {
+  const { url, emulator } = await startService(t)
+  const client = createClient({ baseUrl: url })
+  const rows = [jane, { last_name: 'Smith', email_address: 'smith' }]
+  await t.rejects(client.syncUsers(101, rows), {
+    code: 'validation_failed', errors: [{ pointer: '/updates/1/email_address' }],
+  })
+  t.equal(emulator.apiRequests.length, 0)
+})
+
 t.test('userAvatar returns the picture of a user, whether or not Procore asks for the access token', async t => {
   for (const avatarAccess of ['open', 'access-token'] as const) {
     await t.test(avatarAccess, async t => {

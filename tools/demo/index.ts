@@ -7,10 +7,11 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { startEmulator } from '../emulator/emulator.ts'
+import { addExamples } from './examples.ts'
 
 // Avatars then have URLs that a page cannot use, as at Procore.
 const emulator = await startEmulator({ avatarAccess: 'access-token' })
-addInactiveUser()
+addExamples(emulator)
 /** Where development servers of frontends run: Next.js and others, Angular, Vite and its preview. */
 const developmentPorts = [3000, 3001, 4200, 4173, 5173, 5174, 8080]
 const developmentOrigins = ['localhost', '127.0.0.1']
@@ -50,16 +51,6 @@ service.once('exit', code => {
 })
 // A terminal that closes sends SIGHUP.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => service.kill('SIGTERM'))
-
-/** Adds the inactive user whose id the API reference has in its example of a reactivation. */
-function addInactiveUser (): void {
-  const now = new Date().toISOString()
-  const values = { last_name: 'Doe', email_address: 'inactive.user@example.com', is_active: false }
-  const times = { createdAt: now, updatedAt: now }
-  emulator.api.directory.users.set(381_005, {
-    id: 381_005, companyId: 1234, values, avatar: undefined, invitations: 0, ...times,
-  })
-}
 
 function parseListeningUrl (line: string): string | undefined {
   try {

@@ -38,7 +38,8 @@ export class ProjectUsers {
   readonly #directory: Directory
   /** By company, project and user. */
   readonly memberships = new Map<string, Membership>()
-  readonly #batches = new Map<string, Batch>()
+  /** Queued operations by id. */
+  readonly batches = new Map<string, Batch>()
 
   constructor (directory: Directory) {
     this.#directory = directory
@@ -49,7 +50,7 @@ export class ProjectUsers {
     { method, body }: ReceivedRequest, companyId: number, subpath: string, settings: Settings
   ): EmulatedResponse {
     const [, batchId = ''] = /^bulk\/status\/([\w-]+)$/.exec(subpath) ?? []
-    if (method === 'GET') return this.#showBatch(this.#batches.get(batchId), companyId, settings)
+    if (method === 'GET') return this.#showBatch(this.batches.get(batchId), companyId, settings)
     const isOperation = subpath === 'bulk_add' || subpath === 'bulk_remove'
     if (method !== 'POST' || !isOperation) return notFoundResponse()
     const users = parseObject(body)?.['users']
@@ -63,8 +64,8 @@ export class ProjectUsers {
   }
 
   #queue (operation: Operation, companyId: number, pending: readonly Row[]): EmulatedResponse {
-    const id = `batch-${this.#batches.size + 1}abc`
-    this.#batches.set(id, { id, operation, companyId, total: pending.length, pending, failures: 0 })
+    const id = `batch-${this.batches.size + 1}abc`
+    this.batches.set(id, { id, operation, companyId, total: pending.length, pending, failures: 0 })
     return jsonResponse(202, { data: [{ status: 'accepted', batch_id: id }] })
   }
 
