@@ -5,7 +5,7 @@
 import type { FieldValues, ProxiedEndpoint, UserSync, ValueRestriction } from '../endpoints/endpoint.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { readDirectory, type DirectoryPerson } from '../procore/directory.ts'
-import { normalizeEmail, normalizeText } from '../procore/recovery/normalize.ts'
+import { normalizeEmail, normalizeOriginId } from '../procore/recovery/normalize.ts'
 import type { UpstreamFailure } from '../procore/result.ts'
 import { Problem } from '../server/problem.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
@@ -129,13 +129,13 @@ class RowsByValue {
   constructor (rows: readonly FieldValues[]) {
     const numbered = rows.map((row, index) => ({ row, index }))
     this.#byId = Map.groupBy(numbered, ({ row }) => row.get('id'))
-    this.#byOrigin = Map.groupBy(numbered, ({ row }) => normalizeOrigin(row.get('origin_id')))
+    this.#byOrigin = Map.groupBy(numbered, ({ row }) => normalizeOriginId(row.get('origin_id')))
     this.#byEmail = Map.groupBy(numbered, ({ row }) => normalizeEmail(row.get('email_address')))
   }
 
   /** Returns the rows that may concern the user. */
   findConcerning ({ id, record }: DirectoryPerson): ReadonlySet<NumberedRow> {
-    const origin = normalizeOrigin(record['origin_id'])
+    const origin = normalizeOriginId(record['origin_id'])
     const email = normalizeEmail(record['email_address'])
     return new Set([
       ...this.#byId.get(id) ?? [],
@@ -144,6 +144,3 @@ class RowsByValue {
     ])
   }
 }
-
-/** Procore may compare without regard to case. */
-const normalizeOrigin = (value: unknown) => normalizeText(value).toLowerCase()

@@ -127,9 +127,11 @@ export class InFlightRequests {
   }
 
   /**
-   * Calls the listener when draining starts, so that endless responses can end. Returns a function that unsubscribes.
+   * Calls the listener when draining starts, or at once if it has, so that long responses can end. Returns a function
+   * that unsubscribes.
    */
   onDraining (listener: () => void): () => void {
+    if (this.#isDraining) listener()
     this.#drainListeners.add(listener)
     return () => this.#drainListeners.delete(listener)
   }

@@ -88,6 +88,30 @@ t.test('a row may name a person by id, and the id must exist', async t => {
   t.match(response.lines[1]?.errors, [{ pointer: '/id', rule: 'dependency' }])
 })
 
+t.test('a second row about the same person is invalid, by whatever it names the person', async t => {
+  const service = await startService(t)
+  const { lines } = await sendImport(importUrl(service), csvOf(2))
+  const file = fileOf('id,last_name,email_address,job_title',
+    `${lines[0]?.id},,,Foreman`, `,Doe,${addressOf(1)},Boss`, `,Doe,${addressOf(2)},Boss`)
+  const response = await sendImport(importUrl(service, '?mode=upsert'), file, withKey('same'))
+  t.strictSame(response.rows, ['1 updated', '2 invalid', '3 updated'])
+  t.match(response.lines[1]?.errors, [{ pointer: '/email_address', rule: 'duplicate', message: /row 1$/ }])
+  const repeated = await sendImport(importUrl(service, '?mode=upsert'), file, withKey('same'))
+  t.strictSame(repeated.lines, response.lines)
+})
+
+t.test('an origin_id that differs in case only is that of the same person', async t => {
+  const service = await startService(t)
+  const file = (...ids: string[]) =>
+    fileOf('last_name,email_address,origin_id', ...ids.map((id, index) => `Doe,${addressOf(index + 1)},${id}`))
+  t.strictSame((await sendImport(importUrl(service), file('Abc', 'aBC'))).rows, ['1 created', '2 invalid'])
+  const other = `last_name,email_address,origin_id\nDoe,${addressOf(5)},ABC\n`
+  for (const query of ['', '?mode=upsert']) {
+    const { lines } = await sendImport(importUrl(service, query), other)
+    t.match(lines[0], { status: 'rejected', errors: [{ pointer: '/origin_id', rule: 'duplicate' }] })
+  }
+})
+
 t.test('a dry run reports every row and calls Procore for none', async t => {
   const service = await startService(t)
   const response = await sendImport(importUrl(service, '?dry_run=true'), csvOf(2) + 'Doe,nobody\n')
@@ -235,6 +259,14 @@ t.test('a person whom others created before an import was resumed is not reporte
   t.strictSame(resumed.rows, ['1 created', '2 rejected'])
 })
 
+t.test('an import that arrives while the service is stopping sends nothing', async t => {
+  const service = await startService(t)
+  service.app.inFlight.startDraining()
+  const response = await sendImport(importUrl(service), csvOf(2))
+  t.match(response.json, { status: 503, code: 'stopping', outcome: 'not_sent' })
+  t.strictSame(service.emulator.apiRequests, [])
+})
+
 t.test('an import whose caller leaves finishes the batch in flight, and is resumed with its key', async t => {
   const service = await startService(t)
   const file = csvOf(450)
@@ -302,6 +334,9 @@ t.test('templates and scopes hold for every row', async t => {
   t.match(login.lines[0], { status: 'invalid', code: 'operation_not_allowed' })
   const allowed = await run(change, '?mode=upsert', `${all} p:update-company-user p:update-company-user-login`)
   t.strictSame(allowed.rows, ['1 updated'])
+  const again = fileOf('last_name,email_address', `Again,${addressOf(1)}`)
+  const inactive = await run(again, '?mode=upsert', `${all} p:update-company-user`)
+  t.match(inactive.lines[0], { status: 'invalid', code: 'operation_not_allowed' }, 'Procore may make the person active')
   const { id } = service.emulator.api.directory.add(101, {
     values: {
       last_name: 'Admin', email_address: addressOf(9), company_permission_template_id: 1,

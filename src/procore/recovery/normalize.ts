@@ -8,6 +8,9 @@ export function normalizeEmail (address: unknown): string {
   return normalizeText(address).toLowerCase()
 }
 
+/** Returns an id of the system of origin without regard to case, because Procore may compare it so. */
+export const normalizeOriginId = (value: unknown) => normalizeText(value).toLowerCase()
+
 /**
  * Returns a value as text without surrounding white space. A value that is not set is empty. An object or a list is
  * JSON: a list of one text is not equal to the text, and `String` would call a `toString` that Procore chose.

@@ -2,7 +2,7 @@
 import type { FieldValues, LookupSpec } from '../../endpoints/endpoint.ts'
 import { limits } from '../../config/limits.ts'
 import type { DirectoryPerson } from '../../procore/directory.ts'
-import { normalizeEmail, normalizeText } from '../../procore/recovery/normalize.ts'
+import { normalizeEmail, normalizeOriginId, normalizeText } from '../../procore/recovery/normalize.ts'
 import { Problem } from '../../server/problem.ts'
 import { isJsonObject } from '../../util/is-json-object.ts'
 import { parseJson } from '../../util/parse-json.ts'
@@ -10,6 +10,7 @@ import { parseJson } from '../../util/parse-json.ts'
 /** A person in the directory. */
 export interface KnownPerson {
   id: number
+  originId: string
   /** The fields of a row that the directory shows, as JSON; empty if the import only creates. */
   json: string
 }
@@ -43,18 +44,19 @@ export class DirectoryIndex {
   }
 
   /** @throws {Problem} `overloaded` */
-  add ({ id, record }: DirectoryPerson): void {
+  add ({ id, isActive, record }: DirectoryPerson): void {
     const { lookup: { matchField, originField }, keepsValues } = this.#options
     if (this.#byId.size >= limits.imports.directoryMax) {
       const detail = `The directory has more than ${limits.imports.directoryMax} people.`
       throw new Problem('overloaded', detail, { outcome: 'not_sent' })
     }
-    const person = { id, json: keepsValues ? JSON.stringify(this.#pickFields(record)) : '' }
+    const originId = originField === undefined ? '' : normalizeText(record[originField])
+    const json = keepsValues ? JSON.stringify({ ...this.#pickFields(record), is_active: isActive }) : ''
+    const person = { id, originId, json }
     this.#byId.set(id, person)
     const email = normalizeEmail(record[matchField])
     if (email !== '') this.#byEmail.set(email, person)
-    const originId = originField === undefined ? '' : normalizeText(record[originField])
-    if (originId !== '') this.#byOrigin.set(originId, person)
+    if (originId !== '') this.#byOrigin.set(normalizeOriginId(originId), person)
   }
 
   has (id: number): boolean {
@@ -65,19 +67,20 @@ export class DirectoryIndex {
   find (values: FieldValues): Match {
     const { matchField, originField } = this.#options.lookup
     const id = values.get('id')
+    const originId = originField === undefined ? '' : normalizeText(values.get(originField))
     const found = [
       { field: 'id', person: typeof id === 'number' ? this.#byId.get(id) : undefined },
       { field: matchField, person: this.#byEmail.get(normalizeEmail(values.get(matchField))) },
-      {
-        field: originField ?? '',
-        person: originField === undefined ? undefined : this.#byOrigin.get(normalizeText(values.get(originField))),
-      },
+      { field: originField ?? '', person: this.#byOrigin.get(normalizeOriginId(originId)) },
     ].flatMap(({ field, person }) => person === undefined ? [] : [{ field, person }])
     const [first, ...others] = found
     if (id !== undefined && first?.field !== 'id') return { kind: 'missing', field: 'id' }
     if (first === undefined) return { kind: 'none' }
     const other = others.find(({ person }) => person !== first.person)
-    return other === undefined ? { kind: 'person', ...first } : { kind: 'ambiguous', field: other.field }
+    if (other !== undefined) return { kind: 'ambiguous', field: other.field }
+    // An id that differs in case only may be that of another person.
+    const isOtherCase = first.field === originField && first.person.originId !== originId
+    return { kind: isOtherCase ? 'ambiguous' : 'person', ...first }
   }
 
   #pickFields (record: Record<string, unknown>): Record<string, unknown> {

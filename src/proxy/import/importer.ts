@@ -37,7 +37,7 @@ export interface ImportServices {
   importStore: ImportStore
   /** Longest time of a request to Procore, from the wait for a connection until its response is not waited for. */
   exchangeMaxMs: number
-  /** Calls the listener when the service begins to stop. Returns a function that unsubscribes. */
+  /** Calls the listener when the service begins to stop, or at once. Returns a function that unsubscribes. */
   onDraining (listener: () => void): () => void
 }
 
@@ -171,7 +171,7 @@ class ImportRun {
     const problem = this.#results.rows === 0 ? fault : this.#sender.hasSent ? undefined : this.#sender.problem
     if (problem !== undefined) {
       await finished
-      throw problem
+      throw problem instanceof Problem ? problem.withExtras({ outcome: 'not_sent', ...problem.extras }) : problem
     }
     const content = this.#results.read(record.requestId)
     return { kind: 'lines', status: 200, contentType: 'application/x-ndjson', content }
@@ -251,6 +251,7 @@ class ImportRun {
         matchField: spec.lookup.matchField,
         sync: spec.batch.sync,
         checkOperation,
+        rowsByPerson: new Map(),
         mayShowExisting,
       },
       stored: { id: this.#getStoredId(), lease },

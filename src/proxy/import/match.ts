@@ -20,13 +20,18 @@ export interface MatchOptions {
   /** Which people may be updated, and which scope a change of their login needs. */
   sync: UserSync
   checkOperation: OperationCheck
+  /** The row of each person that a row was matched with, by id. Procore's answer could not tell two of them apart. */
+  rowsByPerson: Map<number, number>
   /** Whether the caller may learn the id of a person that exists. */
   mayShowExisting: boolean
 }
 
 const settled = (result: RowResult): Decision => ({ kind: 'settled', result })
 
-export function decide (values: FieldValues, index: DirectoryIndex, options: MatchOptions): Decision {
+export function decide (
+  row: { number: number, values: FieldValues }, index: DirectoryIndex, options: MatchOptions
+): Decision {
+  const { values } = row
   const match = index.find(values)
   switch (match.kind) {
     case 'none':
@@ -36,7 +41,7 @@ export function decide (values: FieldValues, index: DirectoryIndex, options: Mat
     case 'ambiguous':
       return rejected(toRowError(match.field, 'duplicate', 'belongs to another person in the directory'))
     case 'person':
-      if (options.mode === 'upsert') return decideUpdate(values, match.person, options)
+      if (options.mode === 'upsert') return decideUpdate(row, match, options)
       return rejected(duplicateError(match.field), options.mayShowExisting ? match.person.id : undefined)
   }
 }
@@ -51,8 +56,18 @@ const toRowError = (field: string, rule: FieldError['rule'], message: string): F
 /** The error of a row whose person exists. */
 export const duplicateError = (field: string) => toRowError(field, 'duplicate', 'is in the directory already')
 
-function decideUpdate (values: FieldValues, person: KnownPerson, options: MatchOptions): Decision {
-  const { sync: { restriction, loginRestriction }, checkOperation, matchField } = options
+function decideUpdate (
+  { number, values }: { number: number, values: FieldValues },
+  { person, field: foundBy }: { person: KnownPerson, field: string },
+  options: MatchOptions
+): Decision {
+  const { sync: { restriction, loginRestriction }, checkOperation, matchField, rowsByPerson } = options
+  const earlier = rowsByPerson.get(person.id)
+  if (earlier !== undefined) {
+    const error = toRowError(foundBy, 'duplicate', `belongs to the person of row ${earlier}`)
+    return settled({ status: 'invalid', errors: [error] })
+  }
+  rowsByPerson.set(person.id, number)
   const known = getKnownValues(person)
   const changed = [...values.keys()].filter(name => {
     return name !== 'id' && !isSame(known[name], values.get(name), name === matchField)
@@ -64,7 +79,9 @@ function decideUpdate (values: FieldValues, person: KnownPerson, options: MatchO
     const detail = `The ${field} of this person is not one that callers may assign.`
     return settled({ status: 'invalid', id, code: restriction.code, detail })
   }
-  const changesLogin = changed.some(name => loginRestriction.fields.includes(name))
+  // Procore may make an inactive person active whose row does not say so.
+  const mayReactivate = known['is_active'] === false && !values.has('is_active')
+  const changesLogin = mayReactivate || changed.some(name => loginRestriction.fields.includes(name))
   const problem = changesLogin ? checkOperation(loginRestriction.operation) : undefined
   return problem === undefined ? { kind: 'update', id } : settled({ ...toForbidden(problem), id })
 }

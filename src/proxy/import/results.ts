@@ -115,8 +115,9 @@ const errorsLength = ({ errors = [] }: RowResult) =>
 
 const toLine = (value: unknown) => `${JSON.stringify(value)}\n`
 
+/** Each row has its own outcome, so the problem has none. */
 function toProblemMember (problem: Problem, requestId: string): unknown {
-  const body: unknown = JSON.parse(problemBody(problem, requestId))
+  const body: unknown = JSON.parse(problemBody(problem.withoutOutcome(), requestId))
   const retryAfter = problem.extras.headers?.['retry-after']
   return retryAfter === undefined ? body : Object.assign({}, body, { retry_after: Number(retryAfter) })
 }

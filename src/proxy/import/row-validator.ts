@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { FieldValues, LookupSpec } from '../../endpoints/endpoint.ts'
-import { normalizeEmail, normalizeText } from '../../procore/recovery/normalize.ts'
+import { normalizeEmail, normalizeOriginId } from '../../procore/recovery/normalize.ts'
 import { Problem, type FieldError } from '../../server/problem.ts'
 import { RecordValidator, toJsonPointer, validationProblem, type OperationCheck } from '../validation/record.ts'
 import type { CompiledField, CompiledRecord, Violation } from '../validation/schema.ts'
@@ -142,7 +142,7 @@ export class RowValidator {
     const unique = [
       { field: this.idField, value: values.get(this.idField ?? '') },
       { field: matchField, value: normalizeEmail(values.get(matchField)) },
-      { field: originField, value: normalizeText(values.get(originField ?? '')) },
+      { field: originField, value: normalizeOriginId(values.get(originField ?? '')) },
     ]
     const keys = unique.flatMap(({ field, value }) => {
       return field === undefined || value === undefined || value === '' ? [] : [{ field, key: toKey(field, value) }]

@@ -168,7 +168,7 @@ export class RowSender {
       const row = await this.#queue.take()
       if (row === undefined) break
       const values = parseValues(row)
-      const decision = decide(values, index, match)
+      const decision = decide({ number: row.number, values }, index, match)
       if (decision.kind === 'settled') {
         results.set(row.number, decision.result)
       } else {
@@ -194,8 +194,9 @@ export class RowSender {
         others.push(row)
         continue
       }
-      const values = parseValues(row)
-      rows.push({ ...row, values, id: earlier.ids[rows.length] ?? undefined })
+      const id = earlier.ids[rows.length] ?? undefined
+      if (id !== undefined) this.#options.match.rowsByPerson.set(id, row.number)
+      rows.push({ ...row, values: parseValues(row), id })
     }
     this.#queue.putBack(others)
     if (earlier.fingerprint !== fingerprint(rows)) {
