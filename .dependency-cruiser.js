@@ -43,7 +43,7 @@ const packages = {
   jose: 'src/auth',
   ioredis: 'src/storage',
   pino: 'src/telemetry',
-  'prom-client': 'src/telemetry',
+  '@prometheus-io': 'src/telemetry',
   '@opentelemetry': 'src/telemetry',
   '@fastify/multipart': 'src/proxy',
   'csv-parse': 'src/proxy',

@@ -1,5 +1,5 @@
 /** Defines the metrics that are read from the components on each scrape. Between scrapes they cost nothing. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
 import { metricPrefix } from './metrics.ts'

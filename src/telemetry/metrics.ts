@@ -3,7 +3,7 @@
  * all known in advance: route patterns, methods, problem codes, status classes. No value comes from a caller.
  */
 import type { FastifyInstance } from 'fastify'
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Histogram, Registry, collectDefaultMetrics } from '@prometheus-io/client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { markAsProbe } from '../server/in-flight.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
@@ -151,7 +151,7 @@ export class Metrics implements RequestEndListener {
     this.#sentBytes.inc({ route }, Number(reply.getHeader('content-length') ?? 0))
     if (record.outcome !== undefined) this.#outcomes.inc({ outcome: record.outcome })
     if (record.authFailure !== undefined) this.#authFailures.inc({ reason: record.authFailure.reason })
-    if (record.lookupCount !== undefined) this.#lookups.inc({}, record.lookupCount)
+    if (record.lookupCount !== undefined) this.#lookups.inc(record.lookupCount)
     if (record.cache !== undefined) this.#pickLists.inc({ source: record.cache })
     const idempotencyResult = getIdempotencyResult(record)
     if (idempotencyResult !== undefined) this.#idempotencyHits.inc({ result: idempotencyResult })

@@ -10,9 +10,9 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
-  AlwaysOffSampler, AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor, ParentBasedSampler,
-  TraceIdRatioBasedSampler, type ReadableSpan, type Sampler, type SpanExporter,
-} from '@opentelemetry/sdk-trace-base'
+  AlwaysOffSampler, AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider,
+  type ReadableSpan, type Sampler, type SpanExporter,
+} from '@opentelemetry/sdk-trace'
 import type { FastifyRequest } from 'fastify'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
@@ -31,7 +31,7 @@ type TracingConfig = NonNullable<Config['telemetry']['tracing']>
  * never wait.
  */
 export class RequestTracer implements RequestEndListener {
-  readonly #provider: BasicTracerProvider
+  readonly #provider: TracerProvider
   readonly #tracer: Tracer
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
@@ -39,12 +39,12 @@ export class RequestTracer implements RequestEndListener {
     const { timeoutMs, queueMax } = limits.tracing
     const httpAgentOptions = { keepAlive: true, proxyEnv: toProxyEnv(proxy, url) }
     const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs, httpAgentOptions }), log)
-    this.#provider = new BasicTracerProvider({
+    this.#provider = new TracerProvider({
       sampler: createSampler(sampler, ratio),
       resource: resourceFromAttributes({
         'service.version': version, ...attributes, 'service.name': serviceName,
       }),
-      spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: queueMax, exportTimeoutMillis: timeoutMs })],
+      spanProcessors: [new BatchSpanProcessor({ exporter, maxQueueSize: queueMax, exportTimeoutMillis: timeoutMs })],
     })
     this.#tracer = this.#provider.getTracer('procore-bff', version)
   }

@@ -274,8 +274,8 @@ t.test('without tracing OpenTelemetry is not loaded, and the log still has the t
   t.equal((await sendJson(`${url}/companies/101/users`, { user: jane }, { traceparent })).status, 201)
   await waitUntil(() => program.lines.some(line => line.includes('"msg":"request"')))
   t.match(program.lines.filter(line => line.includes('"msg":"request"')), [new RegExp(`"traceId":"${traceId}"`)])
-  t.match(program.stderr(), /node_modules\/prom-client\//, 'the hook reports loaded modules')
-  // prom-client imports @opentelemetry/api for exemplars.
+  t.match(program.stderr(), /node_modules\/@prometheus-io\/client\//, 'the hook reports loaded modules')
+  // The metrics client imports @opentelemetry/api for exemplars.
   t.notMatch(program.stderr(), /@opentelemetry\/(?!api\/)|telemetry\/tracing/)
 })
 
