@@ -64,9 +64,10 @@ for (const [name, exitCode, output] of [
     const programs = t.testdir({
       npm: `#!/bin/sh\n[ "$1" = ci ] || { cat "$(dirname "$0")/output"; exit ${exitCode}; }\n`,
       'apt-get': '#!/bin/sh\n',
+      helm: '#!/bin/sh\n',
       output: tapOutput,
     })
-    for (const program of ['npm', 'apt-get']) await chmod(join(programs, program), 0o755)
+    for (const program of ['npm', 'apt-get', 'helm']) await chmod(join(programs, program), 0o755)
     const env = { ...inheritedEnv, PATH: `${programs}${delimiter}${inheritedEnv['PATH']}` }
     const run = await new Promise(resolve => {
       execFile(join(root, '.ci/run'), { env }, (error, stdout) => resolve({ code: error?.code ?? 0, stdout }))
