@@ -81,7 +81,7 @@ const codesIn = (text: string) => [text, ...[...text.matchAll(/"code":"(\w+)"/g)
 const foreignVariables = [
   'HTTP_PROXY', 'REDIS_PASSWORD',
   'CI', 'EMULATOR_HOST', 'EMULATOR_PORT', 'EMULATOR_SETTINGS', 'NODE_COMPILE_CACHE', 'NODE_DISABLE_COMPILE_CACHE',
-  'NODE_ENV', 'NODE_EXTRA_CA_CERTS',
+  'NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS',
 ]
 const variables = Object.keys(EnvSchema.properties)
 const knownVariables = new Set([
