@@ -155,6 +155,8 @@ export const limits = freezeGroups({
     attemptsMax: 3,
     /** People of a directory that an import can compare its rows with. */
     directoryMax: 200_000,
+    /** Characters of the results of one batch that are stored. The errors of a larger one are left out. */
+    storedBatchMaxLength: 65_536,
     /** Imports whose progress is remembered without Redis, and the bytes of it. */
     storedMax: 100,
     storedMaxBytes: 33_554_432,

@@ -84,7 +84,7 @@ export function withAudit (
 }
 
 /** Creates the problem for a request that is refused because its audit line could be lost. */
-function auditOverloadedProblem (): Problem {
+export function auditOverloadedProblem (): Problem {
   return overloadedProblem('The audit trail cannot be written at present.', { outcome: 'not_sent' })
 }
 

@@ -5,6 +5,12 @@ import type { ImportBatch, ImportLease, ImportStore } from './import-store.ts'
 /** Bytes of a row's number and result in memory, without its errors. */
 const rowBytes = 64
 
+/** The batches of one import, by number, and their size. */
+interface StoredImport {
+  batches: Map<number, ImportBatch>
+  bytes: number
+}
+
 /**
  * Stores imports in the memory of this process: the latest `limits.imports.storedMax`, with at most
  * `limits.imports.storedMaxBytes` of their batches. An import that is removed starts from its first row again, and
@@ -12,10 +18,9 @@ const rowBytes = 64
  */
 export class MemoryImportStore implements ImportStore {
   readonly #companies = new Set<number>()
-  readonly #imports = new LRUCache<string, readonly ImportBatch[]>({
+  readonly #imports = new LRUCache<string, StoredImport>({
     max: limits.imports.storedMax,
     maxSize: limits.imports.storedMaxBytes,
-    sizeCalculation: batches => batches.reduce((bytes, batch) => bytes + getSize(batch), 1),
     ttl: limits.idempotency.ttlMs,
     ttlAutopurge: false,
   })
@@ -25,17 +30,24 @@ export class MemoryImportStore implements ImportStore {
     this.#companies.add(companyId)
     return {
       signal: new AbortController().signal,
-      load: async (importId, index) => this.#imports.get(importId)?.[index],
-      save: async (importId, index, batch) => {
-        const batches = this.#imports.get(importId) ?? []
-        this.#imports.set(importId, batches.toSpliced(index, 1, batch))
-      },
+      load: async (importId, index) => this.#imports.get(importId)?.batches.get(index),
+      save: async (importId, index, batch) => this.#save(importId, index, batch),
       release: async () => { this.#companies.delete(companyId) },
     }
   }
+
+  #save (importId: string, index: number, batch: ImportBatch): void {
+    const { batches, bytes } = this.#imports.get(importId) ?? { batches: new Map<number, ImportBatch>(), bytes: 1 }
+    // The import was removed while it was running. Without its first batches, the others cannot be resumed.
+    if (index > batches.size) return
+    const size = bytes + getSize(batch) - getSize(batches.get(index))
+    this.#imports.set(importId, { batches: batches.set(index, batch), bytes: size }, { size })
+  }
 }
 
-function getSize ({ rows, results = [] }: ImportBatch): number {
+function getSize (batch: ImportBatch | undefined): number {
+  if (batch === undefined) return 0
+  const { rows, results = [] } = batch
   const errors = results.flatMap(result => result.status === 'rejected' ? result.errors : [])
   return rows.length * rowBytes + errors.reduce((bytes, error) => bytes + JSON.stringify(error).length, 0)
 }

@@ -57,18 +57,18 @@ export class Audit {
   }
 
   /**
-   * Reserves space for the line of a request before it is sent, and returns whether there is any: none while the reader
-   * of stdout is stalled and the buffer is full. If stdout fails, lines do not wait, so there is always space. Each
-   * reservation must be released.
+   * Reserves space for the lines of a request before it is sent, and returns whether there is any: none while the
+   * reader of stdout is stalled and the buffer is full. If stdout fails, lines do not wait, so there is always space.
+   * Each reservation must be released.
    */
-  reserve (): boolean {
-    const hasSpace = (this.#reservationCount + 1) * limits.log.auditLineLength <= this.#logs.output.auditCapacity
-    if (hasSpace) this.#reservationCount++
+  reserve (count = 1): boolean {
+    const hasSpace = (this.#reservationCount + count) * limits.log.auditLineLength <= this.#logs.output.auditCapacity
+    if (hasSpace) this.#reservationCount += count
     return hasSpace
   }
 
-  release (): void {
-    this.#reservationCount--
+  release (count = 1): void {
+    this.#reservationCount -= count
   }
 
   /** Writes a line with level `info`, even if the log level is higher. */

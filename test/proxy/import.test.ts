@@ -1,5 +1,6 @@
 // A file of people is validated while it streams and sent in batches; each row has a line that says what became of it.
 import t, { type Test } from 'tap'
+import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
 import { addressOf, csvOf, parseLines, sendImport } from '../helpers/imports.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { get as sendGet } from '../helpers/request-builders.ts'
@@ -313,6 +314,25 @@ t.test('each row that was sent has an audit line, and the import has a log line 
   t.match(text, /import_rows_total\{status="created"\} 2\n/)
   t.match(text, /import_rows_total\{status="invalid"\} 1\n/)
   t.notMatch(text, /upstream_duration_seconds_count/, 'its requests to Procore are not measured as those of one caller')
+})
+
+t.test('an import sends nothing while its audit lines could be lost', async t => {
+  const service = await startService(t, { logOutput: { ...unbufferedOutput(() => {}), auditCapacity: 0 } })
+  const response = await sendImport(importUrl(service), csvOf(2))
+  t.match(response.json, { status: 503, code: 'overloaded', outcome: 'not_sent' })
+  t.strictSame(syncs(service), [])
+})
+
+t.test('a repeat reports rows without their errors if these are too large to be stored', async t => {
+  const service = await startService(t)
+  const toError = (number: number) =>
+    ({ email_address: addressOf(number), errors: { base: Array.from({ length: 50 }, () => 'x'.repeat(1_000)) } })
+  const body = JSON.stringify({ entities: [], errors: [toError(1), toError(2)] })
+  service.emulator.faults.add({ kind: 'status', status: 200, path: syncPath, body })
+  const first = await sendImport(importUrl(service), csvOf(2), withKey('large'))
+  t.equal(first.lines[1]?.errors?.length, 50)
+  const repeated = await sendImport(importUrl(service), csvOf(2), withKey('large'))
+  t.match(repeated.lines.slice(0, 2), [{ status: 'rejected', errors: [] }, { status: 'rejected', errors: [] }])
 })
 
 t.test('templates and scopes hold for every row', async t => {

@@ -12,6 +12,7 @@ import { recordProblem } from '../../server/error-handler.ts'
 import { overloadedProblem, Problem } from '../../server/problem.ts'
 import type { ImportLease, ImportStore } from '../../storage/import-store.ts'
 import type { Audit } from '../../telemetry/audit.ts'
+import { auditOverloadedProblem } from '../audit.ts'
 import type { EndpointResult, RequestContext } from '../context.ts'
 import { serializeScope } from '../idempotency/idempotency.ts'
 import type { RequestHead } from '../request-head.ts'
@@ -232,7 +233,7 @@ class ImportRun {
     const { record, head, callerId, checkOperation, mayShowExisting, toProblem } = this.#request
     const { mode, lease, rows } = this.#settings
     const { import: spec } = this.#endpoint
-    const { procore, exchangeMaxMs } = this.#services
+    const { procore, audit, exchangeMaxMs } = this.#services
     return new RowSender({
       requests: new ProcoreImportRequests({
         spec,
@@ -258,7 +259,11 @@ class ImportRun {
       results: this.#results,
       processingMs: exchangeMaxMs + limits.imports.slackMs,
       signal: this.#stop.signal,
-      report: reported => this.#audit(reported),
+      audit: {
+        reserve: count => { if (!audit.reserve(count)) throw auditOverloadedProblem() },
+        release: count => audit.release(count),
+        report: reported => this.#audit(reported),
+      },
       toProblem,
     })
   }
@@ -278,7 +283,7 @@ class ImportRun {
     const { name: operation, import: { lookup: { matchField } } } = this.#endpoint
     for (const { row: { number, id, values }, result } of reported) {
       const outcome = result.status === 'updated' ? 'changed' : result.status
-      this.#services.audit.writeUnreserved({
+      this.#services.audit.write({
         subject,
         address,
         companyId: getCompanyId(path, query),

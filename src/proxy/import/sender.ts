@@ -49,6 +49,18 @@ export interface ReportedRow {
   result: SyncRowResult
 }
 
+/** Records what became of the rows of each batch. */
+interface BatchAudit {
+  /**
+   * Reserves space for the lines of so many rows before they are sent.
+   * @throws {Problem} if their lines could be lost
+   */
+  reserve (count: number): void
+  release (count: number): void
+  /** Called with the results of rows that were sent, when they are known. */
+  report (rows: readonly ReportedRow[]): void
+}
+
 /** Where the progress of the import is stored. */
 export interface StoredImport {
   /** Undefined without an idempotency key: nothing is stored. */
@@ -65,8 +77,7 @@ export interface SenderOptions {
   processingMs: number
   /** When it aborts, the batch in flight is finished, and no other is sent. */
   signal: AbortSignal
-  /** Called with the results of rows that were sent, when they are known. */
-  report: (rows: readonly ReportedRow[]) => void
+  audit: BatchAudit
   /** Reports an error that was not expected. */
   toProblem: (error: unknown) => AbortReason
 }
@@ -134,7 +145,12 @@ export class RowSender {
       for (;;) {
         const batch = await this.#nextBatch(index)
         if (batch === undefined || this.#problem !== undefined) return
-        await this.#process(batch)
+        this.#options.audit.reserve(batch.rows.length)
+        try {
+          await this.#process(batch)
+        } finally {
+          this.#options.audit.release(batch.rows.length)
+        }
         if (this.#problem !== undefined) return
       }
     } catch (error) {
@@ -244,12 +260,12 @@ export class RowSender {
   async #finish (
     { rows, sentAtMs, known }: BatchState & { known: KnownResults }, opened: readonly SentRow[]
   ): Promise<void> {
-    const { report, results } = this.#options
+    const { audit, results } = this.#options
     for (const { number } of rows) {
       const result = known.get(number)
       if (result !== undefined) results.set(number, result)
     }
-    report(opened.flatMap(row => {
+    audit.report(opened.flatMap(row => {
       const result = known.get(row.number)
       return result === undefined ? [] : [{ row, result }]
     }))
@@ -303,7 +319,7 @@ export class RowSender {
       ids: rows.map(row => row.id ?? null),
       fingerprint: fingerprint(rows),
       sentAtMs,
-      results: known === undefined ? undefined : rows.flatMap(({ number }) => known.get(number) ?? []),
+      results: known === undefined ? undefined : limitErrors(rows.flatMap(({ number }) => known.get(number) ?? [])),
     })
   }
 }
@@ -329,6 +345,12 @@ function addKnown (rows: readonly SentRow[], results: readonly SyncRowResult[], 
     const result = results[index]
     if (result !== undefined && result.status !== 'unknown') known.set(number, result)
   }
+}
+
+/** Leaves errors out if they would take too much memory in the store. */
+function limitErrors (results: readonly SyncRowResult[]): readonly SyncRowResult[] {
+  if (JSON.stringify(results).length <= limits.imports.storedBatchMaxLength) return results
+  return results.map(result => result.status === 'rejected' ? { ...result, errors: [] } : result)
 }
 
 /** Hashes the values of the rows, so that another file is noticed. */
