@@ -34,9 +34,14 @@ const dateTimePattern =
 /** A date of RFC 3339 (`full-date`), with a day that exists in its month. */
 FormatRegistry.Set('date', value => value.length === 10 && isDateTime(value))
 const instantPattern =
-  /^\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i
-/** A date and time of RFC 3339 (`date-time`), with its offset from UTC. Leap seconds are refused. */
-FormatRegistry.Set('date-time', value => instantPattern.test(value) && isDateTime(value.slice(0, 10)))
+  /^(\d{4}-\d\d-\d\d)T((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)(?:\.\d+)?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i
+/** A date and time of RFC 3339 (`date-time`), with its offset from UTC. */
+FormatRegistry.Set('date-time', value => {
+  const [, day = '', minute, second, offset = ''] = instantPattern.exec(value) ?? []
+  if (!isDateTime(day) || second !== '60') return isDateTime(day)
+  // A leap second is the last one of a day in UTC (RFC 3339 §5.7).
+  return new Date(`${day}T${minute}:59${offset.toUpperCase()}`).toISOString().includes('T23:59:')
+})
 FormatRegistry.Set('iso-8601-range', value => {
   const ends = value.split('...')
   return ends.length <= 2 && ends.every(isDateTime)

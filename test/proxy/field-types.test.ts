@@ -65,6 +65,8 @@ const accept = () => emulator.faults.add({ kind: 'status', status: 200, body: '{
 const valid = [
   { rate: 0.5 }, { rate: -12.25 }, { rate: 3 }, { rate: 9007199254740991 }, { rate: 1e-7 },
   { born_on: '2024-02-29' }, { seen_at: '2026-01-31T12:00:00Z' }, { seen_at: '2026-01-31T12:00:00.1234567+05:30' },
+  { seen_at: '2024-02-29t23:59:59.5z' }, { seen_at: '2026-01-31T23:59:59-23:59' },
+  { seen_at: '2016-12-31T23:59:60Z' }, { seen_at: '2017-01-01T00:59:60.25+01:00' },
   { kind: 'person' }, { trade_ids: [] }, { trade_ids: [5, 8] }, { trade_ids: Array(100).fill(7) },
   { aliases: ['a', ''] }, { active: false },
 ]
@@ -88,6 +90,11 @@ const invalid = [
   { json: '{"seen_at":"2026-01-31"}', error: 'body /trade/seen_at format' },
   { json: '{"seen_at":"2026-01-31T12:00:00"}', error: 'body /trade/seen_at format' },
   { json: '{"seen_at":"2026-01-31T12:00:00+99:00"}', error: 'body /trade/seen_at format' },
+  { json: '{"seen_at":"2016-12-31T23:58:60Z"}', error: 'body /trade/seen_at format' },
+  { json: '{"seen_at":"2016-12-31T23:59:60+01:00"}', error: 'body /trade/seen_at format' },
+  { json: '{"seen_at":"2026-01-31T24:00:00Z"}', error: 'body /trade/seen_at format' },
+  { json: '{"seen_at":"2026-02-29T12:00:00Z"}', error: 'body /trade/seen_at format' },
+  { json: '{"born_on":"1900-02-29"}', error: 'body /trade/born_on format' },
   { json: '{"kind":"Person"}', error: 'body /trade/kind format' },
   { json: '{"trade_ids":5}', error: 'body /trade/trade_ids type' },
   { json: '{"trade_ids":[1,"2"]}', error: 'body /trade/trade_ids/1 type' },
