@@ -50,12 +50,16 @@ FormatRegistry.Set('iso-8601-range', value => {
 export function isDateTime (text: string): boolean {
   const [, year, month, day] = dateTimePattern.exec(text) ?? []
   if (day === undefined) return false
-  return new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
+  return new Date(`${year}-${month}-${day}T00:00:00Z`).getUTCDate() === Number(day)
 }
 FormatRegistry.Set('iso-3166-1-alpha-2', value => countryCodes.has(value))
 FormatRegistry.Set('iso-3166-2-subdivision', value => subdivisionCodes.has(value))
 
 type FieldOptions = SchemaOptions & { description: string }
+
+/** A format or a pattern needs an example, from which the document builds one of the whole body. */
+const withExample = (options: FieldOptions, example: string): FieldOptions =>
+  'examples' in options ? options : { ...options, examples: [example] }
 
 /** Free text of several lines. The empty string is a valid value. */
 export const text = (options: FieldOptions) => Type.String({ maxLength: textMaxBytes, ...options })
@@ -67,27 +71,30 @@ export const line = (options: FieldOptions) => text({ pattern: linePattern, ...o
 
 /** An e-mail address, validated by the full `email` format of ajv-formats, with dots anywhere in its local part. */
 export const emailAddress = (options: FieldOptions) =>
-  Type.String({ format: 'email', maxLength: textMaxBytes, ...options })
+  Type.String({ format: 'email', maxLength: textMaxBytes, ...withExample(options, 'jane.doe@example.com') })
 
 /** An id of Procore: 1 to 2^53-1. */
 export const id = (options: FieldOptions) => Type.Integer({ minimum: 1, maximum: maxId, ...options })
 
 export const idTextPattern = '^[1-9]\\d{0,18}$'
+const idTextExample = '1234'
 
 /**
  * An id that Procore's API v2.0 has as a string. Every id has one text only, so that it can be compared: no sign, no
  * leading zeros.
  */
-export const idText = (options: FieldOptions) => Type.String({ pattern: idTextPattern, ...options })
+export const idText = (options: FieldOptions) =>
+  Type.String({ pattern: idTextPattern, ...withExample(options, idTextExample) })
 
 /** Several ids that are strings. */
 export const idTexts = (options: FieldOptions) =>
-  Type.Array(Type.String({ pattern: idTextPattern }), { maxItems: listMaxItems, ...options })
+  Type.Array(Type.String({ pattern: idTextPattern, examples: [idTextExample] }), { maxItems: listMaxItems, ...options })
 
 export const batchIdPattern = '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
 
 /** The id of a batch. It is a part of a path, so it has no characters that mean something in one. */
-export const batchId = (options: FieldOptions) => Type.String({ pattern: batchIdPattern, ...options })
+export const batchId = (options: FieldOptions) =>
+  Type.String({ pattern: batchIdPattern, ...withExample(options, 'batch-123abc456def') })
 
 /** An integer of at least 0. */
 export const nonNegativeInteger = (options: FieldOptions) => Type.Integer({ minimum: 0, maximum: maxId, ...options })
@@ -96,11 +103,12 @@ export const nonNegativeInteger = (options: FieldOptions) => Type.Integer({ mini
 export const decimal = (options: FieldOptions) => Type.Number({ minimum: -maxId, maximum: maxId, ...options })
 
 /** A date, such as 2026-01-31. */
-export const date = (options: FieldOptions) => Type.String({ format: 'date', ...options })
+export const date = (options: FieldOptions) =>
+  Type.String({ format: 'date', ...withExample(options, '2026-01-31') })
 
 /** A date and time with its offset from UTC, such as 2026-01-31T12:00:00Z. */
 export const dateTime = (options: FieldOptions) =>
-  Type.String({ format: 'date-time', maxLength: textMaxBytes, ...options })
+  Type.String({ format: 'date-time', maxLength: textMaxBytes, ...withExample(options, '2026-01-31T12:00:00Z') })
 
 /** `true` or `false`; in multipart forms and queries also `1` or `0`. */
 export const boolean = (options: FieldOptions) => Type.Boolean(options)
@@ -110,7 +118,8 @@ export const oneOf = <const T extends readonly string[]>(values: T, options: Fie
   stringEnum(values, options)
 
 /** A start, or a start and an end separated by `...`. */
-export const dateRange = (options: FieldOptions) => Type.String({ format: 'iso-8601-range', ...options })
+export const dateRange = (options: FieldOptions) =>
+  Type.String({ format: 'iso-8601-range', ...withExample(options, '2026-01-31') })
 
 /** Several ids: a list in JSON. A query parameter, or the part of a form, is repeated for each. */
 export const ids = (options: FieldOptions) =>
@@ -131,13 +140,13 @@ export const anyStatePattern = '^[A-Z0-9]{1,3}$'
 
 /** A country. `any` accepts codes that are in use, but not assigned by ISO 3166-1, such as XK. */
 export const countryCode = (stateCodes: StateCodes, options: FieldOptions) => stateCodes === 'iso'
-  ? Type.String({ format: 'iso-3166-1-alpha-2', ...options })
-  : Type.String({ pattern: anyCountryPattern, ...options })
+  ? Type.String({ format: 'iso-3166-1-alpha-2', ...withExample(options, 'US') })
+  : Type.String({ pattern: anyCountryPattern, ...withExample(options, 'US') })
 
 /** A state. `any` is for companies where Procore's list of states differs from ISO 3166-2. */
 export const stateCode = (stateCodes: StateCodes, options: FieldOptions) => stateCodes === 'iso'
-  ? Type.String({ format: 'iso-3166-2-subdivision', ...options })
-  : Type.String({ pattern: anyStatePattern, ...options })
+  ? Type.String({ format: 'iso-3166-2-subdivision', ...withExample(options, 'CA') })
+  : Type.String({ pattern: anyStatePattern, ...withExample(options, 'CA') })
 
 /** Path parameters of most endpoints. An invalid id is reported as a field error in the path. */
 export const companyParams = Type.Object({

@@ -31,10 +31,16 @@ interface Schema {
   additionalProperties?: boolean
 }
 
+interface MediaType {
+  schema: Schema
+  example?: Record<string, unknown>
+  examples?: Record<string, { value: Record<string, unknown> }>
+}
+
 interface Operation {
   tags?: string[]
   parameters?: Array<{ name: string, in: 'path' | 'query' | 'header', required?: boolean, schema: Schema }>
-  requestBody?: { content: Record<string, { schema: Schema }> }
+  requestBody?: { content: Record<string, MediaType> }
 }
 
 const parseDocument: (json: string) => { paths: Record<string, Record<string, Operation>> } = JSON.parse
@@ -60,6 +66,8 @@ const everyKind = {
   flag: boolean({ description }),
   ids: ids({ description }),
   lines: Type.Array(line({ description }), { maxItems: 100, description }),
+  bounded: Type.Integer({ minimum: 5, maximum: 9 }),
+  below: Type.Number({ minimum: -9, maximum: -0.5 }),
 }
 const optional = Type.Partial(Type.Object(everyKind))
 const common = { params: companyParams, summary: 'Test', description, success: { status: 200, description } } as const
@@ -98,7 +106,7 @@ const parametersEndpoint: Endpoint = {
   effect: 'idempotent',
   params: Type.Object({
     ...companyParams.properties,
-    code: Type.String({ pattern: '^[A-Za-z]{1,20}$', description }),
+    code: Type.String({ pattern: '^[A-Za-z]{1,20}$', description, examples: ['a'] }),
     extension: everyKind.extension,
     decimal: everyKind.decimal,
     date: everyKind.date,
@@ -175,7 +183,10 @@ const listEndpoint: Endpoint = {
 const textsByFormat: Readonly<Record<string, { valid: readonly string[], invalid: readonly string[] }>> = {
   email: { valid: ['a@example.com', 'a.b+c@mail.example.com'], invalid: ['', 'a', 'a@', '@b.com', 'a b@example.com'] },
   date: { valid: ['2024-02-29', '1999-12-31'], invalid: ['', '2023-02-29', '2024-2-1', '2024-02-29T00:00:00Z'] },
-  'date-time': { valid: ['2024-02-29T23:59:59Z', '2024-01-01T00:00:00.5+02:00'], invalid: ['', '2024-02-29', 'x'] },
+  'date-time': {
+    valid: ['2024-02-29T23:59:59Z', '2024-01-01T00:00:00.5+02:00', '2016-12-31T23:59:60Z'],
+    invalid: ['', '2024-02-29', 'x', '2016-12-31T12:59:60Z', '2024-01-01T24:00:00Z'],
+  },
   'iso-8601-range': { valid: ['2024-02-29', '2024-01-01...2024-02-01'], invalid: ['', 'x', '2024-01-01...'] },
   'iso-3166-1-alpha-2': { valid: ['US', 'DE'], invalid: ['', 'us', 'UK', 'USA'] },
   'iso-3166-2-subdivision': { valid: ['CA', 'BY', 'NSW'], invalid: ['', 'ca', 'US-CA'] },
@@ -219,7 +230,7 @@ function generateValid (schema: Schema): unknown {
   }
   if (allowsType(schema, 'boolean')) return random.chance(0.5)
   const { minimum = 0, maximum = 1 } = schema
-  return pickFrom([minimum, maximum, Math.max(minimum, 1)])
+  return pickFrom([minimum, maximum, Math.max(minimum, Math.min(1, maximum))])
 }
 
 function generateRecord ({ required = [] }: Schema, properties: Record<string, Schema>): Record<string, unknown> {
@@ -432,6 +443,32 @@ for (const { path, method, operation: { parameters = [], requestBody } } of oper
     })
   }
 }
+
+function getExamples ({ example, examples = {} }: Partial<MediaType> = {}) {
+  return example === undefined ? Object.values(examples).map(({ value }) => value) : [example]
+}
+
+t.test('the examples of bodies are accepted, also those that are built from fields without examples', async t => {
+  let count = 0
+  for (const { path, method, operation } of operations) {
+    const content = operation.requestBody?.content ?? {}
+    for (const example of getExamples(content['application/json'])) {
+      count++
+      const response = await send(buildUrl(path), { method, headers: jsonHeaders, body: JSON.stringify(example) })
+      t.match(response, { status: 200 }, `${method} ${path} ${JSON.stringify(example)}`)
+    }
+    for (const example of getExamples(content['multipart/form-data'])) {
+      count++
+      const parts = Object.entries(example).flatMap(([name, value]) => {
+        const values: unknown[] = Array.isArray(value) ? value : [value]
+        return values.map(item => ({ name, data: String(item) }))
+      })
+      const response = await send(buildUrl(path), { method, headers: formHeaders, body: multipartBody(parts) })
+      t.match(response, { status: 200 }, `${method} ${path} ${JSON.stringify(example)}`)
+    }
+  }
+  t.ok(count >= 20)
+})
 
 const keys = [
   'a', 'a'.repeat(255), 'a'.repeat(256),

@@ -380,6 +380,24 @@ t.test('startup refuses a description', async t => {
       message: /body a: the pattern must be for the whole text.*; body b: the pattern must be for the whole text/,
     },
     {
+      name: 'with a pattern and a format that have no example',
+      endpoint: withFields({
+        a: Type.Array(Type.String({ pattern: '^[a-z]{1,9}$' }), { maxItems: listMaxItems }),
+        b: Type.String({ format: 'date' }),
+      }),
+      message: /body a items: a format or a pattern needs an example; body b: a format or a pattern needs an example/,
+    },
+    {
+      name: 'with examples that are not valid',
+      endpoint: withFields({
+        a: id({ description, examples: [1, '1'] }),
+        b: ids({ description, examples: [1] }),
+        c: Type.Object({ d: oneOf(['x'], { description, examples: ['y'] }) }),
+        e: Type.Object({ d: text({ description }) }, { examples: [{}] }),
+      }),
+      message: /body a: each example .*; body b: each example .*; body c d: each example .*; body e: each example/,
+    },
+    {
       name: 'with a pattern that accepts NUL characters',
       endpoint: withFields({ a: Type.Optional(Type.String({ pattern: '^[^x]{0,5}$' })) }),
       message: /body a: the pattern must refuse NUL characters\.$/,

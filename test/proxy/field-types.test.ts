@@ -65,7 +65,7 @@ const accept = () => emulator.faults.add({ kind: 'status', status: 200, body: '{
 const valid = [
   { rate: 0.5 }, { rate: -12.25 }, { rate: 3 }, { rate: 9007199254740991 }, { rate: 1e-7 },
   { born_on: '2024-02-29' }, { seen_at: '2026-01-31T12:00:00Z' }, { seen_at: '2026-01-31T12:00:00.1234567+05:30' },
-  { seen_at: '2024-02-29t23:59:59.5z' }, { seen_at: '2026-01-31T23:59:59-23:59' },
+  { born_on: '0000-02-29' }, { seen_at: '2024-02-29t23:59:59.5z' }, { seen_at: '2026-01-31T23:59:59-23:59' },
   { seen_at: '2016-12-31T23:59:60Z' }, { seen_at: '2017-01-01T00:59:60.25+01:00' },
   { kind: 'person' }, { trade_ids: [] }, { trade_ids: [5, 8] }, { trade_ids: Array(100).fill(7) },
   { aliases: ['a', ''] }, { active: false },

@@ -3,6 +3,7 @@
  * the OpenAPI document would contain constraints that are not validated, or a request would have no company to check.
  */
 import { FormatRegistry, Kind, OptionalKind, Type, TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import {
   getEndpointPaths, getNestedRecord, hasForm,
   type Body, type Endpoint, type LookupSpec, type RecordBody, type RecordDescription, type RecordListBody,
@@ -242,11 +243,13 @@ function findRecordFaults (part: string, record: TObject, level = 1): string[] {
 function findNestedFaults (field: string, schema: TSchema, nested: TObject, level: number): string[] {
   if (level > recordLevelsMax) return [`${field}: records in records may have ${recordLevelsMax} levels`]
   const listFaults = TypeGuard.IsArray(schema) ? findArrayFaults(field, schema) : []
-  return [...listFaults, ...findRecordFaults(TypeGuard.IsArray(schema) ? `${field} items` : field, nested, level)]
+  const recordFaults = findRecordFaults(TypeGuard.IsArray(schema) ? `${field} items` : field, nested, level)
+  return withExampleFaults(field, schema, [...listFaults, ...recordFaults])
 }
 
 function findListFaults (field: string, schema: TSchema & { items: TSchema }, use: FieldUse): string[] {
-  return [...findArrayFaults(field, schema), ...findFieldFaults(`${field} items`, schema.items, use)]
+  const itemFaults = findFieldFaults(`${field} items`, schema.items, use)
+  return withExampleFaults(field, schema, [...findArrayFaults(field, schema), ...itemFaults])
 }
 
 function findArrayFaults (field: string, schema: TSchema): string[] {
@@ -274,7 +277,20 @@ function findFieldFaults (field: string, schema: TSchema, use: FieldUse): string
   if (kind === 'Integer' || kind === 'Number') faults.push(...findBoundFaults(field, schema))
   const isKnown = typeof format === 'string' && format in formatMessages && FormatRegistry.Has(format)
   if (format !== undefined && !isKnown) faults.push(`${field}: the format ${String(format)} is unknown`)
-  return faults
+  return withExampleFaults(field, schema, faults)
+}
+
+/** Returns the faults of a field, or of its examples: they are in the document, so the service must accept them. */
+function withExampleFaults (field: string, schema: TSchema, faults: string[]): string[] {
+  if (faults.length > 0) return faults
+  const keywords: Readonly<Record<string, unknown>> = schema
+  const { examples, format, pattern } = keywords
+  if (examples === undefined) {
+    const isFree = format === undefined && (pattern === undefined || pattern === linePattern)
+    return isFree ? [] : [`${field}: a format or a pattern needs an example`]
+  }
+  const values: readonly unknown[] = Array.isArray(examples) ? examples : [undefined]
+  return values.every(value => Value.Check(schema, value)) ? [] : [`${field}: each example must be valid`]
 }
 
 /** Texts that validation refuses, so that a pattern that is documented as it is must refuse them too. */
