@@ -158,9 +158,9 @@ export class InFlightRequests {
     })
   }
 
-  /** Whether a request of a caller is in flight. */
-  get hasRequests (): boolean {
-    return this.#requests.size > 0
+  /** Number of requests of callers in flight, endless responses included. */
+  get requestCount (): number {
+    return this.#requests.size
   }
 
   /** Aborts every pending request with `stopping`. */

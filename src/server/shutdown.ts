@@ -11,7 +11,7 @@ import type { InFlightRequests } from './in-flight.ts'
 
 /**
  * Resolves when the service has stopped: after `drainDelayMs`, then as soon as no request is in flight, at most
- * `graceMs` and `limits.server.shutdownAbortMs` later. Must be called once.
+ * `graceMs` and `limits.server.shutdownAbortMs` later. Logs how many requests were lost. Must be called once.
  * @throws when requests were still in flight at the end of the grace period, so that the exit status is 1
  */
 export async function shutDown (
@@ -25,14 +25,15 @@ export async function shutDown (
   server.closeIdleConnections()
   await inFlight.waitUntilIdle(graceMs)
   // A background request that is late is a read for which no caller waits: it ends with the connections.
-  const { hasRequests } = inFlight
-  if (hasRequests) {
+  const requestsLost = inFlight.requestCount
+  if (requestsLost > 0) {
     inFlight.abortPending()
     await inFlight.waitUntilIdle(limits.server.shutdownAbortMs)
   }
   server.closeAllConnections()
   await fastify.close()
-  if (hasRequests) throw new Error('requests were still in flight at the end of the grace period')
+  fastify.log[requestsLost > 0 ? 'error' : 'info']({ requestsLost }, 'stopped')
+  if (requestsLost > 0) throw new Error('requests were still in flight at the end of the grace period')
 }
 
 interface Closeable {

@@ -11,6 +11,11 @@ import { waitUntil } from '../helpers/wait-until.ts'
 
 const hasLine = ({ lines }: Program, message: string) => lines.some(line => line.includes(`"msg":"${message}"`))
 
+/** Returns the fields of the lines `stopped`, of which a shutdown writes one. */
+function stoppedLines ({ lines }: Program): unknown[] {
+  return lines.filter(line => line.includes('"msg":"stopped"')).map((line): unknown => JSON.parse(line))
+}
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} while only an idle keep-alive connection is open exits with status 0`, async t => {
     const emulator = await startTestEmulator(t)
@@ -19,6 +24,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.equal((await sendJson(`${url}/companies/101/users`, { user: jane })).status, 201)
     service.child.kill(signal)
     t.strictSame(await service.exit, { code: 0, signal: null })
+    t.match(service.lines.at(-1), /"msg":"stopped"/, 'the last line')
+    t.match(stoppedLines(service), [{ level: 'info', requestsLost: 0 }])
   })
 }
 
@@ -49,6 +56,7 @@ t.test('a request in flight completes, and its connection closes', async t => {
   t.equal(response.status, 201)
   t.equal(response.headers['connection'], 'close')
   t.equal((await service.exit).code, 0)
+  t.match(stoppedLines(service), [{ level: 'info', requestsLost: 0 }])
 })
 
 t.test('an upload in flight completes', async t => {
@@ -89,13 +97,15 @@ t.test('when the grace period ends, pending requests are answered with stopping 
   const emulator = await startTestEmulator(t)
   const service = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), SHUTDOWN_GRACE_MS: '300' })
   const url = await service.listening
-  emulator.faults.add({ kind: 'silence' })
-  const pending = sendJson(`${url}/companies/101/users`, { user: jane })
-  await waitUntil(() => emulator.apiRequests[0]?.complete === true)
+  emulator.faults.add({ kind: 'silence', times: 2 })
+  const pending = [101, 102].map(id => sendJson(`${url}/companies/${id}/users`, { user: jane }))
+  await waitUntil(() => emulator.apiRequests.filter(({ complete }) => complete).length === 2)
   service.child.kill('SIGTERM')
-  const response = await pending
-  t.match(response.json, { status: 503, code: 'stopping', outcome: 'unknown' })
+  for (const { json } of await Promise.all(pending)) {
+    t.match(json, { status: 503, code: 'stopping', outcome: 'unknown' })
+  }
   t.equal((await service.exit).code, 1)
+  t.match(stoppedLines(service), [{ level: 'error', requestsLost: 2 }])
 })
 
 t.test('a second signal exits at once with status 1', async t => {
