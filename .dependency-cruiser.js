@@ -46,7 +46,7 @@ const packages = {
   '@prometheus-io': 'src/telemetry',
   '@opentelemetry': 'src/telemetry',
   '@fastify/multipart': 'src/proxy',
-  'csv-parse': 'src/proxy',
+  'csv-parse': 'src/proxy|tools/demo/import',
   '@fastify/rate-limit': 'src/auth',
   'iso-3166': 'src/endpoints|tools/emulator',
 }

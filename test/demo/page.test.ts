@@ -18,7 +18,8 @@ t.test('`npm start` does not serve the demo page', async t => {
   const url = await spawnProgram(t, 'src/main.js', serviceEnvironment(emulator)).listening
   const paths = [
     '/demo', '/demo/', '/demo/page.css', '/demo/received', '/demo/client/client.ts', '/demo/tools/demo/page/main.ts',
-    '/client.js',
+    '/client.js', '/import', '/demo/import.css', '/demo/sample.csv', '/demo/csv-parse.js',
+    '/demo/tools/demo/import/main.ts',
   ]
   for (const path of paths) {
     await t.test(`GET ${path}`, async t => {
@@ -61,8 +62,9 @@ t.test('the files of the page have a strict Content-Security-Policy and referenc
       if (pathname.startsWith('/demo')) await follow(pathname)
     }
   }
-  await follow('/demo')
-  for (const path of ['/demo/client/client.ts', '/demo/page.css', '/demo/tools/demo/page/main.ts']) {
+  for (const path of ['/demo', '/import']) await follow(path)
+  const modules = ['/demo/client/client.ts', '/demo/tools/demo/page/main.ts', '/demo/tools/demo/import/main.ts']
+  for (const path of [...modules, '/demo/page.css', '/demo/import.css', '/demo/sample.csv']) {
     t.ok(seen.has(path), path)
   }
 })
@@ -99,9 +101,12 @@ t.test('the received requests contain no credentials', async t => {
 t.test('only existing scenarios are accepted, and a new one replaces the last', async t => {
   const { url } = await startDemo(t)
   t.match(await send(`${url}/demo/next/none`, { method: 'POST' }), { status: 404, json: { code: 'not_found' } })
-  const html = await readFile(join(root, 'tools/demo/page/page.html'), 'utf8')
-  const names = [...html.matchAll(/<option value="(\w+)">/g)].map(([, name = '']) => name)
-  t.equal(names.length, 7)
+  const pages = await Promise.all(['page', 'import'].map(folder => {
+    return readFile(join(root, `tools/demo/${folder}/page.html`), 'utf8')
+  }))
+  const [select = '', otherSelect = ''] = pages.map(html => /<select id="scenario"[^]*?<\/select>/.exec(html)?.[0])
+  const names = [...(select + otherSelect).matchAll(/<option value="(\w+)">/g)].map(([, name = '']) => name)
+  t.equal(names.length, 12)
   for (const name of names) {
     t.equal((await send(`${url}/demo/next/${name}`, { method: 'POST' })).status, 204, name)
   }

@@ -21,7 +21,7 @@ t.test('the printed curl commands and addresses work', async t => {
   }
   const page = /Create a user in the browser: (\S+)/.exec(text())?.[1]
   t.match(await (await fetch(page ?? '')).text(), /<form id="form"/)
-  for (const label of ['Read and try the API', 'Watch the service']) {
+  for (const label of ['Import people from a file', 'Read and try the API', 'Watch the service']) {
     const address = new RegExp(`${label}: +(\\S+)`).exec(text())?.[1]
     t.equal((await fetch(address ?? '')).status, 200, label)
   }

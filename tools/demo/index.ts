@@ -65,6 +65,7 @@ function parseListeningUrl (line: string): string | undefined {
 function welcomeMessage (url: string): string {
   return `
 Create a user in the browser: ${url}/demo
+Import people from a file:    ${url}/import
 Read and try the API:         ${url}/docs
 Watch the service:            ${url}/status
 

@@ -1,4 +1,4 @@
-/** Defines the scenarios of the demo as injected faults. Their labels are in page.html. */
+/** Defines the scenarios of the demo as injected faults. Their labels are in the pages. */
 import type { InjectedFault } from '../emulator/settings.ts'
 
 export interface Scenario {
@@ -8,11 +8,18 @@ export interface Scenario {
 }
 
 const createRequest = { method: 'POST', path: '/users' } as const
+/** A batch of an import. */
+const batchRequest = { method: 'PATCH', path: '/users/sync' } as const
+
+/** Applies to the next create, or to the first batch of the next import. */
+const onNext = (fault: InjectedFault): InjectedFault[] =>
+  [createRequest, batchRequest].map(request => ({ ...request, ...fault }))
+
 const jsonHeaders = { 'content-type': 'application/json' }
 /** More than the service and the client together send for one create. */
 const manyTimes = 20
 
-/** The keys are the option values of the select in page.html. */
+/** The keys are the option values of the selects in both pages. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
   ['nothing', { faults: [] }],
   ['email_taken', {
@@ -24,8 +31,8 @@ export const scenarios: ReadonlyMap<string, Scenario> = new Map<string, Scenario
       body: '{"errors":{"email_address":["has already been taken"]}}',
     }],
   }],
-  ['slow', { faults: [{ ...createRequest, kind: 'delay', delayMs: 4000 }] }],
-  ['response_lost', { faults: [{ ...createRequest, kind: 'reset-after-body' }] }],
+  ['slow', { faults: onNext({ kind: 'delay', delayMs: 4000 }) }],
+  ['response_lost', { faults: onNext({ kind: 'reset-after-body' }) }],
   ['server_error', {
     faults: [{
       ...createRequest,
@@ -36,13 +43,12 @@ export const scenarios: ReadonlyMap<string, Scenario> = new Map<string, Scenario
     }],
   }],
   ['rate_limited', {
-    faults: [{
-      ...createRequest,
+    faults: onNext({
       kind: 'status',
       status: 429,
       headers: { ...jsonHeaders, 'retry-after': '5' },
       body: '{"message":"You have surpassed the max number of requests."}',
-    }],
+    }),
   }],
   ['login_refused', {
     revokesAccessTokens: true,

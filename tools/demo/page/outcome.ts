@@ -4,7 +4,7 @@ import {
 } from '../../../client/client.ts'
 import { getElement, createElement } from './dom.ts'
 
-interface OutcomeView {
+export interface OutcomeView {
   /** The outcome or problem code of the service. */
   badge: string
   tone: 'good' | 'bad' | 'warning'
