@@ -6,12 +6,14 @@ export interface QueuedRow {
   json: string
 }
 
-/** Rows that were taken are removed when there are so many. */
-const compactAt = 1_000
+/** Rows of one list of the queue. */
+const listRowsMax = 1_000
 
 /** Valid rows between their reader and their sender. The reader waits while they have too many characters. */
 export class RowQueue {
-  #rows: QueuedRow[] = []
+  /** Lists of rows, none empty, so that rows that were taken are freed without a copy of those that wait. */
+  #lists: QueuedRow[][] = []
+  /** Rows of the first list that were taken. */
   #head = 0
   #length = 0
   #isEnded = false
@@ -26,7 +28,9 @@ export class RowQueue {
   /** Resolves when there is space for the next row. Rows must be added one after the other. */
   async add (row: QueuedRow): Promise<void> {
     if (this.#isEnded) return
-    this.#rows.push(row)
+    const last = this.#lists.at(-1)
+    if (last === undefined || last.length >= listRowsMax) this.#lists.push([row])
+    else last.push(row)
     this.#length += row.json.length
     this.#onRow?.()
     while (this.#length > limits.imports.queueMaxLength && !this.#isEnded) {
@@ -36,15 +40,16 @@ export class RowQueue {
 
   /** Returns the next row, as soon as there is one; undefined after the last one. Must not be called in parallel. */
   async take (): Promise<QueuedRow | undefined> {
-    while (this.#head === this.#rows.length && !this.#isEnded) {
+    while (this.#lists.length === 0 && !this.#isEnded) {
       await new Promise<void>(resolve => { this.#onRow = resolve })
     }
-    const row = this.#rows[this.#head]
+    const [list = []] = this.#lists
+    const row = list[this.#head]
     if (row === undefined) return undefined
     this.#head++
     this.#length -= row.json.length
-    if (this.#head >= compactAt || this.#head === this.#rows.length) {
-      this.#rows = this.#rows.slice(this.#head)
+    if (this.#head === list.length) {
+      this.#lists.shift()
       this.#head = 0
     }
     if (this.#length <= limits.imports.queueMaxLength) this.#onSpace?.()
@@ -53,7 +58,8 @@ export class RowQueue {
 
   /** Puts rows back, to be taken first. */
   putBack (rows: readonly QueuedRow[]): void {
-    this.#rows = [...rows, ...this.#rows.slice(this.#head)]
+    const [first = [], ...others] = this.#lists
+    this.#lists = [[...rows], first.slice(this.#head), ...others].filter(list => list.length > 0)
     this.#head = 0
     this.#length += rows.reduce((length, { json }) => length + json.length, 0)
   }
@@ -67,7 +73,7 @@ export class RowQueue {
 
   /** Discards the rows that wait, and those that are added from now on. */
   close (): void {
-    this.#rows = []
+    this.#lists = []
     this.#head = 0
     this.#length = 0
     this.end()
