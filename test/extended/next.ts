@@ -1,5 +1,6 @@
 // Installs the packed client in a new Next.js project, builds it with `next build`, and creates a user with its page.
-// `npm run test:extended` runs it. `npm test` does not, because Next.js has 370 MB and needs half a minute of two cores.
+// `npm run test:extended` runs it. `npm test` does not, because Next.js has 370 MB and needs half a minute of two
+// cores.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
