@@ -1,7 +1,9 @@
 // Renders the Helm chart with many sets of values, and compares the manifests with the service, its configuration and
 // its gateway. No cluster is needed: helm renders, and the types of Kubernetes and of its operators validate.
+import { spawnSync } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { secretFileVariables } from '../../src/config/env-schema.ts'
@@ -11,10 +13,14 @@ import { getLongestWaitMs } from '../../src/config/longest-wait.ts'
 import {
   buildChartFiles, chartPath, manifestsPath, manifestsValues, renderManifests,
 } from '../../tools/scripts/kubernetes.ts'
+import { assertSchema } from '../helpers/assert-schema.ts'
 import { getArguments, parseDockerfile } from '../helpers/dockerfile.ts'
 import { hasHelm, parseManifests, renderChart, runHelm, type Values } from '../helpers/helm.ts'
 import { findManifestIssues, is } from '../helpers/kubernetes.ts'
-import { send } from '../helpers/requests.ts'
+import { png } from '../helpers/images.ts'
+import { csvOf, sendImport } from '../helpers/imports.ts'
+import { readPage } from '../helpers/markdown.ts'
+import { janeParts, multipartBody, send, sendMultipart } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
 
@@ -192,6 +198,7 @@ function checkMemory (t: Test, { deployment: { container }, env }: Rendered): vo
   t.equal(limited?.['cpu'], undefined)
 }
 
+/** The Pod Security Standard `restricted`, and a read-only file system. */
 function checkSecurity (t: Test, { deployment: { pod, container } }: Rendered): void {
   t.match(pod, { automountServiceAccountToken: false, enableServiceLinks: false })
   t.match(pod.securityContext, { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } })
@@ -199,7 +206,8 @@ function checkSecurity (t: Test, { deployment: { pod, container } }: Rendered): 
     allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] },
   })
   t.ok(container.volumeMounts?.every(({ readOnly }) => readOnly === true))
-  t.notOk(pod.volumes?.some(({ hostPath, emptyDir }) => hostPath !== undefined || emptyDir !== undefined))
+  const sources = pod.volumes?.flatMap(({ name: _, ...source }) => Object.keys(source)) ?? []
+  t.strictSame(sources.filter(source => !['configMap', 'csi', 'secret'].includes(source)), [])
   t.equal(pod.topologySpreadConstraints?.length, 2)
 }
 
@@ -437,22 +445,47 @@ t.test('the rules are those of docs/operate with the address of the runbook', { 
   t.strictSame(JSON.parse(dashboard), JSON.parse(await readFile(join(root, 'docs/operate/dashboard.json'), 'utf8')))
 })
 
+/** Makes the root file system read-only for one process and its children, as Kubernetes does. */
+const withReadOnlyRoot = [
+  'unshare', '--mount', 'sh', '-c',
+  'mount --make-rprivate / && mount -o remount,bind,ro / && ! touch package.json 2>&- && exec "$0" "$@"',
+]
+const canRemount = spawnSync('unshare', ['--mount', 'true']).status === 0
+
 t.test('a service with the environment of the Deployment', { skip }, async t => {
   const { env, deployment: { container } } = render(t, { file: 'examples/single-replica.yaml' })
   const emulator = await startTestEmulator(t, {
     clientId: secrets.PROCORE_CLIENT_ID, clientSecret: secrets.PROCORE_CLIENT_SECRET,
   })
-  const own = { PORT: '0', PROCORE_API_URL: emulator.url, PROCORE_LOGIN_URL: emulator.url }
-  const service = spawnProgram(t, 'src/main.js', { ...env, ...own })
-  const { port } = new URL(await service.listening)
+  const own = { PORT: '0', DRAIN_DELAY_MS: '0', PROCORE_API_URL: emulator.url, PROCORE_LOGIN_URL: emulator.url }
+  const commandLine = canRemount ? [...withReadOnlyRoot, process.execPath] : []
+  const service = spawnProgram(t, 'src/main.js', { ...env, ...own }, root, commandLine)
+  const url = (await service.listening).replace('0.0.0.0', '127.0.0.1')
   await t.test('answers every probe at the address of its pod', async t => {
     const headers = { host: `10.244.1.7:${container.ports?.[0]?.containerPort}` }
     for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe]) {
-      const url = `http://127.0.0.1:${port}${probe?.httpGet?.path}`
-      t.equal((await send(url, { method: 'GET', headers })).status, 200, url)
+      const probeUrl = `${url}${probe?.httpGet?.path}`
+      t.equal((await send(probeUrl, { method: 'GET', headers })).status, 200, probeUrl)
     }
+  })
+  const skip = !canRemount && process.env['CI'] !== 'true' && 'only root can make the file system read-only'
+  await t.test('streams avatars, imports and shows pages in a read-only file system', { skip }, async t => {
+    const headers = { host: 'directory.example.com' }
+    const users = `${url}/companies/101/users`
+    const avatar = { name: 'user[avatar]', filename: 'a.png', data: png(2_000_000) }
+    t.equal((await sendMultipart(users, multipartBody([...janeParts, avatar]), headers)).status, 201)
+    t.strictSame((await sendImport(`${users}/import`, csvOf(2), headers)).rows, ['1 created', '2 created'])
+    t.equal((await send(`${url}/docs/scalar.js`, { method: 'GET', headers })).status, 200)
   })
   service.child.kill('SIGTERM')
   t.equal((await service.exit).code, 0)
   t.equal(service.stderr(), '', 'Node knows the flag of NODE_OPTIONS')
+})
+
+t.test('docs/deployment.md explains values that exist', async t => {
+  const text = await readFile(join(chartPath, 'values.yaml'), 'utf8')
+  const values = assertSchema(Type.Record(Type.String(), Type.Unknown()), parse(text))
+  const rows = readPage('docs/deployment.md').tableRows('value')
+  t.ok(rows.length > 5)
+  for (const name of rows.flatMap(([names = '']) => names.split(', '))) t.hasProp(values, name)
 })

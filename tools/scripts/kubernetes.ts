@@ -94,7 +94,9 @@ export async function buildChartFiles (): Promise<ReadonlyMap<string, string>> {
 /** Renders the plain manifests by `helm` on the PATH. */
 export async function renderManifests (): Promise<string> {
   const args = ['template', 'procore-bff', chartPath, '--values', join(chartPath, manifestsValues)]
-  const { stdout } = await promisify(execFile)('helm', args)
+  const { stdout } = await promisify(execFile)('helm', args).catch((cause: unknown) => {
+    throw new Error('`helm`, which renders the manifests, is not installed or failed.', { cause })
+  })
   return `# Rendered from deploy/chart with deploy/chart/${manifestsValues} by \`npm run kubernetes\`.\n${stdout}`
 }
 
