@@ -1,13 +1,11 @@
 /** Runs nginx with deploy/nginx.conf on loopback. Only addresses and the time that they are cached change. */
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { request } from 'undici'
 import { startDnsServer } from './dns-server.ts'
 import { freePort } from './free-port.ts'
+import { replaceAll, startGatewayProgram } from './gateway-program.ts'
 import { root } from './spawn-program.ts'
 import type { TlsFiles } from './tls-files.ts'
 
@@ -39,7 +37,6 @@ export async function startGateway (t: Test, replicaPort: number, options: Gatew
   await writeFile(file, replaceAll(await readFile(join(root, 'deploy/nginx.conf'), 'utf8'), {
     'resolver 127.0.0.11 valid=5s': `resolver 127.0.0.1:${dns.port} valid=1s`,
     'service:3000': `service:${replicaPort}`,
-    '/dev/stdout': logFile,
     '/tmp/': `${directory}/`,
     'worker_processes auto;': 'worker_processes 1; daemon off;',
   }))
@@ -51,34 +48,10 @@ export async function startGateway (t: Test, replicaPort: number, options: Gatew
         '/etc/nginx/tls/tls.crt': tls.certFile,
         '/etc/nginx/tls/tls.key': tls.keyFile,
       }))
-  const nginx = spawn('nginx', ['-c', file, '-e', 'stderr'], { stdio: 'inherit' })
-  t.teardown(async () => {
-    nginx.kill('SIGTERM')
-    if (nginx.exitCode === null) await once(nginx, 'exit')
-  })
-  while (nginx.exitCode === null && !await isResponding(`http://127.0.0.1:${port}`)) await sleep(20)
+  await startGatewayProgram(t, { command: 'nginx', args: ['-c', file, '-e', 'stderr'], port, logFile })
   return {
     url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     setAddresses: dns.setAddresses,
     readLog: () => readFile(logFile, 'utf8'),
-  }
-}
-
-/** Replaces every text. @throws if one of them does not occur */
-function replaceAll (text: string, replacements: Record<string, string>): string {
-  return Object.entries(replacements).reduce((result, [old, value]) => {
-    if (!result.includes(old)) throw new Error(`The configuration has no ${old}.`)
-    return result.replaceAll(old, value)
-  }, text)
-}
-
-/** A gateway with TLS responds to this request as well: that it needs TLS. */
-async function isResponding (url: string): Promise<boolean> {
-  try {
-    const { body } = await request(url, { headers: { connection: 'close' } })
-    await body.dump()
-    return true
-  } catch {
-    return false
   }
 }
