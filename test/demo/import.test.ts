@@ -368,5 +368,9 @@ t.test('a narrow screen needs no horizontal scrolling', { skip }, async t => {
   await click(page, 'Use one with mistakes')
   await click(page, 'Import')
   await waitForOutcome(page, 'finished')
-  t.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320))
+  const regions = ['html', '#columns .scroll', '#rows-scroll']
+  for (const selector of regions) {
+    t.ok(await page.locator(selector).evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth), selector)
+  }
+  t.strictSame(await findViolations(page), [])
 })
