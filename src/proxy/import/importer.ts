@@ -16,6 +16,7 @@ import { auditOverloadedProblem } from '../audit.ts'
 import type { EndpointResult, RequestContext } from '../context.ts'
 import { serializeScope } from '../idempotency/idempotency.ts'
 import type { RequestHead } from '../request-head.ts'
+import { EventLoopPauses } from '../../util/event-loop-pauses.ts'
 import { createUrlBuilder } from '../url.ts'
 import { getCompanyId } from '../validation/parameters.ts'
 import { validationProblem } from '../validation/record.ts'
@@ -185,7 +186,9 @@ class ImportRun {
     const { lookup } = this.#endpoint.import
     const { chunks, format } = await openFile(this.#request, body)
     const options: RowOptions = { ...rows, mode, lookup, checkOperation, rowsMax, rowMaxBytes }
+    const pauses = new EventLoopPauses()
     for await (const row of readRows(chunks, format, options)) {
+      await pauses.pauseIfDue()
       this.#results.add()
       if (row.kind === 'invalid') this.#results.set(row.number, { status: 'invalid', errors: row.errors })
       else if (row.kind === 'forbidden') this.#results.set(row.number, toForbidden(row.problem))

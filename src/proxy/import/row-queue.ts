@@ -1,4 +1,5 @@
 import { limits } from '../../config/limits.ts'
+import { EventLoopPauses } from '../../util/event-loop-pauses.ts'
 
 /** A valid row, with its values as JSON, so that it takes little memory while it waits. */
 export interface QueuedRow {
@@ -17,6 +18,7 @@ export class RowQueue {
   #head = 0
   #length = 0
   #isEnded = false
+  readonly #pauses = new EventLoopPauses()
   #onRow: (() => void) | undefined
   #onSpace: (() => void) | undefined
 
@@ -40,6 +42,7 @@ export class RowQueue {
 
   /** Returns the next row, as soon as there is one; undefined after the last one. Must not be called in parallel. */
   async take (): Promise<QueuedRow | undefined> {
+    await this.#pauses.pauseIfDue()
     while (this.#lists.length === 0 && !this.#isEnded) {
       await new Promise<void>(resolve => { this.#onRow = resolve })
     }
