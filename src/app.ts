@@ -128,10 +128,10 @@ async function loadSharedState (config: Config, log: FastifyBaseLogger): Promise
 
 /** Loads OpenTelemetry only when traces are exported. */
 async function loadTracing (
-  { telemetry: { tracing }, proxy }: Pick<Config, 'telemetry' | 'proxy'>,
+  { telemetry: { tracing }, procore, proxy }: Pick<Config, 'telemetry' | 'procore' | 'proxy'>,
   log: FastifyBaseLogger
 ): Promise<RequestTracer | undefined> {
   if (tracing === undefined) return undefined
   const { RequestTracer } = await import('./telemetry/tracing.ts')
-  return new RequestTracer(tracing, proxy, log)
+  return new RequestTracer(tracing, procore.apiUrl, proxy, log)
 }

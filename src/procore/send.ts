@@ -135,12 +135,12 @@ export class UpstreamSender {
   /** Sends the request at most twice. A failure before anything was sent has the outcome `not_sent`. */
   async send (call: UpstreamCall): Promise<SendResult> {
     let maxWaitMs = call.rateLimitMaxWaitMs ?? this.#config.rateLimitMaxWaitMs
-    const first = await this.#attempt(call, maxWaitMs)
+    const first = await this.#attempt(call, maxWaitMs, 0)
     // Only the wait for the rate limit counts: a slow response does not shorten the wait of the retry.
     maxWaitMs = Math.max(0, maxWaitMs - (first.kind === 'sent' ? first.rateLimitWaitMs : 0))
     if (!this.#mayRetry(first, call, maxWaitMs)) return first
     if (first.classification.retryReason !== 'transient') call.delivery?.onRefused()
-    const second = await this.#attempt(call, maxWaitMs)
+    const second = await this.#attempt(call, maxWaitMs, 1)
     return supersedes(second, first.classification, call.method) ? second : first
   }
 
@@ -158,7 +158,7 @@ export class UpstreamSender {
     }
   }
 
-  async #attempt (call: UpstreamCall, maxWaitMs: number): Promise<Attempt> {
+  async #attempt (call: UpstreamCall, maxWaitMs: number, resendCount: number): Promise<Attempt> {
     let permit: Permit | undefined
     let rateLimitUpdate: RateLimitUpdate | undefined
     try {
@@ -172,7 +172,7 @@ export class UpstreamSender {
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
       await call.beforeSend?.()
-      const attempt = await this.#exchange(call, accessToken, permit.waitMs)
+      const attempt = await this.#exchange(call, accessToken, permit.waitMs, resendCount)
       rateLimitUpdate = attempt.classification.rateLimit
       return attempt
     } catch (error) {
@@ -214,8 +214,10 @@ export class UpstreamSender {
     }
   }
 
-  async #exchange (call: UpstreamCall, accessToken: string, rateLimitWaitMs: number): Promise<SentAttempt> {
-    const { record, delivery, timeoutMs, signal, body, isIdempotent, expectation } = call
+  async #exchange (
+    call: UpstreamCall, accessToken: string, rateLimitWaitMs: number, resendCount: number
+  ): Promise<SentAttempt> {
+    const { record, method, path, delivery, timeoutMs, signal, body, isIdempotent, expectation } = call
     const startedAtMs = monotonicNowMs()
     const startedAt = performance.now()
     const exchangeLimits = timeoutMs === undefined ? this.#limits : { ...this.#limits, timeoutMs }
@@ -233,7 +235,7 @@ export class UpstreamSender {
       // The wall clock, because a header may name a date in a response without a `Date`.
       const classification = classify(exchangeResult, { isIdempotent, isStreamed, expectation }, Date.now())
       const error = exchangeResult.kind === 'failure' ? failureType(exchangeResult) : undefined
-      endSpan({ method: call.method, status: response?.status, error })
+      endSpan({ method, path, resendCount, status: response?.status, error })
       this.#record(exchangeResult, call, performance.now() - startedAt)
       this.#applyFeedback(classification, response?.status, accessToken, call)
       const { result } = classification

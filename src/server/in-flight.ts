@@ -20,7 +20,7 @@ declare module 'fastify' {
 }
 
 /** nginx's status for a caller that disconnects before the response. It is logged, never sent. */
-const clientClosedRequest = 499
+export const clientClosedRequest = 499
 
 /** One request in flight: its record, its abort signal, and the work that is done for it. */
 export class InFlightRequest {

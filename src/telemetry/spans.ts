@@ -13,6 +13,10 @@ export interface SpanRecord {
   startedAtMs: number
   endedAtMs: number
   method?: string
+  /** Path and query of a request to the API host. */
+  path?: string
+  /** How often the same request was sent before. */
+  resendCount?: number
   /** Status of the response of Procore, or of the host of a file. */
   status?: number | undefined
   /** `error.type` of OpenTelemetry's semantic conventions. */
@@ -20,7 +24,7 @@ export interface SpanRecord {
   fileHost?: FileHostKind
 }
 
-export type SpanEnd = Pick<SpanRecord, 'method' | 'status' | 'error' | 'fileHost'>
+export type SpanEnd = Omit<SpanRecord, 'name' | 'startedAtMs' | 'endedAtMs'>
 
 /** Starts a span if tracing is on. Returns the function that ends it. */
 export function startSpan ({ spans }: { spans?: SpanRecord[] }, name: SpanRecord['name']): (end?: SpanEnd) => void {

@@ -3,12 +3,13 @@
  * each part of the work. The child spans are built from the request record when a request ends, so no other code
  * depends on OpenTelemetry. This file, and OpenTelemetry with it, is imported only if tracing is configured.
  */
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import {
-  ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type Context, type Span, type Tracer
+  ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type Attributes, type Context, type Span, type Tracer
 } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
-import { resourceFromAttributes } from '@opentelemetry/resources'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AlwaysOffSampler, AlwaysOnSampler, BatchSpanProcessor, ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider,
   type ReadableSpan, type Sampler, type SpanExporter,
@@ -19,10 +20,17 @@ import { limits } from '../config/limits.ts'
 import { version } from '../config/product.ts'
 import type { ProxyConfig } from '../http/connection-pool.ts'
 import { isInNetworkOf } from '../http/no-proxy.ts'
+import { clientClosedRequest } from '../server/in-flight.ts'
+import type { ProblemCode } from '../server/problem.ts'
 import type { Logger } from './logger.ts'
 import { parseTraceparent, type TraceContext } from './trace-context.ts'
 import type { RequestEnd, RequestEndListener, RequestRecord, UpstreamRecord } from './request-record.ts'
 import { preciseNowMs, type SpanRecord } from './spans.ts'
+
+/** The methods of RFC 9110 §9 and RFC 5789. OpenTelemetry's conventions name all others `_OTHER`. */
+const knownMethods: ReadonlySet<string> =
+  new Set(['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'])
+const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 }
 
 type TracingConfig = NonNullable<Config['telemetry']['tracing']>
 
@@ -35,15 +43,26 @@ export class RequestTracer implements RequestEndListener {
   readonly #tracer: Tracer
   readonly #spans = new WeakMap<IncomingMessage, Span>()
 
-  constructor ({ url, serviceName, attributes, sampler, ratio }: TracingConfig, proxy: ProxyConfig, log: Logger) {
+  readonly #apiUrl: string
+  readonly #apiAddress: Attributes
+
+  /** @param apiUrl origin of Procore's API */
+  constructor (
+    { url, serviceName, attributes, sampler, ratio }: TracingConfig, apiUrl: string, proxy: ProxyConfig, log: Logger
+  ) {
+    const { hostname, port, protocol } = new URL(apiUrl)
+    this.#apiUrl = apiUrl
+    this.#apiAddress = {
+      'server.address': hostname, 'server.port': port === '' ? defaultPorts[protocol] : Number(port),
+    }
     const { timeoutMs, queueMax } = limits.tracing
     const httpAgentOptions = { keepAlive: true, proxyEnv: toProxyEnv(proxy, url) }
     const exporter = withFailureLog(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs, httpAgentOptions }), log)
     this.#provider = new TracerProvider({
       sampler: createSampler(sampler, ratio),
-      resource: resourceFromAttributes({
-        'service.version': version, ...attributes, 'service.name': serviceName,
-      }),
+      resource: defaultResource().merge(resourceFromAttributes({
+        'service.version': version, 'service.instance.id': randomUUID(), ...attributes, 'service.name': serviceName,
+      })),
       spanProcessors: [new BatchSpanProcessor({ exporter, maxQueueSize: queueMax, exportTimeoutMillis: timeoutMs })],
     })
     this.#tracer = this.#provider.getTracer('procore-bff', version)
@@ -59,16 +78,22 @@ export class RequestTracer implements RequestEndListener {
     return span.isRecording() ? { requestId: id, traceId, spans: [] } : { requestId: id, traceId }
   }
 
-  /** Ends the span of a request and adds its child spans. */
-  onRequestEnd ({ record, request: { raw, method }, status, route }: RequestEnd): void {
+  /** Ends the span of a request and adds its child spans. Nothing in it was chosen by the caller. */
+  onRequestEnd ({ record, request: { raw, method, protocol }, status, route }: RequestEnd): void {
     const span = this.#spans.get(raw)
     if (span === undefined) return
-    span.updateName(route === undefined ? method : `${method} ${route}`)
+    const isKnown = knownMethods.has(method)
+    const name = isKnown ? method : 'HTTP'
+    span.updateName(route === undefined ? name : `${name} ${route}`)
     span.setAttributes({
-      'http.request.method': method,
+      'http.request.method': isKnown ? method : '_OTHER',
+      'http.request.method_original': isKnown ? undefined : method,
       'http.route': route,
-      'http.response.status_code': status,
-      'error.type': record.code,
+      'http.response.status_code': status === clientClosedRequest ? undefined : status,
+      'url.scheme': protocol === 'https' ? 'https' : 'http',
+      'network.protocol.version': raw.httpVersion,
+      'error.type': requestErrorType(status, record.code),
+      'procore_bff.code': record.code,
       'procore_bff.request_id': record.requestId,
       'procore_bff.outcome': record.outcome,
       'procore_bff.company_id': record.companyId,
@@ -95,6 +120,11 @@ export class RequestTracer implements RequestEndListener {
     span.end(preciseNowMs())
   }
 
+  /** The query is left out: a lookup names a person in it. */
+  #apiAttributes (path: string): Attributes {
+    return { ...this.#apiAddress, 'url.full': `${this.#apiUrl}${path.split('?', 1).join()}` }
+  }
+
   /** Sends the pending spans, but waits at most `limits.tracing.closeTimeoutMs`, so that shutdown is not delayed. */
   async close (): Promise<void> {
     const { promise: timedOut, resolve } = Promise.withResolvers<void>()
@@ -104,19 +134,31 @@ export class RequestTracer implements RequestEndListener {
   }
 
   #addSpan (spanRecord: SpanRecord, context: Context): void {
-    const { name, startedAtMs, endedAtMs, method, status, error, fileHost } = spanRecord
-    const kind = name === 'upstream' || name === 'file' ? SpanKind.CLIENT : SpanKind.INTERNAL
-    const span = this.#tracer.startSpan(name, { kind, startTime: startedAtMs }, context)
-    const errorType = error ?? (status !== undefined && status >= 500 ? String(status) : undefined)
+    const { name, startedAtMs, endedAtMs, method, path, resendCount, status, error, fileHost } = spanRecord
+    const isRequest = name === 'upstream' || name === 'file'
+    const kind = isRequest ? SpanKind.CLIENT : SpanKind.INTERNAL
+    const span = this.#tracer.startSpan(method ?? name, { kind, startTime: startedAtMs }, context)
+    // By OpenTelemetry's conventions a 4xx is an error of the client's span.
+    const errorType = error ?? (status !== undefined && status >= 400 ? String(status) : undefined)
     span.setAttributes({
       'http.request.method': method,
+      'http.request.resend_count': resendCount === 0 ? undefined : resendCount,
       'http.response.status_code': status,
       'error.type': errorType,
       'procore_bff.file_host': fileHost,
+      ...(path !== undefined && this.#apiAttributes(path)),
+      // The names of other hosts of files are not recorded, because Procore chooses them.
+      ...(fileHost === 'api' && this.#apiAddress),
     })
     if (errorType !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(endedAtMs)
   }
+}
+
+/** Returns `error.type`. By OpenTelemetry's conventions a 4xx is not an error of the server's span. */
+function requestErrorType (status: number, code: ProblemCode | undefined): string | undefined {
+  if (status === clientClosedRequest) return 'client_disconnected'
+  return status >= 500 ? code ?? String(status) : undefined
 }
 
 /** Settings of Node's agent. A receiver with an `http:` URL is reached directly, like all `http:` hosts. */

@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { limits } from '../../src/config/limits.ts'
+import { version } from '../../src/config/product.ts'
 import { startFileServer } from '../helpers/file-server.ts'
 import { png } from '../helpers/images.ts'
 import { csvOf, sendImport } from '../helpers/imports.ts'
@@ -10,7 +11,10 @@ import { listen } from '../helpers/listen.ts'
 import { startOtlpReceiver } from '../helpers/otlp-receiver.ts'
 import { get } from '../helpers/request-builders.ts'
 import { spawnProgram, serviceEnvironment } from '../helpers/spawn-program.ts'
-import { multipartBody, jane, janeParts, sendMultipart, sendJson } from '../helpers/requests.ts'
+import { requestHead } from '../helpers/request-head.ts'
+import {
+  multipartBody, jane, janeParts, RawConnection, send, sendMultipart, sendJson
+} from '../helpers/requests.ts'
 import { startTestEmulator, startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
@@ -36,6 +40,11 @@ t.test('a create is a span with child spans in the gateway\'s trace, which is no
       'http.request.method': 'POST',
       'http.route': '/companies/:company_id/users',
       'http.response.status_code': 201,
+      'http.request.method_original': undefined,
+      'url.scheme': 'http',
+      'network.protocol.version': '1.1',
+      'error.type': undefined,
+      'procore_bff.code': undefined,
       'procore_bff.request_id': 'ticket-1',
       'procore_bff.outcome': 'created',
       'procore_bff.company_id': 101,
@@ -43,14 +52,30 @@ t.test('a create is a span with child spans in the gateway\'s trace, which is no
     },
   })
   const childSpans = receiver.spans.filter(span => span !== request)
-  t.strictSame(childSpans.map(({ name }) => name), ['validate', 'access_token', 'upstream'])
-  t.match(childSpans[2], { kind: 3, attributes: { 'http.response.status_code': 201 } })
+  t.strictSame(childSpans.map(({ name }) => name), ['validate', 'access_token', 'POST'])
+  const { origin, hostname, port } = new URL(service.emulator.url)
+  t.match(childSpans[2], {
+    kind: 3,
+    attributes: {
+      'http.request.method': 'POST',
+      'http.request.resend_count': undefined,
+      'http.response.status_code': 201,
+      'server.address': hostname,
+      'server.port': Number(port),
+      'url.full': `${origin}/rest/v1.3/companies/101/users`,
+    },
+  })
   const { startMs = NaN, endMs = NaN } = request ?? {}
   for (const span of childSpans) {
     t.match(span, { traceId, parentSpanId: request?.spanId })
     t.ok(startMs <= span.startMs && span.startMs <= span.endMs && span.endMs <= endMs, span.name)
   }
-  t.match(receiver.resource, { 'service.name': 'procore-bff' })
+  t.match(receiver.resource, {
+    'service.name': 'procore-bff',
+    'service.version': version,
+    'service.instance.id': /^[0-9a-f-]{36}$/,
+    'telemetry.sdk.language': 'nodejs',
+  })
   t.strictSame(receiver.paths, new Set(['/v1/traces']))
   const [apiRequest] = service.emulator.apiRequests
   t.ok(apiRequest !== undefined)
@@ -71,9 +96,20 @@ t.test('each request for a file is a span with the kind of its host, and without
   service.user['avatar'] = 'https://10.0.0.1/stored?signature=secret'
   t.equal((await get(service.avatarUrl)).status, 502)
   await service.app.fastify.close()
-  t.match(receiver.spans.filter(({ name }) => name === 'file'), [
-    { kind: 3, attributes: { 'http.response.status_code': 302, 'procore_bff.file_host': 'api' } },
-    { kind: 3, attributes: { 'http.response.status_code': 200, 'procore_bff.file_host': 'other' } },
+  t.match(receiver.spans.filter(({ attributes }) => attributes['procore_bff.file_host'] !== undefined), [
+    {
+      name: 'GET',
+      kind: 3,
+      attributes: {
+        'http.response.status_code': 302, 'procore_bff.file_host': 'api', 'server.address': '127.0.0.1',
+      },
+    },
+    {
+      kind: 3,
+      attributes: {
+        'http.response.status_code': 200, 'procore_bff.file_host': 'other', 'server.address': undefined,
+      },
+    },
     { kind: 3, attributes: { 'error.type': 'ForbiddenAddressError', 'procore_bff.file_host': 'other' } },
   ])
   t.notMatch(JSON.stringify(receiver.spans), /stored|secret/)
@@ -109,10 +145,12 @@ t.test('spans show waits, lookups and failures', async t => {
       'procore_bff.body_mode': 'streamed',
     },
   })
-  const upstream = childSpansOf(3).filter(({ name }) => name === 'upstream')
+  const upstream = childSpansOf(3).filter(({ kind }) => kind === 3)
   const upstreamStatuses = upstream.map(({ attributes }) => attributes['http.response.status_code'])
   t.strictSame(upstreamStatuses, [undefined, 503, 503], 'the create and two lookups')
-  t.match(requests[4], { isError: false, attributes: { 'error.type': 'validation_failed' } })
+  t.match(requests[4], {
+    isError: false, attributes: { 'error.type': undefined, 'procore_bff.code': 'validation_failed' },
+  })
   t.strictSame(childSpansOf(4).map(({ name }) => name), ['validate'])
   t.notMatch(JSON.stringify(receiver.spans), /jane|Doe|example\.com/)
 })
@@ -150,14 +188,59 @@ t.test('a failed child span has its error type, and the method distinguishes loo
       return [name, attributes['http.request.method'], isError, attributes['error.type']]
     }))
   const accessToken = ['access_token', undefined, false, undefined]
-  const lookup = ['upstream', 'GET', true, '500']
+  const lookup = ['GET', 'GET', true, '500']
   t.strictSame(childSpans, [
-    [accessToken, ['upstream', 'POST', true, 'ECONNRESET'], accessToken, lookup, accessToken, lookup],
-    [accessToken, ['upstream', 'POST', true, 'timeout'], accessToken, lookup, accessToken, lookup],
-    [accessToken, ['upstream', 'POST', false, undefined]],
+    [accessToken, ['POST', 'POST', true, 'ECONNRESET'], accessToken, lookup, accessToken, lookup],
+    [accessToken, ['POST', 'POST', true, 'timeout'], accessToken, lookup, accessToken, lookup],
+    [accessToken, ['POST', 'POST', true, '429']],
     [accessToken, ['rate_limit', undefined, true, 'procore_rate_limited']],
     [['access_token', undefined, true, 'procore_unavailable']],
   ])
+})
+
+t.test('a request that is sent again has a resend count, and no query or text of a caller is in a span', async t => {
+  const receiver = await startOtlpReceiver(t)
+  const service = await startService(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } })
+  service.emulator.faults.add({ kind: 'status', status: 401, body: '' })
+  const headers = { 'user-agent': 'caller-text', host: 'caller-text.local' }
+  t.equal((await sendJson(service.usersUrl, { user: jane }, headers)).status, 201)
+  t.equal((await get(`${service.usersUrl}?filters%5Bsearch%5D=caller-text`)).status, 200)
+  t.equal((await get(`${service.url}/caller-text`)).status, 404)
+  t.equal((await send(`${service.url}/livez`, { method: 'PROPFIND' })).status, 405)
+  await service.app.fastify.close()
+  const exchanges = receiver.spans.filter(({ kind }) => kind === 3)
+  t.strictSame(exchanges.map(({ attributes }) => [
+    attributes['http.response.status_code'], attributes['http.request.resend_count'], attributes['error.type'],
+  ]), [[401, undefined, '401'], [201, 1, undefined], [200, undefined, undefined]])
+  t.match(receiver.spans.filter(({ kind }) => kind === 2).slice(-2), [
+    { name: 'GET', attributes: { 'http.route': undefined, 'http.response.status_code': 404 } },
+    {
+      name: /^HTTP/,
+      attributes: { 'http.request.method': '_OTHER', 'http.request.method_original': 'PROPFIND' },
+    },
+  ])
+  t.notMatch(JSON.stringify(receiver.spans), /caller-text|filters/)
+})
+
+t.test('a request whose caller leaves has an error type and no status', async t => {
+  const receiver = await startOtlpReceiver(t)
+  const service = await startService(t, {
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, UPSTREAM_TIMEOUT_MS: '500' },
+  })
+  service.emulator.faults.add({ kind: 'silence' })
+  const body = JSON.stringify({ user: jane })
+  const caller = new RawConnection(Number(new URL(service.url).port))
+  caller.write(requestHead('/companies/101/users', {
+    'content-type': 'application/json', 'content-length': Buffer.byteLength(body),
+  }) + body)
+  await waitUntil(() => service.emulator.apiRequests.length === 1)
+  caller.socket.resetAndDestroy()
+  await waitUntil(() => service.app.inFlight.count === 0)
+  await service.app.fastify.close()
+  t.match(receiver.spans.filter(({ kind }) => kind === 2), [{
+    isError: false,
+    attributes: { 'error.type': 'client_disconnected', 'http.response.status_code': undefined },
+  }])
 })
 
 t.test('a trace that the gateway does not sample is not recorded, but logged', async t => {
@@ -303,7 +386,7 @@ t.test('an import has one span for each request to Procore', async t => {
   const { totals } = await sendImport(`${service.usersUrl}/import`, csvOf(700))
   t.match(totals, { created: 700 })
   await service.app.fastify.close()
-  const requests = receiver.spans.filter(({ name }) => name === 'upstream')
+  const requests = receiver.spans.filter(({ kind }) => kind === 3)
   t.equal(requests.length, service.emulator.apiRequests.length)
 })
 
