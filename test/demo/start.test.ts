@@ -2,6 +2,7 @@
 import { execFile, type ChildProcess } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { sendImport } from '../helpers/imports.ts'
 import { root, spawnProgram } from '../helpers/spawn-program.ts'
 import { isRunning, skip, startOnTerminal } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
@@ -50,6 +51,11 @@ t.test('the printed curl commands and addresses work', async t => {
     { createdUserId: Number },
     { createdUserId: Number },
   ])
+  await t.test('nobody of the sample of the import page is in the directory', async t => {
+    const sample = await (await fetch(new URL('/demo/sample.csv', page))).text()
+    const { totals } = await sendImport(new URL('/companies/1234/users/import', page).href, sample)
+    t.match(totals, { rows: 1000, created: 1000 })
+  })
   demo.child.kill('SIGINT')
   t.equal((await demo.exit).code, 0)
 })

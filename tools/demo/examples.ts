@@ -6,7 +6,7 @@ const companyId = 1234
 export function addExamples ({ api: { directory, projectUsers } }: Emulator): void {
   const id = 381_005
   const now = new Date().toISOString()
-  const values = { last_name: 'Doe', email_address: 'user-0001@example.com', is_active: false }
+  const values = { last_name: 'Doe', email_address: 'inactive.user@example.com', is_active: false }
   const times = { createdAt: now, updatedAt: now }
   directory.users.set(id, { id, companyId, values, avatar: undefined, invitations: 0, ...times })
   const batchId = 'batch-123abc456def'
