@@ -1,14 +1,17 @@
 # Builds two images: `service` (the default), and `emulator` for docker-compose.yml.
 # There is no build step: Node runs the TypeScript sources.
 
+# The one image from elsewhere. Releases need its digest: see docs/releasing.md.
+FROM node:26.10.0-slim AS base
+
 # Installs production dependencies and compiles the service. The stages below copy from it and leave tools/ and npm's
-# files behind.
-FROM node:26.10.0-slim AS build
+# files behind. No production dependency has an install script.
+FROM base AS build
 ENV NODE_ENV=production
 WORKDIR /app
 
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev && npm cache clean --force
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY src ./src
 COPY openapi ./openapi
 COPY tools/scripts/warm-compile-cache.ts ./tools/scripts/
@@ -22,7 +25,7 @@ RUN install -d -o node node_modules/.cache \
  && chown -R root node_modules/.cache && chmod -R a+rX node_modules/.cache
 
 # Node accepts a cache entry only for the same path and the same content, so WORKDIR must be that of the stage above.
-FROM node:26.10.0-slim AS runtime
+FROM base AS runtime
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/package.json ./
