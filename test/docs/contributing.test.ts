@@ -1,13 +1,11 @@
 // CONTRIBUTING, CHANGELOG and the decisions agree with the repository.
 import { execFile } from 'node:child_process'
-import { cp, readFile, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
-import { assertSchema } from '../helpers/assert-schema.ts'
 import { pagePaths, readPage } from '../helpers/markdown.ts'
 import { root } from '../helpers/spawn-program.ts'
 
@@ -15,28 +13,13 @@ const exec = promisify(execFile)
 const contributing = readPage('CONTRIBUTING.md')
 const fences = contributing.text.matchAll(/^ *```sh\n([^]*?)\n *```$/gm)
 const commands = [...fences].map(([, command = '']) => command.trim())
-const [oneTest = '', release = ''] = commands
+const [oneTest = ''] = commands
 
-t.test('CONTRIBUTING has no command that this file does not know', async t => t.equal(commands.length, 2))
+t.test('CONTRIBUTING has no command that this file does not know', async t => t.equal(commands.length, 1))
 
 t.test('the command for one test runs it', async t => {
   const { stdout } = await exec('bash', ['-c', oneTest], { cwd: root })
   t.match(stdout, /^ok 1 /m)
-})
-
-t.test('the command for a release sets the version of the service and of the client', async t => {
-  const copy = t.testdir()
-  const packageFiles = ['package.json', 'client/package.json']
-  for (const file of [...packageFiles, 'package-lock.json']) await cp(join(root, file), join(copy, file))
-  const [version = '', openapi = ''] = release.split(' && ')
-  // With workspaces, `npm version` also installs all packages, which the pages that are checked here do not need.
-  await exec('bash', ['-c', version], { cwd: copy, env: { ...process.env, npm_config_package_lock_only: 'true' } })
-  for (const file of packageFiles) {
-    const written: unknown = JSON.parse(await readFile(join(copy, file), 'utf8'))
-    const { version: found } = assertSchema(Type.Object({ version: Type.String() }), written)
-    t.equal(found, /\d+\.\d+\.\d+/.exec(version)?.[0], file)
-  }
-  t.ok(readPage('docs/adding-an-endpoint.md').codeBlocks('sh').includes(openapi), 'which commands.test.ts runs')
 })
 
 t.test('every npm script that a page names exists', async t => {
