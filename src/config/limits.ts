@@ -273,19 +273,22 @@ export const limits = freezeGroups({
     companiesShown: 50,
     /** With Redis: the state of a company's rate limit expires after this time without an update. */
     redisTtlMs: 7_200_000,
-    /** With Redis: a permit counts as used after this time. */
-    leaseMs: 30_000,
-    /** With Redis: permits of one company that one call removes. */
-    removedPermitsMax: 1_000,
-    /** With Redis: attempts to store a response while other replicas store theirs. The next response stores both. */
-    saveAttemptsMax: 10,
+    /** With Redis: attempts to replace the state while other replicas replace it. */
+    replaceAttemptsMax: 10,
   },
   leases: {
     /** With Redis: share of a limit that all replicas together may lease in advance, and the most requests. */
     share: 0.05,
     permitsMax: 1_000,
+    /** A replica takes no smaller lease on permits of Procore's rate limit, because it would save no calls. */
+    permitsMin: 4,
     /** Share at the end of a limit of which nothing is leased, so that replicas share it request by request. */
     exactShare: 1 / 3,
+    /** A replica polls for recalls at this interval. It uses no lease if the latest poll was longer ago than this. */
+    pollMs: 400,
+    validMs: 1_000,
+    /** Recalls that Redis stores, and that one poll reads. */
+    recallsMax: 1_000,
   },
   lookup: {
     /** All requests of one lookup together. */
@@ -331,7 +334,10 @@ export const limits = freezeGroups({
     /** Interval of the probes while Redis is down. */
     probeMs: 1_000,
     warnIntervalMs: 60_000,
-    /** A lease of a replica that is silent for this time is lost; it renews its leases at this interval. */
+    /**
+     * A lease of a replica that is silent for this time is lost. A replica renews its leases at this interval, and
+     * gives back permits that it did not use.
+     */
     leaseMs: 30_000,
     leaseRenewMs: 10_000,
     /** Records that could not be written: attempts for each, and how many may wait. */

@@ -28,7 +28,7 @@ export interface LeaseTiming {
 
 /** The scripts under `lua/`. */
 const scripts = [
-  'claim-key', 'settle-key', 'release-key', 'extend-key', 'read-rate-limit', 'replace-rate-limit', 'count-request',
+  'claim-key', 'settle-key', 'release-key', 'extend-key', 'replace-rate-limit', 'count-request',
   'add-create', 'lock', 'unlock', 'save-import-batch',
 ] as const
 

@@ -1,37 +1,67 @@
 /**
- * Stores the state of Procore's rate limits, and the permits that all replicas have in flight. `procore/rate-limit/`
- * decides what the state means. A permit has a lease, because its replica may die.
+ * Stores the state of Procore's rate limits, which all replicas share. `procore/rate-limit/` decides what the state
+ * means. A replica that holds permits in advance polls for recalls, so that it soon learns of a block.
  */
+import { hash, randomBytes } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import { limits } from '../config/limits.ts'
-import { redisKeyPrefix, type RedisConnection } from './redis.ts'
+import { monotonicNowMs } from '../util/clock.ts'
+import { redisKeyPrefix, type LeaseTiming, type RedisConnection } from './redis.ts'
 
-/** What Redis knows about a rate limit. */
-export interface SharedView {
-  /** The state, as it was stored; empty if there is none. */
-  json: string
+/** The reply to an attempt to replace the state of a rate limit. */
+export interface ReplaceReply {
+  /** Whether the replica knew the stored state, which was then replaced. */
+  isKnown: boolean
   /** Time by the clock of Redis. */
   nowMs: number
-  /** Permits of all replicas. */
-  inFlight: number
-  /** Permits whose lease has expired. */
-  lost: number
+  /** The stored state if the replica did not know it; empty if there is none. */
+  json: string
 }
+
+const replySchema = Type.Tuple([Type.Number(), Type.Number(), Type.String()])
+
+/** Entries of the stream of recalls: each names a rate limit. */
+const recallsSchema = Type.Array(Type.Tuple([
+  Type.String(),
+  Type.Array(Type.Tuple([Type.String(), Type.Array(Type.String())])),
+]))
+
+/** Recalls that are this much older than needed are read, too, because the time of Redis is known roughly. */
+const recallMarginMs = 2_000
+
+const recallsKey = `${redisKeyPrefix}rate-limit-recalls`
 
 /** A rate limit is identified by `rateLimitId`: the company, or one id for all companies. */
 export class SharedRateLimiter {
   readonly #redis: RedisConnection
-  readonly #leaseMs: number
+  readonly leaseTiming: LeaseTiming
+  /** Identifies the leases of this replica. */
+  readonly replicaId = randomBytes(8).toString('base64url')
   /** Returns an HMAC of a caller's id, for use in stored values. */
   readonly pseudonymize: (callerId: string) => string
+  /** For each rate limit of which this replica holds permits: called when they are recalled. */
+  readonly #holders = new Map<number, () => void>()
+  #pollTimer: NodeJS.Timeout | undefined
+  #isPolling = false
+  /** All recalls before this time are known, by the clock of this process. */
+  #polledAtMs = 0
+  /** The latest entry of the stream that was read. Ids of entries begin with the time. */
+  #latestRecallId = ''
 
   constructor (
     redis: RedisConnection,
     pseudonymize: (callerId: string) => string,
-    leaseMs: number = limits.rateLimit.leaseMs
+    leaseTiming: LeaseTiming = limits.redis
   ) {
     this.#redis = redis
     this.pseudonymize = pseudonymize
-    this.#leaseMs = leaseMs
+    this.leaseTiming = leaseTiming
+  }
+
+  /** Whether Redis is available. */
+  get isUp (): boolean {
+    return this.#redis.isUp
   }
 
   /** Adds a listener that is called whenever Redis can be used again. */
@@ -40,38 +70,76 @@ export class SharedRateLimiter {
   }
 
   /**
-   * Reads a rate limit, and then adds a permit. Returns undefined while Redis is unavailable; it may have added the
-   * permit nevertheless.
+   * Replaces the state if it is still the known one. Returns undefined while Redis is unavailable; the state may have
+   * been replaced nevertheless.
+   * @param json empty to read only
    */
-  async read (rateLimitId: number, permitId = ''): Promise<SharedView | undefined> {
-    const args = [this.#leaseMs, limits.rateLimit.redisTtlMs, permitId]
-    const reply = await this.#redis.script('read-rate-limit', redisKeys(rateLimitId), args).catch(() => undefined)
-    if (!Array.isArray(reply)) return undefined
-    const values: readonly unknown[] = reply
-    const [json, nowMs, inFlight, lost] = values
-    return { json: String(json), nowMs: Number(nowMs), inFlight: Number(inFlight), lost: Number(lost) }
+  async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
+    const args = [hash('sha1', knownJson), json, limits.rateLimit.redisTtlMs]
+    const reply = await this.#redis.script('replace-rate-limit', [`procore-rate-limit:${rateLimitId}`], args)
+      .catch(() => undefined)
+    if (!Value.Check(replySchema, reply)) return undefined
+    const [known, nowMs, storedJson] = reply
+    return { isKnown: known === 1, nowMs, json: storedJson }
+  }
+
+  /** Whether permits that are held in advance may be used: all recalls until a moment ago are known. */
+  get isCurrent (): boolean {
+    return this.#redis.isUp && monotonicNowMs() - this.#polledAtMs <= limits.leases.validMs
   }
 
   /**
-   * Replaces the state, and removes permits and the lost ones that the view counts. Returns false if the state has
-   * changed since it was read, and undefined while Redis is unavailable.
+   * Must be called before this replica leases permits in advance.
+   * @param nowMs time by the clock of Redis
+   * @param onRecall called when the permits must no longer be used
    */
-  async replace (
-    rateLimitId: number, view: SharedView, json: string, permitIds: readonly string[]
-  ): Promise<boolean | undefined> {
-    const args = [view.json, json, view.nowMs, limits.rateLimit.redisTtlMs, ...permitIds]
-    const reply = await this.#redis.script('replace-rate-limit', redisKeys(rateLimitId), args).catch(() => undefined)
-    return reply === undefined ? undefined : reply === 1
+  hold (rateLimitId: number, nowMs: number, onRecall: () => void): void {
+    if (this.#holders.size === 0) {
+      this.#polledAtMs = monotonicNowMs()
+      this.onClockChange(nowMs)
+      this.#pollTimer = setInterval(() => this.#poll(), limits.leases.pollMs).unref()
+    }
+    this.#holders.set(rateLimitId, onRecall)
   }
 
-  /** Removes a permit whose request was not sent. */
-  removePermit (rateLimitId: number, permitId: string): void {
-    const [, permitsRedisKey] = redisKeys(rateLimitId)
-    this.#redis.run(client => client.zrem(redisKeyPrefix + permitsRedisKey, permitId)).catch(() => {})
+  /** Must be called when the clock of Redis was set: ids of recalls begin with its time. */
+  onClockChange (nowMs: number): void {
+    this.#latestRecallId = String(nowMs - recallMarginMs)
   }
-}
 
-/** The hash tag in braces puts both keys into one slot of a Redis Cluster. */
-function redisKeys (rateLimitId: number): [state: string, permits: string] {
-  return [`rate-limit:{${rateLimitId}}`, `rate-limit-permits:{${rateLimitId}}`]
+  /** Must be called when no permits are held in advance any more. */
+  drop (rateLimitId: number): void {
+    this.#holders.delete(rateLimitId)
+    if (this.#holders.size === 0) clearInterval(this.#pollTimer)
+  }
+
+  /** Makes all replicas give back the permits of a rate limit that they hold in advance. */
+  recall (rateLimitId: number): void {
+    const { recallsMax } = limits.leases
+    this.#redis.run(async client => {
+      await Promise.all([
+        client.xadd(recallsKey, 'MAXLEN', '~', recallsMax, '*', 'id', String(rateLimitId)),
+        client.pexpire(recallsKey, limits.rateLimit.redisTtlMs),
+      ])
+    }).catch(() => {})
+  }
+
+  async #poll (): Promise<void> {
+    if (this.#isPolling) return
+    this.#isPolling = true
+    const startedAtMs = monotonicNowMs()
+    const { recallsMax } = limits.leases
+    const reply = await this.#redis.run(client => {
+      return client.xread('COUNT', recallsMax, 'STREAMS', recallsKey, this.#latestRecallId)
+    }).catch(() => undefined)
+    this.#isPolling = false
+    if (reply === undefined) return
+    const [[, entries] = ['', []]] = Value.Check(recallsSchema, reply) ? reply : []
+    for (const [entryId, [, rateLimitId]] of entries) {
+      this.#latestRecallId = entryId
+      this.#holders.get(Number(rateLimitId))?.()
+    }
+    // With more entries, the next poll reads the rest.
+    if (entries.length < recallsMax) this.#polledAtMs = startedAtMs
+  }
 }

@@ -88,7 +88,7 @@ t.test('the share of a caller is counted by all replicas together', { skip: skip
   const { passed } = await countUntilRefused(() => create(turn++ % 2 === 0 ? first : second, 'a'))
   t.equal(passed, 10)
   t.equal((await create(second, 'b')).status, 201)
-  const stored = await redis.client.get('procore-bff:rate-limit:{101}')
+  const stored = await redis.client.get('procore-bff:procore-rate-limit:101')
   t.notMatch(stored, callers.a, 'callers are stored under pseudonyms')
 })
 

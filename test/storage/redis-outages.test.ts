@@ -162,7 +162,7 @@ t.test('requests sent during an outage are reported later, so other replicas res
   await redis.start()
   await waitUntil(() => isUp(first) && isUp(second))
   const readState = async () => {
-    return assertSchema(StateSchema, JSON.parse(await redis.client.get('procore-bff:rate-limit:{101}') ?? '{}'))
+    return assertSchema(StateSchema, JSON.parse(await redis.client.get('procore-bff:procore-rate-limit:101') ?? '{}'))
   }
   while ((await readState()).windows === undefined) await new Promise(resolve => setImmediate(resolve))
   const responses = await Promise.all(Array.from({ length: 20 }, () => sendJson(second.usersUrl, uniqueUser())))

@@ -209,7 +209,7 @@ t.test('a Retry-After that one replica received applies to all', { skip }, async
   emulator.faults.add({ kind: 'status', status: 503, body: '', headers: { 'retry-after': '30' } })
   t.match((await sendJson(first.usersUrl, user(1))).json, { code: 'procore_unavailable', outcome: 'rejected' })
   // The report to Redis is written after the response was sent.
-  const readState = () => redis.client.get('procore-bff:rate-limit:{101}')
+  const readState = () => redis.client.get('procore-bff:procore-rate-limit:101')
   while (!(await readState())?.includes('unavailable')) await new Promise(resolve => setImmediate(resolve))
   const response = await sendJson(second.usersUrl, user(1))
   t.match(response, { status: 503, json: { code: 'procore_unavailable', outcome: 'not_sent' } })
@@ -387,4 +387,31 @@ t.test('the key of a killed replica is running for the others, and unknown after
   await endLeases(redis)
   const recovered = { status: 201, headers: { 'x-outcome': 'recovered' } }
   t.match(await sendJson(second.usersUrl, user(1), withKey('a')), recovered)
+})
+
+t.test('replicas send no more than Procore allows when one is killed and another one starts', { skip }, async t => {
+  const { redis, emulator, first } = await startReplicas(t, 2, {
+    env: { RATE_LIMIT_MAX_WAIT_MS: '0', CALLER_RATE_PER_MINUTE: '0' },
+    emulator: { rateLimit: 400, rateWindowSeconds: 600 },
+  })
+  const env = { ...serviceEnvironment(emulator), REDIS_URL: redis.url, RATE_LIMIT_MAX_WAIT_MS: '0' }
+  const killed = spawnProgram(t, 'src/main.js', { ...env, CALLER_RATE_PER_MINUTE: '0' })
+  const killedUrl = `${await killed.listening}/companies/101/users`
+  let index = 0
+  const createAt = (url: string) => sendJson(url, user(index++)).then(({ status }) => status, () => 0)
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([first.usersUrl, killedUrl].flatMap(url => Array.from({ length: 20 }, () => createAt(url))))
+  }
+  const pending = Array.from({ length: 20 }, () => createAt(killedUrl))
+  killed.child.kill('SIGKILL')
+  await Promise.all(pending)
+  const restarted = await startService(t, { procoreUrl: emulator.url, env })
+  let passed = 1
+  while (passed > 0) {
+    const urls = [first.usersUrl, restarted.usersUrl].flatMap(url => Array.from({ length: 20 }, () => url))
+    passed = (await Promise.all(urls.map(createAt))).filter(status => status === 201).length
+  }
+  const statuses = emulator.apiRequests.map(({ status }) => status)
+  t.equal(statuses.filter(status => status === 429).length, 0, 'Procore rejected none')
+  t.ok(statuses.length >= 400 * 0.9 && statuses.length <= 400, `${statuses.length} requests`)
 })

@@ -54,7 +54,10 @@ export class RateLimiter {
   readonly #queues = new LRUCache<number, RateLimitQueue>({
     max: limits.rateLimit.companiesMax,
     // A company with requests stays. There are fewer requests than companies, so another one can be evicted.
-    disposeAfter: (queue, id, reason) => { if (reason === 'evict' && queue.isBusy) this.#queues.set(id, queue) },
+    disposeAfter: (queue, id, reason) => {
+      if (reason === 'evict' && queue.isBusy) this.#queues.set(id, queue)
+      else if (reason === 'evict') queue.stop()
+    },
   })
 
   /** Totals of all companies. */
@@ -142,7 +145,7 @@ export class RateLimiter {
     return Math.max(0, state.throttledUntilMs - nowMs)
   }
 
-  /** Stops all timers. */
+  /** Stops all timers, and gives back the permits that are held in advance. */
   stop (): void {
     for (const queue of this.#queues.values()) queue.stop()
   }

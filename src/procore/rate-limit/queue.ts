@@ -63,8 +63,10 @@ export class RateLimitQueue {
     return (mustWait ? undefined : await this.#ask(request)) ?? await this.#enqueue(request, arrivedAtMs)
   }
 
+  /** Stops the timers, and gives back the permits that are held in advance. */
   stop (): void {
     clearTimeout(this.#timer)
+    this.limit.close()
   }
 
   async #ask (purpose: PermitPurpose): Promise<Permit | undefined> {

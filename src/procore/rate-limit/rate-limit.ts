@@ -1,14 +1,15 @@
 /**
- * One rate limit: its state and the requests in flight. With Redis, each request first reads what all replicas know,
- * and each response is stored there. While Redis is unavailable, the memory of this replica decides.
+ * One rate limit: its state and the requests in flight. With Redis, all replicas share the state. While plenty remains,
+ * a replica holds permits in advance and needs no call to Redis. Otherwise each request asks Redis, and each response
+ * is stored there. While Redis is unavailable, the memory of this replica decides.
  */
-import { randomUUID } from 'node:crypto'
 import { limits } from '../../config/limits.ts'
-import type { SharedRateLimiter, SharedView } from '../../storage/shared-rate-limit.ts'
+import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
 import type { RateLimitUpdate } from './headers.ts'
 import {
-  acquire, applyUpdate, capWaits, countRequests, exceedsLongestWait, initialState, mergeStates, parseState, restrict,
-  type PermitPurpose, type Wait
+  applyUpdate, capWaits, countExpiredLeases, countInAdvanceOfOthers, countLeasable, countPermitsOfOthers, decide,
+  exceedsLongestWait, initialState, mergeStates, parseState, replaceLease, restrict,
+  type PermitPurpose, type RateLimitState, type Wait
 } from './state.ts'
 import { addRequests, getHourUsage, type HourUsage } from './usage.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
@@ -21,6 +22,33 @@ export interface Permit {
   release (update?: RateLimitUpdate): void
 }
 
+/** A request that needs the next exchange with Redis. */
+interface Ask {
+  purpose: PermitPurpose
+  resolve: (reply: Permit | Wait) => void
+}
+
+/** What an exchange with Redis stores. */
+interface Plan {
+  state: RateLimitState
+  nowMs: number
+  /** For each ask how long it has to wait; undefined if it passes. */
+  waits: Array<Wait | undefined>
+  inAdvance: number
+  /** The leases of other replicas that hold more permits in advance than they may; empty if there are none. */
+  recalled: string
+  /** Counts that are in the state and not in Redis yet. */
+  counts: ReadonlyArray<readonly [callerId: string, count: number]>
+  /** Empty if there is nothing to store. */
+  json: string
+}
+
+/** The other replicas keep replacing the state. */
+const contention: Wait = { waitMs: limits.rateLimit.pollMs, isFirm: false, reason: 'rate' }
+
+/** By how much the time of Redis may differ from what this replica assumed. */
+const clockToleranceMs = 1_000
+
 export class RateLimit {
   readonly #id: number
   readonly #shared: SharedRateLimiter | undefined
@@ -28,18 +56,28 @@ export class RateLimit {
   state = initialState
   /** Requests of this replica. */
   #inFlight = 0
-  /** Redis as it was last read. */
-  #view: SharedView | undefined
+  /** Permits that this replica may still use without Redis. */
+  #inAdvance = 0
+  /** Whether a permit was used that was held in advance since the latest exchange. */
+  #isLeaseUsed = false
+  /** The state in Redis as it was last read or written; undefined before. */
+  #storedJson: string | undefined
   #clockOffsetMs = 0
-  /** Permits to remove from Redis with the next state. */
-  readonly #ended = new Set<string>()
   /** Requests of each caller that Redis does not have yet. */
   readonly #unsavedCounts = new Map<string, number>()
   readonly #onHourMostlyUsed: (usage: HourUsage) => void
   /** End of the hour for which `onHourMostlyUsed` was called. */
   #warnedUntilMs = 0
+  /** Requests that the next exchange decides about. */
+  #asks: Ask[] = []
   #isSaved = true
-  #isSaving = false
+  #isExchanging = false
+  #isClosed = false
+  /** How often permits in advance were recalled. An exchange that began before must not use them. */
+  #recalls = 0
+  /** The leases of other replicas that this one recalled. */
+  #recalled = ''
+  #renewalTimer: NodeJS.Timeout | undefined
 
   /**
    * @param id the company, or one id for all companies
@@ -79,39 +117,76 @@ export class RateLimit {
 
   /** Returns a permit, or how long to wait. */
   async tryAcquire (purpose: PermitPurpose): Promise<Permit | Wait> {
-    const permitId = this.#shared === undefined ? '' : randomUUID()
-    const view = this.#shared === undefined ? undefined : await this.#read(this.#shared, permitId)
-    const startedAtMs = this.nowMs
-    const inFlight = view?.inFlight ?? this.#inFlight
-    const restriction = restrict(this.state, inFlight, startedAtMs, purpose)
-    const { state, wait } = restriction === undefined
-      ? acquire(this.state, inFlight, startedAtMs)
-      : { state: this.state, wait: restriction }
-    this.state = state
-    if (wait !== undefined) {
-      this.#shared?.removePermit(this.#id, permitId)
-      return wait
+    const shared = this.#shared
+    if (shared === undefined) {
+      const { state, wait } = decide(this.state, { inFlight: this.#inFlight, leased: 0 }, this.nowMs, purpose)
+      this.state = state
+      return wait ?? this.#grant(purpose.callerId)
     }
-    this.#inFlight++
-    const { callerId } = purpose
-    this.#countRequest(callerId, 1)
-    return { waitMs: 0, release: update => this.#release(permitId, callerId, startedAtMs, update) }
+    const permit = this.#takeInAdvance(shared, purpose)
+    if (permit !== undefined) return permit
+    const { promise, resolve } = Promise.withResolvers<Permit | Wait>()
+    this.#asks.push({ purpose, resolve })
+    this.#exchange(shared)
+    return promise
   }
 
-  #release (permitId: string, callerId: string, startedAtMs: number, update: RateLimitUpdate | undefined): void {
-    this.#inFlight--
-    if (update?.mayBeCounted !== true) this.#countRequest(callerId, -1)
-    if (update === undefined) {
-      this.#shared?.removePermit(this.#id, permitId)
-      return
-    }
-    this.state = applyUpdate(this.state, update, startedAtMs, this.nowMs)
-    this.#checkHour()
+  /** Stores what this replica knows. If Redis is unavailable, that is done with a later response. */
+  save (): void {
+    if (!this.#isSaved || this.#inAdvance > 0) this.#giveBack()
+  }
+
+  /** Gives back the permits that are held in advance, and holds none from then on. */
+  close (): void {
+    this.#isClosed = true
+    if (this.#isExchanging) this.#giveBack()
+    else this.save()
+  }
+
+  /** Stops using the permits that are held in advance. The exchange decides whether there are new ones. */
+  #giveBack (): void {
     if (this.#shared === undefined) return
-    // Redis removes the others when their leases end.
-    if (this.#ended.size < limits.rateLimit.removedPermitsMax) this.#ended.add(permitId)
+    this.#recalls++
+    this.#inAdvance = 0
     this.#isSaved = false
-    this.save()
+    this.#exchange(this.#shared)
+  }
+
+  /** Returns a permit of those that are held in advance, unless the request may have to wait. */
+  #takeInAdvance (shared: SharedRateLimiter, purpose: PermitPurpose): Permit | undefined {
+    if (this.#inAdvance === 0 || !shared.isCurrent) return undefined
+    const others = countPermitsOfOthers(this.state, shared.replicaId)
+    const used = { ...others, inFlight: others.inFlight + this.#inFlight }
+    const { state, wait } = decide(this.state, used, this.nowMs, purpose)
+    // A request that begins a probe is known to all replicas before it is sent.
+    if (wait !== undefined || state !== this.state) return undefined
+    this.#inAdvance--
+    this.#isLeaseUsed = true
+    this.#isSaved = false
+    this.#addUnsaved(purpose.callerId, 1)
+    return this.#grant(purpose.callerId)
+  }
+
+  #grant (callerId: string): Permit {
+    const startedAtMs = this.nowMs
+    this.#inFlight++
+    this.#countRequest(callerId, 1)
+    return { waitMs: 0, release: update => this.#release(callerId, startedAtMs, update) }
+  }
+
+  #release (callerId: string, startedAtMs: number, update: RateLimitUpdate | undefined): void {
+    this.#inFlight--
+    if (update?.mayBeCounted !== true) {
+      this.#countRequest(callerId, -1)
+      this.#addUnsaved(callerId, -1)
+    }
+    if (update !== undefined) {
+      this.state = applyUpdate(this.state, update, startedAtMs, this.nowMs)
+      this.#checkHour()
+    }
+    if (this.#shared === undefined) return
+    this.#isSaved = false
+    if (this.#mustSave(this.#shared)) this.#exchange(this.#shared)
   }
 
   #checkHour (): void {
@@ -125,10 +200,10 @@ export class RateLimit {
   #countRequest (callerId: string, change: 1 | -1): void {
     const usage = addRequests(this.state.usage, callerId, change, this.nowMs)
     this.state = { ...this.state, usage }
-    if (this.#shared !== undefined) this.#addUnsaved(callerId, change)
   }
 
   #addUnsaved (callerId: string, change: number): void {
+    if (this.#shared === undefined) return
     const count = (this.#unsavedCounts.get(callerId) ?? 0) + change
     if (count === 0) this.#unsavedCounts.delete(callerId)
     // While Redis is down, the counts of further callers stay in this replica.
@@ -137,58 +212,155 @@ export class RateLimit {
     }
   }
 
-  /** Stores what this replica knows. If Redis is unavailable, that is done with a later response. */
-  async save (): Promise<void> {
-    if (this.#isSaving || this.#shared === undefined) return
-    this.#isSaving = true
-    try {
-      for (let attempt = 0; !this.#isSaved && attempt < limits.rateLimit.saveAttemptsMax; attempt++) {
-        const isAvailable = await this.#trySave(this.#shared)
-        if (!isAvailable) break
-      }
-    } finally {
-      this.#isSaving = false
-    }
+  /** Whether the other replicas need what this one knows before it has used the permits that it holds in advance. */
+  #mustSave ({ replicaId }: SharedRateLimiter): boolean {
+    if (this.#isSaved) return false
+    const held = this.#inAdvance + countInAdvanceOfOthers(this.state, replicaId)
+    return this.#inAdvance === 0 || held > countLeasable(this.state, this.#countInFlight(replicaId), this.nowMs)
   }
 
-  /** Stores the state unless another replica has changed it since it was read. Returns whether Redis is available. */
-  async #trySave (shared: SharedRateLimiter): Promise<boolean> {
-    const view = this.#view ?? await this.#read(shared)
-    if (view === undefined) return false
-    const ended = [...this.#ended]
-    // A reply to a read that arrives before the reply to this write lacks the counts.
-    const counts = [...this.#unsavedCounts]
-    const json = JSON.stringify(this.state)
-    this.#isSaved = true
-    const isReplaced = await shared.replace(this.#id, view, json, ended)
-    this.#view = isReplaced === true ? { ...view, json } : undefined
-    if (isReplaced === true) {
-      for (const permitId of ended) this.#ended.delete(permitId)
-      for (const [callerId, count] of counts) this.#addUnsaved(callerId, -count)
-    } else {
+  /** Returns the number of requests of all replicas that are in flight, as far as this replica knows. */
+  #countInFlight (replicaId: string): number {
+    const { inFlight, leased } = countPermitsOfOthers(this.state, replicaId)
+    return this.#inFlight + inFlight + leased - countInAdvanceOfOthers(this.state, replicaId)
+  }
+
+  /** Decides about the requests that ask, and stores what this replica knows, by one exchange at a time. */
+  async #exchange (shared: SharedRateLimiter): Promise<void> {
+    if (this.#isExchanging) return
+    this.#isExchanging = true
+    for (;;) {
+      const asks = this.#asks.filter(({ purpose, resolve }) => {
+        const permit = this.#takeInAdvance(shared, purpose)
+        if (permit !== undefined) resolve(permit)
+        return permit === undefined
+      })
+      this.#asks = []
+      if (asks.length === 0 && !this.#mustSave(shared)) break
+      const isStored = await this.#tryReplace(shared, asks)
+      // The next response stores both.
+      if (!isStored && this.#asks.length === 0) break
+    }
+    this.#isExchanging = false
+    this.#scheduleRenewal(shared)
+  }
+
+  /** Returns whether the state was replaced. */
+  async #tryReplace (shared: SharedRateLimiter, asks: readonly Ask[]): Promise<boolean> {
+    const recalls = this.#recalls
+    // No permits are used during the exchange, because it replaces the lease. Recalls are received from now on.
+    this.#inAdvance = 0
+    if (this.#storedJson === undefined) await this.#read(shared)
+    shared.hold(this.#id, this.nowMs, () => this.#giveBack())
+    for (let attempt = 0; attempt < limits.rateLimit.replaceAttemptsMax; attempt++) {
+      const plan = this.#plan(shared, asks)
+      const startedAtMs = monotonicNowMs()
+      this.#isSaved = true
+      const replaced = shared.replace(this.#id, this.#storedJson ?? '', plan.json)
+      // Sent with the new state and after it: a replica that reads the recall finds the state.
+      if (plan.recalled !== '' && plan.recalled !== this.#recalled) shared.recall(this.#id)
+      const reply = await replaced
+      if (reply === undefined) {
+        this.#isSaved = false
+        this.#apply(shared, { ...plan, inAdvance: 0, counts: [] }, asks)
+        for (const [index, { purpose }] of asks.entries()) {
+          if (plan.waits[index] === undefined) this.#addUnsaved(purpose.callerId, 1)
+        }
+        return false
+      }
+      const { isKnown, nowMs, json } = reply
+      const wasRight = Math.abs(nowMs - plan.nowMs) <= monotonicNowMs() - startedAtMs + clockToleranceMs
+      this.#clockOffsetMs = nowMs - monotonicNowMs()
+      if (!wasRight) shared.onClockChange(nowMs)
+      if (!isKnown) this.#merge(shared, json)
+      else if (plan.json !== '') this.#storedJson = plan.json
+      if (isKnown && wasRight) {
+        this.#recalled = plan.recalled
+        const isRecalled = recalls !== this.#recalls
+        this.#apply(shared, isRecalled ? { ...plan, inAdvance: 0 } : plan, asks)
+        if (isRecalled) this.#isSaved = false
+        return true
+      }
       this.#isSaved = false
     }
-    return isReplaced !== undefined
+    shared.drop(this.#id)
+    for (const { resolve } of asks) resolve(contention)
+    return false
   }
 
-  /** Reads what all replicas know, and adds a permit. Returns undefined while Redis is unavailable. */
-  async #read (shared: SharedRateLimiter, permitId?: string): Promise<SharedView | undefined> {
-    const view = await shared.read(this.#id, permitId)
-    if (view === undefined) return undefined
-    this.#view = view
-    this.#clockOffsetMs = view.nowMs - monotonicNowMs()
+  /** Reads the state and the time. */
+  async #read (shared: SharedRateLimiter): Promise<void> {
+    const reply = await shared.replace(this.#id, '', '')
+    if (reply === undefined) return
+    this.#clockOffsetMs = reply.nowMs - monotonicNowMs()
+    this.#merge(shared, reply.json)
+  }
+
+  /** Decides about the asks by what this replica knows, and how many permits it may hold in advance. */
+  #plan (shared: SharedRateLimiter, asks: readonly Ask[]): Plan {
+    const { replicaId, leaseTiming: { leaseMs } } = shared
     const { nowMs } = this
-    const stored = countRequests(parseState(view.json), view.lost)
+    let state = countExpiredLeases(this.state, replicaId, nowMs)
+    let inFlight = this.#inFlight
+    const others = countPermitsOfOthers(state, replicaId)
+    const waits = asks.map(({ purpose }) => {
+      const decision = decide(state, { ...others, inFlight: others.inFlight + inFlight }, nowMs, purpose)
+      state = decision.state
+      if (decision.wait !== undefined) return decision.wait
+      inFlight++
+      state = { ...state, usage: addRequests(state.usage, purpose.callerId, 1, nowMs) }
+      return undefined
+    })
+    const inAdvanceOfOthers = countInAdvanceOfOthers(state, replicaId)
+    const leasable = countLeasable(state, inFlight + others.inFlight + others.leased - inAdvanceOfOthers, nowMs)
+    // Half of the rest, so that the next replica gets some, too.
+    const half = Math.floor((leasable - inAdvanceOfOthers) / 2)
+    const mayHold = !this.#isClosed && (this.#isLeaseUsed || asks.length > 0) && half >= limits.leases.permitsMin
+    const inAdvance = mayHold ? half : 0
+    const known = this.state.leases[replicaId] ?? { inFlight: 0, inAdvance: 0 }
+    // A lease on permits in advance is renewed each time.
+    const hasChanged = !this.#isSaved || state !== this.state || inAdvance > 0 || known.inAdvance > 0 ||
+      known.inFlight !== inFlight
+    state = replaceLease(state, replicaId, { inFlight, inAdvance, endsAtMs: nowMs + leaseMs })
+    const json = hasChanged ? JSON.stringify(state) : ''
+    const isRecall = json !== '' && inAdvanceOfOthers > leasable
+    const recalled = isRecall ? JSON.stringify({ ...state.leases, [replicaId]: undefined }) : ''
+    return { state, nowMs, waits, inAdvance, recalled, counts: [...this.#unsavedCounts], json }
+  }
+
+  /** Applies a plan. Responses may have changed the state since it was made. */
+  #apply (shared: SharedRateLimiter, { state, waits, inAdvance, counts }: Plan, asks: readonly Ask[]): void {
+    this.state = mergeStates({ ...this.state, leases: state.leases }, state, this.nowMs)
+    this.#inAdvance = inAdvance
+    this.#isLeaseUsed = false
+    if (inAdvance === 0) shared.drop(this.#id)
+    for (const [callerId, count] of counts) this.#addUnsaved(callerId, -count)
+    for (const [index, { purpose, resolve }] of asks.entries()) {
+      resolve(waits[index] ?? this.#grant(purpose.callerId))
+    }
+  }
+
+  /** Merges what all replicas know. */
+  #merge ({ replicaId }: SharedRateLimiter, storedJson: string): void {
+    const { nowMs } = this
+    this.#storedJson = storedJson
+    const stored = countExpiredLeases(parseState(storedJson), replicaId, nowMs)
     let { usage } = stored
     for (const [callerId, count] of this.#unsavedCounts) usage = addRequests(usage, callerId, count, nowMs)
     const merged = mergeStates({ ...stored, usage }, this.state, nowMs)
     this.state = merged
     if (exceedsLongestWait(merged, nowMs)) {
-      // Stored, because otherwise each read would start the longest wait again.
+      // Stored, because otherwise each exchange would start the longest wait again.
       this.state = capWaits(merged, nowMs)
       this.#isSaved = false
-      this.save()
     }
-    return view
+  }
+
+  /** Renews the lease, or gives it back if it was not used. If others kept replacing the state, tries again. */
+  #scheduleRenewal (shared: SharedRateLimiter): void {
+    clearTimeout(this.#renewalTimer)
+    if (this.#isClosed || (this.#isSaved && this.#inAdvance === 0) || !shared.isUp) return
+    const delayMs = this.#inAdvance > 0 ? shared.leaseTiming.leaseRenewMs : limits.rateLimit.pollMs
+    this.#renewalTimer = setTimeout(() => this.save(), delayMs).unref()
   }
 }

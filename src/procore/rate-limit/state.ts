@@ -11,12 +11,23 @@
  *   an *import* if only a larger part remains.
  * - After a reset, and after a time that Procore asked for, the count is unknown. Then one request, the *probe*, is
  *   sent ahead. The others wait for its response, at most `limits.rateLimit.probeMs`.
+ * - With Redis, each replica has a *lease*: its requests in flight, and the permits that it holds *in advance* while
+ *   plenty remains. The permits of all leases count as in flight. If a replica dies, they count as used.
  */
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { limits } from '../../config/limits.ts'
 import { windowNameMaxLength, type RateLimitUpdate, type ThrottleReason } from './headers.ts'
 import { alignPeriod, initialUsage, remainingInHour, shareExhaustedUntilMs, UsageSchema } from './usage.ts'
+
+/** The permits of one replica, as of its latest exchange with Redis. */
+const LeaseSchema = Type.Object({
+  inFlight: Type.Number(),
+  inAdvance: Type.Number(),
+  endsAtMs: Type.Number(),
+})
+
+export type Lease = Static<typeof LeaseSchema>
 
 /** The names are a format that Redis stores. */
 const StateSchema = Type.Object({
@@ -34,12 +45,20 @@ const StateSchema = Type.Object({
   /** When requests began to wait for the latest probe. */
   probedAtMs: Type.Number(),
   usage: UsageSchema,
+  /** By replica. Empty without Redis. */
+  leases: Type.Record(Type.String(), LeaseSchema),
 })
 
 export type RateLimitState = Static<typeof StateSchema>
 
 export const initialState: RateLimitState = {
-  windows: [], throttledUntilMs: 0, throttleReason: 'rate', countedAtMs: 0, probedAtMs: -1, usage: initialUsage
+  windows: [],
+  throttledUntilMs: 0,
+  throttleReason: 'rate',
+  countedAtMs: 0,
+  probedAtMs: -1,
+  usage: initialUsage,
+  leases: {},
 }
 
 /** Parses stored JSON. A missing or unknown format is the initial state: the next response reports the count. */
@@ -53,9 +72,12 @@ export function parseState (json: string): RateLimitState {
 }
 
 /** Whether the state delays requests for longer than any header may, as after the clock was set back. */
-export function exceedsLongestWait ({ windows, throttledUntilMs, usage }: RateLimitState, nowMs: number): boolean {
+export function exceedsLongestWait (
+  { windows, throttledUntilMs, usage, leases }: RateLimitState, nowMs: number
+): boolean {
   const latestMs = nowMs + limits.rateLimit.waitMaxMs
-  const ends = [throttledUntilMs, usage.short.endsAtMs, usage.hour.endsAtMs]
+  const leaseEnds = Object.values(leases).map(({ endsAtMs }) => endsAtMs)
+  const ends = [throttledUntilMs, usage.short.endsAtMs, usage.hour.endsAtMs, ...leaseEnds]
   return ends.some(endMs => endMs > latestMs) || windows.some(({ resetAtMs }) => resetAtMs > latestMs)
 }
 
@@ -71,6 +93,7 @@ export function capWaits (state: RateLimitState, nowMs: number): RateLimitState 
       short: { ...short, endsAtMs: cap(short.endsAtMs) },
       hour: { ...hour, endsAtMs: cap(hour.endsAtMs) },
     },
+    leases: mapValues(state.leases, lease => ({ ...lease, endsAtMs: cap(lease.endsAtMs) })),
   }
 }
 
@@ -121,12 +144,31 @@ export function restrict (
   return untilMs === 0 ? undefined : { waitMs: untilMs - nowMs, isFirm: exhaustedUntilMs > 0, reason: 'reserve' }
 }
 
+/** Permits that are not available to a request. */
+export interface UsedPermits {
+  inFlight: number
+  /** Those of other replicas that hold permits in advance: how many of them are in flight is not known. */
+  leased: number
+}
+
+/**
+ * Decides whether a request passes.
+ * @returns the new state, and how long the request has to wait; undefined if it passes
+ */
+export function decide (
+  state: RateLimitState, { inFlight, leased }: UsedPermits, nowMs: number, purpose: PermitPurpose
+): { state: RateLimitState, wait?: Wait } {
+  const wait = restrict(state, inFlight + leased, nowMs, purpose)
+  return wait === undefined ? acquire(state, inFlight, nowMs, leased) : { state, wait }
+}
+
 /**
  * Decides whether one more request passes, whichever caller it is for.
+ * @param leased permits that may or may not be in flight; no response to them is awaited
  * @returns the new state, and how long the request has to wait; undefined if it passes
  */
 export function acquire (
-  state: RateLimitState, inFlight: number, nowMs: number
+  state: RateLimitState, inFlight: number, nowMs: number, leased = 0
 ): { state: RateLimitState, wait?: Wait } {
   const { windows, throttledUntilMs, throttleReason, countedAtMs, probedAtMs } = state
   const waitUntil = (untilMs: number, isFirm: boolean, reason: Wait['reason']) => {
@@ -140,12 +182,12 @@ export function acquire (
     if (resetAtMs <= nowMs) unknownSinceMs = Math.max(unknownSinceMs, resetAtMs)
     // Requests in flight may use up one window, but they do not delay the reset of another.
     else if (remaining <= 0) exhaustedUntilMs = Math.max(exhaustedUntilMs, resetAtMs)
-    else if (remaining <= inFlight) saturatedUntilMs = Math.max(saturatedUntilMs, resetAtMs)
+    else if (remaining <= inFlight + leased) saturatedUntilMs = Math.max(saturatedUntilMs, resetAtMs)
   }
   if (exhaustedUntilMs > 0) return waitUntil(exhaustedUntilMs, true, 'rate')
   if (saturatedUntilMs > 0) return waitUntil(saturatedUntilMs, false, 'rate')
   if (countedAtMs >= unknownSinceMs) return { state }
-  if (probedAtMs < unknownSinceMs) return acquire({ ...state, probedAtMs: nowMs }, inFlight, nowMs)
+  if (probedAtMs < unknownSinceMs) return acquire({ ...state, probedAtMs: nowMs }, inFlight, nowMs, leased)
   const probeEndsAtMs = probedAtMs + limits.rateLimit.probeMs
   return inFlight === 0 || probeEndsAtMs <= nowMs ? { state } : waitUntil(probeEndsAtMs, false, 'probe')
 }
@@ -167,19 +209,78 @@ export function applyUpdate (
     countedAtMs: hasResponse ? startedAtMs : -1,
     probedAtMs: -1,
     usage: initialUsage,
+    leases: {},
   }, nowMs)
 }
 
 /** Counts requests that no response has reported. Procore may have counted them. */
-export function countRequests (state: RateLimitState, count: number): RateLimitState {
+function countRequests (state: RateLimitState, count: number): RateLimitState {
   if (count === 0) return state
   const windows = state.windows.map(window => ({ ...window, remaining: window.remaining - count }))
   return { ...state, windows }
 }
 
+/** Returns the permits of all other replicas. */
+export function countPermitsOfOthers ({ leases }: RateLimitState, replicaId: string): UsedPermits {
+  const used = { inFlight: 0, leased: 0 }
+  for (const [id, { inFlight, inAdvance }] of Object.entries(leases)) {
+    if (id === replicaId) continue
+    if (inAdvance === 0) used.inFlight += inFlight
+    else used.leased += inFlight + inAdvance
+  }
+  return used
+}
+
+/** Replaces the lease of a replica, or removes it if it has no permits. */
+export function replaceLease (state: RateLimitState, replicaId: string, lease: Lease): RateLimitState {
+  const { [replicaId]: _, ...others } = state.leases
+  return { ...state, leases: lease.inFlight + lease.inAdvance > 0 ? { ...others, [replicaId]: lease } : others }
+}
+
 /**
- * Merges what two replicas know, or what one knows with a new response. The usage is that of the first: requests are
- * added to it one by one.
+ * Counts the permits of other replicas that have not renewed their leases as used, because their requests may have been
+ * sent.
+ */
+export function countExpiredLeases (state: RateLimitState, replicaId: string, nowMs: number): RateLimitState {
+  const expired = Object.entries(state.leases).filter(([id, { endsAtMs }]) => id !== replicaId && endsAtMs <= nowMs)
+  return expired.reduce((counted, [id, { inFlight, inAdvance }]) => {
+    return replaceLease(countRequests(counted, inFlight + inAdvance), id, { inFlight: 0, inAdvance: 0, endsAtMs: 0 })
+  }, state)
+}
+
+/**
+ * Returns how many permits all replicas together may hold in advance: a small share of each limit, none while requests
+ * have to wait, and none of the last part of a window, where replicas share request by request.
+ * @param inFlight requests of all replicas
+ */
+export function countLeasable (state: RateLimitState, inFlight: number, nowMs: number): number {
+  const { share, permitsMax, exactShare } = limits.leases
+  // Beside a request in flight, so that a probe counts as a wait.
+  const acquired = acquire(state, 1, nowMs)
+  if (state.countedAtMs <= 0 || acquired.wait !== undefined || acquired.state !== state) return 0
+  const { windows, usage } = state
+  const hour = remainingInHour(usage, windows, nowMs)
+  const live = [...windows, ...hour === undefined ? [] : [hour]].filter(({ resetAtMs }) => resetAtMs > nowMs)
+  // A window that Procore does not report at present may be the next one that is exhausted.
+  const known = [usage.short.limit, usage.hour.limit, ...live.map(({ limit }) => limit ?? 0)]
+    .filter(limit => limit !== null)
+  const limit = known.length === 0 ? limits.rateLimit.assumedHourLimit : Math.min(...known)
+  const rests = live.map(window => window.remaining - Math.floor((window.limit ?? 0) * exactShare) - inFlight)
+  return Math.max(0, Math.min(permitsMax, Math.floor(limit * share), ...rests))
+}
+
+/** Returns how many permits the other replicas hold in advance. */
+export function countInAdvanceOfOthers ({ leases }: RateLimitState, replicaId: string): number {
+  return Object.entries(leases).reduce((sum, [id, { inAdvance }]) => id === replicaId ? sum : sum + inAdvance, 0)
+}
+
+function mapValues<T> (record: Record<string, T>, map: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]))
+}
+
+/**
+ * Merges what two replicas know, or what one knows with a new response. Usage and leases are those of the first:
+ * requests are added to the usage one by one, and each replica replaces its own lease.
  */
 export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs: number): RateLimitState {
   const countedAtMs = Math.max(known.countedAtMs, added.countedAtMs)
@@ -197,7 +298,8 @@ export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs
   const { throttledUntilMs, throttleReason } = added.throttledUntilMs > known.throttledUntilMs ? added : known
   const probedAtMs = Math.max(known.probedAtMs, added.probedAtMs)
   const usage = added.windows.reduce((aligned, window) => alignPeriod(aligned, window, nowMs), known.usage)
-  return { windows: strictest(windows), throttledUntilMs, throttleReason, countedAtMs, probedAtMs, usage }
+  const { leases } = known
+  return { windows: strictest(windows), throttledUntilMs, throttleReason, countedAtMs, probedAtMs, usage, leases }
 }
 
 /** Resets that differ in every response must not accumulate. */

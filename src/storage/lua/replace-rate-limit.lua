@@ -1,10 +1,10 @@
 #!lua
--- Replaces the state of a rate limit unless another replica has changed it. Removes the permits that it includes.
--- KEYS: as in read-rate-limit.
--- ARGV: state as it was read, new state, time of the reading in ms, TTL of the state in ms, the permit ids.
--- Returns 1 if the state was replaced, else 0.
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[3])
-for index = 5, #ARGV do redis.call('ZREM', KEYS[2], ARGV[index]) end
-return 1
+-- Replaces the state of a rate limit, which only the replicas interpret, if no other replica has changed it.
+-- KEYS[1]: the state.
+-- ARGV: SHA-1 of the state as the replica knows it; new state, or '' to read only; TTL in ms.
+-- Returns { 1 if the replica knew the state, else 0; time in ms; the stored state if the replica did not know it }.
+local stored = redis.call('GET', KEYS[1]) or ''
+local known = redis.sha1hex(stored) == ARGV[1]
+if known and ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+local time = redis.call('TIME')
+return { known and 1 or 0, time[1] * 1000 + math.floor(time[2] / 1000), known and '' or stored }

@@ -1,0 +1,241 @@
+// Replicas hold permits of Procore's rate limit in advance while plenty remains, and share the rest one by one.
+import t, { type Test } from 'tap'
+import { Secret } from '../../src/config/secret.ts'
+import type { RateLimitUpdate, Throttle } from '../../src/procore/rate-limit/headers.ts'
+import { RateLimit, type Permit } from '../../src/procore/rate-limit/rate-limit.ts'
+import { parseState, type Purpose, type RateLimitState, type Wait } from '../../src/procore/rate-limit/state.ts'
+import { RedisConnection, type LeaseTiming } from '../../src/storage/redis.ts'
+import { SharedRateLimiter } from '../../src/storage/shared-rate-limit.ts'
+import { createLog } from '../../src/telemetry/logger.ts'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
+
+t.jobs = 3
+
+const redisKey = 'procore-bff:procore-rate-limit:101'
+
+/** Counts requests as Procore does. */
+class ProcoreWindow {
+  used = 0
+  readonly limit: number
+  readonly #resetAtMs: number
+
+  constructor (limit: number, windowMs = 600_000) {
+    this.limit = limit
+    this.#resetAtMs = Date.now() + windowMs
+  }
+
+  receive (): RateLimitUpdate {
+    this.used++
+    const { limit, used } = this
+    const resetMs = this.#resetAtMs - Date.now()
+    const reportedWindow = { name: `${limit} x`, remaining: limit - used, limit, resetMs }
+    return { hasResponse: true, mayBeCounted: true, reportedWindow, throttle: undefined }
+  }
+}
+
+/** Starts replicas, each with its own connection. They share what they know of one rate limit. */
+async function startReplicas (t: Test, count: number, leaseTiming?: LeaseTiming) {
+  const server = await startRedis(t)
+  const replicas: RateLimit[] = []
+  for (let index = 0; index < count; index++) {
+    const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }, { write: () => {} }))
+    redis.timeoutMs = 10_000
+    await redis.start()
+    const rateLimit = new RateLimit(101, new SharedRateLimiter(redis, callerId => callerId, leaseTiming))
+    replicas.push(rateLimit)
+    t.teardown(() => {
+      rateLimit.close()
+      return redis.close()
+    })
+  }
+  const [first, second] = replicas
+  if (first === undefined || second === undefined) throw new Error('at least two')
+  return { server, replicas, first, second }
+}
+
+function tryAcquire (replica: RateLimit, purpose: Purpose = 'change'): Promise<Permit | Wait> {
+  return replica.tryAcquire({ callerId: 'a', purpose })
+}
+
+/** Sends one request. Returns how long it has to wait if it was not sent. */
+async function send (replica: RateLimit, procore: ProcoreWindow, throttle?: Throttle): Promise<Wait | undefined> {
+  const reply = await tryAcquire(replica)
+  if (!('release' in reply)) return reply
+  const update = procore.receive()
+  // The response takes a moment.
+  await new Promise(resolve => setImmediate(resolve))
+  reply.release({ ...update, throttle })
+  return undefined
+}
+
+/** Sends requests until one has to wait for a reset. */
+async function sendUntilExhausted (replica: RateLimit, procore: ProcoreWindow): Promise<void> {
+  for (;;) {
+    const wait = await send(replica, procore)
+    if (wait?.isFirm === true) return
+    if (wait !== undefined) await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+async function readState (server: TestRedis): Promise<RateLimitState> {
+  return parseState(await server.client.get(redisKey) ?? '')
+}
+
+async function countInAdvance (server: TestRedis): Promise<number> {
+  const { leases } = await readState(server)
+  return Object.values(leases).reduce((sum, { inAdvance }) => sum + inAdvance, 0)
+}
+
+async function countScripts (server: TestRedis): Promise<number> {
+  const stats = await server.client.info('commandstats')
+  return [...stats.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)].reduce((sum, [, calls]) => sum + Number(calls), 0)
+}
+
+t.test('while plenty remains, few requests need a call to Redis', { skip }, async t => {
+  const { server, first } = await startReplicas(t, 2)
+  const procore = new ProcoreWindow(3600)
+  await send(first, procore)
+  await server.client.config('RESETSTAT')
+  for (let index = 0; index < 1000; index++) t.equal(await send(first, procore), undefined)
+  const calls = await countScripts(server)
+  t.ok(calls > 0 && calls < 50, `${calls} calls for 1000 requests`)
+})
+
+t.test('replicas hold at most 5 % of the limit in advance, and nothing of the last third', { skip }, async t => {
+  const { server, replicas, first } = await startReplicas(t, 4)
+  const procore = new ProcoreWindow(3600)
+  for (let round = 0; round < 50; round++) {
+    for (const replica of replicas) await send(replica, procore)
+    const inAdvance = await countInAdvance(server)
+    if (inAdvance > 180) t.fail(`${inAdvance} in advance`)
+  }
+  t.ok(await countInAdvance(server) > 100)
+  while (procore.used < 2500) await send(first, procore)
+  await waitUntil(async () => await countInAdvance(server) === 0)
+  for (const replica of replicas) await send(replica, procore)
+  t.equal(await countInAdvance(server), 0)
+})
+
+t.test('four replicas that burst at once send as many requests as Procore allows', { skip }, async t => {
+  const { replicas } = await startReplicas(t, 4)
+  const procore = new ProcoreWindow(1000)
+  const callers = replicas.flatMap(replica => Array.from({ length: 8 }, () => replica))
+  await Promise.all(callers.map(replica => sendUntilExhausted(replica, procore)))
+  t.equal(procore.used, 1000)
+})
+
+t.test('reads of four replicas leave the last fifth of a window', { skip }, async t => {
+  const { replicas } = await startReplicas(t, 4)
+  const procore = new ProcoreWindow(1000)
+  const readAll = async (replica: RateLimit) => {
+    for (;;) {
+      const reply = await tryAcquire(replica, 'read')
+      if (!('release' in reply)) {
+        if (reply.isFirm) return reply
+        await new Promise(resolve => setTimeout(resolve, 20))
+      } else {
+        const update = procore.receive()
+        await new Promise(resolve => setImmediate(resolve))
+        reply.release(update)
+      }
+    }
+  }
+  const waits = await Promise.all(replicas.map(readAll))
+  t.match(waits, replicas.map(() => ({ reason: 'reserve' })))
+  t.equal(procore.used, 800)
+})
+
+for (const reason of ['rate', 'unavailable'] as const) {
+  t.test(`a Retry-After (${reason}) of one replica stops those that hold permits in advance`, { skip }, async t => {
+    const { server, replicas, first } = await startReplicas(t, 4, { leaseMs: 120_000, leaseRenewMs: 60_000 })
+    const procore = new ProcoreWindow(100_000)
+    for (const replica of [...replicas, ...replicas]) await send(replica, procore)
+    const { leases } = await readState(server)
+    t.equal(Object.values(leases).filter(({ inAdvance }) => inAdvance > 0).length, 4)
+    await send(first, procore, { reason, durationMs: 30_000 })
+    await waitUntil(() => replicas.every(({ state }) => state.throttledUntilMs > 0))
+    for (const replica of replicas) t.match(await tryAcquire(replica), { reason, isFirm: true })
+    t.equal(await countInAdvance(server), 0)
+  })
+}
+
+t.test('permits that a replica holds in advance', { skip }, async t => {
+  const leaseTiming = { leaseMs: 1000, leaseRenewMs: 300 }
+  const procore = new ProcoreWindow(3600)
+
+  await t.test('count as used when the replica died', async t => {
+    const { server, first: dying, second: living } = await startReplicas(t, 2, { leaseMs: 1000, leaseRenewMs: 60_000 })
+    await send(dying, procore)
+    await send(dying, procore)
+    const held = await countInAdvance(server)
+    t.equal(held, 90)
+    await send(living, procore)
+    await waitUntil(async () => {
+      await send(living, procore)
+      return Object.keys((await readState(server)).leases).length <= 1
+    })
+    const [window] = living.state.windows
+    t.ok(window !== undefined && window.remaining <= 3600 - procore.used - held, String(window?.remaining))
+  })
+
+  await t.test('are given back when it does not use them', async t => {
+    const { server, first } = await startReplicas(t, 2, leaseTiming)
+    await send(first, procore)
+    await send(first, procore)
+    t.equal(await countInAdvance(server), 90)
+    await waitUntil(async () => Object.keys((await readState(server)).leases).length === 0)
+    t.match(await readState(server), { windows: [{ remaining: 3600 - procore.used }] }, 'with what it knows')
+  })
+
+  await t.test('are given back when it stops', async t => {
+    const { server, first } = await startReplicas(t, 2)
+    await send(first, procore)
+    await send(first, procore)
+    first.close()
+    await waitUntil(async () => Object.keys((await readState(server)).leases).length === 0)
+  })
+
+  await t.test('are not used after Redis has been silent for a second', async t => {
+    const { server, first } = await startReplicas(t, 2)
+    await send(first, procore)
+    await send(first, procore)
+    server.pause()
+    let isAnswered = false
+    await waitUntil(async () => {
+      const asked = tryAcquire(first).then(reply => { if ('release' in reply) reply.release() })
+      const answered = await Promise.race([
+        asked.then(() => true), new Promise(resolve => setTimeout(resolve, 100, false))
+      ])
+      isAnswered = answered === true
+      return !isAnswered
+    })
+    t.notOk(isAnswered)
+    server.resume()
+  })
+
+  await t.test('are not used in a new window before its count is known', async t => {
+    const short = new ProcoreWindow(3600, 1500)
+    const { first, second } = await startReplicas(t, 2)
+    for (const replica of [first, second, first, second]) await send(replica, short)
+    const hasEnded = ({ state, nowMs }: RateLimit) => state.windows.every(({ resetAtMs }) => resetAtMs <= nowMs)
+    await waitUntil(() => hasEnded(first) && hasEnded(second))
+    const probe = await tryAcquire(first)
+    t.ok('release' in probe)
+    t.match(await tryAcquire(second), { reason: 'probe' })
+    t.match(await tryAcquire(first), { reason: 'probe' }, 'whose response is awaited')
+  })
+})
+
+t.test('a window that is reported later limits what replicas hold in advance', { skip }, async t => {
+  const { server, first, second } = await startReplicas(t, 2)
+  const hour = new ProcoreWindow(3600, 3_600_000)
+  for (const replica of [first, second, first, second]) await send(replica, hour)
+  t.ok(await countInAdvance(server) > 100)
+  const short = new ProcoreWindow(25, 10_000)
+  await send(first, short)
+  await waitUntil(async () => await countInAdvance(server) === 0)
+  await Promise.all([first, second, first, second].map(replica => sendUntilExhausted(replica, short)))
+  t.equal(short.used, 25)
+})
