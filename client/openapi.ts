@@ -573,7 +573,7 @@ export interface paths {
         };
         /**
          * List companies
-         * @description Lists the companies that the caller may access. All others are removed from each page of Procore's, so a page may have fewer items than requested, or none, although a next page follows.
+         * @description Lists the companies that the caller may access, 100 to a page unless `per_page` says otherwise. Pages and their total have no other companies.
          */
         get: operations["list-companies"];
         put?: never;
@@ -593,7 +593,7 @@ export interface paths {
         };
         /**
          * List companies
-         * @description Lists the companies that the caller may access. All others are removed from each page of Procore's, so a page may have fewer items than requested, or none, although a next page follows. This is the same route under Procore's own path.
+         * @description Lists the companies that the caller may access, 100 to a page unless `per_page` says otherwise. Pages and their total have no other companies. This is the same route under Procore's own path.
          */
         get: operations["list-companies-procore-path"];
         put?: never;
@@ -5025,6 +5025,7 @@ export interface operations {
                     "x-request-id": components["headers"]["x-request-id"];
                     "procore-request-id": components["headers"]["procore-request-id"];
                     link: components["headers"]["link"];
+                    total: components["headers"]["total"];
                     "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };
@@ -5094,6 +5095,7 @@ export interface operations {
                     "x-request-id": components["headers"]["x-request-id"];
                     "procore-request-id": components["headers"]["procore-request-id"];
                     link: components["headers"]["link"];
+                    total: components["headers"]["total"];
                     "per-page": components["headers"]["per-page"];
                     [name: string]: unknown;
                 };

@@ -308,8 +308,10 @@ export const limits = freezeGroups({
     /** The companies that the credentials reach are listed at this interval, or after this time if it failed. */
     intervalMs: 600_000,
     retryMs: 60_000,
-    /** Companies of one response; with more, nothing is known about those that are not in it. */
-    listItemsMax: 1_000,
+    /** Companies of one page; with more, it is not known which ones the credentials do not reach. */
+    pageItems: 1_000,
+    /** Pages of the list that callers read; a longer list is not read. */
+    pagesMax: 20,
   },
   directory: {
     /** Users of one page: with 8 KiB for each, a page is within `upstream.responseMaxBytes`. */

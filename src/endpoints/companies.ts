@@ -12,8 +12,8 @@ export const listCompanies: Endpoint = {
   path: '/companies',
   procorePath: '/rest/v1.0/companies',
   summary: 'List companies',
-  description: 'Lists the companies that the caller may access. All others are removed from each page of Procore\'s, ' +
-    'so a page may have fewer items than requested, or none, although a next page follows.',
+  description: 'Lists the companies that the caller may access, 100 to a page unless `per_page` says otherwise. ' +
+    'Pages and their total have no other companies.',
   params: Type.Object({}),
   query: Type.Object(pageParams),
   success: {

@@ -189,18 +189,15 @@ const paginationHeaders = {
   'per-page': Type.Integer({ description: 'The number of items on a page.' }),
 }
 
-/** The total would include companies that the caller may not access. */
-const { total: _, ...filteredPageHeaders } = paginationHeaders
-
 function buildResponseHeaders (
-  { procorePath, cache, formMetadata, file, companies, success }: Endpoint
+  { procorePath, cache, formMetadata, file, success }: Endpoint
 ): Record<string, TSchema> {
   return {
     ...(procorePath === undefined && file === undefined ? commonHeaders : upstreamHeaders),
     ...((cache !== undefined || formMetadata !== undefined) && cacheHeaders),
     ...(formMetadata !== undefined && userFormHeaders),
     ...(file !== undefined && fileHeaders),
-    ...(success.isPage === true && (companies === 'filtered' ? filteredPageHeaders : paginationHeaders)),
+    ...(success.isPage === true && paginationHeaders),
   }
 }
 

@@ -10,7 +10,7 @@ import { parseJson } from '../util/parse-json.ts'
 import { isLastPage } from './page-links.ts'
 import type { UpstreamSender } from './send.ts'
 
-const companiesPath = `/rest/v1.0/companies?per_page=${limits.companies.listItemsMax}`
+const companiesPath = `/rest/v1.0/companies?per_page=${limits.companies.pageItems}`
 
 /** Requests the list of companies at intervals. A list that cannot be read, or that has more pages, shows nothing. */
 export class ConnectedCompanies {

@@ -33,11 +33,11 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
   const toProcoreRequest = createRequestBuilder(endpoint, params)
   const recordParam = params.find(name => name !== 'company_id') ?? ''
   if (endpoint.effect === 'safe') {
+    if (endpoint.companies === 'filtered') return withCompanyFilter(toProcoreRequest, procore)
     const sendRead: Send = endpoint.cache === undefined
       ? request => procore.send(toProcoreRequest(request))
       : withCache(endpoint.name, toProcoreRequest, procore, responseCache)
-    const sendFiltered = endpoint.companies === 'filtered' ? withCompanyFilter(sendRead) : sendRead
-    return endpoint.readsPeople === true ? withReadAudit(sendFiltered, endpoint.name, recordParam, audit) : sendFiltered
+    return endpoint.readsPeople === true ? withReadAudit(sendRead, endpoint.name, recordParam, audit) : sendRead
   }
   const sendGuarded = withUserSync(endpoint, procore) ?? withRecordGuard(endpoint, procore)
   const sendOnce = withIdempotency(toProcoreRequest, sendGuarded, services, endpoint.name)

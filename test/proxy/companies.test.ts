@@ -1,6 +1,7 @@
 // The list of companies is about no company: it is sent without one, and callers get only those that they may access.
 import t from 'tap'
 import { createClient } from '../../client/client.ts'
+import { limits } from '../../src/config/limits.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { get } from '../helpers/request-builders.ts'
 import { summarizeErrors } from '../helpers/requests.ts'
@@ -50,16 +51,38 @@ for (const body of ['{"id":101}', '"text"', '[{"id":101}']) {
   })
 }
 
-t.test('pages are relayed without the total, which counts companies of others', async t => {
+t.test('pages, links and the total have only the companies of the caller', async t => {
   const service = await startService(t, { env: { PROCORE_COMPANY_IDS: '101,1234' } })
-  const { headers } = await get(`${service.url}/companies?per_page=1`)
-  t.match(headers, { 'per-page': '1', link: '<?per_page=1&page=2>; rel="next", <?per_page=1&page=3>; rel="last"' })
-  t.notOk('total' in headers)
+  const read = (query: string) => get(`${service.url}/companies?${query}`)
+  const first = await read('per_page=1')
+  t.strictSame(first.json, toCompanies([101]))
+  const headers = { total: '2', 'per-page': '1' }
+  t.match(first.headers, { ...headers, link: '<?per_page=1&page=2>; rel="next", <?per_page=1&page=2>; rel="last"' })
+  const second = await read('page=2&per_page=1')
+  t.strictSame(second.json, toCompanies([1234]))
+  t.match(second.headers, { ...headers, link: '<?page=1&per_page=1>; rel="first", <?page=1&per_page=1>; rel="prev"' })
+  t.strictSame((await read('page=3&per_page=1')).json, [])
+  const all = await read('')
+  t.match(all.headers, { total: '2', 'per-page': '100', link: undefined })
   const client = createClient({ baseUrl: service.url })
   const pages: unknown[] = []
   for await (const { data } of client.companyPages({ per_page: 1 })) pages.push(data)
-  t.strictSame(pages, [toCompanies([101]), [], toCompanies([1234])])
+  t.strictSame(pages, [toCompanies([101]), toCompanies([1234])])
   t.match(await client.listCompanies(), { status: 200, data: toCompanies([101, 1234]) })
+})
+
+t.test('a list of more companies than one page of Procore has is read whole', async t => {
+  const { pageItems, pagesMax } = limits.companies
+  const listedCompanyIds = Array.from({ length: pageItems + 1 }, (_, index) => index + 1)
+  const service = await startService(t, { emulator: { listedCompanyIds } })
+  const last = await get(`${service.url}/companies?per_page=1&page=${pageItems + 1}`)
+  t.strictSame(last.json, toCompanies([pageItems + 1]))
+  t.equal(last.headers['total'], String(pageItems + 1))
+  t.strictSame(service.emulator.apiRequests.map(({ path }) => path), [1, 2].map(page => {
+    return `${companiesPath}?per_page=${pageItems}&page=${page}`
+  }))
+  service.emulator.settings.listedCompanyIds = Array.from({ length: pageItems * pagesMax + 1 }, (_, index) => index + 1)
+  t.match(await get(`${service.url}/companies`), { status: 502, json: { code: 'procore_bad_response' } })
 })
 
 t.test('a JWT decides which companies are listed', async t => {

@@ -75,6 +75,11 @@ t.test('startup refuses a description', async t => {
       message: /list-companies.*the response of a list of companies must be an array/,
     },
     {
+      name: 'of a list of companies without pages',
+      endpoint: { ...listCompanies, query: Type.Object({}) },
+      message: /list-companies.*a list of companies must have pages/,
+    },
+    {
       name: 'of a change that is about no company',
       endpoint: {
         ...base, companies: 'filtered', path: '/projects', procorePath: '/projects', params: Type.Object({}),

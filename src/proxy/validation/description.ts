@@ -9,7 +9,7 @@ import {
   type Body, type Endpoint, type LookupSpec, type RecordBody, type RecordDescription, type RecordListBody,
 } from '../../endpoints/endpoint.ts'
 import { limits } from '../../config/limits.ts'
-import { linePattern, listMaxItems, maxId, textMaxBytes } from '../../endpoints/fields.ts'
+import { linePattern, listMaxItems, maxId, pageParams, textMaxBytes } from '../../endpoints/fields.ts'
 import { stringEnumKind } from '../../endpoints/string-enum.ts'
 import { getParameterNames } from '../url.ts'
 import { formatMessages } from './messages.ts'
@@ -66,9 +66,11 @@ function findCompanyFaults ({ params, query, effect, procorePath, companies, suc
   if (companies === 'filtered') {
     const isNamed = company !== undefined || 'company_id' in query.properties
     const isRead = effect === 'safe' && procorePath !== undefined
+    const isPage = success.isPage === true && Object.keys(pageParams).every(name => name in query.properties)
     return [
       ...(isNamed ? ['a list of companies must not have company_id'] : []),
       ...(isRead ? [] : ['a list of companies must be read from Procore']),
+      ...(isPage ? [] : ['a list of companies must have pages: `isPage`, and the query `pageParams`']),
       ...(TypeGuard.IsArray(success.schema) ? [] : ['the response of a list of companies must be an array']),
     ]
   }
