@@ -66,6 +66,21 @@ export interface UserSync {
   updateOperation: string
 }
 
+/** A row that a response mentions, by the values of the fields that identify it. */
+export interface MentionedRow {
+  values: readonly unknown[]
+  /** Whether Procore carried it out. */
+  isDone: boolean
+}
+
+/** How the response to a list of records says which of them Procore carried out. The audit line has their numbers. */
+export interface RowReport {
+  /** The fields that identify a row. */
+  fields: readonly string[]
+  /** @param response the parsed body, of any shape */
+  read (response: unknown): readonly MentionedRow[]
+}
+
 /**
  * What `null` means for an optional field of a JSON body. `absent`: the same as no field, because serializers write it
  * for members that are not set. `cleared`: it is sent on, and Procore clears the field. Booleans, lists (an empty list
@@ -211,6 +226,7 @@ export type Effect =
     lookup?: never
     guard?: never
     sync?: never
+    rowReport?: never
     /** The response is the same for every authorized caller and may be cached. Never set it for personal data. */
     cache?: 'pick-list'
     /** The response contains personal data, so each read is written to the audit trail. */
@@ -230,6 +246,7 @@ export type Effect =
     lookup?: never
     guard?: RecordGuard
     sync?: never
+    rowReport?: never
     cache?: never
     readsPeople?: never
     companies?: never
@@ -247,6 +264,8 @@ export type Effect =
     guard?: RecordGuard
     /** The body is a list of users, of which some may exist. */
     sync?: UserSync
+    /** The response mentions the rows of the body. */
+    rowReport?: RowReport
     cache?: never
     readsPeople?: never
     companies?: never
@@ -259,6 +278,7 @@ interface LocalEffect {
   lookup?: never
   guard?: never
   sync?: never
+  rowReport?: never
   cache?: never
   readsPeople?: never
   companies?: never
@@ -276,6 +296,7 @@ interface ImportEffect {
   lookup?: never
   guard?: never
   sync?: never
+  rowReport?: never
   cache?: never
   readsPeople?: never
   dryRunResponse?: never

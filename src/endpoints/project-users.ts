@@ -1,6 +1,6 @@
 /** Describes the bulk operations that add users of a company to projects and remove them, as Procore documents them. */
 import { Type, type TSchema } from '@sinclair/typebox'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, MentionedRow, RowReport } from './endpoint.ts'
 import { batchId, companyParams, idText, idTexts, type EndpointOptions } from './fields.ts'
 
 const optional = Type.Optional
@@ -38,6 +38,38 @@ const addedSchema = withData(Type.Object({
 }, { additionalProperties: true }), {
   errors: optional(Type.Array(Type.Unknown())),
 })
+
+/** Returns the objects of a list, or none if it is not a list. */
+function objectsOf (list: unknown): Array<Record<string, unknown>> {
+  const items: unknown[] = Array.isArray(list) ? list : []
+  return items.filter((item): item is Record<string, unknown> => typeof item === 'object' && item !== null)
+}
+
+const rowFieldNames = Object.keys(rowFields)
+
+/** The response has the projects of each user, first those of the additions, then those of the errors. */
+const additionReport: RowReport = {
+  fields: rowFieldNames,
+  read: response => objectsOf([response]).flatMap(({ data, errors }) => [
+    ...objectsOf(data).flatMap(({ entities }) => objectsOf(entities)).flatMap(({ userId, projects }) => {
+      return objectsOf(projects).map(({ projectId }) => ({ values: [userId, projectId], isDone: true }))
+    }),
+    ...objectsOf(errors).flatMap(({ userId, errors: refusals }) => {
+      return objectsOf(refusals).map(({ projectId }) => ({ values: [userId, projectId], isDone: false }))
+    }),
+  ]),
+}
+
+/** The response has the result for each project, by user. */
+const removalReport: RowReport = {
+  fields: rowFieldNames,
+  read: response => objectsOf([response]).flatMap(({ data }) => objectsOf(data)).flatMap(resultsByUser => {
+    return Object.entries(resultsByUser).flatMap(([userId, results]) => {
+      return objectsOf([results]).flatMap(resultsByProject => Object.entries(resultsByProject))
+        .map(([projectId, result]): MentionedRow => ({ values: [userId, projectId], isDone: result === 'success' }))
+    })
+  }),
+}
 
 /**
  * Procore's Bulk Add Users to Projects, v2.0. Procore might give a user without `permission_template_id` a template of
@@ -79,6 +111,7 @@ export function addCompanyUsersToProjects ({ permissionTemplateIds }: EndpointOp
         }],
       },
     },
+    rowReport: additionReport,
     success: {
       status: 200,
       description: 'All users were added.',
@@ -108,6 +141,7 @@ export const removeCompanyUsersFromProjects: Endpoint = {
     maxItems: bulkMaxItems,
     record: { fields: Type.Object(rowFields), dependencies: [] },
   },
+  rowReport: removalReport,
   success: {
     status: 200,
     description: 'The result for each user and project: `success`, or `skipped_managed`.',

@@ -14,7 +14,7 @@ export interface UpstreamSuccess {
   headers?: Readonly<Record<string, string>>
   /** The body that is stored for an idempotency key, if the whole one would be too large. */
   replayBody?: Buffer
-  /** How many rows of a batch were created, updated, rejected, or have an unknown outcome. */
+  /** How many rows of a list were carried out, were rejected, or have an unknown outcome. */
   rowCounts?: Readonly<Record<string, number>>
   /** The `id` of the record in the body. */
   recordId: number | string | undefined

@@ -10,6 +10,7 @@ import { withIdempotency, type Idempotency } from './idempotency/idempotency.ts'
 import { withCompanyFilter } from './company-filter.ts'
 import { withCache, type ResponseCache } from './response-cache.ts'
 import { withRecordGuard } from './record-guard.ts'
+import { withRowCounts } from './row-counts.ts'
 import { withUserSync } from './user-sync.ts'
 import { getCompanyId } from './validation/parameters.ts'
 import { createUrlBuilder } from './url.ts'
@@ -39,7 +40,7 @@ export function createEndpointClient (endpoint: ProxiedEndpoint, services: Proxy
       : withCache(endpoint.name, toProcoreRequest, procore, responseCache)
     return endpoint.readsPeople === true ? withReadAudit(sendRead, endpoint.name, recordParam, audit) : sendRead
   }
-  const sendGuarded = withUserSync(endpoint, procore) ?? withRecordGuard(endpoint, procore)
+  const sendGuarded = withUserSync(endpoint, procore) ?? withRowCounts(endpoint, withRecordGuard(endpoint, procore))
   const sendOnce = withIdempotency(toProcoreRequest, sendGuarded, services, endpoint.name)
   return withAudit(sendOnce, endpoint, recordParam, audit)
 }

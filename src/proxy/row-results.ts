@@ -1,4 +1,4 @@
-/** Adds what became of each row to Procore's response to a sync. */
+/** Returns the rows of a list, and adds what became of each to Procore's response to a sync. */
 import { limits } from '../config/limits.ts'
 import { getFormName, type FieldValues } from '../endpoints/endpoint.ts'
 import type { JsonObject } from '../procore/recovery/lookup.ts'
@@ -7,7 +7,14 @@ import { matchSyncRows, type SyncRowResult } from '../procore/sync-result.ts'
 import { Problem, type FieldError } from '../server/problem.ts'
 import { isJsonObject } from '../util/is-json-object.ts'
 import { parseJson } from '../util/parse-json.ts'
+import type { EndpointRequest } from './context.ts'
 import { toJsonPointer } from './validation/record.ts'
+
+/** Returns the records of a body that is a list. */
+export function getRows ({ body: { values } }: EndpointRequest, rootKey: string): FieldValues[] {
+  const rows = values.get(rootKey)
+  return Array.isArray(rows) ? rows.filter(isJsonObject).map(row => new Map(Object.entries(row))) : []
+}
 
 /**
  * Returns Procore's body byte for byte, with the member `rows` added before its closing brace. The body that is stored

@@ -8,10 +8,9 @@ import { readDirectory, type DirectoryPerson } from '../procore/directory.ts'
 import { normalizeEmail, normalizeOriginId } from '../procore/recovery/normalize.ts'
 import type { UpstreamFailure } from '../procore/result.ts'
 import { Problem } from '../server/problem.ts'
-import { isJsonObject } from '../util/is-json-object.ts'
 import type { EndpointRequest } from './context.ts'
 import { failUnread, findForbiddenField, notSent, type SendToProcore } from './record-guard.ts'
-import { withRowResults } from './row-results.ts'
+import { getRows, withRowResults } from './row-results.ts'
 import { getCompanyId } from './validation/parameters.ts'
 import type { OperationCheck } from './validation/record.ts'
 
@@ -29,11 +28,6 @@ export function withUserSync ({ sync, body }: ProxiedEndpoint, procore: ProcoreC
     const result = await procore.send(call)
     return result.kind === 'success' ? withRowResults(result, rows, rootKey, checked.existingIds) : result
   }
-}
-
-function getRows ({ body: { values } }: EndpointRequest, rootKey: string): FieldValues[] {
-  const rows = values.get(rootKey)
-  return Array.isArray(rows) ? rows.filter(isJsonObject).map(row => new Map(Object.entries(row))) : []
 }
 
 interface UserCheck {

@@ -28,7 +28,7 @@ export interface AuditEntry {
   status: number | undefined
   /** `id` of the record in Procore. */
   recordId?: number | string | undefined
-  /** How many rows of a batch were created, updated, rejected, or have an unknown outcome. */
+  /** How many rows of a list were carried out, were rejected, or have an unknown outcome. */
   rows?: Readonly<Record<string, number>> | undefined
   requestId: string
   traceId: string | undefined

@@ -165,6 +165,16 @@ t.test('startup refuses a description', async t => {
       message: /body: the lookup names name, which is not a field/,
     },
     {
+      name: 'whose response mentions rows that its body does not have',
+      endpoint: { ...base, rowReport: { fields: ['name'], read: () => [] } },
+      message: /rowReport: the body must be a list of records/,
+    },
+    {
+      name: 'whose response mentions rows by an unknown field',
+      endpoint: { ...withList({}), rowReport: { fields: ['user_id'], read: () => [] } },
+      message: /body record: the rowReport names user_id, which is not a field/,
+    },
+    {
       name: 'with a list that has no maximum',
       endpoint: withList({ maxItems: undefined }),
       message: /body: maxItems must be an integer of at least 1/,

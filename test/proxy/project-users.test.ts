@@ -30,7 +30,12 @@ t.test('users are added to projects under both paths, with a line in the audit t
       t.match(received, { method: 'POST', path: paths[1], headers: { 'procore-company-id': '101' } })
       t.strictSame(JSON.parse(String(received?.body)), { users })
       t.match(service.lines.findLast(({ name }) => name === 'audit'), {
-        msg: 'change', operation: 'add-company-users-to-projects', companyId: 101, outcome: 'changed', status: 200,
+        msg: 'change',
+        operation: 'add-company-users-to-projects',
+        companyId: 101,
+        outcome: 'changed',
+        status: 200,
+        rows: { changed: 1, rejected: 0, unknown: 0 },
       })
     })
   }
@@ -56,6 +61,54 @@ t.test('rows that Procore refuses are relayed with status 207, byte for byte', a
   const headers = { 'content-type': 'application/json' }
   service.emulator.faults.add({ kind: 'status', status: 207, headers, body })
   t.match(await sendJson(`${service.usersUrl}/bulk_add`, { users }), { status: 207, text: body })
+})
+
+/** Sends rows to a bulk operation whose response is the body, and returns the `rows` of the audit line. */
+async function countRows (service: Service, operation: string, users: object[], body: unknown, status = 200) {
+  const headers = { 'content-type': 'application/json' }
+  service.emulator.faults.add({ kind: 'status', status, headers, body: JSON.stringify(body) })
+  t.equal((await sendJson(`${service.usersUrl}/${operation}`, { users })).status, status)
+  return service.lines.findLast(({ name }) => name === 'audit')?.['rows']
+}
+
+t.test('the audit line counts the rows of an addition and of a removal', async t => {
+  const service = await startService(t)
+  const users = [
+    { user_id: '1', project_id: '3' }, { user_id: '1', project_id: '4' }, { user_id: '2', project_id: '3' },
+  ]
+  const [first, second, third] = ['3', '4', '5'].map(projectId => ({ projectId }))
+  const refused = (userId: unknown, ...errors: unknown[]) => ({ userId, errors })
+  const added = (userId: unknown, ...projects: unknown[]) => ({ userId, projects })
+  const rows = [
+    {
+      name: 'in another order and with ids as numbers',
+      body: { data: [{ entities: [added(2, { projectId: 3 }), added('1', first)] }], errors: [refused('1', second)] },
+      rows: { changed: 2, rejected: 1, unknown: 0 },
+    },
+    {
+      name: 'with ids that nobody sent',
+      body: { data: [{ entities: [added('1', third), added('9', first)] }], errors: [refused('2', first)] },
+      rows: { changed: 0, rejected: 1, unknown: 2 },
+    },
+    {
+      name: 'as added and as refused, or twice',
+      body: { data: [{ entities: [added('1', first, second, second)] }], errors: [refused('1', first)] },
+      rows: { changed: 0, rejected: 0, unknown: 3 },
+    },
+    { name: 'of another shape', body: { data: [7, { entities: {} }, null], errors: [{ errors: 'x' }] } },
+    { name: 'that is a list', body: [[], 'x'] },
+    { name: 'that queues them', status: 202, body: { data: [{ status: 'accepted', batch_id: 'batch-1' }] } },
+  ]
+  for (const { name, body, status, rows: expected = { changed: 0, rejected: 0, unknown: 3 } } of rows) {
+    await t.test(`by a response ${name}`, async t => {
+      t.strictSame(await countRows(service, 'bulk_add', users, body, status), expected)
+    })
+  }
+  const twice = [...users.slice(0, 1), ...users.slice(0, 1)]
+  const both = { data: [{ entities: [added('1', first), added('1', first)] }] }
+  t.strictSame(await countRows(service, 'bulk_add', twice, both), { changed: 2, rejected: 0, unknown: 0 })
+  const removed = { data: [{ 1: { 3: 'success', 4: 'skipped_managed' } }, { 7: 'x' }, null] }
+  t.strictSame(await countRows(service, 'bulk_remove', users, removed), { changed: 1, rejected: 1, unknown: 1 })
 })
 
 t.test('the client adds users, reads the status of a queued request, and removes users', async t => {

@@ -55,6 +55,7 @@ function assertDescription (endpoint: Endpoint): void {
     ...findParameterFaults(endpoint),
     ...findLookupFaults(endpoint),
     ...findSyncFaults(endpoint),
+    ...findReportFaults(endpoint),
     ...findFileFaults(endpoint),
   ]
   if (faults.length > 0) throw new TypeError(`The endpoint ${endpoint.name} cannot be served: ${faults.join('; ')}.`)
@@ -198,6 +199,13 @@ function findLookupFaults ({ body, lookup }: Endpoint): string[] {
 function findSyncFaults ({ body, sync }: Endpoint): string[] {
   const isList = body?.record !== undefined && body.existing !== undefined
   return sync === undefined || isList ? [] : ['sync: the body must be a list of records, some of which exist']
+}
+
+/** A row that is identified by an unknown field would never be the one that the response mentions. */
+function findReportFaults ({ body, rowReport }: Endpoint): string[] {
+  if (rowReport === undefined) return []
+  if (body?.record === undefined) return ['rowReport: the body must be a list of records']
+  return findUnknownNames('body record', 'the rowReport', body.record.fields, rowReport.fields)
 }
 
 function findUnknownNames (part: string, rule: string, { properties }: TObject, names: readonly string[]): string[] {
