@@ -66,7 +66,7 @@ export async function buildApp (
   const { log, output: logOutput } = logs
   const tracing = await loadTracing(config, log)
   const sharedState = await loadSharedState(config, log)
-  const metrics = new Metrics(endpoints)
+  const metrics = new Metrics(endpoints, tracing !== undefined)
   const recentProblems = new RecentProblems()
   const audit = new Audit(logs, clientSecret)
   const usageLimiter = new UsageLimiter(config.usage)
@@ -90,7 +90,7 @@ export async function buildApp (
   await fastify.register(openapiPlugin, { config })
   await fastify.register(docsPlugin)
   await fastify.register(healthPlugin, components)
-  await fastify.register(metricsPlugin, metrics)
+  await fastify.register(metricsPlugin, { metrics })
   if (telemetry.statusPage) await fastify.register(statusPagePlugin, { components, recentProblems })
   await fastify.register(authPlugin, { config: auth, jwks, sharedRateLimit: sharedState })
   await fastify.register(proxyPlugin, {

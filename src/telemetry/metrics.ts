@@ -3,7 +3,7 @@
  * all known in advance: route patterns, methods, problem codes, status classes. No value comes from a caller.
  */
 import type { FastifyInstance } from 'fastify'
-import { Counter, Histogram, Registry, collectDefaultMetrics } from '@prometheus-io/client'
+import { Counter, Registry, collectDefaultMetrics } from '@prometheus-io/client'
 import { getEndpointPaths, type Endpoint } from '../endpoints/endpoint.ts'
 import { markAsProbe } from '../server/in-flight.ts'
 import { problemCodes, problemTable, type ProblemCode } from '../server/problem.ts'
@@ -11,12 +11,10 @@ import { authFailureReasons } from './auth-failure.ts'
 import {
   importRowStatuses, type RequestEndListener, type RequestRecord, type UnparsedRequest, type UpstreamRecord,
 } from './request-record.ts'
+import { TimeHistograms, toOpenMetrics, type RecordTime } from './time-histograms.ts'
 
 /** Prefix of the names of the service's own metrics. */
 export const metricPrefix = 'procore_bff_'
-
-/** In seconds: from a local rejection up to the longest wait that can be configured. */
-const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
 /** Problem codes that the alerts query. */
 const initializedCodes = problemCodes.filter(code => {
@@ -42,7 +40,7 @@ const idempotencyResults: Partial<Record<ProblemCode, 'in_progress' | 'reused'>>
  * bytes.
  */
 export class Metrics implements RequestEndListener {
-  /** Also holds the gauges of `addGauges`. */
+  /** Also holds the gauges of `addGauges`. The histograms have registries of their own. */
   readonly registry = new Registry()
   readonly #requests = this.#counter(
     'requests_total',
@@ -50,27 +48,11 @@ export class Metrics implements RequestEndListener {
     ['method', 'route', 'status_class', 'code']
   )
 
-  readonly #duration = this.#histogram(
-    'request_duration_seconds',
-    'Time from the head of a request to the end of the response.',
-    ['route']
-  )
-
-  readonly #upstreamDuration = this.#histogram(
-    'upstream_duration_seconds',
-    'Time that the exchanges with Procore took for one request, all together, without lookups and imports.',
-    ['status_class']
-  )
-
-  readonly #rateLimitWait = this.#histogram(
-    'rate_limit_wait_seconds',
-    'Time that requests waited for Procore\'s rate limit, without lookups and imports.'
-  )
-
-  readonly #accessTokenRequestDuration = this.#histogram(
-    'token_request_duration_seconds',
-    'Duration of access token requests to Procore\'s login host.'
-  )
+  readonly #times: TimeHistograms
+  readonly #recordDuration: RecordTime
+  readonly #recordUpstreamDuration: RecordTime
+  readonly #recordRateLimitWait: RecordTime
+  readonly #recordTokenRequestDuration: RecordTime
 
   readonly #receivedBytes = this.#counter('received_bytes_total', 'Bytes of request bodies that were read.', ['route'])
 
@@ -114,8 +96,28 @@ export class Metrics implements RequestEndListener {
     []
   )
 
-  /** @param endpoints their series start with the value 0 */
-  constructor (endpoints: ReadonlyArray<Pick<Endpoint, 'method' | 'path' | 'procorePath' | 'body'>> = []) {
+  /**
+   * @param endpoints their series start with the value 0
+   * @param hasExemplars whether the histograms name traces
+   */
+  constructor (
+    endpoints: ReadonlyArray<Pick<Endpoint, 'method' | 'path' | 'procorePath' | 'body'>> = [], hasExemplars = false
+  ) {
+    this.#times = new TimeHistograms(metricPrefix, hasExemplars)
+    this.#recordDuration = this.#times.create(
+      'request_duration_seconds', 'Time from the head of a request to the end of the response.', ['route']
+    )
+    this.#recordUpstreamDuration = this.#times.create(
+      'upstream_duration_seconds',
+      'Time that the exchanges with Procore took for one request, all together, without lookups and imports.',
+      ['status_class']
+    )
+    this.#recordRateLimitWait = this.#times.create(
+      'rate_limit_wait_seconds', 'Time that requests waited for Procore\'s rate limit, without lookups and imports.'
+    )
+    this.#recordTokenRequestDuration = this.#times.create(
+      'token_request_duration_seconds', 'Duration of access token requests to Procore\'s login host.'
+    )
     collectDefaultMetrics({ register: this.registry })
     const outcomes = ['created', 'changed', 'recovered', 'replayed', 'not_sent', 'rejected', 'unknown']
     for (const outcome of outcomes) this.#outcomes.inc({ outcome }, 0)
@@ -143,7 +145,7 @@ export class Metrics implements RequestEndListener {
   /** Records a request that ended. */
   onRequestEnd ({ record, request: { method }, reply, status, route = 'none' }: MeasuredRequest): void {
     this.#requests.inc({ method, route, status_class: statusClass(status), code: record.code ?? '' })
-    if (record.isEventStream !== true) this.#duration.observe({ route }, reply.elapsedTime / 1000)
+    if (record.isEventStream !== true) this.#recordDuration({ route }, reply.elapsedTime, record)
     // An import has hundreds of exchanges, which belong to no single wait of a caller.
     if (record.importRows === undefined) this.onBackgroundEnd(record)
     for (const [status, rows] of Object.entries(record.importRows ?? {})) this.#importRows.inc({ status }, rows)
@@ -158,12 +160,13 @@ export class Metrics implements RequestEndListener {
   }
 
   /** Records what the requests to Procore took. */
-  onBackgroundEnd ({ upstreamMs, upstreamStatus, rateLimitWaitMs }: UpstreamRecord): void {
+  onBackgroundEnd (record: UpstreamRecord): void {
+    const { upstreamMs, upstreamStatus, rateLimitWaitMs } = record
     if (upstreamMs !== undefined) {
       const upstreamClass = upstreamStatus === undefined ? 'none' : statusClass(upstreamStatus)
-      this.#upstreamDuration.observe({ status_class: upstreamClass }, upstreamMs / 1000)
+      this.#recordUpstreamDuration({ status_class: upstreamClass }, upstreamMs, record)
     }
-    if (rateLimitWaitMs !== undefined) this.#rateLimitWait.observe(rateLimitWaitMs / 1000)
+    if (rateLimitWaitMs !== undefined) this.#recordRateLimitWait({}, rateLimitWaitMs, record)
   }
 
   /** Records a request that could not be parsed. */
@@ -173,17 +176,22 @@ export class Metrics implements RequestEndListener {
 
   /** Records the duration of an access token request, in milliseconds. */
   recordAccessTokenRequest (durationMs: number): void {
-    this.#accessTokenRequestDuration.observe(durationMs / 1000)
+    this.#recordTokenRequestDuration({}, durationMs, {})
+  }
+
+  /** Returns all metrics in a format that the reader accepts. Exemplars are in that of OpenMetrics only. */
+  async expose (accept = ''): Promise<{ contentType: string, text: string }> {
+    const { registry, openMetricsRegistry } = this.#times
+    if (openMetricsRegistry !== undefined && accept.includes('application/openmetrics-text')) {
+      const text = await toOpenMetrics(this.registry) + await openMetricsRegistry.metrics()
+      return { contentType: openMetricsRegistry.contentType, text }
+    }
+    const texts = [await this.registry.metrics(), await registry.metrics()]
+    return { contentType: registry.contentType, text: texts.join('\n') }
   }
 
   #counter<Label extends string> (name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
     return new Counter({ name: metricPrefix + name, help, labelNames, registers: [this.registry] })
-  }
-
-  #histogram<Label extends string> (
-    name: string, help: string, labelNames: readonly Label[] = []
-  ): Histogram<Label> {
-    return new Histogram({ name: metricPrefix + name, help, labelNames, buckets, registers: [this.registry] })
   }
 }
 
@@ -195,7 +203,9 @@ function getIdempotencyResult ({ replayed, code }: RequestRecord): 'replayed' | 
 const statusClass = (status: number) => `${Math.floor(status / 100)}xx`
 
 /** Adds the route `/metrics`. It has no authentication: only the operator's network must be able to reach it. */
-export async function metricsPlugin (app: FastifyInstance, { registry }: { registry: Registry }): Promise<void> {
+export async function metricsPlugin (
+  app: FastifyInstance, { metrics }: { metrics: Pick<Metrics, 'expose'> }
+): Promise<void> {
   const schema = {
     operationId: 'metrics',
     summary: 'Metrics for Prometheus',
@@ -205,6 +215,7 @@ export async function metricsPlugin (app: FastifyInstance, { registry }: { regis
   }
   app.get('/metrics', { schema, config: { acceptsAnyHost: true } }, async (request, reply) => {
     markAsProbe(request)
-    return reply.header('cache-control', 'no-store').type(registry.contentType).send(await registry.metrics())
+    const { contentType, text } = await metrics.expose(request.headers.accept)
+    return reply.headers({ 'cache-control': 'no-store', vary: 'accept' }).type(contentType).send(text)
   })
 }

@@ -19,6 +19,14 @@ const ConfigSchema = Type.Object({
   scrape_configs: Type.Array(Type.Object({ dns_sd_configs: Type.Array(Type.Object({})) }), { minItems: 1 }),
 })
 
+const ExemplarsSchema = Type.Object({
+  data: Type.Array(Type.Object({
+    seriesLabels: Type.Record(Type.String(), Type.String()),
+    exemplars: Type.Array(Type.Object({ labels: Type.Record(Type.String(), Type.String()), value: Type.String() })),
+  })),
+})
+export type Exemplars = Static<typeof ExemplarsSchema>['data']
+
 const ResultSchema = Type.Object({
   data: Type.Object({
     result: Type.Array(Type.Object({
@@ -31,6 +39,30 @@ export type Vector = Static<typeof ResultSchema>['data']['result']
 
 /** Returns the function that evaluates an expression. */
 export async function startPrometheus (t: Test, targets: string[]): Promise<(expression: string) => Promise<Vector>> {
+  const prometheusUrl = await spawnPrometheus(t, targets)
+  return async expression => {
+    const url = `${prometheusUrl}/api/v1/query?query=${encodeURIComponent(expression)}`
+    const { status, text, json } = await send(url, { method: 'GET' })
+    if (status !== 200) throw new Error(`Prometheus rejects ${expression}: ${text}`)
+    return assertSchema(ResultSchema, json).data.result
+  }
+}
+
+/** Returns the function that finds the exemplars of the series of an expression. */
+export async function startPrometheusWithExemplars (
+  t: Test, targets: string[]
+): Promise<(expression: string) => Promise<Exemplars>> {
+  const prometheusUrl = await spawnPrometheus(t, targets, '--enable-feature=exemplar-storage')
+  return async expression => {
+    const end = Math.ceil(Date.now() / 1000) + 60
+    const parameters = new URLSearchParams({ query: expression, start: String(end - 600), end: String(end) })
+    const { json } = await send(`${prometheusUrl}/api/v1/query_exemplars?${parameters}`, { method: 'GET' })
+    return assertSchema(ExemplarsSchema, json).data
+  }
+}
+
+/** Returns the URL of Prometheus, which runs until the end of the test. */
+async function spawnPrometheus (t: Test, targets: string[], ...flags: string[]): Promise<string> {
   const directory = t.testdir()
   const rules = await readFile(join(root, 'docs/operate/alerts.yaml'), 'utf8')
   await writeFile(join(directory, 'alerts.yaml'), rules.replace(/interval: \w+/g, 'interval: 500ms'))
@@ -46,19 +78,14 @@ export async function startPrometheus (t: Test, targets: string[]): Promise<(exp
   const address = `127.0.0.1:${await freePort()}`
   const prometheus = spawn('prometheus', [
     `--config.file=${join(directory, 'prometheus.yaml')}`, `--storage.tsdb.path=${join(directory, 'data')}`,
-    `--web.listen-address=${address}`, '--log.level=error',
+    `--web.listen-address=${address}`, '--log.level=error', ...flags,
   ], { stdio: 'inherit' })
   t.teardown(async () => {
     prometheus.kill('SIGKILL')
     if (prometheus.exitCode === null && prometheus.signalCode === null) await once(prometheus, 'exit')
   })
   await waitUntil(() => prometheus.exitCode !== null || isReady(`http://${address}/-/ready`))
-  return async expression => {
-    const url = `http://${address}/api/v1/query?query=${encodeURIComponent(expression)}`
-    const { status, text, json } = await send(url, { method: 'GET' })
-    if (status !== 200) throw new Error(`Prometheus rejects ${expression}: ${text}`)
-    return assertSchema(ResultSchema, json).data.result
-  }
+  return `http://${address}`
 }
 
 async function isReady (url: string): Promise<boolean> {
