@@ -5,6 +5,6 @@
 import './server/require-node.js'
 
 // Dynamic imports: static ones would be loaded before the version is checked and before the compile cache is enabled.
-await import('./server/compile-cache.ts')
+await import('./server/compile-cache.js')
 const { startProcess } = await import('./server/process.ts')
 await startProcess()

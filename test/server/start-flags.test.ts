@@ -31,6 +31,26 @@ t.test('a start sets no V8 flag at run time and prints nothing on stderr', async
   t.equal(service.stderr(), '')
 })
 
+/** A module that reports on stderr whether Node's TypeScript parser (amaro) was loaded. */
+const reportParser = `data:text/javascript,${encodeURIComponent(`
+  process.on('exit', () => process.stderr.write(String(process.moduleLoadList.some(name => name.includes('amaro')))))
+`)}`
+
+t.test('a start whose compiled code is cached does not load the TypeScript parser of Node', async t => {
+  const emulator = await startTestEmulator(t)
+  const commandLine = [process.execPath, '--import', reportParser]
+  let stderr = ''
+  // The first start may fill the cache.
+  for (let start = 0; start < 2; start++) {
+    const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator), root, commandLine)
+    await service.listening
+    service.child.kill('SIGTERM')
+    t.equal((await service.exit).code, 0)
+    stderr = service.stderr()
+  }
+  t.equal(stderr, 'false')
+})
+
 /** A module that makes Node report another version. */
 const reportOldNode = `data:text/javascript,${encodeURIComponent(`
   Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })

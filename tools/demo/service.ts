@@ -1,5 +1,5 @@
 /** Runs the service as `npm start` does, with the demo page added. */
-import '../../src/server/compile-cache.ts'
+import '../../src/server/compile-cache.js'
 
 // The channel closes when the process that started this one ends, possibly while this one is still starting.
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))

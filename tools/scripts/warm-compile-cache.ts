@@ -3,7 +3,7 @@
  * compile cache. Run while an image is built, because the running container cannot write the cache. Must run with the
  * V8 flags of the service, because V8 rejects code that was compiled with others. Makes no network request.
  */
-import '../../src/server/compile-cache.ts'
+import '../../src/server/compile-cache.js'
 
 // Dynamic imports, because static ones would be loaded before the compile cache is enabled.
 await import('../../src/server/process.ts')
