@@ -99,7 +99,7 @@ t.test('SIGUSR1 starts no debugger, and the service goes on', async t => {
 t.test('streamed bytes cause minor collections if V8 exposes its garbage collector', async t => {
   const script = `
     import { hintMinorGc } from ${JSON.stringify(join(root, 'src/server/gc-hint.ts'))}
-    for (let chunk = 0; chunk < 64; chunk++) hintMinorGc(1_048_576)
+    for (let chunk = 0; chunk < 128; chunk++) hintMinorGc(1_048_576)
   `
   const countCollections = async (flags: readonly string[]) => {
     const args = [...flags, '--trace-gc', '--input-type=module', '--eval', script]
