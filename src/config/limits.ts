@@ -323,6 +323,9 @@ export const limits = freezeGroups({
     /** E-mail addresses whose recent creates are remembered, and creates of one address. */
     emailsMax: 20_000,
     perEmailMax: 16,
+    /** With Redis: creates are shared with the other replicas after this time, or as soon as there are so many. */
+    shareMs: 50,
+    batchMax: 100,
   },
   redis: {
     timeoutMs: 100,

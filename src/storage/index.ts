@@ -2,7 +2,9 @@
  * Creates the state that replicas share by one Redis connection: idempotency keys, rate limit and access token. This
  * file, and ioredis with it, is imported only if `REDIS_URL` is set.
  */
+import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/index.ts'
+import { limits } from '../config/limits.ts'
 import type { ReplicaCoordination } from '../procore/client.ts'
 import type { Secret } from '../config/secret.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -42,7 +44,14 @@ export function createSharedState (
   const idempotencyStore = new FallbackIdempotencyStore(
     redisIdempotencyStore, new MemoryIdempotencyStore(), storage.redisOutagePolicy
   )
-  const pseudonymize = (callerId: string) => newestEncryptor.pseudonymize(callerId)
+  const pseudonyms = new LRUCache<string, string>({ max: limits.callerRate.callersMax })
+  const pseudonymize = (callerId: string) => {
+    const name = `${newestEncryptor.keyId} ${callerId}`
+    const pseudonym = pseudonyms.get(name) ?? newestEncryptor.pseudonymize(callerId)
+    pseudonyms.set(name, pseudonym)
+    return pseudonym
+  }
+  const sharedCreates = new SharedCreates(redis, stateEncryptors)
   const rateLimiter = new SharedRateLimiter(redis, pseudonymize)
   return {
     redis,
@@ -50,12 +59,13 @@ export function createSharedState (
     idempotencyStore,
     importStore: new RedisImportStore(redis, stateEncryptors, storage.redisOutagePolicy),
     rateLimiter,
-    sharedCreates: new SharedCreates(redis, stateEncryptors),
+    sharedCreates,
     withSharedAccessToken: fetchAccessToken => {
       return withSharedAccessToken(redis, clientSecretEncryptor, fetchAccessToken)
     },
     close: async () => {
       redisIdempotencyStore.close()
+      sharedCreates.write()
       await redis.waitUntilIdle()
       await redis.close()
     },

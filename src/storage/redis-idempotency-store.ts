@@ -116,7 +116,7 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     const lease = this.#leases.get(id)
     const names = lease?.names ?? this.#getNames(id)
     const isCompleted = record.state === 'answered' ? '1' : '0'
-    const records = names.map(({ encryptor }) => encryptRecord(id, encryptor, record))
+    const records = encryptRecords(id, names, record)
     const args = [lease?.holderId ?? '', limits.idempotency.ttlMs, isCompleted, ...records]
     await this.#finish(id, lease, () => this.#run('settle-key', names, args))
   }
@@ -175,7 +175,19 @@ function encryptLost (id: string, names: readonly KeyName[], fingerprint: string
   const record: IndeterminateRecord = {
     state: 'unknown', fingerprint, sentAtMs: monotonicNowMs(), code: 'procore_unreachable',
   }
-  return names.map(({ encryptor }) => encryptRecord(id, encryptor, record))
+  return encryptRecords(id, names, record)
+}
+
+/** Encrypts a record for each name. Without state keys, all names have the same encryption. */
+function encryptRecords (
+  id: string, names: readonly KeyName[], record: CompletedRecord | IndeterminateRecord
+): string[] {
+  const encrypted = new Map<Encryptor, string>()
+  return names.map(({ encryptor }) => {
+    const text = encrypted.get(encryptor) ?? encryptRecord(id, encryptor, record)
+    encrypted.set(encryptor, text)
+    return text
+  })
 }
 
 /** Leaves out a large response, since a large value would block Redis. */

@@ -29,7 +29,7 @@ export interface LeaseTiming {
 /** The scripts under `lua/`. */
 const scripts = [
   'claim-key', 'settle-key', 'release-key', 'extend-key', 'replace-rate-limit', 'count-request',
-  'add-create', 'lock', 'unlock', 'save-import-batch',
+  'add-creates', 'lock', 'unlock', 'save-import-batch',
 ] as const
 
 export type ScriptName = typeof scripts[number]
