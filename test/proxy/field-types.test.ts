@@ -115,6 +115,19 @@ for (const { json, error } of invalid) {
   })
 }
 
+t.test('the message for a number names the rounding only if the number would be rounded', async t => {
+  const rows = [
+    { json: 'true', message: 'must be a number' },
+    { json: '[1]', message: 'must be a number' },
+    { json: '"1"', message: 'must be a number, not a string' },
+    { json: '0.12345678901234567890', message: 'must be a number that is not rounded' },
+  ]
+  for (const { json, message } of rows) {
+    const response = await sendJson(created, `{"trade":{"name":"Masonry","rate":${json}}}`)
+    t.match(response.json, { errors: [{ pointer: '/trade/rate', message }] }, json)
+  }
+})
+
 async function sendForm (parts: ReadonlyArray<readonly [string, string]>) {
   const form = new FormData()
   for (const [name, value] of parts) form.append(name, value)

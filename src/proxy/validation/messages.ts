@@ -12,9 +12,13 @@ export function describeType (kind: FieldKind, value: unknown): string {
   const isText = typeof value === 'string'
   if (kind === 'String') return 'must be a string'
   if (kind === 'Integer') return isText ? 'must be a number, not a string' : 'must be an integer'
-  if (kind === 'Number') return isText ? 'must be a number, not a string' : 'must be a number that is not rounded'
+  if (kind === 'Number') return isText ? 'must be a number, not a string' : describeNumber(value)
   return isText ? 'must be true or false, not a string' : 'must be true or false'
 }
+
+/** The parser of JSON returns NaN for a number that would be rounded. */
+const describeNumber = (value: unknown) =>
+  Number.isNaN(value) ? 'must be a number that is not rounded' : 'must be a number'
 
 /** Describes a text of a form, query or path that cannot be converted. */
 export function describeText (kind: FieldKind): string {
