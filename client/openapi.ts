@@ -1058,6 +1058,8 @@ export interface components {
                  * @example true
                  */
                 bid_contact?: boolean | null;
+                /** @description An image needs a form. `null` means that there is none. */
+                avatar?: null;
             };
         };
         "create-company-user-form": {

@@ -250,7 +250,8 @@ function buildBodyContent (body: Body, config: Config): BodyContent {
   if (body.record !== undefined) return { 'application/json': { schema: buildListSchema(body) } }
   const { rootKey } = body
   const example = buildRecordExample(body)
-  const json = { schema: { ...rootSchema(rootKey, buildRecordSchema(body)), examples: [{ [rootKey]: example }] } }
+  const schema = addImageNulls(buildRecordSchema(body), body)
+  const json = { schema: { ...rootSchema(rootKey, schema), examples: [{ [rootKey]: example }] } }
   if (!hasForm(body)) return { 'application/json': json }
   const multipartExample = Object.fromEntries(
     Object.entries(example).map(([name, value]) => [getFormName([rootKey, name], Array.isArray(value)), value])
@@ -281,6 +282,14 @@ function addNulls (schema: TObject, description: RecordDescription): TObject {
     return [name, acceptsNull(description, name) ? addNull(nested) : nested] as const
   })
   return { ...schema, properties: Object.fromEntries(properties) }
+}
+
+/** JSON has no images, but may have `null` for an image where that means that there is no value. */
+function addImageNulls (schema: TObject, { images = [], nullMeaning }: RecordBody): TObject {
+  if (nullMeaning?.kind === 'cleared') return schema
+  const description = 'An image needs a form. `null` means that there is none.'
+  const nulls = images.map(({ name }) => [name, Type.Optional(Type.Null({ description }))] as const)
+  return Type.Object({ ...schema.properties, ...Object.fromEntries(nulls) }, { additionalProperties: false })
 }
 
 function addNestedNulls (field: TSchema, parent: RecordDescription): TSchema {

@@ -218,6 +218,7 @@ function generate (schema: Schema): unknown {
 }
 
 function generateValid (schema: Schema): unknown {
+  if (schema.type === 'null') return null
   if (schema.enum !== undefined) return pickFrom(schema.enum)
   if (schema.anyOf !== undefined) return generateValid(pickFrom(schema.anyOf) ?? {})
   if (schema.properties !== undefined) return generateValidRecord(schema.properties)

@@ -2,7 +2,7 @@
 import type { NewUser } from '../../../client/client.ts'
 import { findSimilarName } from '../../../src/proxy/import/similar-name.ts'
 
-export type RowField = 'id' | Exclude<keyof NewUser, 'bid_contact'>
+export type RowField = 'id' | Exclude<keyof NewUser, 'bid_contact' | 'avatar'>
 
 /** Every field that a row of an import may have. */
 const fields: Readonly<Record<RowField, 'required' | 'optional'>> = {
