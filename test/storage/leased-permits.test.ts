@@ -5,7 +5,7 @@ import type { RateLimitUpdate, Throttle } from '../../src/procore/rate-limit/hea
 import { RateLimit, type Permit } from '../../src/procore/rate-limit/rate-limit.ts'
 import { parseState, type Purpose, type RateLimitState, type Wait } from '../../src/procore/rate-limit/state.ts'
 import { RedisConnection, type LeaseTiming } from '../../src/storage/redis.ts'
-import { SharedRateLimiter } from '../../src/storage/shared-rate-limit.ts'
+import { SharedRateLimiter, type ReplaceReply } from '../../src/storage/shared-rate-limit.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { skipWithoutRedis as skip } from '../helpers/skip-without-redis.ts'
@@ -35,20 +35,23 @@ class ProcoreWindow {
   }
 }
 
+async function connect (t: Test, server: TestRedis): Promise<RedisConnection> {
+  const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }, { write: () => {} }))
+  redis.timeoutMs = 10_000
+  t.teardown(() => redis.close())
+  await redis.start()
+  return redis
+}
+
 /** Starts replicas, each with its own connection. They share what they know of one rate limit. */
 async function startReplicas (t: Test, count: number, leaseTiming?: LeaseTiming) {
   const server = await startRedis(t)
   const replicas: RateLimit[] = []
   for (let index = 0; index < count; index++) {
-    const redis = new RedisConnection(new Secret(server.url), createLog({ level: 'silent' }, { write: () => {} }))
-    redis.timeoutMs = 10_000
-    await redis.start()
+    const redis = await connect(t, server)
     const rateLimit = new RateLimit(101, new SharedRateLimiter(redis, callerId => callerId, leaseTiming))
     replicas.push(rateLimit)
-    t.teardown(() => {
-      rateLimit.close()
-      return redis.close()
-    })
+    t.teardown(() => rateLimit.close())
   }
   const [first, second] = replicas
   if (first === undefined || second === undefined) throw new Error('at least two')
@@ -238,4 +241,31 @@ t.test('a window that is reported later limits what replicas hold in advance', {
   await waitUntil(async () => await countInAdvance(server) === 0)
   await Promise.all([first, second, first, second].map(replica => sendUntilExhausted(replica, short)))
   t.equal(short.used, 25)
+})
+
+/** Redis, as if its clock had been set. */
+class ShiftedRateLimiter extends SharedRateLimiter {
+  shiftMs = 0
+
+  override async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
+    const reply = await super.replace(rateLimitId, knownJson, json)
+    return reply && { ...reply, nowMs: reply.nowMs + this.shiftMs }
+  }
+}
+
+t.test('if the clock of Redis is set back, leases end by the new time', { skip }, async t => {
+  const server = await startRedis(t)
+  const redis = await connect(t, server)
+  const shared = new ShiftedRateLimiter(redis, callerId => callerId)
+  const replica = new RateLimit(101, shared)
+  await send(replica, new ProcoreWindow(3600))
+  t.ok('release' in await tryAcquire(replica))
+  const hourMs = 3_600_000
+  const getEnds = async () => Object.values((await readState(server)).leases).map(({ endsAtMs }) => endsAtMs)
+  t.ok((await getEnds()).every(endsAtMs => endsAtMs > Date.now()))
+  shared.shiftMs = -hourMs
+  replica.save()
+  await waitUntil(async () => (await getEnds()).every(endsAtMs => endsAtMs < Date.now() - hourMs + 60_000))
+  t.equal((await getEnds()).length, 1)
+  replica.close()
 })
