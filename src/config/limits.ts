@@ -139,8 +139,10 @@ export const limits = freezeGroups({
     /** Rows of one request to Procore, and characters of their JSON. Procore accepts 1,000 rows. */
     batchRowsMax: 200,
     batchMaxLength: 1_048_576,
-    /** Characters of rows that wait to be sent. The upload is paused while there are more. */
-    queueMaxLength: 16_777_216,
+    /** Bytes of rows that wait to be sent. The upload is paused while there are more. */
+    queueMaxBytes: 16_777_216,
+    /** A full garbage collection is requested each time this many rows were read or sent. */
+    majorGcEveryRows: 25_000,
     /** Characters of errors that wait to be read by the caller. The errors of further rows are left out. */
     errorsMaxLength: 16_777_216,
     /** A line about the progress is written at this interval while there are no others. */

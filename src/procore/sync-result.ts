@@ -101,9 +101,9 @@ function pairUp (rows: readonly Mention[], items: readonly Mention[], keys: read
   let openRows = rows
   let openItems = items
   for (const key of keys) {
-    const itemsByValue = Map.groupBy(openItems, item => item[key])
+    const itemsByValue = groupBy(openItems, key)
     const paired = new Set<Mention>()
-    for (const [value, sameRows] of Map.groupBy(openRows, row => row[key])) {
+    for (const [value, sameRows] of groupBy(openRows, key)) {
       const sameItems = itemsByValue.get(value) ?? []
       const [row] = sameRows
       const [item] = sameItems
@@ -118,6 +118,17 @@ function pairUp (rows: readonly Mention[], items: readonly Mention[], keys: read
     openItems = openItems.filter(item => !paired.has(item))
   }
   return { itemOf, ambiguous, unpaired: openItems }
+}
+
+/** V8's `Map.groupBy` allocates memory that only full garbage collections free. */
+function groupBy (mentions: readonly Mention[], key: MentionKey): Map<string | undefined, Mention[]> {
+  const groups = new Map<string | undefined, Mention[]>()
+  for (const mention of mentions) {
+    const group = groups.get(mention[key])
+    if (group === undefined) groups.set(mention[key], [mention])
+    else group.push(mention)
+  }
+  return groups
 }
 
 /** Whether both have an id, of Procore or of the system of origin, and not the same one. */

@@ -1,11 +1,14 @@
 /**
- * Requests minor garbage collections by the bytes that are streamed, which V8 does not count. Works only if Node runs
- * with `--expose-gc`, as `npm start` does; otherwise it does nothing (docs/decisions/gc-hint.md).
+ * Requests garbage collections, minor ones by the bytes that are streamed, which V8 does not count, and full ones by
+ * the rows that are imported. Works only if Node runs with `--expose-gc`, as `npm start` does; otherwise it does
+ * nothing (docs/decisions/gc-hint.md).
  */
 import { limits } from '../config/limits.ts'
 
 /** Bytes streamed by the whole process since the last hint. */
 let streamedBytes = 0
+/** Rows imported by the whole process since the last hint. */
+let importedRows = 0
 
 /**
  * Counts the bytes of streamed chunks and requests a minor collection every `limits.body.minorGcEveryBytes`. Chunks are
@@ -18,4 +21,15 @@ export function hintMinorGc (bytes: number): void {
   if (streamedBytes < limits.body.minorGcEveryBytes) return
   streamedBytes = 0
   globalThis.gc?.({ type: 'minor' })
+}
+
+/**
+ * Counts rows that were read or sent and requests a full collection every `limits.imports.majorGcEveryRows`. Each row
+ * leaves garbage, part of which outlives several minor collections. V8 would free it only after its heap has doubled.
+ */
+export function hintMajorGc (rows: number): void {
+  importedRows += rows
+  if (importedRows < limits.imports.majorGcEveryRows) return
+  importedRows = 0
+  globalThis.gc?.({ type: 'major' })
 }

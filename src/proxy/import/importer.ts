@@ -9,6 +9,7 @@ import type { Endpoint, RecordImport } from '../../endpoints/endpoint.ts'
 import type { ProcoreClient } from '../../procore/client.ts'
 import { isAbortReason, type AbortReason } from '../../server/abort.ts'
 import { recordProblem } from '../../server/error-handler.ts'
+import { hintMajorGc } from '../../server/gc-hint.ts'
 import { overloadedProblem, Problem } from '../../server/problem.ts'
 import type { ImportLease, ImportStore } from '../../storage/import-store.ts'
 import type { Audit } from '../../telemetry/audit.ts'
@@ -26,6 +27,7 @@ import { readRows } from './read-rows.ts'
 import type { RowOptions } from './row-validator.ts'
 import { ProcoreImportRequests } from './requests.ts'
 import { ImportResults } from './results.ts'
+import { parseValues } from './row-queue.ts'
 import { RowSender, type ReportedRow } from './sender.ts'
 import { openFile } from './source.ts'
 
@@ -154,7 +156,7 @@ class ImportRun {
     raw.socket.setTimeout(limits.imports.timeoutMs)
     let fault: AbortReason | undefined
     try {
-      usage.add('bytes', limits.imports.queueMaxLength)
+      usage.add('bytes', limits.imports.queueMaxBytes)
       await this.#readRows()
     } catch (error) {
       fault = isAbortReason(error) ? error : toProblem(error)
@@ -190,6 +192,7 @@ class ImportRun {
     for await (const row of readRows(chunks, format, options)) {
       await pauses.pauseIfDue()
       this.#results.add()
+      hintMajorGc(1)
       if (row.kind === 'invalid') this.#results.set(row.number, { status: 'invalid', errors: row.errors })
       else if (row.kind === 'forbidden') this.#results.set(row.number, toForbidden(row.problem))
       else if (isDryRun) this.#results.set(row.number, { status: 'not_sent' })
@@ -284,7 +287,8 @@ class ImportRun {
     const { record, head: { path, query, route }, subject } = this.#request
     const { address, requestId, traceId, procoreRequestId } = record
     const { name: operation, import: { lookup: { matchField } } } = this.#endpoint
-    for (const { row: { number, id, values }, result } of reported) {
+    for (const { row, result } of reported) {
+      const { number, id } = row
       const outcome = result.status === 'updated' ? 'changed' : result.status
       this.#services.audit.write({
         subject,
@@ -299,7 +303,7 @@ class ImportRun {
         outcome,
         status: undefined,
         recordId: 'id' in result ? result.id : id,
-        fingerprint: this.#services.audit.fingerprint(values.get(matchField)),
+        fingerprint: this.#services.audit.fingerprint(parseValues(row).get(matchField)),
       }, id === undefined ? 'create' : 'change')
     }
   }

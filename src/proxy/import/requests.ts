@@ -17,6 +17,7 @@ import { contentStatuses } from '../idempotency/idempotency.ts'
 import { rejectionProblem } from '../rejection.ts'
 import type { CompiledRecord } from '../validation/schema.ts'
 import { DirectoryIndex } from './directory-index.ts'
+import { parseValues } from './row-queue.ts'
 import type { BatchResult, ImportRequests, SentRow } from './sender.ts'
 
 export interface RequestOptions {
@@ -123,7 +124,10 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
     switch (result.kind) {
       case 'success': {
         const existedBefore = (_: unknown, id: number) => this.#directory?.has(id) === true
-        const sent = rows.map(({ values, id }) => id === undefined ? values : new Map([...values, ['id', id]]))
+        const sent = rows.map(row => {
+          const values = parseValues(row)
+          return row.id === undefined ? values : new Map([...values, ['id', row.id]])
+        })
         const response = parseJson(result.body.toString('utf8'))
         return { kind: 'answered', results: matchSyncRows(sent, response, existedBefore) }
       }
@@ -142,8 +146,9 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
 }
 
 /** A row that updates a person has its id. */
-function toJson ({ json, values, id }: SentRow): string {
-  return id === undefined ? json : JSON.stringify({ ...Object.fromEntries(values), id })
+function toJson (row: SentRow): string {
+  const { json, id } = row
+  return id === undefined ? json : JSON.stringify({ ...Object.fromEntries(parseValues(row)), id })
 }
 
 const isAboutRows = ({ status, hasRetryAfter }: UpstreamRejection) =>

@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto'
 import type { FieldValues, LookupSpec } from '../../endpoints/endpoint.ts'
-import { normalizeEmail, normalizeOriginId } from '../../procore/recovery/normalize.ts'
+import { normalizeEmail, normalizeOriginId, normalizeText } from '../../procore/recovery/normalize.ts'
 import { Problem, type FieldError } from '../../server/problem.ts'
 import { RecordValidator, toJsonPointer, validationProblem, type OperationCheck } from '../validation/record.ts'
 import type { CompiledField, CompiledRecord, Violation } from '../validation/schema.ts'
 import type { ImportRow } from './row.ts'
+import { RowNumbers } from './row-numbers.ts'
 
 /** Describes the rows of an import. */
 export interface RowOptions {
@@ -35,8 +35,8 @@ export class RowValidator {
   /** Rows so far. */
   count = 0
   readonly #options: RowOptions
-  /** Row numbers by the digests of values that must be unique, because the values may be long. */
-  readonly #numbers = new Map<string, number>()
+  /** The rows of the values that must be unique. */
+  readonly #numbers = new RowNumbers()
 
   constructor (options: RowOptions) {
     const { record, existing } = options
@@ -140,28 +140,24 @@ export class RowValidator {
   #findDuplicates (number: number, values: FieldValues): FieldError[] {
     const { lookup: { matchField, originField } } = this.#options
     const unique = [
-      { field: this.idField, value: values.get(this.idField ?? '') },
+      { field: this.idField, value: normalizeText(values.get(this.idField ?? '')) },
       { field: matchField, value: normalizeEmail(values.get(matchField)) },
       { field: originField, value: normalizeOriginId(values.get(originField ?? '')) },
     ]
-    const keys = unique.flatMap(({ field, value }) => {
-      return field === undefined || value === undefined || value === '' ? [] : [{ field, key: toKey(field, value) }]
+    const texts = unique.flatMap(({ field, value }) => {
+      return field === undefined || value === '' ? [] : [{ field, text: `${field} ${value}` }]
     })
-    const errors = keys.flatMap(({ field, key }) => {
-      const earlier = this.#numbers.get(key)
+    const errors = texts.flatMap(({ field, text }) => {
+      const earlier = this.#numbers.get(text)
       return earlier === undefined ? [] : [duplicateError(field, earlier)]
     })
-    if (errors.length === 0) for (const { key } of keys) this.#numbers.set(key, number)
+    if (errors.length === 0) for (const { text } of texts) this.#numbers.add(text, number)
     return errors
   }
 }
 
 /** The pointers to fields of a row start at the row. */
 const toRoot = (record: CompiledRecord): CompiledRecord => ({ ...record, rootKey: undefined })
-
-/** 16 bytes of a digest, as characters of one byte. */
-const toKey = (field: string, value: unknown) =>
-  hash('sha256', `${field} ${String(value)}`, 'buffer').toString('latin1', 0, 16)
 
 function setCell (validator: RecordValidator, name: string, cell: string): void {
   const field = validator.compiled.fields.get(name)

@@ -6,21 +6,19 @@
 import { hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../../config/limits.ts'
-import type { FieldValues } from '../../endpoints/endpoint.ts'
 import type { SyncRowResult } from '../../procore/sync-result.ts'
 import { isAbortReason, type AbortReason } from '../../server/abort.ts'
+import { hintMajorGc } from '../../server/gc-hint.ts'
 import { Problem } from '../../server/problem.ts'
 import type { ImportBatch, ImportLease } from '../../storage/import-store.ts'
-import { isJsonObject } from '../../util/is-json-object.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
 import type { DirectoryIndex } from './directory-index.ts'
 import { decide, duplicateError, hasValues, type MatchOptions } from './match.ts'
 import type { ImportResults } from './results.ts'
-import { RowQueue, type QueuedRow } from './row-queue.ts'
+import { parseValues, RowQueue, type QueuedRow } from './row-queue.ts'
 
 /** A row on its way to Procore. */
 export interface SentRow extends QueuedRow {
-  values: FieldValues
   /** The person that it updates; undefined if it creates one. */
   id: number | undefined
 }
@@ -150,6 +148,7 @@ export class RowSender {
           await this.#process(batch)
         } finally {
           this.#options.audit.release(batch.rows.length)
+          hintMajorGc(batch.rows.length)
         }
         if (this.#problem !== undefined) return
       }
@@ -183,12 +182,11 @@ export class RowSender {
     while (rows.length < batchRowsMax && length < batchMaxLength) {
       const row = await this.#queue.take()
       if (row === undefined) break
-      const values = parseValues(row)
-      const decision = decide({ number: row.number, values }, index, match)
+      const decision = decide({ number: row.number, values: parseValues(row) }, index, match)
       if (decision.kind === 'settled') {
         results.set(row.number, decision.result)
       } else {
-        rows.push({ ...row, values, id: decision.kind === 'update' ? decision.id : undefined })
+        rows.push({ ...row, id: decision.kind === 'update' ? decision.id : undefined })
         length += row.json.length
       }
     }
@@ -212,7 +210,7 @@ export class RowSender {
       }
       const id = earlier.ids[rows.length] ?? undefined
       if (id !== undefined) this.#options.match.rowsByPerson.set(id, row.number)
-      rows.push({ ...row, values: parseValues(row), id })
+      rows.push({ ...row, id })
     }
     this.#queue.putBack(others)
     if (earlier.fingerprint !== fingerprint(rows)) {
@@ -298,7 +296,9 @@ export class RowSender {
 
   /** Adds the results of rows whose people the directory has by now, and returns the others. */
   #settleCreated (rows: readonly SentRow[], index: DirectoryIndex, known: KnownResults): readonly SentRow[] {
-    return rows.filter(({ number, id, values }) => {
+    return rows.filter(row => {
+      const { number, id } = row
+      const values = parseValues(row)
       const match = id === undefined ? index.find(values) : undefined
       if (match?.kind !== 'person') return true
       const { person, field } = match
@@ -356,11 +356,6 @@ function limitErrors (results: readonly SyncRowResult[]): readonly SyncRowResult
 /** Hashes the values of the rows, so that another file is noticed. */
 function fingerprint (rows: readonly QueuedRow[]): string {
   return hash('sha256', rows.map(({ json }) => json).join('\n'), 'base64url')
-}
-
-function parseValues ({ json }: QueuedRow): FieldValues {
-  const values: unknown = JSON.parse(json)
-  return new Map(isJsonObject(values) ? Object.entries(values) : [])
 }
 
 const keyReusedProblem = () =>

@@ -35,15 +35,11 @@ async function * prepend (first: Buffer, rest: AsyncIterable<Buffer>): AsyncGene
   yield * rest
 }
 
-/** Bytes that are received before the upload is paused. */
-const bufferedMaxBytes = 262_144
-
 class FileReceiver implements PartSink {
   readonly #request: FileRequest
   readonly #reader: BodyReader
   readonly #parser: MultipartParser | undefined
-  #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #chunks: Buffer[] = []
   #parts = 0
   #end: { error: unknown } | 'complete' | undefined
   #onChange: () => void = () => {}
@@ -64,14 +60,12 @@ class FileReceiver implements PartSink {
     this.#receiveAll().catch(() => {})
     try {
       for (;;) {
-        const chunks = this.#chunks
-        this.#chunks = []
-        this.#bytes = 0
-        this.#reader.resume()
-        yield * chunks
-        if (this.#chunks.length > 0) continue
+        // V8 frees a chunk that waits for long by full collections only, so none is received meanwhile.
+        this.#reader.pause()
+        yield * this.#chunks.splice(0)
         if (this.#end === 'complete') return
         if (this.#end !== undefined) throw this.#end.error
+        this.#reader.resume()
         await new Promise<void>(resolve => { this.#onChange = resolve })
       }
     } finally {
@@ -108,8 +102,6 @@ class FileReceiver implements PartSink {
 
   partData (data: Buffer): void {
     this.#chunks.push(data)
-    this.#bytes += data.length
-    if (this.#bytes > bufferedMaxBytes) this.#reader.pause()
     this.#onChange()
   }
 
