@@ -1,14 +1,18 @@
 // Forms with several images, which the description names.
+import { createServer, type IncomingMessage } from 'node:http'
 import { Type } from '@sinclair/typebox'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Endpoint } from '../../src/endpoints/endpoint.ts'
 import { companyParams, line } from '../../src/endpoints/fields.ts'
 import { parseMultipart } from '../../tools/emulator/multipart.ts'
 import { plain } from '../helpers/pictures.ts'
 import {
-  RawConnection, multipartBody, sendJson, sendMultipart, streamChunks, summarizeErrors, type MultipartPart,
+  RawConnection, multipartBody, multipartPart, sendJson, sendMultipart, streamChunks, summarizeErrors,
+  type MultipartPart,
 } from '../helpers/requests.ts'
+import { listen } from '../helpers/listen.ts'
 import { startService } from '../helpers/service.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const description = 'A test.'
 const toEndpoint = (name: string, images: Endpoint['body']): Endpoint => ({
@@ -83,6 +87,75 @@ t.test('a problem of one image has its name', async t => {
   t.match(await sendMultipart(trades, multipartBody([text, logo, tooLarge])), {
     json: { code: 'avatar_too_large', detail: 'The plan has more than 1000000 bytes.' },
   })
+})
+
+/** Starts a service whose Procore reads forms and discards them. */
+async function startWithReader (t: Test, avatarMaxBytes: number) {
+  const uploads: Array<{ request: IncomingMessage, closed: Promise<unknown> }> = []
+  const server = createServer((request, response) => {
+    const isToken = request.url === '/oauth/token'
+    if (!isToken) uploads.push({ request, closed: new Promise(resolve => { request.once('close', resolve) }) })
+    const body = isToken ? '{"access_token":"a","token_type":"bearer","expires_in":5400}' : '{}'
+    request.resume().on('error', () => {})
+      .on('end', () => response.setHeader('content-type', 'application/json').end(body))
+  })
+  const procoreUrl = `http://127.0.0.1:${await listen(t, server)}`
+  const env = { AVATAR_MAX_BYTES: String(avatarMaxBytes), AVATAR_METADATA: 'keep' }
+  const { url } = await startService(t, { endpoints, env, procoreUrl })
+  return { url, uploads }
+}
+
+const largeLogo = image('logo', Buffer.concat([plain.png, Buffer.alloc(600_000)]))
+const tooLargePlan = image('plan', Buffer.concat([plain.jpeg, Buffer.alloc(1_000_000)]))
+const lateFaults = [
+  { name: 'of another type', parts: [text, image('photo', Buffer.from('%PDF-1.7'))], status: 415, code: 'avatar_type' },
+  { name: 'too large', parts: [photo, tooLargePlan, text], status: 413, code: 'avatar_too_large' },
+  { name: 'empty', parts: [text, image('photo', Buffer.alloc(0))], error: 'body /trade/photo size' },
+  { name: 'given twice', parts: [photo, text, photo], error: 'body /trade/photo duplicate' },
+  { name: 'a text', parts: [text, { name: 'trade[photo]', data: 'x' }], error: 'body /trade/photo type' },
+  { name: 'unknown', parts: [text, photo, image('map', plain.png)], error: 'body /trade/map unknown' },
+]
+for (const { name, parts, error, status = 422, code = 'validation_failed' } of lateFaults) {
+  t.test(`a form whose later image is ${name} after streaming began is never a complete request`, async t => {
+    const { url, uploads } = await startWithReader(t, 1_000_000)
+    const response = await sendMultipart(`${url}/companies/101/trades`, (async function * () {
+      yield multipartPart(largeLogo)
+      await waitUntil(() => uploads.length === 1)
+      yield multipartBody(parts)
+    })())
+    t.match(response, { status, json: { code, outcome: 'not_sent' } })
+    t.strictSame(summarizeErrors(response), error === undefined ? [] : [error])
+    await Promise.all(uploads.map(({ closed }) => closed))
+    t.match(uploads, [{ request: { complete: false } }])
+    t.equal(uploads.length, 1)
+  })
+}
+
+t.test('the memory does not grow with several images', async t => {
+  const { url, uploads } = await startWithReader(t, 200_000_000)
+  /** Sends three images, and returns the most memory that this process, with caller and Procore, had meanwhile. */
+  const measure = async (imageBytes: number) => {
+    let peakBytes = 0
+    const chunk = Buffer.alloc(65_536)
+    const response = await sendMultipart(`${url}/companies/101/trades`, (async function * () {
+      for (const part of [logo, photo, image('plan', plain.png)]) {
+        yield multipartPart(part).subarray(0, -2)
+        for (let bytes = 0; bytes < imageBytes; bytes += chunk.length) {
+          yield chunk
+          const { heapUsed, arrayBuffers } = process.memoryUsage()
+          peakBytes = Math.max(peakBytes, heapUsed + arrayBuffers)
+        }
+        yield Buffer.from('\r\n')
+      }
+      yield multipartBody([text])
+    })())
+    t.equal(response.status, 200)
+    return peakBytes
+  }
+  const small = await measure(10_000_000)
+  const large = await measure(150_000_000)
+  t.match(uploads, [{ request: { complete: true } }, { request: { complete: true } }])
+  t.ok(large - small < 100_000_000, `the peak is ${small} bytes with 30 MB, and ${large} bytes with 450 MB`)
 })
 
 t.test('a form may be as large as all of its images together', async t => {
