@@ -418,6 +418,20 @@ t.test('the gateway waits longer than the service, does not buffer avatars, and 
   }
 })
 
+t.test('an ingress with settings of its own', { skip }, async t => {
+  const prefix = 'nginx.ingress.kubernetes.io/'
+  const text = runHelm(['template', 'bff', '--show-only', 'templates/ingress.yaml'], 'examples/ingress-nginx.yaml', {
+    config: { AVATAR_MAX_BYTES: 20 * mebibyte + 1 },
+    ingress: { annotations: { [`${prefix}proxy-read-timeout`]: '900' } },
+  }).stdout
+  // A name that is there twice is an error of this parser, and of tools that apply the manifests.
+  const [main, imports] = parseManifests(text).filter(is.ingress).map(({ metadata }) => metadata?.annotations)
+  t.match(main, { [`${prefix}proxy-read-timeout`]: '900' }, 'takes the place of that of the chart')
+  t.match(imports, { [`${prefix}proxy-read-timeout`]: '3600' }, 'and does not shorten imports')
+  const limitMi = parseInt(main?.[`${prefix}proxy-body-size`] ?? '', 10)
+  t.ok(limitMi * mebibyte > 20 * mebibyte + 1 + limits.multipart.textMaxBytes, 'the largest avatar passes')
+})
+
 t.test('the gateway forwards the paths of deploy/nginx.conf', { skip }, async t => {
   const nginx = await readFile(join(root, 'deploy/nginx.conf'), 'utf8')
   t.match(nginx, 'location ~ ^/(companies(/|$)|rest/|docs/problems(\\.css)?$) {')
