@@ -32,5 +32,6 @@ function countRows (
   return counts
 }
 
-/** Procore may have ids as texts or as numbers. */
-const toId = (values: readonly unknown[]) => values.map(String).join()
+/** Procore may have ids as texts or as numbers. Other values identify no row, and may not be convertible to text. */
+const toId = (values: readonly unknown[]) =>
+  values.map(value => typeof value === 'number' || typeof value === 'string' ? String(value) : '').join()

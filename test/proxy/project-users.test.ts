@@ -97,6 +97,10 @@ t.test('the audit line counts the rows of an addition and of a removal', async t
     },
     { name: 'of another shape', body: { data: [7, { entities: {} }, null], errors: [{ errors: 'x' }] } },
     { name: 'that is a list', body: [[], 'x'] },
+    {
+      name: 'whose ids are objects',
+      body: { data: [{ entities: [added({ toString: 1 }, first), added('1', { projectId: { toString: 'x' } })] }] },
+    },
     { name: 'that queues them', status: 202, body: { data: [{ status: 'accepted', batch_id: 'batch-1' }] } },
   ]
   for (const { name, body, status, rows: expected = { changed: 0, rejected: 0, unknown: 3 } } of rows) {
@@ -147,6 +151,49 @@ t.test('a repeat with the same idempotency key is not sent to Procore again', as
     t.match(await client.addUsersToProjects(101, users, options), { status: 200, isReplayed })
   }
   t.equal(service.emulator.apiRequests.filter(({ path }) => path.endsWith('/bulk_add')).length, 1)
+})
+
+t.test('a repeat after status 207 gets the same response, and is not counted again', async t => {
+  const service = await startService(t)
+  const users = [{ user_id: await createUser(service), project_id: '3' }, { ...row, project_id: '21' }]
+  const bodies = []
+  for (const rows of [{ changed: 1, rejected: 1, unknown: 0 }, undefined]) {
+    const response = await sendJson(`${service.usersUrl}/bulk_add`, { users }, { 'idempotency-key': 'bulk-2' })
+    t.equal(response.status, 207)
+    bodies.push(response.text)
+    t.strictSame(service.lines.findLast(({ name }) => name === 'audit')?.['rows'], rows)
+  }
+  t.equal(bodies[1], bodies[0])
+})
+
+t.test('a repeat of an addition whose response was lost stays unknown, and is not sent to Procore again', async t => {
+  const service = await startService(t)
+  const users = [{ user_id: await createUser(service), project_id: '3' }]
+  for (const kind of ['reset-after-body', 'truncate', 'garbage', 'reset-before-body'] as const) {
+    await t.test(kind, async t => {
+      service.emulator.faults.add({ kind, path: 'bulk_add' })
+      const sentCount = service.emulator.apiRequests.length
+      const add = (sent: object[]) =>
+        sendJson(`${service.usersUrl}/bulk_add`, { users: sent }, { 'idempotency-key': kind })
+      t.match(await add(users), { status: 502, json: { outcome: 'unknown' } })
+      t.match(await add(users), {
+        status: 502, json: { outcome: 'unknown' }, headers: { 'idempotency-replayed': 'true' },
+      })
+      t.match(await add([{ ...row, project_id: '4' }]), { status: 422, json: { code: 'idempotency_key_reused' } })
+      t.equal(service.emulator.apiRequests.length, sentCount + 1)
+    })
+  }
+})
+
+t.test('the status of a batch is shown to its company only', async t => {
+  const service = await startService(t)
+  const users = Array.from({ length: 51 }, (_, index) => ({ user_id: '1', project_id: String(index + 1) }))
+  const { json } = await sendJson(`${service.usersUrl}/bulk_add`, { users })
+  t.match(json, { data: [{ batch_id: 'batch-1abc' }] })
+  const readStatus = (companyId: number) =>
+    get(`${service.url}/companies/${companyId}/users/bulk/status/batch-1abc`)
+  t.match(await readStatus(102), { status: 404, json: { code: 'procore_rejected' } })
+  t.match(await readStatus(101), { status: 200, json: { data: { total: 51 } } })
 })
 
 t.test('a lost response is reported as unknown, and the request is not repeated', async t => {
