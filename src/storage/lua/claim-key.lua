@@ -22,8 +22,10 @@ end
 if not free then return replies end
 if ARGV[1] == '' then return false end
 for index, name in ipairs(KEYS) do
-  redis.call('HSET', name, 'state', 'running', 'holder', ARGV[1], 'lease', now + ARGV[2], 'started', now)
-  redis.call('HSET', name, 'record', ARGV[3 + index])
+  local lease = now + ARGV[2]
+  redis.call(
+    'HSET', name, 'state', 'running', 'holder', ARGV[1], 'lease', lease, 'started', now, 'record', ARGV[3 + index]
+  )
   redis.call('PEXPIRE', name, ARGV[3])
 end
 return false
