@@ -19,10 +19,21 @@ export interface ImportBatch {
   results: readonly SyncRowResult[] | undefined
 }
 
+/** What distinguishes an import from another one with the same idempotency key. It is stored before any batch. */
+export interface ImportIdentity {
+  mode: 'create' | 'upsert'
+  /** Digests of the blocks of its file; undefined before the whole file was read. */
+  digests: readonly string[] | undefined
+}
+
 /** The right to import into a company, for one import at a time. */
 export interface ImportLease {
   /** Aborts if another replica may have taken the company, because this one could not renew its lease in time. */
   readonly signal: AbortSignal
+  /** Returns the identity of an earlier import with the same id, or undefined. */
+  loadIdentity (importId: string): Promise<ImportIdentity | undefined>
+  /** @throws {Problem} `overloaded`, if it cannot be stored */
+  saveIdentity (importId: string, identity: ImportIdentity): Promise<void>
   /** Returns a batch of an earlier import with the same id, or undefined. Batches are numbered from 0. */
   load (importId: string, index: number): Promise<ImportBatch | undefined>
   /**

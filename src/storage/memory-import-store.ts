@@ -1,12 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { limits } from '../config/limits.ts'
-import type { ImportBatch, ImportLease, ImportStore } from './import-store.ts'
+import type { ImportBatch, ImportIdentity, ImportLease, ImportStore } from './import-store.ts'
 
 /** Bytes of a row's number and result in memory, without its errors. */
 const rowBytes = 64
 
-/** The batches of one import, by number, and their size. */
+/** One import: its identity, its batches by number, and the size of both. */
 interface StoredImport {
+  identity: ImportIdentity | undefined
   batches: Map<number, ImportBatch>
   bytes: number
 }
@@ -30,18 +31,30 @@ export class MemoryImportStore implements ImportStore {
     this.#companies.add(companyId)
     return {
       signal: new AbortController().signal,
+      loadIdentity: async importId => this.#imports.get(importId)?.identity,
+      saveIdentity: async (importId, identity) => this.#saveIdentity(importId, identity),
       load: async (importId, index) => this.#imports.get(importId)?.batches.get(index),
       save: async (importId, index, batch) => this.#save(importId, index, batch),
       release: async () => { this.#companies.delete(companyId) },
     }
   }
 
+  #get (importId: string): StoredImport {
+    return this.#imports.get(importId) ?? { identity: undefined, batches: new Map<number, ImportBatch>(), bytes: 1 }
+  }
+
+  #saveIdentity (importId: string, identity: ImportIdentity): void {
+    const { batches, bytes } = this.#get(importId)
+    const size = bytes + JSON.stringify(identity).length
+    this.#imports.set(importId, { identity, batches, bytes: size }, { size })
+  }
+
   #save (importId: string, index: number, batch: ImportBatch): void {
-    const { batches, bytes } = this.#imports.get(importId) ?? { batches: new Map<number, ImportBatch>(), bytes: 1 }
+    const { identity, batches, bytes } = this.#get(importId)
     // The import was removed while it was running. Without its first batches, the others cannot be resumed.
     if (index > batches.size) return
     const size = bytes + getSize(batch) - getSize(batches.get(index))
-    this.#imports.set(importId, { batches: batches.set(index, batch), bytes: size }, { size })
+    this.#imports.set(importId, { identity, batches: batches.set(index, batch), bytes: size }, { size })
   }
 }
 

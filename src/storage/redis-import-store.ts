@@ -3,7 +3,7 @@
  * imports; if it dies, the lease expires. Batches are encrypted, since the errors of rows may contain personal data.
  */
 import { randomUUID } from 'node:crypto'
-import { Type, type Static } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { Config } from '../config/index.ts'
 import { limits } from '../config/limits.ts'
@@ -11,7 +11,7 @@ import { stringEnum } from '../endpoints/string-enum.ts'
 import { FieldErrorSchema, overloadedProblem } from '../server/problem.ts'
 import { fromWallTimeMs, toWallTimeMs } from '../util/clock.ts'
 import type { Encryptor } from './encryption.ts'
-import type { ImportBatch, ImportLease, ImportStore } from './import-store.ts'
+import type { ImportBatch, ImportIdentity, ImportLease, ImportStore } from './import-store.ts'
 import { MemoryImportStore } from './memory-import-store.ts'
 import { redisKeyPrefix, StoreUnavailableError, type LeaseTiming, type RedisConnection } from './redis.ts'
 
@@ -28,6 +28,11 @@ const StoredBatchSchema = Type.Object({
   fingerprint: Type.String(),
   sentAtMs: Type.Number(),
   results: Type.Optional(Type.Array(ResultSchema)),
+})
+
+const IdentitySchema = Type.Object({
+  mode: stringEnum(['create', 'upsert']),
+  digests: Type.Optional(Type.Array(Type.String())),
 })
 
 /** While Redis is unavailable, imports are refused, or use the memory of this replica, as the policy says. */
@@ -104,23 +109,43 @@ class RedisImportLease implements ImportLease {
     return isAcquired
   }
 
+  async loadIdentity (importId: string): Promise<ImportIdentity | undefined> {
+    const identity = await this.#load(importId, 'identity', IdentitySchema)
+    return identity && { mode: identity.mode, digests: identity.digests }
+  }
+
+  saveIdentity (importId: string, identity: ImportIdentity): Promise<void> {
+    return this.#save(importId, 'identity', identity)
+  }
+
   /** A batch that cannot be decrypted or read counts as not sent: its people are then found in the directory. */
   async load (importId: string, index: number): Promise<ImportBatch | undefined> {
+    const batch = await this.#load(importId, index, StoredBatchSchema)
+    return batch && fromStored(batch)
+  }
+
+  save (importId: string, index: number, batch: ImportBatch): Promise<void> {
+    return this.#save(importId, index, toStored(batch))
+  }
+
+  async #load<T extends TSchema> (
+    importId: string, field: number | 'identity', schema: T
+  ): Promise<Static<T> | undefined> {
     for (const encryptor of this.#encryptors) {
       const name = getName(encryptor, importId)
-      const read = () => this.#redis.run(client => client.hget(redisKeyPrefix + name, String(index)))
+      const read = () => this.#redis.run(client => client.hget(redisKeyPrefix + name, String(field)))
       const encrypted = await this.#retryOnce(read).catch(toProblem)
-      const batch = encrypted === null ? undefined : encryptor.decrypt(`${name} ${index}`, encrypted)
-      if (Value.Check(StoredBatchSchema, batch)) return fromStored(batch)
+      const value = encrypted === null ? undefined : encryptor.decrypt(`${name} ${field}`, encrypted)
+      if (Value.Check(schema, value)) return value
     }
     return undefined
   }
 
-  async save (importId: string, index: number, batch: ImportBatch): Promise<void> {
+  async #save (importId: string, field: number | 'identity', value: unknown): Promise<void> {
     const [encryptor] = this.#encryptors
     const name = getName(encryptor, importId)
-    const encrypted = encryptor.encrypt(`${name} ${index}`, toStored(batch))
-    const args = [this.#holderId, index, encrypted, limits.idempotency.ttlMs]
+    const encrypted = encryptor.encrypt(`${name} ${field}`, value)
+    const args = [this.#holderId, field, encrypted, limits.idempotency.ttlMs]
     const save = () => this.#redis.script('save-import-batch', [this.#redisKey, name], args)
     // Storing it twice has the same effect, so it is repeated if the reply was lost.
     const isSaved = await this.#retryOnce(save).catch(toProblem)

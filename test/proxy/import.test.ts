@@ -301,6 +301,35 @@ t.test('a repeat with the same key and file reports the same rows and sends noth
   t.equal(people(service).length, 3)
 })
 
+t.test('another file or mode with the same key is refused and sends nothing, also if it begins with the first file',
+  async t => {
+    const service = await startService(t)
+    const file = csvOf(3)
+    const dryRun = await sendImport(importUrl(service, '?dry_run=true'), csvOf(9), withKey('same'))
+    t.equal(dryRun.status, 200, 'a dry run ignores the key')
+    const first = await sendImport(importUrl(service), file, withKey('same'))
+    const nobody = fileOf('last_name,email_address', 'Doe,nobody')
+    await sendImport(importUrl(service), nobody, withKey('nothing-sent'))
+    const large = csvOf(4_000)
+    await sendImport(importUrl(service), large, withKey('large'))
+    const sent = syncs(service).length
+    const others: ReadonlyArray<[name: string, query: string, key: string, body: string]> = [
+      ['longer', '', 'same', csvOf(4)],
+      ['shorter', '', 'same', csvOf(2)],
+      ['another mode', '?mode=upsert', 'same', file],
+      ['after a file of which nothing was sent', '', 'nothing-sent', csvOf(1, 5_000)],
+    ]
+    for (const [name, query, key, body] of others) {
+      const other = await sendImport(importUrl(service, query), body, withKey(key))
+      t.match(other.json, { status: 422, code: 'idempotency_key_reused' }, name)
+    }
+    const differsLate = await sendImport(importUrl(service), csvOf(4_001), withKey('large'))
+    const code = differsLate.problem?.['code'] ?? differsLate.json['code']
+    t.equal(code, 'idempotency_key_reused')
+    t.equal(syncs(service).length, sent)
+    t.strictSame((await sendImport(importUrl(service), file, withKey('same'))).lines, first.lines)
+  })
+
 t.test('each row that was sent has an audit line, and the import has a log line and metrics', async t => {
   const service = await startService(t)
   await sendImport(importUrl(service), csvOf(2) + 'Doe,nobody\n')

@@ -55,6 +55,8 @@ t.test('two replicas do not import into one company at the same time', { skip },
   const { lines } = await pending
   const repeated = await sendImport(`${second.usersUrl}/import`, csvOf(2), headers)
   t.strictSame(repeated.lines, lines)
+  const other = await sendImport(`${second.usersUrl}/import`, csvOf(3), headers)
+  t.match(other.json, { status: 422, code: 'idempotency_key_reused' })
 })
 
 t.test('what Redis stores of an import has no personal data in the clear', { skip }, async t => {

@@ -22,6 +22,7 @@ import { createUrlBuilder } from '../url.ts'
 import { getCompanyId } from '../validation/parameters.ts'
 import { validationProblem } from '../validation/record.ts'
 import { compileBody, type CompiledNested, type CompiledRecord } from '../validation/schema.ts'
+import { FileCheck, keyReusedProblem } from './file-check.ts'
 import { toForbidden } from './match.ts'
 import { readRows } from './read-rows.ts'
 import type { RowOptions } from './row-validator.ts'
@@ -61,6 +62,8 @@ export interface ImportRequest
 /** The lease of an import that changes nothing. */
 const noLease: ImportLease = {
   signal: new AbortController().signal,
+  loadIdentity: async () => undefined,
+  saveIdentity: async () => {},
   load: async () => undefined,
   save: async () => {},
   release: async () => {},
@@ -135,6 +138,8 @@ class ImportRun {
   readonly #stop = new AbortController()
   /** Aborts when responses of Procore are not waited for any longer, because the process exits. */
   readonly #exit = new AbortController()
+  /** Undefined if nothing is stored. */
+  readonly #storedId: string | undefined
   readonly #sender: RowSender
 
   constructor (
@@ -144,6 +149,7 @@ class ImportRun {
     this.#settings = settings
     this.#endpoint = endpoint
     this.#services = services
+    this.#storedId = this.#getStoredId()
     this.#sender = this.#createSender()
   }
 
@@ -160,8 +166,9 @@ class ImportRun {
       await this.#readRows()
     } catch (error) {
       fault = isAbortReason(error) ? error : toProblem(error)
-      // What was read of a file is imported, unless its caller has left.
-      if (this.#results.rows === 0 || !(fault instanceof Problem)) this.#stop.abort(fault)
+      // What was read of a file is imported, unless its caller has left, or it is not the file of the idempotency key.
+      const isImported = fault instanceof Problem && fault.code !== 'idempotency_key_reused'
+      if (this.#results.rows === 0 || !isImported) this.#stop.abort(fault)
     }
     this.#sender.end()
     const finished = this.#sender.finished.then(async () => {
@@ -183,13 +190,14 @@ class ImportRun {
 
   async #readRows (): Promise<void> {
     const { head: { body }, checkOperation } = this.#request
-    const { mode, isDryRun, rows } = this.#settings
+    const { mode, isDryRun, rows, lease } = this.#settings
     const { rowsMax, rowMaxBytes } = limits.imports
     const { lookup } = this.#endpoint.import
+    const check = new FileCheck(await this.#loadDigests())
     const { chunks, format } = await openFile(this.#request, body)
     const options: RowOptions = { ...rows, mode, lookup, checkOperation, rowsMax, rowMaxBytes }
     const pauses = new EventLoopPauses()
-    for await (const row of readRows(chunks, format, options)) {
+    for await (const row of readRows(check.read(chunks), format, options)) {
       await pauses.pauseIfDue()
       this.#results.add()
       hintMajorGc(1)
@@ -198,6 +206,20 @@ class ImportRun {
       else if (isDryRun) this.#results.set(row.number, { status: 'not_sent' })
       else await this.#sender.add({ number: row.number, json: JSON.stringify(Object.fromEntries(row.values)) })
     }
+    if (this.#storedId !== undefined) await lease.saveIdentity(this.#storedId, { mode, digests: check.digests })
+  }
+
+  /**
+   * Returns the digests of the file that was imported with the same idempotency key.
+   * @throws {Problem} `idempotency_key_reused` for another mode
+   */
+  async #loadDigests (): Promise<readonly string[] | undefined> {
+    const { mode, lease } = this.#settings
+    if (this.#storedId === undefined) return undefined
+    const earlier = await lease.loadIdentity(this.#storedId)
+    if (earlier === undefined) await lease.saveIdentity(this.#storedId, { mode, digests: undefined })
+    else if (earlier.mode !== mode) throw keyReusedProblem()
+    return earlier?.digests
   }
 
   /** Ends the import when no more rows are sent. */
@@ -261,7 +283,7 @@ class ImportRun {
         rowsByPerson: new Map(),
         mayShowExisting,
       },
-      stored: { id: this.#getStoredId(), lease },
+      stored: { id: this.#storedId, lease },
       results: this.#results,
       processingMs: exchangeMaxMs + limits.imports.slackMs,
       signal: this.#stop.signal,
@@ -274,12 +296,12 @@ class ImportRun {
     })
   }
 
-  /** Returns undefined without an idempotency key. The mode is part of the request. */
+  /** Returns undefined without an idempotency key, and for a dry run, which changes nothing. */
   #getStoredId (): string | undefined {
     const { head: { path, query, idempotencyKey }, subject: caller } = this.#request
-    if (idempotencyKey === undefined) return undefined
+    if (idempotencyKey === undefined || this.#settings.isDryRun) return undefined
     const scope = { caller, companyId: getCompanyId(path, query), endpoint: this.#endpoint.name, idempotencyKey }
-    return hash('sha256', `${this.#settings.mode} ${serializeScope(scope)}`, 'base64url')
+    return hash('sha256', serializeScope(scope), 'base64url')
   }
 
   /** Writes a line for each row that was sent. */

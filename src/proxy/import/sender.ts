@@ -9,10 +9,10 @@ import { limits } from '../../config/limits.ts'
 import type { SyncRowResult } from '../../procore/sync-result.ts'
 import { isAbortReason, type AbortReason } from '../../server/abort.ts'
 import { hintMajorGc } from '../../server/gc-hint.ts'
-import { Problem } from '../../server/problem.ts'
 import type { ImportBatch, ImportLease } from '../../storage/import-store.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
 import type { DirectoryIndex } from './directory-index.ts'
+import { keyReusedProblem } from './file-check.ts'
 import { decide, duplicateError, hasValues, type MatchOptions } from './match.ts'
 import type { ImportResults } from './results.ts'
 import { parseValues, RowQueue, type QueuedRow } from './row-queue.ts'
@@ -357,9 +357,6 @@ function limitErrors (results: readonly SyncRowResult[]): readonly SyncRowResult
 function fingerprint (rows: readonly QueuedRow[]): string {
   return hash('sha256', rows.map(({ json }) => json).join('\n'), 'base64url')
 }
-
-const keyReusedProblem = () =>
-  new Problem('idempotency_key_reused', 'This idempotency key was used for a different file.')
 
 /** @throws the reason of the signal */
 async function waitFor (ms: number, signal: AbortSignal): Promise<void> {
