@@ -9,7 +9,7 @@ import { assertSchema } from '../helpers/assert-schema.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { readPage } from '../helpers/markdown.ts'
 import { hasPrometheus, startPrometheus, type Vector } from '../helpers/prometheus.ts'
-import { jane, sendJson } from '../helpers/requests.ts'
+import { jane, send, sendJson } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
@@ -26,19 +26,26 @@ const questions = page.tableRows('question').map(([question = '', answer = '']) 
 /** What the answer to a question has, after the creates of the test. */
 const answers: Record<string, RegExp> = {
   'Do all replicas answer, and in which version?': new RegExp(`"version":"${version}".*"1"`),
+  'Which replica does not answer?': /^\[\]$/,
+  'Which replica fails?': /"code":"\w+","instance":"127/,
+  'Does the new version fail more often?': new RegExp(`"version":"${version}".*"0"`),
   'Do creates succeed?': /"outcome":"created"/,
   'Which problems do callers get?': /"code":"unauthenticated"/,
   'Is Procore or are we slow?': /"value":\[[\d.]+,"0\./,
   'Which requests were slow, and where?': /"durationMs":\d{4}.*"upstreamMs":.*"rateLimitWaitMs":[1-9]/,
   'Which company is near its limit?': /"company_id":"101"/,
+  'Which company has used most of its hour?': /"company_id":"101"/,
   'Who uses the limit of company 101?': /^ *[1-9]\d* caller$/m,
   'Which caller is refused, and why?': /"status":401,"code":"unauthenticated","authFailure":\{"reason":/,
   'Did this create happen?': /"companyId":101,"operation":"create-company-user","outcome":"created","recordId":\d+/,
+  'How did the imports end?': /"requestId":"import-7","companyId":101,"status":200,.*"importRows":{"created":1,/,
+  'What became of the rows of an import that were sent?': /^{"row":1,"outcome":"created","recordId":\d+}$/m,
   'Which dependency is down?': /"dependency":"login".*"1"/,
+  'Is the app connected to the companies': /"msg":"the app is not connected","companyIds":\[999\]/,
 }
 
-t.test('the page answers ten questions', t => {
-  t.equal(questions.length, 10)
+t.test('each question of the page has an answer that is expected here', t => {
+  t.equal(questions.length, Object.keys(answers).length)
   for (const name of Object.keys(answers)) t.ok(questions.some(({ question }) => question.startsWith(name)), name)
   t.end()
 })
@@ -46,8 +53,12 @@ t.test('the page answers ten questions', t => {
 t.test('an answer after creates, some of which waited or were refused', { skip }, async t => {
   const issuer = await startIssuer(t)
   const service = await startService(t, {
-    env: { ...issuer.env, RATE_LIMIT_MAX_WAIT_MS: '10000' }, emulator: { rateLimit: 2, rateWindowSeconds: 1 },
+    env: { ...issuer.env, RATE_LIMIT_MAX_WAIT_MS: '10000', PROCORE_COMPANY_IDS: '101,999' },
+    emulator: { rateLimit: 2, rateWindowSeconds: 1 },
   })
+  // As main.js does.
+  service.app.procore.connectedCompanies.start()
+  t.teardown(() => { service.app.procore.connectedCompanies.stop() })
   const query = await startPrometheus(t, [`127.0.0.1:${service.port}`])
   const headers = bearerHeader(await issuer.sign({ sub: 'caller' }))
   const create = async (name: string) => {
@@ -61,6 +72,11 @@ t.test('an answer after creates, some of which waited or were refused', { skip }
   await waitUntil(async () => (await query('procore_bff_outcomes_total{outcome="created"} == 1')).length > 0)
   await Promise.all(['ticket-42', 'b', 'c', 'd', 'e'].map(create))
   await sendJson(service.usersUrl, { user: jane })
+  await send(`${service.usersUrl}/import`, {
+    headers: { ...headers, 'content-type': 'text/csv', 'x-request-id': 'import-7' },
+    body: 'first_name,last_name,email_address\nJane,Doe,import@example.com\n',
+  })
+  await waitUntil(() => ['companyIds', 'importRows'].every(name => service.lines.some(line => name in line)))
   const log = service.lines.map(line => `${JSON.stringify(line)}\n`).join('')
 
   for (const { question, command } of questions) {
