@@ -1,6 +1,6 @@
 /** Protects the proxied routes. Checks in this order: authentication, rate limit, company, operation. */
 import { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyRequest, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { canIdentifyCallers, type Config } from '../config/index.ts'
 import { getScopeOperations, type Endpoint } from '../endpoints/endpoint.ts'
@@ -18,7 +18,7 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** The `onRequest` hooks of each route that callers need a permission for. */
-    authorizeCaller: ReadonlyArray<onRequestHookHandler | onRequestAsyncHookHandler>
+    authorizeCaller: readonly onRequestHookHandler[]
     /** Returns the problem of a caller whose scopes do not include the operation. */
     checkOperation: (operation: string, identity: Identity) => Problem | undefined
     /** Whether the service and the caller may access the company. */
@@ -51,14 +51,20 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
   app.decorateRequest('identity', null)
   app.decorateRequest('callerId', undefined)
 
-  const authenticate: onRequestAsyncHookHandler = async request => {
+  // Hooks without promises, because almost every caller is known without waiting.
+  const authenticate: onRequestHookHandler = (request, _reply, done) => {
+    const onIdentified = (identity: Identity) => {
+      const { subject } = identity
+      request.identity = identity
+      if (subject !== '' && request.inFlight !== null) request.inFlight.record.subject = subject
+      request.callerId = subject !== '' ? subject : identifiesCallers ? getAddress(request) : undefined
+      done()
+    }
     const identity = authenticator?.authenticate(request.headers, () => knownAddress(request)) ?? anonymous
-    request.identity = identity instanceof Promise ? await untilAborted(identity, request) : identity
-    const { subject } = request.identity
-    if (subject !== '' && request.inFlight !== null) request.inFlight.record.subject = subject
-    request.callerId = subject !== '' ? subject : identifiesCallers ? getAddress(request) : undefined
+    if (identity instanceof Promise) untilAborted(identity, request).then(onIdentified, done)
+    else onIdentified(identity)
   }
-  const authorize: onRequestAsyncHookHandler = async ({ params, query, identity, inFlight, routeOptions }) => {
+  const authorize: onRequestHookHandler = ({ params, query, identity, inFlight, routeOptions }, _reply, done) => {
     if (identity === null) throw new Error('The caller was not authenticated.')
     const companyId = parseCompanyId(getCompanyId(params) ?? getCompanyId(query))
     if (companyId !== undefined) {
@@ -71,6 +77,7 @@ export const authPlugin = fp<AuthOptions>(async (app, { config, jwks, sharedRate
       const problem = app.checkOperation(operation, identity)
       if (problem !== undefined) throw problem
     }
+    done()
   }
   const trustsProxies = trustedProxies.length > 0
   /** Undefined if the peer forwards requests of others and is not trusted to report their addresses. */

@@ -1,6 +1,6 @@
 /** Limits the requests of each caller. All replicas count together in Redis; while Redis is down, each counts alone. */
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyReply, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify'
 import { limits } from '../config/limits.ts'
 import { Problem } from '../server/problem.ts'
 import type { RedisConnection } from '../storage/redis.ts'
@@ -18,7 +18,7 @@ export async function createRateLimitHook (
   app: FastifyInstance,
   ratePerMinute: number,
   sharedRateLimit: SharedRateLimit | undefined
-): Promise<onRequestAsyncHookHandler> {
+): Promise<onRequestHookHandler> {
   await app.register(rateLimit, {
     global: false,
     max: ratePerMinute,
@@ -29,14 +29,15 @@ export async function createRateLimitHook (
   })
   const countRequest = app.createRateLimit()
   const policy = { field: `"default";q=${ratePerMinute};w=${windowSeconds}`, limit: String(ratePerMinute) }
-  return async (request, reply) => {
-    const count = await countRequest(request)
-    if (count.isAllowed) return
-    const { remaining, ttlInSeconds, isExceeded } = count
-    setRateLimitHeaders(reply, policy, remaining, ttlInSeconds)
-    if (!isExceeded) return
-    const headers = { 'retry-after': String(ttlInSeconds) }
-    throw new Problem('too_many_requests', 'This caller sends too many requests.', { headers })
+  return (request, reply, done) => {
+    countRequest(request).then(count => {
+      if (count.isAllowed) return done()
+      const { remaining, ttlInSeconds, isExceeded } = count
+      setRateLimitHeaders(reply, policy, remaining, ttlInSeconds)
+      if (!isExceeded) return done()
+      const headers = { 'retry-after': String(ttlInSeconds) }
+      done(new Problem('too_many_requests', 'This caller sends too many requests.', { headers }))
+    }, done)
   }
 }
 
