@@ -171,7 +171,7 @@ export class UpstreamSender {
       const accessToken = this.#accessTokens.current() ?? await this.#fetchAccessToken(call.signal)
       call.signal.throwIfAborted()
       this.#assertBreakerClosed()
-      await call.beforeSend?.()
+      if (call.beforeSend !== undefined) await call.beforeSend()
       const attempt = await this.#exchange(call, accessToken, permit.waitMs, resendCount)
       rateLimitUpdate = attempt.classification.rateLimit
       return attempt

@@ -58,7 +58,7 @@ async function startReplicas (t: Test, count: number, leaseTiming?: LeaseTiming)
   return { server, replicas, first, second }
 }
 
-function tryAcquire (replica: RateLimit, purpose: Purpose = 'change'): Promise<Permit | Wait> {
+async function tryAcquire (replica: RateLimit, purpose: Purpose = 'change'): Promise<Permit | Wait> {
   return replica.tryAcquire({ callerId: 'a', purpose })
 }
 

@@ -60,7 +60,9 @@ export class RateLimitQueue {
     request.signal.throwIfAborted()
     const arrivedAtMs = monotonicNowMs()
     const mustWait = this.#nextAskAtMs(request) > arrivedAtMs || this.#findNext() !== undefined
-    return (mustWait ? undefined : await this.#ask(request)) ?? await this.#enqueue(request, arrivedAtMs)
+    const reply = mustWait ? undefined : this.limit.tryAcquire(request)
+    const permit = reply && this.#applyReply(request, reply instanceof Promise ? await reply : reply)
+    return permit ?? await this.#enqueue(request, arrivedAtMs)
   }
 
   /** Stops the timers, and gives back the permits that are held in advance. */
@@ -69,16 +71,16 @@ export class RateLimitQueue {
     this.limit.close()
   }
 
-  async #ask (purpose: PermitPurpose): Promise<Permit | undefined> {
-    const reply = await this.limit.tryAcquire(purpose)
+  /** Returns the permit, or remembers the wait. */
+  #applyReply ({ purpose }: PermitPurpose, reply: Permit | Wait): Permit | undefined {
     if ('release' in reply) {
       this.#wait = undefined
-      return { waitMs: 0, release: update => { reply.release(update); this.#grantWaiting() } }
+      return { waitMs: 0, release: update => { reply.release(update); this.#askAgain() } }
     }
     const wait = toKnownWait(reply)
     // The limit keeps all other restrictions.
     if (reply.reason !== 'share' && reply.reason !== 'reserve') this.#wait = wait
-    else if (!reply.isFirm) this.#reserveWaits.set(purpose.purpose, wait)
+    else if (!reply.isFirm) this.#reserveWaits.set(purpose, wait)
     return undefined
   }
 
@@ -112,17 +114,22 @@ export class RateLimitQueue {
     }
   }
 
-  /** Grants permits to the waiting requests, each at its turn, until all that are left have to wait longer. */
-  async #grantWaiting (): Promise<void> {
+  /** Must be called when a response or the time may have ended a wait. */
+  #askAgain (): void {
     // A firm wait does not end earlier.
     if (this.#wait?.isFirm === false) this.#wait = undefined
     this.#reserveWaits.clear()
     // Most responses find no request that waits.
-    if (this.#isGranting || this.#waiters.size === 0) return
+    if (this.#waiters.size > 0) this.#grantWaiting()
+  }
+
+  /** Grants permits to the waiting requests, each at its turn, until all that are left have to wait longer. */
+  async #grantWaiting (): Promise<void> {
+    if (this.#isGranting) return
     this.#isGranting = true
     try {
       for (let waiter = this.#findNext(); waiter !== undefined; waiter = this.#findNext()) {
-        const permit = await this.#ask(waiter)
+        const permit = this.#applyReply(waiter, await this.limit.tryAcquire(waiter))
         // The caller may have left meanwhile.
         if (permit !== undefined && this.#waiters.take(waiter)) waiter.resolve(permit)
         else permit?.release()
@@ -156,7 +163,7 @@ export class RateLimitQueue {
     if (this.#waiters.size === 0) return
     let nextAskAtMs = Infinity
     for (const waiter of this.#waiters) nextAskAtMs = Math.min(nextAskAtMs, this.#nextAskAtMs(waiter))
-    this.#timer = setTimeout(() => this.#grantWaiting(), Math.max(0, nextAskAtMs - monotonicNowMs()))
+    this.#timer = setTimeout(() => this.#askAgain(), Math.max(0, nextAskAtMs - monotonicNowMs()))
   }
 
   /** Returns when the request may pass at the earliest, as far as that is known; 0 if nothing delays it. */

@@ -115,8 +115,8 @@ export class RateLimit {
     return wait?.isFirm === true ? wait : undefined
   }
 
-  /** Returns a permit, or how long to wait. */
-  async tryAcquire (purpose: PermitPurpose): Promise<Permit | Wait> {
+  /** Returns a permit or how long to wait, synchronously if Redis need not be asked. */
+  tryAcquire (purpose: PermitPurpose): Permit | Wait | Promise<Permit | Wait> {
     const shared = this.#shared
     if (shared === undefined) {
       const { state, wait } = decide(this.state, { inFlight: this.#inFlight, leased: 0 }, this.nowMs, purpose)

@@ -109,8 +109,9 @@ export function shareExhaustedUntilMs (
 ): number | undefined {
   const hour = { ...usage.hour, limit: getHourLimit(usage, windows, nowMs) }
   const exhausted = [usage.short, hour].filter(({ endsAtMs, limit, byCaller }) => {
-    if (endsAtMs <= nowMs || limit === null || !hasOthers(byCaller, callerId)) return false
-    return countOf(byCaller, callerId) >= Math.max(1, Math.floor(limit * limits.rateLimit.callerShare))
+    if (endsAtMs <= nowMs || limit === null) return false
+    const share = Math.max(1, Math.floor(limit * limits.rateLimit.callerShare))
+    return countOf(byCaller, callerId) >= share && hasOthers(byCaller, callerId)
   })
   return exhausted.length === 0 ? undefined : Math.max(...exhausted.map(({ endsAtMs }) => endsAtMs))
 }
@@ -131,12 +132,11 @@ function addToPeriod (period: Period, callerId: string, change: number): Period 
   const isCounted = Object.hasOwn(byCaller, callerId)
   // The caller was replaced after its request was counted.
   if (!isCounted && change < 0) return { ...period, total }
-  const entries = Object.entries(byCaller)
-  if (isCounted || entries.length < limits.rateLimit.countedCallersMax) {
+  if (isCounted || Object.keys(byCaller).length < limits.rateLimit.countedCallersMax) {
     const count = Math.max(0, countOf(byCaller, callerId) + change)
     return { ...period, total, byCaller: { ...byCaller, [callerId]: count } }
   }
-  const [replaced, ...others] = entries.sort(([, a], [, b]) => a - b)
+  const [replaced, ...others] = Object.entries(byCaller).sort(([, a], [, b]) => a - b)
   return { ...period, total, byCaller: Object.fromEntries([...others, [callerId, (replaced?.[1] ?? 0) + change]]) }
 }
 
