@@ -5,24 +5,10 @@ import { failureOutcome } from '../procore/delivery.ts'
 import type { UpstreamFailure, UpstreamResult } from '../procore/result.ts'
 import type { Audit } from '../telemetry/audit.ts'
 import type { ChangeOutcome } from '../telemetry/request-record.ts'
-import type { EndpointRequest, EndpointResult, Send, ValidatedBody } from './context.ts'
+import type { EndpointRequest, EndpointResult, Send } from './context.ts'
 
 const create = { auditEvent: 'create', successOutcome: 'created' } as const
 const change = { auditEvent: 'change', successOutcome: 'changed' } as const
-
-/** Reserves space for the audit line before the request is sent. */
-function withReservedLine<Result extends EndpointResult> (
-  send: Send<Result>, audit: Audit
-): Send<Result | UpstreamFailure> {
-  return async request => {
-    if (!audit.reserve()) return { kind: 'failure', error: auditOverloadedProblem() }
-    try {
-      return await send(request)
-    } finally {
-      audit.release()
-    }
-  }
-}
 
 /** Returns the fields that the lines of all requests to Procore have. */
 function commonFields ({ subject, record, route }: EndpointRequest, operation: string) {
@@ -42,12 +28,17 @@ function getPathId ({ path }: EndpointRequest, recordParam: string): number | un
 export function withReadAudit<Result extends EndpointResult> (
   send: Send<Result>, operation: string, recordParam: string, audit: Audit
 ): Send<Result | UpstreamFailure> {
-  return withReservedLine(async request => {
-    const result = await send(request)
-    const { status } = toAuditedResponse(result)
-    audit.write({ ...commonFields(request, operation), status, recordId: getPathId(request, recordParam) }, 'read')
-    return result
-  }, audit)
+  return async request => {
+    if (!audit.reserve()) return auditOverloaded()
+    try {
+      const result = await send(request)
+      const { status } = toAuditedResponse(result)
+      audit.write({ ...commonFields(request, operation), status, recordId: getPathId(request, recordParam) }, 'read')
+      return result
+    } finally {
+      audit.release()
+    }
+  }
 }
 
 /** @param recordParam the path parameter with the id of an existing record; empty if the endpoint has none */
@@ -69,19 +60,26 @@ export function withAudit (
       fingerprint: lookup === undefined ? undefined : audit.fingerprint(body.values.get(lookup.matchField)),
     }, auditEvent)
   }
-  return withReservedLine(async request => {
+  return async request => {
+    if (!audit.reserve()) return auditOverloaded()
     let result: UpstreamResult
     try {
       result = await send(request)
     } catch (error) {
       end(request, failureOutcome(error, request.delivery) ?? 'not_sent', { status: 500 })
       throw error
+    } finally {
+      audit.release()
     }
-    if (result.kind === 'failure' && await isInvalid(request.body)) return result
+    // A streamed form may turn out to be invalid after sending has begun.
+    if (result.kind === 'failure' && request.body.getValidation()?.kind === 'invalid') return result
     end(request, changeOutcome(request, result, successOutcome), toAuditedResponse(result))
     return result
-  }, audit)
+  }
 }
+
+/** Returns the failure of a request for whose audit line no space can be reserved. */
+const auditOverloaded = (): UpstreamFailure => ({ kind: 'failure', error: auditOverloadedProblem() })
 
 /** Creates the problem for a request that is refused because its audit line could be lost. */
 export function auditOverloadedProblem (): Problem {
@@ -98,12 +96,6 @@ interface AuditedResponse {
 function toAuditedResponse (result: EndpointResult): AuditedResponse {
   if (result.kind !== 'failure') return result.kind === 'success' ? result : { status: result.status }
   return { status: result.error instanceof Problem ? result.error.status : undefined }
-}
-
-/** A streamed form may turn out to be invalid after sending has begun. */
-async function isInvalid ({ validated }: ValidatedBody): Promise<boolean> {
-  const validation = await Promise.race([validated, undefined])
-  return validation?.kind === 'invalid'
 }
 
 /**

@@ -55,6 +55,8 @@ export interface ValidatedBody {
   values: FieldValues
   /** Resolves once it is known whether the whole body is valid. Pending if Procore responded before that. */
   validated: Promise<BodyValidation>
+  /** What `validated` resolves with; undefined before. */
+  getValidation (): BodyValidation | undefined
   /**
    * Sets an action to wait for once the whole body is valid, before its last byte is sent. Absent for a buffered body.
    */

@@ -13,7 +13,7 @@ import type { InFlightRequest } from '../server/in-flight.ts'
 import type { UpstreamFailure, UpstreamRejection, UpstreamSuccess } from '../procore/result.ts'
 import type { ProcoreClient } from '../procore/client.ts'
 import { Delivery, failureOutcome } from '../procore/delivery.ts'
-import { readJsonBody, validateEmptyBody } from './body/json.ts'
+import { forwardJson, validateEmptyBody } from './body/json.ts'
 import { forwardForm } from './body/form.ts'
 import type { ActiveForms } from './body/active-forms.ts'
 import type { Importer } from './import/importer.ts'
@@ -244,10 +244,10 @@ export class EndpointRoute {
     if (error instanceof Problem) recordProblem(error, record)
   }
 
-  async #readAndSend (context: RequestContext, { body }: RequestHead): Promise<EndpointResult> {
+  #readAndSend (context: RequestContext, { body }: RequestHead): Promise<EndpointResult> {
     switch (body?.kind) {
       case undefined: return context.send(validateEmptyBody(context))
-      case 'json': return context.send(await readJsonBody(context))
+      case 'json': return forwardJson(context)
       case 'multipart': return this.#forwardForm(context, body.boundary)
       default: throw new TypeError(`A body of type ${body?.kind} cannot be sent.`)
     }

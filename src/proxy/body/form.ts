@@ -61,6 +61,7 @@ class FormForwarder implements FormEvents {
   /** The result of the request to Procore, once there is one. */
   #sent: Promise<EndpointResult> | undefined
   readonly #validated = Promise.withResolvers<BodyValidation>()
+  #validation: BodyValidation | undefined
   /** Aborts when the form turns out to be invalid while it is sent. */
   readonly #sending = new AbortController()
   /** The whole form, if it was buffered to its end. */
@@ -184,7 +185,7 @@ class FormForwarder implements FormEvents {
     if (problem !== undefined) throw problem
     this.#decoder.end()
     const imageDigest = this.#imageDigest()
-    this.#validated.resolve({ kind: 'valid', imageDigest })
+    this.#setValidation({ kind: 'valid', imageDigest })
     await this.#beforeEnd?.(imageDigest)
     const { generatedField } = this.#context
     if (generatedField !== undefined && !this.#validator.values.has(generatedField.name)) {
@@ -199,6 +200,12 @@ class FormForwarder implements FormEvents {
       state.upstream.push(null)
       this.#state = complete
     }
+  }
+
+  /** The first result counts: a form that was valid may still fail to be sent. */
+  #setValidation (validation: BodyValidation): void {
+    this.#validation ??= validation
+    this.#validated.resolve(this.#validation)
   }
 
   /** The order of the description makes it the same for the same images in any order. */
@@ -217,7 +224,7 @@ class FormForwarder implements FormEvents {
     const state = this.#state
     if (state.kind === 'invalid') return
     this.#state = { kind: 'invalid' }
-    this.#validated.resolve({ kind: 'invalid', reason })
+    this.#setValidation({ kind: 'invalid', reason })
     if (state.kind === 'streaming') state.upstream.destroy(reason)
     // Ends the waits for a permit or an access token.
     this.#sending.abort(reason)
@@ -240,6 +247,7 @@ class FormForwarder implements FormEvents {
       hasImage: () => this.#hasImage,
       values: this.#validator.values,
       validated: this.#validated.promise,
+      getValidation: () => this.#validation,
       drain: () => this.#drain(),
       stopBody: () => this.#stopBody(),
     }

@@ -8,16 +8,16 @@ import { ByteBuffer } from './byte-buffer.ts'
 import { bodyTooLargeProblem } from '../request-head.ts'
 import { parseExactJson } from './exact-json.ts'
 import { notAnObject, requiredViolation } from '../validation/schema.ts'
-import type { BodyValidation, RequestContext, ValidatedBody } from '../context.ts'
+import type { BodyValidation, EndpointResult, RequestContext, ValidatedBody } from '../context.ts'
 
 /**
- * Reads a JSON body whole, parses it strictly and validates it field by field. The body to send is serialized again
- * from the validated values.
+ * Reads a JSON body whole, parses it strictly, validates it field by field, and sends it. The body to send is
+ * serialized again from the validated values.
  * @throws {Problem} `malformed_json`, `body_too_large`, `request_timeout`, `validation_failed`, `too_many_requests`,
  * `overloaded`
  * @throws the reason of the signal
  */
-export async function readJsonBody (context: RequestContext): Promise<ValidatedBody> {
+export async function forwardJson (context: RequestContext): Promise<EndpointResult> {
   const { response, bodyLimits: { jsonMaxBytes }, record, usage } = context
   const endSpan = startSpan(record, 'validate')
   const buffered = new ByteBuffer()
@@ -27,13 +27,15 @@ export async function readJsonBody (context: RequestContext): Promise<ValidatedB
     buffered.add(chunk)
     usage.add('bytes', buffered.allocatedBytes - allocatedBytes)
   })
+  let body: ValidatedBody
   try {
     await reader.read(response)
-    return validateJson(buffered.bytes, context)
+    body = validateJson(buffered.bytes, context)
   } finally {
     record.bytesIn = reader.bytes
     endSpan()
   }
+  return context.send(body)
 }
 
 function validateJson (bytes: Buffer, context: RequestContext): ValidatedBody {
@@ -63,15 +65,14 @@ function toSentDocument (
   return isJsonObject(members) ? { [rootKey]: validator.toSent(members) } : document
 }
 
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
-
 /**
  * Rejects invalid UTF-8 before decoding, because `toString` would replace it and JSON.parse would accept the result.
  * RFC 8259 §8.1 allows ignoring a byte order mark, which tools of Windows write.
  */
 function parseJson (bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw malformedJson('The body is not valid UTF-8.')
-  const text = bytes.toString('utf8', bytes.subarray(0, 3).equals(byteOrderMark) ? 3 : 0)
+  const decoded = bytes.toString('utf8')
+  const text = decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded
   if (text.trim() === '') throw malformedJson('The body is empty.')
   const value = parseExactJson(text)
   if (value === undefined) throw malformedJson('The body is not valid JSON.')
@@ -101,14 +102,17 @@ function validateDocument (value: unknown, { compiled, checkOperation }: Request
   return validator
 }
 
-const alreadyValid: Promise<BodyValidation> = Promise.resolve({ kind: 'valid', imageDigest: '' })
+const validation: BodyValidation = { kind: 'valid', imageDigest: '' }
+const validated = Promise.resolve(validation)
+const getValidation = () => validation
+const hasImage = () => false
 function noop (): void {}
 
 /** Wraps a body that was read completely, or the absence of one: there is nothing left to drain. */
 function bufferedBody (
   content: Buffer | null, contentType: string | undefined, values: ValidatedBody['values']
 ): ValidatedBody {
-  return { content, contentType, hasImage: () => false, values, validated: alreadyValid, drain: noop, stopBody: noop }
+  return { content, contentType, hasImage, values, validated, getValidation, drain: noop, stopBody: noop }
 }
 
 /** @throws {Problem} `validation_failed` */

@@ -107,7 +107,7 @@ export class Idempotency {
       const isClaimed = await claimed.then(earlier => earlier === undefined, () => false)
       if (isClaimed) await this.#store.setFingerprint(id, fingerprintRequest(request, imageDigest))
     })
-    const claimed = currentFingerprint(request).then(fingerprint => this.#store.claim(id, fingerprint))
+    const claimed = this.#store.claim(id, currentFingerprint(request))
     return claimed
   }
 
@@ -147,7 +147,7 @@ export class Idempotency {
   async #settle (id: string, result: UpstreamResult, request: EndpointRequest, sentAtMs: number): Promise<void> {
     if (result.kind === 'failure') return this.#settleFailure(id, result.error, request, sentAtMs)
     if (result.kind === 'rejection' && !isAboutRequest(result)) return this.#store.release(id)
-    const fingerprint = await currentFingerprint(request)
+    const fingerprint = currentFingerprint(request)
     if (fingerprint === undefined) return this.#store.release(id)
     const { record: { procoreRequestId }, callerId = '' } = request
     const answeredAtMs = monotonicNowMs()
@@ -163,7 +163,7 @@ export class Idempotency {
     if (failureOutcome(error, request.delivery) !== 'unknown') return this.#store.release(id)
     const record: IndeterminateRecord = {
       state: 'unknown',
-      fingerprint: await currentFingerprint(request) ?? '',
+      fingerprint: currentFingerprint(request) ?? '',
       sentAtMs: problem?.extras.sentAtMs ?? startedAtMs,
       answeredAtMs: problem?.extras.answeredAtMs,
       code: problem?.code ?? 'internal',
@@ -188,8 +188,8 @@ function isAboutRequest ({ status, hasRetryAfter, lookupFailed }: UpstreamReject
 }
 
 /** Returns undefined while the body is not known to be valid. */
-async function currentFingerprint (request: EndpointRequest): Promise<string | undefined> {
-  const validation = await Promise.race([request.body.validated, undefined])
+function currentFingerprint (request: EndpointRequest): string | undefined {
+  const validation = request.body.getValidation()
   return validation?.kind === 'valid' ? fingerprintRequest(request, validation.imageDigest) : undefined
 }
 
