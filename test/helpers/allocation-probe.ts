@@ -1,7 +1,15 @@
-/** Loaded into a program by `--import`: on request, sends the number of bytes that V8 has allocated since the start. */
-import { getHeapStatistics } from 'node:v8'
+/**
+ * Loaded into a program by `--import`: on request, sends the number of bytes that V8 has allocated since the start, and
+ * the number of promises since `count-promises` was received.
+ */
+import { getHeapStatistics, promiseHooks } from 'node:v8'
 
-process.on('message', () => process.send?.({ bytes: getAllocatedBytes() }))
+let promises = 0
+
+process.on('message', message => {
+  if (message === 'count-promises') promiseHooks.onInit(() => { promises++ })
+  process.send?.({ bytes: getAllocatedBytes(), promises })
+})
 // The probe must not keep the program alive.
 process.channel?.unref()
 
