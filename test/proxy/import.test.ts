@@ -101,6 +101,23 @@ t.test('a second row about the same person is invalid, by whatever it names the 
   t.strictSame(repeated.lines, response.lines)
 })
 
+t.test('a row with the address of several people is rejected, unless it names one of them by id', async t => {
+  const service = await startService(t)
+  const add = (lastName: string) => service.emulator.api.directory.add(101, {
+    values: { last_name: lastName, email_address: addressOf(1) },
+  }, new Date())
+  add('First')
+  const { id } = add('Second')
+  for (const query of ['', '?mode=upsert']) {
+    const { lines } = await sendImport(importUrl(service, query), csvOf(1))
+    t.match(lines[0], { status: 'rejected', errors: [{ pointer: '/email_address', rule: 'duplicate' }] })
+  }
+  t.strictSame(syncs(service), [])
+  const file = fileOf('id,email_address,job_title', `${id},${addressOf(1)},Foreman`)
+  await sendImport(importUrl(service, '?mode=upsert'), file)
+  t.match(String(syncs(service)[0]?.body), `"id":${id}`)
+})
+
 t.test('an origin_id that differs in case only is that of the same person', async t => {
   const service = await startService(t)
   const file = (...ids: string[]) =>
@@ -248,7 +265,7 @@ t.test('an import that meets the rate limit in its middle ends with the time to 
   t.strictSame(people(service), range(250).map(addressOf))
 })
 
-t.test('a person whom others created before an import was resumed is not reported as created by it', async t => {
+t.test('a row whose response was lost is unknown, and not sent again, if its person differs in Procore', async t => {
   const service = await startService(t)
   const skip = skipTime(t)
   const { faults, api } = service.emulator
@@ -257,7 +274,8 @@ t.test('a person whom others created before an import was resumed is not reporte
   api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
   skip(2_100_000)
   const resumed = await sendImport(importUrl(service), csvOf(2), withKey('others'))
-  t.strictSame(resumed.rows, ['1 created', '2 rejected'])
+  t.strictSame(resumed.rows, ['1 created', '2 unknown'])
+  t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
 })
 
 t.test('an import that arrives while the service is stopping sends nothing', async t => {

@@ -36,8 +36,8 @@ export interface IndexOptions {
 export class DirectoryIndex {
   readonly #options: IndexOptions
   readonly #byId = new Map<number, KnownPerson>()
-  readonly #byEmail = new Map<string, KnownPerson>()
-  readonly #byOrigin = new Map<string, KnownPerson>()
+  readonly #byEmail = new Map<string, People>()
+  readonly #byOrigin = new Map<string, People>()
 
   constructor (options: IndexOptions) {
     this.#options = options
@@ -55,8 +55,8 @@ export class DirectoryIndex {
     const person = { id, originId, json }
     this.#byId.set(id, person)
     const email = normalizeEmail(record[matchField])
-    if (email !== '') this.#byEmail.set(email, person)
-    if (originId !== '') this.#byOrigin.set(normalizeOriginId(originId), person)
+    if (email !== '') addPerson(this.#byEmail, email, person)
+    if (originId !== '') addPerson(this.#byOrigin, normalizeOriginId(originId), person)
   }
 
   has (id: number): boolean {
@@ -69,18 +69,20 @@ export class DirectoryIndex {
     const id = values.get('id')
     const originId = originField === undefined ? '' : normalizeText(values.get(originField))
     const found = [
-      { field: 'id', person: typeof id === 'number' ? this.#byId.get(id) : undefined },
-      { field: matchField, person: this.#byEmail.get(normalizeEmail(values.get(matchField))) },
-      { field: originField ?? '', person: this.#byOrigin.get(normalizeOriginId(originId)) },
-    ].flatMap(({ field, person }) => person === undefined ? [] : [{ field, person }])
-    const [first, ...others] = found
+      { field: 'id', people: typeof id === 'number' ? this.#byId.get(id) : undefined },
+      { field: matchField, people: this.#byEmail.get(normalizeEmail(values.get(matchField))) },
+      { field: originField ?? '', people: this.#byOrigin.get(normalizeOriginId(originId)) },
+    ].flatMap(({ field, people }) => people === undefined ? [] : [{ field, people: [people].flat() }])
+    const [first, ...others] = found.map(({ field, people }) => ({ field, people, person: people[0] }))
     if (id !== undefined && first?.field !== 'id') return { kind: 'missing', field: 'id' }
-    if (first === undefined) return { kind: 'none' }
-    const other = others.find(({ person }) => person !== first.person)
+    if (first?.person === undefined) return { kind: 'none' }
+    const { field, person } = first
+    const several = found.find(({ people }) => id === undefined && people.length > 1)
+    const other = several ?? others.find(({ people }) => !people.includes(person))
     if (other !== undefined) return { kind: 'ambiguous', field: other.field }
     // An id that differs in case only may be that of another person.
-    const isOtherCase = first.field === originField && first.person.originId !== originId
-    return { kind: isOtherCase ? 'ambiguous' : 'person', ...first }
+    const isOtherCase = field === originField && person.originId !== originId
+    return { kind: isOtherCase ? 'ambiguous' : 'person', person, field }
   }
 
   #pickFields (record: Record<string, unknown>): Record<string, unknown> {
@@ -91,6 +93,15 @@ export class DirectoryIndex {
       return value === undefined ? [] : [[name, value]]
     }))
   }
+}
+
+/** Most values are those of one person. */
+type People = KnownPerson | readonly KnownPerson[]
+
+/** A person who is listed twice is one person. */
+function addPerson (people: Map<string, People>, value: string, person: KnownPerson): void {
+  const others = [people.get(value) ?? []].flat().filter(({ id }) => id !== person.id)
+  people.set(value, others.length === 0 ? person : [...others, person])
 }
 
 /** Returns the values of a person whose values are kept. */

@@ -39,7 +39,7 @@ export function decide (
     case 'missing':
       return rejected(toRowError(match.field, 'dependency', 'is not the id of a person in the directory'))
     case 'ambiguous':
-      return rejected(toRowError(match.field, 'duplicate', 'belongs to another person in the directory'))
+      return rejected(toRowError(match.field, 'duplicate', 'belongs to another person in the directory, or to several'))
     case 'person':
       if (options.mode === 'upsert') return decideUpdate(row, match, options)
       return rejected(duplicateError(match.field), options.mayShowExisting ? match.person.id : undefined)
@@ -54,7 +54,7 @@ const toRowError = (field: string, rule: FieldError['rule'], message: string): F
   ({ in: 'body', pointer: toJsonPointer([field]), field, rule, message })
 
 /** The error of a row whose person exists. */
-export const duplicateError = (field: string) => toRowError(field, 'duplicate', 'is in the directory already')
+const duplicateError = (field: string) => toRowError(field, 'duplicate', 'is in the directory already')
 
 function decideUpdate (
   { number, values }: { number: number, values: FieldValues },

@@ -13,7 +13,7 @@ import type { ImportBatch, ImportLease } from '../../storage/import-store.ts'
 import { monotonicNowMs } from '../../util/clock.ts'
 import type { DirectoryIndex } from './directory-index.ts'
 import { keyReusedProblem } from './file-check.ts'
-import { decide, duplicateError, hasValues, type MatchOptions } from './match.ts'
+import { decide, hasValues, type MatchOptions } from './match.ts'
 import type { ImportResults } from './results.ts'
 import { parseValues, RowQueue, type QueuedRow } from './row-queue.ts'
 
@@ -300,12 +300,10 @@ export class RowSender {
       const { number, id } = row
       const values = parseValues(row)
       const match = id === undefined ? index.find(values) : undefined
-      if (match?.kind !== 'person') return true
-      const { person, field } = match
-      const isOwn = hasValues(person, values, this.#options.match.matchField)
-      known.set(number, isOwn
-        ? { status: 'created', id: person.id }
-        : { status: 'rejected', errors: [duplicateError(field)] })
+      if (match === undefined || match.kind === 'none') return true
+      // Procore may have changed a value, so a person that differs may be of this import, or of others.
+      const isOwn = match.kind === 'person' && hasValues(match.person, values, this.#options.match.matchField)
+      known.set(number, isOwn ? { status: 'created', id: match.person.id } : { status: 'unknown' })
       return false
     })
   }
