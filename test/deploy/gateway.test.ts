@@ -415,20 +415,24 @@ t.test('the access log has the request id, and no data of people', { skip }, asy
 })
 
 t.test('a replica that loses a create is not taken out, and no other replica gets that create', { skip }, async t => {
-  let lostRequests = 0
-  const startLosingReplica = (host: string, port = 0) => {
-    const replica = createServer(socket => socket.on('error', () => {}).once('data', () => {
-      lostRequests++
-      socket.destroy()
-    }))
-    return listen(t, replica, host, port)
+  for (const [name, isStatic] of [['from the DNS', false], ['of an upstream', true]] as const) {
+    await t.test(`with addresses ${name}`, async t => {
+      let lostRequests = 0
+      const startLosingReplica = (host: string, port = 0) => {
+        const replica = createServer(socket => socket.on('error', () => {}).once('data', () => {
+          lostRequests++
+          socket.destroy()
+        }))
+        return listen(t, replica, host, port)
+      }
+      const port = await startLosingReplica('127.0.0.1')
+      await startLosingReplica('127.0.0.2', port)
+      const { url: gateway } = await startGateway(t, port, { addresses: ['127.0.0.1', '127.0.0.2'], isStatic })
+      for (let index = 0; index < 4; index++) {
+        const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
+        t.match(json, { code: 'stopping', outcome: 'unknown' })
+      }
+      t.equal(lostRequests, 4)
+    })
   }
-  const port = await startLosingReplica('127.0.0.1')
-  await startLosingReplica('127.0.0.2', port)
-  const { url: gateway } = await startGateway(t, port, { addresses: ['127.0.0.1', '127.0.0.2'] })
-  for (let index = 0; index < 4; index++) {
-    const { json } = await sendJson(`${gateway}/companies/101/users`, { user: jane })
-    t.match(json, { code: 'stopping', outcome: 'unknown' })
-  }
-  t.equal(lostRequests, 4)
 })

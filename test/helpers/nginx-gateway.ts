@@ -24,19 +24,27 @@ export interface GatewayOptions {
   addresses?: readonly string[]
   /** Certificate and key; without them the gateway listens without TLS. */
   tls?: TlsFiles
+  /** The addresses are in an `upstream` block instead of the DNS. */
+  isStatic?: boolean
 }
 
 /** @param replicaPort port of the services behind it */
 export async function startGateway (t: Test, replicaPort: number, options: GatewayOptions = {}): Promise<Gateway> {
-  const { addresses = ['127.0.0.1'], tls } = options
+  const { addresses = ['127.0.0.1'], tls, isStatic = false } = options
   const port = await freePort()
   const directory = t.testdir()
+  const servers = addresses.map(address => `server ${address}:${replicaPort} max_fails=0;`)
   const dns = await startDnsServer(t, addresses)
   const logFile = join(directory, 'access.log')
   const file = join(directory, 'nginx.conf')
   await writeFile(file, replaceAll(await readFile(join(root, 'deploy/nginx.conf'), 'utf8'), {
     'resolver 127.0.0.11 valid=5s': `resolver 127.0.0.1:${dns.port} valid=1s`,
-    'service:3000': `service:${replicaPort}`,
+    ...isStatic
+      ? {
+          'http {': `http { upstream replicas { ${servers.join(' ')} }`,
+          'set $replicas service:3000;': 'set $replicas replicas;',
+        }
+      : { 'service:3000': `service:${replicaPort}` },
     '/tmp/': `${directory}/`,
     'worker_processes auto;': 'worker_processes 1; daemon off;',
   }))
