@@ -144,7 +144,7 @@ t.test('rows that fail are shown with their input, by status, and at most 200 of
     ['3', 'invalid', 'email_address', 'no address', 'must be an e-mail address'],
     ['4', 'invalid', 'email_address', 'four', 'must be an e-mail address'],
     ['4', 'invalid', 'last_name', '(empty)', 'is required'],
-    ['5', 'invalid', 'email_address', 'user-0001@example.com', 'is that of row 1 too'],
+    ['5', 'invalid', 'email_address', 'user-0001@example.com', 'repeats the value of row 1'],
   ]
   t.strictSame((await readResults(page)).sort(), expected)
   t.equal(await button(page, 'Failed 3').getAttribute('aria-pressed'), 'true')

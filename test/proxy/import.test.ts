@@ -65,7 +65,8 @@ t.test('a second row with the same address is invalid', async t => {
   const service = await startService(t)
   const response = await sendImport(importUrl(service), csvOf(2) + `Other,${addressOf(1)}\n`)
   t.strictSame(response.rows, ['1 created', '2 created', '3 invalid'])
-  t.match(response.lines[2]?.errors, [{ pointer: '/email_address', rule: 'duplicate' }])
+  const message = 'repeats the value of row 1'
+  t.match(response.lines[2]?.errors, [{ pointer: '/email_address', rule: 'duplicate', message }])
 })
 
 t.test('with mode=upsert people who exist are updated, and those who do not differ are not sent', async t => {

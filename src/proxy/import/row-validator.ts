@@ -177,5 +177,7 @@ const needsUpsert: Violation = { rule: 'unknown', message: 'is not known: send ?
 const unnamedViolation = (index: number): Violation =>
   ({ rule: 'unknown', message: `must not have a value in column ${index + 1}, which has no name in the header` })
 
-const duplicateError = (field: string, number: number): FieldError =>
-  ({ in: 'body', pointer: toJsonPointer([field]), field, rule: 'duplicate', message: `is that of row ${number} too` })
+const duplicateError = (field: string, number: number): FieldError => {
+  const message = `repeats the value of row ${number}`
+  return { in: 'body', pointer: toJsonPointer([field]), field, rule: 'duplicate', message }
+}
