@@ -4,6 +4,7 @@ import { startEmulator } from '../../tools/emulator/emulator.ts'
 import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { spawnProgram } from '../helpers/spawn-program.ts'
 import { jane, send } from '../helpers/requests.ts'
+import { waitUntil } from '../helpers/wait-until.ts'
 
 const create = (url: string) => send(`${url}/rest/v1.3/companies/101/users`, {
   headers: { authorization: 'Bearer x', 'user-agent': 'test', 'content-type': 'application/json' },
@@ -79,6 +80,16 @@ t.test('a fault applies as often as `times` or `rate` says, and only to matching
   emulator.faults.add({ kind: 'status', status: 500, path: '/companies/102/' })
   emulator.faults.add({ kind: 'status', status: 500, method: 'GET' })
   t.strictSame(await statuses(2), [401, 401])
+})
+
+t.test('a delay ends when the faults are cleared', async t => {
+  const emulator = await startEmulator()
+  t.teardown(() => emulator.close())
+  emulator.faults.add({ kind: 'delay', delayMs: 3_600_000 })
+  const delayed = create(emulator.url)
+  await waitUntil(() => emulator.apiRequests[0]?.complete === true)
+  emulator.faults.clear()
+  t.equal((await delayed).status, 401)
 })
 
 t.test('the emulator runs as a program that its control routes configure', async t => {

@@ -114,7 +114,7 @@ export class Emulator {
     received.complete = true
     // Also before an injected fault, so that the record shows what was received.
     parseBody(received)
-    if (fault?.kind === 'delay') await sleep(fault.delayMs ?? 0)
+    if (fault?.kind === 'delay') await this.faults.delay(fault.delayMs ?? 0)
     const emulatedResponse = fault?.kind === 'status' ? buildFaultResponse(fault) : this.#buildResponse(received)
     received.status = emulatedResponse.status
     if (hasFile(received)) await sleep(this.settings.uploadDelayMs, undefined, { ref: false })

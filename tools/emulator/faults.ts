@@ -1,4 +1,5 @@
 /** Holds injected faults until a request matches them. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultTarget, InjectedFault } from './settings.ts'
 
 const pendingFaultsMax = 1000
@@ -6,6 +7,7 @@ const pendingFaultsMax = 1000
 /** Injected faults in the order in which they were added, at most `pendingFaultsMax` at a time. */
 export class FaultQueue {
   #pending: Array<{ fault: InjectedFault, remaining: number }> = []
+  #delays = new AbortController()
 
   /**
    * Applies the fault to one request, to `times` requests, or at a `rate` until `clear`.
@@ -16,8 +18,16 @@ export class FaultQueue {
     this.#pending.push({ fault, remaining: fault.rate === undefined ? fault.times ?? 1 : Infinity })
   }
 
+  /** Removes all faults, and ends the delays of requests in flight. */
   clear (): void {
     this.#pending = []
+    this.#delays.abort()
+    this.#delays = new AbortController()
+  }
+
+  /** Resolves after a delay or when the faults are cleared. Does not keep the process alive. */
+  async delay (delayMs: number): Promise<void> {
+    await sleep(delayMs, undefined, { ref: false, signal: this.#delays.signal }).catch(() => {})
   }
 
   /** Returns the first fault that matches the request, and removes the fault once it was applied as often as asked. */

@@ -101,7 +101,7 @@ export type FaultTarget = Static<typeof FaultTargetSchema>
 /** A fault that the emulator injects into one request or several. */
 export const InjectedFaultSchema = Type.Object({
   kind: Type.Union([
-    /** Delays the response by `delayMs`. */
+    /** Delays the response by `delayMs`, or until the faults are cleared. */
     Type.Literal('delay'),
     /** Reads the request, does not carry it out, and responds with `status`, `headers` and `body`. */
     Type.Literal('status'),
