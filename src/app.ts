@@ -108,6 +108,7 @@ export async function buildApp (
     activeForms,
     usageLimiter,
     imports: {
+      log,
       importStore: sharedState?.importStore ?? new MemoryImportStore(),
       exchangeMaxMs: getConnectionWaitMs(config.procore) + config.procore.timeoutMs,
       onDraining: listener => inFlight.onDraining(listener),

@@ -32,7 +32,7 @@ export interface ProxyOptions {
   activeForms: ActiveForms
   usageLimiter: UsageLimiter
   originIds: OriginIds
-  imports: Pick<ImportServices, 'importStore' | 'exchangeMaxMs' | 'onDraining'>
+  imports: Pick<ImportServices, 'log' | 'importStore' | 'exchangeMaxMs' | 'onDraining'>
 }
 
 /** Replaces Fastify's content type parsers, because the routes read and validate bodies themselves, as streams. */

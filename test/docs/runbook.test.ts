@@ -38,6 +38,7 @@ const answers: Record<string, RegExp> = {
   'Who uses the limit of company 101?': /^ *[1-9]\d* caller$/m,
   'Which caller is refused, and why?': /"status":401,"code":"unauthenticated","authFailure":\{"reason":/,
   'Did this create happen?': /"companyId":101,"operation":"create-company-user","outcome":"created","recordId":\d+/,
+  'Which imports began?': /"requestId":"import-7","companyId":101/,
   'How did the imports end?': /"requestId":"import-7","companyId":101,"status":200,.*"importRows":{"created":1,/,
   'What became of the rows of an import that were sent?': /^{"row":1,"outcome":"created","recordId":\d+}$/m,
   'Which dependency is down?': /"dependency":"login".*"1"/,

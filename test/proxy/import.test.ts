@@ -31,6 +31,22 @@ t.test('every row of a CSV file is created by one request, and reported in order
   t.strictSame(response.lines.slice(0, 3).map(({ id }) => id), ids)
 })
 
+t.test('the log has a line when an import begins, and none for a dry run', async t => {
+  const service = await startService(t)
+  const started = () => service.lines.filter(({ msg }) => msg === 'import started')
+  await sendImport(importUrl(service, '?dry_run=true'), csvOf(1))
+  t.strictSame(started(), [])
+  // Its file does not end, so the import is in progress.
+  const head = [
+    'POST /companies/101/users/import HTTP/1.1', 'host: localhost', 'x-request-id: begins', 'content-type: text/csv',
+    'content-length: 1000', '', 'last_name',
+  ].join('\r\n')
+  const connection = new RawConnection(service.port).write(head)
+  await waitUntil(() => started().length > 0)
+  t.match(started(), [{ level: 'info', requestId: 'begins', companyId: 101 }])
+  connection.socket.destroy()
+})
+
 t.test('a thousand people cost a handful of requests', async t => {
   const service = await startService(t)
   const { totals } = await sendImport(importUrl(service), csvOf(1_000))

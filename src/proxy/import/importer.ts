@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
 import { limits } from '../../config/limits.ts'
 import type { Endpoint, RecordImport } from '../../endpoints/endpoint.ts'
 import type { ProcoreClient } from '../../procore/client.ts'
@@ -39,6 +40,7 @@ export type ImportEndpoint = Endpoint & { import: RecordImport }
 export interface ImportServices {
   procore: ProcoreClient
   audit: Audit
+  log: Pick<FastifyBaseLogger, 'info'>
   importStore: ImportStore
   /** Longest time of a request to Procore, from the wait for a connection until its response is not waited for. */
   exchangeMaxMs: number
@@ -92,14 +94,17 @@ export class Importer {
    * @throws {Problem} if nothing of the file can be read, or if no row can be sent
    */
   async run (request: ImportRequest): Promise<EndpointResult> {
-    const { checkOperation, head: { path, query } } = request
+    const { checkOperation, record, head: { path, query } } = request
     const mode = query.values.get('mode') === 'upsert' ? 'upsert' : 'create'
     const isForbidden = mode === 'upsert' ? checkOperation(this.#endpoint.import.batch.sync.updateOperation) : undefined
     const problem = validationProblem([path, query]) ?? isForbidden
     if (problem !== undefined) throw problem
     const isDryRun = query.values.get('dry_run') === true
-    const lease = isDryRun ? noLease : await this.#services.importStore.lease(getCompanyId(path, query))
+    const companyId = getCompanyId(path, query)
+    const lease = isDryRun ? noLease : await this.#services.importStore.lease(companyId)
     if (lease === undefined) throw inProgressProblem()
+    // The access log has a line at the end only, which may be an hour later.
+    if (!isDryRun) this.#services.log.info({ requestId: record.requestId, companyId }, 'import started')
     const settings = { mode, isDryRun, lease, rows: this.#rows } as const
     return new ImportRun(request, settings, this.#endpoint, this.#services).run()
   }
