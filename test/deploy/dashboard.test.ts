@@ -1,47 +1,18 @@
 // A real Prometheus scrapes a service in use, and evaluates every panel of the dashboard.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { version } from '../../src/config/product.ts'
-import { assertSchema } from '../helpers/assert-schema.ts'
+import { dashboard, resolveVariables, sendEachKind } from '../helpers/dashboard.ts'
 import { hasPrometheus, startPrometheus, type Vector } from '../helpers/prometheus.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { jane, janeParts, multipartBody, send, sendJson, sendMultipart } from '../helpers/requests.ts'
+import { jane, sendJson } from '../helpers/requests.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { hasRedis } from '../helpers/redis.ts'
-import { root } from '../helpers/spawn-program.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
-
-const DashboardSchema = Type.Object({
-  annotations: Type.Object({ list: Type.Array(Type.Object({ name: Type.String(), expr: Type.String() })) }),
-  panels: Type.Array(Type.Object({
-    title: Type.String(),
-    gridPos: Type.Object({ y: Type.Integer() }),
-    type: Type.String(),
-    targets: Type.Optional(Type.Array(Type.Object({ expr: Type.String(), legendFormat: Type.String() }))),
-  })),
-})
-const dashboard = assertSchema(
-  DashboardSchema, JSON.parse(await readFile(join(root, 'docs/operate/dashboard.json'), 'utf8'))
-)
 
 const hasPrograms = hasPrometheus && hasRedis
 const skip = !hasPrograms && process.env['CI'] !== 'true' && 'prometheus or redis-server is not installed'
 
-/** Replaces the variables of Grafana. */
-const resolve = (expr: string) => expr.replaceAll('$instance', '.*').replaceAll('$__rate_interval', '1m')
 const hasValue = (vector: Vector) => vector.some(({ value: [, text] }) => text !== 'NaN')
-
-/** Sends a request of each kind that a panel shows. */
-async function use ({ url, usersUrl }: Service, email: string): Promise<void> {
-  const body = { user: { ...jane, email_address: email } }
-  await sendJson(usersUrl, body, { 'idempotency-key': email })
-  await sendJson(usersUrl, body, { 'idempotency-key': email })
-  await sendJson(usersUrl, { user: {} })
-  await sendMultipart(usersUrl, multipartBody(janeParts))
-  await send(`${url}/companies/101/permission_templates`, { method: 'GET' })
-}
 
 /** Sends twice as many creates as Procore allows in a second. */
 async function waitForRateLimit ({ usersUrl }: Service): Promise<void> {
@@ -62,7 +33,7 @@ t.test('every panel of the dashboard, for two replicas in use', { skip }, async 
   // A histogram has no series before its first value, so that Prometheus sees an increase with the second.
   for (const [index, email] of ['a@example.com', 'b@example.com'].entries()) {
     await waitUntil(() => isScraped(`sum(procore_bff_outcomes_total{outcome="replayed"}) == ${index}`))
-    await use(service, email)
+    await sendEachKind(`${service.url}/companies/101`, email)
   }
   await waitUntil(() => isScraped('procore_bff_outcomes_total{outcome="replayed"} == 2'))
   await waitForRateLimit(limited)
@@ -74,13 +45,13 @@ t.test('every panel of the dashboard, for two replicas in use', { skip }, async 
     for (const { expr, legendFormat } of targets) {
       // Gauges have no value while a scrape fails, as it may on a busy machine.
       await t.test(`${title}, ${legendFormat}: has a value`, async () => {
-        await waitUntil(async () => hasValue(await query(resolve(expr))))
+        await waitUntil(async () => hasValue(await query(resolveVariables(expr))))
       })
     }
   }
   for (const { name, expr } of dashboard.annotations.list) {
     t.test(`the annotation ${name} shows the version of the service`, async t => {
-      t.match(await query(resolve(expr)), [{ metric: { version } }])
+      t.match(await query(resolveVariables(expr)), [{ metric: { version } }])
     })
   }
 })

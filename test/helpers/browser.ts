@@ -1,11 +1,9 @@
 /** Opens pages in Chromium, if it is installed. */
-import { existsSync } from 'node:fs'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import file, { type Test } from 'tap'
+import { chromiumPath, launchBrowser } from './launch-browser.ts'
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
-
-export const hasBrowser = executablePath !== undefined
+export const hasBrowser = chromiumPath !== undefined
 
 export interface BrowserPage {
   page: Page
@@ -13,11 +11,6 @@ export interface BrowserPage {
   requestedUrls: string[]
   /** Console errors and uncaught exceptions. */
   errors: string[]
-}
-
-export function launchBrowser (): Promise<Browser> {
-  if (executablePath === undefined) throw new Error('Chromium is not installed')
-  return chromium.launch({ executablePath, args: ['--no-sandbox'] })
 }
 
 let sharedBrowser: Promise<Browser> | undefined

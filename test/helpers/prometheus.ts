@@ -1,4 +1,4 @@
-/** Runs Prometheus with deploy/observe/prometheus.yml and the rules of docs/operate, for services of a test. */
+/** Runs Prometheus with deploy/observe/prometheus.yml and the rules of docs/operate, for services on this machine. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -37,40 +37,68 @@ const ResultSchema = Type.Object({
 })
 export type Vector = Static<typeof ResultSchema>['data']['result']
 
+const RangeSchema = Type.Object({
+  data: Type.Object({
+    result: Type.Array(Type.Object({
+      metric: Type.Record(Type.String(), Type.String()),
+      values: Type.Array(Type.Tuple([Type.Number(), Type.String()])),
+    })),
+  }),
+})
+export type Matrix = Static<typeof RangeSchema>['data']['result']
+
+export interface Prometheus { url: string, stop: () => Promise<void> }
+interface PrometheusOptions { scrapeInterval?: string, flags?: readonly string[] }
+
 /** Returns the function that evaluates an expression. */
 export async function startPrometheus (t: Test, targets: string[]): Promise<(expression: string) => Promise<Vector>> {
-  const prometheusUrl = await spawnPrometheus(t, targets)
-  return async expression => {
-    const url = `${prometheusUrl}/api/v1/query?query=${encodeURIComponent(expression)}`
-    const { status, text, json } = await send(url, { method: 'GET' })
-    if (status !== 200) throw new Error(`Prometheus rejects ${expression}: ${text}`)
-    return assertSchema(ResultSchema, json).data.result
-  }
+  const { url } = await startForTest(t, targets)
+  return async query => assertSchema(ResultSchema, await get(url, 'query', { query })).data.result
+}
+
+/** Evaluates an expression once a second. @param from,to seconds since 1970 */
+export async function queryRange ({ url }: Prometheus, query: string, from: number, to: number): Promise<Matrix> {
+  const range = { query, start: String(from), end: String(to), step: '1' }
+  return assertSchema(RangeSchema, await get(url, 'query_range', range)).data.result
+}
+
+async function get (url: string, path: string, parameters: Record<string, string>): Promise<unknown> {
+  const target = `${url}/api/v1/${path}?${new URLSearchParams(parameters)}`
+  const { status, text, json } = await send(target, { method: 'GET' })
+  if (status !== 200) throw new Error(`Prometheus rejects ${parameters['query']}: ${text}`)
+  return json
 }
 
 /** Returns the function that finds the exemplars of the series of an expression. */
 export async function startPrometheusWithExemplars (
   t: Test, targets: string[]
 ): Promise<(expression: string) => Promise<Exemplars>> {
-  const prometheusUrl = await spawnPrometheus(t, targets, '--enable-feature=exemplar-storage')
-  return async expression => {
+  const { url } = await startForTest(t, targets, { flags: ['--enable-feature=exemplar-storage'] })
+  return async query => {
     const end = Math.ceil(Date.now() / 1000) + 60
-    const parameters = new URLSearchParams({ query: expression, start: String(end - 600), end: String(end) })
-    const { json } = await send(`${prometheusUrl}/api/v1/query_exemplars?${parameters}`, { method: 'GET' })
-    return assertSchema(ExemplarsSchema, json).data
+    const range = { query, start: String(end - 600), end: String(end) }
+    return assertSchema(ExemplarsSchema, await get(url, 'query_exemplars', range)).data
   }
 }
 
-/** Returns the URL of Prometheus, which runs until the end of the test. */
-async function spawnPrometheus (t: Test, targets: string[], ...flags: string[]): Promise<string> {
-  const directory = t.testdir()
+/** Starts Prometheus until the end of the test. */
+async function startForTest (t: Test, targets: string[], options?: PrometheusOptions): Promise<Prometheus> {
+  const prometheus = await spawnPrometheus(t.testdir(), targets, options)
+  t.teardown(prometheus.stop)
+  return prometheus
+}
+
+/** Starts Prometheus for a test or another program. @param directory for its files, empty */
+export async function spawnPrometheus (
+  directory: string, targets: string[], { scrapeInterval = '500ms', flags = [] }: PrometheusOptions = {}
+): Promise<Prometheus> {
   const rules = await readFile(join(root, 'docs/operate/alerts.yaml'), 'utf8')
   await writeFile(join(directory, 'alerts.yaml'), rules.replace(/interval: \w+/g, 'interval: 500ms'))
   const config = assertSchema(ConfigSchema, parse(await readFile(join(root, 'deploy/observe/prometheus.yml'), 'utf8')))
   await writeFile(join(directory, 'prometheus.yaml'), stringify({
     ...config,
-    global: { ...config.global, scrape_interval: '500ms', scrape_timeout: '500ms' },
-    // The DNS of a test has no name for the replicas.
+    global: { ...config.global, scrape_interval: scrapeInterval, scrape_timeout: scrapeInterval },
+    // The DNS of this machine has no name for the replicas.
     scrape_configs: config.scrape_configs.map(({ dns_sd_configs: _, ...job }) => ({
       ...job, static_configs: [{ targets }],
     })),
@@ -80,12 +108,12 @@ async function spawnPrometheus (t: Test, targets: string[], ...flags: string[]):
     `--config.file=${join(directory, 'prometheus.yaml')}`, `--storage.tsdb.path=${join(directory, 'data')}`,
     `--web.listen-address=${address}`, '--log.level=error', ...flags,
   ], { stdio: 'inherit' })
-  t.teardown(async () => {
+  const stop = async () => {
     prometheus.kill('SIGKILL')
     if (prometheus.exitCode === null && prometheus.signalCode === null) await once(prometheus, 'exit')
-  })
+  }
   await waitUntil(() => prometheus.exitCode !== null || isReady(`http://${address}/-/ready`))
-  return `http://${address}`
+  return { url: `http://${address}`, stop }
 }
 
 async function isReady (url: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** Takes docs/demo.png and docs/demo-dark.png, the demo page after a create, in Chromium: `npm run demo:picture`. */
 import { join } from 'node:path'
-import { launchBrowser } from '../../test/helpers/browser.ts'
+import { launchBrowser } from '../../test/helpers/launch-browser.ts'
 import { loadPage, submit, waitForOutcome } from '../../test/helpers/demo.ts'
 import { root, serviceEnvironment } from '../../test/helpers/spawn-program.ts'
 import { startProgram } from '../../test/helpers/start-program.ts'

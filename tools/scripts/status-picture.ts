@@ -1,6 +1,6 @@
 /** Takes docs/status.png and docs/status-dark.png, the filled status page, in Chromium: `npm run status:picture`. */
 import { join } from 'node:path'
-import { launchBrowser } from '../../test/helpers/browser.ts'
+import { launchBrowser } from '../../test/helpers/launch-browser.ts'
 import { root, serviceEnvironment } from '../../test/helpers/spawn-program.ts'
 import { startProgram } from '../../test/helpers/start-program.ts'
 import { fillStatus } from '../../test/helpers/status.ts'
