@@ -243,6 +243,35 @@ t.test('a window that is reported later limits what replicas hold in advance', {
   t.equal(short.used, 25)
 })
 
+/** Redis, as if this process had been paused before it received a reply. */
+class PausedRateLimiter extends SharedRateLimiter {
+  pauseMs = 0
+  replaceCount = 0
+
+  override async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
+    this.replaceCount++
+    const pauseMs = this.pauseMs
+    this.pauseMs = 0
+    const reply = await super.replace(rateLimitId, knownJson, json)
+    if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
+    return reply
+  }
+}
+
+t.test('a replica that was paused until its lease ended decides again', { skip }, async t => {
+  const server = await startRedis(t)
+  const shared = new PausedRateLimiter(await connect(t, server), callerId => callerId)
+  const replica = new RateLimit(101, shared)
+  const procore = new ProcoreWindow(3600)
+  await send(replica, procore)
+  shared.pauseMs = 1500
+  shared.replaceCount = 0
+  t.equal(await send(replica, procore), undefined)
+  t.ok(shared.replaceCount >= 2, `${shared.replaceCount} exchanges`)
+  t.ok(Math.abs(replica.nowMs - Date.now()) < 1000, 'by the time of Redis')
+  replica.close()
+})
+
 /** Redis, as if its clock had been set. */
 class ShiftedRateLimiter extends SharedRateLimiter {
   shiftMs = 0

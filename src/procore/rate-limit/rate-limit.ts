@@ -49,6 +49,9 @@ const contention: Wait = { waitMs: limits.rateLimit.pollMs, isFirm: false, reaso
 /** By how much the time of Redis may differ from what this replica assumed. */
 const clockToleranceMs = 1_000
 
+/** A reply that took longer is not used. This process may have been paused until its lease ended. */
+const replyMaxMs = 1_000
+
 export class RateLimit {
   readonly #id: number
   readonly #shared: SharedRateLimiter | undefined
@@ -269,12 +272,14 @@ export class RateLimit {
         return false
       }
       const { isKnown, nowMs, json } = reply
-      const wasRight = Math.abs(nowMs - plan.nowMs) <= monotonicNowMs() - startedAtMs + clockToleranceMs
-      this.#clockOffsetMs = nowMs - monotonicNowMs()
+      const tookMs = monotonicNowMs() - startedAtMs
+      const isInTime = tookMs <= replyMaxMs
+      const wasRight = Math.abs(nowMs - plan.nowMs) <= tookMs + clockToleranceMs
+      if (isInTime) this.#clockOffsetMs = nowMs - monotonicNowMs()
       if (!wasRight) shared.onClockChange(nowMs)
       if (!isKnown) this.#merge(shared, json)
       else if (plan.json !== '') this.#storedJson = plan.json
-      if (isKnown && wasRight) {
+      if (isKnown && wasRight && isInTime) {
         this.#recalled = plan.recalled
         const isRecalled = recalls !== this.#recalls
         this.#apply(shared, isRecalled ? { ...plan, inAdvance: 0 } : plan, asks)
