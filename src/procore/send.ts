@@ -52,6 +52,8 @@ export interface UpstreamCall extends UpstreamRequest {
   beforeSend?: () => Promise<void>
   /** Called when the last byte of an attempt is handed to the socket. */
   onSent?: (() => void) | undefined
+  /** Called when Procore refused the first attempt before it acted, and a second one is made. */
+  onRefused?: () => void
   /** When it aborts, waits end and nothing new is sent. */
   signal: AbortSignal
 }
@@ -139,7 +141,10 @@ export class UpstreamSender {
     // Only the wait for the rate limit counts: a slow response does not shorten the wait of the retry.
     maxWaitMs = Math.max(0, maxWaitMs - (first.kind === 'sent' ? first.rateLimitWaitMs : 0))
     if (!this.#mayRetry(first, call, maxWaitMs)) return first
-    if (first.classification.retryReason !== 'transient') call.delivery?.onRefused()
+    if (first.classification.retryReason !== 'transient') {
+      call.delivery?.onRefused()
+      call.onRefused?.()
+    }
     const second = await this.#attempt(call, maxWaitMs, 1)
     return supersedes(second, first.classification, call.method) ? second : first
   }

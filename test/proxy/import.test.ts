@@ -1,6 +1,7 @@
 // A file of people is validated while it streams and sent in batches; each row has a line that says what became of it.
 import t, { type Test } from 'tap'
 import { unbufferedOutput } from '../../src/telemetry/log-writer.ts'
+import type { InjectedFault } from '../../tools/emulator/settings.ts'
 import { addressOf, csvOf, parseLines, sendImport } from '../helpers/imports.ts'
 import { bearerHeader, startIssuer } from '../helpers/issuer.ts'
 import { get as sendGet } from '../helpers/request-builders.ts'
@@ -303,25 +304,82 @@ t.test('an import that arrives while the service is stopping sends nothing', asy
   t.strictSame(service.emulator.apiRequests, [])
 })
 
-t.test('an import whose caller leaves finishes the batch in flight, and is resumed with its key', async t => {
-  const service = await startService(t)
+t.test('an import whose caller leaves sends no other batch, and is resumed with its key', async t => {
   const file = csvOf(450)
-  service.emulator.faults.add({ kind: 'delay', delayMs: 300, path: syncPath })
-  const head = [
-    'POST /companies/101/users/import HTTP/1.1', 'host: x', 'content-type: text/csv', 'idempotency-key: left',
-    `content-length: ${Buffer.byteLength(file)}`, '', '',
-  ].join('\r\n')
-  const connection = new RawConnection(service.port).write(head + file)
-  await waitUntil(() => syncs(service).length === 1)
-  connection.socket.resetAndDestroy()
-  await waitUntil(() => service.app.inFlight.count === 0)
-  t.equal(people(service).length, 200)
-  t.match(service.lines.findLast(({ route }) => route === '/companies/:company_id/users/import'), {
-    status: 499, importRows: { created: 200, not_sent: 250 },
-  })
-  const resumed = await sendImport(importUrl(service), file, withKey('left'))
-  t.match(resumed.totals, { rows: 450, created: 450 })
-  t.equal(people(service).length, 450)
+  const half = csvOf(250)
+  const list = '/companies/101/users?'
+  const headers = { 'retry-after': '100' }
+  const limited = { kind: 'status', status: 429, headers, body: '{}', path: syncPath } as const
+  const cases: ReadonlyArray<[when: string, start: LeftImport]> = [
+    ['during the upload', {
+      body: half,
+      fault: { kind: 'delay', delayMs: 300, path: syncPath },
+      isWaiting: service => syncs(service).length === 1,
+      totals: { created: 200 },
+    }],
+    ['while the directory is read', {
+      body: file,
+      fault: { kind: 'delay', delayMs: 300, path: list },
+      isWaiting: ({ emulator }) => emulator.apiRequests.length === 1,
+      totals: { created: 0, not_sent: 450 },
+    }],
+    ['while a batch is in flight', {
+      body: file,
+      fault: { kind: 'delay', delayMs: 300, path: syncPath },
+      isWaiting: service => syncs(service).length === 1,
+      totals: { created: 200, not_sent: 250 },
+    }],
+    ['while a batch waits for the rate limit', {
+      body: file,
+      fault: limited,
+      isWaiting: ({ app }) => app.procore.rateLimiter.waitingCount === 1,
+      totals: { created: 0, not_sent: 450 },
+    }],
+  ]
+  for (const [when, { body, fault, isWaiting, totals }] of cases) {
+    await t.test(when, async t => {
+      const service = await startService(t)
+      const skip = skipTime(t)
+      service.emulator.faults.add(fault)
+      const head = [
+        'POST /companies/101/users/import HTTP/1.1', 'host: x', 'content-type: text/csv', 'idempotency-key: left',
+        `content-length: ${Buffer.byteLength(file)}`, '', '',
+      ].join('\r\n')
+      const connection = new RawConnection(service.port).write(head + body)
+      await waitUntil(() => isWaiting(service))
+      connection.socket.resetAndDestroy()
+      await waitUntil(() => service.app.inFlight.count === 0)
+      t.equal(people(service).length, totals.created)
+      t.match(service.lines.findLast(({ route }) => route === '/companies/:company_id/users/import'), {
+        status: 499, importRows: totals,
+      })
+      skip(200_000)
+      const resumed = await sendImport(importUrl(service), file, withKey('left'))
+      t.match(resumed.totals, { rows: 450, created: 450 })
+      t.strictSame(people(service), range(450).map(addressOf))
+    })
+  }
+})
+
+interface LeftImport {
+  /** The part of the file that is uploaded before the caller leaves. */
+  body: string
+  fault: InjectedFault
+  isWaiting: (service: Service) => boolean
+  totals: { created: number, not_sent?: number }
+}
+
+t.test('an import leaves the last third of the window to single creates', async t => {
+  const service = await startService(t, { emulator: { rateLimit: 12, rateWindowSeconds: 600 } })
+  const { totals, problem } = await sendImport(importUrl(service), csvOf(1_600))
+  t.match(totals, { rows: 1_600, created: 1_200, not_sent: 400 })
+  t.match(problem, { code: 'procore_rate_limited', detail: /reserved for single creates/ })
+  t.equal(service.emulator.apiRequests.length, 8, 'two lists and six batches')
+  const create = (number: number) =>
+    sendJson(service.usersUrl, { user: { last_name: 'Doe', email_address: addressOf(number) } })
+  for (const number of range(4, 9_001)) t.equal((await create(number)).status, 201)
+  t.match((await create(9_005)).json, { status: 429, detail: /is exhausted/ })
+  t.strictSame(people(service), [...range(1_200), ...range(4, 9_001)].map(addressOf))
 })
 
 t.test('a repeat with the same key and file reports the same rows and sends nothing', async t => {

@@ -111,12 +111,13 @@ export class ProcoreImportRequests implements Omit<ImportRequests, 'report'> {
         record,
         delivery,
         beforeSend,
-        onSent: () => waiting.end(),
+        onSent: () => waiting.pause(),
+        onRefused: () => waiting.resume(),
         signal: waiting.signal,
       })
       return this.#interpret(rows, result, delivery)
     } finally {
-      waiting.end()
+      waiting.pause()
     }
   }
 
@@ -178,7 +179,7 @@ function getRetryMs (error: AbortReason): number | undefined {
   return isTransient && waitMs <= retryMaxMs ? waitMs : undefined
 }
 
-/** Aborts with either signal before the request is sent, and then only if the service exits. */
+/** Aborts with either signal while the request is not in flight, and while it is, only if the service exits. */
 class WaitSignal {
   readonly #controller = new AbortController()
   readonly signal: AbortSignal
@@ -188,11 +189,16 @@ class WaitSignal {
   constructor ({ signal: waits, exitSignal }: Pick<RequestOptions, 'signal' | 'exitSignal'>) {
     this.#waits = waits
     this.signal = AbortSignal.any([this.#controller.signal, exitSignal])
-    if (waits.aborted) this.#onAbort()
-    waits.addEventListener('abort', this.#onAbort)
+    this.resume()
   }
 
-  end (): void {
+  pause (): void {
     this.#waits.removeEventListener('abort', this.#onAbort)
+  }
+
+  /** Aborts at once if the signal has aborted meanwhile. */
+  resume (): void {
+    if (this.#waits.aborted) this.#onAbort()
+    this.#waits.addEventListener('abort', this.#onAbort)
   }
 }
