@@ -1,5 +1,6 @@
 // With Redis another replica resumes an import, also after the first one was killed, and makes each person once.
 import t from 'tap'
+import type { Emulator } from '../../tools/emulator/emulator.ts'
 import { addressOf, csvOf, sendImport } from '../helpers/imports.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startService, startTestEmulator } from '../helpers/service.ts'
@@ -95,3 +96,57 @@ t.test('a replica that loses its lease stops after its batch', { skip }, async t
   t.match(response.problem, { code: 'overloaded' })
   t.match(response.totals, { created: 200, not_sent: 250 })
 })
+
+t.test('an import that SIGTERM stops after its batch is resumed in another process', { skip }, async t => {
+  const redis = await startRedis(t)
+  const emulator = await startTestEmulator(t)
+  const start = () => spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), REDIS_URL: redis.url })
+  const [first, second] = [start(), start()]
+  const [firstUrl, secondUrl] = [await first.listening, await second.listening]
+  emulator.faults.add({ kind: 'delay', delayMs: 700, path: '/users/sync' })
+  const pending = sendImport(`${firstUrl}/companies/101/users/import`, csvOf(450), headers)
+  await waitUntil(() => emulator.apiRequests.some(({ path }) => path.includes('/users/sync')))
+  first.child.kill('SIGTERM')
+  const stopped = await pending
+  t.match(stopped.totals, { rows: 450, created: 200, not_sent: 250 })
+  t.match(stopped.problem, { code: 'stopping' })
+  t.strictSame(await first.exit, { code: 0, signal: null })
+  const resumed = await sendImport(`${secondUrl}/companies/101/users/import`, csvOf(450), headers)
+  t.match(resumed.totals, { rows: 450, created: 450 }, JSON.stringify(resumed.problem))
+  t.strictSame(resumed.lines.slice(0, 200), stopped.lines.slice(0, 200))
+  t.strictSame(addressesOf(emulator), csvAddresses(450))
+})
+
+t.test('an import whose batch is stored when Redis fails is resumed, and makes each person once', { skip }, async t => {
+  for (const [kind, status] of [['delay', 'created'], ['stall', 'unknown']] as const) {
+    await t.test(`the batch is ${kind === 'delay' ? 'carried out' : 'not carried out'}`, async t => {
+      const redis = await startRedis(t)
+      const service = await startService(t, {
+        env: { REDIS_URL: redis.url, UPSTREAM_TIMEOUT_MS: '500' }, redisTimeoutMs: 200,
+      })
+      const { emulator } = service
+      emulator.faults.add({ kind, delayMs: 400, path: '/users/sync' })
+      const pending = sendImport(`${service.usersUrl}/import`, csvOf(450), headers)
+      await waitUntil(() => emulator.apiRequests.some(({ path }) => path.includes('/users/sync')))
+      await redis.kill()
+      const interrupted = await pending
+      t.match(interrupted.problem, { code: 'overloaded' }, interrupted.text.slice(-500))
+      t.match(interrupted.totals, { rows: 450, [status]: 200, not_sent: 250 })
+      await redis.start()
+      await waitUntil(() => service.app.redis?.isUp === true)
+      const resume = () => sendImport(`${service.usersUrl}/import`, csvOf(450), headers)
+      let resumed = await resume()
+      // Until the lease of the interrupted import has expired.
+      await waitUntil(async () => {
+        if (resumed.status === 409) resumed = await resume()
+        return resumed.status !== 409
+      })
+      t.match(resumed.totals, { rows: 450, created: 450 }, resumed.text.slice(-500))
+      t.strictSame(addressesOf(emulator), csvAddresses(450))
+    })
+  }
+})
+
+const addressesOf = ({ api }: Emulator) =>
+  api.directory.list(101).map(({ values }) => String(values['email_address'])).sort()
+const csvAddresses = (count: number) => Array.from({ length: count }, (_, index) => addressOf(index + 1))
