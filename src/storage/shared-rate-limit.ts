@@ -134,12 +134,18 @@ export class SharedRateLimiter {
     }).catch(() => undefined)
     this.#isPolling = false
     if (reply === undefined) return
-    const [[, entries] = ['', []]] = Value.Check(recallsSchema, reply) ? reply : []
+    // Without entries, the reply is null.
+    if (reply !== null && !Value.Check(recallsSchema, reply)) return
+    const [[, entries] = ['', []]] = reply ?? []
     for (const [entryId, [, rateLimitId]] of entries) {
       this.#latestRecallId = entryId
       this.#holders.get(Number(rateLimitId))?.()
     }
-    // With more entries, the next poll reads the rest.
-    if (entries.length < recallsMax) this.#polledAtMs = startedAtMs
+    if (entries.length < recallsMax) {
+      this.#polledAtMs = startedAtMs
+      return
+    }
+    // The next poll reads the rest. Redis may have removed older entries before this one.
+    for (const onRecall of this.#holders.values()) onRecall()
   }
 }

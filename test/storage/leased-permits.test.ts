@@ -243,6 +243,37 @@ t.test('a window that is reported later limits what replicas hold in advance', {
   t.equal(short.used, 25)
 })
 
+t.test('requests without a response count for each replica that sent them', { skip }, async t => {
+  const { server, replicas } = await startReplicas(t, 2)
+  const procore = new ProcoreWindow(3600)
+  for (const replica of [...replicas, ...replicas]) await send(replica, procore)
+  for (const replica of replicas) replica.save()
+  await waitUntil(async () => (await readState(server)).windows[0]?.remaining === 3600 - procore.used)
+  for (const replica of [...replicas, ...replicas, ...replicas]) {
+    const permit = await tryAcquire(replica)
+    if (!('release' in permit)) throw new Error('a permit')
+    procore.receive()
+    permit.release({ hasResponse: false, mayBeCounted: true, reportedWindow: undefined, throttle: undefined })
+  }
+  for (const replica of replicas) replica.close()
+  await waitUntil(async () => Object.keys((await readState(server)).leases).length === 0)
+  t.match(await readState(server), { windows: [{ remaining: 3600 - procore.used }] })
+})
+
+t.test('all permits are recalled if Redis has removed recalls before they were read', { skip }, async t => {
+  const server = await startRedis(t)
+  const shared = new SharedRateLimiter(await connect(t, server), callerId => callerId)
+  const recalled = new Promise<void>(resolve => shared.hold(101, Date.now(), resolve))
+  const transaction = server.client.multi()
+  transaction.xadd('procore-bff:rate-limit-recalls', '*', 'id', '101')
+  for (let index = 0; index < 1000; index++) {
+    transaction.xadd('procore-bff:rate-limit-recalls', 'MAXLEN', 1000, '*', 'id', '102')
+  }
+  await transaction.exec()
+  await recalled
+  shared.drop(101)
+})
+
 /** Redis, as if this process had been paused before it received a reply. */
 class PausedRateLimiter extends SharedRateLimiter {
   pauseMs = 0

@@ -7,8 +7,8 @@ import { limits } from '../../config/limits.ts'
 import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
 import type { RateLimitUpdate } from './headers.ts'
 import {
-  applyUpdate, capWaits, countExpiredLeases, countInAdvanceOfOthers, countLeasable, countPermitsOfOthers, decide,
-  exceedsLongestWait, initialState, mergeStates, parseState, replaceLease, restrict,
+  applyUpdate, capWaits, countExpiredLeases, countInAdvanceOfOthers, countLeasable, countPermitsOfOthers, countRequests,
+  decide, exceedsLongestWait, initialState, mergeStates, parseState, replaceLease, restrict,
   type PermitPurpose, type RateLimitState, type Wait
 } from './state.ts'
 import { addRequests, getHourUsage, type HourUsage } from './usage.ts'
@@ -39,6 +39,8 @@ interface Plan {
   recalled: string
   /** Counts that are in the state and not in Redis yet. */
   counts: ReadonlyArray<readonly [callerId: string, count: number]>
+  /** Requests without a report that are in the state and not in Redis yet. */
+  unreported: number
   /** Empty if there is nothing to store. */
   json: string
 }
@@ -68,6 +70,8 @@ export class RateLimit {
   #clockOffsetMs = 0
   /** Requests of each caller that Redis does not have yet. */
   readonly #unsavedCounts = new Map<string, number>()
+  /** Requests that Redis does not have yet and no response has reported. Another replica may have sent as many. */
+  #unreported = 0
   readonly #onHourMostlyUsed: (usage: HourUsage) => void
   /** End of the hour for which `onHourMostlyUsed` was called. */
   #warnedUntilMs = 0
@@ -188,6 +192,8 @@ export class RateLimit {
       this.#checkHour()
     }
     if (this.#shared === undefined) return
+    if (update?.reportedWindow !== undefined) this.#unreported = 0
+    else if (update?.mayBeCounted === true) this.#unreported++
     this.#isSaved = false
     if (this.#mustSave(this.#shared)) this.#exchange(this.#shared)
   }
@@ -265,7 +271,7 @@ export class RateLimit {
       const reply = await replaced
       if (reply === undefined) {
         this.#isSaved = false
-        this.#apply(shared, { ...plan, inAdvance: 0, counts: [] }, asks)
+        this.#apply(shared, { ...plan, inAdvance: 0, counts: [], unreported: 0 }, asks)
         for (const [index, { purpose }] of asks.entries()) {
           if (plan.waits[index] === undefined) this.#addUnsaved(purpose.callerId, 1)
         }
@@ -330,14 +336,17 @@ export class RateLimit {
     const json = hasChanged ? JSON.stringify(state) : ''
     const isRecall = json !== '' && inAdvanceOfOthers > leasable
     const recalled = isRecall ? JSON.stringify({ ...state.leases, [replicaId]: undefined }) : ''
-    return { state, nowMs, waits, inAdvance, recalled, counts: [...this.#unsavedCounts], json }
+    const counts = [...this.#unsavedCounts]
+    return { state, nowMs, waits, inAdvance, recalled, counts, unreported: this.#unreported, json }
   }
 
   /** Applies a plan. Responses may have changed the state since it was made. */
-  #apply (shared: SharedRateLimiter, { state, waits, inAdvance, counts }: Plan, asks: readonly Ask[]): void {
+  #apply (shared: SharedRateLimiter, plan: Plan, asks: readonly Ask[]): void {
+    const { state, waits, inAdvance, counts, unreported } = plan
     this.state = mergeStates({ ...this.state, leases: state.leases }, state, this.nowMs)
     this.#inAdvance = inAdvance
     this.#isLeaseUsed = false
+    this.#unreported = Math.max(0, this.#unreported - unreported)
     if (inAdvance === 0) shared.drop(this.#id)
     for (const [callerId, count] of counts) this.#addUnsaved(callerId, -count)
     for (const [index, { purpose, resolve }] of asks.entries()) {
@@ -349,7 +358,8 @@ export class RateLimit {
   #merge ({ replicaId }: SharedRateLimiter, storedJson: string): void {
     const { nowMs } = this
     this.#storedJson = storedJson
-    const stored = countExpiredLeases(parseState(storedJson), replicaId, nowMs)
+    const known = countExpiredLeases(parseState(storedJson), replicaId, nowMs)
+    const stored = countRequests(known, this.#unreported)
     let { usage } = stored
     for (const [callerId, count] of this.#unsavedCounts) usage = addRequests(usage, callerId, count, nowMs)
     const merged = mergeStates({ ...stored, usage }, this.state, nowMs)

@@ -214,7 +214,7 @@ export function applyUpdate (
 }
 
 /** Counts requests that no response has reported. Procore may have counted them. */
-function countRequests (state: RateLimitState, count: number): RateLimitState {
+export function countRequests (state: RateLimitState, count: number): RateLimitState {
   if (count === 0) return state
   const windows = state.windows.map(window => ({ ...window, remaining: window.remaining - count }))
   return { ...state, windows }
