@@ -41,6 +41,12 @@ export interface ImportLease {
    * @throws {Problem} `overloaded`, if it cannot be stored
    */
   save (importId: string, index: number, batch: ImportBatch): Promise<void>
+  /**
+   * Removes a batch that was stored and not sent, so that a repeat of the import does not wait until Procore has
+   * processed it.
+   * @throws {Problem} `overloaded`, if it cannot be removed
+   */
+  remove (importId: string, index: number): Promise<void>
   /** Must be called once, at the end of the import. Never rejects. */
   release (): Promise<void>
 }

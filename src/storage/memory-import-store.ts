@@ -35,6 +35,7 @@ export class MemoryImportStore implements ImportStore {
       saveIdentity: async (importId, identity) => this.#saveIdentity(importId, identity),
       load: async (importId, index) => this.#imports.get(importId)?.batches.get(index),
       save: async (importId, index, batch) => this.#save(importId, index, batch),
+      remove: async (importId, index) => this.#remove(importId, index),
       release: async () => { this.#companies.delete(companyId) },
     }
   }
@@ -55,6 +56,13 @@ export class MemoryImportStore implements ImportStore {
     if (index > batches.size) return
     const size = bytes + getSize(batch) - getSize(batches.get(index))
     this.#imports.set(importId, { identity, batches: batches.set(index, batch), bytes: size }, { size })
+  }
+
+  #remove (importId: string, index: number): void {
+    const { identity, batches, bytes } = this.#get(importId)
+    const size = bytes - getSize(batches.get(index))
+    batches.delete(index)
+    this.#imports.set(importId, { identity, batches, bytes: size }, { size })
   }
 }
 

@@ -141,11 +141,19 @@ class RedisImportLease implements ImportLease {
     return undefined
   }
 
-  async #save (importId: string, field: number | 'identity', value: unknown): Promise<void> {
+  remove (importId: string, index: number): Promise<void> {
+    return this.#store(getName(this.#encryptors[0], importId), index, '')
+  }
+
+  #save (importId: string, field: number | 'identity', value: unknown): Promise<void> {
     const [encryptor] = this.#encryptors
     const name = getName(encryptor, importId)
-    const encrypted = encryptor.encrypt(`${name} ${field}`, value)
-    const args = [this.#holderId, field, encrypted, limits.idempotency.ttlMs]
+    return this.#store(name, field, encryptor.encrypt(`${name} ${field}`, value))
+  }
+
+  /** @param value the field is removed if it is empty */
+  async #store (name: string, field: number | 'identity', value: string): Promise<void> {
+    const args = [this.#holderId, field, value, limits.idempotency.ttlMs]
     const save = () => this.#redis.script('save-import-batch', [this.#redisKey, name], args)
     // Storing it twice has the same effect, so it is repeated if the reply was lost.
     const isSaved = await this.#retryOnce(save).catch(toProblem)

@@ -212,8 +212,8 @@ t.test('a file of lines of JSON keeps its types, and its failed rows are lines o
   t.match(JSON.parse(text), { last_name: 'Roe', is_employee: 'yes', error: /^Row 2: is_employee / })
 })
 
-t.test('an import that is paused stops after its batch, and resumes with the same key', { skip }, async t => {
-  const { page, emulator, getUsers, countBatches } = await openImport(t)
+t.test('an import that is paused stops soon, and resumes with the same key', { skip }, async t => {
+  const { page, app, emulator, getUsers, countBatches } = await openImport(t)
   const idempotencyKeys = recordIdempotencyKeys(page)
   await click(page, 'Use the sample file')
   await button(page, 'Import').waitFor()
@@ -224,7 +224,9 @@ t.test('an import that is paused stops after its batch, and resumes with the sam
   await click(page, 'Pause')
   await waitForOutcome(page, 'paused')
   t.equal(await page.evaluate(() => document.activeElement?.textContent), 'Resume')
-  await waitUntil(() => getUsers().length === 400)
+  // Chromium only half-closes the connection, so the service notices it when it writes the next line.
+  await waitUntil(() => app.inFlight.count === 0)
+  t.ok(countBatches() < 5)
   await resumeToEnd(page)
   t.equal(getUsers().length, 1000)
   t.equal(new Set(getUsers().map(user => user['email_address'])).size, 1000)

@@ -329,6 +329,12 @@ t.test('an import whose caller leaves sends no other batch, and is resumed with 
       isWaiting: service => syncs(service).length === 1,
       totals: { created: 200, not_sent: 250 },
     }],
+    ['while lines of an earlier batch are received', {
+      body: file,
+      fault: { kind: 'delay', delayMs: 300, path: syncPath, times: 2 },
+      isWaiting: service => syncs(service).length === 2,
+      totals: { created: 400, not_sent: 50 },
+    }],
     ['while a batch waits for the rate limit', {
       body: file,
       fault: limited,

@@ -68,6 +68,7 @@ const noLease: ImportLease = {
   saveIdentity: async () => {},
   load: async () => undefined,
   save: async () => {},
+  remove: async () => {},
   release: async () => {},
 }
 

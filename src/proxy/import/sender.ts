@@ -239,7 +239,10 @@ export class RowSender {
         if (isLost) open = await this.#findCreated(open, known, { sentAtMs, firstSentAtMs })
         if (open.length === 0 || attempt > limits.imports.attemptsMax) break
         const sent = await this.#options.requests.send(open, beforeSend)
-        if (sent.kind === 'not_sent') throw sent.problem
+        if (sent.kind === 'not_sent') {
+          if (!isLost) await this.#forget()
+          throw sent.problem
+        }
         isLost = true
         this.#markSent()
         if (sent.kind === 'answered') addKnown(open, sent.results, known)
@@ -306,6 +309,12 @@ export class RowSender {
       known.set(number, isOwn ? { status: 'created', id: match.person.id } : { status: 'unknown' })
       return false
     })
+  }
+
+  /** Removes the batch, of which nothing was sent. If it stays stored, a repeat of the import takes longer. */
+  async #forget (): Promise<void> {
+    const { stored: { id, lease } } = this.#options
+    if (id !== undefined && !lease.signal.aborted) await lease.remove(id, this.#batchIndex).catch(() => {})
   }
 
   async #save ({ rows, sentAtMs, known }: BatchState): Promise<void> {
