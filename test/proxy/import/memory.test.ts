@@ -12,8 +12,8 @@ const growthMaxBytes = 64 * 1_048_576
 
 for (const format of ['csv', 'ndjson']) {
   t.test(`the memory grows by less than 64 MB while 100,000 rows of ${format} are read`, async t => {
-    // A process of its own, because tap keeps more of each promise. The lowest of three runs counts, because V8 leaves a
-    // different amount of garbage each time.
+    // A process of its own, because tap keeps more of each promise. The lowest of three runs counts, because V8 leaves
+    // a different amount of garbage each time.
     const growths: number[] = []
     for (let attempt = 0; attempt < 3; attempt++) {
       const args = ['--expose-gc', 'test/helpers/row-memory.ts', format]
