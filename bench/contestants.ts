@@ -19,14 +19,7 @@ export interface Contestant {
   /** Request headers besides those of the body. */
   headers: Record<string, string>
   /** @param env is passed to contestants that run on Node */
-  start (upstream: Upstream, env?: Record<string, string>): Promise<RunningContestant>
-}
-
-/** What replaces Procore. */
-export interface Upstream {
-  url: string
-  /** The certificate of an `https:` upstream, which contestants verify. */
-  certificateFile?: string
+  start (upstreamUrl: string, env?: Record<string, string>): Promise<RunningContestant>
 }
 
 export interface RunningContestant {
@@ -34,11 +27,6 @@ export interface RunningContestant {
   child: ChildProcess
   /** Processes whose time and memory count, as a peer may have workers. */
   pids: number[]
-  /**
-   * Returns the longest time that the event loop was blocked since the call before, and NaN for programs that do not
-   * run on Node.
-   */
-  readBlockedMs (): Promise<number>
   stop (): Promise<void>
 }
 
@@ -56,8 +44,6 @@ export interface Issuer {
 }
 
 const listeningLine = Type.Object({ msg: Type.Literal('listening'), url: Type.String() })
-/** Arguments of a `message` event, the second of which is an undefined handle. */
-const probeMessages = Type.Tuple([Type.Object({ blockedMs: Type.Number() }), Type.Undefined()])
 
 const isInstalled = (program: string) => spawnSync('which', [program]).status === 0
 const canPin = isInstalled('taskset') && cpus().length > 1
@@ -72,10 +58,9 @@ function pinCommand (command: string, args: readonly string[]): [string, string[
 
 async function startNodeProgram (file: string, env: Record<string, string>): Promise<RunningContestant> {
   const logPath = join(mkdtempSync(join(tmpdir(), 'bench-')), 'log')
-  const flags = [...getNodeFlags(file), '--import', join(root, 'bench/event-loop-probe.ts')]
-  const child = spawn(...pinCommand(process.execPath, [...flags, join(root, file)]), {
+  const child = spawn(...pinCommand(process.execPath, [...getNodeFlags(file), join(root, file)]), {
     env,
-    stdio: ['ignore', openSync(logPath, 'w'), 'inherit', 'ipc'],
+    stdio: ['ignore', openSync(logPath, 'w'), 'inherit'],
   })
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', code => reject(new Error(`${file} exited with code ${code} before it listened.`)))
@@ -86,12 +71,7 @@ async function startNodeProgram (file: string, env: Record<string, string>): Pro
       resolve(assertSchema(listeningLine, JSON.parse(line)).url)
     }, 10)
   })
-  const readBlockedMs = async () => {
-    child.send('report')
-    const messages: unknown = await once(child, 'message')
-    return assertSchema(probeMessages, messages)[0].blockedMs
-  }
-  return { url, child, pids: [child.pid ?? 0], readBlockedMs, stop: () => killProcess(child) }
+  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
 }
 
 async function killProcess (child: ChildProcess): Promise<void> {
@@ -104,14 +84,8 @@ function createPeer (name: string, file: string): Contestant {
   return {
     name,
     headers: {},
-    start: (upstream, env) => startNodeProgram(`bench/peers/${file}`, {
-      UPSTREAM: upstream.url, ...trustCertificate(upstream), ...env,
-    }),
+    start: (upstreamUrl, env) => startNodeProgram(`bench/peers/${file}`, { UPSTREAM: upstreamUrl, ...env }),
   }
-}
-
-function trustCertificate ({ certificateFile }: Upstream): Record<string, string> {
-  return certificateFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificateFile }
 }
 
 /** Creates a key pair and serves its public key as a JWKS, until this process ends. */
@@ -149,10 +123,9 @@ export async function createServiceContestant (
   return {
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
-    start: async (upstream, extraEnv = {}) => {
+    start: async (upstreamUrl, extraEnv = {}) => {
       const running = await startNodeProgram('src/main.js', {
-        ...environmentFor(upstream.url),
-        ...trustCertificate(upstream),
+        ...environmentFor(upstreamUrl),
         ...issuer.env,
         MAX_CONCURRENT_UPLOADS: '1000',
         CALLER_CONCURRENT_UPLOADS: '1000',
@@ -184,7 +157,7 @@ export const peers: Contestant[] = [
 export async function runRounds<Measurement> (
   contestants: readonly Contestant[],
   measure: (contestant: Contestant) => Promise<Measurement>
-): Promise<Record<string, Measurement[]>> {
+): Promise<Map<string, Measurement[]>> {
   const prefix = process.env['BENCH_ONLY'] ?? ''
   const selected = contestants.filter(({ name }) => name.startsWith(prefix))
   const measurements = new Map<string, Measurement[]>()
@@ -194,42 +167,37 @@ export async function runRounds<Measurement> (
       measurements.set(contestant.name, [...previous, await measure(contestant)])
     }
   }
-  return Object.fromEntries(measurements)
+  return measurements
 }
 
-async function startNginx ({ url, certificateFile }: Upstream): Promise<RunningContestant> {
+async function startNginx (upstreamUrl: string): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
   const tempPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map(name => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
-  const tls = certificateFile === undefined
-    ? ''
-    : `proxy_ssl_verify on; proxy_ssl_trusted_certificate ${certificateFile}; proxy_ssl_name localhost;`
   writeFileSync(join(directory, 'nginx.conf'), `
     daemon off; master_process off; pid ${directory}/pid; error_log /dev/null;
     events { worker_connections 4096; }
     http {
       access_log off; client_max_body_size 0; keepalive_requests 1000000;
       ${tempPaths}
-      upstream api { server ${new URL(url).host}; keepalive 128; keepalive_requests 1000000; }
+      upstream api { server ${new URL(upstreamUrl).host}; keepalive 128; keepalive_requests 1000000; }
       server {
         listen 127.0.0.1:${port};
         location /companies/ {
-          proxy_pass ${new URL(url).protocol}//api/rest/v1.3/companies/; proxy_http_version 1.1;
+          proxy_pass http://api/rest/v1.3/companies/; proxy_http_version 1.1;
           proxy_set_header Connection ""; proxy_set_header Authorization "Bearer token";
           proxy_request_buffering off; proxy_buffering off;
-          ${tls}
         }
       }
     }`)
   return startBinary('nginx', ['-c', join(directory, 'nginx.conf'), '-e', '/dev/null'], port)
 }
 
-async function startHaproxy ({ url, certificateFile }: Upstream): Promise<RunningContestant> {
+async function startHaproxy (upstreamUrl: string): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
-  const tls = certificateFile === undefined ? '' : `ssl verify required verifyhost localhost ca-file ${certificateFile}`
   writeFileSync(join(directory, 'haproxy.cfg'), `
 global
   nbthread 1
@@ -244,7 +212,7 @@ frontend callers
   http-request set-header Authorization "Bearer token"
   default_backend api
 backend api
-  server one ${new URL(url).host} ${tls}
+  server one ${new URL(upstreamUrl).host}
 `)
   return startBinary('haproxy', ['-f', join(directory, 'haproxy.cfg')], port)
 }
@@ -255,7 +223,5 @@ async function startBinary (program: string, args: readonly string[], port: numb
   while (!await fetch(url).then(() => true, () => false)) {
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-  return {
-    url, child, pids: [child.pid ?? 0], readBlockedMs: () => Promise.resolve(NaN), stop: () => killProcess(child),
-  }
+  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
 }

@@ -1,7 +1,6 @@
-/** Shared by all benchmarks: load with undici, processor time and memory as Linux reports them, output. */
+/** Shared by all benchmarks: load with undici, processor time and memory as Linux reports them, medians, output. */
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'undici'
@@ -21,14 +20,10 @@ export const createBody = JSON.stringify({
   },
 })
 
-/** Duration of one measurement. A shorter one is a quick run, which tests use. */
-export const seconds = Number(process.env['BENCH_SECONDS'] ?? 1)
-export const isQuickRun = seconds < 1
+/** Duration of one round. */
+export const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
 /** Number of rounds; each round measures every contestant once. */
-export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
-
-/** Folder of the results: bench/results, or `BENCH_RESULTS`. */
-export const resultsFolder = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
+export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 
 /** Returns the environment with which the service sends to the upstream instead of Procore. */
 export function environmentFor (upstreamUrl: string): Record<string, string> {
@@ -123,21 +118,14 @@ function sumMegabytes (pids: readonly number[], pattern: RegExp): number {
   }, 0)
 }
 
-/**
- * Writes the measurements of one benchmark, with the date and the machine, to the folder of results.
- * Figures that were not measured are NaN, which JSON writes as null.
- */
+/** Returns the median, the larger middle value of an even count, and NaN of an empty list. */
+export function median (numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
+}
+
+/** Writes raw results to bench/results, or to `BENCH_RESULTS`. */
 export function saveResults (name: string, results: object): void {
-  const run = {
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    rounds,
-    seconds,
-    busyShare: Number(process.env['BENCH_BUSY_SHARE'] ?? NaN),
-  }
-  mkdirSync(resultsFolder, { recursive: true })
-  writeFileSync(join(resultsFolder, name), `${JSON.stringify({ run, ...results }, undefined, 2)}
-`)
+  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
 }

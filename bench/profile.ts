@@ -27,7 +27,7 @@ const cpuProfile = Type.Object({
 const directory = mkdtempSync(join(tmpdir(), 'profile-'))
 const upstream = await startProgram('bench/upstream.ts', {})
 const { headers, start } = await createContestant()
-const running = await start(upstream, {
+const running = await start(upstream.url, {
   NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}`,
 })
 const request = Buffer.from(buildCreateRequest(headers))
