@@ -38,7 +38,7 @@ t.test('a caller that sends 40 bodies slowly is refused from the 33rd on, and an
   await waitUntil(() => countStatus(bodies, 429) === 8)
   t.match(bodies.find(({ received }) => received !== '')?.received, /retry-after: 1\r\n[^]*"code":"too_many_requests"/)
   t.equal((await sendJson(usersUrl, { user: jane }, ben)).status, 201)
-  const complete = await sendJson(usersUrl.replace('101', '102'), { user: jane }, anna)
+  const complete = await sendJson(usersUrl.replace('/101/', '/102/'), { user: jane }, anna)
   t.equal(complete.status, 201, 'a body that arrives with its head is accepted')
   closeAll(bodies)
   await waitUntil(async () => {
@@ -119,7 +119,7 @@ t.test('requests of one caller beyond CALLER_CONCURRENT_REQUESTS are refused unt
   })
   const held = Array.from({ length: 3 }, () => sendJson(usersUrl, { user: jane }, anna))
   await waitUntil(() => pending.length === 3)
-  const otherUrl = usersUrl.replace('101', '102')
+  const otherUrl = usersUrl.replace('/101/', '/102/')
   t.match(await sendJson(otherUrl, { user: jane }, anna), {
     status: 429, json: { code: 'too_many_requests' }, headers: { 'retry-after': '1' },
   })
