@@ -283,7 +283,7 @@ t.test('an import that meets the rate limit in its middle ends with the time to 
   t.strictSame(people(service), range(250).map(addressOf))
 })
 
-t.test('a row whose response was lost is unknown, and not sent again, if its person differs in Procore', async t => {
+t.test('a row of a batch that Procore refused is rejected, if others created its person meanwhile', async t => {
   const service = await startService(t)
   const skip = skipTime(t)
   const { faults, api } = service.emulator
@@ -292,7 +292,20 @@ t.test('a row whose response was lost is unknown, and not sent again, if its per
   api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
   skip(2_100_000)
   const resumed = await sendImport(importUrl(service), csvOf(2), withKey('others'))
-  t.strictSame(resumed.rows, ['1 created', '2 unknown'])
+  t.strictSame(resumed.rows, ['1 created', '2 rejected'])
+  t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
+})
+
+t.test('a row whose response was lost is unknown, and not sent again, if its person differs in Procore', async t => {
+  const service = await startService(t)
+  const skip = skipTime(t)
+  const { faults, api } = service.emulator
+  faults.add({ kind: 'status', status: 500, path: syncPath, body: '{}' })
+  const running = sendImport(importUrl(service), csvOf(2), withKey('others'))
+  await waitUntil(() => syncs(service).length === 1)
+  api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
+  skip(60_000)
+  t.strictSame((await running).rows, ['1 created', '2 unknown'])
   t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
 })
 
