@@ -32,7 +32,7 @@ interface Ask {
 interface Plan {
   state: RateLimitState
   nowMs: number
-  /** For each ask how long it has to wait; undefined if it passes. */
+  /** How long each request has to wait, in the order of the requests; undefined if it passes. */
   waits: Array<Wait | undefined>
   inAdvance: number
   /** The leases of other replicas that hold more permits in advance than they may; empty if there are none. */

@@ -172,7 +172,7 @@ class ImportRun {
       await this.#readRows()
     } catch (error) {
       fault = isAbortReason(error) ? error : toProblem(error)
-      // What was read of a file is imported, unless its caller has left, or it is not the file of the idempotency key.
+      // The rows that were read are imported, unless the caller has left or the idempotency key had another file.
       const isImported = fault instanceof Problem && fault.code !== 'idempotency_key_reused'
       if (this.#results.rows === 0 || !isImported) this.#stop.abort(fault)
     }
