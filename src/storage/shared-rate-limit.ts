@@ -30,7 +30,7 @@ const recallsSchema = Type.Array(Type.Tuple([
 /** Recalls that are this much older than needed are read, too, because the time of Redis is known roughly. */
 const recallMarginMs = 2_000
 
-const recallsKey = `${redisKeyPrefix}rate-limit-recalls`
+const recallsKey = 'rate-limit-recalls'
 
 /** A rate limit is identified by `rateLimitId`: the company, or one id for all companies. */
 export class SharedRateLimiter {
@@ -73,10 +73,16 @@ export class SharedRateLimiter {
    * Replaces the state if it is still the known one. Returns undefined while Redis is unavailable; the state may have
    * been replaced nevertheless.
    * @param json empty to read only
+   * @param isRecall whether all replicas give back the permits that they hold in advance. Stored together with the
+   *   state: a replica that reads the recall finds the state, and no failure leaves one without the other.
    */
-  async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
-    const args = [hash('sha1', knownJson), json, limits.rateLimit.redisTtlMs]
-    const reply = await this.#redis.script('replace-rate-limit', [`procore-rate-limit:${rateLimitId}`], args)
+  async replace (
+    rateLimitId: number, knownJson: string, json: string, isRecall = false
+  ): Promise<ReplaceReply | undefined> {
+    const { rateLimit: { redisTtlMs }, leases: { recallsMax } } = limits
+    const args = [hash('sha1', knownJson), json, redisTtlMs, isRecall ? rateLimitId : '', recallsMax]
+    const reply = await this.#redis
+      .script('replace-rate-limit', [`procore-rate-limit:${rateLimitId}`, recallsKey], args)
       .catch(() => undefined)
     if (!Value.Check(replySchema, reply)) return undefined
     const [known, nowMs, storedJson] = reply
@@ -113,24 +119,13 @@ export class SharedRateLimiter {
     if (this.#holders.size === 0) clearInterval(this.#pollTimer)
   }
 
-  /** Makes all replicas give back the permits of a rate limit that they hold in advance. */
-  recall (rateLimitId: number): void {
-    const { recallsMax } = limits.leases
-    this.#redis.run(async client => {
-      await Promise.all([
-        client.xadd(recallsKey, 'MAXLEN', '~', recallsMax, '*', 'id', String(rateLimitId)),
-        client.pexpire(recallsKey, limits.rateLimit.redisTtlMs),
-      ])
-    }).catch(() => {})
-  }
-
   async #poll (): Promise<void> {
     if (this.#isPolling) return
     this.#isPolling = true
     const startedAtMs = monotonicNowMs()
     const { recallsMax } = limits.leases
     const reply = await this.#redis.run(client => {
-      return client.xread('COUNT', recallsMax, 'STREAMS', recallsKey, this.#latestRecallId)
+      return client.xread('COUNT', recallsMax, 'STREAMS', redisKeyPrefix + recallsKey, this.#latestRecallId)
     }).catch(() => undefined)
     this.#isPolling = false
     if (reply === undefined) return

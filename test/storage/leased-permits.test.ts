@@ -164,6 +164,22 @@ for (const reason of ['rate', 'unavailable'] as const) {
   })
 }
 
+t.test('a block is stored with the recall of all permits by one script', { skip }, async t => {
+  const { server, first, second } = await startReplicas(t, 2)
+  const procore = new ProcoreWindow(3600)
+  for (const replica of [first, second, first, second]) await send(replica, procore)
+  const monitor = await server.client.duplicate().monitor()
+  t.teardown(() => monitor.disconnect())
+  const sources: string[] = []
+  monitor.on('monitor', (_time: string, [command = '']: string[], source: string) => {
+    if (command.toLowerCase() === 'xadd') sources.push(source)
+  })
+  await send(first, procore, { reason: 'rate', durationMs: 30_000 })
+  await waitUntil(() => second.state.throttledUntilMs > 0 && sources.length > 0)
+  t.strictSame(sources, ['lua'], 'no failure leaves one without the other')
+  t.ok(await server.client.pttl('procore-bff:rate-limit-recalls') > 0)
+})
+
 t.test('permits that a replica holds in advance', { skip }, async t => {
   const leaseTiming = { leaseMs: 1000, leaseRenewMs: 300 }
   const procore = new ProcoreWindow(3600)
@@ -279,11 +295,11 @@ class PausedRateLimiter extends SharedRateLimiter {
   pauseMs = 0
   replaceCount = 0
 
-  override async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
+  override async replace (...args: Parameters<SharedRateLimiter['replace']>): Promise<ReplaceReply | undefined> {
     this.replaceCount++
     const pauseMs = this.pauseMs
     this.pauseMs = 0
-    const reply = await super.replace(rateLimitId, knownJson, json)
+    const reply = await super.replace(...args)
     if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs))
     return reply
   }
@@ -307,8 +323,8 @@ t.test('a replica that was paused until its lease ended decides again', { skip }
 class ShiftedRateLimiter extends SharedRateLimiter {
   shiftMs = 0
 
-  override async replace (rateLimitId: number, knownJson: string, json: string): Promise<ReplaceReply | undefined> {
-    const reply = await super.replace(rateLimitId, knownJson, json)
+  override async replace (...args: Parameters<SharedRateLimiter['replace']>): Promise<ReplaceReply | undefined> {
+    const reply = await super.replace(...args)
     return reply && { ...reply, nowMs: reply.nowMs + this.shiftMs }
   }
 }

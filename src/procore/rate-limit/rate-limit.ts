@@ -265,10 +265,8 @@ export class RateLimit {
       const plan = this.#plan(shared, asks)
       const startedAtMs = monotonicNowMs()
       this.#isSaved = true
-      const replaced = shared.replace(this.#id, this.#storedJson ?? '', plan.json)
-      // Sent with the new state and after it: a replica that reads the recall finds the state.
-      if (plan.recalled !== '' && plan.recalled !== this.#recalled) shared.recall(this.#id)
-      const reply = await replaced
+      const isRecall = plan.recalled !== '' && plan.recalled !== this.#recalled
+      const reply = await shared.replace(this.#id, this.#storedJson ?? '', plan.json, isRecall)
       if (reply === undefined) {
         this.#isSaved = false
         this.#apply(shared, { ...plan, inAdvance: 0, counts: [], unreported: 0 }, asks)
