@@ -291,6 +291,8 @@ export const limits = freezeGroups({
     validMs: 1_000,
     /** Recalls that Redis stores, and that one poll reads. */
     recallsMax: 1_000,
+    /** The clock of Redis was set if its time differs by more than this from the assumed one. */
+    clockToleranceMs: 1_000,
   },
   lookup: {
     /** All requests of one lookup together. */

@@ -21,11 +21,17 @@ export interface ReplaceReply {
 
 const replySchema = Type.Tuple([Type.Number(), Type.Number(), Type.String()])
 
+/** The reply to TIME, in seconds and microseconds. */
+const timeSchema = Type.Tuple([Type.String(), Type.String()])
+
 /** Entries of the stream of recalls: each names a rate limit. */
 const recallsSchema = Type.Array(Type.Tuple([
   Type.String(),
   Type.Array(Type.Tuple([Type.String(), Type.Array(Type.String())])),
 ]))
+
+/** Without entries, the second reply is null. */
+const pollSchema = Type.Tuple([timeSchema, Type.Union([recallsSchema, Type.Null()])])
 
 /** Recalls that are this much older than needed are read, too, because the time of Redis is known roughly. */
 const recallMarginMs = 2_000
@@ -46,8 +52,10 @@ export class SharedRateLimiter {
   #isPolling = false
   /** All recalls before this time are known, by the clock of this process. */
   #polledAtMs = 0
-  /** The latest entry of the stream that was read. Ids of entries begin with the time. */
+  /** The latest entry of the stream that was read. Ids of entries begin with the time of Redis. */
   #latestRecallId = ''
+  /** The time of Redis at the latest poll, relative to the clock of this process. */
+  #clockOffsetMs = 0
 
   constructor (
     redis: RedisConnection,
@@ -102,15 +110,11 @@ export class SharedRateLimiter {
   hold (rateLimitId: number, nowMs: number, onRecall: () => void): void {
     if (this.#holders.size === 0) {
       this.#polledAtMs = monotonicNowMs()
-      this.onClockChange(nowMs)
+      this.#clockOffsetMs = nowMs - monotonicNowMs()
+      this.#latestRecallId = String(nowMs - recallMarginMs)
       this.#pollTimer = setInterval(() => this.#poll(), limits.leases.pollMs).unref()
     }
     this.#holders.set(rateLimitId, onRecall)
-  }
-
-  /** Must be called when the clock of Redis was set: ids of recalls begin with its time. */
-  onClockChange (nowMs: number): void {
-    this.#latestRecallId = String(nowMs - recallMarginMs)
   }
 
   /** Must be called when no permits are held in advance any more. */
@@ -124,23 +128,32 @@ export class SharedRateLimiter {
     this.#isPolling = true
     const startedAtMs = monotonicNowMs()
     const { recallsMax } = limits.leases
-    const reply = await this.#redis.run(client => {
-      return client.xread('COUNT', recallsMax, 'STREAMS', redisKeyPrefix + recallsKey, this.#latestRecallId)
-    }).catch(() => undefined)
+    const reply: unknown = await this.#redis.run(client => Promise.all([
+      client.time(),
+      client.xread('COUNT', recallsMax, 'STREAMS', redisKeyPrefix + recallsKey, this.#latestRecallId),
+    ])).catch(() => undefined)
     this.#isPolling = false
-    if (reply === undefined) return
-    // Without entries, the reply is null.
-    if (reply !== null && !Value.Check(recallsSchema, reply)) return
-    const [[, entries] = ['', []]] = reply ?? []
+    if (!Value.Check(pollSchema, reply)) return
+    const [[seconds, microseconds], recalls] = reply
+    const [[, entries] = ['', []]] = recalls ?? []
     for (const [entryId, [, rateLimitId]] of entries) {
       this.#latestRecallId = entryId
       this.#holders.get(Number(rateLimitId))?.()
     }
-    if (entries.length < recallsMax) {
-      this.#polledAtMs = startedAtMs
-      return
-    }
-    // The next poll reads the rest. Redis may have removed older entries before this one.
-    for (const onRecall of this.#holders.values()) onRecall()
+    const wasClockSet = this.#followClock(Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000), startedAtMs)
+    // If there are more, the next poll reads the rest.
+    if (entries.length < recallsMax) this.#polledAtMs = startedAtMs
+    // Redis may have removed older recalls, or other replicas may have counted leases as ended.
+    if (entries.length === recallsMax || wasClockSet) for (const onRecall of this.#holders.values()) onRecall()
+  }
+
+  /** Returns whether the clock of Redis was set since the latest poll. Then recalls begin with other ids. */
+  #followClock (nowMs: number, startedAtMs: number): boolean {
+    const tookMs = monotonicNowMs() - startedAtMs
+    const offsetMs = nowMs - monotonicNowMs()
+    const wasSet = Math.abs(offsetMs - this.#clockOffsetMs) > tookMs + limits.leases.clockToleranceMs
+    this.#clockOffsetMs = offsetMs
+    if (wasSet) this.#latestRecallId = String(nowMs - recallMarginMs)
+    return wasSet
   }
 }

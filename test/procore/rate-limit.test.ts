@@ -225,6 +225,18 @@ t.test('after a reset one request probes, and the others wait for a response to 
   t.equal(waitFor(applyUpdate(probe.state, update, 10_000, 10_100), 1, 10_100), undefined)
 })
 
+t.test('after the clock was set back, requests wait for the probe of the next window as before', async t => {
+  const hourMs = 3_600_000
+  let state = report(initialState, seconds, hourMs)
+  state = acquire(state, 0, hourMs + 10_000).state
+  state = report(state, { ...seconds, name: 'next' }, hourMs + 10_100)
+  state = report(state, { ...seconds, name: 'after' }, 0)
+  t.match(acquire(state, 5, 9_999), { wait: undefined })
+  const probe = acquire(state, 0, 10_000)
+  t.equal(probe.wait, undefined)
+  t.match(waitFor(probe.state, 1, 10_300), { waitMs: limits.rateLimit.probeMs - 300, reason: 'probe' })
+})
+
 t.test('a wait that Procore asks for is at most one hour, and after it one request probes', async t => {
   const hourMs = limits.rateLimit.waitMaxMs
   const farDate = new Date(5 * 365 * 86_400_000).toUTCString()

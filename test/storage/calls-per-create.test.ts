@@ -63,7 +63,7 @@ function assertSharedCalls (t: Test, calls: Record<string, number>, elapsedMs: n
   t.ok(polls <= elapsedMs / limits.leases.pollMs + 1, `${polls} polls`)
 }
 
-const shared = ['add-creates', 'count-request', 'echo', 'ping', 'replace-rate-limit', 'xread']
+const shared = ['add-creates', 'count-request', 'echo', 'ping', 'replace-rate-limit', 'time', 'xread']
 
 t.test('a create without an idempotency key needs a call to Redis for few creates only', { skip }, async t => {
   const { calls, elapsedMs } = await countCalls(t, () => ({}))

@@ -329,19 +329,57 @@ class ShiftedRateLimiter extends SharedRateLimiter {
   }
 }
 
-t.test('if the clock of Redis is set back, leases end by the new time', { skip }, async t => {
+/** Starts two replicas, and returns a function that sets the clock of their Redis ahead, or back. */
+async function startShiftedReplicas (t: Test) {
   const server = await startRedis(t)
-  const redis = await connect(t, server)
-  const shared = new ShiftedRateLimiter(redis, callerId => callerId)
-  const replica = new RateLimit(101, shared)
-  await send(replica, new ProcoreWindow(3600))
-  t.ok('release' in await tryAcquire(replica))
+  const limiters: ShiftedRateLimiter[] = []
+  let shiftMs = 0
+  for (let index = 0; index < 2; index++) {
+    const redis = await connect(t, server)
+    const client = await redis.run(async client => client)
+    const getTime = client.time.bind(client)
+    t.intercept(client, 'time', {
+      value: async () => {
+        const [seconds = 0, microseconds = 0] = await getTime()
+        return [String(Number(seconds) + shiftMs / 1000), String(microseconds)]
+      },
+    })
+    // The leases are renewed by the recall only.
+    const leaseTiming = { leaseMs: 120_000, leaseRenewMs: 60_000 }
+    limiters.push(new ShiftedRateLimiter(redis, callerId => callerId, leaseTiming))
+  }
+  const setClock = (ms: number) => {
+    shiftMs = ms
+    for (const limiter of limiters) limiter.shiftMs = ms
+  }
+  const [first, second] = limiters.map(limiter => new RateLimit(101, limiter))
+  if (first === undefined || second === undefined) throw new Error('two')
+  t.teardown(() => { first.close(); second.close() })
+  return { server, setClock, first, second }
+}
+
+t.test('if the clock of Redis is set back, leases end by the new time', { skip }, async t => {
+  const { server, setClock, first } = await startShiftedReplicas(t)
+  await send(first, new ProcoreWindow(3600))
+  t.ok('release' in await tryAcquire(first))
   const hourMs = 3_600_000
   const getEnds = async () => Object.values((await readState(server)).leases).map(({ endsAtMs }) => endsAtMs)
   t.ok((await getEnds()).every(endsAtMs => endsAtMs > Date.now()))
-  shared.shiftMs = -hourMs
-  replica.save()
-  await waitUntil(async () => (await getEnds()).every(endsAtMs => endsAtMs < Date.now() - hourMs + 60_000))
+  setClock(-hourMs)
+  await waitUntil(async () => (await getEnds()).every(endsAtMs => endsAtMs < Date.now() - hourMs / 2))
   t.equal((await getEnds()).length, 1)
-  replica.close()
+})
+
+t.test('if the clock of Redis is set forward, replicas that hold permits give them back at once', { skip }, async t => {
+  const { server, setClock, first, second: holder } = await startShiftedReplicas(t)
+  const procore = new ProcoreWindow(1000)
+  for (const replica of [first, holder, first, holder]) await send(replica, procore)
+  t.ok(await countInAdvance(server) > 30)
+  setClock(3_600_000)
+  // By the new time, the lease of the holder and the window have ended.
+  t.equal(await send(first, procore), undefined)
+  await waitUntil(() => holder.nowMs > Date.now() + 3_000_000)
+  await sendUntilExhausted(first, procore)
+  await Promise.all(Array.from({ length: 30 }, () => send(holder, procore)))
+  t.equal(procore.used, 1000)
 })

@@ -48,9 +48,6 @@ interface Plan {
 /** The other replicas keep replacing the state. */
 const contention: Wait = { waitMs: limits.rateLimit.pollMs, isFirm: false, reason: 'rate' }
 
-/** By how much the time of Redis may differ from what this replica assumed. */
-const clockToleranceMs = 1_000
-
 /** A reply that took longer is not used. This process may have been paused until its lease ended. */
 const replyMaxMs = 1_000
 
@@ -278,9 +275,8 @@ export class RateLimit {
       const { isKnown, nowMs, json } = reply
       const tookMs = monotonicNowMs() - startedAtMs
       const isInTime = tookMs <= replyMaxMs
-      const wasRight = Math.abs(nowMs - plan.nowMs) <= tookMs + clockToleranceMs
+      const wasRight = Math.abs(nowMs - plan.nowMs) <= tookMs + limits.leases.clockToleranceMs
       if (isInTime) this.#clockOffsetMs = nowMs - monotonicNowMs()
-      if (!wasRight) shared.onClockChange(nowMs)
       if (!isKnown) this.#merge(shared, json)
       else if (plan.json !== '') this.#storedJson = plan.json
       if (isKnown && wasRight && isInTime) {

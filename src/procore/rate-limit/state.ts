@@ -283,12 +283,13 @@ function mapValues<T> (record: Record<string, T>, map: (value: T) => T): Record<
  * requests are added to the usage one by one, and each replica replaces its own lease.
  */
 export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs: number): RateLimitState {
-  const countedAtMs = Math.max(known.countedAtMs, added.countedAtMs)
+  // Times that are ahead, because the clock was set back, would suppress the probes of the next windows.
+  const countedAtMs = Math.min(nowMs, Math.max(known.countedAtMs, added.countedAtMs))
+  const probedAtMs = Math.min(nowMs, Math.max(known.probedAtMs, added.probedAtMs))
   // A window that ended is needed until a later request has a response.
-  const endedAtMs = Math.min(nowMs, countedAtMs)
-  const windows = known.windows.filter(({ resetAtMs }) => resetAtMs > endedAtMs)
+  const windows = known.windows.filter(({ resetAtMs }) => resetAtMs > countedAtMs)
   for (const window of added.windows) {
-    if (window.resetAtMs <= endedAtMs) continue
+    if (window.resetAtMs <= countedAtMs) continue
     const index = windows.findIndex(({ name }) => name === window.name)
     const same = windows[index]
     if (same === undefined) windows.push(window)
@@ -296,7 +297,6 @@ export function mergeStates (known: RateLimitState, added: RateLimitState, nowMs
     else if (window.remaining < same.remaining) windows[index] = { ...same, remaining: window.remaining }
   }
   const { throttledUntilMs, throttleReason } = added.throttledUntilMs > known.throttledUntilMs ? added : known
-  const probedAtMs = Math.max(known.probedAtMs, added.probedAtMs)
   const usage = added.windows.reduce((aligned, window) => alignPeriod(aligned, window, nowMs), known.usage)
   const { leases } = known
   return { windows: strictest(windows), throttledUntilMs, throttleReason, countedAtMs, probedAtMs, usage, leases }
