@@ -8,6 +8,7 @@ import type { Secret } from '../config/secret.ts'
 import { delayWriteErrors } from './delay-write-errors.ts'
 import { isInNetworkOf } from './no-proxy.ts'
 import { createPublicConnector } from './public-addresses.ts'
+import { RenewedDispatcher } from './renewed-dispatcher.ts'
 import { skipInterimResponses } from './skip-interim-responses.ts'
 
 /** Outgoing proxy for `https:` hosts (`HTTPS_PROXY`, `NO_PROXY`). */
@@ -31,7 +32,7 @@ export interface PoolStats {
 export interface PoolLimits {
   /** Further requests wait in the pool, and its user limits their number. */
   maxConnections: number
-  /** Age at which a connection takes no further request and is closed, so that a DNS change is followed. */
+  /** Age at which connections take no further request and are closed, so that a DNS change is followed. */
   connectionLifetimeMs: number
 }
 
@@ -46,18 +47,20 @@ export interface UpstreamPool {
  * first request. The pool has no response timeouts: each exchange has its own.
  */
 export function createUpstreamPool (origin: string, poolLimits: PoolLimits, proxy: ProxyConfig): UpstreamPool {
+  const { maxConnections, connectionLifetimeMs } = poolLimits
+  // Shared by all pools, because it remembers the TLS sessions.
   const directConnector = createConnector()
-  const pools: Pool[] = []
+  let pools: Pool[] = []
   const addPool = (url: string | URL, connector: buildConnector.connector) => {
-    const pool = createPool(url, poolLimits, connector)
-    pools.push(pool)
+    const pool = createPool(url, maxConnections, connector)
+    pools = [...pools.filter(({ destroyed }) => !destroyed), pool]
     return pool
   }
   const isDirect = proxy.url.reveal() === '' || isInNetworkOf(proxy.noProxy, origin)
-  const dispatcher = isDirect
+  const create = () => isDirect
     ? addPool(origin, directConnector)
     : createProxyAgent(proxy, directConnector, addPool)
-  return { dispatcher, stats: () => sumStats(pools) }
+  return { dispatcher: new RenewedDispatcher(create, connectionLifetimeMs), stats: () => sumStats(pools) }
 }
 
 /** Which hosts a file dispatcher connects to, beside those with public addresses. */
@@ -82,14 +85,15 @@ export function createFileDispatcher (
     const isTrusted = `${options.protocol}//${options.host ?? ''}` === trustedOrigin
     return isTrusted ? trustedConnector(options, callback) : publicConnector(options, callback)
   }
-  const addPool = (url: string | URL, connect: buildConnector.connector) => createPool(url, poolLimits, connect)
-  if (proxy.url.reveal() !== '') {
-    // undici matches no networks, so an API host in one of them is added.
-    const { host } = new URL(trustedOrigin)
-    const noProxy = isInNetworkOf(proxy.noProxy, trustedOrigin) ? `${proxy.noProxy},${host}` : proxy.noProxy
-    return createProxyAgent({ ...proxy, noProxy }, connector, addPool)
-  }
-  return new Agent({ factory: origin => addPool(origin, connector), maxOrigins: originsMax })
+  const { maxConnections, connectionLifetimeMs } = poolLimits
+  const addPool = (url: string | URL, connect: buildConnector.connector) => createPool(url, maxConnections, connect)
+  // undici matches no networks, so an API host in one of them is added.
+  const { host } = new URL(trustedOrigin)
+  const noProxy = isInNetworkOf(proxy.noProxy, trustedOrigin) ? `${proxy.noProxy},${host}` : proxy.noProxy
+  const create = () => proxy.url.reveal() === ''
+    ? new Agent({ factory: origin => addPool(origin, connector), maxOrigins: originsMax })
+    : createProxyAgent({ ...proxy, noProxy }, connector, addPool)
+  return new RenewedDispatcher(create, connectionLifetimeMs)
 }
 
 function createConnector (): buildConnector.connector {
@@ -126,12 +130,11 @@ function createProxyAgent (
 
 function createPool (
   origin: string | URL,
-  { maxConnections, connectionLifetimeMs }: PoolLimits,
+  maxConnections: number,
   connector: buildConnector.connector
 ): Pool {
   return new Pool(origin, {
     connections: maxConnections,
-    clientTtl: connectionLifetimeMs,
     pipelining: 1,
     allowH2: false,
     connect: (options, callback) => connector(options, (...result) => {
