@@ -14,6 +14,10 @@ import { limits } from '../config/limits.ts'
 const interimPattern = /^HTTP\/1\.\d (1\d\d)[ \r\n]$/
 const interimExample = 'HTTP/1.1 100 '
 
+/** Position of the first digit of the status, which is 1 in every interim response. */
+const statusIndex = interimExample.indexOf('100')
+const digitOne = 0x31
+
 const emptyBuffer = Buffer.alloc(0)
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
@@ -77,6 +81,10 @@ class InterimResponseFilter {
   }
 
   #readStart (chunk: Buffer): Buffer {
+    if (this.#held.length === 0 && chunk.length > statusIndex && chunk[statusIndex] !== digitOne) {
+      this.#state = 'relay'
+      return chunk
+    }
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     this.#held = emptyBuffer
     const text = bytes.toString('latin1', 0, interimExample.length)
