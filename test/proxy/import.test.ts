@@ -10,6 +10,10 @@ import { startService, type Service } from '../helpers/service.ts'
 import { skipTime } from '../helpers/skip-time.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Many tests wait for Procore. Those that move the clocks run alone.
+t.jobs = 4
+const alone = { buffered: false }
+
 const syncPath = '/users/sync'
 const importUrl = (service: Service, query = '') => `${service.usersUrl}/import${query}`
 const syncs = ({ emulator }: Service) => emulator.apiRequests.filter(({ path }) => path.includes(syncPath))
@@ -203,6 +207,15 @@ t.test('a company without the app is a problem of the whole request', async t =>
   t.match(response.json, { status: 403, code: 'procore_rejected', outcome: 'not_sent' })
 })
 
+t.test('progress is reported while the import waits', async t => {
+  const service = await startService(t)
+  service.emulator.faults.add({ kind: 'delay', delayMs: 11_000, path: syncPath })
+  const response = await sendImport(importUrl(service), csvOf(2) + 'Doe,nobody\n')
+  const lines = parseLines(response.text)
+  t.match(lines.find(({ progress }) => progress !== undefined), { progress: { read: 3, finished: 1 } })
+  t.strictSame(response.rows, ['1 created', '2 created', '3 invalid'])
+})
+
 t.test('errors that Procore reports for a row are in its line', async t => {
   const service = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '1000' } })
   const file = `last_name,email_address,origin_id\nDoe,${addressOf(1)},a\nDoe,${addressOf(2)},b\n`
@@ -221,10 +234,10 @@ t.test('errors that Procore reports for a row are in its line', async t => {
   t.match(response.lines[0]?.errors, [{ pointer: '/email_address', rule: 'procore', message: 'is bad' }])
 })
 
-t.test('a batch whose response was lost is looked up, and no person is made twice', async t => {
+t.test('a batch whose response was lost is looked up, and no person is made twice', { jobs: 5 }, async t => {
   const kinds = ['reset-after-body', 'truncate', 'garbage', 'reset-before-body', 'silence'] as const
   for (const kind of kinds) {
-    await t.test(kind, async t => {
+    t.test(kind, async t => {
       const service = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '1000' } })
       service.emulator.faults.add({ kind, path: syncPath })
       const response = await sendImport(importUrl(service), csvOf(3))
@@ -234,7 +247,14 @@ t.test('a batch whose response was lost is looked up, and no person is made twic
   }
 })
 
-t.test('the time for Procore to process a lost batch starts after the wait for the rate limit', async t => {
+t.test('rows that Procore does not mention in its answer are looked up', async t => {
+  const service = await startService(t, { emulator: { syncDropsRows: 2, syncShuffles: true } })
+  const response = await sendImport(importUrl(service), csvOf(4))
+  t.strictSame(response.rows, range(4).map(number => `${number} created`))
+  t.strictSame(people(service), range(4).map(addressOf))
+})
+
+t.test('the time for Procore to process a lost batch starts after the wait for the rate limit', alone, async t => {
   const service = await startService(t, { env: { UPSTREAM_TIMEOUT_MS: '500' } })
   const skip = skipTime(t)
   const { faults } = service.emulator
@@ -249,13 +269,6 @@ t.test('the time for Procore to process a lost batch starts after the wait for t
   t.ok(repeated - lost > 3, 'the directory is read more than once before the rows are sent again')
 })
 
-t.test('rows that Procore does not mention in its answer are looked up', async t => {
-  const service = await startService(t, { emulator: { syncDropsRows: 2, syncShuffles: true } })
-  const response = await sendImport(importUrl(service), csvOf(4))
-  t.strictSame(response.rows, range(4).map(number => `${number} created`))
-  t.strictSame(people(service), range(4).map(addressOf))
-})
-
 t.test('an import whose first rows meet the rate limit is refused with the time to wait', async t => {
   const service = await startService(t)
   const headers = { 'retry-after': '3000' }
@@ -266,24 +279,25 @@ t.test('an import whose first rows meet the rate limit is refused with the time 
   t.strictSame(people(service), [])
 })
 
-t.test('an import that meets the rate limit in its middle ends with the time to wait, and is resumed', async t => {
-  const service = await startService(t)
-  const skip = skipTime(t)
-  const file = csvOf(250)
-  const { faults } = service.emulator
-  faults.add({ kind: 'delay', delayMs: 1, path: syncPath })
-  faults.add({ kind: 'status', status: 429, path: syncPath, headers: { 'retry-after': '2000' }, body: '{}' })
-  const limited = await sendImport(importUrl(service), file, withKey('limited'))
-  t.match(limited.totals, { created: 200, not_sent: 50 })
-  t.match(limited.problem, { code: 'procore_rate_limited', status: 429, request_id: limited.headers['x-request-id'] })
-  t.match(limited.problem?.['retry_after'], Number)
-  skip(2_100_000)
-  const resumed = await sendImport(importUrl(service), file, withKey('limited'))
-  t.match(resumed.totals, { rows: 250, created: 250 })
-  t.strictSame(people(service), range(250).map(addressOf))
-})
+t.test('an import that meets the rate limit in its middle ends with the time to wait, and is resumed',
+  alone, async t => {
+    const service = await startService(t)
+    const skip = skipTime(t)
+    const file = csvOf(250)
+    const { faults } = service.emulator
+    faults.add({ kind: 'delay', delayMs: 1, path: syncPath })
+    faults.add({ kind: 'status', status: 429, path: syncPath, headers: { 'retry-after': '2000' }, body: '{}' })
+    const limited = await sendImport(importUrl(service), file, withKey('limited'))
+    t.match(limited.totals, { created: 200, not_sent: 50 })
+    t.match(limited.problem, { code: 'procore_rate_limited', status: 429, request_id: limited.headers['x-request-id'] })
+    t.match(limited.problem?.['retry_after'], Number)
+    skip(2_100_000)
+    const resumed = await sendImport(importUrl(service), file, withKey('limited'))
+    t.match(resumed.totals, { rows: 250, created: 250 })
+    t.strictSame(people(service), range(250).map(addressOf))
+  })
 
-t.test('a row of a batch that Procore refused is rejected, if others created its person meanwhile', async t => {
+t.test('a row of a batch that Procore refused is rejected, if others created its person meanwhile', alone, async t => {
   const service = await startService(t)
   const skip = skipTime(t)
   const { faults, api } = service.emulator
@@ -296,18 +310,19 @@ t.test('a row of a batch that Procore refused is rejected, if others created its
   t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
 })
 
-t.test('a row whose response was lost is unknown, and not sent again, if its person differs in Procore', async t => {
-  const service = await startService(t)
-  const skip = skipTime(t)
-  const { faults, api } = service.emulator
-  faults.add({ kind: 'status', status: 500, path: syncPath, body: '{}' })
-  const running = sendImport(importUrl(service), csvOf(2), withKey('others'))
-  await waitUntil(() => syncs(service).length === 1)
-  api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
-  skip(60_000)
-  t.strictSame((await running).rows, ['1 created', '2 unknown'])
-  t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
-})
+t.test('a row whose response was lost is unknown, and not sent again, if its person differs in Procore',
+  alone, async t => {
+    const service = await startService(t)
+    const skip = skipTime(t)
+    const { faults, api } = service.emulator
+    faults.add({ kind: 'status', status: 500, path: syncPath, body: '{}' })
+    const running = sendImport(importUrl(service), csvOf(2), withKey('others'))
+    await waitUntil(() => syncs(service).length === 1)
+    api.directory.add(101, { values: { last_name: 'Other', email_address: addressOf(2) } }, new Date())
+    skip(60_000)
+    t.strictSame((await running).rows, ['1 created', '2 unknown'])
+    t.equal(syncs(service).filter(({ body }) => String(body).includes(addressOf(2))).length, 1)
+  })
 
 t.test('an import that arrives while the service is stopping sends nothing', async t => {
   const service = await startService(t)
@@ -317,7 +332,7 @@ t.test('an import that arrives while the service is stopping sends nothing', asy
   t.strictSame(service.emulator.apiRequests, [])
 })
 
-t.test('an import whose caller leaves sends no other batch, and is resumed with its key', async t => {
+t.test('an import whose caller leaves sends no other batch, and is resumed with its key', { jobs: 4 }, async t => {
   const file = csvOf(450)
   const half = csvOf(250)
   const list = '/companies/101/users?'
@@ -356,9 +371,9 @@ t.test('an import whose caller leaves sends no other batch, and is resumed with 
     }],
   ]
   for (const [when, { body, fault, isWaiting, totals }] of cases) {
-    await t.test(when, async t => {
+    const isLimited = when.includes('limit')
+    t.test(when, { buffered: !isLimited }, async t => {
       const service = await startService(t)
-      const skip = skipTime(t)
       service.emulator.faults.add(fault)
       const head = [
         'POST /companies/101/users/import HTTP/1.1', 'host: x', 'content-type: text/csv', 'idempotency-key: left',
@@ -372,7 +387,7 @@ t.test('an import whose caller leaves sends no other batch, and is resumed with 
       t.match(service.lines.findLast(({ route }) => route === '/companies/:company_id/users/import'), {
         status: 499, importRows: totals,
       })
-      if (when.includes('limit')) skip(200_000)
+      if (isLimited) skipTime(t)(200_000)
       const resumed = await sendImport(importUrl(service), file, withKey('left'))
       t.match(resumed.totals, { rows: 450, created: 450 })
       t.strictSame(people(service), range(450).map(addressOf))
@@ -513,12 +528,3 @@ async function noScope (t: Test, run: () => ReturnType<typeof sendImport>, opera
   t.match(response.json, { status: 403, code: 'operation_not_allowed' })
   t.match(response.headers['www-authenticate'], operation)
 }
-
-t.test('progress is reported while the import waits', async t => {
-  const service = await startService(t)
-  service.emulator.faults.add({ kind: 'delay', delayMs: 11_000, path: syncPath })
-  const response = await sendImport(importUrl(service), csvOf(2) + 'Doe,nobody\n')
-  const lines = parseLines(response.text)
-  t.match(lines.find(({ progress }) => progress !== undefined), { progress: { read: 3, finished: 1 } })
-  t.strictSame(response.rows, ['1 created', '2 created', '3 invalid'])
-})

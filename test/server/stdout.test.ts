@@ -13,6 +13,9 @@ import { getNodeFlags, inheritedEnv, root, serviceEnvironment } from '../helpers
 import { skip } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Most of the time is spent waiting for programs that start or end.
+t.jobs = 3
+
 interface Service {
   child: ChildProcess
   url: string
