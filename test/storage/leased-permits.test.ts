@@ -15,6 +15,9 @@ t.jobs = 3
 
 const redisKey = 'procore-bff:procore-rate-limit:101'
 
+/** Leases that are not renewed during a test. */
+const longLeases: LeaseTiming = { leaseMs: 120_000, leaseRenewMs: 60_000 }
+
 /** Counts requests as Procore does. */
 class ProcoreWindow {
   used = 0
@@ -44,8 +47,10 @@ async function connect (t: Test, server: TestRedis): Promise<RedisConnection> {
 }
 
 /** Starts replicas, each with its own connection. They share what they know of one rate limit. */
-async function startReplicas (t: Test, count: number, leaseTiming?: LeaseTiming) {
-  const server = await startRedis(t)
+async function startReplicas (
+  t: Test, count: number, leaseTiming?: LeaseTiming, extraArgs: readonly string[] = []
+) {
+  const server = await startRedis(t, { extraArgs })
   const replicas: RateLimit[] = []
   for (let index = 0; index < count; index++) {
     const redis = await connect(t, server)
@@ -152,7 +157,7 @@ t.test('reads of four replicas leave the last fifth of a window', { skip }, asyn
 
 for (const reason of ['rate', 'unavailable'] as const) {
   t.test(`a Retry-After (${reason}) of one replica stops those that hold permits in advance`, { skip }, async t => {
-    const { server, replicas, first } = await startReplicas(t, 4, { leaseMs: 120_000, leaseRenewMs: 60_000 })
+    const { server, replicas, first } = await startReplicas(t, 4, longLeases)
     const procore = new ProcoreWindow(100_000)
     for (const replica of [...replicas, ...replicas]) await send(replica, procore)
     const { leases } = await readState(server)
@@ -290,6 +295,46 @@ t.test('all permits are recalled if Redis has removed recalls before they were r
   shared.drop(101)
 })
 
+interface Loss {
+  name: string
+  lose: (server: TestRedis) => Promise<unknown>
+}
+
+const losses: Loss[] = [
+  { name: 'was flushed', lose: server => server.client.flushall() },
+  { name: 'has evicted the state', lose: server => server.client.del(redisKey) },
+  { name: 'was started again without its data', lose: async server => { await server.kill(); await server.start() } },
+]
+
+for (const { name, lose } of losses) {
+  t.test(`after Redis ${name}, permits that replicas hold in advance still count`, { skip }, async t => {
+    const { server, replicas } = await startReplicas(t, 4, longLeases, ['--appendonly', 'no'])
+    const procore = new ProcoreWindow(1000)
+    for (const replica of [...replicas, ...replicas]) await send(replica, procore)
+    const held = await countInAdvance(server)
+    t.ok(held > 30, `${held} permits`)
+    await lose(server)
+    // The latest one knows the leases of the others.
+    const latest = replicas.at(-1)
+    if (latest !== undefined) await sendUntilExhausted(latest, procore)
+    await Promise.all(replicas.flatMap(replica => Array.from({ length: 30 }, () => send(replica, procore))))
+    t.equal(procore.used, 1000)
+  })
+}
+
+t.test('after Redis was flushed, a new replica exceeds the limit at most by what others hold', { skip }, async t => {
+  const { server, replicas: [first, second, started] } = await startReplicas(t, 3, longLeases)
+  if (first === undefined || second === undefined || started === undefined) throw new Error('three')
+  const procore = new ProcoreWindow(1000)
+  for (const replica of [first, second, first, second]) await send(replica, procore)
+  const held = await countInAdvance(server)
+  await server.client.flushall()
+  await sendUntilExhausted(started, procore)
+  await Promise.all([first, second].flatMap(replica => Array.from({ length: 100 }, () => send(replica, procore))))
+  t.ok(held <= 50 && procore.used >= 1000 && procore.used <= 1000 + held, `${procore.used} requests, ${held} held`)
+  for (const replica of [first, second]) t.match(await tryAcquire(replica), { isFirm: true }, 'they have noticed')
+})
+
 /** Redis, as if this process had been paused before it received a reply. */
 class PausedRateLimiter extends SharedRateLimiter {
   pauseMs = 0
@@ -344,13 +389,13 @@ async function startShiftedReplicas (t: Test) {
         return [String(Number(seconds) + shiftMs / 1000), String(microseconds)]
       },
     })
-    // The leases are renewed by the recall only.
-    const leaseTiming = { leaseMs: 120_000, leaseRenewMs: 60_000 }
-    limiters.push(new ShiftedRateLimiter(redis, callerId => callerId, leaseTiming))
+    limiters.push(new ShiftedRateLimiter(redis, callerId => callerId, longLeases))
   }
-  const setClock = (ms: number) => {
+  const setClock = async (ms: number) => {
     shiftMs = ms
     for (const limiter of limiters) limiter.shiftMs = ms
+    // Ids of later recalls are higher.
+    await server.client.xadd('procore-bff:rate-limit-recalls', `${Date.now() + ms}-1`, 'id', '102')
   }
   const [first, second] = limiters.map(limiter => new RateLimit(101, limiter))
   if (first === undefined || second === undefined) throw new Error('two')
@@ -365,7 +410,7 @@ t.test('if the clock of Redis is set back, leases end by the new time', { skip }
   const hourMs = 3_600_000
   const getEnds = async () => Object.values((await readState(server)).leases).map(({ endsAtMs }) => endsAtMs)
   t.ok((await getEnds()).every(endsAtMs => endsAtMs > Date.now()))
-  setClock(-hourMs)
+  await setClock(-hourMs)
   await waitUntil(async () => (await getEnds()).every(endsAtMs => endsAtMs < Date.now() - hourMs / 2))
   t.equal((await getEnds()).length, 1)
 })
@@ -375,7 +420,7 @@ t.test('if the clock of Redis is set forward, replicas that hold permits give th
   const procore = new ProcoreWindow(1000)
   for (const replica of [first, holder, first, holder]) await send(replica, procore)
   t.ok(await countInAdvance(server) > 30)
-  setClock(3_600_000)
+  await setClock(3_600_000)
   // By the new time, the lease of the holder and the window have ended.
   t.equal(await send(first, procore), undefined)
   await waitUntil(() => holder.nowMs > Date.now() + 3_000_000)

@@ -352,8 +352,9 @@ export class RateLimit {
   #merge ({ replicaId }: SharedRateLimiter, storedJson: string): void {
     const { nowMs } = this
     this.#storedJson = storedJson
-    const known = countExpiredLeases(parseState(storedJson), replicaId, nowMs)
-    const stored = countRequests(known, this.#unreported)
+    // If Redis has lost the state, the others still use their leases.
+    const found = parseState(storedJson, { ...initialState, leases: this.state.leases })
+    const stored = countRequests(countExpiredLeases(found, replicaId, nowMs), this.#unreported)
     let { usage } = stored
     for (const [callerId, count] of this.#unsavedCounts) usage = addRequests(usage, callerId, count, nowMs)
     const merged = mergeStates({ ...stored, usage }, this.state, nowMs)

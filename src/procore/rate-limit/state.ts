@@ -61,13 +61,16 @@ export const initialState: RateLimitState = {
   leases: {},
 }
 
-/** Parses stored JSON. A missing or unknown format is the initial state: the next response reports the count. */
-export function parseState (json: string): RateLimitState {
+/**
+ * Parses stored JSON.
+ * @param fallback returned if nothing is stored, or another format: the next response reports the count
+ */
+export function parseState (json: string, fallback: RateLimitState = initialState): RateLimitState {
   try {
     const value: unknown = JSON.parse(json)
-    return Value.Check(StateSchema, value) ? value : initialState
+    return Value.Check(StateSchema, value) ? value : fallback
   } catch {
-    return initialState
+    return fallback
   }
 }
 
