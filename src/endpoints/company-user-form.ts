@@ -76,7 +76,7 @@ export function companyUserForm (options: EndpointOptions): Endpoint {
         parse: items => parseRequiredFields(items, Object.keys(body.fields.properties)),
         unreadableDetail: 'The company has no field set that can be recognized as that of its users.',
       },
-      constants: { countries: listCountries() },
+      buildConstants: () => ({ countries: listCountries() }),
     },
     success: { status: 200, description: 'The metadata of the form.', schema: responseSchema },
   }

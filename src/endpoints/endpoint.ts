@@ -188,8 +188,8 @@ export interface FormMetadata {
     parse: (items: readonly unknown[]) => string[] | undefined
     unreadableDetail: string
   }
-  /** JSON values that are the same for all companies. */
-  constants: Readonly<Record<string, unknown>>
+  /** Builds JSON values that are the same for all companies. They are large, and only their text is stored. */
+  buildConstants: () => Readonly<Record<string, unknown>>
 }
 
 /**

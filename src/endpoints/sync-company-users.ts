@@ -97,7 +97,7 @@ export function syncCompanyUsers (options: EndpointOptions): ProxiedEndpoint & {
     effect: 'once',
     acceptsIdempotencyKey: true,
     summary: 'Create and update company users',
-    description: `Creates and updates up to ${syncMaxRows.toLocaleString('en')} users. A row with an \`id\` changes ` +
+    description: 'Creates and updates up to 1,000 users. A row with an `id` changes ' +
       'that user; another row may change the user that has its `origin_id` or e-mail address. All rows are refused ' +
       'if one is not valid. Where scopes are on, rows without an `id` need the scope `create-company-user`, rows ' +
       'that change an existing user `update-company-user`, and those that change its `email_address` or `is_active` ' +

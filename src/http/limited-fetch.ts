@@ -1,5 +1,8 @@
 /** Fetches small documents of other hosts: an access token, a key set. */
-import { fetch, type RequestInit } from 'undici'
+import { fetch, install, type RequestInit } from 'undici'
+
+/** oauth4webapi needs the global `Headers` and `Response`. Node would load its own copy of undici for them. */
+install()
 
 /**
  * Fetches a URL and reads its body, which may have at most `maxBytes` after decoding. A redirect is an error. The

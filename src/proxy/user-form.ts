@@ -80,7 +80,7 @@ export class UserFormBuilder {
     }
     const imageLimits = { types: imageMediaTypes, maxBytes: avatarMaxBytes, maxPixels: avatarMaxPixels }
     const images = Object.fromEntries((body.images ?? []).map(({ name }) => [name, imageLimits]))
-    this.#constants = JSON.stringify({ schema, ...images, ...metadata.constants }).slice(0, -1)
+    this.#constants = JSON.stringify({ schema, ...images, ...metadata.buildConstants() }).slice(0, -1)
     this.#constantsDigest = createHash('sha256').update(this.#constants).digest()
   }
 

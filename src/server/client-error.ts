@@ -2,7 +2,6 @@
  * Answers requests that cannot be parsed or do not arrive in time. Usually no Fastify reply exists, so the response is
  * written to the socket. The connection then closes.
  */
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { limits } from '../config/limits.ts'
@@ -14,6 +13,9 @@ import { Problem, problemBody, problemMediaType } from './problem.ts'
 import { sendProblem } from './error-handler.ts'
 import { invalidEncodingDetail } from './request-guards.ts'
 import { getRequestId } from './request-id.ts'
+
+/** An import of `node:http` would also load Node's own copy of undici, for `WebSocket`. */
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /**
  * Answers errors that Fastify finds before any hook runs: a URL that cannot be decoded (400), a parameter that is too
