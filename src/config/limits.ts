@@ -30,6 +30,9 @@ export const limits = freezeGroups({
      */
     lingerMaxBytes: 67_108_864,
     lingerTimeoutMs: 10_000,
+    /** Minor garbage collections that are requested after the start, one in each interval. */
+    startMinorGcMax: 5,
+    startMinorGcIntervalMs: 1_000,
     /** The container's health check waits this long for `/livez`. */
     healthcheckTimeoutMs: 2_000,
   },

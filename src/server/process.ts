@@ -9,6 +9,7 @@ import { insecureSettings } from '../config/warnings.ts'
 import { limits } from '../config/limits.ts'
 import { createLogs, createDebugToggle } from '../telemetry/logger.ts'
 import { openStdout } from '../telemetry/stdout.ts'
+import { hintMinorGcAfterStart } from './gc-hint.ts'
 import { shutDown } from './shutdown.ts'
 
 /** A terminal that closes sends SIGHUP, so SIGHUP must stop a service that is started from one. */
@@ -59,6 +60,7 @@ export async function startProcess (
   await app.fastify.listen({ ...listen, listenTextResolver: () => 'bound' })
     .catch((error: unknown) => exitOnListenError(error, listen))
   log.info({ url: listeningUrl(app.fastify.server.address()) }, 'listening')
+  hintMinorGcAfterStart()
 }
 
 function configOrExit (): Config {

@@ -109,3 +109,29 @@ t.test('streamed bytes cause minor collections if V8 exposes its garbage collect
   const withoutGc = await countCollections([])
   t.ok(await countCollections(['--expose-gc']) >= withoutGc + 8)
 })
+
+/** A module that reports on stderr when the young generation has grown, and when it has shrunk again. */
+const reportYoungGeneration = `data:text/javascript,${encodeURIComponent(`
+  import v8 from 'node:v8'
+  const getBytes = () => v8.getHeapSpaceStatistics().find(space => space.space_name === 'new_space').physical_space_size
+  let hasGrown = false
+  setInterval(() => {
+    const bytes = getBytes()
+    if (!hasGrown && bytes > 8_000_000) {
+      hasGrown = true
+      process.stderr.write('grown ')
+    } else if (hasGrown && bytes < 4_000_000) {
+      process.stderr.write('shrunk ')
+      hasGrown = false
+    }
+  }, 100).unref()
+`)}`
+
+t.test('the young generation, which grows at the start, shrinks when the service is idle', async t => {
+  const emulator = await startTestEmulator(t)
+  const commandLine = [process.execPath, '--import', reportYoungGeneration]
+  const service = spawnProgram(t, 'src/main.js', serviceEnvironment(emulator), root, commandLine)
+  await service.listening
+  await waitUntil(() => service.stderr().includes('shrunk'))
+  t.equal(service.stderr(), 'grown shrunk ')
+})
