@@ -2,7 +2,7 @@
  * Stores the state of Procore's rate limits, which all replicas share. `procore/rate-limit/` decides what the state
  * means. A replica that holds permits in advance polls for recalls, so that it soon learns of a block.
  */
-import { hash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { limits } from '../config/limits.ts'
@@ -42,8 +42,6 @@ const recallsKey = 'rate-limit-recalls'
 export class SharedRateLimiter {
   readonly #redis: RedisConnection
   readonly leaseTiming: LeaseTiming
-  /** Identifies the leases of this replica. */
-  readonly replicaId = randomBytes(8).toString('base64url')
   /** Returns an HMAC of a caller's id, for use in stored values. */
   readonly pseudonymize: (callerId: string) => string
   /** For each rate limit of which this replica holds permits: called when they are recalled. */
@@ -117,9 +115,9 @@ export class SharedRateLimiter {
     this.#holders.set(rateLimitId, onRecall)
   }
 
-  /** Must be called when no permits are held in advance any more. */
-  drop (rateLimitId: number): void {
-    this.#holders.delete(rateLimitId)
+  /** Must be called when no permits are held in advance any more, with the arguments of `hold`. */
+  drop (rateLimitId: number, onRecall: () => void): void {
+    if (this.#holders.get(rateLimitId) === onRecall) this.#holders.delete(rateLimitId)
     if (this.#holders.size === 0) clearInterval(this.#pollTimer)
   }
 

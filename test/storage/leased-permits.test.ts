@@ -284,7 +284,8 @@ t.test('requests without a response count for each replica that sent them', { sk
 t.test('all permits are recalled if Redis has removed recalls before they were read', { skip }, async t => {
   const server = await startRedis(t)
   const shared = new SharedRateLimiter(await connect(t, server), callerId => callerId)
-  const recalled = new Promise<void>(resolve => shared.hold(101, Date.now(), resolve))
+  const { promise: recalled, resolve: onRecall } = Promise.withResolvers<void>()
+  shared.hold(101, Date.now(), onRecall)
   const transaction = server.client.multi()
   transaction.xadd('procore-bff:rate-limit-recalls', '*', 'id', '101')
   for (let index = 0; index < 1000; index++) {
@@ -292,7 +293,7 @@ t.test('all permits are recalled if Redis has removed recalls before they were r
   }
   await transaction.exec()
   await recalled
-  shared.drop(101)
+  shared.drop(101, onRecall)
 })
 
 interface Loss {
@@ -333,6 +334,26 @@ t.test('after Redis was flushed, a new replica exceeds the limit at most by what
   await Promise.all([first, second].flatMap(replica => Array.from({ length: 100 }, () => send(replica, procore))))
   t.ok(held <= 50 && procore.used >= 1000 && procore.used <= 1000 + held, `${procore.used} requests, ${held} held`)
   for (const replica of [first, second]) t.match(await tryAcquire(replica), { isFirm: true }, 'they have noticed')
+})
+
+t.test('a rate limit that was evicted from memory leaves the lease of its successor', { skip }, async t => {
+  const server = await startRedis(t)
+  const shared = new SharedRateLimiter(await connect(t, server), callerId => callerId, longLeases)
+  const other = new RateLimit(101, new SharedRateLimiter(await connect(t, server), callerId => callerId, longLeases))
+  const procore = new ProcoreWindow(3600)
+  const evicted = new RateLimit(101, shared)
+  for (let index = 0; index < 3; index++) await send(evicted, procore)
+  const pending = Array.from({ length: 100 }, () => tryAcquire(evicted))
+  evicted.close()
+  const successor = new RateLimit(101, shared)
+  t.teardown(() => { successor.close(); other.close() })
+  for (let index = 0; index < 3; index++) await send(successor, procore)
+  for (const reply of await Promise.all(pending)) if ('release' in reply) reply.release(procore.receive())
+  // The evicted one stores the responses, and that none of its requests is in flight.
+  await waitUntil(async () => (await readState(server)).windows[0]?.remaining === 3600 - procore.used)
+  t.ok(await countInAdvance(server) > 0)
+  await send(other, procore, { reason: 'rate', durationMs: 30_000 })
+  await waitUntil(() => successor.state.throttledUntilMs > 0)
 })
 
 /** Redis, as if this process had been paused before it received a reply. */

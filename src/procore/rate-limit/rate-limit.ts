@@ -3,6 +3,7 @@
  * a replica holds permits in advance and needs no call to Redis. Otherwise each request asks Redis, and each response
  * is stored there. While Redis is unavailable, the memory of this replica decides.
  */
+import { randomBytes } from 'node:crypto'
 import { limits } from '../../config/limits.ts'
 import type { SharedRateLimiter } from '../../storage/shared-rate-limit.ts'
 import type { RateLimitUpdate } from './headers.ts'
@@ -54,6 +55,9 @@ const replyMaxMs = 1_000
 export class RateLimit {
   readonly #id: number
   readonly #shared: SharedRateLimiter | undefined
+  /** Identifies the lease. After an eviction from memory, this replica may have two of one company for a moment. */
+  readonly #leaseId = randomBytes(8).toString('base64url')
+  readonly #onRecall = () => this.#giveBack()
   /** What this replica knows. It includes the state in Redis as it was last read. */
   state = initialState
   /** Requests of this replica. */
@@ -159,7 +163,7 @@ export class RateLimit {
   /** Returns a permit of those that are held in advance, unless the request may have to wait. */
   #takeInAdvance (shared: SharedRateLimiter, purpose: PermitPurpose): Permit | undefined {
     if (this.#inAdvance === 0 || !shared.isCurrent) return undefined
-    const others = countPermitsOfOthers(this.state, shared.replicaId)
+    const others = countPermitsOfOthers(this.state, this.#leaseId)
     const used = { ...others, inFlight: others.inFlight + this.#inFlight }
     const { state, wait } = decide(this.state, used, this.nowMs, purpose)
     // A request that begins a probe is known to all replicas before it is sent.
@@ -192,7 +196,7 @@ export class RateLimit {
     if (update?.reportedWindow !== undefined) this.#unreported = 0
     else if (update?.mayBeCounted === true) this.#unreported++
     this.#isSaved = false
-    if (this.#mustSave(this.#shared)) this.#exchange(this.#shared)
+    if (this.#mustSave()) this.#exchange(this.#shared)
   }
 
   #checkHour (): void {
@@ -219,16 +223,16 @@ export class RateLimit {
   }
 
   /** Whether the other replicas need what this one knows before it has used the permits that it holds in advance. */
-  #mustSave ({ replicaId }: SharedRateLimiter): boolean {
+  #mustSave (): boolean {
     if (this.#isSaved) return false
-    const held = this.#inAdvance + countInAdvanceOfOthers(this.state, replicaId)
-    return this.#inAdvance === 0 || held > countLeasable(this.state, this.#countInFlight(replicaId), this.nowMs)
+    const held = this.#inAdvance + countInAdvanceOfOthers(this.state, this.#leaseId)
+    return this.#inAdvance === 0 || held > countLeasable(this.state, this.#countInFlight(), this.nowMs)
   }
 
   /** Returns the number of requests of all replicas that are in flight, as far as this replica knows. */
-  #countInFlight (replicaId: string): number {
-    const { inFlight, leased } = countPermitsOfOthers(this.state, replicaId)
-    return this.#inFlight + inFlight + leased - countInAdvanceOfOthers(this.state, replicaId)
+  #countInFlight (): number {
+    const { inFlight, leased } = countPermitsOfOthers(this.state, this.#leaseId)
+    return this.#inFlight + inFlight + leased - countInAdvanceOfOthers(this.state, this.#leaseId)
   }
 
   /** Decides about the requests that ask, and stores what this replica knows, by one exchange at a time. */
@@ -242,7 +246,7 @@ export class RateLimit {
         return permit === undefined
       })
       this.#asks = []
-      if (asks.length === 0 && !this.#mustSave(shared)) break
+      if (asks.length === 0 && !this.#mustSave()) break
       const isStored = await this.#tryReplace(shared, asks)
       // The next response stores both.
       if (!isStored && this.#asks.length === 0) break
@@ -257,7 +261,7 @@ export class RateLimit {
     // No permits are used during the exchange, because it replaces the lease. Recalls are received from now on.
     this.#inAdvance = 0
     if (this.#storedJson === undefined) await this.#read(shared)
-    shared.hold(this.#id, this.nowMs, () => this.#giveBack())
+    if (!this.#isClosed) shared.hold(this.#id, this.nowMs, this.#onRecall)
     for (let attempt = 0; attempt < limits.rateLimit.replaceAttemptsMax; attempt++) {
       const plan = this.#plan(shared, asks)
       const startedAtMs = monotonicNowMs()
@@ -277,7 +281,7 @@ export class RateLimit {
       const isInTime = tookMs <= replyMaxMs
       const wasRight = Math.abs(nowMs - plan.nowMs) <= tookMs + limits.leases.clockToleranceMs
       if (isInTime) this.#clockOffsetMs = nowMs - monotonicNowMs()
-      if (!isKnown) this.#merge(shared, json)
+      if (!isKnown) this.#merge(json)
       else if (plan.json !== '') this.#storedJson = plan.json
       if (isKnown && wasRight && isInTime) {
         this.#recalled = plan.recalled
@@ -288,7 +292,7 @@ export class RateLimit {
       }
       this.#isSaved = false
     }
-    shared.drop(this.#id)
+    shared.drop(this.#id, this.#onRecall)
     for (const { resolve } of asks) resolve(contention)
     return false
   }
@@ -298,16 +302,17 @@ export class RateLimit {
     const reply = await shared.replace(this.#id, '', '')
     if (reply === undefined) return
     this.#clockOffsetMs = reply.nowMs - monotonicNowMs()
-    this.#merge(shared, reply.json)
+    this.#merge(reply.json)
   }
 
   /** Decides about the asks by what this replica knows, and how many permits it may hold in advance. */
   #plan (shared: SharedRateLimiter, asks: readonly Ask[]): Plan {
-    const { replicaId, leaseTiming: { leaseMs } } = shared
+    const { leaseTiming: { leaseMs } } = shared
     const { nowMs } = this
-    let state = countExpiredLeases(this.state, replicaId, nowMs)
+    const leaseId = this.#leaseId
+    let state = countExpiredLeases(this.state, leaseId, nowMs)
     let inFlight = this.#inFlight
-    const others = countPermitsOfOthers(state, replicaId)
+    const others = countPermitsOfOthers(state, leaseId)
     const waits = asks.map(({ purpose }) => {
       const decision = decide(state, { ...others, inFlight: others.inFlight + inFlight }, nowMs, purpose)
       state = decision.state
@@ -316,20 +321,20 @@ export class RateLimit {
       state = { ...state, usage: addRequests(state.usage, purpose.callerId, 1, nowMs) }
       return undefined
     })
-    const inAdvanceOfOthers = countInAdvanceOfOthers(state, replicaId)
+    const inAdvanceOfOthers = countInAdvanceOfOthers(state, leaseId)
     const leasable = countLeasable(state, inFlight + others.inFlight + others.leased - inAdvanceOfOthers, nowMs)
     // Half of the rest, so that the next replica gets some, too.
     const half = Math.floor((leasable - inAdvanceOfOthers) / 2)
     const mayHold = !this.#isClosed && (this.#isLeaseUsed || asks.length > 0) && half >= limits.leases.permitsMin
     const inAdvance = mayHold ? half : 0
-    const known = this.state.leases[replicaId] ?? { inFlight: 0, inAdvance: 0 }
+    const known = this.state.leases[leaseId] ?? { inFlight: 0, inAdvance: 0 }
     // A lease on permits in advance is renewed each time.
     const hasChanged = !this.#isSaved || state !== this.state || inAdvance > 0 || known.inAdvance > 0 ||
       known.inFlight !== inFlight
-    state = replaceLease(state, replicaId, { inFlight, inAdvance, endsAtMs: nowMs + leaseMs })
+    state = replaceLease(state, leaseId, { inFlight, inAdvance, endsAtMs: nowMs + leaseMs })
     const json = hasChanged ? JSON.stringify(state) : ''
     const isRecall = json !== '' && inAdvanceOfOthers > leasable
-    const recalled = isRecall ? JSON.stringify({ ...state.leases, [replicaId]: undefined }) : ''
+    const recalled = isRecall ? JSON.stringify({ ...state.leases, [leaseId]: undefined }) : ''
     const counts = [...this.#unsavedCounts]
     return { state, nowMs, waits, inAdvance, recalled, counts, unreported: this.#unreported, json }
   }
@@ -341,7 +346,7 @@ export class RateLimit {
     this.#inAdvance = inAdvance
     this.#isLeaseUsed = false
     this.#unreported = Math.max(0, this.#unreported - unreported)
-    if (inAdvance === 0) shared.drop(this.#id)
+    if (inAdvance === 0) shared.drop(this.#id, this.#onRecall)
     for (const [callerId, count] of counts) this.#addUnsaved(callerId, -count)
     for (const [index, { purpose, resolve }] of asks.entries()) {
       resolve(waits[index] ?? this.#grant(purpose.callerId))
@@ -349,12 +354,12 @@ export class RateLimit {
   }
 
   /** Merges what all replicas know. */
-  #merge ({ replicaId }: SharedRateLimiter, storedJson: string): void {
+  #merge (storedJson: string): void {
     const { nowMs } = this
     this.#storedJson = storedJson
     // If Redis has lost the state, the others still use their leases.
     const found = parseState(storedJson, { ...initialState, leases: this.state.leases })
-    const stored = countRequests(countExpiredLeases(found, replicaId, nowMs), this.#unreported)
+    const stored = countRequests(countExpiredLeases(found, this.#leaseId, nowMs), this.#unreported)
     let { usage } = stored
     for (const [callerId, count] of this.#unsavedCounts) usage = addRequests(usage, callerId, count, nowMs)
     const merged = mergeStates({ ...stored, usage }, this.state, nowMs)

@@ -45,7 +45,7 @@ const StateSchema = Type.Object({
   /** When requests began to wait for the latest probe. */
   probedAtMs: Type.Number(),
   usage: UsageSchema,
-  /** By replica. Empty without Redis. */
+  /** One for each replica, by lease id. Empty without Redis. */
   leases: Type.Record(Type.String(), LeaseSchema),
 })
 
@@ -224,10 +224,10 @@ export function countRequests (state: RateLimitState, count: number): RateLimitS
 }
 
 /** Returns the permits of all other replicas. */
-export function countPermitsOfOthers ({ leases }: RateLimitState, replicaId: string): UsedPermits {
+export function countPermitsOfOthers ({ leases }: RateLimitState, leaseId: string): UsedPermits {
   const used = { inFlight: 0, leased: 0 }
   for (const [id, { inFlight, inAdvance }] of Object.entries(leases)) {
-    if (id === replicaId) continue
+    if (id === leaseId) continue
     if (inAdvance === 0) used.inFlight += inFlight
     else used.leased += inFlight + inAdvance
   }
@@ -235,17 +235,17 @@ export function countPermitsOfOthers ({ leases }: RateLimitState, replicaId: str
 }
 
 /** Replaces the lease of a replica, or removes it if it has no permits. */
-export function replaceLease (state: RateLimitState, replicaId: string, lease: Lease): RateLimitState {
-  const { [replicaId]: _, ...others } = state.leases
-  return { ...state, leases: lease.inFlight + lease.inAdvance > 0 ? { ...others, [replicaId]: lease } : others }
+export function replaceLease (state: RateLimitState, leaseId: string, lease: Lease): RateLimitState {
+  const { [leaseId]: _, ...others } = state.leases
+  return { ...state, leases: lease.inFlight + lease.inAdvance > 0 ? { ...others, [leaseId]: lease } : others }
 }
 
 /**
  * Counts the permits of other replicas that have not renewed their leases as used, because their requests may have been
  * sent.
  */
-export function countExpiredLeases (state: RateLimitState, replicaId: string, nowMs: number): RateLimitState {
-  const expired = Object.entries(state.leases).filter(([id, { endsAtMs }]) => id !== replicaId && endsAtMs <= nowMs)
+export function countExpiredLeases (state: RateLimitState, leaseId: string, nowMs: number): RateLimitState {
+  const expired = Object.entries(state.leases).filter(([id, { endsAtMs }]) => id !== leaseId && endsAtMs <= nowMs)
   return expired.reduce((counted, [id, { inFlight, inAdvance }]) => {
     return replaceLease(countRequests(counted, inFlight + inAdvance), id, { inFlight: 0, inAdvance: 0, endsAtMs: 0 })
   }, state)
@@ -273,8 +273,8 @@ export function countLeasable (state: RateLimitState, inFlight: number, nowMs: n
 }
 
 /** Returns how many permits the other replicas hold in advance. */
-export function countInAdvanceOfOthers ({ leases }: RateLimitState, replicaId: string): number {
-  return Object.entries(leases).reduce((sum, [id, { inAdvance }]) => id === replicaId ? sum : sum + inAdvance, 0)
+export function countInAdvanceOfOthers ({ leases }: RateLimitState, leaseId: string): number {
+  return Object.entries(leases).reduce((sum, [id, { inAdvance }]) => id === leaseId ? sum : sum + inAdvance, 0)
 }
 
 function mapValues<T> (record: Record<string, T>, map: (value: T) => T): Record<string, T> {
