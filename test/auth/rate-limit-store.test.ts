@@ -118,6 +118,19 @@ t.test('a lease whose window has ended does not count in the next one', { skip: 
   t.match(await server.client.hgetall(redisKey), { count: '2', leased: '22' })
 })
 
+t.test('a window that the clock of Redis made longer is shortened', { skip: skipWithoutRedis }, async t => {
+  const { server, stores: [first, second] } = await startStores(t, 2, 600)
+  if (first === undefined || second === undefined) throw new Error('two')
+  await first('anna')
+  const [redisKey = ''] = await server.client.keys('procore-bff:caller-rate:*')
+  // As after the clock was set back by an hour.
+  await server.client.pexpire(redisKey, windowMs + 3_600_000)
+  const { current, ttl } = await second('anna')
+  t.equal(current, 2)
+  t.ok(ttl <= windowMs, `${ttl} ms`)
+  t.ok(await server.client.pttl(redisKey) <= windowMs)
+})
+
 const failures = {
   'Redis is down': async () => { throw new StoreUnavailableError() },
   'the reply is not one of the script': async () => 'OK',

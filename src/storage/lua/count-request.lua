@@ -10,7 +10,8 @@ local window = redis.call('PEXPIRETIME', KEYS[1])
 -- A lease ends with its window.
 if window == tonumber(ARGV[3]) then counted, returned = counted + ARGV[5], tonumber(ARGV[4]) end
 local count = redis.call('HINCRBY', KEYS[1], 'count', counted)
-if window < 0 then
+-- If the clock was set back, the window would last longer by that time.
+if window < 0 or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[1]) then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
   window = redis.call('PEXPIRETIME', KEYS[1])
 end
