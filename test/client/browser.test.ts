@@ -10,6 +10,9 @@ import { createdResponse, startScriptedServer } from '../helpers/scripted-server
 import { startService, type Service } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Each test has a service and a page of its own.
+t.jobs = 2
+
 const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
 interface Submission {

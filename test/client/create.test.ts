@@ -8,6 +8,9 @@ import { jane } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Each test has a service of its own, for whose start it waits.
+t.jobs = 3
+
 /** Returns the problem that the call throws. */
 async function catchProblem (call: Promise<unknown>): Promise<ProblemError> {
   const error: unknown = await call.then(() => undefined, (reason: unknown) => reason)
@@ -256,7 +259,9 @@ t.test('the access token is a string or comes from a function, whose error the c
   await t.rejects(signedOutClient.createUser(101, jane), new Error('signed out'))
 })
 
-t.test('an idempotency key can be created without a secure context, as on a page of plain HTTP', async t => {
+t.test('an idempotency key can be created without a secure context, as on a page of plain HTTP', {
+  buffered: false,
+}, async t => {
   t.match(createIdempotencyKey(), /^[0-9a-f-]{36}$/)
   t.intercept(crypto, 'randomUUID', { value: undefined })
   const [first, second] = [createIdempotencyKey(), createIdempotencyKey()]

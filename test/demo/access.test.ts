@@ -3,6 +3,9 @@ import t from 'tap'
 import { findViolations } from '../helpers/axe.ts'
 import { fillRequiredFields, openDemo, openSections, skip, submit, waitForOutcome } from '../helpers/demo.ts'
 
+// Each test has a service and a page of its own.
+t.jobs = 2
+
 for (const colorScheme of ['light', 'dark'] as const) {
   t.test(`the page has no axe violation in ${colorScheme} mode`, { skip }, async t => {
     const { page } = await openDemo(t)

@@ -8,6 +8,9 @@ import { multipartBody, jane, janeParts, send, sendMultipart, sendJson } from '.
 import { startService, type Service } from '../helpers/service.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Most of the time is spent waiting for probes.
+t.jobs = 3
+
 const callersByIp = { TRUSTED_PROXIES: '127.0.0.1' }
 
 /** Requests of callers; the probes of the service are not among them. */
@@ -120,7 +123,8 @@ t.test('requests that Procore rejects with 422 do not open the breaker', async t
   t.match(await send(`${url}/readyz`, { method: 'GET' }), { json: { dependencies: { api: { state: 'up' } } } })
 })
 
-t.test('the intervals grow to a limit, and one probe is sent at a time', async t => {
+// Its timers are those of the whole process.
+t.test('the intervals grow to a limit, and one probe is sent at a time', { buffered: false }, async t => {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
   let probeCount = 0

@@ -9,6 +9,9 @@ import { startTestEmulator } from '../helpers/service.ts'
 import { isRunning, skip, startOnTerminal } from '../helpers/terminal.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
+// Most of the time is spent waiting for programs that start or end.
+t.jobs = 3
+
 const hasLine = ({ lines }: Program, message: string) => lines.some(line => line.includes(`"msg":"${message}"`))
 
 /** Returns the fields of the lines `stopped`, of which a shutdown writes one. */
@@ -80,7 +83,7 @@ t.test('an upload in flight completes', async t => {
 
 t.test('with a drain delay the service is not ready but still serves; afterwards it refuses connections', async t => {
   const emulator = await startTestEmulator(t)
-  const service = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), DRAIN_DELAY_MS: '600' })
+  const service = spawnProgram(t, 'src/main.js', { ...serviceEnvironment(emulator), DRAIN_DELAY_MS: '1500' })
   const url = await service.listening
   await waitUntil(() => hasLine(service, 'access token renewed'))
   t.equal((await send(`${url}/readyz`, { method: 'GET' })).status, 200)

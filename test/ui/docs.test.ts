@@ -12,6 +12,9 @@ import { root } from '../helpers/spawn-program.ts'
 import { RawConnection, send } from '../helpers/requests.ts'
 import { startService } from '../helpers/service.ts'
 
+// Each test has a service and a page of its own.
+t.jobs = 2
+
 const skip = !hasBrowser && process.env['CI'] !== 'true' && 'chromium is not installed'
 
 const files = [
