@@ -107,6 +107,17 @@ t.test('leases of all replicas are at most 5 % of the rate, and there are none i
     t.equal(Number((await readHash())['count']), before + 2, 'each request is counted at once')
   })
 
+t.test('a caller exceeds its rate by at most 5 % if replicas are killed again and again', { skip: skipWithoutRedis },
+  async t => {
+    const max = 600
+    const { stores } = await startStores(t, 100, max)
+    let passed = 0
+    for (const increment of stores) {
+      for (let index = 0; index < 8; index++) if ((await increment('anna')).current <= max) passed++
+    }
+    t.ok(passed >= max && passed <= max * 1.05, `${passed} requests`)
+  })
+
 t.test('a lease whose window has ended does not count in the next one', { skip: skipWithoutRedis }, async t => {
   const { server, stores: [first, second] } = await startStores(t, 2, 600)
   if (first === undefined || second === undefined) throw new Error('two')

@@ -6,7 +6,7 @@ import { RateLimiter, type Permit } from '../../src/procore/rate-limit/limiter.t
 import type { ExchangeFailure, UpstreamResponse } from '../../src/procore/exchange.ts'
 import { parseRateLimitUpdate, type ReportedWindow } from '../../src/procore/rate-limit/headers.ts'
 import {
-  acquire, applyUpdate, initialState, parseState, type RateLimitState
+  acquire, applyUpdate, countPermitsOfOthers, initialState, parseState, type RateLimitState
 } from '../../src/procore/rate-limit/state.ts'
 import { png } from '../helpers/images.ts'
 import { multipartBody, jane, RawConnection, sendMultipart, sendJson, type TestResponse } from '../helpers/requests.ts'
@@ -207,6 +207,17 @@ t.test('the stricter of two windows applies until its own reset', async t => {
   state = report(state, { ...hour, remaining: 1 }, 11_000)
   t.equal(waitFor(state, 0, 11_000), undefined)
   t.match(waitFor(state, 1, 11_000), { waitMs: 3_589_001, isFirm: false }, 'the last remaining request is in flight')
+})
+
+t.test('all permits of the leases of other replicas count as in flight', async t => {
+  const leases = {
+    own: { inFlight: 1, inAdvance: 5, endsAtMs: 30_000 },
+    other: { inFlight: 2, inAdvance: 3, endsAtMs: 30_000 },
+  }
+  const state = { ...report(initialState, { ...seconds, remaining: 7 }, 0), leases }
+  const { inFlight, leased } = countPermitsOfOthers(state, 'own')
+  t.equal(acquire(state, inFlight + 1, 0, leased).wait, undefined, 'the last one')
+  t.match(acquire(state, inFlight + 2, 0, leased).wait, { isFirm: false, reason: 'rate' })
 })
 
 t.test('after a reset one request probes, and the others wait for a response to a request sent since', async t => {

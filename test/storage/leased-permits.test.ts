@@ -29,6 +29,10 @@ class ProcoreWindow {
     this.#resetAtMs = Date.now() + windowMs
   }
 
+  get hasEnded (): boolean {
+    return Date.now() >= this.#resetAtMs
+  }
+
   receive (): RateLimitUpdate {
     this.used++
     const { limit, used } = this
@@ -132,6 +136,27 @@ t.test('four replicas that burst at once send as many requests as Procore allows
   const callers = replicas.flatMap(replica => Array.from({ length: 8 }, () => replica))
   await Promise.all(callers.map(replica => sendUntilExhausted(replica, procore)))
   t.equal(procore.used, 1000)
+})
+
+t.test('four replicas that burst beyond the ends of windows cause no 429 from Procore', { skip }, async t => {
+  const { replicas } = await startReplicas(t, 4)
+  const windows = [new ProcoreWindow(400, 1500)]
+  let rejected = 0
+  const send = async (replica: RateLimit) => {
+    const reply = await tryAcquire(replica)
+    if (!('release' in reply)) return new Promise(resolve => setTimeout(resolve, Math.min(reply.waitMs, 20)))
+    if (windows[0]?.hasEnded === true) windows.unshift(new ProcoreWindow(400, 1500))
+    const [window] = windows
+    const update = window?.receive()
+    if (window !== undefined && window.used > window.limit) rejected++
+    await new Promise(resolve => setImmediate(resolve))
+    return reply.release(update)
+  }
+  await Promise.all(replicas.flatMap(replica => Array.from({ length: 8 }, async () => {
+    while (windows.length < 4) await send(replica)
+  })))
+  t.equal(rejected, 0)
+  t.ok(windows.some(({ used }) => used === 400), windows.map(({ used }) => used).join())
 })
 
 t.test('reads of four replicas leave the last fifth of a window', { skip }, async t => {
