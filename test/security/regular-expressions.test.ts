@@ -16,6 +16,7 @@ t.test('a slow pattern is found', async t => {
     { name: 'an exponential pattern', pattern: /<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*[^\s;,"<>]*)?)*)\s*(?=,|$)/ },
     { name: 'a quadratic pattern with two adjacent repetitions', pattern: /^([\w-]+):[ \t]*([^\n]*)$/ },
     { name: 'a quadratic pattern that is not anchored', pattern: /\/+$/ },
+    { name: 'a quadratic pattern that is global', pattern: /\/+$/g },
   ]
   for (const { name, pattern } of rows) {
     await t.test(`${name} is found`, async t => {
