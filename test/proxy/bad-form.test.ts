@@ -237,6 +237,23 @@ t.test('an endless text field is reported as too large', async t => {
   t.equal(emulator.apiRequests.length, 0)
 })
 
+t.test('a value over the limit of texts is too large, also if its last chunk exceeds the limit', async t => {
+  const { usersUrl } = await startService(t)
+  const form = multipartBody([...janeParts, { name: 'user[is_active]', data: 'x'.repeat(65_537) }])
+  const response = await sendMultipart(usersUrl, streamChunks(form.subarray(0, 40_000), form.subarray(40_000)))
+  t.match(response.json, {
+    status: 422, code: 'validation_failed', errors: [{ pointer: '/user/is_active', rule: 'size' }],
+  })
+})
+
+t.test('an avatar without a file name is an error of its field, whatever its content', async t => {
+  const { usersUrl } = await startService(t)
+  const response = await sendMultipart(usersUrl, multipartBody([...janeParts, { name: 'user[avatar]', data: 'x' }]))
+  t.match(response.json, {
+    status: 422, code: 'validation_failed', errors: [{ pointer: '/user/avatar', rule: 'type' }],
+  })
+})
+
 t.test('a streamed form that ends early, or whose caller disconnects, never reaches Procore complete', async t => {
   const { usersUrl, port, emulator } = await startService(t)
   const form = multipartBody([avatarPart(png(2_000_000), 'me.png', 'image/png'), ...janeParts])

@@ -42,7 +42,7 @@ t.test('a 9 MB JPEG before the fields is streamed', async t => {
   const [received] = service.emulator.apiRequests
   t.equal(received?.headers['transfer-encoding'], 'chunked')
   t.equal(received?.headers['content-length'], undefined)
-  t.match(received?.headers['content-type'], /^multipart\/form-data; boundary=procore-bff-[0-9a-f]{32}$/)
+  t.match(received?.headers['content-type'], /^multipart\/form-data; boundary=procore-bff-[0-9a-f-]{36}$/)
   t.equal(sha256(findStoredAvatar(service, response.json['id'])), sha256(image))
   const logLine = service.lines.at(-1)
   t.match(logLine, { bodyMode: 'streamed', status: 201 })

@@ -19,9 +19,10 @@ function parse (boundary: string, chunks: Buffer[]): ParsedPart[] {
       if (part === undefined || part.ended || data.length === 0) throw new Error('data outside of a part')
       part.data += data.toString('latin1')
     },
-    partEnd: () => {
+    partEnd: data => {
       const part = parts.at(-1)
       if (part === undefined || part.ended) throw new Error('an end without a part')
+      part.data += data.toString('latin1')
       part.ended = true
     },
   }, limits)

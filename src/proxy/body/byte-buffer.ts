@@ -1,5 +1,7 @@
 const emptyBuffer: Buffer = Buffer.alloc(0)
 
+/** Least bytes that are allocated, because a form is collected from short texts. */
+const capacityMinBytes = 1024
 /** Most bytes that are allocated in advance, or a quarter of the bytes if that is more: it bounds the copies. */
 const growthMaxBytes = 65_536
 
@@ -21,7 +23,7 @@ export class ByteBuffer {
     const needed = this.length + chunk.length
     if (needed > this.#buffer.length) {
       const growth = Math.max(growthMaxBytes, needed >> 2)
-      const capacity = Math.max(needed, Math.min(this.#buffer.length * 2, needed + growth))
+      const capacity = Math.max(capacityMinBytes, needed, Math.min(this.#buffer.length * 2, needed + growth))
       const larger = Buffer.allocUnsafeSlow(capacity)
       this.#buffer.copy(larger, 0, 0, this.length)
       this.#buffer = larger

@@ -105,5 +105,7 @@ class FileReceiver implements PartSink {
     this.#onChange()
   }
 
-  partEnd (): void {}
+  partEnd (data: Buffer): void {
+    if (data.length > 0) this.partData(data)
+  }
 }

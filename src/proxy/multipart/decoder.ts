@@ -32,7 +32,8 @@ interface ImagePart {
   reader: ImageReader | undefined
 }
 
-type Part = ImagePart | { kind: 'text', field: CompiledField, headers: PartHeaders } | { kind: 'ignored' }
+interface TextPart { kind: 'text', field: CompiledField, headers: PartHeaders }
+type Part = ImagePart | TextPart | { kind: 'ignored' }
 
 /**
  * Decodes and validates the parts of one form as they come, in any order. A text is converted and validated at the end
@@ -48,7 +49,7 @@ export class FormDecoder implements PartSink {
   /** Position of the part in the form, starting at 1. */
   #parts = 0
   #bytes = 0
-  /** The text read so far, or the first bytes of the image. */
+  /** The text of a part that is in several chunks, or the first bytes of the image. */
   #partial = new ByteBuffer()
 
   constructor (validator: RecordValidator, imageOptions: ImageOptions, events: FormEvents) {
@@ -76,10 +77,11 @@ export class FormDecoder implements PartSink {
     else if (part.kind === 'image') this.#imageData(part, data)
   }
 
-  partEnd (): void {
+  partEnd (data: Buffer): void {
     const part = this.#part
-    if (part.kind === 'text') this.#textEnd(part.field, part.headers)
-    else if (part.kind === 'image') this.#imageEnd(part)
+    this.#bytes += data.length
+    if (part.kind === 'text') this.#textEnd(part, data)
+    else if (part.kind === 'image') this.#imageEnd(part, data)
     this.#part = { kind: 'ignored' }
     this.#partial = new ByteBuffer()
   }
@@ -113,13 +115,15 @@ export class FormDecoder implements PartSink {
     this.#partial = new ByteBuffer()
   }
 
-  #textEnd (field: CompiledField, { name, fileName, charset }: PartHeaders): void {
+  #textEnd ({ field, headers: { name, fileName, charset } }: TextPart, data: Buffer): void {
+    if (this.#bytes > textMaxBytes) return this.#validator.addError(field.name, sizeViolation)
     if (fileName === 'given' || (fileName === 'empty' && this.#bytes > 0)) {
       return this.#validator.addError(field.name, { rule: 'type', message: 'must be text, not a file' })
     }
     // An untouched file input.
     if (fileName === 'empty') return
-    const text = decodeText(this.#partial.bytes, charset)
+    const bytes = this.#partial.length === 0 ? data : Buffer.concat([this.#partial.bytes, data])
+    const text = decodeText(bytes, charset)
     if (text === undefined) throw malformedForm(`${describePart(this.#parts, name)} is not valid UTF-8.`)
     if (field.isList) {
       // Frameworks send an empty value for a list in which nothing was selected.
@@ -181,7 +185,9 @@ export class FormDecoder implements PartSink {
     this.#events.imageData(data, content)
   }
 
-  #imageEnd (part: ImagePart): void {
+  #imageEnd (part: ImagePart, data: Buffer): void {
+    if (data.length > 0) this.#imageData(part, data)
+    if (this.#part.kind === 'ignored') return
     if (this.#bytes === 0) {
       // Browsers send an untouched file input as an empty part with an empty file name.
       if (part.headers.fileName !== 'given') return

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { ImageType } from '../image/signature.ts'
 
 /**
@@ -7,8 +7,8 @@ import type { ImageType } from '../image/signature.ts'
  * delimiter is a separate call, so that a form is complete only when the caller decides so.
  */
 export class MultipartEncoder {
-  /** 128 random bits: no image contains them by chance and no caller can guess them, so content is not searched. */
-  readonly #boundary = `procore-bff-${randomBytes(16).toString('hex')}`
+  /** 122 random bits: no image contains them by chance and no caller can guess them, so content is not searched. */
+  readonly #boundary = `procore-bff-${randomUUID()}`
   readonly #rootKey: string
 
   constructor (rootKey: string) {

@@ -2,13 +2,17 @@ import type { Problem } from '../../server/problem.ts'
 import { ByteBuffer } from '../body/byte-buffer.ts'
 import { describePart, malformedForm } from './part-headers.ts'
 
-/** Receives the parts of a form in order: each has one start, any number of chunks, one end. Throwing ends the form. */
+/**
+ * Receives the parts of a form in order: each has one start, any number of chunks, and one end, which has the last
+ * bytes of its content. Throwing ends the form. Content must not be changed, and must be used or copied before the
+ * memory of the written chunk is reused.
+ */
 export interface PartSink {
   /** @param headerBlock without its last line break */
   partStart (headerBlock: Buffer): void
-  /** @param data must not be changed, and must be used or copied before the memory of the written chunk is reused */
   partData (data: Buffer): void
-  partEnd (): void
+  /** @param data may be empty; a part that arrives in one chunk has no other bytes */
+  partEnd (data: Buffer): void
 }
 
 /** A form that exceeds one of them is `malformed_form`. */
@@ -32,6 +36,7 @@ const tab = 0x09
 const paddingMaxBytes = 256
 /** Bytes after the last delimiter of an incomplete form among which the delimiter is still found. */
 const endMaxBytes = 256
+const emptyBuffer: Buffer = Buffer.alloc(0)
 
 type State = 'preamble' | 'data' | 'delimiter' | 'headers' | 'epilogue'
 
@@ -170,11 +175,11 @@ export class MultipartParser {
       const end = Math.min(start + delimiter.length - matched, bytes.length)
       if (delimiter.compare(bytes, start, end, matched, matched + end - start) === 0) {
         this.#matchedBytes += end - start
-        if (this.#matchedBytes === delimiter.length) this.#onDelimiter()
+        if (this.#matchedBytes === delimiter.length) this.#onDelimiter(emptyBuffer)
         return end
       }
       this.#matchedBytes = 0
-      this.#content(delimiter, 0, matched)
+      this.#onContent(this.#takeContent(delimiter, 0, matched))
     }
     return this.#splitContent(bytes, start, bytes.indexOf(delimiter, start))
   }
@@ -182,12 +187,11 @@ export class MultipartParser {
   /** Passes on the content before the delimiter, whose index is negative if there is none. */
   #splitContent (bytes: Buffer, start: number, index: number): number {
     if (index >= 0) {
-      this.#content(bytes, start, index)
-      this.#onDelimiter()
+      this.#onDelimiter(this.#takeContent(bytes, start, index))
       return index + this.#delimiter.length
     }
     const partialIndex = this.#indexOfPartialDelimiter(bytes, start)
-    this.#content(bytes, start, partialIndex)
+    this.#onContent(this.#takeContent(bytes, start, partialIndex))
     this.#matchedBytes = bytes.length - partialIndex
     return bytes.length
   }
@@ -201,20 +205,26 @@ export class MultipartParser {
     return isPartial ? index : bytes.length
   }
 
-  #content (bytes: Buffer, start: number, end: number): void {
+  /** Returns the bytes without the virtual ones. */
+  #takeContent (bytes: Buffer, start: number, end: number): Buffer {
     const from = Math.min(start + this.#virtualBytes, end)
     this.#virtualBytes -= from - start
-    if (from === end) return
-    if (this.#state === 'preamble') this.#countPreamble(end - from)
-    else this.#sink.partData(bytes.subarray(from, end))
+    return from === end ? emptyBuffer : bytes.subarray(from, end)
   }
 
-  #onDelimiter (): void {
-    if (this.#state === 'data') {
-      if (this.#virtualBytes > 0) {
-        throw malformedForm(`${describePart(this.#parts)} has no line break before the next delimiter.`)
-      }
-      this.#sink.partEnd()
+  #onContent (content: Buffer): void {
+    if (content.length === 0) return
+    if (this.#state === 'preamble') this.#countPreamble(content.length)
+    else this.#sink.partData(content)
+  }
+
+  #onDelimiter (content: Buffer): void {
+    if (this.#state === 'preamble') {
+      this.#countPreamble(content.length)
+    } else if (this.#virtualBytes > 0) {
+      throw malformedForm(`${describePart(this.#parts)} has no line break before the next delimiter.`)
+    } else {
+      this.#sink.partEnd(content)
     }
     this.#state = 'delimiter'
     this.#matchedBytes = 0
