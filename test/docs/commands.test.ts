@@ -11,6 +11,9 @@ import { pagePaths, readPage } from '../helpers/markdown.ts'
 import { sendJson } from '../helpers/requests.ts'
 import { root } from '../helpers/spawn-program.ts'
 
+// The soak mostly waits.
+t.jobs = 2
+
 const exec = promisify(execFile)
 
 const readme = readPage('README.md')
