@@ -141,7 +141,9 @@ export class RateLimit {
 
   /** Stores what this replica knows. If Redis is unavailable, that is done with a later response. */
   save (): void {
-    if (!this.#isSaved || this.#inAdvance > 0) this.#giveBack()
+    // A failover may have lost a block that was stored.
+    const isBlocked = this.state.throttledUntilMs > this.nowMs
+    if (!this.#isSaved || this.#inAdvance > 0 || isBlocked) this.#giveBack()
   }
 
   /** Gives back the permits that are held in advance, and holds none from then on. */
