@@ -71,22 +71,21 @@ export class MultipartParser {
   /** The size of the preamble, later of the epilogue. */
   #preambleBytes = 0
   readonly #epilogue = new ByteBuffer()
-  #isEmpty = true
-  /** Fills from the end. */
+  /** A virtual line break, and the end of the body. Has room for twice as much as is kept, so it is rarely moved. */
   readonly #lastBytes: Buffer
+  #lastLength = 0
 
   /** @param boundary 1 to 70 characters, as in the content type */
   constructor (boundary: string, sink: PartSink, limits: MultipartLimits) {
     this.#delimiter = Buffer.from(`\r\n--${boundary}`)
     this.#sink = sink
     this.#limits = limits
-    this.#lastBytes = Buffer.alloc(this.#delimiter.length + endMaxBytes)
+    this.#lastBytes = Buffer.alloc(2 * (this.#delimiter.length + endMaxBytes))
     this.#keepEnd(lineBreak)
   }
 
   /** @throws {Problem} `malformed_form` */
   write (chunk: Buffer): void {
-    this.#isEmpty &&= chunk.length === 0
     this.#keepEnd(chunk)
     const hasPending = this.#pending.length > 0
     if (hasPending) this.#pending.add(chunk)
@@ -111,8 +110,14 @@ export class MultipartParser {
   /** Copies the last bytes, which `#findMissing` needs. */
   #keepEnd (chunk: Buffer): void {
     const bytes = this.#lastBytes
-    bytes.copyWithin(0, chunk.length)
-    chunk.copy(bytes, Math.max(0, bytes.length - chunk.length), Math.max(0, chunk.length - bytes.length))
+    const keptBytes = bytes.length / 2
+    const addedBytes = Math.min(chunk.length, keptBytes)
+    if (this.#lastLength + addedBytes > bytes.length) {
+      bytes.copyWithin(0, this.#lastLength - keptBytes, this.#lastLength)
+      this.#lastLength = keptBytes
+    }
+    chunk.copy(bytes, this.#lastLength, chunk.length - addedBytes)
+    this.#lastLength += addedBytes
   }
 
   #findMissing (state: Exclude<State, 'epilogue'>): string {
@@ -122,9 +127,11 @@ export class MultipartParser {
       if (hasHeaders) throw this.#headersProblem(this.#pending.bytes, 'has no empty line after its headers')
       return 'its last delimiter is not followed by two hyphens.'
     }
-    if (this.#isEmpty) return 'it is empty.'
-    const index = this.#lastBytes.lastIndexOf(this.#hyphensAndBoundary)
-    const isDelimiter = this.#lastBytes.lastIndexOf(this.#delimiter) === index - lineBreak.length
+    if (this.#lastLength === lineBreak.length) return 'it is empty.'
+    const keptFrom = Math.max(0, this.#lastLength - this.#lastBytes.length / 2)
+    const lastBytes = this.#lastBytes.subarray(keptFrom, this.#lastLength)
+    const index = lastBytes.lastIndexOf(this.#hyphensAndBoundary)
+    const isDelimiter = lastBytes.lastIndexOf(this.#delimiter) === index - lineBreak.length
     if (index >= lineBreak.length && !isDelimiter) return 'its last delimiter does not follow CR LF.'
     return state === 'preamble'
       ? 'it does not contain the boundary of the content type after CR LF.'
@@ -181,7 +188,8 @@ export class MultipartParser {
       this.#matchedBytes = 0
       this.#onContent(this.#takeContent(delimiter, 0, matched))
     }
-    return this.#splitContent(bytes, start, bytes.indexOf(delimiter, start))
+    const isShorter = bytes.length - start < delimiter.length
+    return this.#splitContent(bytes, start, isShorter ? -1 : bytes.indexOf(delimiter, start))
   }
 
   /** Passes on the content before the delimiter, whose index is negative if there is none. */
@@ -209,7 +217,8 @@ export class MultipartParser {
   #takeContent (bytes: Buffer, start: number, end: number): Buffer {
     const from = Math.min(start + this.#virtualBytes, end)
     this.#virtualBytes -= from - start
-    return from === end ? emptyBuffer : bytes.subarray(from, end)
+    if (from === end) return emptyBuffer
+    return end - from === bytes.length ? bytes : bytes.subarray(from, end)
   }
 
   #onContent (content: Buffer): void {
@@ -265,14 +274,15 @@ export class MultipartParser {
     }
     const index = bytes.indexOf(headersEnd, start + Math.max(0, this.#searchedBytes - headersEnd.length + 1))
     const end = index < 0 ? bytes.length : index
-    const block = bytes.subarray(start, end)
-    if (block.length > partHeadersMaxBytes) {
-      throw this.#headersProblem(block, `has headers of more than ${partHeadersMaxBytes} bytes`)
+    if (end - start > partHeadersMaxBytes) {
+      const fault = `has headers of more than ${partHeadersMaxBytes} bytes`
+      throw this.#headersProblem(bytes.subarray(start, end), fault)
     }
     if (index < 0) {
-      this.#searchedBytes = block.length
+      this.#searchedBytes = end - start
       return start
     }
+    const block = bytes.subarray(start, end)
     const delimiterIndex = bytes.indexOf(this.#delimiter, start)
     // A parser that reads line by line would treat a delimiter in the headers as one.
     if ((delimiterIndex >= 0 && delimiterIndex < end) || this.#startsWithBoundary(block)) {
