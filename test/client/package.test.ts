@@ -13,6 +13,9 @@ import { startPageServer } from '../helpers/page-server.ts'
 import { startService } from '../helpers/service.ts'
 import { root } from '../helpers/spawn-program.ts'
 
+// The projects wait for the registry and for the programs that they run.
+t.jobs = 2
+
 const { directory, tarball, paths } = await packClient()
 await writeFile(join(directory, 'package.json'), '{ "private": true }\n')
 await installPackages(directory, [tarball])
