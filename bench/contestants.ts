@@ -19,7 +19,14 @@ export interface Contestant {
   /** Request headers besides those of the body. */
   headers: Record<string, string>
   /** @param env is passed to contestants that run on Node */
-  start (upstreamUrl: string, env?: Record<string, string>): Promise<RunningContestant>
+  start (upstream: Upstream, env?: Record<string, string>): Promise<RunningContestant>
+}
+
+/** What replaces Procore. */
+export interface Upstream {
+  url: string
+  /** The certificate of an `https:` upstream, which contestants verify. */
+  certificateFile?: string
 }
 
 export interface RunningContestant {
@@ -27,6 +34,13 @@ export interface RunningContestant {
   child: ChildProcess
   /** Processes whose time and memory count, as a peer may have workers. */
   pids: number[]
+  /**
+   * Returns the longest time that the event loop was blocked since the call before, and NaN for programs that do not
+   * run on Node.
+   */
+  readBlockedMs (): Promise<number>
+  /** Returns V8's CPU profile of the time until the work is done. @throws for programs that do not run on Node */
+  profile (work: () => Promise<void>): Promise<unknown>
   stop (): Promise<void>
 }
 
@@ -35,6 +49,8 @@ export interface ServiceOptions {
   /** Request headers besides those of the body and `authorization`. */
   headers?: Record<string, string>
   env?: Record<string, string>
+  /** Another copy of this repository. */
+  folder?: string
 }
 
 /** An issuer of JWTs: the environment with which the service verifies them, and a function that signs one. */
@@ -44,6 +60,8 @@ export interface Issuer {
 }
 
 const listeningLine = Type.Object({ msg: Type.Literal('listening'), url: Type.String() })
+/** Arguments of a `message` event, the second of which is an undefined handle. */
+const probeMessages = Type.Tuple([Type.Object({ value: Type.Optional(Type.Unknown()) }), Type.Undefined()])
 
 const isInstalled = (program: string) => spawnSync('which', [program]).status === 0
 const canPin = isInstalled('taskset') && cpus().length > 1
@@ -56,11 +74,14 @@ function pinCommand (command: string, args: readonly string[]): [string, string[
   return canPin ? ['taskset', ['-c', '0', command, ...args]] : [command, [...args]]
 }
 
-async function startNodeProgram (file: string, env: Record<string, string>): Promise<RunningContestant> {
+async function startNodeProgram (
+  file: string, env: Record<string, string>, folder = root
+): Promise<RunningContestant> {
   const logPath = join(mkdtempSync(join(tmpdir(), 'bench-')), 'log')
-  const child = spawn(...pinCommand(process.execPath, [...getNodeFlags(file), join(root, file)]), {
+  const flags = [...getNodeFlags(file), '--import', join(root, 'bench/probe.ts')]
+  const child = spawn(...pinCommand(process.execPath, [...flags, join(folder, file)]), {
     env,
-    stdio: ['ignore', openSync(logPath, 'w'), 'inherit'],
+    stdio: ['ignore', openSync(logPath, 'w'), 'inherit', 'ipc'],
   })
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', code => reject(new Error(`${file} exited with code ${code} before it listened.`)))
@@ -71,7 +92,18 @@ async function startNodeProgram (file: string, env: Record<string, string>): Pro
       resolve(assertSchema(listeningLine, JSON.parse(line)).url)
     }, 10)
   })
-  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
+  const ask = async (message: string) => {
+    child.send(message)
+    const messages: unknown = await once(child, 'message')
+    return assertSchema(probeMessages, messages)[0].value
+  }
+  const readBlockedMs = async () => assertSchema(Type.Number(), await ask('readBlockedMs'))
+  const profile = async (work: () => Promise<void>) => {
+    await ask('startProfile')
+    await work()
+    return ask('stopProfile')
+  }
+  return { url, child, pids: [child.pid ?? 0], readBlockedMs, profile, stop: () => killProcess(child) }
 }
 
 async function killProcess (child: ChildProcess): Promise<void> {
@@ -84,8 +116,14 @@ function createPeer (name: string, file: string): Contestant {
   return {
     name,
     headers: {},
-    start: (upstreamUrl, env) => startNodeProgram(`bench/peers/${file}`, { UPSTREAM: upstreamUrl, ...env }),
+    start: (upstream, env) => startNodeProgram(`bench/peers/${file}`, {
+      UPSTREAM: upstream.url, ...trustCertificate(upstream), ...env,
+    }),
   }
+}
+
+function trustCertificate ({ certificateFile }: Upstream): Record<string, string> {
+  return certificateFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificateFile }
 }
 
 /** Creates a key pair and serves its public key as a JWKS, until this process ends. */
@@ -118,20 +156,21 @@ export async function startIssuer (): Promise<Issuer> {
 export async function createServiceContestant (
   issuer: Issuer,
   name = 'this service',
-  { headers = {}, env = {} }: ServiceOptions = {}
+  { headers = {}, env = {}, folder }: ServiceOptions = {}
 ): Promise<Contestant> {
   return {
     name,
     headers: { authorization: `Bearer ${await issuer.sign('caller')}`, ...headers },
-    start: async (upstreamUrl, extraEnv = {}) => {
+    start: async (upstream, extraEnv = {}) => {
       const running = await startNodeProgram('src/main.js', {
-        ...environmentFor(upstreamUrl),
+        ...environmentFor(upstream.url),
+        ...trustCertificate(upstream),
         ...issuer.env,
         MAX_CONCURRENT_UPLOADS: '1000',
         CALLER_CONCURRENT_UPLOADS: '1000',
         ...env,
         ...extraEnv,
-      })
+      }, folder)
       while ((await fetch(`${running.url}/readyz`)).status !== 200) {
         await new Promise(resolve => setTimeout(resolve, 10))
       }
@@ -150,54 +189,60 @@ export const peers: Contestant[] = [
   ...(isInstalled('haproxy') ? [{ name: 'haproxy', headers: {}, start: startHaproxy }] : []),
 ]
 
-/**
- * Measures each contestant once in each round, so that other load on the machine affects all of them alike.
- * `BENCH_ONLY` is a prefix of the names of the contestants to measure.
- */
-export async function runRounds<Measurement> (
-  contestants: readonly Contestant[],
-  measure: (contestant: Contestant) => Promise<Measurement>
-): Promise<Map<string, Measurement[]>> {
+/** Returns the contestants whose names begin with `BENCH_ONLY`, or all of them without it. */
+export function selectContestants (contestants: readonly Contestant[]): Contestant[] {
   const prefix = process.env['BENCH_ONLY'] ?? ''
-  const selected = contestants.filter(({ name }) => name.startsWith(prefix))
+  return contestants.filter(({ name }) => name.startsWith(prefix))
+}
+
+/** Measures each contestant once in each round, so that other load on the machine affects all of them alike. */
+export async function runRounds<Named extends Pick<Contestant, 'name'>, Measurement> (
+  contestants: readonly Named[],
+  measure: (contestant: Named) => Promise<Measurement>
+): Promise<Record<string, Measurement[]>> {
   const measurements = new Map<string, Measurement[]>()
   for (let round = 0; round < rounds; round++) {
-    for (const contestant of selected) {
+    for (const contestant of contestants) {
       const previous = measurements.get(contestant.name) ?? []
       measurements.set(contestant.name, [...previous, await measure(contestant)])
     }
   }
-  return measurements
+  return Object.fromEntries(measurements)
 }
 
-async function startNginx (upstreamUrl: string): Promise<RunningContestant> {
+async function startNginx ({ url, certificateFile }: Upstream): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
   const tempPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map(name => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
+  const tls = certificateFile === undefined
+    ? ''
+    : `proxy_ssl_verify on; proxy_ssl_trusted_certificate ${certificateFile}; proxy_ssl_name localhost;`
   writeFileSync(join(directory, 'nginx.conf'), `
     daemon off; master_process off; pid ${directory}/pid; error_log /dev/null;
     events { worker_connections 4096; }
     http {
       access_log off; client_max_body_size 0; keepalive_requests 1000000;
       ${tempPaths}
-      upstream api { server ${new URL(upstreamUrl).host}; keepalive 128; keepalive_requests 1000000; }
+      upstream api { server ${new URL(url).host}; keepalive 128; keepalive_requests 1000000; }
       server {
         listen 127.0.0.1:${port};
         location /companies/ {
-          proxy_pass http://api/rest/v1.3/companies/; proxy_http_version 1.1;
+          proxy_pass ${new URL(url).protocol}//api/rest/v1.3/companies/; proxy_http_version 1.1;
           proxy_set_header Connection ""; proxy_set_header Authorization "Bearer token";
           proxy_request_buffering off; proxy_buffering off;
+          ${tls}
         }
       }
     }`)
   return startBinary('nginx', ['-c', join(directory, 'nginx.conf'), '-e', '/dev/null'], port)
 }
 
-async function startHaproxy (upstreamUrl: string): Promise<RunningContestant> {
+async function startHaproxy ({ url, certificateFile }: Upstream): Promise<RunningContestant> {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'))
   const port = await freePort()
+  const tls = certificateFile === undefined ? '' : `ssl verify required verifyhost localhost ca-file ${certificateFile}`
   writeFileSync(join(directory, 'haproxy.cfg'), `
 global
   nbthread 1
@@ -212,7 +257,7 @@ frontend callers
   http-request set-header Authorization "Bearer token"
   default_backend api
 backend api
-  server one ${new URL(upstreamUrl).host}
+  server one ${new URL(url).host} ${tls}
 `)
   return startBinary('haproxy', ['-f', join(directory, 'haproxy.cfg')], port)
 }
@@ -223,5 +268,12 @@ async function startBinary (program: string, args: readonly string[], port: numb
   while (!await fetch(url).then(() => true, () => false)) {
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-  return { url, child, pids: [child.pid ?? 0], stop: () => killProcess(child) }
+  return {
+    url,
+    child,
+    pids: [child.pid ?? 0],
+    readBlockedMs: () => Promise.resolve(NaN),
+    profile: () => Promise.reject(new Error(`${program} does not run on Node.`)),
+    stop: () => killProcess(child),
+  }
 }

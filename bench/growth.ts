@@ -1,63 +1,90 @@
 /**
  * Measures what a JSON create costs as one dimension grows: connections, size of the body, companies or callers. The
- * others stay small. Each case starts its own service on the first core; memory is the peak of that process.
+ * others stay small. Idle connections send nothing. Each case starts its own service on the first core; memory is the
+ * peak of that process, except for idle connections: it is then read while they are open, because the start alone has a
+ * higher peak than a thousand of them.
  */
-import { cpus } from 'node:os'
 import { startProgram } from '../test/helpers/start-program.ts'
-import { createServiceContestant, startIssuer } from './contestants.ts'
+import { createServiceContestant, startIssuer, type RunningContestant } from './contestants.ts'
 import {
   createBody,
   fail,
   formatHeaders,
+  getMegabytes,
   getPeakMegabytes,
   getTotalCpuMicros,
+  isQuickRun,
+  resultsFolder,
+  rounds,
   saveResults,
   seconds,
 } from './helpers.ts'
-import { rawLoad } from './socket-load.ts'
+import { readGrowth, type GrowthMeasurement } from './result-schemas.ts'
+import { openConnection, rawLoad } from './socket-load.ts'
 import { growthTable } from './tables.ts'
 
 interface Case {
-  what: 'connections' | 'body KB' | 'companies' | 'callers'
+  what: 'idle connections' | 'connections' | 'body KB' | 'companies' | 'callers'
   amount: number
+  idleConnections?: number
   connections?: number
   body?: string
   companies?: number
   callers?: number
 }
 
-interface Measurement { cpuMicros: number, rate: number, peakMegabytes: number }
-
 /** Limits the requests in flight: the service rejects more than its connections to Procore and their queue can take. */
 const activeMax = 512
-const isFullRun = seconds >= 3
-const trimForQuickRun = (amounts: number[]) => isFullRun ? amounts : amounts.slice(0, 2)
+const env = { JSON_MAX_BYTES: '1000000', CALLER_CONCURRENT_REQUESTS: String(activeMax) }
+const trimForQuickRun = (amounts: number[]) => isQuickRun ? amounts.slice(0, 2) : amounts
 const cases: Case[] = [
-  ...buildCases('connections', [1, 10, 100, 1000, 10_000], amount => ({ connections: amount })),
-  ...buildCases('body KB', [0.2, 1, 4, 16, 64, 256], amount => ({ body: buildBody(amount * 1000) })),
-  ...buildCases('companies', [1, 10, 100, 1000], amount => ({ companies: amount })),
-  ...buildCases('callers', [1, 100, 1000, 10_000, 100_000], amount => ({ callers: amount })),
+  ...buildCases('idle connections', [1000, 10_000], amount => ({ idleConnections: amount })),
+  ...buildCases('connections', [10, 1000, 10_000], amount => ({ connections: amount })),
+  ...buildCases('body KB', [0.2, 16, 256], amount => ({ body: buildBody(amount * 1000) })),
+  ...buildCases('companies', [1, 1000], amount => ({ companies: amount })),
+  ...buildCases('callers', [1, 30_000], amount => ({ callers: amount })),
 ]
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
-const rows = []
-for (const growthCase of cases) {
-  const { what, amount } = growthCase
-  rows.push({ what, amount, ...await measure(growthCase) })
+const jwts: string[] = []
+const measuredCases = cases.map(({ what, amount, ...growthCase }) => {
+  const measurements: GrowthMeasurement[] = []
+  return { what, amount, growthCase, measurements }
+})
+for (let round = 0; round < rounds; round++) {
+  for (const { growthCase, measurements } of measuredCases) measurements.push(await measure(growthCase))
 }
-process.stdout.write(`${growthTable(rows)}\n`)
-saveResults('growth.json', { node: process.version, cores: cpus().length, seconds, rows })
+saveResults('growth.json', {
+  cases: measuredCases.map(({ what, amount, measurements }) => ({ what, amount, measurements })),
+})
+process.stdout.write(`${growthTable(readGrowth(resultsFolder))}\n`)
 upstream.child.kill()
 
 function buildCases (what: Case['what'], amounts: number[], buildInput: (amount: number) => Partial<Case>): Case[] {
   return trimForQuickRun(amounts).map(amount => ({ what, amount, ...buildInput(amount) }))
 }
 
-async function measure (growthCase: Case): Promise<Measurement> {
-  const { connections = 16, body = createBody, companies = 1, callers = 1 } = growthCase
-  const { start } = await createServiceContestant(issuer, 'this service', { env: { JSON_MAX_BYTES: '1000000' } })
-  const running = await start(upstream.url)
-  const jwts = await Promise.all(Array.from({ length: callers }, (_, index) => issuer.sign(`caller-${index}`)))
+async function measure (growthCase: Partial<Case>): Promise<GrowthMeasurement> {
+  const { start } = await createServiceContestant(issuer, 'this service', { env })
+  const running = await start(upstream)
+  try {
+    if (growthCase.idleConnections !== undefined) {
+      // There is no create to measure.
+      return { cpuMicros: NaN, peakMegabytes: await openIdleConnections(running, growthCase.idleConnections) }
+    }
+    const cpuMicros = await measureCreates(running, growthCase)
+    return { cpuMicros, peakMegabytes: getPeakMegabytes(running.pids) }
+  } finally {
+    await running.stop()
+  }
+}
+
+/** Returns the processor time of a create. */
+async function measureCreates (
+  { url, pids }: RunningContestant,
+  { connections = 16, body = createBody, companies = 1, callers = 1 }: Partial<Case>
+): Promise<number> {
+  while (jwts.length < callers) jwts.push(await issuer.sign(`caller-${jwts.length}`))
   const contentHeaders = formatHeaders({
     host: 'bench',
     'content-type': 'application/json',
@@ -70,21 +97,22 @@ async function measure (growthCase: Case): Promise<Measurement> {
     const jwt = jwts[index % callers] ?? fail('The case has no callers.')
     return Buffer.from(`POST ${path} HTTP/1.1\r\n${contentHeaders}authorization: Bearer ${jwt}\r\n\r\n${body}`)
   }
-  try {
-    const load = { url: running.url, request, connections, active: Math.min(connections, activeMax) }
-    // Each caller and each company sends a request before the measurement, so that nothing is seen for the first time.
-    while (sent.requests < Math.max(callers, companies)) await rawLoad({ ...load, seconds: 1 })
-    await rawLoad({ ...load, seconds: Math.min(seconds, 2) })
-    const microsBefore = getTotalCpuMicros(running.pids)
-    const { responseCount, seconds: elapsed } = await rawLoad({ ...load, seconds })
-    return {
-      cpuMicros: (getTotalCpuMicros(running.pids) - microsBefore) / responseCount,
-      rate: responseCount / elapsed,
-      peakMegabytes: getPeakMegabytes(running.pids),
-    }
-  } finally {
-    await running.stop()
-  }
+  const load = { url, request, connections, active: Math.min(connections, activeMax), seconds }
+  // Each caller and each company sends a request before the measurement, so that nothing is seen for the first time.
+  do await rawLoad(load)
+  while (sent.requests < Math.max(callers, companies))
+  const microsBefore = getTotalCpuMicros(pids)
+  const { responseCount } = await rawLoad(load)
+  return (getTotalCpuMicros(pids) - microsBefore) / responseCount
+}
+
+/** Opens connections that send nothing. Returns the memory while they are open. */
+async function openIdleConnections ({ url, pids }: RunningContestant, count: number): Promise<number> {
+  const { hostname, port } = new URL(url)
+  const sockets = await Promise.all(Array.from({ length: count }, () => openConnection(hostname, Number(port))))
+  const megabytes = getMegabytes(pids)
+  for (const socket of sockets) socket.destroy()
+  return megabytes
 }
 
 /** Builds a create of about the given size, spread over as many fields as it takes. */

@@ -1,6 +1,7 @@
-/** Shared by all benchmarks: load with undici, processor time and memory as Linux reports them, medians, output. */
+/** Shared by all benchmarks: load with undici, processor time and memory as Linux reports them, output. */
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'undici'
@@ -20,10 +21,14 @@ export const createBody = JSON.stringify({
   },
 })
 
-/** Duration of one round. */
-export const seconds = Number(process.env['BENCH_SECONDS'] ?? 3)
+/** Duration of one measurement. A shorter one is a quick run, which tests use. */
+export const seconds = Number(process.env['BENCH_SECONDS'] ?? 1)
+export const isQuickRun = seconds < 1
 /** Number of rounds; each round measures every contestant once. */
-export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
+export const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
+
+/** Folder of the results: bench/results, or `BENCH_RESULTS`. */
+export const resultsFolder = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
 
 /** Returns the environment with which the service sends to the upstream instead of Procore. */
 export function environmentFor (upstreamUrl: string): Record<string, string> {
@@ -101,9 +106,20 @@ export function getTotalCpuMicros (pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + getCpuMicros({ pid }), 0)
 }
 
+/** Returns the time that the threads of the processes ran so far, in nanoseconds (proc(5), schedstat). */
+export function getCpuNanos (pids: readonly number[]): number {
+  const threads = pids.flatMap(pid => readdirSync(`/proc/${pid}/task`).map(thread => `/proc/${pid}/task/${thread}`))
+  return threads.reduce((sum, path) => sum + Number(readFileSync(`${path}/schedstat`, 'utf8').split(' ')[0]), 0)
+}
+
 /** Returns the current memory of the processes in megabytes. */
 export function getMegabytes (pids: readonly number[]): number {
   return sumMegabytes(pids, /VmRSS:\s+(\d+)/)
+}
+
+/** Returns how much of the current memory are pages of files, such as Node's program, which processes share. */
+export function getFileMegabytes (pids: readonly number[]): number {
+  return sumMegabytes(pids, /RssFile:\s+(\d+)/)
 }
 
 /** Returns the peak memory of the processes in megabytes. */
@@ -118,14 +134,21 @@ function sumMegabytes (pids: readonly number[], pattern: RegExp): number {
   }, 0)
 }
 
-/** Returns the median, the larger middle value of an even count, and NaN of an empty list. */
-export function median (numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
-}
-
-/** Writes raw results to bench/results, or to `BENCH_RESULTS`. */
+/**
+ * Writes the measurements of one benchmark, with the date and the machine, to the folder of results.
+ * Figures that were not measured are NaN, which JSON writes as null.
+ */
 export function saveResults (name: string, results: object): void {
-  const directory = process.env['BENCH_RESULTS'] ?? fileURLToPath(new URL('results', import.meta.url))
-  mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, name), `${JSON.stringify(results, undefined, 2)}\n`)
+  const run = {
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    rounds,
+    seconds,
+    busyShare: Number(process.env['BENCH_BUSY_SHARE'] ?? NaN),
+  }
+  mkdirSync(resultsFolder, { recursive: true })
+  writeFileSync(join(resultsFolder, name), `${JSON.stringify({ run, ...results }, undefined, 2)}
+`)
 }

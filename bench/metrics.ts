@@ -5,7 +5,9 @@
 import { Pool } from 'undici'
 import { Metrics, type MeasuredRequest } from '../src/telemetry/metrics.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
-import { getCpuMicros, environmentFor, saveResults, runLoad, median, rounds, seconds } from './helpers.ts'
+import { environmentFor, getCpuMicros, rounds, runLoad, saveResults, seconds } from './helpers.ts'
+import type { MetricsMeasurement } from './result-schemas.ts'
+import { metricsSentence } from './tables.ts'
 
 const calls = 200_000
 const concurrency = 64
@@ -16,19 +18,15 @@ await runLoad([pool], { concurrency, seconds: Math.min(seconds, 1) })
 
 const metrics = new Metrics()
 measureRecordingMicros()
-const results = []
+const measurements: MetricsMeasurement[] = []
 for (let round = 0; round < rounds; round++) {
   const microsBefore = getCpuMicros(service.child)
   const creates = await runLoad([pool], { concurrency, seconds })
   const createMicros = (getCpuMicros(service.child) - microsBefore) / creates
-  results.push({ createMicros, recordMicros: measureRecordingMicros() })
+  measurements.push({ createMicros, recordMicros: measureRecordingMicros() })
 }
-const share = median(results.map(({ createMicros, recordMicros }) => recordMicros / createMicros))
-const percent = (share * 100).toFixed(1)
-process.stdout.write(
-  `Recording a request in the metrics costs ${percent} % of the processor time of a create.\n`
-)
-saveResults('metrics.json', { node: process.version, seconds, rounds, share, raw: results })
+saveResults('metrics.json', { measurements })
+process.stdout.write(`${metricsSentence(measurements)}\n`)
 await pool.close()
 service.child.kill()
 upstream.child.kill()

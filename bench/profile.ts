@@ -1,17 +1,15 @@
 /**
- * `npm run profile`: samples where the processor time of a JSON create goes, with V8's CPU profiler, and prints the
- * self time by package or module and by function.
+ * `npm run profile`: samples where the processor time of a JSON create goes after the warm-up, with V8's CPU profiler,
+ * and prints the self time by package or module and by function.
  *
  * `PROFILE_TOP` (default 40): number of functions to print. `PROFILE_OF`: prefix of the name of a peer to profile.
  */
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Type, type Static } from '@sinclair/typebox'
 import { assertSchema } from '../test/helpers/assert-schema.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
 import { peers, createServiceContestant, startIssuer, type Contestant } from './contestants.ts'
-import { buildCreateRequest, fail, seconds } from './helpers.ts'
+import { connections, createRequestBuilder, warmUp } from './create-load.ts'
+import { fail, seconds } from './helpers.ts'
 import { rawLoad } from './socket-load.ts'
 import { markdownTable } from './tables.ts'
 
@@ -24,35 +22,23 @@ const cpuProfile = Type.Object({
   timeDeltas: Type.Array(Type.Number()),
 })
 
-const directory = mkdtempSync(join(tmpdir(), 'profile-'))
 const upstream = await startProgram('bench/upstream.ts', {})
-const { headers, start } = await createContestant()
-const running = await start(upstream.url, {
-  NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${directory}`,
+const { name, headers, start } = await createContestant()
+const contestant = { name, running: await start(upstream), request: createRequestBuilder(headers) }
+await warmUp(contestant)
+let responseCount = 0
+const profile = await contestant.running.profile(async () => {
+  const { request, running: { url } } = contestant
+  responseCount = (await rawLoad({ url, request, connections, seconds: seconds * 3 })).responseCount
 })
-const request = Buffer.from(buildCreateRequest(headers))
-const { responseCount } = await rawLoad({
-  url: running.url,
-  request: () => request,
-  connections: 64,
-  seconds: seconds * 3,
-})
-const ended = new Promise(resolve => running.child.removeAllListeners('exit').once('exit', resolve))
-running.child.kill('SIGTERM')
-await ended
+await contestant.running.stop()
 upstream.child.kill()
-printReport(readProfile())
+printReport(assertSchema(cpuProfile, profile))
 
 async function createContestant (): Promise<Contestant> {
   const peerName = process.env['PROFILE_OF']
   if (peerName === undefined) return createServiceContestant(await startIssuer())
   return peers.find(({ name }) => name.startsWith(peerName)) ?? fail(`No peer has a name that begins with ${peerName}.`)
-}
-
-function readProfile (): Static<typeof cpuProfile> {
-  const file = readdirSync(directory)[0] ?? fail(`Node wrote no CPU profile to ${directory}.`)
-  const profile: unknown = JSON.parse(readFileSync(join(directory, file), 'utf8'))
-  return assertSchema(cpuProfile, profile)
 }
 
 function printReport ({ nodes, samples, timeDeltas }: Static<typeof cpuProfile>): void {
@@ -61,7 +47,8 @@ function printReport ({ nodes, samples, timeDeltas }: Static<typeof cpuProfile>)
   const microsByFunction = new Map<string, number>()
   for (const [index, id] of samples.entries()) {
     const { functionName, url, lineNumber } = frames.get(id) ?? fail(`The CPU profile has no node ${id}.`)
-    if (functionName === '(idle)') continue
+    // The profiler itself takes time when it starts.
+    if (functionName === '(idle)' || url === 'node:inspector') continue
     const micros = (timeDeltas[index] ?? 0) / responseCount
     const owner = getOwner(url, functionName)
     microsByOwner.set(owner, (microsByOwner.get(owner) ?? 0) + micros)

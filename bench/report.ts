@@ -1,10 +1,19 @@
-/** Writes the figures of bench/results to docs/performance.md and draws docs/bench.svg, so that both show one run. */
+/**
+ * Writes the figures of bench/results to docs/performance.md and the README, and draws docs/bench.svg, so that all show
+ * one run.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fail } from './helpers.ts'
-import { readCreates, readGrowth, readMetrics, readScale, readStartup, readUploads } from './result-schemas.ts'
-import { createsTable, growthTable, scaleTable, uploadsTable } from './tables.ts'
+import {
+  readCreates, readForms, readGrowth, readMetrics, readScale, readStartup, readTls, readUploads,
+} from './result-schemas.ts'
+import { divideRounds, median, type Measured } from './statistics.ts'
+import {
+  createsTable, formsTable, growthTable, metricsSentence, runSentence, scaleTable, startupSentence, tlsTable,
+  uploadsTable, findBare,
+} from './tables.ts'
 
 interface Bar { name: string, value: number }
 
@@ -25,12 +34,17 @@ const style = [
 
 /** Draws processor times as horizontal bars, as multiples of the bare proxy's. @param results the folder of results */
 export function renderChart (results: string): string {
-  const creates = readCreates(results).rows.map(({ name, cpuMicros }) => ({ name, value: cpuMicros }))
-  const uploads = readUploads(results).rows
-    .map(({ name, cpuMillisPerGigabyte }) => ({ name, value: cpuMillisPerGigabyte }))
+  const { measurements: creates } = readCreates(results)
+  const { measurements: uploads } = readUploads(results)
   const charts = [
-    { title: 'Processor time of a JSON create, against bare node:http + undici', bars: compareWithBare(creates) },
-    { title: 'Processor time of a gigabyte of uploads, against the bare pipe', bars: compareWithBare(uploads) },
+    {
+      title: 'Processor time of a JSON create, against bare node:http + undici',
+      bars: compareWithBare(creates, ({ cpuMicros }) => cpuMicros),
+    },
+    {
+      title: 'Processor time of a gigabyte of uploads, against the bare pipe',
+      bars: compareWithBare(uploads, ({ cpuMillisPerGigabyte }) => cpuMillisPerGigabyte),
+    },
   ]
   let y = 0
   const groups = charts.map(({ title, bars }) => {
@@ -49,9 +63,29 @@ ${groups.join('\n')}
 `
 }
 
-function compareWithBare (bars: readonly Bar[]): Bar[] {
-  const bare = bars.find(({ name }) => name.startsWith('bare'))?.value ?? NaN
-  return bars.map(({ name, value }) => ({ name, value: value / bare })).sort((a, b) => a.value - b.value)
+/** Replaces the figures that the README quotes. @param results the folder of results */
+export function fillReadme (readme: string, results: string): string {
+  const { measurements: creates } = readCreates(results)
+  const { measurements: uploads } = readUploads(results)
+  const createRatio = getOwnRatio(compareWithBare(creates, ({ cpuMicros }) => cpuMicros))
+  const uploadRatio = getOwnRatio(compareWithBare(uploads, ({ cpuMillisPerGigabyte }) => cpuMillisPerGigabyte))
+  return readme
+    .replace(/(?<=a create takes )[\d.]+(?= times)/, createRatio)
+    .replace(/(?<=a byte of an upload )[\d.]+(?= times)/, uploadRatio)
+}
+
+function getOwnRatio (bars: readonly Bar[]): string {
+  return bars.find(({ name }) => name === 'this service')?.value.toFixed(2) ?? fail('The service was not measured.')
+}
+
+function compareWithBare<Measurement> (
+  measurements: Record<string, Measurement[]>,
+  getFigure: (measurement: Measurement) => Measured
+): Bar[] {
+  const bare = findBare(measurements).map(getFigure)
+  return Object.entries(measurements)
+    .map(([name, rounds]) => ({ name, value: median(divideRounds(rounds.map(getFigure), bare)) }))
+    .sort((a, b) => a.value - b.value)
 }
 
 function renderBar ({ name, value }: Bar, index: number, maxValue: number): string {
@@ -67,35 +101,35 @@ function renderBar ({ name, value }: Bar, index: number, maxValue: number): stri
 }
 
 /**
- * Replaces all measured figures of docs/performance.md.
+ * Replaces what the comments `bench: NAME` and `end` of docs/performance.md enclose.
  * @param results the folder of results
  * @throws if the page lacks a place for a figure
  */
 export function fillPage (page: string, results: string): string {
-  const { readyMs, cachedReadyMs, knownCallerMicros } = readStartup(results)
-  const { share } = readMetrics(results)
-  const replacements: Array<[RegExp, string]> = [
-    [markedTable('creates'), `\n${createsTable(readCreates(results).rows)}`],
-    [markedTable('uploads'), `\n${uploadsTable(readUploads(results))}`],
-    [markedTable('growth'), `\n${growthTable(readGrowth(results).rows)}`],
-    [/^\| replicas \|.*\n(?:\|.*\n)+/m, scaleTable(readScale(results).rows)],
-    [/\d+ ms(?= with the compile cache)/, `${Math.round(cachedReadyMs)} ms`],
-    [/\d+ ms(?= without it)/, `${Math.round(readyMs)} ms`],
-    [/(?<=A known caller costs )[\d.]+ µs/, `${knownCallerMicros.toFixed(1)} µs`],
-    [/(?<=Recording a request in the metrics costs )[\d.]+ %/, `${(share * 100).toFixed(1)} %`],
-  ]
-  return replacements.reduce((text, [place, figures]) => {
-    if (!place.test(text)) fail(`docs/performance.md has no text that matches ${place}.`)
-    return text.replace(place, () => figures)
+  const creates = readCreates(results)
+  const blocks = {
+    run: `${runSentence(creates.run)}\n`,
+    creates: createsTable(creates),
+    tls: tlsTable(readTls(results)),
+    uploads: uploadsTable(readUploads(results)),
+    forms: formsTable(readForms(results)),
+    growth: growthTable(readGrowth(results)),
+    startup: `${startupSentence(readStartup(results))}\n`,
+    metrics: `${metricsSentence(readMetrics(results).measurements)}\n`,
+    scale: scaleTable(readScale(results)),
+  }
+  return Object.entries(blocks).reduce((text, [name, content]) => {
+    const place = new RegExp(`(?<=<!-- bench: ${name} -->\\n)[^]*?(?=\\n<!-- end -->)`)
+    if (!place.test(text)) fail(`docs/performance.md has no place for the figures of ${name}.`)
+    return text.replace(place, () => `\n${content}`)
   }, page)
 }
-
-/** Matches the lines between the two comments that mark a table. */
-const markedTable = (name: string) => new RegExp(`(?<=<!-- bench: ${name} -->\\n)[^]*?(?=\\n<!-- end -->)`)
 
 if (process.argv[1] === fileURLToPath(import.meta.url) && process.env['BENCH_RESULTS'] === undefined) {
   const results = join(folder, 'results')
   const pagePath = join(folder, '../docs/performance.md')
   writeFileSync(join(folder, '../docs/bench.svg'), renderChart(results))
   writeFileSync(pagePath, fillPage(readFileSync(pagePath, 'utf8'), results))
+  const readmePath = join(folder, '../README.md')
+  writeFileSync(readmePath, fillReadme(readFileSync(readmePath, 'utf8'), results))
 }

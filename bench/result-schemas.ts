@@ -1,87 +1,136 @@
-/** Describes and reads the files in bench/results, as far as docs/performance.md shows them. */
+/** Describes and reads the files in bench/results. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { assertSchema } from '../test/helpers/assert-schema.ts'
 
-const name = Type.String()
-/** JSON has no NaN: a figure that was not measured is NaN before it is written and null after. */
-const figures = Type.Array(Type.Union([Type.Number(), Type.Null()]))
+/** A figure that was not measured is NaN, which JSON writes as null. */
+const figure = Type.Union([Type.Number(), Type.Null()])
 
-const createsRow = Type.Object({
-  name,
-  /** Processor time per create at full load, in microseconds. */
+/** When and where a benchmark ran. */
+const run = Type.Object({
+  date: Type.String(),
+  node: Type.String(),
+  cpu: Type.String(),
+  cores: Type.Number(),
+  rounds: Type.Number(),
+  /** Duration of one measurement. */
+  seconds: Type.Number(),
+  /** Share of the processor time that other programs used before the start. */
+  busyShare: figure,
+})
+
+const creates = Type.Object({
+  /** Processor time per create at full load. */
   cpuMicros: Type.Number(),
-  /** Lowest and highest `cpuMicros` of all rounds. */
-  spread: Type.Array(Type.Number()),
-  /** Processor time per create at the rate that is the same for all contestants, in microseconds. */
+  /** Processor time per create at the rate that is the same for all contestants. */
   sameRateMicros: Type.Number(),
   /** Creates per second at full load. */
   rate: Type.Number(),
-  /** Latencies at half of `rate`, in milliseconds. */
-  p50: Type.Number(),
-  p99: Type.Number(),
-  p999: Type.Number(),
+  /** Latencies at half of `rate`. */
+  p50Ms: Type.Number(),
+  p99Ms: Type.Number(),
+  /** Longest time that the event loop was blocked, in programs that run on Node. */
+  blockedMs: figure,
   peakMegabytes: Type.Number(),
 })
 
-const uploadsRow = Type.Object({
-  name,
+const tls = Type.Object({
+  cpuMicros: Type.Number(),
+  rate: Type.Number(),
+  /** TLS handshakes during the measurement, after which the connections are reused. */
+  handshakes: Type.Number(),
+  resumedHandshakes: Type.Number(),
+})
+
+const uploads = Type.Object({
   cpuMillisPerGigabyte: Type.Number(),
   megabytesPerSecond: Type.Number(),
   /** Time from the first byte of an upload to the first byte of its upstream request. */
   firstByteMs: Type.Number(),
-  /** Memory beyond that before the uploads, also by size and by count of simultaneous uploads. */
-  peakMegabytes: Type.Number(),
-  bySize: figures,
-  byCount: figures,
+  blockedMs: figure,
+  /** Memory beyond that before the uploads, by size and by count of simultaneous uploads. */
+  bySize: Type.Array(figure),
+  byCount: Type.Array(figure),
 })
 
-const growthRow = Type.Object({
-  what: Type.String(),
-  amount: Type.Number(),
-  cpuMicros: Type.Number(),
-  rate: Type.Number(),
-  peakMegabytes: Type.Number(),
+/** Processor time per form of each kind, in the order of `kinds`. */
+const forms = Type.Object({ microsByKind: Type.Array(Type.Number()) })
+
+const growth = Type.Object({ cpuMicros: figure, peakMegabytes: Type.Number() })
+
+const startup = Type.Object({
+  readyMs: Type.Number(),
+  cachedReadyMs: Type.Number(),
+  knownCallerMicros: Type.Number(),
 })
 
-const scaleRow = Type.Object({
-  replicas: Type.Number(),
-  redis: Type.Boolean(),
-  hasIdempotencyKey: Type.Boolean(),
+/** Memory of an idle service, and the part of it that are pages of files. */
+const idle = Type.Object({ megabytes: Type.Number(), fileMegabytes: Type.Number() })
+
+const scale = Type.Object({
   createsPerSecond: Type.Number(),
   cpuMicros: Type.Number(),
-  redisCommands: Type.Number(),
+  redisRoundTrips: Type.Number(),
   redisMicros: Type.Number(),
 })
 
-const createsResults = Type.Object({ rows: Type.Array(createsRow) })
+const metrics = Type.Object({ createMicros: Type.Number(), recordMicros: Type.Number() })
+
+/** The rounds of each contestant, by its name. */
+const byContestant = <T extends TSchema>(measurement: T) => Type.Record(Type.String(), Type.Array(measurement))
+
+const createsResults = Type.Object({ run, measurements: byContestant(creates) })
+const tlsResults = Type.Object({ run, measurements: byContestant(tls) })
 const uploadsResults = Type.Object({
-  rows: Type.Array(uploadsRow),
+  run,
   /** Megabytes of one upload, for each figure of `bySize`. */
   sizes: Type.Array(Type.Number()),
   /** Number of simultaneous uploads of `countedMegabytes`, for each figure of `byCount`. */
   counts: Type.Array(Type.Number()),
   countedMegabytes: Type.Number(),
+  measurements: byContestant(uploads),
 })
-const growthResults = Type.Object({ rows: Type.Array(growthRow) })
-const scaleResults = Type.Object({ rows: Type.Array(scaleRow) })
-const startupResults = Type.Object({
-  readyMs: Type.Number(),
-  cachedReadyMs: Type.Number(),
-  knownCallerMicros: Type.Number(),
+const formsResults = Type.Object({ run, kinds: Type.Array(Type.String()), measurements: byContestant(forms) })
+const growthResults = Type.Object({
+  run,
+  cases: Type.Array(Type.Object({ what: Type.String(), amount: Type.Number(), measurements: Type.Array(growth) })),
 })
-const metricsResults = Type.Object({ share: Type.Number() })
+const startupResults = Type.Object({ run, measurements: Type.Array(startup), idle: Type.Array(idle) })
+const scaleResults = Type.Object({
+  run,
+  cases: Type.Array(Type.Object({
+    replicas: Type.Number(),
+    redis: Type.Boolean(),
+    hasIdempotencyKey: Type.Boolean(),
+    measurements: Type.Array(scale),
+  })),
+})
+const metricsResults = Type.Object({ run, measurements: Type.Array(metrics) })
 
-export type CreatesRow = Static<typeof createsRow>
-export type UploadsRow = Static<typeof uploadsRow>
+export type Run = Static<typeof run>
+export type CreatesMeasurement = Static<typeof creates>
+export type TlsMeasurement = Static<typeof tls>
+export type UploadsMeasurement = Static<typeof uploads>
+export type FormsMeasurement = Static<typeof forms>
+export type GrowthMeasurement = Static<typeof growth>
+export type StartupMeasurement = Static<typeof startup>
+export type IdleMeasurement = Static<typeof idle>
+export type ScaleMeasurement = Static<typeof scale>
+export type MetricsMeasurement = Static<typeof metrics>
+export type CreatesResults = Static<typeof createsResults>
+export type StartupResults = Omit<Static<typeof startupResults>, 'run'>
+export type TlsResults = Static<typeof tlsResults>
 export type UploadsResults = Static<typeof uploadsResults>
-export type GrowthRow = Static<typeof growthRow>
-export type ScaleRow = Static<typeof scaleRow>
+export type FormsResults = Static<typeof formsResults>
+export type GrowthResults = Static<typeof growthResults>
+export type ScaleResults = Static<typeof scaleResults>
 
 /** @param folder contains the files that the benchmarks wrote */
 export const readCreates = (folder: string) => readResults(folder, 'creates.json', createsResults)
+export const readTls = (folder: string) => readResults(folder, 'tls.json', tlsResults)
 export const readUploads = (folder: string) => readResults(folder, 'uploads.json', uploadsResults)
+export const readForms = (folder: string) => readResults(folder, 'forms.json', formsResults)
 export const readGrowth = (folder: string) => readResults(folder, 'growth.json', growthResults)
 export const readScale = (folder: string) => readResults(folder, 'scale.json', scaleResults)
 export const readStartup = (folder: string) => readResults(folder, 'startup.json', startupResults)

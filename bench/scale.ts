@@ -6,39 +6,43 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Pool } from 'undici'
 import { freePort } from '../test/helpers/free-port.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
-import { getCpuMicros, environmentFor, saveResults, runLoad, median, rounds, seconds } from './helpers.ts'
+import {
+  environmentFor, getCpuMicros, isQuickRun, resultsFolder, rounds, runLoad, saveResults, seconds,
+} from './helpers.ts'
+import { readScale, type ScaleMeasurement } from './result-schemas.ts'
 import { scaleTable } from './tables.ts'
 
 const concurrency = 64
 
 interface Case { replicas: number, redis: boolean, hasIdempotencyKey: boolean }
 
-interface Measurement { createsPerSecond: number, cpuMicros: number, redisCommands: number, redisMicros: number }
-
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0
 /** A quick run measures one count only: two replicas use the same code as four. */
-const replicaCounts = seconds < 1 ? [2] : [1, 2, 4]
+const replicaCounts = isQuickRun ? [2] : [1, 4]
 const redisModes = hasRedis ? [false, true] : [false]
 const cases: Case[] = replicaCounts.flatMap(replicas =>
   redisModes.flatMap(redis => [false, true].map(hasIdempotencyKey => ({ replicas, redis, hasIdempotencyKey }))))
 const upstream = await startProgram('bench/upstream.ts', {})
 const redisServer = hasRedis ? await startRedis() : undefined
-const results = new Map<Case, Measurement[]>(cases.map(scaleCase => [scaleCase, []]))
+const results = new Map<Case, ScaleMeasurement[]>(cases.map(scaleCase => [scaleCase, []]))
 for (let round = 0; round < rounds; round++) {
   for (const scaleCase of cases) results.get(scaleCase)?.push(await measure(scaleCase))
 }
-printReport()
+saveResults('scale.json', {
+  cases: cases.map(scaleCase => ({ ...scaleCase, measurements: results.get(scaleCase) })),
+})
+process.stdout.write(`${scaleTable(readScale(resultsFolder))}\n`)
 upstream.child.kill()
 redisServer?.client.disconnect()
 redisServer?.child.kill()
 
-async function measure ({ replicas, redis, hasIdempotencyKey }: Case): Promise<Measurement> {
+async function measure ({ replicas, redis, hasIdempotencyKey }: Case): Promise<ScaleMeasurement> {
   const services = await Promise.all(Array.from({ length: replicas }, () => startProgram('src/main.js', {
     ...environmentFor(upstream.url),
     ...(redis && redisServer !== undefined && { REDIS_URL: redisServer.url }),
@@ -60,21 +64,23 @@ async function measure ({ replicas, redis, hasIdempotencyKey }: Case): Promise<M
   return {
     createsPerSecond: creates / elapsedSeconds,
     cpuMicros: cpuMicros / creates,
-    redisCommands: redisStats.calls / creates,
+    redisRoundTrips: redisStats.roundTrips / creates,
     redisMicros: redisStats.micros / creates,
   }
 }
 
-/** Counts the scripts that clients ran. Redis includes the time of the commands that a script calls. */
-async function readRedisStats (): Promise<{ calls: number, micros: number }> {
-  if (redisServer === undefined) return { calls: 0, micros: 0 }
-  const text = await redisServer.client.info('commandstats')
-  const commands = [...text.matchAll(/cmdstat_(\S+?):calls=(\d+),usec=(\d+)/g)]
+/**
+ * Reads what Redis did since its statistics were reset. A round trip is one read of the server: a client may send
+ * several commands at once.
+ */
+async function readRedisStats (): Promise<{ roundTrips: number, micros: number }> {
+  if (redisServer === undefined) return { roundTrips: 0, micros: 0 }
+  const text = await redisServer.client.info('all')
+  // The time of a script includes that of the commands that it calls.
+  const micros = [...text.matchAll(/cmdstat_(\S+?):calls=\d+,usec=(\d+)/g)]
     .filter(([, name]) => name === 'evalsha' || name === 'eval')
-  return {
-    calls: commands.reduce((sum, [, , calls]) => sum + Number(calls), 0),
-    micros: commands.reduce((sum, [, , , micros]) => sum + Number(micros), 0),
-  }
+    .reduce((sum, [, , usec]) => sum + Number(usec), 0)
+  return { roundTrips: Number(/^total_reads_processed:(\d+)/m.exec(text)?.[1] ?? NaN), micros }
 }
 
 async function startRedis (): Promise<{ child: ChildProcess, client: Redis, url: string }> {
@@ -91,28 +97,4 @@ async function startRedis (): Promise<{ child: ChildProcess, client: Redis, url:
   client.on('error', () => {})
   while (client.status !== 'ready') await new Promise(resolve => setTimeout(resolve, 20))
   return { child, client, url: `redis://127.0.0.1:${port}` }
-}
-
-function printReport (): void {
-  const rows = cases.map(scaleCase => {
-    const measurements = results.get(scaleCase) ?? []
-    const getMedian = (figure: keyof Measurement) => median(measurements.map(measurement => measurement[figure]))
-    return {
-      ...scaleCase,
-      createsPerSecond: Math.round(getMedian('createsPerSecond')),
-      cpuMicros: Math.round(getMedian('cpuMicros')),
-      redisCommands: Math.round(getMedian('redisCommands') * 10) / 10,
-      redisMicros: Math.round(getMedian('redisMicros')),
-    }
-  })
-  process.stdout.write(scaleTable(rows))
-  saveResults('scale.json', {
-    node: process.version,
-    cores: cpus().length,
-    seconds,
-    rounds,
-    concurrency,
-    rows,
-    raw: [...results.values()],
-  })
 }

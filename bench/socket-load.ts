@@ -76,12 +76,8 @@ export async function rawLoad (
   return { responseCount, seconds: elapsedSeconds, latenciesMs: latenciesMs.sort((a, b) => a - b) }
 }
 
-/** Returns the value below which the share (0 to 1) of the sorted values lies, or NaN of an empty list. */
-export function percentile (sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
-}
-
-function openConnection (host: string, port: number): Promise<Socket> {
+/** Resolves when the connection is open. */
+export function openConnection (host: string, port: number): Promise<Socket> {
   const socket = connect(port, host)
   socket.setNoDelay(true)
   return new Promise((resolve, reject) => socket.once('connect', () => resolve(socket)).once('error', reject))

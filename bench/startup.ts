@@ -1,6 +1,10 @@
-/** Measures how long the service takes to become ready, and what authenticating a caller with a cached JWT costs. */
-import { spawn } from 'node:child_process'
+/**
+ * Measures how long the service takes to become ready, its memory when idle, and what authenticating a caller with a
+ * cached JWT costs.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { JwksCache } from '../src/auth/jwks.ts'
 import { JwtAuthenticator } from '../src/auth/jwt.ts'
 import { loadConfig } from '../src/config/index.ts'
@@ -9,49 +13,63 @@ import { freePort } from '../test/helpers/free-port.ts'
 import { getNodeFlags } from '../test/helpers/spawn-program.ts'
 import { startProgram } from '../test/helpers/start-program.ts'
 import { startIssuer } from './contestants.ts'
-import { environmentFor, saveResults, median, rounds } from './helpers.ts'
+import { environmentFor, getFileMegabytes, getMegabytes, isQuickRun, rounds, saveResults } from './helpers.ts'
+import type { IdleMeasurement, StartupMeasurement } from './result-schemas.ts'
+import { startupSentence } from './tables.ts'
 
 const calls = 200_000
-const starts = Math.max(rounds, 3)
+/**
+ * Time after which a service that became ready is idle: it requests garbage collections for five seconds, and V8
+ * returns pages up to 16 seconds after the last of them.
+ */
+const idleMs = isQuickRun ? 1000 : 25_000
 const upstream = await startProgram('bench/upstream.ts', {})
 const issuer = await startIssuer()
 // The first start fills the compile cache.
-await measureTimeToReady()
-const readyMs = []
-const cachedReadyMs = []
-for (let start = 0; start < starts; start++) {
-  readyMs.push(await measureTimeToReady({ NODE_DISABLE_COMPILE_CACHE: '1' }))
-  cachedReadyMs.push(await measureTimeToReady())
+await stop(await startReady())
+const measurements: StartupMeasurement[] = []
+for (let round = 0; round < rounds; round++) {
+  const uncached = await startReady({ NODE_DISABLE_COMPILE_CACHE: '1' })
+  await stop(uncached)
+  const cached = await startReady()
+  await stop(cached)
+  const knownCallerMicros = await measureKnownCaller()
+  measurements.push({ readyMs: uncached.readyMs, cachedReadyMs: cached.readyMs, knownCallerMicros })
 }
-const knownCallerMicros = await measureKnownCaller()
-const cachedMs = Math.round(median(cachedReadyMs))
-const uncachedMs = Math.round(median(readyMs))
-process.stdout.write(
-  `From the start to /readyz: ${cachedMs} ms with the compile cache, ${uncachedMs} ms without it. ` +
-  `A known caller costs ${knownCallerMicros.toFixed(1)} µs a request.\n\n`
-)
-saveResults('startup.json', {
-  node: process.version,
-  readyMs: median(readyMs),
-  cachedReadyMs: median(cachedReadyMs),
-  knownCallerMicros,
-  raw: { readyMs, cachedReadyMs },
-})
+const idle = await measureIdle()
+saveResults('startup.json', { measurements, idle })
+process.stdout.write(`${startupSentence({ measurements, idle })}\n\n`)
 upstream.child.kill()
 
-async function measureTimeToReady (env: Record<string, string> = {}): Promise<number> {
+interface ReadyService { child: ChildProcess, readyMs: number }
+
+async function startReady (env: Record<string, string> = {}): Promise<ReadyService> {
   const port = await freePort()
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...getNodeFlags('src/main.js'), 'src/main.js'], {
     env: { ...environmentFor(upstream.url), ...issuer.env, ...env, PORT: String(port) },
     stdio: 'ignore',
   })
-  while (!await isReady(`http://127.0.0.1:${port}/readyz`)) await new Promise(resolve => setTimeout(resolve, 5))
-  const ms = performance.now() - startedAt
-  // Node writes the compile cache only when the process exits in an orderly way.
+  while (!await isReady(`http://127.0.0.1:${port}/readyz`)) await sleep(5)
+  return { child, readyMs: performance.now() - startedAt }
+}
+
+/** Node writes the compile cache only when the process exits in an orderly way. */
+async function stop ({ child }: ReadyService): Promise<void> {
   child.kill('SIGTERM')
   await once(child, 'exit')
-  return ms
+}
+
+/** Measures one process for each round. They are idle at the same time. */
+async function measureIdle (): Promise<IdleMeasurement[]> {
+  const services: ReadyService[] = []
+  for (let round = 0; round < rounds; round++) services.push(await startReady())
+  await sleep(idleMs)
+  const idle = services.map(({ child: { pid = 0 } }) => ({
+    megabytes: getMegabytes([pid]), fileMegabytes: getFileMegabytes([pid]),
+  }))
+  for (const service of services) await stop(service)
+  return idle
 }
 
 function isReady (url: string): Promise<boolean> {

@@ -1,28 +1,31 @@
 /**
  * Measures uploads with an avatar: the service and its peers, in turn, each alone on the first core. Processor time is
- * what the kernel counts for the process; memory is its peak minus what it used before. With a shorter `BENCH_SECONDS`
- * the uploads are smaller, for a quick run.
+ * what the kernel counts for the process; memory is its peak minus what it used before.
  */
 import { writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { createInterface } from 'node:readline'
 import { startProgram } from '../test/helpers/start-program.ts'
 import {
   createServiceContestant,
   peers,
   runRounds,
+  selectContestants,
   startIssuer,
   type Contestant,
   type RunningContestant,
 } from './contestants.ts'
-import { getMegabytes, getPeakMegabytes, getTotalCpuMicros, median, rounds, saveResults, seconds } from './helpers.ts'
+import {
+  getMegabytes, getPeakMegabytes, getTotalCpuMicros, isQuickRun, resultsFolder, saveResults,
+} from './helpers.ts'
+import { readUploads, type UploadsMeasurement } from './result-schemas.ts'
 import { rawUpload } from './socket-upload.ts'
 import { uploadsTable } from './tables.ts'
 
-const share = Math.min(1, seconds / 3)
-const sizes = [1, 10, 100, 1000]
+/** In a quick run the uploads are smaller, but still streamed. */
+const share = isQuickRun ? 0.05 : 1
+const sizes = [1, 100, 1000]
 const counts = [1, 10, 100]
-const throughputMegabytes = 200
+const throughputMegabytes = 100
 const throughputCount = 4
 const countedMegabytes = 20
 const firstByteMegabytes = 20
@@ -30,15 +33,6 @@ const warmUpMegabytes = 20
 const warmUpCount = 4
 /** The naive peer buffers uploads and needs many times their size in memory, so it does not get larger ones. */
 const bufferingMaxMegabytes = 200
-
-interface Measurement {
-  cpuMillisPerGigabyte: number
-  megabytesPerSecond: number
-  firstByteMs: number
-  peakMegabytes: number
-  bySize: number[]
-  byCount: number[]
-}
 
 const upstream = await startProgram('bench/upstream.ts', {})
 let onBodyStart = () => {}
@@ -51,12 +45,13 @@ const services = [
   await createServiceContestant(issuer, 'this service', { env }),
   await createServiceContestant(issuer, 'this service, metadata kept', { env: { ...env, AVATAR_METADATA: 'keep' } }),
 ]
-const measurements = await runRounds([...services, ...peers], measure)
-printReport()
+const measurements = await runRounds(selectContestants([...services, ...peers]), measure)
+saveResults('uploads.json', { sizes, counts, countedMegabytes, measurements })
+process.stdout.write(`${uploadsTable(readUploads(resultsFolder))}\n`)
 upstream.child.kill()
 
-async function measure ({ name, headers, start }: Contestant): Promise<Measurement> {
-  const running = await start(upstream.url)
+async function measure ({ name, headers, start }: Contestant): Promise<UploadsMeasurement> {
+  const running = await start(upstream)
   const upload = (megabytes: number, count = 1) => Promise.all(Array.from({ length: count }, () =>
     rawUpload({ url: running.url, headers, avatarBytes: Math.ceil(megabytes * share * 1e6) })))
   const measureUploadMemory = async (megabytes: number, count = 1) => {
@@ -66,9 +61,10 @@ async function measure ({ name, headers, start }: Contestant): Promise<Measureme
   try {
     await upload(warmUpMegabytes, warmUpCount)
     const firstByteMs = await measureFirstByte(() => upload(firstByteMegabytes))
+    await running.readBlockedMs()
     const microsBefore = getTotalCpuMicros(running.pids)
     const startedAt = performance.now()
-    const peakMegabytes = await measureMemoryGrowth(running, () => upload(throughputMegabytes, throughputCount))
+    await upload(throughputMegabytes, throughputCount)
     const gigabytes = throughputMegabytes * throughputCount * share / 1000
     const cpuMillisPerGigabyte = (getTotalCpuMicros(running.pids) - microsBefore) / 1000 / gigabytes
     const megabytesPerSecond = gigabytes * 1e6 / (performance.now() - startedAt)
@@ -76,7 +72,8 @@ async function measure ({ name, headers, start }: Contestant): Promise<Measureme
     for (const size of sizes) bySize.push(await measureUploadMemory(size))
     const byCount = []
     for (const count of counts) byCount.push(await measureUploadMemory(countedMegabytes, count))
-    return { cpuMillisPerGigabyte, megabytesPerSecond, firstByteMs, peakMegabytes, bySize, byCount }
+    const blockedMs = await running.readBlockedMs()
+    return { cpuMillisPerGigabyte, megabytesPerSecond, firstByteMs, blockedMs, bySize, byCount }
   } finally {
     await running.stop()
   }
@@ -99,33 +96,4 @@ async function measureFirstByte (upload: () => Promise<unknown>): Promise<number
   })
   await upload()
   return elapsedMs
-}
-
-function printReport (): void {
-  const rows = [...measurements].map(([name, results]) => {
-    const getMedian = (getFigure: (result: Measurement) => number) => median(results.map(getFigure))
-    return {
-      name,
-      cpuMillisPerGigabyte: getMedian(result => result.cpuMillisPerGigabyte),
-      megabytesPerSecond: getMedian(result => result.megabytesPerSecond),
-      firstByteMs: getMedian(result => result.firstByteMs),
-      peakMegabytes: getMedian(result => result.peakMegabytes),
-      bySize: sizes.map((_, index) => getMedian(({ bySize }) => bySize[index] ?? NaN)),
-      byCount: counts.map((_, index) => getMedian(({ byCount }) => byCount[index] ?? NaN)),
-    }
-  })
-  process.stdout.write(`${uploadsTable({ rows, sizes, counts, countedMegabytes })}\n`)
-  saveResults('uploads.json', {
-    node: process.version,
-    cores: cpus().length,
-    share,
-    rounds,
-    throughputMegabytes,
-    throughputCount,
-    sizes,
-    counts,
-    countedMegabytes,
-    rows,
-    raw: Object.fromEntries(measurements),
-  })
 }

@@ -1,8 +1,13 @@
 /**
  * A minimal Procore, written on sockets so that it costs little compared with the measured program. It issues an access
- * token and responds 201 to every other request after its body. It logs when a long body begins.
+ * token and responds 201 to every other request after its body. It logs the start of each long body and each TLS
+ * handshake.
+ *
+ * `TLS_KEY_FILE`, `TLS_CERTIFICATE_FILE`: it then listens with TLS.
  */
+import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { getPort } from '../test/helpers/listen.ts'
 import { formatHeaders } from './helpers.ts'
 
@@ -88,6 +93,14 @@ function logBodyStart (): void {
   process.stdout.write('{"msg":"body"}\n')
 }
 
-const server = createServer({ allowHalfOpen: false }, serve).listen(0, '127.0.0.1', () => {
-  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `http://127.0.0.1:${getPort(server)}` })}\n`)
+const { TLS_KEY_FILE: keyFile = '', TLS_CERTIFICATE_FILE: certificateFile } = process.env
+const scheme = certificateFile === undefined ? 'http' : 'https'
+const server = certificateFile === undefined
+  ? createServer({ allowHalfOpen: false }, serve)
+  : createTlsServer({ key: readFileSync(keyFile), cert: readFileSync(certificateFile) }, socket => {
+    process.stdout.write(`${JSON.stringify({ msg: 'handshake', resumed: socket.isSessionReused() })}\n`)
+    serve(socket)
+  })
+server.listen(0, '127.0.0.1', () => {
+  process.stdout.write(`${JSON.stringify({ msg: 'listening', url: `${scheme}://127.0.0.1:${getPort(server)}` })}\n`)
 })
