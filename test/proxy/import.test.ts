@@ -10,9 +10,9 @@ import { startService, type Service } from '../helpers/service.ts'
 import { skipTime } from '../helpers/skip-time.ts'
 import { waitUntil } from '../helpers/wait-until.ts'
 
-// Many tests wait for Procore. Those that move the clocks run alone.
+// Many tests wait for Procore. Those that move the clocks run alone, also those with tests that do.
 t.jobs = 4
-const alone = { buffered: false }
+const alone = { buffered: false, jobs: 4 }
 
 const syncPath = '/users/sync'
 const importUrl = (service: Service, query = '') => `${service.usersUrl}/import${query}`
@@ -332,7 +332,7 @@ t.test('an import that arrives while the service is stopping sends nothing', asy
   t.strictSame(service.emulator.apiRequests, [])
 })
 
-t.test('an import whose caller leaves sends no other batch, and is resumed with its key', { jobs: 4 }, async t => {
+t.test('an import whose caller leaves sends no other batch, and is resumed with its key', alone, async t => {
   const file = csvOf(450)
   const half = csvOf(250)
   const list = '/companies/101/users?'
