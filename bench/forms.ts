@@ -18,7 +18,7 @@ type ReadForm = (chunks: readonly Buffer[]) => void | Promise<void>
 
 interface Kind { name: string, chunks: Buffer[], count: number }
 
-/** As long as that of a browser. Parsers skip bytes by the length of the delimiter. */
+/** A browser's boundary has this length, which parsers use to skip bytes. */
 const boundary = '----WebKitFormBoundary7MA4YWxkTrZu0gWq'
 const contentType = `multipart/form-data; boundary=${boundary}`
 const chunkBytes = 65_536

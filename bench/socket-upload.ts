@@ -12,7 +12,7 @@ export interface RawUpload {
   avatarBytes: number
 }
 
-/** As long as that of a browser. */
+/** A browser's boundary has this length, which parsers use to skip bytes. */
 const boundary = '----WebKitFormBoundary7MA4YWxkTrZu0gWq'
 /** A JPEG of 16 × 16 grey pixels up to its scan. The end of the image is left out, as decoders allow. */
 const jpegHead = Buffer.from('ffd8ffc0000b080010001001011100ffda0008010100003f00', 'hex')

@@ -2,26 +2,16 @@
  * Measures JSON creates as in creates.ts, but the requests to the upstream are encrypted, as those to Procore are. Each
  * contestant verifies the certificate of the upstream.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { startProgram } from '../test/helpers/start-program.ts'
+import { createCertificate } from './certificate.ts'
 import { createServiceContestant, peers, selectContestants, startIssuer } from './contestants.ts'
 import { measureSaturation, measureWarm, type WarmContestant } from './create-load.ts'
 import { resultsFolder, saveResults } from './helpers.ts'
 import { readTls, type TlsMeasurement } from './result-schemas.ts'
 import { tlsTable } from './tables.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'bench-'))
-const keyFile = join(directory, 'key.pem')
-const certificateFile = join(directory, 'certificate.pem')
-execFileSync('openssl', [
-  'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-  '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-  '-keyout', keyFile, '-out', certificateFile,
-], { stdio: 'ignore' })
+const { keyFile, certificateFile } = createCertificate()
 
 const { child, url } = await startProgram('bench/upstream.ts', {
   TLS_KEY_FILE: keyFile, TLS_CERTIFICATE_FILE: certificateFile,

@@ -21,7 +21,7 @@ import { readUploads, type UploadsMeasurement } from './result-schemas.ts'
 import { rawUpload } from './socket-upload.ts'
 import { uploadsTable } from './tables.ts'
 
-/** In a quick run the uploads are smaller, but still streamed. */
+/** A quick run sends smaller uploads, which are still streamed. */
 const share = isQuickRun ? 0.05 : 1
 const sizes = [1, 100, 1000]
 const counts = [1, 10, 100]

@@ -5,7 +5,7 @@
  *
  * `BENCH_ONLY`: prefix of the names of the programs to measure.
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
@@ -17,6 +17,7 @@ import { freePort } from '../../test/helpers/free-port.ts'
 import { jpeg } from '../../test/helpers/images.ts'
 import { getPort } from '../../test/helpers/listen.ts'
 import { root } from '../../test/helpers/spawn-program.ts'
+import { createCertificate } from '../certificate.ts'
 import { createServiceContestant, peers, startIssuer, type Contestant } from '../contestants.ts'
 import { connections, measureSaturation, measureWarm, type WarmContestant } from '../create-load.ts'
 import { getCpuMicros, getMegabytes, getTotalCpuMicros, saveResults, seconds } from '../helpers.ts'
@@ -41,13 +42,7 @@ const waitMs = 5000
 const http2Env = { NODE_OPTIONS: `--import=${pathToFileURL(join(root, 'bench/alternatives/allow-http2.ts')).href}` }
 
 const directory = mkdtempSync(join(tmpdir(), 'bench-'))
-const keyFile = join(directory, 'key.pem')
-const certificateFile = join(directory, 'certificate.pem')
-execFileSync('openssl', [
-  'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-  '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-  '-keyout', keyFile, '-out', certificateFile,
-], { stdio: 'ignore' })
+const { keyFile, certificateFile } = createCertificate()
 
 const service = await createServiceContestant(await startIssuer())
 const programs = [service, ...peers.filter(({ name }) => name.startsWith('bare'))]
