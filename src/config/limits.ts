@@ -88,8 +88,12 @@ export const limits = freezeGroups({
      */
     minBytesPerSecond: 1_024,
     rateWindowMs: 30_000,
-    /** A minor garbage collection is requested each time this many bytes were streamed. */
-    minorGcEveryBytes: 8_388_608,
+    /**
+     * A minor garbage collection is requested each time this many bytes were streamed. Must be more than what many
+     * uploads read in one turn of the event loop, because a chunk that survives two collections is freed only by a full
+     * one (docs/decisions/gc-hint.md).
+     */
+    minorGcEveryBytes: 16_777_216,
   },
   response: {
     /** A larger body is sent in slices of this size, so that its progress is known. */
