@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser } from 'playwright-core'
 
-const paths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+/** The headless shell needs two thirds of the processor time of Chromium. */
+const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
 
 /** Undefined if no Chromium is installed. */
-export const chromiumPath = paths.find(existsSync)
+export const chromiumPath = programs.map(program => `/usr/bin/${program}`).find(existsSync)
 
 export function launchBrowser (): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error('Chromium is not installed')
