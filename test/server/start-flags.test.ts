@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import packageJson from '../../package.json' with { type: 'json' }
+import { limits } from '../../src/config/limits.ts'
 import { send } from '../helpers/requests.ts'
 import { startTestEmulator } from '../helpers/service.ts'
 import { getNodeFlags, root, serviceEnvironment, spawnProgram } from '../helpers/spawn-program.ts'
@@ -99,7 +100,7 @@ t.test('SIGUSR1 starts no debugger, and the service goes on', async t => {
 t.test('streamed bytes cause minor collections if V8 exposes its garbage collector', async t => {
   const script = `
     import { hintMinorGc } from ${JSON.stringify(join(root, 'src/server/gc-hint.ts'))}
-    for (let chunk = 0; chunk < 128; chunk++) hintMinorGc(1_048_576)
+    for (let chunk = 0; chunk < 64; chunk++) hintMinorGc(${limits.body.minorGcEveryBytes / 4})
   `
   const countCollections = async (flags: readonly string[]) => {
     const args = [...flags, '--trace-gc', '--input-type=module', '--eval', script]
