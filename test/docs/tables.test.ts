@@ -149,12 +149,13 @@ t.test('docs/architecture.md lists the folders of src', async t => {
   t.strictSame(named.sort(), entries.filter(entry => entry.isDirectory()).map(({ name }) => name).sort())
 })
 
-t.test('the README names only files that its folders have', async t => {
+t.test('the README names every folder of src, and only files that its folders have', async t => {
   const rows = readPage('README.md').tableRows('folder')
-  t.ok(rows.length > 15)
-  for (const [folders = '', description = ''] of rows) {
-    const [folder = ''] = folders.split(', ')
-    for (const [file] of description.matchAll(/[\w-]+\.ts\b/g)) {
+  const entries = await readdir(join(root, 'src'), { withFileTypes: true })
+  const folders = entries.filter(entry => entry.isDirectory()).map(({ name }) => `src/${name}/`)
+  t.strictSame(folders.filter(folder => !rows.some(([named]) => named === folder)), [])
+  for (const [folder = '', , files = ''] of rows) {
+    for (const [file] of files.matchAll(/[\w/-]+\.[jt]s\b/g)) {
       t.ok(existsSync(join(root, folder, file)), join(folder, file))
     }
   }
