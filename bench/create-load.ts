@@ -5,7 +5,7 @@ import { rawLoad } from './socket-load.ts'
 
 /** Number of connections and of requests in flight. */
 export const connections = 64
-const warmUpRequests = isQuickRun ? 2000 : 60_000
+const warmUpRequests = isQuickRun ? 2000 : 30_000
 
 export interface Saturation {
   /** Processor time per create. */
