@@ -50,4 +50,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
 # Node is process 1, without a shell or npm in between, so that it receives SIGTERM.
 # SIGUSR1 starts no debugger. The V8 flags are those of `npm start`, and of the stage that compiles
 # (docs/deployment.md).
-CMD ["node", "--disable-sigusr1", "--v8-pool-size=1", "--no-allocation-site-pretenuring", "--expose-gc", "src/main.js"]
+CMD ["node", "--disable-sigusr1", "--no-allocation-site-pretenuring", "--expose-gc", "src/main.js"]

@@ -99,7 +99,7 @@ async function measureCreates (
   }
   const load = { url, request, connections, active: Math.min(connections, activeMax), seconds }
   // Each caller and each company sends a request before the measurement, so that nothing is seen for the first time.
-  do await rawLoad({ ...load, seconds: seconds / 2 })
+  do await rawLoad(load)
   while (sent.requests < Math.max(callers, companies))
   const microsBefore = getTotalCpuMicros(pids)
   const { responseCount } = await rawLoad(load)

@@ -78,7 +78,7 @@ t.test('`npm start` checks the version of Node before it passes flags to it', as
 
 t.test('Node knows the flags of `npm start`', async t => {
   const flags = getNodeFlags('src/main.js')
-  t.strictSame(flags, ['--disable-sigusr1', '--v8-pool-size=1', '--no-allocation-site-pretenuring', '--expose-gc'])
+  t.strictSame(flags, ['--disable-sigusr1', '--no-allocation-site-pretenuring', '--expose-gc'])
   const { stderr } = await exec(process.execPath, [...flags, '--eval', ''])
   t.equal(stderr, '')
 })
